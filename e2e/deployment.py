@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -150,8 +150,13 @@ def plain_environment() -> dict[str, str]:
 
 
 @contextmanager
-def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
-    """Start OMS, simulator and bot on a new database, and stop them at the end."""
+def run_deployment(
+    database_url: str, second_bot: tuple[int, int] | None = None, **settings: str
+) -> Iterator[Deployment]:
+    """Start OMS, simulator and bot on a new database, and stop them at the end.
+
+    `second_bot` is the port of a balancer, to which Slack and the OMS send, and that of a second bot.
+    """
     key = secrets.token_urlsafe(48)
     environment = plain_environment() | {
         "OMS_API_KEY": key,
@@ -165,6 +170,8 @@ def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
     }
     ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
     programs = run.list_programs(environment, {}, ports)
+    if second_bot is not None:
+        _add_second_bot(programs, *second_bot)
     log: list[str] = []
     for program in programs:
         program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
@@ -177,6 +184,16 @@ def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
         yield Deployment({program.name: program for program in programs}, key, log)
     finally:
         stop_all(programs)
+
+
+def _add_second_bot(programs: list[Program], balancer_port: int, port: int) -> None:
+    _, simulator, bot = programs
+    address = f"http://127.0.0.1:{balancer_port}"
+    simulator.environment = {**simulator.environment, "BOT_URL": address}
+    bot.environment = {**bot.environment, "OMS_EVENTS_URL": address}
+    programs.append(
+        replace(bot, name="second-bot", port=port, environment={**bot.environment, "PORT": str(port)})
+    )
 
 
 def sqlite_in(folder: Path) -> str:
