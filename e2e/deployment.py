@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -149,14 +149,22 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in INHERITED_VARIABLES}
 
 
-@contextmanager
-def run_deployment(
-    database_url: str, second_bot: tuple[int, int] | None = None, **settings: str
-) -> Iterator[Deployment]:
-    """Start OMS, simulator and bot on a new database, and stop them at the end.
+def run_deployment(database_url: str, **settings: str) -> AbstractContextManager[Deployment]:
+    """Start OMS, simulator and bot on a new database, and stop them at the end."""
+    return _run(database_url, settings)
 
-    `second_bot` is the port of a balancer, to which Slack and the OMS send, and that of a second bot.
-    """
+
+def run_two_bots(
+    database_url: str, balancer_port: int, port: int, **settings: str
+) -> AbstractContextManager[Deployment]:
+    """Start the product with a second bot on a port. Slack and the OMS send to a balancer."""
+    return _run(database_url, settings, (balancer_port, port))
+
+
+@contextmanager
+def _run(
+    database_url: str, settings: Mapping[str, str], second_bot: tuple[int, int] | None = None
+) -> Iterator[Deployment]:
     key = secrets.token_urlsafe(48)
     environment = plain_environment() | {
         "OMS_API_KEY": key,

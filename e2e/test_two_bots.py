@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from balancer import run_balancer
-from deployment import free_ports, run_deployment, sqlite_in, wait_until
+from deployment import free_ports, run_two_bots, sqlite_in, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -20,9 +20,8 @@ REPEATED = "you may see it twice"
 def pair(tmp_path, postgres_databases):
     """Provide the product with two bots, whose messages survive one of them."""
     front, back = free_ports(2)
-    url = sqlite_in(tmp_path)
-    settings = {"BOT_DATABASE_URL": postgres_databases.new(), "LOG_FORMAT": "console"}
-    with run_deployment(url, second_bot=(front, back), **settings) as deployment:
+    database = postgres_databases.new()
+    with run_two_bots(sqlite_in(tmp_path), front, back, BOT_DATABASE_URL=database) as deployment:
         bots = [deployment.programs[name].port for name in ("slack-bot", "second-bot")]
         with run_balancer(front, bots):
             yield deployment
