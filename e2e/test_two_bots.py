@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from balancer import run_balancer
-from deployment import free_ports, run_two_bots, sqlite_in, wait_until
+from deployment import LOOPBACK, free_ports, run_two_bots, sqlite_in, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -41,7 +41,7 @@ def place(deployment, symbol):
 
 def texts(deployment):
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
-    messages = httpx.get(url, timeout=10, trust_env=False).json()["messages"]
+    messages = httpx.get(url, timeout=10, **LOOPBACK).json()["messages"]
     return [each["text"] for each in messages]
 
 

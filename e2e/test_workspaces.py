@@ -6,9 +6,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from deployment import wait_until
+from deployment import LOOPBACK, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 
 PARTNER = "T0PARTNER02"
 BEN = "slack:T0DESK00001:U0BENOKAF02"
@@ -39,7 +39,7 @@ def call(deployment, key, method, path, **body):
     """Send a request with the key of another tenant."""
     url = f"{deployment.url('oms-api')}/api/v1{path}"
     headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
-    answer = httpx.request(method, url, json=body or None, headers=headers, timeout=10, trust_env=False)
+    answer = httpx.request(method, url, json=body or None, headers=headers, timeout=10, **LOOPBACK)
     return answer.raise_for_status().json()
 
 
