@@ -42,7 +42,7 @@ def open_duty_runner(settings: Settings) -> Iterator[tuple[Engine, DutyRunner]]:
     try:
         _require_tables(engine)
         calendars = Calendars.load()
-        market = create_market(settings, readers, calendars)
+        market = create_market(settings, engine, readers, calendars)
         writer = create_writer(settings, engine, market, calendars)
         runner = create_duty_runner(settings, engine, market, calendars, writer, SteadyClock())
         writer.start()
