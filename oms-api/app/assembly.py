@@ -12,6 +12,7 @@ from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
+from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import LOG_INS, create_adapter
 from app.brokers.kite.price_source import NAME as KITE
 from app.brokers.kite.price_source import KiteSource
@@ -119,9 +120,13 @@ from app.signals.service.redis_channels.channel_state import ChannelState
 from app.signals.service.redis_channels.channel_watch import ChannelWatch
 from app.signals.service.redis_channels.intake import SignalIntake
 from app.signals.service.resumption import SignalResumption
+from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.strategies.service.backtest_code import BacktestCodeFinder
+from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.registry import StrategyRegistry
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -177,6 +182,7 @@ class Components:
         delayed = self.settings.paper_latency_milliseconds > 0
         duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
         deliveries = [self.delivery_runner.run] if self.settings.duties != "worker" else []
+        backtests = [] if self.settings.duties == "worker" else [BacktestRunner(self.engine, self.now).run]
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
@@ -196,7 +202,7 @@ class Components:
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *(*duties, *deliveries),
+                *(*duties, *deliveries, *backtests),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -205,6 +211,7 @@ class Components:
         """Return, by name, the components that the routes' dependencies read from the application's state."""
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
+        catalog = CodeCatalog(self.settings.allowed_strategy_modules)
         readers, transactions, now = self.readers, self.transactions, self.now
         opaque_ids = self.streams.fanouts.opaque_ids
         return {
@@ -216,6 +223,8 @@ class Components:
             "exits": exits_of,
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
+            "strategy_registry": StrategyRegistry(catalog),
+            "find_strategy_code": BacktestCodeFinder(catalog).find,
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
@@ -373,12 +382,13 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     controls, calendars = Controls(), Calendars.load()
     market = create_market(settings, engine, readers, calendars)
     rate = MessageRate()
-    outgoing = OutgoingSignal()
+    outgoing, planner = OutgoingSignal(), create_signal_planner(settings)
     services = BatchServices(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
         rate=rate,
         outgoing=outgoing,
         metrics=metrics,
+        signals=SignalHandler(planner, metrics.signals, now),
     )
     writer = _build_writer(settings, engine, services)
     metrics.watch_queue(lambda: writer.depth)
@@ -387,7 +397,6 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
-    planner = create_signal_planner(settings, market)
     streams = create_hub(
         *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
         *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
@@ -422,7 +431,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.marks_for, find_baselines),
-        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now),
+        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
@@ -434,26 +443,28 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         ),
         outgoing=outgoing,
         signal_planner=planner,
-        signals=SignalService(
-            order_service, readers, SignalStore(transactions), planner, now, metrics.signals
-        ),
+        signals=SignalService(writer, SignalStore(transactions, planner), now),
         signal_channel=ChannelState(now),
         streams=streams,
     )
 
 
-def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
+def create_signal_planner(settings: Settings) -> SignalPlanner:
     """Return the planner of signals with the defaults of the installation."""
     names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
-    return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
+    return SignalPlanner(SignalDefaults(*names))
 
 
 def create_writer(
-    settings: Settings, engine: Engine, market: Market, calendars: Calendars
+    settings: Settings,
+    engine: Engine,
+    market: Market,
+    calendars: Calendars,
+    metrics: Metrics | None = None,
 ) -> GroupCommit[Command, Outcome]:
     """Return the writer of a process that serves no requests."""
     paper = load_paper_settings(settings)
-    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions)
+    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions, metrics=metrics)
     return _build_writer(settings, engine, services)
 
 

@@ -101,10 +101,13 @@ class Settings(BaseSettings):
     alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
     websocket_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    worker_metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     signals_strategy: str | None = None
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
     signals_redis: Literal["on", "off"] = "on"
+    strategy_modules: Annotated[tuple[str, ...], NoDecode] | None = None
+    strategy_host: Literal["embedded", "process", "off"] = "embedded"
     backup_keys: str | None = Field(default=None, repr=False)
     reports_folder: Path | None = None
     reports_url: str | None = Field(default=None, repr=False)
@@ -211,7 +214,9 @@ class Settings(BaseSettings):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
 
-    @field_validator("broker_internal_urls", "websocket_origins", "reports_tenants", mode="before")
+    @field_validator(
+        "broker_internal_urls", "websocket_origins", "reports_tenants", "strategy_modules", mode="before"
+    )
     @classmethod
     def _internal_addresses(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -271,6 +276,13 @@ class Settings(BaseSettings):
         if "environment" in self.model_fields_set:
             return self.environment == "development"
         return is_loopback(self.host) and not self.trusted_proxies
+
+    @property
+    def allowed_strategy_modules(self) -> tuple[str, ...]:
+        """The modules that strategies may name: STRATEGY_MODULES, in development all where it is not set."""
+        if self.strategy_modules is None:
+            return () if self.environment == "production" else ("*",)
+        return self.strategy_modules
 
     @property
     def migrates_at_start(self) -> bool:

@@ -1,7 +1,7 @@
 """Commands of the order writer and their outcomes."""
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.brokers.rules.values import BrokerEvent
 from app.instruments.rules import InstrumentKey
@@ -26,8 +26,21 @@ class PlaceOrder(NamedTuple):
     origin: Origin
     ticket: Ticket
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     requires_approval: bool = False
+
+
+class PlaceSignal(NamedTuple):
+    """Store a signal together with its order: see `signal_orders`.
+
+    `signal` is a value of the package `signals`. The portfolio is known once the signal is prepared.
+    """
+
+    origin: Origin
+    signal: Any
+    symbol: str
+    portfolio_name: str = ""
+    portfolio_name_key: str = ""
 
 
 class PlaceGroup(NamedTuple):
@@ -37,7 +50,7 @@ class PlaceGroup(NamedTuple):
     kind: GroupKind
     tickets: tuple[Ticket, ...]
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
 
 
 class PreviewOrder(NamedTuple):
@@ -46,7 +59,7 @@ class PreviewOrder(NamedTuple):
     origin: Origin
     ticket: Ticket
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
 
 
 class CancelOrder(NamedTuple):
@@ -123,7 +136,7 @@ class CancelAll(NamedTuple):
     """
 
     origin: Origin
-    portfolio_key: str
+    portfolio_name_key: str
     portfolio_name: str
     symbol: str | None
     side: str | None
@@ -149,7 +162,7 @@ class ClosePosition(NamedTuple):
 
     origin: Origin
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     symbol: str
     product: str
     quantity: Decimal | None
@@ -163,7 +176,7 @@ class SetExits(NamedTuple):
 
     origin: Origin
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     symbol: str
     product: str
     take_profit: Target | None
@@ -265,9 +278,9 @@ class BrokerReport(NamedTuple):
     at: Timestamp
 
 
-ApprovalCommand = DecideApproval | RequestOverride | ReviewApprovals
 OrderRequest = (
     PlaceOrder
+    | PlaceSignal
     | PlaceGroup
     | PreviewOrder
     | CancelOrder
@@ -276,16 +289,23 @@ OrderRequest = (
     | CancelInPortfolio
     | ClosePosition
     | SetExits
-    | ApprovalCommand
+    | DecideApproval
+    | RequestOverride
+    | ReviewApprovals
     | ApplyCorporateAction
     | BustExecution
     | CorrectExecution
 )
-# Commands that the clock or a price causes.
-TimeOrPriceCommand = (
-    QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
+InternalCommand = (  # commands without a request: the clock, a price or a broker causes them
+    QuoteArrived
+    | QuoteMatched
+    | ExpireOrders
+    | ReleaseOrders
+    | SquareOff
+    | CancelHalted
+    | CheckLosses
+    | BrokerReport
 )
-InternalCommand = TimeOrPriceCommand | BrokerReport  # commands without a request
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
@@ -300,6 +320,9 @@ class Done(NamedTuple):
     replayed: bool = False
 
 
+NOTHING = Done(())  # the outcome of a command that no caller waits for
+
+
 class Reviewed(NamedTuple):
     """The orders that wait and on which the caller may decide."""
 
@@ -312,18 +335,25 @@ class Applied(NamedTuple):
     is_changed: bool
 
 
+class SignalProcessed(NamedTuple):
+    """A stored signal with what became of it. `replayed` marks one of an earlier request."""
+
+    signal: Any
+    replayed: bool = False
+
+
 class QuoteStored(NamedTuple):
     """A new quote was stored only: it has so many orders to meet that they are matched in parts."""
 
 
-Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | QuoteStored
+Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | SignalProcessed | QuoteStored
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911  # a table of commands
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
-        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
-            return (command.origin.tenant_id, command.portfolio_key)
+        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits() | PlaceSignal():
+            return (command.origin.tenant_id, command.portfolio_name_key)
         case (
             CancelOrder()
             | ReplaceOrder()
@@ -334,7 +364,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
         ):
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
-            return (command.origin.tenant_id, command.portfolio_key)
+            return (command.origin.tenant_id, command.portfolio_name_key)
         case CancelInPortfolio() | ReviewApprovals() | ApplyCorporateAction():
             return (command.origin.tenant_id, "")
         case QuoteArrived():
