@@ -12,6 +12,8 @@ CACHE := $(shell if [ -w . ] && { [ ! -e .cache ] || [ -w .cache ]; }; \
 	then echo "$(CURDIR)/.cache"; else echo "$${TMPDIR:-/tmp}/slackoms-cache-$$(id -u)"; fi)
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+# Processes that compile every module anew take seconds more to start, and each run of tests a minute more.
+unexport PYTHONDONTWRITEBYTECODE
 # The number of test processes. Each has its own databases.
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -o cache_dir="$(CACHE)/pytest"
@@ -34,7 +36,7 @@ install: $(VENV)/.installed ## make .venv with what both services run on (the ot
 run: install ## start the OMS, the bot and, without a Slack token, the Slack simulator; Ctrl-C stops all of it
 	@exec $(PY) scripts/run.py
 
-run-with-brokers: install ## the same beside stand-ins of the brokers, for which no account is needed
+run-with-brokers: $(VENV)/.installed-ibkr ## the same beside stand-ins of the brokers, for which no account is needed
 	@exec $(PY) scripts/run.py --with-brokers
 
 dev: install ## as run, and restart a service whose source files change
@@ -186,6 +188,12 @@ $(VENV)/.installed: oms-api/requirements.txt slack-bot/requirements.txt | $(VENV
 $(VENV)/.installed-celery: oms-api/requirements-celery.txt $(VENV)/.installed
 	@echo "Installing Celery …"
 	@$(PIP) -r oms-api/requirements-celery.txt
+	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
+	@touch $@
+
+$(VENV)/.installed-ibkr: oms-api/requirements-ibkr.txt $(VENV)/.installed
+	@echo "Installing the client of Interactive Brokers …"
+	@$(PIP) -r oms-api/requirements-ibkr.txt
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@
 

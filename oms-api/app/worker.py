@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.assembly import create_market, create_writer
 from app.background_jobs import create_delivery_runner, create_duty_runner
+from app.backtests.service.process_runner import BacktestRunner
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
@@ -67,11 +68,15 @@ def run(settings: Settings, stop: Event) -> None:
     metrics = Metrics()
     with open_duty_runner(settings, metrics) as (engine, runner):
         delivery_runner = create_delivery_runner(settings, engine, SteadyClock(), metrics)
+        backtests = Thread(target=BacktestRunner(engine, SteadyClock()).run_until, args=(stop,))
         delivery_runner.start()
+        backtests.start()
         try:
             with _serving_metrics(settings, WorkerMetrics(metrics, engine, runner)):
                 runner.run_until(stop)
         finally:
+            stop.set()
+            backtests.join()
             delivery_runner.close()
 
 

@@ -52,6 +52,7 @@ FIELDS: dict[str, Schema] = {
     },
     "at": _or_null(_instant("When the value was reached")),
     "average_price": _amount("Of all fills so far", "270.51"),
+    "backtest_id": _text("ID of the backtest", "B17952423050000000c1937aec"),
     "balance": _amount("The cash after it", "1050000.00"),
     "below": _or_null(_amount("Fires at this value or below; null: see `above`", "50.00")),
     "breaks": _integer("Number of things that were open when a day was signed off", 2),
@@ -79,6 +80,7 @@ FIELDS: dict[str, Schema] = {
     "estimate": _object("What the order would do", {"value": "1750.00"}),
     "execution_id": _text("ID of the fill", "O17952423050000000c1937aec-0"),
     "executions": _integer("Executions that were counted", 5),
+    "error": _or_null(_text("Why it failed; null: it did not", "There are no bars of these symbols")),
     "executed_at": _instant("When it was executed"),
     "expires_at": _instant("When it expires"),
     "extended_hours": _flag("Whether it may fill outside regular hours", example=True),
@@ -94,6 +96,7 @@ FIELDS: dict[str, Schema] = {
     "kind": _text("Kind of the object", "trade"),
     "last_price": _amount("Price of the fill", "270.51"),
     "last_quantity": _amount("Units of the fill", "10"),
+    "last_error": _or_null(_text("Why the strategy failed, with file and line", "ValueError: no data")),
     "last_heard_at": _or_null(_instant("When the price feed was heard last; null: its prices never age")),
     "latch_id": _text("ID of the latch", "L17952360655300000c5d8cbe8"),
     "latency_ms": _integer("Milliseconds from the arrival of a signal to its outcome", 12),
@@ -113,6 +116,33 @@ FIELDS: dict[str, Schema] = {
     "notional": _amount("Amount that the order is for", "5000.00"),
     "opens_at": _or_null(_instant("When the market opens; null: not known")),
     "order_id": _text("ID of the order", "O17952423050000000c1937aec"),
+    "orders": {
+        "type": "array",
+        "items": _object(
+            "An order",
+            {
+                "order_id": "O17952423050000000c1937aec",
+                "portfolio_name": "Growth",
+                "broker": "alpaca",
+                "symbol": "AAPL",
+                "side": "BUY",
+                "leaves": "100",
+            },
+        ),
+        "description": "Orders that their brokers have not cancelled yet; `leaves` can still fill",
+        "examples": [
+            [
+                {
+                    "order_id": "O17952423050000000c1937aec",
+                    "portfolio_name": "Growth",
+                    "broker": "alpaca",
+                    "symbol": "AAPL",
+                    "side": "BUY",
+                    "leaves": "100",
+                }
+            ]
+        ],
+    },
     "order_ids": {
         "type": "array",
         "items": {"type": "string"},
@@ -140,6 +170,7 @@ FIELDS: dict[str, Schema] = {
     "repeat": _flag("Whether it fires at each crossing", example=False),
     "replaced_by": _text("ID of the order that replaced it", "O17952423060000000c1937aec"),
     "replaces": _text("ID of the order that it replaced", "O17952423040000000c1937aec"),
+    "result_hash": _or_null(_text("Hash of orders, fills and equity; null: it failed", "9f86d081…")),
     "requested_by": _text("Who placed the order", _PERSON),
     "resolved_by": _text("Who resolved the issue", "reconciliation"),
     "role": _text("Role in the group", "take_profit"),
@@ -147,6 +178,7 @@ FIELDS: dict[str, Schema] = {
     "scope": _text("What it applies to", "portfolio"),
     "since": _instant("When it began"),
     "sequence": _integer("Its number, without gaps", 4),
+    "run": _integer("Number of starts of the strategy", 3),
     "session_expires_at": _or_null(_instant("When the broker's session ends; null: there is none")),
     "set_by": _text("Who set it", _PERSON),
     "severity": _text("How bad it is: info, warning or critical", "critical"),
@@ -172,6 +204,7 @@ FIELDS: dict[str, Schema] = {
     "value": _or_null(_amount("The value at which it fired", "200.05")),
     "volume": _amount("Sum of the trades' market values", "52000.00"),
     "webhook_id": _text("ID of the webhook", "W17952423050000000c1937aec"),
+    "version": _integer("Version of the strategy", 2),
     "waived": _or_null(_text("The limit that the override waives; null: no override", "MAX_ORDER_VALUE")),
 }
 _LIMIT_VALUE = _or_null(_object("The limit; null: not set", {"value": "1000.00000000", "until": None}))
@@ -183,6 +216,10 @@ SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and 
     ("broker", "broker"): _text("The broker", "alpaca"),
     ("broker", "status"): _text("connected, down or refused", "down"),
     ("reconciliation", "status"): _text("open or resolved", "open"),
+    ("backtest", "status"): _text("done or failed", "done"),
+    ("backtest", "strategy"): _text("Strategy as it was named", "trend"),
+    ("strategy", "name"): _text("Name of the strategy", "trend"),
+    ("strategy", "status"): _text("INACTIVE, ACTIVE, PAUSED or ERROR", "PAUSED"),
     ("signal", "side"): _or_null(FIELDS["side"]),
     ("signal", "strategy"): _or_null(FIELDS["strategy"]),
     ("alert", "symbol"): _or_null(FIELDS["symbol"]),

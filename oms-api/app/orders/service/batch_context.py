@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
+from app.brokers.queries import StoredConnection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import Write
@@ -29,13 +30,16 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
+from app.orders.service.express_lane import LaneOrder
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
+from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
+from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
@@ -70,9 +74,15 @@ class BatchContext:
     """The state of one batch."""
 
     def __init__(
-        self, batch: Batch, services: BatchServices, now: datetime, messages: dict[int, int] | None = None
+        self,
+        batch: Batch,
+        services: BatchServices,
+        now: datetime,
+        plan: Plan | None = None,
+        messages: dict[int, int] | None = None,
     ) -> None:
         self.batch = batch
+        self.plan = plan or Plan()  # what the commands need
         self.now = now  # the newest request time of the batch
         self.services = services
         self.books: Books = batch.books
@@ -81,7 +91,10 @@ class BatchContext:
         self.arrivals: list[Order] = []  # released orders that are not matched yet
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
+        self.has_sessions = False  # whether any portfolio enforces trading sessions
         self.has_requests = False  # to brokers, which are sent after the commit
+        self.lane_orders: list[LaneOrder] = []  # of them, those that the session gets in memory
+        self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
         self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
@@ -89,7 +102,7 @@ class BatchContext:
         self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # The values of the keys are idempotency keys, and "/" + client order ids.
-        self.orders_by_request_key: dict[queries.OrderName, list[Order]] = {}
+        self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
         self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
         self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
@@ -101,8 +114,10 @@ class BatchContext:
         self._counted_messages = {} if messages is None else messages  # by command, over all its attempts
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self._marks_version = str(services.market.overrides.version)
-        self._quotes: dict[InstrumentKey, Quote | None] = {}
-        self._instruments: dict[InstrumentKey, Instrument] = {}
+        # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
+        self._quotes: dict[tuple[int, str], Quote | None] = {}
+        self._instruments: dict[tuple[int, str], Instrument] = {}
+        self._symbol_states: dict[tuple[int, str], SymbolState] = {}
         self._switches: dict[int, Switches] = {}
 
     def load(self, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
@@ -112,7 +127,8 @@ class BatchContext:
         self.load_quotes(sorted({*symbols, *self._list_instruments(keys)}))
         self._reuse_exposures(cached)
         self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
-        if any(map(self._enforces_sessions, keys)):
+        self.has_sessions = self.has_sessions or any(map(self._enforces_sessions, keys))
+        if self.has_sessions:
             self.services.calendars.refresh(self.connection)
 
     def _load_portfolios(self, keys: Sequence[PortfolioKey]) -> dict[PortfolioKey, Exposure]:
@@ -137,7 +153,7 @@ class BatchContext:
         for key in keys:
             symbols = by_tenant.setdefault(key.tenant_id, set())
             held = self.books.positions(key).items()
-            symbols.update(position_key.symbol for position_key, position in held if position.quantity)
+            symbols |= {position_key.symbol for position_key, position in held if position.quantity}
             symbols.update(self.order_store.symbols_in(key))
         return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
 
@@ -150,7 +166,8 @@ class BatchContext:
         """Reuse the portfolios' last exposures. Positions that changed since are marked for revaluation."""
         current: dict[int, dict[str, tuple[Quote | None, Instrument]]] = {}
         for key, quote in self._quotes.items():
-            current.setdefault(key.tenant_id, {})[key.symbol] = quote, self._instruments[key]
+            tenant_id, symbol = key
+            current.setdefault(tenant_id, {})[symbol] = quote, self._instruments[key]
         for portfolio_key, exposure in cached.items():
             if exposure.marks_version == self._marks_version:
                 self.exposures[portfolio_key] = exposure
@@ -184,7 +201,7 @@ class BatchContext:
         if missing:
             found = self.services.market.quotes_for(self.connection, missing, self.now)
             self._quotes.update((key, found.get(key)) for key in missing)
-            self._instruments.update(find_instruments(self.connection, missing))
+            self._instruments.update(find_instruments(self.connection, missing).items())
 
     def _load_switches(self, *tenants: int) -> None:
         missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]
@@ -207,10 +224,9 @@ class BatchContext:
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
-        key = InstrumentKey(tenant_id, symbol)
-        if key not in self._quotes:
-            self.load_quotes([key])
-        return self._quotes[key]
+        if (tenant_id, symbol) not in self._quotes:
+            self.load_quotes([InstrumentKey(tenant_id, symbol)])
+        return self._quotes[tenant_id, symbol]
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Use a quote that has just arrived, and mark its positions for revaluation."""
@@ -218,21 +234,31 @@ class BatchContext:
         self.load_quotes([instrument_key])
         if self._quotes[instrument_key] != quote:
             self._quotes[instrument_key] = quote
+            self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
-                    holding_keys = {key for key in exposure.books if key.symbol == quote.symbol}
+                    holding_keys = {key for key in exposure.valuations if key.symbol == quote.symbol}
                     self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
+
+    def symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
+        """Return the symbol's instrument and quote with its prices and mark."""
+        state = self._symbol_states.get((tenant_id, symbol))
+        if state is None:
+            override = self.services.market.overrides.get(InstrumentKey(tenant_id, symbol), self.now)
+            quote, instrument = self.quote(tenant_id, symbol), self.instrument(tenant_id, symbol)
+            state = build_symbol_state(instrument, quote, override)
+            self._symbol_states[tenant_id, symbol] = state
+        return state
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument, with default rules if it is not listed."""
-        key = InstrumentKey(tenant_id, symbol)
-        if key not in self._instruments:
-            self.load_quotes([key])
-        return self._instruments[key]
+        if (tenant_id, symbol) not in self._instruments:
+            self.load_quotes([InstrumentKey(tenant_id, symbol)])
+        return self._instruments[tenant_id, symbol]
 
-    def get_portfolio_key(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioKey:
+    def get_portfolio_key(self, tenant_id: int, name: str, name_key: str) -> PortfolioKey:
         """Return the key of the portfolio with that name. Raises NoSuchPortfolio."""
-        return self.batch.open_portfolio(tenant_id, name, portfolio_key).key
+        return self.batch.open_portfolio(tenant_id, name, name_key).key
 
     @property
     def changes(self) -> int:
@@ -241,11 +267,11 @@ class BatchContext:
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
-        return self.books.portfolio(order.portfolio_key)
+        return self.books.portfolios[order.tenant_id, order.portfolio_id]
 
     def position(self, order: Order) -> Position:
         """Return the position in the order's symbol and product."""
-        return self.books.position(order.position_key)
+        return self.books.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
     def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
@@ -262,6 +288,8 @@ class BatchContext:
         """Return the strictest trading state of the kill switches that apply to the order, and its scope."""
         portfolio = self.portfolio(order)
         switches = self._switches.get(order.tenant_id, ALL_ACTIVE)
+        if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
+            return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
         state, scope = switches.state(portfolio.name_key, order.strategy)
         own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
         return (own, SwitchScope.PORTFOLIO) if strictest(state, own) is not state else (state, scope)
@@ -279,9 +307,9 @@ class BatchContext:
     def index_request_keys(self, orders: Iterable[Order]) -> None:
         """Index recorded orders by client order id and by idempotency key."""
         for order in orders:
-            for name in filter(None, (f"/{order.client_order_id}", order.idempotency_key)):
-                key = queries.OrderName(order.tenant_id, name)
-                self.orders_by_request_key.setdefault(key, []).append(order)
+            for name in (f"/{order.client_order_id}", order.idempotency_key):
+                if name:
+                    self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
     def flush(self) -> None:
         """Write all changes of the batch."""

@@ -5,12 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Select, Table, delete, select
+from sqlalchemy import Connection, Select, Table, delete, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.ledger.models import Portfolio
 from app.signals.models import SignalStrategyRow
 from app.signals.rules.values import SignalMode, Size, SizeKind, StrategyRules
+from app.strategies.models import StrategyRow
 
 _TABLE = cast("Table", SignalStrategyRow.__table__)
 
@@ -32,6 +33,7 @@ class _Row(NamedTuple):
     symbols: str | None
     updated_by: str
     updated_at: datetime
+    is_stopped: bool
 
 
 def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRules]:
@@ -86,11 +88,14 @@ def _select() -> Select[*tuple[Any, ...]]:
     row = SignalStrategyRow
     home = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
     columns = (row.tenant_id, row.name, Portfolio.name, row.mode, row.size_kind, row.size_value, row.symbols)
-    return select(*columns, row.updated_by, row.updated_at).outerjoin(Portfolio, home)
+    theirs = (StrategyRow.tenant_id == row.tenant_id) & (StrategyRow.name == row.name)
+    is_stopped = func.coalesce((StrategyRow.kind == "signals") & (StrategyRow.status != "ACTIVE"), false())
+    found = select(*columns, row.updated_by, row.updated_at, is_stopped)
+    return found.outerjoin(Portfolio, home).outerjoin(StrategyRow, theirs)
 
 
 def _build(row: _Row) -> StrategyRules:
     size = None if row.size_kind is None else Size(SizeKind(row.size_kind), row.size_value)
     symbols = None if row.symbols is None else tuple(row.symbols.split())
     facts = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)
-    return StrategyRules(*facts, row.updated_by, row.updated_at)
+    return StrategyRules(*facts, row.updated_by, row.updated_at, row.is_stopped)

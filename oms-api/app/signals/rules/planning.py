@@ -19,6 +19,7 @@ _SIZE_MESSAGE = "Send `qty`, `notional`, `percent_of_equity`, `target_position` 
 _STRATEGY_MESSAGE = (
     "There are no rules for this strategy; set them with `PUT /signals/strategies/{strategy_name}`."
 )
+_STOPPED_MESSAGE = "The strategy does not run; start it with `POST /strategies/{strategy_name}:start`."
 
 
 class SignalPlan(NamedTuple):
@@ -53,6 +54,8 @@ def plan_signal(
     """
     if strategy is not None and rules is None:
         raise refuse_field("strategy", _STRATEGY_MESSAGE, "unknown")
+    if rules is not None and rules.is_stopped:
+        raise refuse_field("strategy", _STOPPED_MESSAGE, "not_active")
     size = request.size or (None if rules is None else rules.size)
     if size is None:
         raise refuse_field("qty", _SIZE_MESSAGE, "unsized")

@@ -83,7 +83,8 @@ class SignalRequest(NamedTuple):
 class StrategyRules(NamedTuple):
     """How the signals of a strategy become orders.
 
-    `size` applies to signals that have none. `symbols` are the allowed ones; None allows all.
+    `size` applies to signals that have none. `symbols` are the allowed ones; None allows all. The signals of
+    a strategy that was paused or stopped are refused.
     """
 
     tenant_id: int
@@ -94,6 +95,7 @@ class StrategyRules(NamedTuple):
     symbols: tuple[str, ...] | None
     updated_by: str
     updated_at: datetime
+    is_stopped: bool = False
 
 
 class Signal(NamedTuple):

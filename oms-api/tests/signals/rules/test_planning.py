@@ -80,3 +80,9 @@ def test_stored_signal_keeps_the_plan_that_it_was_stored_with():
 def test_order_keys_of_placing_and_closing_differ():
     assert build_order_key("s1", TEN) == "place:signal:s1"
     assert build_order_key("s1", CLOSE) == "close:signal:s1"
+
+
+def test_signals_of_stopped_strategies_are_refused():
+    with pytest.raises(Invalid) as refusal:
+        plan_signal(request(), "momentum", RULES._replace(is_stopped=True), None)
+    assert [(one.field, one.code) for one in refusal.value.errors] == [("strategy", "not_active")]

@@ -20,6 +20,7 @@ from tests.brokers.standins.ibkr.values import ZERO, Contract, Execution, Order,
 OPENING_CASH = Decimal(1_000_000)
 COMMISSION = Decimal("1.00")
 _FIRST_PERM_ID = 900_000_001
+_CHANGEABLE = ("quantity", "kind", "limit_price", "aux_price", "tif", "trail_stop_price", "good_till_date")
 Publish = Callable[[int, list[Part]], None]  # sends a message to the client of that id
 
 
@@ -42,6 +43,11 @@ class Exchange:
         self._perm_ids = itertools.count(_FIRST_PERM_ID)
         self._numbers = itertools.count(1)
         self._started = f"{datetime.now(UTC):%H%M%S%f}"
+
+    def continue_numbers(self) -> None:
+        """Give out numbers that no order has."""
+        last = max((one.perm_id for one in self.orders), default=_FIRST_PERM_ID)
+        self._perm_ids = itertools.count(last + 1)
 
     def quote(self, name: str, bid: str, ask: str) -> None:
         """Set the prices of AAPL or EURUSD, and fill what they reach."""
@@ -145,7 +151,15 @@ class Exchange:
             raise Refusal(201, "Order rejected - reason:The quantity is filled already.")
         terms: dict[str, Any] = {
             name: getattr(changed, name)
-            for name in ("quantity", "kind", "limit_price", "aux_price", "tif", "trail_stop_price")
+            for name in (
+                "quantity",
+                "kind",
+                "limit_price",
+                "aux_price",
+                "tif",
+                "trail_stop_price",
+                "good_till_date",
+            )
         }
         for name, value in terms.items():
             setattr(known, name, value)
