@@ -34,7 +34,7 @@ install: $(VENV)/.installed ## make .venv with what both services run on (the ot
 run: install ## start the OMS, the bot and, without a Slack token, the Slack simulator; Ctrl-C stops all of it
 	@exec $(PY) scripts/run.py
 
-run-with-brokers: install ## the same beside stand-ins of the brokers, for which no account is needed
+run-with-brokers: $(VENV)/.installed-ibkr ## the same beside stand-ins of the brokers, for which no account is needed
 	@exec $(PY) scripts/run.py --with-brokers
 
 dev: install ## as run, and restart a service whose source files change
@@ -186,6 +186,12 @@ $(VENV)/.installed: oms-api/requirements.txt slack-bot/requirements.txt | $(VENV
 $(VENV)/.installed-celery: oms-api/requirements-celery.txt $(VENV)/.installed
 	@echo "Installing Celery …"
 	@$(PIP) -r oms-api/requirements-celery.txt
+	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
+	@touch $@
+
+$(VENV)/.installed-ibkr: oms-api/requirements-ibkr.txt $(VENV)/.installed
+	@echo "Installing the client of Interactive Brokers …"
+	@$(PIP) -r oms-api/requirements-ibkr.txt
 	@$(PIP_CHECK) >/dev/null || { $(PIP_CHECK); exit 1; }
 	@touch $@
 

@@ -33,7 +33,19 @@ def test_brokers_are_added_with_a_secret_that_only_the_oms_shares():
     assert api["ALPACA_API_SECRET"] == alpaca["ALPACA_API_SECRET"]
     assert "OMS_API_KEY" not in alpaca
     assert not any("ALPACA_API_SECRET" in each.environment for each in programs[1:-2])
-    assert "http://127.0.0.1:3020/control" in run.banner(programs, "oms-api/.env")
+    banner = run.banner(programs, "oms-api/.env")
+    assert "http://127.0.0.1:3020/control" in banner
+    assert "portfolio America: /trade AAPL" in banner
+    assert "portfolio India: /trade RELIANCE" in banner
+
+
+def test_stand_ins_follow_the_prices_of_the_desk_and_keep_their_accounts():
+    programs = run.list_programs({"OMS_API_KEY": "k" * 40}, {}, PORTS)
+    add_brokers(programs, programs[0].folder, 3020, seed="another")
+    add_ibkr(programs, programs[0].folder, 4002, is_installed=True, seed="another")
+    for program in programs[3:-1]:
+        assert "--seed=another" in program.command
+        assert program.command[program.command.index("--account-file") + 1].startswith(".standins/")
 
 
 def test_ibkr_is_added_with_its_process_where_it_is_installed():
@@ -46,7 +58,9 @@ def test_ibkr_is_added_with_its_process_where_it_is_installed():
     assert "OMS_API_KEY" not in tws.environment
     assert process.environment["IB_PORT"] == "4002"
     assert process.environment["OMS_API_KEY"] == "k" * 40
-    assert "127.0.0.1:4002" in run.banner(programs, "oms-api/.env")
+    banner = run.banner(programs, "oms-api/.env")
+    assert "127.0.0.1:4002" in banner
+    assert "portfolio Currencies: /trade EURUSD" in banner
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])

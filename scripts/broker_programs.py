@@ -1,64 +1,140 @@
-"""The stand-ins of brokers that `make run-with-brokers` starts beside the desk."""
+"""The stand-ins of brokers that `make run-with-brokers` starts beside the desk, and a portfolio for each."""
 
 import json
 import secrets
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor import Program
 
 LOOPBACK = "127.0.0.1"
 KEY_ID = "PKSTANDIN"
 KITE_KEY = "kitestandin"
-PORTFOLIO, CONNECTION = "India", "zerodha-standin"
+ZERODHA_CONNECTION = "zerodha-standin"
+ACCOUNTS_FOLDER = ".standins"  # beside the database: the stand-ins keep their accounts there
+DEFAULT_SEED = "slackoms"
 TIMEOUT_SECONDS = 10.0
+CONNECTION_SECONDS, POLL_SECONDS = 30.0, 0.2
 
 
-def add_brokers(programs: list[Program], folder: Path, port: int, kite_port: int = 3021) -> None:
+class DemoPortfolio(NamedTuple):
+    """A portfolio that trades at a stand-in, and the instrument to try there."""
+
+    name: str
+    currency: str
+    broker: str
+    connection: str
+    symbol: str
+    instrument: Mapping[str, str]
+
+
+DEMO_PORTFOLIOS = {
+    "alpaca": DemoPortfolio(
+        *("America", "USD", "alpaca", "env-alpaca", "AAPL"),
+        {"exchange": "NASDAQ", "currency": "USD", "tick_size": "0.01", "lot_size": "1"},
+    ),
+    "kite": DemoPortfolio(
+        *("India", "INR", "zerodha", ZERODHA_CONNECTION, "RELIANCE"),
+        {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"},
+    ),
+    "tws": DemoPortfolio(
+        *("Currencies", "USD", "ibkr", "env-ibkr", "EURUSD"),
+        {"exchange": "", "asset_class": "fx", "currency": "USD", "tick_size": "0.00005", "lot_size": "1"},
+    ),
+}  # by the program of the stand-in
+
+
+class Service(NamedTuple):
+    """The OMS: its address, and a key of its administrator."""
+
+    url: str
+    key: str
+
+
+def add_brokers(
+    programs: list[Program], folder: Path, port: int, kite_port: int = 3021, seed: str = DEFAULT_SEED
+) -> None:
     """Add the stand-ins of Alpaca and Zerodha. The OMS is the first program.
 
     The OMS then has the connection `env-alpaca`. Its secret is new in each start and not written to disk, as
-    the one of Zerodha, to which `connect_kite` connects the OMS once it runs.
+    the one of Zerodha, to which `connect_kite` connects the OMS once it runs. `seed` is that of the desk's
+    simulated prices, which the stand-ins follow.
     """
     access = {"ALPACA_API_KEY": KEY_ID, "ALPACA_API_SECRET": secrets.token_hex(20)}
     kite = {"KITE_API_KEY": KITE_KEY, "KITE_API_SECRET": secrets.token_hex(20)}
     oms = programs[0]
     oms.environment = {**oms.environment, **access, "ALPACA_BASE_URL": f"http://{LOOPBACK}:{port}"}
     for name, number, own in (("alpaca", port, access), ("kite", kite_port, kite)):
-        command = [sys.executable, "-m", f"tests.brokers.standins.{name}", "--port", str(number)]
+        command = _build_command(name, number, seed)
         programs.append(Program(name, command, folder, _select(oms.environment, own), number))
 
 
-def connect_kite(oms_url: str, oms_key: str, kite: Program) -> None:
-    """Connect the portfolio `India` of the OMS to the stand-in of Zerodha, and log in there.
+def add_ibkr(
+    programs: list[Program], folder: Path, port: int, *, is_installed: bool, seed: str = DEFAULT_SEED
+) -> None:
+    """Add the stand-in of TWS, and the process that trades there on the database of the OMS.
 
-    What exists already is kept. Raise OSError if a program does not answer.
+    The OMS then has the connection `env-ibkr`. Nothing is added without the extra `ibkr`.
     """
-    base, kite_url = f"{oms_url}/api/v1", f"http://{LOOPBACK}:{kite.port}"
+    if not is_installed:
+        return
+    tws = _build_command("ibkr", port, seed)
+    programs.append(Program("tws", tws, folder, _select(programs[0].environment, {}), port, has_health=False))
+    access = {"IB_HOST": LOOPBACK, "IB_PORT": str(port)}
+    trader = [sys.executable, "-m", "app.brokers.ibkr"]
+    environment = {**programs[0].environment, **access}
+    programs.append(Program("ibkr", trader, folder, environment, 0, has_health=False))
+
+
+def connect_kite(oms: Service, kite: Program) -> None:
+    """Connect the OMS to the stand-in of Zerodha, and log in there.
+
+    A connection that exists already is kept. Raise OSError if a program does not answer.
+    """
+    kite_url = f"http://{LOOPBACK}:{kite.port}"
     names = {"api_key": "KITE_API_KEY", "api_secret": "KITE_API_SECRET"}
     credentials = {name: kite.environment[variable] for name, variable in names.items()}
     connection = {
-        "name": CONNECTION, "broker": "zerodha", "base_url": kite_url, "credentials": credentials,
+        "name": ZERODHA_CONNECTION, "broker": "zerodha", "base_url": kite_url, "credentials": credentials,
     }  # fmt: skip
-    share = {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"}
-    if _call("POST", f"{base}/broker-connections", oms_key, connection) is None:
+    if _call(oms, "POST", "/broker-connections", connection) is None:
         changes = {"base_url": kite_url, "credentials": credentials}
-        _call("PATCH", f"{base}/broker-connections/{CONNECTION}", oms_key, changes)
-    token = _call("POST", f"{kite_url}/control/log_in", "", {})
-    _call("POST", f"{base}/brokers/{CONNECTION}/session", oms_key, {"request_token": (token or {})["result"]})
-    _call("PUT", f"{base}/instruments/RELIANCE", oms_key, share)
-    _call("POST", f"{base}/portfolios", oms_key, {"name": PORTFOLIO, "base_currency": "INR"})
-    assignment = {"broker": "zerodha", "connection": CONNECTION}
-    _call("PATCH", f"{base}/portfolios/{PORTFOLIO}", oms_key, assignment)
+        _call(oms, "PATCH", f"/broker-connections/{ZERODHA_CONNECTION}", changes)
+    token = _send("POST", f"{kite_url}/control/log_in", "", {})
+    _call(oms, "POST", f"/brokers/{ZERODHA_CONNECTION}/session", {"request_token": (token or {})["result"]})
 
 
-def _call(method: str, url: str, key: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the answer, None if the request was refused."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), method=method)  # noqa: S310  # loopback
+def create_portfolio(oms: Service, demo: DemoPortfolio) -> None:
+    """Create a portfolio that trades over a connection, as soon as there is one. What exists is kept.
+
+    Raise OSError if the OMS does not answer, and TimeoutError if the connection never appears.
+    """
+    deadline = time.monotonic() + CONNECTION_SECONDS
+    while _call(oms, "GET", f"/broker-connections/{demo.connection}") is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(demo.connection)
+        time.sleep(POLL_SECONDS)
+    _call(oms, "PUT", f"/instruments/{demo.symbol}", demo.instrument)
+    _call(oms, "POST", "/portfolios", {"name": demo.name, "base_currency": demo.currency})
+    assignment = {"broker": demo.broker, "connection": demo.connection}
+    _call(oms, "PATCH", f"/portfolios/{demo.name}", assignment)
+
+
+def _call(
+    oms: Service, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Return the answer of the OMS, None if it refused the request."""
+    return _send(method, f"{oms.url}/api/v1{path}", oms.key, body)
+
+
+def _send(method: str, url: str, key: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, content, method=method)  # noqa: S310  # loopback
     request.add_header("Content-Type", "application/json")
     if key:
         request.add_header("X-API-Key", key)
@@ -70,19 +146,11 @@ def _call(method: str, url: str, key: str, body: Mapping[str, Any]) -> dict[str,
         return None
 
 
-def add_ibkr(programs: list[Program], folder: Path, port: int, *, is_installed: bool) -> None:
-    """Add the stand-in of TWS, and the process that trades there on the database of the OMS.
-
-    The OMS then has the connection `env-ibkr`. Nothing is added without the extra `ibkr`.
-    """
-    if not is_installed:
-        return
-    tws = [sys.executable, "-m", "tests.brokers.standins.ibkr", "--port", str(port)]
-    programs.append(Program("tws", tws, folder, _select(programs[0].environment, {}), port, has_health=False))
-    access = {"IB_HOST": LOOPBACK, "IB_PORT": str(port)}
-    trader = [sys.executable, "-m", "app.brokers.ibkr"]
-    environment = {**programs[0].environment, **access}
-    programs.append(Program("ibkr", trader, folder, environment, 0, has_health=False))
+def _build_command(name: str, port: int, seed: str) -> list[str]:
+    """Return the command of a stand-in whose prices move, and which keeps its account."""
+    module, account = f"tests.brokers.standins.{name}", f"{ACCOUNTS_FOLDER}/{name}.pickle"
+    command = [sys.executable, "-m", module, "--port", str(port), "--account-file", account]
+    return [*command, f"--seed={seed}"]
 
 
 def _select(environment: Mapping[str, str], access: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,15 @@ from types import FrameType
 
 from dotenv import dotenv_values
 
-from broker_programs import PORTFOLIO, add_brokers, add_ibkr, connect_kite
+from broker_programs import (
+    DEFAULT_SEED,
+    DEMO_PORTFOLIOS,
+    Service,
+    add_brokers,
+    add_ibkr,
+    connect_kite,
+    create_portfolio,
+)
 from env_files import ensure_service_files
 from file_watcher import FileWatcher
 from supervisor import Program, describe_exit, print_line, stop_all
@@ -217,16 +225,7 @@ def banner(programs: list[Program], key_file: str) -> str:
     lines = ["", "SlackOMS is running."]
     if "simulator" in ports:
         lines.append(f"  Slack simulator   {_url(ports['simulator'])}       type /trade AAPL here")
-    if "alpaca" in ports:
-        lines.append(f"  Alpaca stand-in   {_url(ports['alpaca'])}/control")
-    if "kite" in ports:
-        lines.append(
-            f"  Zerodha stand-in  {_url(ports['kite'])}/control  portfolio {PORTFOLIO}: /trade RELIANCE"
-        )
-    if "tws" in ports:
-        lines.append(
-            f"  TWS stand-in      {LOOPBACK}:{ports['tws']}        for python -m app.brokers.ibkr, which runs"
-        )
+    lines += [_describe_stand_in(name, ports[name]) for name in DEMO_PORTFOLIOS if name in ports]
     lines += [
         f"  OMS               {_url(ports['oms-api'])}/docs  REST; the key is in {key_file}",
         f"  Slack bot         {_url(ports['slack-bot'])}/health",
@@ -245,12 +244,24 @@ def migrate(oms: Program) -> None:
 
 
 def connect_brokers(programs: list[Program], oms_key: str) -> None:
-    """Connect the OMS to the stand-ins that need more than its environment."""
-    kite = next(program for program in programs if program.name == "kite")
-    try:
-        connect_kite(_url(programs[0].port), oms_key, kite)
-    except (OSError, TypeError, KeyError) as error:
-        print_line("kite", f"the OMS could not be connected to it: {type(error).__name__}.")
+    """Connect the OMS to the stand-ins, and create a portfolio that trades at each."""
+    stand_ins = {program.name: program for program in programs if program.name in DEMO_PORTFOLIOS}
+    oms = Service(_url(programs[0].port), oms_key)
+    for name, program in stand_ins.items():
+        try:
+            if name == "kite":
+                connect_kite(oms, program)
+            create_portfolio(oms, DEMO_PORTFOLIOS[name])
+        except (OSError, TypeError, KeyError) as error:
+            print_line(name, f"the OMS could not be connected to it: {type(error).__name__}.")
+
+
+def _describe_stand_in(name: str, port: int) -> str:
+    """Return the line of the banner about a stand-in."""
+    demo = DEMO_PORTFOLIOS[name]
+    labels = {"alpaca": "Alpaca", "kite": "Zerodha", "tws": "TWS"}
+    address = f"{LOOPBACK}:{port}" if name == "tws" else f"{_url(port)}/control"
+    return f"  {labels[name] + ' stand-in':<17} {address:<32} portfolio {demo.name}: /trade {demo.symbol}"
 
 
 def _broker_ports(environment: Values) -> tuple[int, int]:
@@ -267,8 +278,10 @@ def run(*, with_brokers: bool = False, reload: bool = False) -> None:
     programs = list_programs(os.environ, bot, choose_ports(os.environ, oms, bot), oms)
     if with_brokers:
         tws_port = _port("TWS_PORT", os.environ.get("TWS_PORT") or "4002")
-        add_brokers(programs, ROOT / "oms-api", *_broker_ports(os.environ))
-        add_ibkr(programs, ROOT / "oms-api", tws_port, is_installed=find_spec("ib_async") is not None)
+        seed = os.environ.get("SIMULATION_SEED") or oms.get("SIMULATION_SEED") or DEFAULT_SEED
+        has_ibkr = find_spec("ib_async") is not None
+        add_brokers(programs, ROOT / "oms-api", *_broker_ports(os.environ), seed=seed)
+        add_ibkr(programs, ROOT / "oms-api", tws_port, is_installed=has_ibkr, seed=seed)
     require_free(programs)
     try:
         for program in programs[1:]:

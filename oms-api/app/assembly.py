@@ -116,9 +116,12 @@ from app.signals.service.redis_channels.channel_state import ChannelState
 from app.signals.service.redis_channels.channel_watch import ChannelWatch
 from app.signals.service.redis_channels.intake import SignalIntake
 from app.signals.service.resumption import SignalResumption
+from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.registry import StrategyRegistry
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -213,6 +216,7 @@ class Components:
             "exits": exits_of,
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
+            "strategy_registry": StrategyRegistry(CodeCatalog(self.settings.allowed_strategy_modules)),
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
@@ -370,12 +374,13 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     controls, calendars = Controls(), Calendars.load()
     market = create_market(settings, readers, calendars)
     rate = MessageRate()
-    outgoing = OutgoingSignal()
+    outgoing, planner = OutgoingSignal(), create_signal_planner(settings)
     services = BatchServices(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
         rate=rate,
         outgoing=outgoing,
         metrics=metrics,
+        signals=SignalHandler(planner, metrics.signals, now),
     )
     writer = _build_writer(settings, engine, services)
     metrics.watch_queue(lambda: writer.depth)
@@ -384,7 +389,6 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     throttle, changes = Throttle(), Changes(engine)
     limiter, sharing = make_limiter(settings, rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
-    planner = create_signal_planner(settings, market)
     streams = create_hub(
         *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
         *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
@@ -431,18 +435,16 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         ),
         outgoing=outgoing,
         signal_planner=planner,
-        signals=SignalService(
-            order_service, readers, SignalStore(transactions), planner, now, metrics.signals
-        ),
+        signals=SignalService(writer, SignalStore(transactions, planner), now),
         signal_channel=ChannelState(now),
         streams=streams,
     )
 
 
-def create_signal_planner(settings: Settings, market: Market) -> SignalPlanner:
+def create_signal_planner(settings: Settings) -> SignalPlanner:
     """Return the planner of signals with the defaults of the installation."""
     names = (settings.signals_strategy, settings.signals_portfolio, settings.signals_tenant)
-    return SignalPlanner(market, Valuer(market.marks_for, find_baselines), SignalDefaults(*names))
+    return SignalPlanner(SignalDefaults(*names))
 
 
 def create_writer(

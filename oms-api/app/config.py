@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     signals_portfolio: str | None = None
     signals_tenant: str | None = None
     signals_redis: Literal["on", "off"] = "on"
+    strategy_modules: Annotated[tuple[str, ...], NoDecode] | None = None
+    strategy_host: Literal["embedded", "process", "off"] = "embedded"
     backup_keys: str | None = Field(default=None, repr=False)
     reports_folder: Path | None = None
     reports_url: str | None = Field(default=None, repr=False)
@@ -211,7 +213,9 @@ class Settings(BaseSettings):
             return value
         return tuple(_complete_internal_url(part.strip()) for part in value.split(",") if part.strip())
 
-    @field_validator("broker_internal_urls", "websocket_origins", "reports_tenants", mode="before")
+    @field_validator(
+        "broker_internal_urls", "websocket_origins", "reports_tenants", "strategy_modules", mode="before"
+    )
     @classmethod
     def _internal_addresses(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -271,6 +275,13 @@ class Settings(BaseSettings):
         if "environment" in self.model_fields_set:
             return self.environment == "development"
         return is_loopback(self.host) and not self.trusted_proxies
+
+    @property
+    def allowed_strategy_modules(self) -> tuple[str, ...]:
+        """The modules that strategies may name: STRATEGY_MODULES, in development all where it is not set."""
+        if self.strategy_modules is None:
+            return () if self.environment == "production" else ("*",)
+        return self.strategy_modules
 
     @property
     def migrates_at_start(self) -> bool:

@@ -124,6 +124,10 @@ class NotPlaced(Unavailable):
     kind, title = "not-placed", "Not recorded"
 
 
+class WriteRefused(NotPlaced):
+    """The database refused the statements of this write alone. A repeat may be refused too."""
+
+
 class OutcomeUnknown(Unavailable):
     """It is unknown whether the write was recorded. A repeat with the same idempotency key finds out."""
 

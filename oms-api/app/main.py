@@ -46,6 +46,7 @@ from app.signals.routes import signals as signal_routes
 from app.signals.routes import strategies as signal_strategy_routes
 from app.signals.routes import trading as trading_routes
 from app.startup import CannotStart, lifespan, raise_file_limit
+from app.strategies import routes as strategy_routes
 from app.streams import routes as stream_routes
 from app.webhooks import routes as webhook_routes
 from app.wire.csv_lists import send_as_accepted
@@ -74,7 +75,7 @@ ROUTERS = (
         risk_routes.router,
         event_routes.router,
     ),
-    *(stream_routes.router, webhook_routes.router),
+    *(strategy_routes.router, stream_routes.router, webhook_routes.router),
     *(broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router),
     *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
     *(preference_routes.router, alert_routes.router, day_close_routes.router),
@@ -151,13 +152,13 @@ def _edge(app: Application, components: Components) -> Edge:
             *(components.valuer, components.now),
         ),
     }
-    signal = signal_routes.fast_signal(authentication, components.signals)
-    fast |= dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal)
     report = recording.report_operation(components.trade_service)
     place = order_entry.place_operation(components.order_service)
+    signal = signal_routes.signal_operation(components.signals).hot_route(authentication)
     hot = {
         ("POST", recording.TRADE_PATH): report.hot_route(authentication),
         ("POST", order_entry.ORDERS_PATH): place.hot_route(authentication),
+        **dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(

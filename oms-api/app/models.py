@@ -2,6 +2,7 @@
 
 from app.alerts.models import AlertRow
 from app.audit.models import AuditHead, AuditRow
+from app.backtests.models import BacktestFileRow, BacktestRow
 from app.brokers.models import BrokerConnectionRow
 from app.calendars.models import CalendarDayRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
@@ -41,6 +42,12 @@ from app.reconciliation.models import ReconciliationIssueRow
 from app.reports.models import DailyStatsRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
+from app.strategies.models import (
+    StrategyInputRow,
+    StrategyRow,
+    StrategyStateRow,
+    StrategyVersionRow,
+)
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [
@@ -49,6 +56,8 @@ __all__ = [
     "ApiKey",
     "AuditHead",
     "AuditRow",
+    "BacktestFileRow",
+    "BacktestRow",
     "BarRow",
     "BrokerConnectionRow",
     "BrokerRequestRow",
@@ -89,6 +98,10 @@ __all__ = [
     "SignalRow",
     "SignalStrategyRow",
     "SlackWorkspace",
+    "StrategyInputRow",
+    "StrategyRow",
+    "StrategyStateRow",
+    "StrategyVersionRow",
     "Tenant",
     "TickRow",
     "Trade",

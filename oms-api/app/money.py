@@ -44,7 +44,7 @@ def find_amount_error(amount: Decimal) -> str | None:
 
 def to_places(amount: Decimal) -> Decimal:
     """Round half-even to 8 decimals, the precision of the ledger."""
-    return amount.quantize(_UNIT, context=_EXACT)
+    return amount.quantize(_UNIT, None, _EXACT)
 
 
 def to_cents(amount: Decimal) -> Decimal:
@@ -54,7 +54,7 @@ def to_cents(amount: Decimal) -> Decimal:
 
 def product(left: Decimal, right: Decimal) -> Decimal:
     """Multiply, then round half-even to 8 decimals."""
-    return to_places(_EXACT.multiply(left, right))
+    return _EXACT.multiply(left, right).quantize(_UNIT, None, _EXACT)
 
 
 def exact_product(left: Decimal, right: Decimal) -> Decimal:
@@ -69,7 +69,7 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 
 def ratio(amount: Decimal, divisor: Decimal) -> Decimal:
     """Return amount / divisor, rounded half-even to 8 decimals. `divisor` must not be zero."""
-    return to_places(_EXACT.divide(amount, divisor))
+    return _EXACT.divide(amount, divisor).quantize(_UNIT, None, _EXACT)
 
 
 def round_down_to(amount: Decimal, step: Decimal) -> Decimal:

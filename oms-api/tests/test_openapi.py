@@ -37,6 +37,12 @@ SPLIT = {
 CONNECTION = {"name": "alpaca", "broker": "alpaca", "credentials": {"key_id": "K", "secret_key": "S"}}
 WEBHOOK = {"url": "https://hooks.example.com/oms", "event_types": ["order.*"]}
 SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": "1", "portfolio": "growth", "id": "breakout-1"}
+STRATEGY = {
+    "name": "trend",
+    "entry_point": "moving_average_cross",
+    "portfolio": "growth",
+    "symbols": ["AAPL"],
+}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -182,6 +188,13 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/webhooks/{webhook_id}:enable"),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"),
         ("POST", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}:resend"),
+        ("GET", "/api/v1/strategies"),
+        ("POST", "/api/v1/strategies"),
+        ("GET", "/api/v1/strategies/{strategy_name}"),
+        ("PATCH", "/api/v1/strategies/{strategy_name}"),
+        ("POST", "/api/v1/strategies/{strategy_name}:start"),
+        ("POST", "/api/v1/strategies/{strategy_name}:pause"),
+        ("POST", "/api/v1/strategies/{strategy_name}:stop"),
         ("GET", "/api/v1/jobs"),
         ("POST", "/api/v1/jobs/{job_name}:run"),
         ("POST", "/api/v1/signals"),
@@ -320,6 +333,15 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/signals"): api.post("/signals", SIGNAL),
         ("GET", "/api/v1/signals"): api.get("/signals"),
         ("GET", "/api/v1/signals/{signal_id}"): api.get("/signals/breakout-1"),
+        ("POST", "/api/v1/strategies"): api.post("/strategies", STRATEGY),
+        ("GET", "/api/v1/strategies"): api.get("/strategies"),
+        ("POST", "/api/v1/strategies/{strategy_name}:start"): api.post("/strategies/trend:start", {}),
+        ("POST", "/api/v1/strategies/{strategy_name}:pause"): api.post("/strategies/trend:pause", {}),
+        ("POST", "/api/v1/strategies/{strategy_name}:stop"): api.post("/strategies/trend:stop", {}),
+        ("PATCH", "/api/v1/strategies/{strategy_name}"): api.patch(
+            "/strategies/trend", {"parameters": {"fast": 12}}
+        ),
+        ("GET", "/api/v1/strategies/{strategy_name}"): api.get("/strategies/trend"),
         ("POST", "/api/v1/market-data/subscriptions"): api.post(
             "/market-data/subscriptions", {"symbols": ["AAPL"]}
         ),

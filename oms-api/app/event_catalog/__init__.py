@@ -58,6 +58,12 @@ _SIGNAL_STATUSES = {
     "expired": "was too late to act on",
     "rejected": "was refused, or its order was",
 }
+_STRATEGY_STATUSES = {
+    "started": "was started",
+    "paused": "was paused",
+    "stopped": "was stopped",
+    "error": "failed and does not run any more",
+}
 _CASH_KINDS = (
     *("deposit", "withdrawal", "transfer_in", "transfer_out", "charges", "dp_charges", "dividend"),
     *("withholding", "interest", "borrow", "adjustment"),
@@ -66,6 +72,7 @@ _CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "curren
 _SIGNAL = _split(
     "signal_id channel strategy portfolio_id symbol side mode order_ids reason latency_ms received_at"
 )
+_STRATEGY = _split("name portfolio_name status version run reason last_error actor")
 _APPROVAL = ("order_id", "portfolio_id")
 _SWITCH = ("scope", "name", "state", "reason", "set_by")
 _LATCH = ("latch_id", "scope", "name", "symbol", "executions", "most")
@@ -110,6 +117,8 @@ def _iterate_event_types() -> Iterator[EventType]:
         yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
     for status, words in _SIGNAL_STATUSES.items():
         yield EventType(f"signal.{status}", f"A signal {words}.", _SIGNAL)
+    for name, words in _STRATEGY_STATUSES.items():
+        yield EventType(f"strategy.{name}", f"A strategy {words}.", _STRATEGY)
     for state in ("activated", "reducing", "halted"):
         yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
     yield from _OTHERS

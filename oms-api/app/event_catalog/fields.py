@@ -94,6 +94,7 @@ FIELDS: dict[str, Schema] = {
     "kind": _text("Kind of the object", "trade"),
     "last_price": _amount("Price of the fill", "270.51"),
     "last_quantity": _amount("Units of the fill", "10"),
+    "last_error": _or_null(_text("Why the strategy failed, with file and line", "ValueError: no data")),
     "last_heard_at": _or_null(_instant("When the price feed was heard last; null: its prices never age")),
     "latch_id": _text("ID of the latch", "L17952360655300000c5d8cbe8"),
     "latency_ms": _integer("Milliseconds from the arrival of a signal to its outcome", 12),
@@ -147,6 +148,7 @@ FIELDS: dict[str, Schema] = {
     "scope": _text("What it applies to", "portfolio"),
     "since": _instant("When it began"),
     "sequence": _integer("Its number, without gaps", 4),
+    "run": _integer("Number of starts of the strategy", 3),
     "session_expires_at": _or_null(_instant("When the broker's session ends; null: there is none")),
     "set_by": _text("Who set it", _PERSON),
     "severity": _text("How bad it is: info, warning or critical", "critical"),
@@ -172,6 +174,7 @@ FIELDS: dict[str, Schema] = {
     "value": _or_null(_amount("The value at which it fired", "200.05")),
     "volume": _amount("Sum of the trades' market values", "52000.00"),
     "webhook_id": _text("ID of the webhook", "W17952423050000000c1937aec"),
+    "version": _integer("Version of the strategy", 2),
     "waived": _or_null(_text("The limit that the override waives; null: no override", "MAX_ORDER_VALUE")),
 }
 _LIMIT_VALUE = _or_null(_object("The limit; null: not set", {"value": "1000.00000000", "until": None}))
@@ -183,6 +186,8 @@ SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and 
     ("broker", "broker"): _text("The broker", "alpaca"),
     ("broker", "status"): _text("connected, down or refused", "down"),
     ("reconciliation", "status"): _text("open or resolved", "open"),
+    ("strategy", "name"): _text("Name of the strategy", "trend"),
+    ("strategy", "status"): _text("INACTIVE, ACTIVE, PAUSED or ERROR", "PAUSED"),
     ("signal", "side"): _or_null(FIELDS["side"]),
     ("signal", "strategy"): _or_null(FIELDS["strategy"]),
     ("alert", "symbol"): _or_null(FIELDS["symbol"]),

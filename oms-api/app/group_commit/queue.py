@@ -35,13 +35,18 @@ class _Item(Generic[Command, Outcome]):
     loop: asyncio.AbstractEventLoop | None
     since: float
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether a thread waits for it, which sends nothing else meanwhile."""
+        return self.loop is None
+
 
 class GroupCommit(Generic[Command, Outcome]):
     """A bounded queue and its one writer thread.
 
     Callers that are answered together tend to send their next commands together. If several are expected, the
     writer waits a moment for them. Otherwise half of them would be written while the other half is answered,
-    which doubles the statements and commits. A single caller never waits.
+    which doubles the statements and commits. A single caller never waits, nor does a thread.
 
     `lock_group` returns a key that commands share if they lock the same rows. If another session holds such a
     lock, the commands of that group are refused and the others go on.
@@ -127,6 +132,18 @@ class GroupCommit(Generic[Command, Outcome]):
         except TimeoutError:
             raise OutcomeUnknown(_TOO_SLOW) from None
 
+    def write_all(self, commands: Sequence[Command]) -> list[Outcome | OmsError]:
+        """Queue commands next to each other and in order, and wait for them in a thread.
+
+        Return the outcome of each, or the error that refuses it. Raises NotPlaced like `submit`, and
+        OutcomeUnknown after ANSWER_SECONDS.
+        """
+        futures: list[Future[Outcome]] = [Future() for _ in commands]
+        now = time.monotonic()
+        pairs = zip(commands, futures, strict=True)
+        self._enqueue([_Item(command, future, None, now) for command, future in pairs])
+        return [_wait_for(future, now + ANSWER_SECONDS) for future in futures]
+
     def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:
             if self._closing:
@@ -136,7 +153,7 @@ class GroupCommit(Generic[Command, Outcome]):
                     "Too many writes are waiting, and nothing was recorded; send it again in a moment."
                 )
             self._queue.extend(items)
-            if len(self._queue) >= self._wakes_at:
+            if len(self._queue) >= self._wakes_at or any(item.is_urgent for item in items):
                 self._wake.notify()
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -191,6 +208,8 @@ class GroupCommit(Generic[Command, Outcome]):
 
     def _linger(self, expected: int) -> None:
         """Wait until the expected number of items is queued, or until the linger time is over."""
+        if any(item.is_urgent for item in self._queue):
+            return
         self._wakes_at = expected
         self._wake.wait(self._linger_seconds)
         self._wakes_at = 1
@@ -219,3 +238,12 @@ def _resolve(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]]) -> No
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
+
+
+def _wait_for(future: "Future[Outcome]", deadline: float) -> Outcome | OmsError:
+    try:
+        return future.result(max(deadline - time.monotonic(), 0.0))
+    except OmsError as refusal:
+        return refusal
+    except TimeoutError:
+        raise OutcomeUnknown(_TOO_SLOW) from None

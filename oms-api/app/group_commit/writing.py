@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.database.commit_status import CommitStatus, find_commit_status, take_transaction_number
 from app.database.engine import discard_plans
 from app.database.locks import LockContention, is_file_locked, is_row_locked, set_short_lock_timeout
-from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected
+from app.errors import NotPlaced, OmsError, OutcomeUnknown, Unexpected, WriteRefused
 from app.group_commit.handler import BatchResult, Handler, Retained
 
 Command = TypeVar("Command")
@@ -160,7 +160,7 @@ class BatchWriter(Generic[Command, Outcome]):
         _LOG.error("an item could not be written", exc_info=error)
         if isinstance(error, DBAPIError):
             return [
-                NotPlaced(
+                WriteRefused(
                     "The database refused the write, and nothing was recorded; send it again in a moment."
                 )
             ]

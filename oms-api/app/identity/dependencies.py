@@ -11,7 +11,6 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
-from app.edge import FastRoute
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.hot_routes import FastRequest, FastResponse, HotRoute, PendingResponse
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
@@ -21,7 +20,6 @@ from app.identity.service.sessions import Sessions
 from app.rate_limit import RateLimiter
 from app.wire.idempotency import check_key
 
-FastWork = Callable[[Caller, FastRequest, str | None], Awaitable[FastResponse]]
 Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
@@ -228,20 +226,6 @@ class WriteOperation(Generic[Command, Outcome]):
     def _queue(self, command: Command) -> PendingResponse:
         explain = None if self.explain is None else partial(self.explain, command)
         return PendingResponse(self.submit(command), self.build, explain)
-
-
-def build_fast_route(authentication: Authentication, operation: Operation, work: FastWork) -> FastRoute:
-    """Return `work` (caller, request, idempotency key) as a route that the ASGI middleware serves itself.
-
-    The framework's routing and body parsing cost more than the commit.
-    """
-
-    async def serve(request: FastRequest) -> FastResponse:
-        caller = await authentication.authorize(request, operation)
-        key = request.headers.get(b"idempotency-key")
-        return await work(caller, request, check_key(None if key is None else key.decode("latin-1")))
-
-    return serve
 
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, delete, func, select
@@ -35,7 +36,7 @@ def find_instruments(
 ) -> dict[InstrumentKey, Instrument]:
     """Return the instrument of every, including unlisted ones."""
     found = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
-    listed = {InstrumentKey(*row[:2]): _instrument(row[1:]) for row in found}
+    listed = {InstrumentKey(*row[:2]): _build_known_instrument(row[1:]) for row in found}
     return {key: listed.get(key) or get_unlisted_terms(key.symbol) for key in keys}
 
 
@@ -123,6 +124,11 @@ def _build_row(tenant_id: int, terms: Instrument, at: datetime) -> tuple[Any, ..
     steps = (fixed(terms.tick_size), fixed(terms.lot_size))
     allowed = (terms.is_tradable, terms.is_restricted)
     return (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, iso(at))
+
+
+@lru_cache(maxsize=4096)  # as in `get_unlisted_terms`
+def _build_known_instrument(row: tuple[Any, ...]) -> Instrument:
+    return _instrument(row)
 
 
 def _instrument(row: Sequence[Any]) -> Instrument:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, select
 
 from app.brokers.queries import StoredConnection
 from app.costs.rules.booking import parse_components
-from app.database import set_tenant_scope, unit_of_work
+from app.database import set_tenant_scope, snapshot, unit_of_work
 from app.database.bulk import write
 from app.events.rules import NewEvent
 from app.events.service import build_packed_insert
@@ -33,6 +33,13 @@ class AssignedPortfolio(NamedTuple):
 def transaction(engine: Engine, tenant_id: int) -> Iterator[Connection]:
     """Yield a connection in a transaction that sees one tenant."""
     with unit_of_work(engine) as connection:
+        yield set_tenant_scope(connection, [tenant_id])
+
+
+@contextmanager
+def reading(engine: Engine, tenant_id: int) -> Iterator[Connection]:
+    """Yield a connection that reads one tenant, and waits for no writer."""
+    with snapshot(engine) as connection:
         yield set_tenant_scope(connection, [tenant_id])
 
 

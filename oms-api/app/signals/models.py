@@ -50,7 +50,7 @@ class SignalStrategyRow(Base):
 
 
 class SignalRow(Base):
-    """A signal, stored before it is acted on; see `rules.values.Signal`."""
+    """A signal, stored with its order; see `rules.values.Signal`."""
 
     __tablename__ = "signals"
     __table_args__ = (

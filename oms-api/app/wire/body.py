@@ -112,6 +112,16 @@ def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Mod
     return read
 
 
+def optional_json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+    """Return a dependency like `json_body`, for a body that may be left out: then no field is set."""
+    required = json_body(model)
+
+    async def read(request: Request) -> Model:
+        return await required(request) if await request.body() else model()
+
+    return read
+
+
 def documented_body(
     model: type[BaseModel], example: dict[str, Any], *, required: bool = True
 ) -> dict[str, Any]:

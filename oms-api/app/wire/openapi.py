@@ -18,6 +18,8 @@ TAGS = {  # in reading order
     "orders": "Preview, place, replace and cancel orders, and follow what became of them.",
     "positions": "Read and close positions, valued at the current market price.",
     "signals": "Send signals of strategies, set how they become orders, and follow what became of them.",
+    "strategies": "Register strategies, start, pause and stop them, and see what they earned.",
+    "backtests": "Run strategies on past bars as jobs, and read or compare the results.",
     "portfolios": "Create, rename and read portfolios, now or as of an earlier time.",
     "corporate actions": "Preview, record and reverse splits, symbol changes and cash dividends.",
     "reports": "Read P&L by portfolio, symbol, day, user or strategy, round trips and tax lots.",

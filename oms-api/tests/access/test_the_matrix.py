@@ -95,6 +95,13 @@ EXPECTED = {
     "DELETE /signals/hooks/{hook_id}": "admin",
     "PUT /signals/strategies/{strategy_name}": "admin",
     "DELETE /signals/strategies/{strategy_name}": "admin",
+    "GET /strategies": EVERYBODY,
+    "GET /strategies/{strategy_name}": EVERYBODY,
+    "POST /strategies": "admin",
+    "PATCH /strategies/{strategy_name}": TRADERS,  # of code, portfolio and limits: admin
+    "POST /strategies/{strategy_name}:start": TRADERS,
+    "POST /strategies/{strategy_name}:pause": "trader approver risk admin",
+    "POST /strategies/{strategy_name}:stop": "trader approver risk admin",
     "POST /orders:group": TRADERS,
     "PATCH /orders/{order_id}": TRADERS,
     "POST /orders/{order_id}/cancel": "trader approver risk admin",
@@ -222,7 +229,7 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
 
 
 BOTS_MAY = {
-    *("GET /events", "GET /events/stream", "GET /slack-settings"),
+    *("GET /events", "GET /events/stream", "GET /orders/{order_id}", "GET /slack-settings"),
     *("PUT /slack-groups", "PUT /slack-status"),
 }
 BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}

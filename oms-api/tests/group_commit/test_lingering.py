@@ -52,6 +52,14 @@ def test_returning_callers_in_two_parts_share_one_batch(engine, patient):
     assert serve(engine, callers) == [8, 8]
 
 
+def test_thread_does_not_wait_for_other_callers(engine, patient):
+    async def callers(writer):
+        await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))
+        await asyncio.to_thread(writer.write_all, ["a", "b"])
+
+    assert serve(engine, callers) == [8, 2]
+
+
 def test_single_caller_does_not_wait_after_many_callers(engine, patient):
     async def callers(writer):
         await asyncio.gather(*writer.submit_all([f"first {number}" for number in range(8)]))

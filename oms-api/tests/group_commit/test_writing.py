@@ -69,6 +69,13 @@ def test_thread_without_an_event_loop_waits_for_the_commit(engine):
         writer.write("b")
 
 
+def test_commands_of_a_thread_are_written_together_and_refused_one_by_one(engine):
+    with writing(engine, Notes()) as writer:
+        first, refused, last = writer.write_all(["a", "conflict", "b"])
+    assert (first, last, notes_in(engine)) == ("wrote a", "wrote b", ["a", "b"])
+    assert isinstance(refused, Conflict)
+
+
 def test_thread_does_not_wait_without_end(engine, monkeypatch):
     monkeypatch.setattr(queue, "ANSWER_SECONDS", 0.01)
     handler = Notes()
@@ -76,6 +83,8 @@ def test_thread_does_not_wait_without_end(engine, monkeypatch):
     with writing(engine, handler) as writer:
         with pytest.raises(OutcomeUnknown):
             writer.write("wait")
+        with pytest.raises(OutcomeUnknown):
+            writer.write_all(["wait"])
         handler.gate.set()
 
 

@@ -56,6 +56,7 @@ def test_well_known_symbols_stay_around_their_levels(source):
     [
         ("BRK-B", "BRK.B"),
         ("BTCUSD", "BTC/USD"),
+        ("EURUSD", "EUR/USD"),
         ("BTC-USD", "BTC/USD"),
         ("ETHUSDT", "ETH/USD"),
         ("SOL/USDC", "SOL/USD"),

@@ -51,6 +51,20 @@ def test_held_order_is_sent_once_the_broker_is_back(routing):
     assert routing.broker.received == [("submit", order.id)]
 
 
+def test_held_order_that_our_quote_would_fill_is_filled_by_the_broker_only(routing):
+    hold_orders(routing)
+    lose(routing)
+    order = routing.place(limit_price="105")  # the ask is 101
+    find_way_back(routing)
+    routing.rig.release()
+    routing.run()
+    assert routing.executions() == []
+    fill = routing.broker.fill(order, "10", "100")
+    routing.run()
+    assert [one[0] for one in routing.executions()] == [fill.execution_id]
+    assert routing.rig.order(order).status is Status.FILLED
+
+
 def test_held_order_is_cancelled_without_the_broker(routing):
     hold_orders(routing)
     lose(routing)

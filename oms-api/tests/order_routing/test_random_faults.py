@@ -43,7 +43,10 @@ def act(routing, draw, orders):
         routing.broker.fill(draw.choice(working), draw.choice(("1", "10")))
 
 
-def test_books_agree_with_the_broker_after_random_faults(routing):
+@pytest.mark.parametrize("has_lane", [False, True])
+def test_books_agree_with_the_broker_after_random_faults(routing, has_lane):
+    routing.has_lane = has_lane
+    routing.restart()
     draw = random.Random(SEED)
     orders: list[Order] = []
     print(f"seed {SEED}")

@@ -38,6 +38,7 @@ from app.orders.service.commands import (
     ReleaseOrders,
     ReplaceOrder,
 )
+from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from app.text import name_key
@@ -72,6 +73,7 @@ class Rig:
     source: PriceSource = field(default_factory=ManualSource)
     enforcement: str = "off"
     floor: OrderBatchHandler = field(init=False)
+    outgoing: OutgoingSignal = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -80,6 +82,7 @@ class Rig:
         """Begin anew, with nothing in memory."""
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
         tools = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
+        self.outgoing = tools.outgoing
         self.floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
 
     def list_instrument(self, symbol: str = "AAPL", exchange: str = "NASDAQ", **terms: Any) -> None:

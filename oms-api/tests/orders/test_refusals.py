@@ -40,7 +40,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
     "BatchContext": {
         *("batch", "services", "books", "connection", "order_store", "request_id", "_command", "_messages"),
         *("_counted_messages", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
-        *("_quotes", "_instruments", "_switches", "limits", "recent_orders", "repeat_keys"),
+        *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
     "Batch": {"books", "guard", "held_back", "originals", "_rates", "_known_rates", "_known", "_tenants"},
 }

@@ -177,7 +177,8 @@ def portfolio_of(rig, name):
         context, _, _ = rig.floor._load_context(connection, [preview(rig, name)], {})
         (portfolio_key,) = context.order_store.portfolio_keys
         exposure = exposure_in(context, portfolio_key)
-        books = {key: book for key, book in exposure.books.items() if book.position or book.orders}
+        valued = {key: one.book for key, one in exposure.valuations.items()}
+        books = {key: book for key, book in valued.items() if book.position or book.orders}
         positions = dict(context.books.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)

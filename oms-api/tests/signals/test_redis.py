@@ -10,13 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from app.errors import Unavailable
+from app.errors import NotPlaced, Unavailable, WriteRefused
 from app.metrics import SignalMetrics
 from app.signals.schemas.messages import MAX_MESSAGE_BYTES, parse_message
 from app.signals.service.redis_channels import stream_reader
 from app.signals.service.redis_channels.intake import SignalIntake
 from app.signals.service.redis_channels.stream_reader import StreamReader
-from app.signals.service.signal_service import AcceptedSignals
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.event_schemas import VALIDATORS
 from tests.support.redis import RedisServer
@@ -151,10 +150,10 @@ def test_same_id_with_another_body_is_refused(serve, redis, redis_server):
 
 
 class FailingIntake:
-    """Is away at first, and always fails for one message."""
+    """Is away at first, and always fails for some messages; `late` is locked once."""
 
     def __init__(self):
-        self.stored, self.is_away = [], True
+        self.stored, self.is_away, self.locked = [], True, {b"late"}
 
     async def accept(self, messages):
         if self.is_away:
@@ -162,8 +161,16 @@ class FailingIntake:
             raise Unavailable("The database does not answer.")
         if b"poison" in messages:
             raise ZeroDivisionError
-        self.stored.extend(messages)
-        return AcceptedSignals([None] * len(messages), [])
+        return [self._accept(message) for message in messages]
+
+    def _accept(self, message):
+        if message == b"unwritable":
+            return WriteRefused("The database refused the write.")
+        if message in self.locked:
+            self.locked.remove(message)
+            return NotPlaced("Another session holds a lock.")
+        self.stored.append(message)
+        return None
 
 
 def read_repeatedly(redis_server, intake, monkeypatch):
@@ -196,13 +203,14 @@ def test_entries_of_a_dead_consumer_are_claimed(redis, redis_server, monkeypatch
 
 def test_entry_that_fails_again_and_again_is_given_up(redis, redis_server, monkeypatch):
     """An unexpected error leaves an entry pending; the fifth delivery buries it. Others are not affected."""
-    for text in ("good", "poison", "better"):
+    for text in ("good", "poison", "late", "unwritable", "better"):
         redis.xadd(STREAM, {"data": text})
     intake = FailingIntake()
     read_repeatedly(redis_server, intake, monkeypatch)
-    assert intake.stored == [b"good", b"better"]
-    ((_, dead),) = redis.xrange(DEAD)
-    assert (dead["data"], "5 times" in dead["reason"]) == ("poison", True)
+    assert sorted(intake.stored) == [b"better", b"good", b"late"]
+    dead = {fields["data"]: fields["reason"] for _, fields in redis.xrange(DEAD)}
+    assert dead.keys() == {"poison", "unwritable"}
+    assert all("5 times" in reason for reason in dead.values())
     assert redis.xpending(STREAM, "oms")["pending"] == 0
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.clock import utc_now
-from app.errors import Unavailable
+from app.errors import NotPlaced
 from app.signals.service.resumption import SignalResumption
 from app.timestamps import iso
 from tests.factories import BOOTSTRAP_KEY
@@ -178,46 +178,93 @@ def test_modes_record_and_approve(trader):
     assert position(trader) == 0
 
 
-def test_signal_that_was_stored_before_a_crash_acts_once(trader, monkeypatch):
+@pytest.fixture
+def away(trader, monkeypatch):
+    """Provide a function that sends a signal by a hook while the writer takes none. It is only stored."""
     service = trader.service.app.state.signals
+    hook = trader.post("/signals/hooks", {"name": "charts"}).json()
 
-    async def fail(*_):
-        raise Unavailable("The process is gone.")
+    def send_to_hook(**changes):
+        def refuse(_):
+            raise NotPlaced("Another session holds a lock.")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(service, "_place", fail)
-        assert accepted(trader, id="crash")["status"] == "received"
-    with monkeypatch.context() as patched:  # the order is placed, but its outcome is not stored
-        patched.setattr(service._store, "complete", fail)
-        assert accepted(trader, id="crash")["status"] == "received"
-    assert position(trader) == 10
-    portal = trader.service.client.portal
+        with monkeypatch.context() as patched:
+            patched.setattr(service, "submit", refuse)
+            assert send(trader, "/signals").status_code == 503
+            sent = trader.service.client.post(hook["path"], json={**SIGNAL, **changes})
+        assert (sent.status_code, sent.json()["status"]) == (202, "received"), sent.text
+        return sent.json()["id"]
+
+    return send_to_hook
+
+
+def resume(trader, later):
+    service, readers = trader.service.app.state.signals, trader.service.app.state.readers
+    resumption = SignalResumption(service, readers, lambda: later)
+    return trader.service.client.portal.call(resumption.resume_pending)
+
+
+@pytest.mark.any_database
+def test_signal_of_a_hook_that_the_writer_could_not_take_acts_once(trader, away):
+    ids = [away(id="one", qty=10), away(id="two", qty=None, side=None, target_position="4")]
+    assert [one["status"] for one in trader.get("/signals").json()] == ["received", "received"]
     later = utc_now() + timedelta(minutes=1)
-    resumption = SignalResumption(service, trader.service.app.state.readers, lambda: later)
-    portal.call(resumption.resume_pending)
-    assert portal.call(resumption.resume_pending) == 0
-    resumed = accepted(trader, id="crash")
-    assert resumed["status"] == "filled"
-    assert len(trader.get("/orders").json()) == 1
+    assert resume(trader, later) == 2
+    assert resume(trader, later) == 0
+    assert {trader.get(f"/signals/{one}").json()["status"] for one in ids} == {"filled"}
+    assert len(trader.get("/orders").json()) == 2
+    assert position(trader) == 4
+    assert len(trader.get("/events", type="signal.filled").json()) == 2
+
+
+@pytest.mark.any_database
+def test_resumed_signal_that_cannot_be_ordered_any_more_is_complete(trader, away, monkeypatch):
+    late = away(id="late", expires_at=iso(utc_now() + timedelta(minutes=1)))
+    poor = away(id="poor", qty=None, percent_of_equity="5")
+    withdrawal = {"kind": "withdrawal", "amount": "1000000", "currency": "USD", "reason": "Out"}
+    cash = trader.post("/portfolios/Growth/cash", withdrawal)
+    assert cash.status_code == 201, cash.text
+    later = utc_now() + timedelta(minutes=2)
+    monkeypatch.setattr(trader.service.app.state.signals, "_now", lambda: later)
+    assert resume(trader, later) == 2
+    assert trader.get(f"/signals/{late}").json()["status"] == "expired"
+    refused = trader.get(f"/signals/{poor}").json()
+    assert (refused["status"], "no equity" in refused["reason"]) == ("rejected", True)
+    assert trader.get("/orders").json() == []
+
+
+@pytest.mark.any_database
+def test_resumed_signal_of_the_previous_release_finds_its_order(trader, away):
+    """That release placed the order first, and stored the outcome in a transaction of its own."""
+    signal_id = away(id="crash")
+    order = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
+    placed = trader.post("/orders", order, {"Idempotency-Key": f"signal:{signal_id}"}).json()
+    assert resume(trader, utc_now() + timedelta(minutes=1)) == 1
+    found = trader.get(f"/signals/{signal_id}").json()
+    assert (found["status"], found["order_ids"]) == ("filled", [placed["id"]])
     assert position(trader) == 10
 
 
 @pytest.mark.any_database
-def test_resumed_signal_that_is_too_late_by_now_expires(trader, monkeypatch):
-    service = trader.service.app.state.signals
+def test_key_of_another_order_does_not_become_that_of_a_signal(trader):
+    order = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
+    trader.post("/orders", order, {"Idempotency-Key": "signal:taken"})
+    refused = accepted(trader, id="taken")
+    assert (refused["status"], refused["order_ids"]) == ("rejected", [])
+    assert position(trader) == 1
 
-    async def fail(*_):
-        raise Unavailable("The process is gone.")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(service, "_place", fail)
-        accepted(trader, id="late", expires_at=iso(utc_now() + timedelta(minutes=1)))
-    later = utc_now() + timedelta(minutes=2)
-    monkeypatch.setattr(service, "_now", lambda: later)
-    resumption = SignalResumption(service, trader.service.app.state.readers, lambda: later)
-    trader.service.client.portal.call(resumption.resume_pending)
-    assert trader.get("/signals/late").json()["status"] == "expired"
-    assert trader.get("/orders").json() == []
+@pytest.mark.any_database
+def test_signals_of_a_batch_see_the_orders_before_them(trader):
+    """Sixteen at once with the same target: the first one reaches it."""
+
+    def aim(_):
+        return accepted(trader, qty=None, side=None, target_position=10)["status"]
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(aim, range(16)))
+    assert sorted(statuses) == ["filled"] + ["recorded"] * 15
+    assert position(trader) == 10
 
 
 @pytest.mark.any_database

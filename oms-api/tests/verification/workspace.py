@@ -1,16 +1,19 @@
 """A service with rows in every table, for tests of verification."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from app.audit.service import record
+from app.backtests.models import BacktestFileRow, BacktestRow
 from app.database import set_tenant_scope, unit_of_work, write
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.idempotent_operations import OperationContext
 from app.orders.queries.broker_requests import build_request_insert
 from app.reconciliation.queries import Issue, insert_issue
+from app.strategies.models import StrategyInputRow, StrategyStateRow
 from app.timestamps import iso
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.duties import roll_up_bars, store_daily_stats, take_snapshots
@@ -45,6 +48,7 @@ def fill_tables(service: Service) -> None:
     _ok(api.post("/signals/hooks", {"name": "charts", "strategy": "momentum"}))
     signal = {"symbol": "AAPL", "side": "buy", "strategy": "momentum", "price": "1", "id": "s-1"}
     _ok(api.post("/signals", signal))
+    _run_strategy(api)
     duties = ["order and approval expiry", "intraday square-off"]
     duties += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
@@ -56,6 +60,34 @@ def fill_tables(service: Service) -> None:
     roll_up_bars(service, _TOMORROW)
     store_daily_stats(service, _TOMORROW)
     _close_day(service, api)
+
+
+def _run_strategy(api: ApiClient) -> None:
+    """Let a strategy run, and a backtest of it be done."""
+    code = {
+        "name": "trend",
+        "entry_point": "moving_average_cross",
+        "portfolio": "Income",
+        "symbols": ["AAPL"],
+    }
+    _ok(api.post("/strategies", code))
+    _ok(api.post("/strategies/trend:start", {"reason": "Checked"}))
+    _ok(api.post("/strategies/trend:stop", {}))
+    with unit_of_work(api.service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        of_it: dict[str, Any] = {"tenant_id": api.tenant_id, "strategy": "trend"}
+        state = {"state": "{}", "processed": 1, "sequence": 1, "hash": "0" * 64, "updated_at": _TOMORROW}
+        connection.execute(insert(StrategyStateRow).values(**of_it, **state))
+        start = {"sequence": 1, "run": 1, "kind": "start", "at": _TOMORROW, "payload": "{}", "hash": "0" * 64}
+        connection.execute(insert(StrategyInputRow).values(**of_it, **start))
+        backtest: dict[str, Any] = dict.fromkeys(BacktestRow.__table__.columns.keys())
+        backtest |= {"tenant_id": api.tenant_id, "id": "B1", "strategy": "trend", "entry_point": "a:B"}
+        backtest |= {"parameters": "{}", "symbols": "AAPL", "interval": "1m", "since": _TOMORROW}
+        backtest |= {"until": _TOMORROW, "cash": Decimal(1), "costs": "none", "settings": "{}", "seed": 0}
+        backtest |= {"status": "queued", "progress": 0, "code_hash": "0" * 64, "created_by": "key:a"}
+        connection.execute(insert(BacktestRow).values(backtest | {"created_at": _TOMORROW}))
+        file = {"tenant_id": api.tenant_id, "backtest_id": "B1", "name": "fills.csv", "content": b""}
+        connection.execute(insert(BacktestFileRow).values(file))
 
 
 def _connect_broker(api: ApiClient) -> None:

@@ -31,13 +31,14 @@ class Message:
     """A message to send.
 
     Notifications show `text`; Slack displays `blocks`. `trade_id` is set for a confirmation only, `order_id`
-    for the message of an order.
+    for the message of an order, `approval_id` for the request to approve it.
     """
 
     text: str
     blocks: tuple[Json, ...]
     trade_id: str = ""
     order_id: str = ""
+    approval_id: str = ""
 
 
 def notice(sentence: str) -> Message:

@@ -49,6 +49,8 @@ def describe_approval_event(event_type: str, data: Mapping[str, Any]) -> str:
             f"*Approval needed:* order {order}, requested by {asked}, expires "
             f"{format_local_time(_text(data, 'expires_at'))}. `/desk approvals` shows it."
         )
+    if event_type == "approval.expired":
+        return f"*Expired:* nobody decided on your order {order} in time. Place it again if needed."
     reason = _text(data, "reason")
     outcome = "Approved" if event_type == "approval.granted" else "Not approved"
     by = format_person(_text(data, "decided_by"))

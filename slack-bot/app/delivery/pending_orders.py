@@ -12,6 +12,7 @@ class PendingState(StrEnum):
 
     SUBMITTED = "submitted"  # the bot that owns the row sends the order, or its message is queued
     UNKNOWN = "unknown"  # it is unknown whether the OMS has the order
+    ANNOUNCED = "announced"  # an event says that the message is owed; a form may post it first
     POSTING = "posting"  # the message was sent to Slack; no answer yet
     INTERRUPTED = "interrupted"  # the bot died during the call to Slack
 
@@ -41,6 +42,10 @@ class PendingOrderStore:
     def add(self, pending: PendingOrder) -> None:
         """Store an order before it is sent. An order that another bot has stored stays as it is."""
         self._run(_ADD, *astuple(pending), self._bot)
+
+    def add_if_absent(self, pending: PendingOrder) -> None:
+        """Store an order, unless it is stored already."""
+        self._run(_ADD_IF_ABSENT, *astuple(pending), self._bot)
 
     def set_state(self, key: str, state: PendingState) -> bool:
         """Record the progress. Return False if another bot has claimed the order.
@@ -81,15 +86,17 @@ _ADOPT = (
     "UPDATE pending_orders SET state = 'interrupted' WHERE state = 'posting'",
     "UPDATE pending_orders SET state = 'unknown' WHERE state = 'submitted'",
 )
-_ADD = """INSERT INTO pending_orders
+_INSERT = """INSERT INTO pending_orders
         (key, submitted_at, team, "user", channel, request_id, order_text, state, owner)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (key) DO UPDATE SET submitted_at = excluded.submitted_at, request_id = excluded.request_id,
+    ON CONFLICT (key) DO"""
+_ADD_IF_ABSENT = f"{_INSERT} NOTHING"
+_ADD = f"""{_INSERT} UPDATE SET submitted_at = excluded.submitted_at, request_id = excluded.request_id,
         order_text = excluded.order_text, state = excluded.state
     WHERE pending_orders.owner = excluded.owner"""
 _CLAIM = """UPDATE pending_orders SET owner = ?, state = 'submitted' WHERE key = ? AND state = ?
     RETURNING key"""
 _LIST_UNRESOLVED = """SELECT key, submitted_at, team, "user", channel, request_id, order_text, state
     FROM pending_orders
-    WHERE state IN ('unknown', 'interrupted') AND (team = ? OR CAST(? AS TEXT) IS NULL)
+    WHERE state IN ('unknown', 'announced', 'interrupted') AND (team = ? OR CAST(? AS TEXT) IS NULL)
     ORDER BY submitted_at LIMIT 100"""

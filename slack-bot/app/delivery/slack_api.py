@@ -26,6 +26,7 @@ NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
 MAX_TEXT_CHARACTERS = 3000
 CONFIRMATION = "trade_confirmed"
 ORDER_MESSAGE = "order_message"
+APPROVAL_REQUEST = "approval_request"
 HISTORY_LIMIT = 200
 MEMBERS_LIMIT = 200
 
@@ -207,6 +208,8 @@ def _build_metadata(message: Message) -> Json | None:
         return {"event_type": CONFIRMATION, "event_payload": {"trade_id": message.trade_id}}
     if message.order_id:
         return {"event_type": ORDER_MESSAGE, "event_payload": {"order_id": message.order_id}}
+    if message.approval_id:
+        return {"event_type": APPROVAL_REQUEST, "event_payload": {"order_id": message.approval_id}}
     return None
 
 

@@ -7,17 +7,21 @@ from app.blocks.notifications import (
     describe_order_event,
     describe_summary,
 )
+from app.delivery.message_sender import Address
 from app.delivery.order_messages import MessageKind
 from app.errors import OmsError
 from app.events.registry import Event
 from app.forms.portfolio_values import AlertSummary
 from app.oms_client import Person
 from app.services.dependencies import Services
-from app.services.notifications import notify_channel, notify_person
+from app.services.notifications import notify_channel, notify_person, send_note
+from app.services.orders.approval_requests import request_approval
 from app.services.reminders import add_reminder
+from app.services.slack_settings import find_report_channel
 
 SLACK_PERSON_PARTS = 3
 TO_OWNER = "me"
+EXPIRED = "approval.expired"
 
 
 def notify_of_alert(services: Services, event: Event) -> None:
@@ -53,7 +57,9 @@ def notify_of_order(services: Services, event: Event) -> None:
 
 
 def notify_of_request(services: Services, event: Event) -> None:
-    """Tell the approvers that the portfolio names, and remind them once."""
+    """Ask in the approvers' channel, tell the approvers that the portfolio names, and remind them once."""
+    requester = find_person(str(event.data.get("requested_by") or ""))
+    request_approval(services, event.data, requester, event.id)
     text = describe_approval_event(event.type, event.data)
     for approver in event.data.get("approvers") or ():
         person = find_person(str(approver))
@@ -64,28 +70,33 @@ def notify_of_request(services: Services, event: Event) -> None:
 
 def notify_of_decision(services: Services, event: Event) -> None:
     """Tell the person who placed the order what was decided."""
-    shown = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
-    if shown is not None:
-        text = describe_approval_event(event.type, event.data)
+    order_id = str(event.data.get("order_id") or "")
+    text = describe_approval_event(event.type, event.data)
+    shown = services.order_messages.find(order_id, MessageKind.ORDER)
+    if shown is None:
+        _notify_requester(services, order_id, text, event.id)
+    elif event.type != EXPIRED:  # the expiry of the order itself is told
         notify_person(services, Person(shown.team, shown.user), event.type, text, event.id)
 
 
 def notify_of_close(services: Services, event: Event) -> None:
     """Sum up the day of a portfolio, in the channel of the desk and for the people who want it."""
     text = describe_summary(event.data)
-    if services.trading_channel:
-        notify_channel(services, services.trading_channel, event.type, text, event.id)
+    portfolio = str(event.data.get("portfolio_name") or "")
+    channel = find_report_channel(services, portfolio)
+    if channel:
+        notify_channel(services, channel, event.type, text, event.id)
     for team, user in services.notifications.list_subscribers():
         person = Person(team, user)
-        if _may_see(services, person, str(event.data.get("portfolio_name") or ""), event.id):
+        if _may_see(services, person, portfolio, event.id):
             notify_person(services, person, event.type, text, event.id)
 
 
 def notify_of_log_in(services: Services, event: Event) -> None:
     """Ask in the channel of the desk for the daily log-in at a broker."""
-    if services.trading_channel:
-        text = describe_log_in(event.data)
-        notify_channel(services, services.trading_channel, event.type, text, event.id)
+    channel = find_report_channel(services, str(event.data.get("portfolio_name") or ""))
+    if channel:
+        notify_channel(services, channel, event.type, describe_log_in(event.data), event.id)
 
 
 def find_person(actor: str) -> Person | None:
@@ -97,6 +108,13 @@ def find_person(actor: str) -> Person | None:
         return Person(parts[1], parts[2])
     except ValueError:
         return None
+
+
+def _notify_requester(services: Services, order_id: str, text: str, event_id: str) -> None:
+    """Tell a person in Slack about an order that was placed elsewhere, which no thread shows."""
+    request = services.order_messages.find(order_id, MessageKind.APPROVAL)
+    if request is not None and request.user:
+        send_note(services, Address(request.user, "", "", event_id), text, f"{event_id}:{request.user}")
 
 
 def _may_see(services: Services, person: Person, portfolio: str, request_id: str) -> bool:

@@ -5,6 +5,7 @@ from app.events.registry import Event
 from app.services.dependencies import Services
 from app.services.notifications import notify_channel
 from app.services.reconciliation import show_issue
+from app.services.slack_settings import find_report_channel
 
 
 def show_reconciliation_issue(services: Services, event: Event) -> None:
@@ -14,6 +15,6 @@ def show_reconciliation_issue(services: Services, event: Event) -> None:
 
 def show_connection(services: Services, event: Event) -> None:
     """Tell the channel that a broker is connected, does not answer, or refused the connection."""
-    if services.trading_channel:
-        text = describe_connection(event.data)
-        notify_channel(services, services.trading_channel, event.type, text, event.id)
+    channel = find_report_channel(services)
+    if channel:
+        notify_channel(services, channel, event.type, describe_connection(event.data), event.id)

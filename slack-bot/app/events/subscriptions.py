@@ -32,7 +32,7 @@ def register_subscriptions(registry: EventRegistry) -> None:
     for name in ("order.filled", "order.rejected", "order.expired"):
         registry.register(name, notify_of_order)
     registry.register("approval.requested", notify_of_request)
-    for name in ("approval.granted", "approval.rejected"):
+    for name in ("approval.granted", "approval.rejected", "approval.expired"):
         registry.register(name, notify_of_decision)
     registry.register("portfolio.summary", notify_of_close)
     registry.register("broker_connection.log_in_needed", notify_of_log_in)

@@ -1,11 +1,8 @@
 """Acknowledge Slack's requests and call the services."""
 
-from slack_bolt import App
-
 from app.handlers import (
     commands,
     events,
-    installation_check,
     interactions,
     messages,
     options,
@@ -16,14 +13,14 @@ from app.handlers import (
     text_commands,
     trade_buttons,
 )
+from app.handlers.dispatcher import RequestDispatcher
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.live_price import OpenForms
 
 
-def register(app: App, services: Services) -> None:
-    """Register every handler, after the check of the installation."""
-    installation_check.register(app, services)
+def create_dispatcher(services: Services) -> RequestDispatcher:
+    """Return the dispatcher of a workspace, with every handler."""
     forms, registry = OpenForms(), HandlerRegistry()
     commands.register(registry, services)
     text_commands.register(registry, services)
@@ -36,4 +33,4 @@ def register(app: App, services: Services) -> None:
     interactions.register(registry, services, forms)
     options.register(registry, services, forms)
     events.register(registry, services)
-    app.use(registry.answer)
+    return RequestDispatcher(services, registry)

@@ -1,10 +1,9 @@
 """Refuse requests of other workspaces than the one that the bot token belongs to."""
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
-from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
+from slack_bolt import BoltContext, BoltResponse
 
 from app.blocks import views
 from app.blocks.messages import notice
@@ -17,24 +16,6 @@ from app.services.dependencies import Services
 log = logging.getLogger(__name__)
 
 
-def register(app: App, services: Services) -> None:
-    """Register the check in front of every handler."""
-
-    def check_installation(
-        req: BoltRequest, context: BoltContext, next: Callable[[], BoltResponse]
-    ) -> BoltResponse:
-        reason = find_refusal(services, context)
-        if not reason:
-            return next()
-        # Log only ids in the form of Slack's ids: a request may contain anything.
-        extra = {"request_id": get_request_id(context), "reason": reason}
-        ids = {"team": _id(context.team_id), "enterprise": _id(context.enterprise_id)}
-        log.warning("Request of another installation refused", extra=extra | ids)
-        return refusal(req.body, reason)
-
-    app.use(check_installation)
-
-
 def find_refusal(services: Services, context: BoltContext) -> str:
     """Return why a request does not belong to this installation, as a sentence. Empty if it does."""
     try:
@@ -45,6 +26,13 @@ def find_refusal(services: Services, context: BoltContext) -> str:
         return failure_messages.ORG_WIDE
     known = installation.includes(str(context.team_id or ""), str(context.enterprise_id or ""))
     return "" if known else failure_messages.FOREIGN_PERSON
+
+
+def log_refusal(context: BoltContext, reason: str) -> None:
+    """Log a refused request. Only ids in the form of Slack's ids: a request may contain anything."""
+    extra = {"request_id": get_request_id(context), "reason": reason}
+    ids = {"team": _id(context.team_id), "enterprise": _id(context.enterprise_id)}
+    log.warning("Request of another installation refused", extra=extra | ids)
 
 
 def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:

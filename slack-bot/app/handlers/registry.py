@@ -1,15 +1,11 @@
-"""The handlers of Slack's requests, by kind and name.
-
-Bolt compares a request with every listener in turn, which takes longer than the rest of the acknowledgement.
-Here a request finds its handler by name, so that Bolt gets only what nobody handles.
-"""
+"""The handlers of Slack's requests, by kind and name."""
 
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from slack_bolt import Ack, BoltContext, BoltRequest, BoltResponse
+from slack_bolt import Ack, BoltContext
 
 Handler = Callable[[Ack, dict[str, Any], BoltContext], None]
 Register = Callable[[Handler], None]
@@ -71,17 +67,6 @@ class HandlerRegistry:
         if kind == Kind.OPTIONS:
             return self._handlers.get((Kind.OPTIONS, _read(body, "action_id")))
         return self._find_action(body.get("actions")) if kind == Kind.ACTION else None
-
-    def answer(
-        self, req: BoltRequest, context: BoltContext, next: Callable[[], BoltResponse]
-    ) -> BoltResponse:
-        """Run the handler of a request. This is the last middleware of Bolt."""
-        handler = self.find(req.body)
-        if handler is None:
-            return next()
-        ack: Ack = context.ack
-        handler(ack, req.body, context)
-        return ack.response or BoltResponse(status=200, body="")
 
     def _register(self, kind: Kind, name: str) -> Register:
         def register(handler: Handler) -> None:

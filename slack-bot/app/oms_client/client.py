@@ -230,9 +230,12 @@ class OmsClient:
         return answer
 
     def read(
-        self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
+        self, person: Person | None, path: str, params: Mapping[str, str], request_id: str, **absent: Any
     ) -> Any:
-        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
+        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422.
+
+        Without a person, the bot's own key must allow the call.
+        """
         try:
             headers = self._build_headers(person, request_id)
             answer = self._http.request(
@@ -266,7 +269,9 @@ class OmsClient:
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return answer.content if answer else None
 
-    def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
+    def _build_headers(self, person: Person | None, request_id: str) -> dict[str, str]:
+        if person is None:
+            return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
         if self._get_team is not None and person.team != self._get_team():
             raise NotAllowed(DenialReason.WORKSPACE)
         return {

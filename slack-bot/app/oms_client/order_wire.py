@@ -124,6 +124,7 @@ def _order(values: Json) -> Order:
         "reason",
         "actor",
         "created_at",
+        "replaces",
         "replaced_by",
         "parent_id",
         "role",

@@ -92,8 +92,11 @@ class OrderClient:
         """Return the orders on which the person may decide."""
         return approvals_from_json(self.oms.read(person, "/api/v1/approvals", {}, request_id))
 
-    def get(self, person: Person, order_id: str, *, request_id: str) -> Order | None:
-        """Return an order with its history and its fills. None if the person sees no such order."""
+    def get(self, person: Person | None, order_id: str, *, request_id: str) -> Order | None:
+        """Return an order with its history and its fills. None if the person sees no such order.
+
+        Without a person, it is read with the bot's own key, which sees all orders.
+        """
         found = self.oms.read(person, _path(order_id), {}, request_id, absent=None)
         return None if found is None else order_from_json(found)
 

@@ -18,6 +18,11 @@ class Person:
         if not (ID.fullmatch(self.team) and ID.fullmatch(self.user)):
             raise ValueError("A person is a team's id and a user's id.")
 
+    @classmethod
+    def find(cls, team: str, user: str) -> "Person | None":
+        """Return the person with stored ids, None without a user id."""
+        return cls(team, user) if user else None
+
     @property
     def actor(self) -> str:
         """The name of the person in the OMS."""

@@ -1,22 +1,19 @@
 """Create the parts of the bot from its settings."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask
-from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
-from slack_bolt.authorization import AuthorizeResult
+from slack_bolt import App, BoltContext, BoltResponse
 
 from app.config import DEFAULT_DATABASE_URL, ConfigError, Settings
 from app.delivery.outbox import Outbox
 from app.delivery.slack_api import SlackApi
 from app.events.receiver import EventReceiver
-from app.handlers import register
 from app.oms_client import OmsClient
 from app.server.health import Health
 from app.server.routing import create_router
-from app.server.web import REQUEST_ID_HEADER, create_web, new_request_id
+from app.server.web import create_web
 from app.server.workspaces import WorkspaceRegistry
 from app.services.dependencies import Services
 from app.storage.connection import open_database
@@ -60,7 +57,7 @@ class Bot:
 def create_bot(settings: Settings, services: Services | None = None) -> Bot:
     """Create the bot without calling or listening to anything. Raises `ConfigError`."""
     services = services or create_services(settings)
-    workspaces = WorkspaceRegistry(settings, services, create_bolt)
+    workspaces = WorkspaceRegistry(settings, services)
     bolt = create_router(settings, services, workspaces)
     bolt.error(refuse_unreadable)
     health = Health(services)
@@ -113,45 +110,6 @@ def open_storage(settings: Settings) -> Storage:
             raise ConfigError(f"{sentence} ({error})") from None
         log.warning("Owed confirmations are not kept over a restart", extra={"fault": str(error)})
         return create_storage()
-
-
-def create_bolt(settings: Settings, services: Services) -> App:
-    """Return the Bolt app.
-
-    Handlers run on the threads of the server, because the pool of Bolt has only five threads.
-    """
-
-    def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        # `server.routing` chooses the workspace; `handlers.installation_check` refuses requests of others.
-        return AuthorizeResult(
-            enterprise_id=enterprise_id, team_id=team_id, bot_token=settings.slack_bot_token
-        )
-
-    bolt = App(
-        client=services.slack.client,
-        logger=logging.getLogger("slack_bolt"),
-        authorize=authorize,
-        signing_secret=settings.slack_signing_secret,
-        process_before_response=True,
-        request_verification_enabled=False,  # server.web verifies the signature before parsing
-        ignoring_self_events_enabled=False,  # the bot subscribes to no message events
-        attaching_function_token_enabled=False,
-    )
-    bolt.use(set_request_id)
-    bolt.error(refuse_unreadable)
-    register(bolt, services)
-    return bolt
-
-
-def set_request_id(
-    req: BoltRequest,
-    context: BoltContext,
-    next: Callable[[], BoltResponse],
-) -> BoltResponse:
-    """Set the request id in Bolt's context. A request over the WebSocket gets a new one."""
-    given = req.headers.get(REQUEST_ID_HEADER.lower())
-    context["request_id"] = given[0] if given else new_request_id()
-    return next()
 
 
 def refuse_unreadable(error: Exception, context: BoltContext) -> BoltResponse:

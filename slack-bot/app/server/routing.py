@@ -25,10 +25,7 @@ Next = Callable[[], BoltResponse]
 
 
 def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltResponse | None:
-    """Answer a request in the workspace that it belongs to. None for requests that belong to none.
-
-    The app of the workspace authorizes the request with the workspace's own token.
-    """
+    """Answer a request in the workspace that it belongs to. None for requests that belong to none."""
     if req.body.get("type") == "url_verification" or "ssl_check" in req.body:
         return None
     team = req.context.team_id
@@ -38,7 +35,7 @@ def route_request(workspaces: WorkspaceRegistry, req: BoltRequest) -> BoltRespon
     first = workspaces.first
     if workspace is None and first is not None and first.services.team != team:
         workspace = first  # it finds out its own id, and refuses requests of others
-    return workspace.bolt.dispatch(req) if workspace else _refuse(req, req.context)
+    return workspace.dispatcher.dispatch(req) if workspace else _refuse(req, req.context)
 
 
 def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegistry) -> App:
@@ -57,7 +54,7 @@ def create_router(settings: Settings, base: Services, workspaces: WorkspaceRegis
         authorize=authorize,
         signing_secret=settings.slack_signing_secret,
         process_before_response=True,
-        request_verification_enabled=False,  # server.web verifies the signature before parsing
+        request_verification_enabled=False,  # server.slack_endpoint verifies the signature before parsing
         ignoring_self_events_enabled=False,
         attaching_function_token_enabled=False,
     )

@@ -15,8 +15,8 @@ from waitress.server import create_server
 from app.config import ConfigError, load
 from app.server import logs
 from app.server.build import Bot, create_bot
+from app.server.slack_endpoint import MAX_BODY_BYTES
 from app.server.supervision import run_heartbeat, run_supervision, start_threads
-from app.server.web import MAX_BODY_BYTES
 from app.services.chart_images import load_matplotlib
 from app.storage.database import DatabaseError
 from app.storage.encryption import DecryptionFailed
@@ -27,6 +27,7 @@ T = TypeVar("T")
 MAX_CONNECTIONS = 1000
 THREADS = 64  # a submission uses one for a second at most
 STOP_SECONDS = 5.0
+SWITCH_SECONDS = 0.001  # how long a request waits for another thread that computes; Python's default is 0.005
 RECONNECT_SECONDS = 5.0
 
 
@@ -64,6 +65,7 @@ def encrypt_stored_secrets(bot: Bot) -> None:
 def serve(bot: Bot) -> None:
     """Serve until SIGINT or SIGTERM. Then finish the running requests and send the queued messages."""
     settings = bot.settings
+    sys.setswitchinterval(SWITCH_SECONDS)
     server = create_server(
         bot.web,
         host=settings.host,

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from slack_bolt import App
-
 from app.config import Settings
 from app.delivery.installation import Installation
 from app.delivery.slack_api import SlackApi
 from app.events.receiver import EventReceiver
 from app.events.registry import EventRegistry
 from app.events.subscriptions import register_subscriptions
+from app.handlers import create_dispatcher
+from app.handlers.dispatcher import RequestDispatcher
 from app.oms_client import OmsClient
 from app.services.dependencies import Services
 from app.storage.database import DatabaseError
@@ -35,7 +35,7 @@ class Workspace:
 
     settings: Settings
     services: Services
-    bolt: App
+    dispatcher: RequestDispatcher
     receiver: EventReceiver
     is_connected: bool = True
 
@@ -47,9 +47,6 @@ class _Entry:
     checked_at: float
 
 
-CreateBolt = Callable[[Settings, Services], App]
-
-
 class WorkspaceRegistry:
     """Find the workspace of a request. What the store says counts within two seconds, in every bot."""
 
@@ -57,13 +54,11 @@ class WorkspaceRegistry:
         self,
         settings: Settings,
         base: Services,
-        create_bolt: CreateBolt,
         clock: Callable[[], float] = time.monotonic,
     ):
         """Use `base` for the workspace whose token is in the environment, if there is one."""
         self._settings = settings
         self._base = base
-        self._create_bolt = create_bolt
         self._clock = clock
         self._store = base.installations
         self._entries: dict[str, _Entry] = {}
@@ -147,7 +142,7 @@ class WorkspaceRegistry:
         return Workspace(
             settings=settings,
             services=services,
-            bolt=self._create_bolt(settings, services),
+            dispatcher=create_dispatcher(services),
             receiver=EventReceiver(services, events),
             is_connected=bool(settings.oms_api_key),
         )

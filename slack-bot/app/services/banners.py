@@ -10,6 +10,7 @@ from app.delivery.outbox import Job
 from app.errors import Saturated, SlackError, SlackRateLimited
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,12 @@ def replace_banner(
 def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
     """Return the channel of the banner, else that of the request.
 
-    For requests of direct messages, return the channel of the settings.
+    For requests of direct messages, return the channel for reports.
     """
     banner = services.banners.get(portfolio)
     if banner is not None:
         return banner.channel
-    return channel if channel.startswith(CHANNEL_IDS) else services.trading_channel
+    return channel if channel.startswith(CHANNEL_IDS) else find_report_channel(services, portfolio)
 
 
 # The calls of one channel run one after the other, so that each sees the banner that an earlier one posted.

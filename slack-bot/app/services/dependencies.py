@@ -20,6 +20,8 @@ from app.delivery.reply_sender import ReplySender
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
 from app.delivery.viewer_store import ViewerStore
+from app.forms.day_change import DayBar
+from app.forms.price import Quote
 from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
 from app.oms_client.slack_settings import SlackSettingsClient
@@ -31,12 +33,15 @@ from app.services.reported_statuses import ReportedStatuses
 from app.services.shared_ids import SharedIds
 from app.services.slack_settings_cache import SlackSettingsCache
 from app.services.submission_registry import RecentIds, SubmissionRegistry
+from app.services.timed_cache import TimedCache
 from app.services.workers import Workers
 from app.storage.encryption import KEY_BYTES, KeyRing
 from app.storage.installations import InstallationStore
 from app.storage.storage import Storage, create_storage
 from app.storage.webhook_secrets import WebhookSecrets
 
+QUOTE_CACHE_SECONDS = 1.0  # in lists of symbols while a person types
+DAY_BAR_CACHE_SECONDS = 30.0
 OVERVIEW_PACE_SECONDS = 5.0  # between updates of a person's overview, each of which reads many portfolios
 
 
@@ -107,6 +112,8 @@ class Services:
     health_workers: Workers = field(default_factory=lambda: Workers("probing", threads=2, waiting=2))
     stopping: threading.Event = field(default_factory=threading.Event)
     notification_pace: NotificationPace = field(default_factory=NotificationPace)
+    quotes: TimedCache[Quote | None] = field(default_factory=lambda: TimedCache(QUOTE_CACHE_SECONDS))
+    day_bars: TimedCache[list[DayBar]] = field(default_factory=lambda: TimedCache(DAY_BAR_CACHE_SECONDS))
     preferences: PreferenceCache = field(default_factory=PreferenceCache)
     reported_statuses: ReportedStatuses = field(default_factory=ReportedStatuses)
     groups_changed: threading.Event = field(default_factory=threading.Event)  # user groups, in Slack

@@ -19,6 +19,7 @@ from app.services.orders.actions import ClickedMessage
 from app.services.origin import Origin
 from app.services.position_actions import create_client
 from app.services.request_failures import describe_failure
+from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,11 @@ SAY_WHY = "Say why. The audit log keeps it."
 
 
 def show_issue(services: Services, data: Mapping[str, Any], request_id: str) -> None:
-    """Queue the card of an issue: posted in the channel of the desk, or edited if it is there."""
-    issue_id, channel = str(data.get("issue_id") or ""), services.trading_channel
+    """Queue the card of an issue: posted in the channel for reports, or edited if it is there."""
+    issue_id = str(data.get("issue_id") or "")
     shown = services.order_messages.find(issue_id, MessageKind.ISSUE)
-    channel = shown.channel if shown else channel
+    portfolio = str(data.get("portfolio_name") or "")
+    channel = shown.channel if shown else find_report_channel(services, portfolio)
     if not issue_id or not channel:
         return
 

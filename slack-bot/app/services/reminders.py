@@ -51,9 +51,9 @@ def send_reminder(services: Services, reminder: Notification) -> bool:
     request = services.order_messages.find(order_id, MessageKind.APPROVAL)
     if request is None or not request.is_open:
         return True
-    extra = {"request_id": reminder.key}
+    extra, person = {"request_id": reminder.key}, Person.find(request.team, request.user)
     try:
-        order = services.orders.get(Person(request.team, request.user), order_id, request_id=reminder.key)
+        order = services.orders.get(person, order_id, request_id=reminder.key)
         if order is not None and order.status == AWAITING_APPROVAL:
             services.slack.post(request.channel, notice(reminder.text), request.ts)
     except (OmsError, SlackRateLimited) as error:

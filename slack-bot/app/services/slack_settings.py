@@ -37,6 +37,19 @@ def get_channel_portfolio(services: Services, channel: str) -> str:
     return services.slack_settings.current.channels.get(channel, "")
 
 
+def find_report_channel(services: Services, portfolio: str = "") -> str:
+    """Return the channel for what nobody in Slack caused, such as a broker that is lost, or an empty text.
+
+    It is `TRADING_CHANNEL`, else the tenant's channel of the portfolio, else its first one.
+    """
+    if services.trading_channel:
+        return services.trading_channel
+    channels = services.slack_settings.get().channels
+    key = portfolio.casefold()
+    of_portfolio = (channel for channel in sorted(channels) if key and channels[channel].casefold() == key)
+    return next(of_portfolio, min(channels, default=""))
+
+
 def sync_group_roles(services: Services) -> None:
     """Report the members of the user groups that have a role. Raises `OmsError` or `SlackError`."""
     roles = services.slack_settings.get().group_roles

@@ -103,3 +103,22 @@ def test_channel_is_told_of_a_broker_that_is_lost(cards: Workspace):
     told = cards.slack.wait_for("chat.postMessage")[0].body
     assert told["channel"] == "C9"
     assert "*Broker alpaca-paper* is down and tried again" in told["text"]
+
+
+def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(workspace: Workspace):
+    workspace.oms.channels = {"C3": {"portfolio": "Other"}, "C5": {"portfolio": "growth"}}
+    workspace.bot.services.slack_settings._loaded_at = None
+    report(workspace)
+    registry = EventRegistry()
+    register_subscriptions(registry)
+    data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down"}
+    registry.handle(workspace.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", data))
+    posted = workspace.slack.wait_for("chat.postMessage", 2)
+    channels = {sent.body["channel"]: sent.body["text"] for sent in posted}
+    assert "Quantities differ" in channels["C5"]  # the channel of the portfolio
+    assert "is down" in channels["C3"]  # the first one
+
+
+def test_without_any_channel_nothing_is_posted(workspace: Workspace):
+    report(workspace)
+    assert workspace.slack.named("chat.postMessage") == []

@@ -1,11 +1,14 @@
 """The Flask app."""
 
+import json
 import time
+from urllib.parse import quote, quote_plus
 
 import pytest
 
+from app.server import slack_endpoint
 from app.server.signature import is_signed
-from app.server.web import MAX_BODY_BYTES
+from app.server.slack_endpoint import MAX_BODY_BYTES, parse_request
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer
@@ -48,7 +51,7 @@ GOOD = factories.signed(BODY)
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/slack/events", "/slack/commands", "/slack/interactions"])
 def test_an_unsigned_request_is_refused_before_it_is_parsed(workspace: Workspace, headers, path, monkeypatch):
-    monkeypatch.setattr(workspace.bot.bolt, "dispatch", lambda _request: pytest.fail("parsed"))
+    monkeypatch.setattr(slack_endpoint, "parse_request", lambda *_: pytest.fail("parsed"))
     assert post(workspace, headers, path=path).status_code == 401
 
 
@@ -102,6 +105,25 @@ def test_a_signed_but_malformed_payload_is_a_400(workspace: Workspace, payload, 
 def test_a_signed_but_malformed_event_is_a_400(workspace: Workspace, body):
     headers = factories.signed(body) | {"Content-Type": "application/json"}
     assert post(workspace, headers, body, "/slack/events").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "a+b = c & d; 50 %", '"{}[]:,/', "%41", "äöü €", "😀", "line\r\nline\ttab", "=", "==\n", " "],
+)
+@pytest.mark.parametrize("encode", [quote_plus, quote])
+def test_a_payload_is_decoded_as_a_form_is(text, encode):
+    payload = json.dumps({"text": text}, ensure_ascii=False)
+    content = f"payload={encode(payload)}".encode()
+    assert parse_request(content, "application/x-www-form-urlencoded", "req-1").body == {"text": text}
+    assert slack_endpoint._parse_payload(content) == payload
+
+
+@pytest.mark.parametrize(
+    "content", [b"payload=a&payload=b", b"payload=a=b", b"payload=a%3D\n", b"text=payload="]
+)
+def test_other_content_is_left_to_the_parser_of_forms(content):
+    assert slack_endpoint._parse_payload(content) is None
 
 
 def test_slacks_url_check_is_answered(workspace: Workspace):

@@ -83,6 +83,7 @@ class Gateway:
         self._times: deque[float] = deque()
         self._thread: threading.Thread | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     def start(self) -> None:
         """Connect in the background. A second call has no effect."""
@@ -181,6 +182,8 @@ class Gateway:
         self._lost.set()
 
     def _stop(self) -> None:
+        # Before Python 3.12, `wait_for` can lose a cancellation. The gateway would then keep its client ID.
+        self._is_stopped = True
         if self._keeper is not None:
             self._keeper.cancel()
 
@@ -197,7 +200,7 @@ class Gateway:
 
     async def _keep_connected(self) -> None:
         wait = _FIRST_WAIT_SECONDS
-        while True:
+        while not self._is_stopped:
             self._lost = asyncio.Event()
             try:
                 await self._connect()
@@ -209,7 +212,7 @@ class Gateway:
                 _LOG.exception("the connection with TWS failed")
             finally:
                 self._disconnect()
-            await asyncio.sleep(wait)
+            await asyncio.sleep(0 if self._is_stopped else wait)
             wait = min(wait * 2, _MAX_WAIT_SECONDS)
 
     async def _connect(self) -> None:
@@ -247,7 +250,7 @@ class Gateway:
 
     async def _watch(self) -> None:
         """Return when the connection is lost."""
-        while not self._lost.is_set():
+        while not self._lost.is_set() and not self._is_stopped:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), HEARTBEAT_SECONDS)
                 return

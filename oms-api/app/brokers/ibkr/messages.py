@@ -87,6 +87,7 @@ class MessageReceiver:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(error)
+                answer.exception()  # nobody may wait for it any more
         self._answers.clear()
         self._keys.clear()
 

@@ -19,6 +19,7 @@ from app.clock import monotonic_seconds
 CONNECT_SECONDS, RESPONSE_SECONDS = 3.0, 10.0
 PATIENCE_SECONDS = 15.0
 MAX_CONNECTIONS = 8
+KEEP_ALIVE_SECONDS = 75.0  # orders are read once a minute, so a connection is open when an order is sent
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 MAX_MESSAGE_LENGTH = 500
 TOO_MANY, UNAUTHORIZED = 429, 401
@@ -89,7 +90,11 @@ class RestClient:
             base_url=base_url,
             headers={"Accept": "application/json", **headers},
             timeout=httpx.Timeout(timeouts.response, connect=timeouts.connect),
-            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
+            limits=httpx.Limits(
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=MAX_CONNECTIONS,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+            ),
             follow_redirects=False,
             trust_env=False,
         )

@@ -11,8 +11,8 @@ FIRST_TENANT = 1
 class Scope(StrEnum):
     """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants.
 
-    BOT is for a Slack bot: it reads the tenant's events, manages its own webhooks, and reports which people
-    were deactivated in Slack.
+    BOT is for a Slack bot: it reads the tenant's events and the orders that they name, manages its own
+    webhooks, and reports which people were deactivated in Slack.
     """
 
     READ = "read"
@@ -65,6 +65,7 @@ class Operation(StrEnum):
     """An operation of the API."""
 
     READ_BOOKS = "read_books"
+    READ_ORDER = "read_order"
     READ_EVENTS = "read_events"
     REPORT_TRADE = "report_trade"
     REVERSE_TRADE = "reverse_trade"
@@ -111,6 +112,10 @@ class Operation(StrEnum):
     LOG_IN_BROKER = "log_in_broker"
     RECONCILE = "reconcile"
     MANAGE_SIGNALS = "manage_signals"
+    MANAGE_STRATEGIES = "manage_strategies"
+    CHANGE_STRATEGY = "change_strategy"
+    START_STRATEGY = "start_strategy"
+    STOP_STRATEGY = "stop_strategy"
     RUN_JOB = "run_job"
     FOLLOW_SLACK = "follow_slack"
 
@@ -143,6 +148,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.READ_SELF: _rule(_READ),                      # everybody
     Operation.MANAGE_OWN: _rule(_READ),                     # everybody: own preferences and alerts
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
+    Operation.READ_ORDER: _rule(_READ, Scope.BOT),          # everybody, and the bot's key
     # everybody, and the bot's key: the events cover all portfolios
     Operation.READ_EVENTS: _rule(_READ, Scope.BOT, narrowed=False),
     Operation.READ_ROLES: _rule(_READ),                     # everybody
@@ -189,6 +195,10 @@ TABLE: dict[Operation, Rule] = {
     Operation.LOG_IN_BROKER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
     Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
     Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
+    Operation.MANAGE_STRATEGIES: _rule(_ADMIN, narrowed=False),         # admin: they run code
+    Operation.CHANGE_STRATEGY: _rule(_TRADE),               # trader, approver, admin
+    Operation.START_STRATEGY: _rule(_TRADE),                # trader, approver, admin
+    Operation.STOP_STRATEGY: _rule(_TRADE, _RISK),          # trader, approver, risk, admin
     Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
     # admin, and the bot's key: what happens in Slack, and the settings for it
     Operation.FOLLOW_SLACK: _rule(_ADMIN, Scope.BOT, narrowed=False),

@@ -67,8 +67,11 @@ def is_currency_pair(symbol: str) -> bool:
 def find_base_symbol(symbol: str) -> str:
     """Return the spelling of the symbol that has a base price, or the symbol itself if none has.
 
-    It is `BRK.B` for `BRK-B`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.
+    It is `BRK.B` for `BRK-B`, `EUR/USD` for `EURUSD`, and `BTC/USD` for `BTCUSD` and `BTC-USDT`.
     """
+    pair = f"{symbol[:3]}/{symbol[3:]}"  # brokers of currencies write them without the slash
+    if pair in _PAIRS:
+        return pair
     forms = (symbol, *list_other_spellings(symbol))
     dollars = (re.sub(r"/USD[CT]$", "/USD", form) for form in forms)
     return next((form for form in (*forms, *dollars) if form in BASE_PRICES), symbol)

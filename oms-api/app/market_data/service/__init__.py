@@ -45,6 +45,7 @@ class Market:
     ) -> None:
         self._source, self._calendars = source, calendars
         self.max_silence = max_silence
+        self.max_silence_seconds = Decimal(str(max_silence.total_seconds()))
         self.overrides = CurrentOverrides()
         self._readers = readers
         self._last: dict[InstrumentKey, Quote] = {}
@@ -59,7 +60,10 @@ class Market:
     def quotes_for(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return the latest quotes of those of the instruments that have one, by one statement."""
+        """Return the latest quotes of those of the instruments that have one, by one statement.
+
+        A quote that is known already is the same object as before.
+        """
         found = queries.find_quotes(connection, keys)
         asked: dict[str, datetime] = {}
         for key in keys:
@@ -69,8 +73,7 @@ class Market:
                 quote = self._source.quote(key.symbol, at)
             if quote is not None:
                 found[key] = quote
-        self._remember(found, asked)
-        return found
+        return self._remember(found, asked)
 
     def quotes_at(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
@@ -255,12 +258,16 @@ class Market:
         """The number of symbols that the source follows."""
         return len(self._followed)
 
-    def _remember(self, quotes: dict[InstrumentKey, Quote], asked: Mapping[str, datetime]) -> None:
+    def _remember(
+        self, quotes: dict[InstrumentKey, Quote], asked: Mapping[str, datetime]
+    ) -> dict[InstrumentKey, Quote]:
+        """Keep the quotes, call the listeners of new ones, and return them (the same object if known)."""
         with self._lock:
             if len(self._asked) + len(asked) > _MAX_CACHED:
                 self._asked.clear()
             self._asked.update(asked)
-            new = {key: quote for key, quote in quotes.items() if self._last.get(key) != quote}
+            known = {key: last for key, quote in quotes.items() if (last := self._last.get(key)) == quote}
+            new = {key: quote for key, quote in quotes.items() if key not in known}
             if len(self._last) + len(new) > _MAX_CACHED:
                 self._last.clear()
             self._last.update(new)
@@ -272,6 +279,7 @@ class Market:
             ]
         for listener, tenant_id, quote in calls:
             listener(tenant_id, quote)
+        return quotes | known
 
     def _wanted(self) -> set[InstrumentKey]:
         return {key for keys, _ in self._listeners.values() for key in keys}

@@ -14,12 +14,13 @@ from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.values import Accepted, BrokerEvent, Expired
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
-from app.order_routing.queries import find_assigned_portfolio, publish_status, transaction
+from app.order_routing.queries import find_assigned_portfolio, publish_status, reading, transaction
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import list_proven_events
 from app.orders.rules.values import Order
+from app.orders.service.express_lane import ExpressLane
 
 STATUS_INTERVAL = timedelta(seconds=1)
 RECONNECT_INTERVAL = timedelta(seconds=1)  # doubled after each attempt that failed, up to the next one
@@ -30,6 +31,7 @@ MAX_CONFIRMATIONS = 3  # in a row: the figures of an account that trades all the
 REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
 MAX_EVENTS = 200  # that are applied together, when orders are read again
 MAX_REQUESTS = 50  # between two readings of events
+ACCEPTANCE_SECONDS = 0.005  # that an acceptance waits for the fill that often follows it within milliseconds
 _MAX_COUNTED_FAILURES = 10
 _QUICK_ATTEMPTS = 3  # before the interval grows, because most losses are short
 _NO_ANSWER = "The broker does not answer."
@@ -96,7 +98,8 @@ class BrokerSession:
     """Runs one connection. One instance at a time does, in the process that has the lease.
 
     `step` is called again and again. All state that must survive a crash is in the database: requests, the
-    cursor of the broker's events, and the orders.
+    cursor of the broker's events, and the orders. The cursor is stored with the status, since events that
+    are applied again change nothing.
     """
 
     def __init__(
@@ -108,23 +111,38 @@ class BrokerSession:
         now: Now,
         reconcile: Reconcile = compare_nothing,
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
+        lane: ExpressLane | None = None,
+        is_woken: Callable[[], bool] = lambda: False,
+        await_news: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self._await_news = await_news  # waits until something is reported or stored, or the seconds are over
         self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
         self._reconciled_at = self._next_reconciliation = EPOCH
         self._confirmations = 0
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(engine, stored.tenant_id, run, now)
-        self._sender = RequestSender(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now)
+        self._sender = RequestSender(
+            *(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now, lane, is_woken)
+        )
         self._cursor = stored.cursor
         self._is_connected = False
         self._failures = 0  # in a row: after each one, the broker is left alone for longer
         self._next_connect = self._next_status = EPOCH
         self._last_event_at: datetime | None = stored.last_event_at
 
-    def step(self) -> bool:
-        """Do what is due and return whether there was anything. Raises ConnectionChanged or NotApplied."""
+    def close(self) -> None:
+        """Let another session send what this one has in memory."""
+        self._sender.return_lane()
+        self._sender.save_progress()
+
+    def step(self, *, is_idle: bool = True) -> bool:
+        """Do what is due and return whether there was anything. Raises ConnectionChanged or NotApplied.
+
+        What is done is only marked while the session is idle, because news of the broker would wait for it.
+        """
         try:
             if not self._is_connected and not self._connect():
+                self._sender.return_lane()
                 self._sender.reject_overdue()
                 return False
             has_worked = self._read_events()
@@ -133,6 +151,7 @@ class BrokerSession:
                     break
                 has_worked = True
                 self._read_events()  # a fill must not wait for the other requests
+            self._sender.save_progress(is_idle=is_idle)
             self._keep_status()
             self._reconcile_if_due()
         except (BrokerUnavailable, OutcomeOpen) as error:
@@ -170,7 +189,7 @@ class BrokerSession:
     def _reread_orders(self) -> None:
         """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
         tenant_id, name = self._stored.tenant_id, self._stored.name
-        with transaction(self._engine, tenant_id) as connection:
+        with reading(self._engine, tenant_id) as connection:
             portfolio = find_assigned_portfolio(connection, tenant_id, name)
             if portfolio is None:
                 return
@@ -202,27 +221,23 @@ class BrokerSession:
             return False
         return datetime.fromisoformat(order.accepted_at) < broker.get_day_start(self._now())
 
-    def _read_events(self) -> bool:
-        """Apply the broker's new events, and store the cursor after them."""
-        return self._apply_records(self._broker.events(self._cursor), ())
-
-    def _apply_answer(self, events: Sequence[BrokerEvent]) -> None:
-        """Apply the events of an answer together with those that the broker reported meanwhile.
-
-        A fill often follows an order within milliseconds, and must not wait for another commit.
-        """
-        try:
+    def _read_events(self, answer: Sequence[BrokerEvent] = ()) -> bool:
+        """Apply the broker's new events, and those of an answer. Return whether it reported any."""
+        records = self._broker.events(self._cursor)
+        if _has_only_acceptances(records, answer):
+            self._await_news(ACCEPTANCE_SECONDS)
             records = self._broker.events(self._cursor)
-        except (BrokerUnavailable, OutcomeOpen):
-            records = []  # the next step notices it
-        self._apply_records(records, events)
-
-    def _apply_records(self, records: Sequence[BrokerEventRecord], others: Sequence[BrokerEvent]) -> bool:
-        self._reports.apply([*(record.event for record in records), *others])
+        self._reports.apply([*(record.event for record in records), *answer])
         if records:
             self._cursor, self._last_event_at = records[-1].cursor, self._now()
-            self._save(cursor=self._cursor, last_event_at=self._last_event_at)
         return bool(records)
+
+    def _apply_answer(self, events: Sequence[BrokerEvent]) -> None:
+        """Apply the events of an answer together with those that the broker reported meanwhile."""
+        try:
+            self._read_events(events)
+        except (BrokerUnavailable, OutcomeOpen):
+            self._reports.apply(events)  # the next step notices it
 
     def _keep_status(self) -> None:
         now = self._now()
@@ -256,7 +271,7 @@ class BrokerSession:
         if now < self._next_status:
             return
         self._next_status, stored = now + STATUS_INTERVAL, self._stored
-        with transaction(self._engine, stored.tenant_id) as connection:
+        with reading(self._engine, stored.tenant_id) as connection:
             found = find_connection(connection, stored.tenant_id, stored.name)
         if found is None or found.version != stored.version:
             raise ConnectionChanged
@@ -268,12 +283,14 @@ class BrokerSession:
         interval: timedelta = min(RECONNECT_INTERVAL * 2**doublings, MAX_RECONNECT_INTERVAL)
         self._failures = min(self._failures + 1, _MAX_COUNTED_FAILURES)
         self._next_connect = self._now() + interval
+        self._sender.return_lane()
         self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
         self._sender.reject_overdue()
 
     def _save(self, **changes: Any) -> None:
         stored = self._stored
         with transaction(self._engine, stored.tenant_id) as connection:
+            changes |= {"cursor": self._cursor, "last_event_at": self._last_event_at}
             if not update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes):
                 raise ConnectionChanged
             found = find_connection(connection, stored.tenant_id, stored.name)
@@ -282,3 +299,9 @@ class BrokerSession:
         if found is None:
             raise ConnectionChanged
         self._stored = found
+
+
+def _has_only_acceptances(records: Sequence[BrokerEventRecord], answer: Sequence[BrokerEvent]) -> bool:
+    """Return whether acceptances were reported and nothing else. They are less urgent than fills."""
+    events = [*(record.event for record in records), *answer]
+    return bool(events) and all(isinstance(event, Accepted) for event in events)

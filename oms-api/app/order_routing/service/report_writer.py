@@ -1,6 +1,5 @@
 """Apply a broker's events by the writer, each in its order, and once."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
@@ -17,7 +16,6 @@ from app.timestamps import iso
 
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
 RunCommands = Callable[[Sequence[Command]], Sequence[Outcome | OmsError]]
-WRITER_SECONDS = 30.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,25 +52,13 @@ class ReportWriter:
             return drop_known_fills(connection, self._tenant_id, events)
 
 
-def create_command_runner(
-    writer: "GroupCommit[Command, Outcome]", loop: asyncio.AbstractEventLoop
-) -> RunCommands:
-    """Return a function that runs commands in the writer, for threads other than that of the loop."""
-
-    async def submit(commands: Sequence[Command]) -> Sequence[Outcome | OmsError]:
-        outcomes = await asyncio.gather(*writer.submit_all(commands), return_exceptions=True)
-        return [_require_refusal(outcome) for outcome in outcomes]
+def create_command_runner(writer: "GroupCommit[Command, Outcome]") -> RunCommands:
+    """Return a function that runs commands in the writer, for threads without an event loop."""
 
     def run(commands: Sequence[Command]) -> Sequence[Outcome | OmsError]:
         try:
-            return asyncio.run_coroutine_threadsafe(submit(commands), loop).result(WRITER_SECONDS)
-        except (OmsError, TimeoutError) as error:
+            return writer.write_all(commands)
+        except OmsError as error:
             raise NotApplied(str(error)) from None
 
     return run
-
-
-def _require_refusal(outcome: Outcome | BaseException) -> Outcome | OmsError:
-    if isinstance(outcome, BaseException) and not isinstance(outcome, OmsError):
-        raise outcome
-    return outcome

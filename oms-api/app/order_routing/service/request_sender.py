@@ -11,33 +11,37 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import Broker
-from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected, Replaced
-from app.clock import Now
+from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
+from app.clock import EPOCH, Now
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import transaction
+from app.order_routing.service.request_outcomes import OutcomeFinder
 from app.orders.queries import broker_requests as queries
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.broker_requests import (
     SUBMIT_DEADLINE,
-    UNKNOWN_LIMIT,
     BrokerRequest,
     RequestKind,
     RequestStatus,
     build_broker_order,
+    build_sending_request,
     choose_request,
     get_delay,
     is_new_order,
+    is_submission,
     is_too_late,
-    list_proven_events,
-    was_never_received,
+    return_to_new,
 )
 from app.orders.rules.rows import order_of
 from app.orders.rules.values import FINAL, Order, OrderKey
+from app.orders.service.express_lane import ExpressLane
 
+LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
+LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes tell of theirs
+MAX_UNMARKED = 20  # requests that are done
 ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
-_NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds():.0f} s after it was sent."
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,6 +59,13 @@ class _Sending(NamedTuple):
     order: BrokerOrder | None
 
 
+class _DoneRequest(NamedTuple):
+    """A request whose events are applied, and when."""
+
+    request: BrokerRequest
+    at: datetime
+
+
 class RequestSender:
     """Sends the requests of a connection. Only one process does at a time, by a lease.
 
@@ -64,22 +75,80 @@ class RequestSender:
     """
 
     def __init__(
-        self, engine: Engine, tenant_id: int, name: str, broker: Broker, apply: ApplyEvents, now: Now
+        self,
+        engine: Engine,
+        tenant_id: int,
+        name: str,
+        broker: Broker,
+        apply: ApplyEvents,
+        now: Now,
+        lane: ExpressLane | None = None,
+        is_woken: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_woken = is_woken  # whether other processes tell of the requests that they store
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
         self._broker, self._apply, self._now = broker, apply, now
+        self._outcomes = OutcomeFinder(broker, now)
+        self._lane = lane or ExpressLane()
+        self._is_backlogged = True  # whether the last look at the database found requests
+        self._next_look = EPOCH
+        self._done: list[_DoneRequest] = []  # whose events are applied, to be marked
 
     def send_next(self) -> bool:
         """Process the next request that is due. Return False if there is none.
 
+        New orders from the express lane go first, unless other requests were stored: a cancel may be one.
         Raises BrokerUnavailable if the broker was not reached, and NotApplied.
         """
-        sending = None
+        lane = self._lane
+        if not lane.has_stored_requests and self._send_from_lane():
+            return True
+        if not (lane.has_stored_requests or self._is_backlogged or self._now() >= self._next_look):
+            return False
+        return self._send_stored() or self._send_from_lane()
+
+    def save_progress(self, *, is_idle: bool = True) -> None:
+        """Mark the requests that are done, or only many of them while the session is not idle."""
+        if len(self._done) >= (1 if is_idle else MAX_UNMARKED):
+            with transaction(self._engine, self._tenant_id) as connection:
+                self._mark_done(connection)
+            self._done.clear()
+
+    def return_lane(self) -> None:
+        """Close the lane, and mark the orders in it as not sent. They are sent later like other requests."""
+        self._lane.close()
+        self._is_backlogged = True
+        returned = [one.order.id for one in self._lane.take_all()]
+        if returned:
+            with transaction(self._engine, self._tenant_id) as connection:
+                queries.return_submissions(connection, self._tenant_id, returned)
+
+    def _send_from_lane(self) -> bool:
+        """Send the oldest order of the lane. Return False if there is none."""
+        item = self._lane.take()
+        if item is None:
+            return False
+        request = build_sending_request(item.order, item.connection)
+        broker_order = build_broker_order(item.order, item.instrument)
+        obstacle = Obstacle.TOO_LATE if is_too_late(request, self._now()) else None
+        self._send(request, _Sending(obstacle, broker_order))
+        return True
+
+    def _send_stored(self) -> bool:
+        """Process the next request of the database that is due. Return False if there is none."""
+        sending, lane, now = None, self._lane, self._now()
+        lane.has_stored_requests = False  # before the look, so that none is missed
         with transaction(self._engine, self._tenant_id) as connection:
-            undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
-            request = choose_request(undone, self._now())
+            self._mark_done(connection)
+            undone = self._list_outside_of_lane(connection)
+            request = choose_request([one for one in undone if not lane.is_expecting(one.order_id)], now)
             if request is not None and is_new_order(request):  # by one transaction, because it is urgent
                 sending = self._begin(connection, request)
+        self._done.clear()
+        self._is_backlogged = bool(undone)
+        self._next_look = now + (LONG_LOOK_INTERVAL if self._is_woken() else LOOK_INTERVAL)
+        if not undone:
+            lane.open()
         if request is None:
             return False
         if request.status is not RequestStatus.NEW:
@@ -90,11 +159,26 @@ class RequestSender:
             self._send(request, sending)
         return True
 
+    def _list_outside_of_lane(self, connection: Connection) -> list[BrokerRequest]:
+        """Return the undone requests, without the orders of the lane.
+
+        An order of the lane about which there is another request leaves the lane: it was certainly not sent.
+        """
+        undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
+        changed = {one.order_id for one in undone if not is_submission(one)}
+        left = {one.order.id for one in self._lane.take_all(changed)}
+        return [
+            return_to_new(one) if is_submission(one) and one.order_id in left else one
+            for one in undone
+            if one.order_id in changed or not self._lane.is_expecting(one.order_id)
+        ]
+
     def reject_overdue(self) -> None:
         """Reject the orders that could not be sent in time, while the broker is not reached."""
         now = self._now()
+        self.save_progress()
         with transaction(self._engine, self._tenant_id) as connection:
-            undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
+            undone = self._list_outside_of_lane(connection)
         for request in undone:
             if request.status is RequestStatus.NEW and is_too_late(request, now):
                 self._reject_unsent(request)
@@ -146,7 +230,7 @@ class RequestSender:
             _LOG.exception("the answer of a broker was not understood")
             self._postpone(request, RequestStatus.UNKNOWN, f"Not understood: {type(failure).__name__}.")
         else:
-            self._finish(request, self._complete(request, events))
+            self._finish(request, self._outcomes.complete(request, events))
 
     def _call(self, request: BrokerRequest, order: BrokerOrder | None, at: datetime) -> Sequence[BrokerEvent]:
         if order is None:
@@ -155,19 +239,10 @@ class RequestSender:
             return self._broker.submit(order, at)
         return self._broker.replace(request.order_id, order, at)
 
-    def _complete(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
-        """Return the events of an answer. A refused cancel often crossed a fill, which is asked for."""
-        if not any(isinstance(event, Refused) for event in events):
-            return events
-        try:
-            return [*self._read_proven_events(request.order_id), *events]
-        except (BrokerUnavailable, OutcomeOpen):
-            return events  # the events that the broker reports later will tell
-
     def _resolve(self, request: BrokerRequest) -> None:
         """Ask the broker for an order whose request has no known outcome. Never send it again."""
         try:
-            events = self._find_outcome(request)
+            events = self._outcomes.find(request)
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker was not reached.")
             raise
@@ -178,31 +253,6 @@ class RequestSender:
         else:
             self._finish(request, events)
 
-    def _find_outcome(self, request: BrokerRequest) -> Sequence[BrokerEvent] | None:
-        """Return the events that the broker's state proves, None if it proves nothing yet."""
-        now = self._now()
-        is_lost = was_never_received(request, now)
-        if request.kind is RequestKind.SUBMIT:
-            proven = self._read_proven_events(request.order_id)
-            return proven or ([Rejected(request.order_id, _NOT_RECEIVED, now)] if is_lost else None)
-        if request.kind is RequestKind.REPLACE and request.successor_id is not None:
-            successor = self._read_proven_events(request.successor_id)
-            if successor:
-                return [Replaced(request.order_id, request.successor_id, now), *successor]
-        state = self._broker.find(request.order_id)
-        if state is not None and not state.is_open:
-            refused = Refused(request.order_id, "The order had ended.", now)
-            return [*self._read_proven_events(request.order_id), refused]
-        if request.kind is RequestKind.CANCEL and state is not None:
-            return self._broker.cancel(request.order_id, now)  # harmless to repeat, unlike an order
-        return [Refused(request.order_id, _NOT_RECEIVED, now)] if is_lost else None
-
-    def _read_proven_events(self, order_id: str) -> list[BrokerEvent]:
-        state = self._broker.find(order_id)
-        if state is None:
-            return []
-        return list_proven_events(state, self._broker.executions(order_id), self._now())
-
     def _reject_unsent(self, request: BrokerRequest) -> None:
         now = self._now()
         if request.kind is RequestKind.SUBMIT:
@@ -211,9 +261,17 @@ class RequestSender:
             self._finish(request, [Refused(request.order_id, _NOT_REACHED, now)])
 
     def _finish(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> None:
-        """Apply the events of a request, then mark it as done. A crash in between repeats both."""
+        """Apply the events of a request, which is marked as done afterwards. A crash in between repeats both.
+
+        The mark can wait until nothing is more urgent.
+        """
         self._apply(events)
-        self._mark(request, RequestStatus.DONE, completed_at=self._now(), error=None, next_attempt_at=None)
+        self._done.append(_DoneRequest(request, self._now()))
+
+    def _mark_done(self, connection: Connection) -> None:
+        for request, at in self._done:
+            changes = {"completed_at": at, "error": None, "next_attempt_at": None}
+            queries.update_request(connection, request, {"status": RequestStatus.DONE.value, **changes})
 
     def _postpone(self, request: BrokerRequest, status: RequestStatus, error: str) -> None:
         attempts = request.attempts + 1

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -72,7 +73,7 @@ class SessionRunner:
 
     async def run(self) -> None:
         """Keep the sessions running, until cancelled."""
-        run_commands = create_command_runner(self._writer, asyncio.get_running_loop())
+        run_commands = create_command_runner(self._writer)
         is_prepared = False
         self._channel.start()
         try:
@@ -136,16 +137,18 @@ class SessionRunner:
             self._note_refusal(current, str(refusal))
             stop.wait(REFUSED_SECONDS)
             return
-        wake = self._signal.listen()
+        wake, lane = self._signal.listen(), self._signal.get_lane(current.tenant_id, current.name)
+        terms = (self._now, *self._reconciliation, lane, self._channel.is_listening.is_set)
+        session = BrokerSession(self._engine, current, broker, run, *terms, partial(_await_news, wake))
         try:
             subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream tells of each event
             if subscribe is not None:
                 subscribe(wake.set)
-            session = BrokerSession(self._engine, current, broker, run, self._now, *self._reconciliation)
             _run_steps(session, wake, stop, lease)
         finally:
             self._signal.stop_listening(wake)
             broker.close()
+            session.close()
 
     def _note_refusal(self, stored: StoredConnection, reason: str) -> None:
         if (stored.status, stored.error) == (ConnectionStatus.REFUSED, reason):
@@ -214,17 +217,26 @@ class _SessionThread:
 
 def _run_steps(session: BrokerSession, wake: threading.Event, stop: threading.Event, lease: _Lease) -> None:
     """Run steps while this process has the lease."""
+    is_idle = True
     while not stop.is_set() and lease.keep():
         try:
-            has_worked = session.step()
+            has_worked = session.step(is_idle=is_idle)
         except ConnectionChanged:
             raise
         except Exception as error:  # noqa: BLE001  # the session must go on after any failure of an adapter
             _log_failure(error)
             stop.wait(RETRY_SECONDS)
             continue
-        if not has_worked and wake.wait(IDLE_SECONDS):
+        is_idle = False
+        if not has_worked:
+            is_idle = not wake.wait(IDLE_SECONDS)
             wake.clear()
+
+
+def _await_news(wake: threading.Event, seconds: float) -> None:
+    """Wait until the broker reports something or a request is stored. The step looks at both afterwards."""
+    wake.clear()
+    wake.wait(seconds)
 
 
 def _log_failure(error: Exception) -> None:

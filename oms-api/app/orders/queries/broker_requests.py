@@ -1,10 +1,10 @@
 """Statements about requests to brokers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import ColumnElement, Connection, Table, select, update
 
 from app.column_values import parse_instant
 from app.database import build_insert
@@ -17,6 +17,7 @@ from app.orders.rules.values import WORKING, Order
 
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
 _NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
+_SENDING = ("tenant_id", "connection", "order_id", "kind", "status", "attempts", "created_at", "sent_at")
 _SELECTED = [REQUESTS.c[name] for name in BrokerRequest._fields]
 _IS_UNDONE = REQUESTS.c.completed_at.is_(None)
 
@@ -24,6 +25,13 @@ _IS_UNDONE = REQUESTS.c.completed_at.is_(None)
 def build_request_insert(rows: Sequence[Row]) -> Write:
     """Return the statement that stores requests: rows of tenant, connection, order, kind, successor, time."""
     return build_insert(REQUESTS, _NEW, rows)
+
+
+def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> Write:
+    """Return the statement that stores new orders as being sent: rows of tenant, connection, order, time."""
+    kind, status = RequestKind.SUBMIT.value, RequestStatus.SENDING.value
+    complete = [(*row[:3], kind, status, 1, row[3], row[3]) for row in rows]
+    return build_insert(REQUESTS, _SENDING, complete)
 
 
 def list_undone_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
@@ -42,9 +50,18 @@ def list_requests_of_order(connection: Connection, tenant_id: int, order_id: str
 
 
 def update_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> None:
-    """Update the progress of a request."""
-    mine = (REQUESTS.c.tenant_id == request.tenant_id, REQUESTS.c.id == request.id)
+    """Update the progress of a request. The row of one that was never read is that of its order."""
+    is_it = REQUESTS.c.id == request.id if request.id else _is_submission([request.order_id])
+    mine = (REQUESTS.c.tenant_id == request.tenant_id, is_it)
     connection.execute(update(REQUESTS).where(*mine).values(**changes))
+
+
+def return_submissions(connection: Connection, tenant_id: int, order_ids: Collection[str]) -> None:
+    """Mark new orders as not sent, which were stored as being sent but certainly were not."""
+    mine = (REQUESTS.c.tenant_id == tenant_id, _is_submission(order_ids))
+    is_sending = REQUESTS.c.status == RequestStatus.SENDING.value
+    values = {"status": RequestStatus.NEW.value, "attempts": 0, "sent_at": None}
+    connection.execute(update(REQUESTS).where(*mine, is_sending).values(**values))
 
 
 def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: int) -> list[Order]:
@@ -56,6 +73,10 @@ def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: 
         OrderRecord.status.in_([status.value for status in sorted(WORKING)]),
     )
     return [order_of(row) for row in connection.execute(select(*columns).where(*mine).order_by(ORDERS.c.id))]
+
+
+def _is_submission(order_ids: Collection[str]) -> ColumnElement[bool]:
+    return REQUESTS.c.order_id.in_(order_ids) & (REQUESTS.c.kind == RequestKind.SUBMIT.value)
 
 
 def _parse(row: Sequence[Any]) -> BrokerRequest:

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.costs.rules.booking import serialize_charges
-from app.identity.dependencies import Reader
+from app.identity.dependencies import Reader, require_permission
+from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
 from app.money import money_text, quantity_text
@@ -30,6 +31,7 @@ from app.wire.pages import DEFAULT_LIMIT
 from app.wire.problems import UNKNOWN_FIELD
 
 router = APIRouter(tags=["orders"])
+OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
 
 _LIST = "orders"
 
@@ -136,7 +138,7 @@ async def list_orders(
     responses=responses(200, {"model": OrderDetailOut}, 404),
 )
 async def get_order(
-    caller: Reader, order_id: Annotated[Wanted, Path(max_length=32)], readers: TheReaders
+    caller: OrderReader, order_id: Annotated[Wanted, Path(max_length=32)], readers: TheReaders
 ) -> Response:
     """Return one order with its history and its fills."""
     tenant_id = caller.tenant_id

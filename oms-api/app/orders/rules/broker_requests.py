@@ -37,7 +37,10 @@ class RequestStatus(StrEnum):
 
 
 class BrokerRequest(NamedTuple):
-    """A stored request. `successor` is the JSON list of the columns of a replacement's successor."""
+    """A stored request. `successor` is the JSON list of the columns of a replacement's successor.
+
+    `id` is 0 for a new order that the writer handed over without reading the row.
+    """
 
     id: int
     tenant_id: int
@@ -89,9 +92,26 @@ def get_delay(attempts: int) -> timedelta:
     return timedelta(seconds=min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY))
 
 
+def is_submission(request: BrokerRequest) -> bool:
+    """Return whether the request is a new order."""
+    return request.kind is RequestKind.SUBMIT
+
+
+def build_sending_request(order: Order, connection: str) -> BrokerRequest:
+    """Return the request of a new order that was stored as being sent with it."""
+    at = datetime.fromisoformat(order.updated_at)
+    kind, status = RequestKind.SUBMIT, RequestStatus.SENDING
+    return BrokerRequest(0, order.tenant_id, connection, order.id, kind, None, None, status, 1, at, at, None)
+
+
+def return_to_new(request: BrokerRequest) -> BrokerRequest:
+    """Return a request that was stored as being sent, but certainly was not."""
+    return request._replace(status=RequestStatus.NEW, attempts=0, sent_at=None)
+
+
 def is_new_order(request: BrokerRequest) -> bool:
     """Return whether the request is a new order that was certainly not sent."""
-    return request.kind is RequestKind.SUBMIT and request.status is RequestStatus.NEW
+    return is_submission(request) and request.status is RequestStatus.NEW
 
 
 def is_too_late(request: BrokerRequest, now: datetime) -> bool:

@@ -15,6 +15,7 @@ _RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
     "bust": "order.fill_busted",
     "correction": "order.fill_corrected",
 }
+_LINKS = ("strategy", "parent_id", "replaces", "replaced_by")
 _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
@@ -40,40 +41,57 @@ def build_order_payload(
     `order` is the order after it, `execution` the fill that caused it. Amounts are text as in the API. Fields
     that do not apply are left out.
     """
+    return add_move_facts(build_order_facts(order, portfolio_name), order, move, execution)
+
+
+def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
+    """Return what payloads tell of an order whatever the history row. `add_move_facts` sets the rest."""
     quantity = _quantity(order.quantity)
     facts: dict[str, Any] = {
         "order_id": order.id,
         "client_order_id": order.client_order_id,
         "portfolio_id": order.portfolio_id,
         "portfolio_name": portfolio_name,
-        "sequence": move.sequence,
+        "sequence": 0,
         "symbol": order.symbol,
         "side": order.side,
         "type": order.type,
         "status": order.status,
         "quantity": quantity,
         "filled_quantity": "0",
-        "leaves_quantity": "0" if order.status in FINAL else quantity,
-        "actor": move.actor,
+        "leaves_quantity": quantity,
+        "actor": "",
     }
     if order.filled_quantity:
         is_whole = order.filled_quantity == order.quantity
         facts["filled_quantity"] = quantity if is_whole else _quantity(order.filled_quantity)
         facts["average_price"] = money_text(fixed(ratio(order.filled_value, order.filled_quantity)))
-        if order.status not in FINAL:
-            facts["leaves_quantity"] = _quantity(order.leaves_quantity)
+        facts["leaves_quantity"] = "0" if is_whole else _quantity(order.leaves_quantity)
     if order.type is not OrderType.MARKET:
         facts |= _prices(order)
-    if execution is not None:
-        facts |= _fill(execution)
-    _add_links(facts, order)
-    if move.sequence == 1:
-        facts |= build_terms(order)
-    if move.reason is not None:
-        facts["reason"] = move.reason
-    if move.broker_words is not None:
-        facts["broker_words"] = move.broker_words
+    for name in _LINKS:
+        value = getattr(order, name)
+        if value is not None:
+            facts[name] = value
     return facts
+
+
+def add_move_facts(
+    facts: dict[str, Any], order: Order, move: Move, execution: ExecutionRow | None
+) -> dict[str, Any]:
+    """Return the payload of a history row: the facts of the order, and those of the row."""
+    payload = facts | {"sequence": move.sequence, "status": order.status, "actor": move.actor}
+    if order.status in FINAL:
+        payload["leaves_quantity"] = "0"
+    if execution is not None:
+        payload |= _fill(execution)
+    if move.sequence == 1:
+        payload |= build_terms(order)
+    if move.reason is not None:
+        payload["reason"] = move.reason
+    if move.broker_words is not None:
+        payload["broker_words"] = move.broker_words
+    return payload
 
 
 def build_denial_payload(order: Order, denial: str) -> dict[str, Any]:
@@ -106,17 +124,6 @@ def build_terms(order: Order) -> dict[str, Any]:
         "role": order.role,
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _add_links(facts: dict[str, Any], order: Order) -> None:
-    if order.strategy is not None:
-        facts["strategy"] = order.strategy
-    if order.parent_id is not None:
-        facts["parent_id"] = order.parent_id
-    if order.replaces is not None:
-        facts["replaces"] = order.replaces
-    if order.replaced_by is not None:
-        facts["replaced_by"] = order.replaced_by
 
 
 def _prices(order: Order) -> dict[str, str]:

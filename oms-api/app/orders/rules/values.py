@@ -215,11 +215,11 @@ _INDEXES = {name: index for index, name in enumerate(Order._fields)}
 
 
 def changed(order: Order, **fields: Any) -> Order:
-    """Return the order with other fields. This takes a quarter of the time of `_replace`."""
+    """Return the order with other fields. This takes a fifth of the time of `_replace`."""
     values: list[Any] = list(order)
     for name, value in fields.items():
         values[_INDEXES[name]] = value
-    return Order._make(values)
+    return tuple.__new__(Order, values)
 
 
 FINAL = frozenset(

@@ -15,18 +15,12 @@ from app.orders.queries.firm import firm_books
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import rate_between, rate_to_value_in
-from app.orders.service.exposure import exposure_in, prices_of, working_of
+from app.orders.service.exposure import exposure_in, working_of
 from app.orders.service.marks import find_mark, load_last_trade_prices
 from app.risk.rules.exposure import add_totals, build_symbol_book, convert_totals, total_of
 from app.risk.rules.values import NOTHING, Limits, SymbolBook, Totals
 
 _LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
-
-
-def needs_the_firm(limits: Limits) -> bool:
-    """Return whether a limit applies to the sum of the portfolios."""
-    firm = (limits.firm_gross_exposure, limits.firm_net_exposure, limits.firm_open_orders)
-    return any(limit is not None for limit in firm)
 
 
 class FirmTotals(NamedTuple):
@@ -41,12 +35,18 @@ class FirmTotals(NamedTuple):
     missing: str | None = None
 
 
+_NO_TOTALS = FirmTotals()
+
+
 def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTotals:
-    """Return the totals for firm-wide limits, at the current rates.
+    """Return the totals for firm-wide limits, at the current rates. They are zero where no such limit is set.
 
     Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
     from adding to them meanwhile.
     """
+    has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
+    if not has_value and limits.firm_open_orders is None:
+        return _NO_TOTALS
     tenant_id, own = order.tenant_id, order.portfolio_key
     if tenant_id not in context.unlocked_totals:
         _lock(context)
@@ -58,7 +58,6 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
             base = context.books.portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), exposure_in(context, portfolio_key).total)
     found = _in_one_currency(context, order, totals)
-    has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
     return found if has_value else found._replace(missing=None)  # a count of orders needs no rate
 
 
@@ -118,14 +117,10 @@ def _books(
     position_keys: Iterable[PositionKey],
 ) -> Iterable[tuple[PortfolioKey, SymbolBook]]:
     for position_key in position_keys:
-        tenant_id, symbol, portfolio_key = (
-            position_key.tenant_id,
-            position_key.symbol,
-            position_key.portfolio_key,
-        )
-        position = held.get(position_key, FLAT)
-        quote = context.quote(tenant_id, symbol)
+        tenant_id, symbol = position_key.instrument_key
+        portfolio_key, position = position_key.portfolio_key, held.get(position_key, FLAT)
         working = working_of(orders.get(position_key, []), position)
         rate = rate_to_value_in(context, tenant_id, bases[portfolio_key], symbol, position)
-        mark, prices = find_mark(context, position_key, position), prices_of(quote)
+        mark = find_mark(context, position_key, position)
+        prices = context.symbol_state(tenant_id, symbol).prices
         yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)

@@ -12,7 +12,6 @@ from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.exposure import prices_of
 from app.orders.service.order_estimates import estimate_order, serialize_estimate, sum_exposures
 from app.orders.service.risk_evaluation import risk_input
 from app.risk.rules.exposure import get_reducible_quantity, get_reference_price, price_of, value_of
@@ -132,4 +131,4 @@ def publish(
 
 def get_reference(context: BatchContext, order: Order) -> Any:
     """Return the order's current reference price: mid, else last, None without a quote."""
-    return get_reference_price(prices_of(context.quote(order.tenant_id, order.symbol)))
+    return get_reference_price(context.symbol_state(order.tenant_id, order.symbol).prices)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
+from app.brokers.queries import StoredConnection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import Write
@@ -29,12 +30,15 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
+from app.orders.service.express_lane import LaneOrder
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
+from app.orders.service.signal_orders import SignalBatch, SignalHandler
+from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
@@ -62,6 +66,7 @@ class BatchServices:
     loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
     firm_profits: ProfitCache = field(default_factory=create_profit_cache)
     metrics: Metrics | None = None
+    signals: "SignalHandler[BatchContext] | None" = None
 
 
 class BatchContext:
@@ -79,7 +84,11 @@ class BatchContext:
         self.arrivals: list[Order] = []  # released orders that are not matched yet
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
+        self.has_sessions = False  # whether any portfolio enforces trading sessions
         self.has_requests = False  # to brokers, which are sent after the commit
+        self.lane_orders: list[LaneOrder] = []  # of them, those that the session gets in memory
+        self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
+        self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
@@ -100,6 +109,7 @@ class BatchContext:
         self._marks_version = str(services.market.overrides.version)
         self._quotes: dict[InstrumentKey, Quote | None] = {}
         self._instruments: dict[InstrumentKey, Instrument] = {}
+        self._symbol_states: dict[tuple[int, str], SymbolState] = {}
         self._switches: dict[int, Switches] = {}
 
     def load(self, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
@@ -109,7 +119,8 @@ class BatchContext:
         self.load_quotes(sorted({*symbols, *self._list_instruments(keys)}))
         self._reuse_exposures(cached)
         self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
-        if any(map(self._enforces_sessions, keys)):
+        self.has_sessions = self.has_sessions or any(map(self._enforces_sessions, keys))
+        if self.has_sessions:
             self.services.calendars.refresh(self.connection)
 
     def _load_portfolios(self, keys: Sequence[PortfolioKey]) -> dict[PortfolioKey, Exposure]:
@@ -134,7 +145,7 @@ class BatchContext:
         for key in keys:
             symbols = by_tenant.setdefault(key.tenant_id, set())
             held = self.books.positions(key).items()
-            symbols.update(position_key.symbol for position_key, position in held if position.quantity)
+            symbols |= {position_key.symbol for position_key, position in held if position.quantity}
             symbols.update(self.order_store.symbols_in(key))
         return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
 
@@ -215,10 +226,21 @@ class BatchContext:
         self.load_quotes([instrument_key])
         if self._quotes[instrument_key] != quote:
             self._quotes[instrument_key] = quote
+            self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
-                    holding_keys = {key for key in exposure.books if key.symbol == quote.symbol}
+                    holding_keys = {key for key in exposure.valuations if key.symbol == quote.symbol}
                     self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
+
+    def symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
+        """Return the symbol's instrument and quote with its prices and mark."""
+        state = self._symbol_states.get((tenant_id, symbol))
+        if state is None:
+            override = self.services.market.overrides.get(InstrumentKey(tenant_id, symbol), self.now)
+            quote, instrument = self.quote(tenant_id, symbol), self.instrument(tenant_id, symbol)
+            state = build_symbol_state(instrument, quote, override)
+            self._symbol_states[tenant_id, symbol] = state
+        return state
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument, with default rules if it is not listed."""
@@ -259,6 +281,8 @@ class BatchContext:
         """Return the strictest trading state of the kill switches that apply to the order, and its scope."""
         portfolio = self.portfolio(order)
         switches = self._switches.get(order.tenant_id, ALL_ACTIVE)
+        if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
+            return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
         state, scope = switches.state(portfolio.name_key, order.strategy)
         own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
         return (own, SwitchScope.PORTFOLIO) if strictest(state, own) is not state else (state, scope)

@@ -47,6 +47,7 @@ from app.orders.service.commands import (
     Outcome,
     PlaceGroup,
     PlaceOrder,
+    PlaceSignal,
     PreviewOrder,
     QuoteArrived,
     QuoteMatched,
@@ -88,6 +89,7 @@ from app.orders.service.quote_processing import (
 )
 from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.session_release import release_orders
+from app.orders.service.signal_orders import begin_signals
 from app.orders.service.square_off import square_off
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
@@ -145,6 +147,7 @@ class OrderBatchHandler:
             if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
         context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
+        context.writes += context.signals.list_writes() if context.signals else []
         is_recorded = build_commit_check(context, outcomes, arrived)
         context.flush()
         return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
@@ -157,8 +160,12 @@ class OrderBatchHandler:
             update_caches()
             if context.has_requests:
                 self._services.outgoing.notify()
+            if context.lane_orders:
+                self._services.outgoing.deliver(context.lane_orders)
             count_changes(self._services.metrics, context.order_store)
             count_trades(self._services.metrics, outcomes)
+            if context.signals:
+                context.signals.count_committed()
 
         return act
 
@@ -166,14 +173,19 @@ class OrderBatchHandler:
         self, connection: Connection, commands: Sequence[Command], messages: Retained
     ) -> tuple[BatchContext, Plan, Sequence[Command]]:
         """Lock and load what the commands need. Return the commands with aliases replaced by symbols."""
+        tenants = set(map(_tenant, commands))
+        set_tenant_scope(connection, tenants)
+        signals, commands = begin_signals(self._services.signals, connection, commands)
         ledger = [command for command in commands if isinstance(command, (RecordTrade, ReverseTrade))]
         orders = [command for command in commands if not isinstance(command, (RecordTrade, ReverseTrade))]
-        tenants = set(map(_tenant, commands))
-        plan = plan_for(set_tenant_scope(connection, tenants), orders)
+        plan = plan_for(connection, orders)
         batch = self._recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
         batch.load()
         commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
         context = BatchContext(batch, self._services, max(map(_get_time, commands)), messages)
+        context.signals = signals
+        if signals is not None:
+            signals.load(connection)
         plan.portfolio_keys |= batch.list_named_portfolios()
         if ledger:
             plan.portfolio_keys |= find_portfolios_to_match(batch)
@@ -244,6 +256,9 @@ def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome: 
     match command:
         case PlaceOrder():
             return place(context, command)
+        case PlaceSignal():
+            assert context.signals is not None  # noqa: S101  # for the type checker
+            return context.signals.process(context, command)
         case PlaceGroup():
             return place_group(context, command)
         case CancelOrder():

@@ -4,18 +4,23 @@ from typing import Any
 
 import orjson
 
-from app.brokers.queries import find_connection
+from app.brokers.queries import StoredConnection, find_connection
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.values import Replaced
 from app.ledger.rules.settings import HOLD
 from app.orders.errors import IllegalMove, NotReplaceable
-from app.orders.queries.broker_requests import build_request_insert, list_requests_of_order
+from app.orders.queries.broker_requests import (
+    build_request_insert,
+    build_sending_insert,
+    list_requests_of_order,
+)
 from app.orders.rules.broker_requests import RequestKind
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.express_lane import LaneOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 
@@ -29,8 +34,7 @@ def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = 
     if is_group or order.group_id is not None:
         message = "Groups and brackets are not sent to brokers yet: place each order by itself."
         return Denial("BROKER_GROUPS", message, None, order.broker, None)
-    name = context.portfolio(order).broker_connection or ""
-    stored = find_connection(context.connection, order.tenant_id, name)
+    name, stored = _find_connection(context, order)
     if find_broker_hold(context, order) is not None:
         return None
     if stored is None or stored.status != ConnectionStatus.CONNECTED:
@@ -49,25 +53,41 @@ def find_broker_hold(context: BatchContext, order: Order) -> str | None:
     portfolio = context.portfolio(order)
     if order.broker == PAPER or portfolio.when_broker_down != HOLD:
         return None
-    name = portfolio.broker_connection or ""
-    stored = find_connection(context.connection, order.tenant_id, name)
+    name, stored = _find_connection(context, order)
     if stored is None or stored.status not in _RETURNING:
         return None
     return f"The broker connection {name!r} is {stored.status}: the order waits until it is connected."
+
+
+def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
+    """Return the name and the state of the order's connection, which is read once in a batch."""
+    name = context.portfolio(order).broker_connection or ""
+    key = (order.tenant_id, name)
+    if key not in context.broker_connections:
+        context.broker_connections[key] = find_connection(context.connection, *key)
+    return name, context.broker_connections[key]
 
 
 def count_critical_issues(context: BatchContext, order: Order) -> int:
     """Return how many critical differences from its broker's books the order's portfolio has."""
     if order.broker == PAPER:
         return 0
-    name = context.portfolio(order).broker_connection or ""
-    stored = find_connection(context.connection, order.tenant_id, name)
+    _, stored = _find_connection(context, order)
     return 0 if stored is None else stored.critical_issues
 
 
 def request_submission(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Store the request that sends a SUBMITTED order to its broker after the commit."""
-    _store_request(context, order, RequestKind.SUBMIT, at)
+    """Store the request that sends a SUBMITTED order to its broker after the commit.
+
+    If the session runs in this process and has nothing else to send, it gets the order in memory.
+    """
+    name = context.portfolio(order).broker_connection or ""
+    if not context.services.outgoing.reserve(order.tenant_id, name, order.id):
+        _store_request(context, order, RequestKind.SUBMIT, at)
+        return
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    context.lane_orders.append(LaneOrder(name, order, instrument))
+    context.writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
 
 
 def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:

@@ -21,9 +21,9 @@ from app.money import ZERO
 from app.orders.queries.book import open_orders
 from app.orders.rules.values import Order
 from app.orders.service.currency_conversion import rate_of_cost
-from app.orders.service.exposure import prices_of, working_of
+from app.orders.service.exposure import working_of
 from app.orders.service.fill_charges import ChargedMarket
-from app.orders.service.marks import mark_of
+from app.orders.service.symbol_state import mark_of, prices_of
 from app.risk.rules.checks.buying_power import compute_buying_power
 from app.risk.rules.exposure import build_symbol_book, totals_of
 from app.risk.rules.values import SymbolBook

@@ -1,7 +1,7 @@
 """Commands of the order writer and their outcomes."""
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.brokers.rules.values import BrokerEvent
 from app.instruments.rules import InstrumentKey
@@ -28,6 +28,19 @@ class PlaceOrder(NamedTuple):
     portfolio_name: str
     portfolio_key: str
     requires_approval: bool = False
+
+
+class PlaceSignal(NamedTuple):
+    """Store a signal together with its order: see `signal_orders`.
+
+    `signal` is a value of the package `signals`. The portfolio is known once the signal is prepared.
+    """
+
+    origin: Origin
+    signal: Any
+    symbol: str
+    portfolio_name: str = ""
+    portfolio_key: str = ""
 
 
 class PlaceGroup(NamedTuple):
@@ -268,6 +281,7 @@ class BrokerReport(NamedTuple):
 ApprovalCommand = DecideApproval | RequestOverride | ReviewApprovals
 OrderRequest = (
     PlaceOrder
+    | PlaceSignal
     | PlaceGroup
     | PreviewOrder
     | CancelOrder
@@ -312,17 +326,24 @@ class Applied(NamedTuple):
     is_changed: bool
 
 
+class SignalProcessed(NamedTuple):
+    """A stored signal with what became of it. `replayed` marks one of an earlier request."""
+
+    signal: Any
+    replayed: bool = False
+
+
 class QuoteStored(NamedTuple):
     """A new quote was stored only: it has so many orders to meet that they are matched in parts."""
 
 
-Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | QuoteStored
+Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | SignalProcessed | QuoteStored
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911  # a table of commands
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
-        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits():
+        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits() | PlaceSignal():
             return (command.origin.tenant_id, command.portfolio_key)
         case (
             CancelOrder()

@@ -22,6 +22,9 @@ class CurrentLosses(NamedTuple):
     drawdown: Decimal | None = None
 
 
+_NO_LOSSES = CurrentLosses()
+
+
 def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> CurrentLosses:
     """Return the losses of the order's portfolio at the current marks.
 
@@ -29,14 +32,14 @@ def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> 
     nothing for the rest of the day.
     """
     if limits.max_daily_loss is None and limits.max_drawdown is None:
-        return CurrentLosses()
+        return _NO_LOSSES
     baseline = _get_baseline(context, order)
     if baseline is None:
-        return CurrentLosses()
+        return _NO_LOSSES
     equity = compute_equity(context, order.portfolio_key)
     is_breached = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown) is not None
     if is_breached and _is_overruled(context, order):
-        return CurrentLosses()
+        return _NO_LOSSES
     total = equity - baseline.total_equity
     return CurrentLosses(equity - baseline.day_equity, max(baseline.peak_pnl, total) - total)
 

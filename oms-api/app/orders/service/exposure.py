@@ -5,21 +5,15 @@ from decimal import Decimal
 from app.costs.rules.values import Schedule
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
-from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import closes_only, exclusive_id
 from app.orders.rules.values import COUNTED, WORKING, Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
 from app.orders.service.marks import find_mark
-from app.orders.service.portfolio_cache import Exposure
-from app.risk.rules.exposure import (
-    NO_PRICES,
-    build_symbol_book,
-    price_of,
-    replace_book,
-)
-from app.risk.rules.values import Prices, WorkingOrder
+from app.orders.service.portfolio_cache import Exposure, Valuation
+from app.risk.rules.exposure import NO_PRICES, build_symbol_book, price_of, replace_totals, total_of
+from app.risk.rules.values import NOTHING, Candidate, Prices, SymbolBook, WorkingOrder
 
 
 def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
@@ -33,54 +27,52 @@ def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
         context.order_store.dirty.pop(portfolio_key, None)
     else:
         due = context.order_store.dirty.pop(portfolio_key, set())
-        if exposure.rates:
-            due |= _revalued(context, portfolio_key, exposure)
+        if exposure.foreign:
+            due |= {key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)}
     for holding_key in due:
         _revalue(context, portfolio_key, exposure, holding_key)
     return exposure
 
 
-def _revalued(context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure) -> set[HoldingKey]:
-    """Return the positions in another currency whose rate has changed."""
-    found = set()
-    for holding_key, rate in exposure.rates.items():
-        held = context.books.position(PositionKey(*portfolio_key, *holding_key))
-        if rate_to_value_by(context, portfolio_key, holding_key.symbol, held) != rate:
-            found.add(holding_key)
-    return found
+def build_book(
+    context: BatchContext, position_key: PositionKey, orders: list[Order], candidate: Candidate | None = None
+) -> SymbolBook:
+    """Return the book of a position of a locked portfolio with those of its open orders that count."""
+    portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
+    held = context.books.position(position_key)
+    mark = find_mark(context, position_key, held)
+    rate = rate_to_value_by(context, portfolio_key, symbol, held)
+    if not orders:
+        return SymbolBook(held.quantity, mark, rate=rate)
+    prices = context.symbol_state(position_key.tenant_id, symbol).prices
+    market = charged_market_of(context, portfolio_key, symbol, held, rate)
+    working = working_of(orders, held, prices, mark, market)
+    return build_symbol_book(held.quantity, mark, working, prices, candidate, rate)
+
+
+def _has_new_rate(
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
+) -> bool:
+    held = context.books.position(PositionKey(*portfolio_key, *holding_key))
+    rate = rate_to_value_by(context, portfolio_key, holding_key.symbol, held)
+    return rate != exposure.valuations[holding_key].book.rate
 
 
 def _revalue(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> None:
-    tenant_id, symbol = portfolio_key.tenant_id, holding_key.symbol
-    before = exposure.books.get(holding_key)
+    symbol, product = holding_key
     open_orders = context.order_store.open_of(portfolio_key, symbol)
-    working = [one for one in open_orders if one.product == holding_key.product and one.status in COUNTED]
-    position_key = PositionKey(*portfolio_key, *holding_key)
-    held = context.books.position(position_key)
-    quote = context.quote(tenant_id, symbol)
-    rate = rate_to_value_by(context, portfolio_key, symbol, held)
-    mark_price = find_mark(context, position_key, held)
-    if working:
-        prices = prices_of(quote)
-        market = charged_market_of(context, portfolio_key, symbol, held, rate)
-        orders = working_of(working, held, prices, mark_price, market)
-        after = build_symbol_book(held.quantity, mark_price, orders, prices, rate=rate)
-    else:
-        after = build_symbol_book(held.quantity, mark_price, rate=rate)
-    exposure.valued_with[holding_key] = quote, context.instrument(tenant_id, symbol)
-    _note_rate(exposure, holding_key, rate)
-    if before != after:
-        exposure.books[holding_key] = after
-        exposure.total = replace_book(exposure.total, before, after)
-
-
-def _note_rate(exposure: Exposure, holding_key: HoldingKey, rate: Decimal | None) -> None:
-    if rate is not None:
-        exposure.rates[holding_key] = rate
-    elif exposure.rates:
-        exposure.rates.pop(holding_key, None)
+    counted = [one for one in open_orders if one.product == product and one.status in COUNTED]
+    book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
+    state = context.symbol_state(portfolio_key.tenant_id, symbol)
+    if book.rate is not None:
+        exposure.foreign.add(holding_key)
+    elif exposure.foreign:
+        exposure.foreign.discard(holding_key)
+    totals, previous = total_of(book), exposure.valuations.get(holding_key)
+    exposure.valuations[holding_key] = Valuation(book, totals, state.quote, state.instrument)
+    exposure.total = replace_totals(exposure.total, NOTHING if previous is None else previous.totals, totals)
 
 
 def working_of(
@@ -130,8 +122,3 @@ def charged_market_of(
     currency = currency_in(context, portfolio_key, symbol, held)
     base = context.books.portfolio(portfolio_key).base_currency
     return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)
-
-
-def prices_of(quote: Quote | None) -> Prices:
-    """Return the quote's prices as input for the risk rules."""
-    return Prices(quote.bid, quote.ask, quote.last) if quote else Prices()

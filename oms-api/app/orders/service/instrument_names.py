@@ -12,6 +12,7 @@ from app.orders.service.commands import (
     Command,
     PlaceGroup,
     PlaceOrder,
+    PlaceSignal,
     PreviewOrder,
     SetExits,
 )  # fmt: skip
@@ -33,13 +34,13 @@ def _list_names(command: Command) -> Sequence[InstrumentKey]:
             return [InstrumentKey(command.origin.tenant_id, command.ticket.symbol)]
         case PlaceGroup():
             return [InstrumentKey(command.origin.tenant_id, ticket.symbol) for ticket in command.tickets]
-        case CancelAll() | ClosePosition() | SetExits() if command.symbol is not None:
+        case CancelAll() | ClosePosition() | SetExits() | PlaceSignal() if command.symbol is not None:
             return [] if _is_exact(command) else [InstrumentKey(command.origin.tenant_id, command.symbol)]
         case _:
             return []
 
 
-def _is_exact(command: CancelAll | ClosePosition | SetExits) -> bool:
+def _is_exact(command: CancelAll | ClosePosition | SetExits | PlaceSignal) -> bool:
     return isinstance(command, ClosePosition) and command.ignores_halt
 
 
@@ -59,8 +60,8 @@ def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Co
                     for ticket in command.tickets
                 )
             )
-        case CancelAll() | ClosePosition() | SetExits() if command.symbol is not None and not _is_exact(
-            command
+        case CancelAll() | ClosePosition() | SetExits() | PlaceSignal() if (
+            command.symbol is not None and not _is_exact(command)
         ):
             return command._replace(
                 symbol=symbols.get(InstrumentKey(command.origin.tenant_id, command.symbol), command.symbol)

@@ -22,7 +22,8 @@ def build_commit_check(
 ) -> CommitCheck:
     """Return a function that checks whether the batch was committed.
 
-    It looks for one row that the batch wrote: a row of an order's history, else a trade, else a quote.
+    It looks for one row that the batch wrote: a row of an order's history, else a trade, else a signal, else
+    a quote.
     `arrived` are the stored quotes (tenant id, quote).
     """
     move = context.order_store.commit_marker
@@ -31,6 +32,9 @@ def build_commit_check(
     trade_check = recording.build_commit_check(outcomes)
     if trade_check is not None:
         return trade_check
+    signal_check = context.signals.find_commit_check() if context.signals else None
+    if signal_check is not None:
+        return signal_check
     if arrived:
         tenant_id, quote = arrived[-1]
         return lambda connection: _is_stored(set_tenant_scope(connection, [tenant_id]), tenant_id, quote)

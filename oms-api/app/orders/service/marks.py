@@ -9,20 +9,14 @@ from decimal import Decimal
 from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PositionKey
-from app.market_data.rules.values import Quote, mark
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.symbol_state import mark_of
 
 
 def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
     """Return the mark of a position in its currency, None for a flat one without a quote."""
-    override = context.services.market.overrides.get(key.instrument_key, context.now)
-    price = mark_of(context.quote(key.tenant_id, key.symbol)) if override is None else override.price
+    price = context.symbol_state(key.tenant_id, key.symbol).mark
     return _find_last_trade_price(context, key) if price is None and held.quantity else price
-
-
-def mark_of(quote: Quote | None) -> Decimal | None:
-    """Return the mark that a quote gives: mid, else last; None without one."""
-    return None if quote is None else mark(quote)
 
 
 def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Position]) -> None:

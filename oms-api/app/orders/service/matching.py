@@ -29,10 +29,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Match an order that has just arrived against the current quote.
+    """Match an order that has just arrived in the paper market against the current quote.
 
-    The order waits if there is no quote, if the quote is stale, or outside its session.
+    The order waits if there is no quote, if the quote is stale, or outside its session. Another broker fills
+    its orders itself.
     """
+    if is_remote(order):
+        return
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
         arrived = [] if order.time_in_force in AT_AUCTION else [as_broker_order(context, order)]
@@ -123,7 +126,7 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     """Match child orders that their group just released against the current quote."""
     while context.arrivals:
         arrived = context.arrivals.pop()
-        if arrived.status in WORKING and not is_remote(arrived):
+        if arrived.status in WORKING:
             match_against_quote(context, arrived, at)
 
 

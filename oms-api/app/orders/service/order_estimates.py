@@ -63,8 +63,8 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
 
 def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> tuple[Decimal, Decimal]:
     """Return the sum of the market values of a portfolio's positions, unsigned and signed."""
-    books = exposure_in(context, portfolio_key).books.values()
-    values = [market_value(book) for book in books]
+    valuations = exposure_in(context, portfolio_key).valuations.values()
+    values = [market_value(one.book) for one in valuations]
     return sum(map(abs, values), ZERO), sum(values, ZERO)
 
 

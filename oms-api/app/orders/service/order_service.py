@@ -62,7 +62,7 @@ class OrderService:
         """
         portfolio_key = _require_visible_portfolio(request_source, name)
         origin = self._origin(request_source, "place", portfolio_key, *_list_ticket_values(ticket))
-        _validate_ticket(ticket)
+        validate_ticket(ticket)
         return PlaceOrder(origin, ticket, name, portfolio_key)
 
     def submit(self, command: PlaceOrder) -> "asyncio.Future[Outcome]":
@@ -79,7 +79,7 @@ class OrderService:
         )
         for number, ticket in enumerate(tickets):
             is_exit = kind is GroupKind.OCO or number > 0
-            _validate_ticket(ticket, f"orders.{number}.", is_exit=is_exit)
+            validate_ticket(ticket, f"orders.{number}.", is_exit=is_exit)
         names = [ticket.client_order_id for ticket in tickets if ticket.client_order_id]
         if len(set(names)) < len(names):
             message = "Each order of a group needs a different `client_order_id`."
@@ -91,7 +91,7 @@ class OrderService:
     async def preview(self, request_source: RequestSource, name: str, ticket: Ticket) -> OrderPreview:
         """Compute the effect of a ticket without sending it."""
         origin = self._origin(request_source, "preview")
-        _validate_ticket(ticket)
+        validate_ticket(ticket)
         outcome = await self._submit(
             PreviewOrder(origin, ticket, name, _require_visible_portfolio(request_source, name))
         )
@@ -295,7 +295,8 @@ def _role_of(request_source: RequestSource) -> str | None:
     return None if request_source.caller.role is None else request_source.caller.role.value
 
 
-def _validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
+def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
+    """Raise Invalid if the fields of a ticket contradict each other. `prefix` precedes their names."""
     errors = shape_errors(ticket) or (exit_errors(ticket) if is_exit else [])
     if errors:
         named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]

@@ -13,12 +13,14 @@ from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderName
-from app.orders.rules.event_payloads import build_order_payload, event_type_of
+from app.orders.rules.event_payloads import add_move_facts, build_order_facts, event_type_of
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.states import checked_move
 from app.orders.rules.values import COUNTED, FINAL, Order, OrderKey, Status, changed
 from app.orders.service.open_orders import OpenOrders
 from app.timestamps import Timestamp
+
+_UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has
 
 
 class OrderStore:
@@ -29,9 +31,12 @@ class OrderStore:
         self._connection = books.connection
         self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until the batch changes one
         self._owned: set[PortfolioKey] = set()
-        self._orders: dict[OrderKey, Order] = {}
-        self._new: dict[OrderKey, None] = {}
-        self._changed: dict[OrderKey, Order] = {}  # as they were before their first change
+        # By tenant id and order id; plain tuples are faster than `OrderKey`.
+        self._orders: dict[tuple[int, str], Order] = {}
+        self._new: dict[tuple[int, str], None] = {}
+        self._changed: dict[tuple[int, str], Order] = {}  # as they were before their first change
+        self._published: Order | None = None  # the order of the last event, with its facts for the next event
+        self._facts: dict[str, Any] = {}
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
@@ -109,25 +114,24 @@ class OrderStore:
 
     def find(self, tenant_id: int, order_id: str) -> Order | None:
         """Return an order of a locked portfolio, None if there is none."""
-        key = OrderKey(tenant_id, order_id)
-        known = self._orders.get(key)
+        known = self._orders.get((tenant_id, order_id))
         if known is not None:
             return known
         for portfolio_key, held in self._open.items():
             if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
                 return held.orders[order_id]
-        self.take(queries.orders_by_id(self._connection, [key]))
-        return self._orders.get(key)
+        self.take(queries.orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+        return self._orders.get((tenant_id, order_id))
 
     def get_current(self, order: Order) -> Order:
         """Return the current state of the order in the batch."""
-        return self._orders.get(order.key, order)
+        return self._orders.get((order.tenant_id, order.id), order)
 
     def parent_of(self, order: Order) -> Order | None:
         """Return the order's parent, which is in the same portfolio, or None."""
         if order.parent_id is None:
             return None
-        known = self._orders.get(OrderKey(order.tenant_id, order.parent_id))
+        known = self._orders.get((order.tenant_id, order.parent_id))
         if known is None:
             known = self._open[order.portfolio_key].orders.get(order.parent_id)
         return known or self.find(order.tenant_id, order.parent_id)
@@ -152,17 +156,16 @@ class OrderStore:
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
         """Return the orders of the order's portfolio whose `column` is `name`."""
         tenant_id = order.tenant_id
-        if (
-            OrderKey(tenant_id, name) not in self._new
-        ):  # relatives of an order of this batch are all in this batch
+        if (tenant_id, name) not in self._new:  # relatives of an order of this batch are all in this batch
             self.take(queries.orders_by_name(self._connection, column, [OrderName(tenant_id, name)]))
         related = dict(self._open[order.portfolio_key].orders)
-        related.update({key.order_id: one for key, one in self._orders.items() if key.tenant_id == tenant_id})
+        related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
 
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
         """Add a new order and the first row of its history."""
-        return self._put(order, None, order.status, order.created_at, actor, reason=reason, is_new=True)
+        self._new[order.tenant_id, order.id] = None
+        return self._put(order, None, order.status, order.created_at, actor, reason=reason)
 
     def move(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change the order's status. `facts` are fields of the history row and changed fields of the order.
@@ -230,14 +233,14 @@ class OrderStore:
             self._open[portfolio_key].stamp = stamp
             self._books.stamp(portfolio_key, stamp)
 
-    def _is_kept(self, key: OrderKey) -> bool:
+    def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
         return key not in self._new or self._orders[key].status not in FINAL
 
     def note_row_version(self, version: str | None) -> None:
         """Note the version of the rows of changed orders, after they were written."""
-        for key in self._changed:
-            self._open[self._orders[key].portfolio_key].note_row_version(key.order_id, version)
+        for order in self.changed:
+            self._open[order.portfolio_key].note_row_version(order.id, version)
 
     def writes(self) -> list[Write]:
         """Return the statements that write the batch's orders."""
@@ -263,37 +266,33 @@ class OrderStore:
         broker_words: str | None = None,
         execution_id: str | None = None,
         request_key: str | None = None,
-        is_new: bool = False,
         **fields: Any,
     ) -> Order:
         count = order.event_count + 1
         moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
-        self._store(moved, order)
-        if is_new:
-            self._new[moved.key] = None
+        portfolio_key = self._store(moved, order)
         facts = (reason, broker_words, execution_id, request_key)
         move = Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
         self._moves.append(move)
-        name = self._books.portfolio(moved.portfolio_key).name
+        if order is not self._published or not fields.keys() <= _UNPUBLISHED:
+            self._facts = build_order_facts(moved, self._books.portfolio(portfolio_key).name)
+        self._published = moved
         execution = self._executions[-1] if execution_id is not None else None
-        self.add_event(
-            moved.tenant_id, event_type_of(move), build_order_payload(moved, name, move, execution), at
-        )
+        text = orjson.dumps(add_move_facts(self._facts, moved, move, execution)).decode()
+        self._books.add_event(NewEvent(moved.tenant_id, event_type_of(move), text, at, moved.id))
         return moved
 
-    def _store(self, order: Order, before: Order) -> None:
+    def _store(self, order: Order, before: Order) -> PortfolioKey:
+        """Store a changed order, and return the key of its portfolio."""
         self.changes += 1
-        key, portfolio_key = order.key, order.portfolio_key
+        key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
         is_counted = order.status in COUNTED or before.status in COUNTED
         if is_counted or order.filled_quantity != before.filled_quantity:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order
         self._changed.setdefault(key, before)
-        self._own(portfolio_key).put(order)
-
-    def _own(self, portfolio_key: PortfolioKey) -> OpenOrders:
-        """Return a copy of the portfolio's open orders to change. The cache keeps the committed ones."""
-        if portfolio_key not in self._owned:
+        if portfolio_key not in self._owned:  # the cache keeps the committed open orders
             self._owned.add(portfolio_key)
             self._open[portfolio_key] = self._open[portfolio_key].copied()
-        return self._open[portfolio_key]
+        self._open[portfolio_key].put(order)
+        return portfolio_key

@@ -1,14 +1,21 @@
 """Wake the senders when a request to a broker was committed, in this process and over a relay in others."""
 
 import threading
+from collections.abc import Iterable
+
+from app.orders.service.express_lane import ExpressLane, LaneOrder
 
 
 class OutgoingSignal:
-    """Wakes listeners. A relay tells other processes, which without it look for requests at intervals."""
+    """Wakes listeners. A relay tells other processes, which without it look for requests at intervals.
+
+    Each broker connection whose session runs in this process has an express lane for its new orders.
+    """
 
     def __init__(self) -> None:
         self._listeners: list[threading.Event] = []
         self._relays: list[threading.Event] = []
+        self._lanes: dict[tuple[int, str], ExpressLane] = {}
 
     def listen(self) -> threading.Event:
         """Return an event that is set at each notification."""
@@ -28,13 +35,33 @@ class OutgoingSignal:
             if event in events:
                 events.remove(event)
 
+    def get_lane(self, tenant_id: int, connection: str) -> ExpressLane:
+        """Return the lane of a broker connection. It is closed until a session opens it."""
+        return self._lanes.setdefault((tenant_id, connection), ExpressLane())
+
+    def reserve(self, tenant_id: int, connection: str, order_id: str) -> bool:
+        """Return whether a new order gets a place in its connection's lane."""
+        lane = self._lanes.get((tenant_id, connection))
+        return lane is not None and lane.reserve(order_id)
+
+    def deliver(self, orders: Iterable[LaneOrder]) -> None:
+        """Hand committed orders to their sessions, and wake them."""
+        for one in orders:
+            self.get_lane(one.order.tenant_id, one.connection).deliver(one)
+        self._set(self._listeners)
+
     def notify(self) -> None:
-        """Wake all listeners, and tell the relays."""
+        """Wake all listeners because requests were stored, and tell the relays."""
         self.wake()
-        for event in self._relays:
-            event.set()
+        self._set(self._relays)
 
     def wake(self) -> None:
         """Wake the listeners of this process, because another one has committed a request."""
-        for event in self._listeners:
+        for lane in list(self._lanes.values()):
+            lane.has_stored_requests = True
+        self._set(self._listeners)
+
+    @staticmethod
+    def _set(events: Iterable[threading.Event]) -> None:
+        for event in events:
             event.set()

@@ -34,6 +34,7 @@ from app.orders.service.commands import (
     OrderCommand,
     PlaceGroup,
     PlaceOrder,
+    PlaceSignal,
     PreviewOrder,
     QuoteArrived,
     ReleaseOrders,
@@ -53,7 +54,7 @@ _BY_ORDER = (
 OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 # Commands with a portfolio name.
-_NAMING = (PlaceOrder, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
+_NAMING = (PlaceOrder, PlaceSignal, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
 
 
 @dataclass(slots=True)
@@ -125,13 +126,15 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
 
 
 def symbols_of(commands: Sequence[Command]) -> set[InstrumentKey]:
-    """Return the instruments of the tickets, whose quotes are needed."""
-    return {
+    """Return the instruments of the tickets and signals, whose quotes are needed."""
+    found = {
         InstrumentKey(command.origin.tenant_id, ticket.symbol)
         for command in commands
         if isinstance(command, (PlaceOrder, PlaceGroup, PreviewOrder))
         for ticket in _tickets(command)
     }
+    signals = [command for command in commands if isinstance(command, PlaceSignal)]
+    return found.union(InstrumentKey(one.origin.tenant_id, one.symbol) for one in signals)
 
 
 def _tickets(command: OrderCommand) -> Sequence[Ticket]:

@@ -7,7 +7,7 @@ changes it, and puts it back after its commit.
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -24,30 +24,40 @@ MAX_CACHED_ROWS = 500_000  # positions and open orders
 _SESSION = "cache_session"
 
 
+class Valuation(NamedTuple):
+    """The book and totals of a position, and the quote and instrument that they were computed with."""
+
+    book: SymbolBook
+    totals: Totals
+    quote: Quote | None
+    instrument: Instrument
+
+
 @dataclass(slots=True)
 class Exposure:
-    """A portfolio's books by position, the quotes and instruments that they were valued with, and the sum.
+    """The valuations of a portfolio's positions, and their sum.
 
-    Between batches, `stale` are the positions that changed after the last valuation. `marks_version` is the
-    version of the marks of people at that time.
+    `foreign` are the positions in another currency than the portfolio's. Between batches, `stale` are the
+    positions that changed after the last valuation. `marks_version` is the version of the marks of people at
+    that time.
     """
 
     marks_version: str = ""
-    books: dict[HoldingKey, SymbolBook] = field(default_factory=dict)
-    valued_with: dict[HoldingKey, tuple[Quote | None, Instrument]] = field(default_factory=dict)
-    rates: dict[HoldingKey, Decimal] = field(default_factory=dict)  # only of other currencies
+    valuations: dict[HoldingKey, Valuation] = field(default_factory=dict)
+    foreign: set[HoldingKey] = field(default_factory=set)
     stale: set[HoldingKey] = field(default_factory=set)
     total: Totals = NOTHING
 
     def list_repriced(self, current: Mapping[str, tuple[Quote | None, Instrument]]) -> set[HoldingKey]:
         """Return the positions that were valued with another quote or instrument than the current ones.
 
-        `current` is by symbol.
+        `current` is by symbol. A quote or an instrument that did not change is the same object as before.
         """
         return {
             holding_key
-            for holding_key, valued_with in self.valued_with.items()
-            if current.get(holding_key.symbol, valued_with) != valued_with
+            for holding_key, (_, _, quote, instrument) in self.valuations.items()
+            if (found := current.get(holding_key[0])) is not None
+            and (found[0] is not quote or found[1] is not instrument)
         }
 
 

@@ -16,7 +16,6 @@ from app.orders.rules.protection import (
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.exposure import prices_of
 from app.orders.service.groups import get_closable_quantity
 from app.orders.service.risk_evaluation import find_denial, risk_input
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
@@ -56,7 +55,7 @@ def follower_denial(context: BatchContext, first: Order, second: Order) -> Denia
 
 def pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of an OCO stop order that the market has already reached."""
-    prices = prices_of(context.quote(order.tenant_id, order.symbol))
+    prices = context.symbol_state(order.tenant_id, order.symbol).prices
     watched = get_trigger_price(order, prices)
     return None if watched is None else _reached(context, order, [watched])
 
@@ -109,7 +108,7 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
     """Return the denial of an exit that its entry's fill would trigger at once, or that makes no profit."""
     if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
         return None
-    prices = prices_of(context.quote(entry.tenant_id, entry.symbol))
+    prices = context.symbol_state(entry.tenant_id, entry.symbol).prices
     levels = entry_prices(entry, prices)
     watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
     denial = _reached(context, leg, levels if watched is None else [*levels, watched])
@@ -185,7 +184,7 @@ def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
 def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
     """Return the second order's risk input with the position and cash after the first order's fill."""
     sign = 1 if first.side == "BUY" else -1
-    prices: Prices = prices_of(context.quote(first.tenant_id, first.symbol))
+    prices: Prices = context.symbol_state(first.tenant_id, first.symbol).prices
     price = price_of(risk_input(context, first).order, prices)
     if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
         return risk

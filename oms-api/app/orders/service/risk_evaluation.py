@@ -1,7 +1,6 @@
 """Evaluate risk: build the `RiskInput` of an order, and format a denial."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import orjson
@@ -9,22 +8,23 @@ import orjson
 from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument
 from app.ledger.service.commands import Origin
+from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import exclusive_id
 from app.orders.rules.values import Order, OrderKey, Role
-from app.orders.service.aggregates import FirmTotals, firm_totals, needs_the_firm
+from app.orders.service.aggregates import firm_totals
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.broker_orders import count_critical_issues
-from app.orders.service.currency_conversion import pair_without_rate, rate_to_value_by
+from app.orders.service.currency_conversion import pair_without_rate
 from app.orders.service.current_losses import find_current_losses
 from app.orders.service.execution_latch import count_execution, latch_of
-from app.orders.service.exposure import charged_market_of, exposure_in, prices_of, working_of
+from app.orders.service.exposure import build_book, charged_market_of, exposure_in
 from app.orders.service.fill_charges import estimate_charges
 from app.orders.service.firm_losses import find_firm_pnl_of_day
-from app.orders.service.marks import find_mark
+from app.orders.service.portfolio_cache import Valuation
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
-from app.risk.rules.exposure import build_symbol_book, price_of, subtract_totals, total_of
+from app.risk.rules.exposure import price_of, subtract_totals
 from app.risk.rules.limits import Subject
 from app.risk.rules.values import (
     Candidate,
@@ -33,7 +33,6 @@ from app.risk.rules.values import (
     Prices,
     RiskInput,
     SymbolBook,
-    Tradable,
     no_charges,
 )
 from app.text import label_key
@@ -59,31 +58,27 @@ def find_denial(
 
 def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> RiskInput:
     """Return the input of the risk checks. The order itself and the orders `excluded` do not count."""
-    portfolio = context.portfolio(order)
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    portfolio, limits = context.portfolio(order), limits_of(context, order)
+    symbol, market = context.symbol_state(order.tenant_id, order.symbol), context.services.market
     state, scope = context.state(order)
-    quote, market = context.quote(order.tenant_id, order.symbol), context.services.market
-    prices = prices_of(quote)
     candidate = _candidate(order)
     exposure = exposure_in(context, order.portfolio_key)
-    whole = exposure.books.get(order.holding_key)
-    without = {order.id, *(one.id for one in excluded)}
-    limits = limits_of(context, order)
-    book = _book(context, order, without, candidate)
+    valued = exposure.valuations.get(order.holding_key)
+    book = _book_of_others(context, order, excluded, candidate, valued)
     unrated = None if book.rate is None else pair_without_rate(context, order, context.position(order))
-    firm = firm_totals(context, order, limits) if needs_the_firm(limits) else FirmTotals()
+    firm = firm_totals(context, order, limits)
     hold = find_current_hold(context, order)
     refusal = find_session_refusal(context, order, hold)
     losses = find_current_losses(context, order, limits)
     return RiskInput(
         order=candidate,
-        instrument=_tradable(instrument),
-        prices=prices,
+        instrument=symbol.tradable,
+        prices=symbol.prices,
         book=book,
         limits=limits,
         cash=portfolio.cash,
-        charges=_charges_of(context, order, candidate, prices, book.rate),
-        other_exposure=subtract_totals(exposure.total, total_of(whole)) if whole else exposure.total,
+        charges=_charges_of(context, order, candidate, symbol.prices, book.rate),
+        other_exposure=subtract_totals(exposure.total, valued.totals) if valued else exposure.total,
         firm=firm.others,
         firm_rate=firm.rate,
         portfolio_key=portfolio.name_key,
@@ -100,8 +95,8 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         session_refusal=refusal and refusal.reason,
         closed_until=refusal and refusal.opens_at,
         # An order that waits for the open is checked again at its release, against the quote of then.
-        feed_silence=_seconds(market.silence(quote, context.now)) if quote and hold is None else None,
-        max_feed_silence=Decimal(str(market.max_silence.total_seconds())),
+        feed_silence=_find_feed_silence(context, symbol.quote) if hold is None else None,
+        max_feed_silence=market.max_silence_seconds,
         waived=_waived(context, order),
         critical_issues=count_critical_issues(context, order),
     )
@@ -109,7 +104,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
 
 def _waived(context: BatchContext, order: Order) -> frozenset[str]:
     """Return the code of the limit that the order's override waives, once the override is loaded."""
-    request = context.approval_requests.get(order.key)
+    request = context.approval_requests.get(order.key) if context.approval_requests else None
     return frozenset({request.waived}) if request is not None and request.waived else _NOTHING_WAIVED
 
 
@@ -160,25 +155,31 @@ def _format_value(value: Decimal | str | None) -> str | None:
     return shortest(value) if isinstance(value, Decimal) else value
 
 
-def _seconds(span: timedelta | None) -> Decimal | None:
+def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:
+    span = None if quote is None else context.services.market.silence(quote, context.now)
     return None if span is None else Decimal(int(span.total_seconds()))
 
 
-def _book(context: BatchContext, order: Order, without: set[str], candidate: Candidate) -> SymbolBook:
-    portfolio_key, position_key = order.portfolio_key, order.position_key
+def _book_of_others(
+    context: BatchContext,
+    order: Order,
+    excluded: Sequence[Order],
+    candidate: Candidate,
+    valued: Valuation | None,
+) -> SymbolBook:
+    """Return the book of the order's position with the other open orders in it.
+
+    `valued` is the current valuation of the position. Without any order, the book is the same.
+    """
+    if valued is not None and valued.book.position and not valued.book.orders:
+        return valued.book
+    without = {order.id, *[one.id for one in excluded]}
     others = [
         one
-        for one in context.order_store.open_of(portfolio_key, order.symbol)
+        for one in context.order_store.open_of(order.portfolio_key, order.symbol)
         if one.product == order.product and one.id not in without
     ]
-    quote = context.quote(order.tenant_id, order.symbol)
-    held = context.books.position(position_key)
-    mark = find_mark(context, position_key, held)
-    rate = rate_to_value_by(context, portfolio_key, order.symbol, held)
-    prices = prices_of(quote)
-    market = charged_market_of(context, portfolio_key, order.symbol, held, rate)
-    working = working_of(others, held, prices, mark, market)
-    return build_symbol_book(held.quantity, mark, working, prices, candidate, rate)
+    return build_book(context, order.position_key, others, candidate)
 
 
 def _charges_of(
@@ -197,7 +198,7 @@ def _candidate(order: Order) -> Candidate:
     return Candidate(
         symbol=order.symbol,
         side=order.side,
-        type=order.type.value,
+        type=order.type,
         quantity=order.leaves_quantity,
         product=order.product,
         limit_price=order.limit_price,
@@ -209,14 +210,4 @@ def _candidate(order: Order) -> Candidate:
         exclusive_id=exclusive_id(order),
         is_closing=order.role is Role.CLOSING,
         filled_quantity=order.filled_quantity,
-    )
-
-
-def _tradable(instrument: Instrument) -> Tradable:
-    return Tradable(
-        tick_size=instrument.tick_size,
-        lot_size=instrument.lot_size,
-        is_tradable=instrument.is_tradable,
-        is_restricted=instrument.is_restricted,
-        asset_class=instrument.asset_class,
     )

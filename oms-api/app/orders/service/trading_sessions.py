@@ -44,7 +44,7 @@ def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | No
 
     None where sessions are not enforced, or the market is unknown.
     """
-    if get_order_enforcement(context, order) is Enforcement.OFF:
+    if not context.has_sessions or get_order_enforcement(context, order) is Enforcement.OFF:
         return None
     instrument = context.instrument(order.tenant_id, order.symbol)
     terms = (instrument.exchange, instrument.asset_class)
@@ -82,7 +82,7 @@ def find_session_refusal(context: BatchContext, order: Order, hold: Hold | None)
 
     An order is also denied where the sessions are unknown, because it could wait without end.
     """
-    if not is_deniable(order):
+    if not context.has_sessions or not is_deniable(order):
         return None
     if hold is None:
         return _find_square_off_refusal(context, order)
@@ -119,6 +119,8 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
 
 def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
     """Return why the order must wait now: a held order at the time of the batch, others when placed."""
+    if not context.has_sessions:
+        return None
     at = iso(context.now) if order.status is Status.HELD else order.created_at
     return find_order_hold(context, order, at)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from app.money import ZERO, product, share
 from app.risk.rules.values import Candidate, Prices, SymbolBook, Totals, WorkingOrder
@@ -170,12 +169,9 @@ def subtract_totals(left: Totals, right: Totals) -> Totals:
     )
 
 
-def replace_book(total: Totals, previous: SymbolBook | None, current: SymbolBook) -> Totals:
-    """Return a sum of books in which one has been replaced. `previous` is None if it is new."""
-    if previous is None:
-        return add_totals(total, total_of(current))
-    changes: Iterable[tuple[Any, ...]] = zip(total, total_of(previous), total_of(current), strict=True)
-    return Totals._make(amount - before + after for amount, before, after in changes)
+def replace_totals(total: Totals, previous: Totals, current: Totals) -> Totals:
+    """Return a sum of totals in which one has been replaced."""
+    return total if previous == current else add_totals(subtract_totals(total, previous), current)
 
 
 def convert_totals(totals: Totals, rate: Decimal) -> Totals:

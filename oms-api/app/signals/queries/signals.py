@@ -1,25 +1,25 @@
 """Statements about signals and their orders."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any, NamedTuple, cast
 
-import orjson
 from sqlalchemy import Connection, Select, Table, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.database import build_update, write
-from app.database.bulk import Row, Write
-from app.events.service.outbox import build_event_insert
+from app.database import build_insert, build_insert_missing, build_update, find_matching_rows
+from app.database.bulk import Row, Value, Write
 from app.ledger.models import Portfolio
+from app.money import fixed
 from app.orders.models import OrderRecord
 from app.signals.models import IS_RECEIVED, SignalRow
-from app.signals.rules.completion import build_signal_payload
 from app.signals.rules.values import Channel, Signal, SignalMode, SignalStatus, SizeKind
 from app.timestamps import iso
 
 _TABLE = cast("Table", SignalRow.__table__)
 _COLUMNS = tuple(getattr(SignalRow, name) for name in Signal._fields)
+_INSERTED = Signal._fields[1:]  # without the number, which the database gives
 _OUTCOME = ("status", "outcome_reason", "order_ids", "completed_at", "latency_ms")
 
 
@@ -48,61 +48,31 @@ class SignalFilter(NamedTuple):
     portfolios: frozenset[str] | None = None
 
 
-def insert_missing_signals(connection: Connection, signals: Sequence[Signal]) -> set[SignalKey]:
-    """Insert the signals whose ids are new, and return their keys."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    rows = [{name: value for name, value in one._asdict().items() if name != "number"} for one in signals]
-    statement = dialect.insert(_TABLE).on_conflict_do_nothing()
-    inserted = connection.execute(statement.returning(_TABLE.c.tenant_id, _TABLE.c.id), rows)
-    return {SignalKey(row[0], row[1]) for row in inserted}
-
-
 def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[SignalKey, Signal]:
     """Return those of the signals that are stored."""
+    if not find_matching_rows(connection, _TABLE, ("id",), ("tenant_id", "id"), sorted(keys)):
+        return {}  # as nearly always, in a prepared statement
     tenant_ids, ids = {key.tenant_id for key in keys}, {key.signal_id for key in keys}
     statement = select(*_COLUMNS).where(SignalRow.tenant_id.in_(tenant_ids), SignalRow.id.in_(ids))
     found = [_build(tuple(row)) for row in connection.execute(statement)]
     return {SignalKey(one.tenant_id, one.id): one for one in found}
 
 
-def complete_signals(connection: Connection, signals: Sequence[Signal]) -> list[Signal]:
-    """Store the outcomes of those signals that have none yet, with their events, and return them."""
-    by_number = {one.number: one for one in reversed(signals)}
-    is_pending = (
-        SignalRow.tenant_id.in_({one.tenant_id for one in signals}),
-        SignalRow.number.in_(by_number),
-        IS_RECEIVED,
-    )
-    locked = select(SignalRow.number).where(*is_pending).order_by(SignalRow.number).with_for_update()
-    pending = set(connection.execute(locked).scalars())
-    changed = [one for one in by_number.values() if one.number in pending]
-    rows: list[Row] = [(*_build_outcome(one), one.tenant_id, one.number) for one in changed]
-    write(connection, build_update(_TABLE, _OUTCOME, ("tenant_id", "number"), rows), _build_events(changed))
-    return changed
+def build_signal_insert(signals: Sequence[Signal]) -> Write:
+    """Return the statement that inserts signals."""
+    return build_insert(_TABLE, _INSERTED, list(map(_build_row, signals)))
 
 
-def publish_outcomes(connection: Connection, signals: Sequence[Signal]) -> None:
-    """Publish the events of signals that were acted on; another write must precede it."""
-    write(connection, _build_events(signals))
+def build_missing_signal_insert(signals: Sequence[Signal]) -> Write:
+    """Return the statement that inserts those of the signals whose ids are new."""
+    return build_insert_missing(_TABLE, _INSERTED, list(map(_build_row, signals)))
 
 
-def _build_outcome(signal: Signal) -> Row:
-    completed_at = iso(signal.completed_at or signal.received_at)
-    return str(signal.status), signal.outcome_reason, signal.order_ids, completed_at, signal.latency_ms
-
-
-def _build_events(signals: Sequence[Signal]) -> Write:
-    return build_event_insert(
-        [
-            (
-                one.tenant_id,
-                f"signal.{one.status}",
-                orjson.dumps(build_signal_payload(one)).decode(),
-                iso(one.completed_at or one.received_at),
-            )
-            for one in signals
-        ]
-    )
+def build_outcome_update(signals: Sequence[Signal]) -> Write:
+    """Return the statement that stores the outcomes of signals that were stored before."""
+    columns, key = ("order_side", "quantity", "notional", *_OUTCOME), ("tenant_id", "number")
+    rows = [tuple(_to_value(getattr(one, name)) for name in (*columns, *key)) for one in signals]
+    return build_update(_TABLE, columns, key, rows)
 
 
 def list_signals(
@@ -145,12 +115,6 @@ def count_pending_signals(connection: Connection) -> int:
     )
 
 
-def find_order_id(connection: Connection, tenant_id: int, keys: Sequence[str]) -> str | None:
-    """Return the id of the order with one of the idempotency keys."""
-    is_it = (OrderRecord.tenant_id == tenant_id, OrderRecord.idempotency_key.in_(keys))
-    return connection.execute(select(OrderRecord.id).where(*is_it).limit(1)).scalar_one_or_none()
-
-
 def _select() -> Select[Any]:
     home = (Portfolio.tenant_id == SignalRow.tenant_id) & (Portfolio.id == SignalRow.portfolio_id)
     return select(*_COLUMNS, Portfolio.name).join(Portfolio, home)
@@ -184,3 +148,16 @@ def _build(row: tuple[Any, ...]) -> Signal:
         mode=SignalMode(signal.mode),
         status=SignalStatus(signal.status),
     )
+
+
+def _build_row(signal: Signal) -> Row:
+    return tuple(map(_to_value, signal[1:]))
+
+
+def _to_value(value: Any) -> Value:
+    """Return a field of a signal as `database.bulk` takes it."""
+    if isinstance(value, Decimal):
+        return fixed(value)
+    if isinstance(value, datetime):
+        return iso(value.astimezone(UTC))
+    return str(value) if isinstance(value, StrEnum) else value

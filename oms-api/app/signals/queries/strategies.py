@@ -1,17 +1,26 @@
 """Statements about the rules of strategies."""
 
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Select, Table, delete, select
+from sqlalchemy import Connection, Select, Table, delete, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.ledger.models import Portfolio
 from app.signals.models import SignalStrategyRow
 from app.signals.rules.values import SignalMode, Size, SizeKind, StrategyRules
+from app.strategies.models import StrategyRow
 
 _TABLE = cast("Table", SignalStrategyRow.__table__)
+
+
+class StrategyKey(NamedTuple):
+    """A strategy of a tenant."""
+
+    tenant_id: int
+    name: str
 
 
 class _Row(NamedTuple):
@@ -24,18 +33,30 @@ class _Row(NamedTuple):
     symbols: str | None
     updated_by: str
     updated_at: datetime
+    is_stopped: bool
 
 
 def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRules]:
     """Return the rules of all strategies of the tenant, by name."""
-    statement = _select(tenant_id).order_by(SignalStrategyRow.name)
+    is_theirs = SignalStrategyRow.tenant_id == tenant_id
+    statement = _select().where(is_theirs).order_by(SignalStrategyRow.name)
     return [_build(_Row._make(row)) for row in connection.execute(statement)]
+
+
+def find_strategies(
+    connection: Connection, keys: Collection[StrategyKey]
+) -> dict[StrategyKey, StrategyRules]:
+    """Return the rules of those of the strategies that have some."""
+    row = SignalStrategyRow
+    is_wanted = (row.tenant_id.in_({key.tenant_id for key in keys}), row.name.in_({key.name for key in keys}))
+    found = [_build(_Row._make(one)) for one in connection.execute(_select().where(*is_wanted))]
+    return {StrategyKey(rules.tenant_id, rules.name): rules for rules in found}
 
 
 def find_strategy(connection: Connection, tenant_id: int, name: str) -> StrategyRules | None:
     """Return the rules of a strategy."""
-    row = connection.execute(_select(tenant_id).where(SignalStrategyRow.name == name)).one_or_none()
-    return None if row is None else _build(_Row._make(row))
+    key = StrategyKey(tenant_id, name)
+    return find_strategies(connection, [key]).get(key)
 
 
 def put_strategy(connection: Connection, rules: StrategyRules, portfolio_id: int | None) -> None:
@@ -63,16 +84,18 @@ def delete_strategy(connection: Connection, tenant_id: int, name: str) -> bool:
     return connection.execute(delete(SignalStrategyRow).where(*is_it)).rowcount == 1
 
 
-def _select(tenant_id: int) -> Select[*tuple[Any, ...]]:
+def _select() -> Select[*tuple[Any, ...]]:
     row = SignalStrategyRow
     home = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
     columns = (row.tenant_id, row.name, Portfolio.name, row.mode, row.size_kind, row.size_value, row.symbols)
-    statement = select(*columns, row.updated_by, row.updated_at).outerjoin(Portfolio, home)
-    return statement.where(row.tenant_id == tenant_id)
+    theirs = (StrategyRow.tenant_id == row.tenant_id) & (StrategyRow.name == row.name)
+    is_stopped = func.coalesce((StrategyRow.kind == "signals") & (StrategyRow.status != "ACTIVE"), false())
+    found = select(*columns, row.updated_by, row.updated_at, is_stopped)
+    return found.outerjoin(Portfolio, home).outerjoin(StrategyRow, theirs)
 
 
 def _build(row: _Row) -> StrategyRules:
     size = None if row.size_kind is None else Size(SizeKind(row.size_kind), row.size_value)
     symbols = None if row.symbols is None else tuple(row.symbols.split())
     facts = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)
-    return StrategyRules(*facts, row.updated_by, row.updated_at)
+    return StrategyRules(*facts, row.updated_by, row.updated_at, row.is_stopped)

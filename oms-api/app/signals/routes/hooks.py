@@ -114,7 +114,7 @@ async def receive_message(
     token: Annotated[str, Path(max_length=100, description="Token of the hook")], request: Request,
     authentication: TheAuthentication, signals: TheSignals, readers: TheReaders, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Store the signal of a message: JSON, or text by the template of the hook. It is acted on afterwards.
+    """Store the signal of a message with its order: JSON, or text by the template of the hook.
 
     Each message counts once in 24 hours, by its `id` or else by its content. A repeat returns the same
     signal.
@@ -129,7 +129,7 @@ async def receive_message(
         lambda connection: _find_replayed_id(connection, hook, signal_in, body, at), hook.tenant_id
     )
     request_of_signal = candidate if known is None else candidate._replace(id=known)
-    signal = await signals.accept(_build_caller(hook), request_of_signal, waits=False)
+    signal = await signals.accept_or_store(_build_caller(hook), request_of_signal)
     return answer({"id": signal.id, "status": signal.status}, 202)
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.edge import FastRoute
 from app.hot_routes import FastRequest, FastResponse
-from app.identity.dependencies import Authentication, Reader, build_fast_route, require_permission
+from app.identity.dependencies import Reader, WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.orders.service.commands import Outcome, PlaceSignal
 from app.signals.dependencies import TheSignals
 from app.signals.errors import NoSuchSignal
 from app.signals.queries import signals as queries
@@ -25,7 +25,7 @@ from app.signals.schemas.signals import (
     serialize_outcome,
     serialize_signal,
 )
-from app.signals.service.signal_service import SignalService
+from app.signals.service.signal_service import SignalService, get_processed_signal
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, parse_model
@@ -49,7 +49,7 @@ async def post_signal(
     caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: TheSignals,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
-    """Store a signal and place its order, by the rules of its strategy.
+    """Store a signal together with its order, by the rules of its strategy.
 
     A repeat with the same `id` returns the same response. The order passes the same risk checks and
     approvals as any other. A late signal is recorded as `expired`.
@@ -111,15 +111,18 @@ async def get_signal(
     return answer(serialize_signal(found))
 
 
-def fast_signal(authentication: Authentication, signals: SignalService) -> FastRoute:
-    """Return `post_signal` for the middleware that serves hot paths."""
+def signal_operation(service: SignalService) -> WriteOperation[PlaceSignal, Outcome]:
+    """Return the operation of `post_signal`, for its hot routes."""
 
-    async def work(caller: Caller, request: FastRequest, key: str | None) -> FastResponse:
+    def parse(caller: Caller, request: FastRequest, key: str | None) -> PlaceSignal:
         body = parse_model(SignalIn, request.headers.get(b"content-type", b""), request.body)
-        signal = await signals.accept(caller, _build_request(body, key))
-        return FastResponse(201, orjson.dumps(serialize_outcome(signal)))
+        return service.build_command(caller, _build_request(body, key))
 
-    return build_fast_route(authentication, Operation.PLACE_ORDER, work)
+    return WriteOperation(Operation.PLACE_ORDER, parse, service.submit, _build_response)
+
+
+def _build_response(outcome: Outcome) -> FastResponse:
+    return FastResponse(201, orjson.dumps(serialize_outcome(get_processed_signal(outcome))))
 
 
 def _build_request(body: SignalIn, key: str | None) -> SignalRequest:

@@ -45,7 +45,7 @@ async def get_trading_portfolio(
 ) -> Response:  # fmt: skip
     """Get cash, equity, P&L and positions of a portfolio: as `GET /portfolio/{name}`."""
     name = query.portfolio or await readers.run(
-        lambda connection: planner.find_default_portfolio(connection, caller), caller.tenant_id
+        lambda connection: planner.find_default_portfolio(connection, caller.tenant_id), caller.tenant_id
     )
     if name is None:
         raise refuse_field("portfolio", "Send the name of a portfolio.", "missing")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from app.orders.rules.values import Order, Status
-from app.signals.rules.values import Outcome, Signal, SignalStatus
+from app.orders.rules.values import Order, OrderType, Status, Ticket
+from app.signals.rules.values import Outcome, Signal, SignalMode, SignalStatus
 from app.timestamps import iso
 
 _REJECTED_BY_BROKER = "The broker rejected the order."
@@ -23,6 +23,41 @@ _BY_ORDER_STATUS = {
 def is_expired(expires_at: datetime | None, now: datetime) -> bool:
     """Return whether a signal is too late to act on."""
     return expires_at is not None and expires_at <= now
+
+
+def find_unordered_outcome(signal: Signal, now: datetime) -> Outcome | None:
+    """Return the outcome of a signal that is not ordered: it is too late, or only recorded. Else None."""
+    if is_expired(signal.expires_at, now):
+        return Outcome(SignalStatus.EXPIRED, EXPIRED_REASON)
+    if signal.mode is SignalMode.RECORD:
+        return Outcome(SignalStatus.RECORDED, RECORDED_REASON)
+    return None
+
+
+def build_ticket(signal: Signal) -> Ticket:
+    """Return the ticket of the order of a signal."""
+    return Ticket(
+        symbol=signal.symbol,
+        side=signal.order_side or "",
+        type=OrderType.MARKET if signal.price is None else OrderType.LIMIT,
+        quantity=signal.quantity,
+        notional=signal.notional,
+        limit_price=signal.price,
+        reason=signal.reason,
+        strategy=signal.strategy,
+        confirm_repeat=True,
+    )
+
+
+def complete(signal: Signal, outcome: Outcome, now: datetime) -> Signal:
+    """Return the signal with its outcome."""
+    return signal._replace(
+        status=outcome.status,
+        outcome_reason=outcome.reason,
+        order_ids=" ".join(outcome.order_ids),
+        completed_at=now,
+        latency_ms=compute_latency_ms(signal.received_at, now),
+    )
 
 
 def find_outcome(orders: Sequence[Order], denial: str | None) -> Outcome:

@@ -79,16 +79,12 @@ class SignalRequest(NamedTuple):
     expires_at: datetime | None
     request_hash: str
 
-    @property
-    def may_be_relative(self) -> bool:
-        """Whether its order may depend on the position: it has a target, or the size of its strategy."""
-        return self.size is None or self.size.kind is SizeKind.TARGET_POSITION
-
 
 class StrategyRules(NamedTuple):
     """How the signals of a strategy become orders.
 
-    `size` applies to signals that have none. `symbols` are the allowed ones; None allows all.
+    `size` applies to signals that have none. `symbols` are the allowed ones; None allows all. The signals of
+    a strategy that was paused or stopped are refused.
     """
 
     tenant_id: int
@@ -99,6 +95,7 @@ class StrategyRules(NamedTuple):
     symbols: tuple[str, ...] | None
     updated_by: str
     updated_at: datetime
+    is_stopped: bool = False
 
 
 class Signal(NamedTuple):

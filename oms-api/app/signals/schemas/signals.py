@@ -197,7 +197,8 @@ class SignalOut(BaseModel):
     order_ids: list[str] = Field(description="IDs of its orders", examples=[["O17952423050000000c1937aec"]])
     reason: str | None = Field(description="Why it was not ordered; null: it was", examples=[None])
     latency_ms: int | None = Field(
-        description="Milliseconds from its arrival to its outcome; null: not acted on yet", examples=[12]
+        description="Milliseconds from its arrival until its order was executed; null: not acted on yet",
+        examples=[12],
     )
 
 

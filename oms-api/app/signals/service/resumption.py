@@ -1,4 +1,4 @@
-"""Resume signals that were stored but not acted on, because their process ended."""
+"""Resume signals that were stored but not acted on, because the writer could not take them."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers, set_all_tenants_scope
-from app.errors import OmsError
+from app.errors import OmsError, Unavailable
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import ListedSignal
 from app.signals.service.signal_service import SignalService
@@ -45,5 +45,10 @@ class SignalResumption:
 
         pending = await self._readers.run(read)
         for listed in pending:
-            await self._service.resume(listed)
+            try:
+                await self._service.resume(listed)
+            except Unavailable:
+                raise
+            except OmsError as refusal:  # the others must be resumed
+                _LOG.error("the signal %s was not resumed: %s", listed.signal.id, refusal.detail)
         return len(pending)

@@ -1,75 +1,49 @@
-"""Stores signals and their outcomes, those of concurrent requests in one transaction."""
-
-from collections.abc import Sequence
-from typing import NamedTuple
+"""Stores signals that the order writer cannot take now, to act on them later."""
 
 from sqlalchemy import Connection
 
-from app.database import set_tenant_scope
+from app.database import set_tenant_scope, write
 from app.database.transactions import Transactions
+from app.errors import Invalid
+from app.instruments.queries import find_symbol
+from app.ledger.queries.reading import find_books
+from app.orders.service.commands import PlaceSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalKey
+from app.signals.rules.planning import require_allowed_symbol
 from app.signals.rules.values import Signal
-from app.signals.service.batching import Batcher
-
-
-class Stored(NamedTuple):
-    """The signal of an id as it is stored. `is_new` is false if the id was stored before."""
-
-    signal: Signal
-    is_new: bool
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the signal was acted on."""
-        return self.signal.is_complete
+from app.signals.service.planning import SignalPlanner, refuse_unknown_portfolio
+from app.signals.service.signal_batch import build_signal
 
 
 class SignalStore:
-    """Writes signals and their outcomes. One instance serves a process."""
+    """Stores signals without acting on them. One instance serves a process."""
 
-    def __init__(self, transactions: Transactions) -> None:
-        self._transactions = transactions
-        self._insertions = Batcher(self._insert)
-        self._completions = Batcher(self._complete)
+    def __init__(self, transactions: Transactions, planner: SignalPlanner) -> None:
+        self._transactions, self._planner = transactions, planner
 
-    async def insert(self, signal: Signal) -> Stored:
-        """Store a signal unless its id is stored, and return the stored one after the commit."""
-        return await self._insertions.submit(signal)
+    async def store(self, command: PlaceSignal) -> Signal:
+        """Store a signal unless its id is stored, and return the stored one after the commit.
 
-    async def complete(self, signal: Signal) -> Signal:
-        """Store the outcome of a signal with its event, and return the stored one after the commit.
-
-        If another process was first, its outcome stands.
+        It locks no portfolio. Raise Invalid if the signal cannot become an order, and Unavailable.
         """
-        return await self._completions.submit(signal)
+        return await self._transactions.run(lambda connection: self._store(connection, command))
 
-    async def _insert(self, signals: Sequence[Signal]) -> list[Stored]:
-        return await self._transactions.run(lambda connection: _insert_all(connection, signals))
+    def _store(self, connection: Connection, command: PlaceSignal) -> Signal:
+        set_tenant_scope(connection, [command.origin.tenant_id])
+        signal = self._plan(connection, command)
+        key = SignalKey(signal.tenant_id, signal.id)
+        write(connection, queries.build_missing_signal_insert([signal]))
+        return queries.find_signals(connection, [key])[key]
 
-    async def _complete(self, signals: Sequence[Signal]) -> list[Signal]:
-        return await self._transactions.run(lambda connection: _complete_all(connection, signals))
-
-
-def _insert_all(connection: Connection, signals: Sequence[Signal]) -> list[Stored]:
-    set_tenant_scope(connection, {one.tenant_id for one in signals})
-    first = {SignalKey(one.tenant_id, one.id): one for one in reversed(signals)}
-    inserted = queries.insert_missing_signals(connection, list(first.values()))
-    stored = queries.find_signals(connection, first)
-    queries.publish_outcomes(connection, [stored[key] for key in sorted(inserted) if stored[key].is_complete])
-    results = []
-    for one in signals:
-        key = SignalKey(one.tenant_id, one.id)
-        results.append(Stored(stored[key], key in inserted))
-        inserted.discard(key)
-    return results
-
-
-def _complete_all(connection: Connection, signals: Sequence[Signal]) -> list[Signal]:
-    set_tenant_scope(connection, {one.tenant_id for one in signals})
-    changed = queries.complete_signals(connection, signals)
-    if len(changed) == len(signals):
-        return list(signals)
-    keys = [SignalKey(one.tenant_id, one.id) for one in signals]
-    stored = queries.find_signals(connection, keys)
-    return [stored[key] for key in keys]
+    def _plan(self, connection: Connection, command: PlaceSignal) -> Signal:
+        (prepared,) = self._planner.prepare(connection, [command])
+        plan, tenant_id, key = prepared.signal.plan, prepared.origin.tenant_id, prepared.portfolio_key
+        if isinstance(plan, Invalid):
+            raise plan
+        books = find_books(connection, tenant_id, [key])
+        if key not in books:
+            raise refuse_unknown_portfolio()
+        symbol = find_symbol(connection, tenant_id, prepared.symbol)
+        require_allowed_symbol(plan, symbol)
+        return build_signal(prepared.signal.request, plan, prepared.origin, books[key][0].id, symbol)

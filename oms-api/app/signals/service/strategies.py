@@ -9,15 +9,19 @@ from app.audit.rules.entries import Facts
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
-from app.signals.errors import NoSuchStrategyRules
+from app.signals.errors import NoSuchStrategyRules, refuse_field
 from app.signals.queries import strategies as queries
 from app.signals.rules.serialization import serialize_size
 from app.signals.rules.values import StrategyRules
+from app.strategies.rules.values import MANUAL
+from app.strategies.service.signal_strategies import ensure_signal_strategy, remove_signal_strategy
 from app.timestamps import iso
 
 
 def set_strategy(connection: Connection, context: OperationContext, rules: StrategyRules) -> Change:
     """Insert or replace the rules of a strategy. Raise Invalid if the caller sees no such portfolio."""
+    if rules.name == MANUAL:
+        raise refuse_field("strategy_name", "`manual` is the strategy of orders without one.", "reserved")
     caller, name = context.caller, rules.portfolio_name
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
     previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
@@ -26,7 +30,11 @@ def set_strategy(connection: Connection, context: OperationContext, rules: Strat
         portfolio_name=None if book is None else book.name,
         symbols=tuple(symbols) if symbols else None,
     )
-    queries.put_strategy(connection, stored, None if book is None else book.id)
+    portfolio_id = None if book is None else book.id
+    queries.put_strategy(connection, stored, portfolio_id)
+    ensure_signal_strategy(
+        connection, caller.tenant_id, rules.name, portfolio_id, rules.updated_by, rules.updated_at
+    )
     before = None if previous is None else _facts(previous)
     target = f"signal_strategy:{rules.name}"
     entry = context.entry(rules.updated_at, "signal_strategy.set", target, before, _facts(stored))
@@ -39,6 +47,7 @@ def delete_strategy(connection: Connection, context: OperationContext, name: str
     if previous is None:
         raise NoSuchStrategyRules(name)
     queries.delete_strategy(connection, previous.tenant_id, name)
+    remove_signal_strategy(connection, previous.tenant_id, name)
     entry = context.entry(now, "signal_strategy.deleted", f"signal_strategy:{name}", _facts(previous), None)
     return Change({}, [entry], 204)
 

@@ -8,7 +8,7 @@ import pytest
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.ibkr.rules.tracked_order import Chain
 from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Lapsed, Refused, Rejected
-from tests.brokers.ibkr.conftest import wait_for
+from tests.brokers.ibkr.conftest import WAIT_SECONDS, wait_for
 from tests.brokers.market import format_events, order
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 
@@ -252,3 +252,18 @@ def test_account_is_a_paper_account_by_its_number(tws, broker):
     account = broker.account()
     assert (account.number, account.is_paper, account.currency) == ("DU1234567", True, "USD")
     assert account.cash == Decimal(1_000_000)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_gateway_that_is_closed_while_it_loses_its_connection_gives_its_client_id_back(create_broker, steps):
+    gateway = create_broker().gateway
+
+    def stop_after(count):
+        if count:
+            gateway._loop.call_soon(stop_after, count - 1)
+        else:
+            gateway._stop()
+
+    gateway._loop.call_soon_threadsafe(lambda: (gateway.drop("lost"), stop_after(steps)))
+    gateway._thread.join(WAIT_SECONDS)
+    assert not gateway._thread.is_alive()

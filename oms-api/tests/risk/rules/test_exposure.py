@@ -14,7 +14,7 @@ from app.risk.rules.exposure import (
     get_reference_price,
     get_touch_price,
     price_of,
-    replace_book,
+    replace_totals,
     subtract_totals,
     total_of,
     totals_of,
@@ -99,8 +99,8 @@ def test_larger_order_of_an_exclusive_pair_counts_on_each_side():
 @given(st.lists(books, max_size=5), books, books)
 def test_book_of_a_sum_can_be_replaced(several, previous, current):
     total = totals_of([*several, previous])
-    assert replace_book(total, previous, current) == totals_of([*several, current])
-    assert replace_book(total, None, current) == totals_of([*several, previous, current])
+    assert replace_totals(total, total_of(previous), total_of(current)) == totals_of([*several, current])
+    assert replace_totals(total, NOTHING, total_of(current)) == totals_of([*several, previous, current])
 
 
 @given(st.lists(books, max_size=5), books)

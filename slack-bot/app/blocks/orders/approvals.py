@@ -38,7 +38,7 @@ def build_approval_request(order: Order) -> Message:
         _button(REJECT, "Reject", order.id, "danger"),
     ]
     actions = {"type": "actions", "block_id": "approval_actions", "elements": buttons}
-    return Message(text, (section(text), actions), order_id=order.id)
+    return Message(text, (section(text), actions), approval_id=order.id)
 
 
 def build_decided_message(order: Order) -> Message:
@@ -57,7 +57,7 @@ def build_decided_message(order: Order) -> Message:
         f"*{outcome}*{reason}\n{format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
         f"Requested by {mention(order.actor)} · now: {state}"
     )
-    return Message(text, notice(text).blocks, order_id=order.id)
+    return Message(text, notice(text).blocks, approval_id=order.id)
 
 
 def build_decision_form(context: DecisionContext, body: str, reason: str = "") -> Json:

@@ -69,6 +69,7 @@ class Order:
     leaves_quantity: Decimal = Decimal(0)
     average_price: Decimal | None = None
     created_at: str = ""
+    replaces: str = ""
     replaced_by: str = ""
     parent_id: str = ""
     role: str = ""

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from app.blocks.messages import with_hint
+from app.blocks.messages import Message, with_hint
 from app.blocks.orders.approvals import (
     REASON,
     build_approval_request,
@@ -20,12 +20,13 @@ from app.errors import OmsError, Refused, format_log_name
 from app.forms.orders.approvals import DecisionContext
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.forms.submission import get_entry
+from app.oms_client import Person
 from app.oms_client.order_wire import denial_from_facts
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.open_form import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
-from app.services.orders.messages import publish_order, refresh_order
+from app.services.orders.messages import is_requested, publish_order, refresh_order
 from app.services.orders.pending_messages import post_owed_message
 from app.services.origin import Origin
 
@@ -53,39 +54,48 @@ def publish_approval(
     services: Services, origin: Origin, order: Order, channel: str, *, hint: str = ""
 ) -> None:
     """Post the request for approval of an order that waits, in the approvers' channel."""
-    key, target = _store_request(services, origin, order, channel)
-    if not key:
-        return
+    owed = _store_request(services, origin, order, channel)
+    if owed is not None:
+        queue_request(services, owed, order, hint=hint)
+
+
+def queue_request(services: Services, owed: PendingOrder, order: Order, *, hint: str = "") -> None:
+    """Post a request for approval that is stored as owed."""
 
     def post() -> None:
         message = build_approval_request(order)
-        posted_in, ts = post_message(services, origin, target, with_hint(message, hint) if hint else message)
-        person = origin.person
-        services.order_messages.save(
-            OrderMessage(order.id, MessageKind.APPROVAL, posted_in, ts, person.team, person.user)
-        )
+        posted_in, ts = _post_request(services, owed, with_hint(message, hint) if hint else message)
+        save_request(services, owed, order.id, posted_in, ts)
 
     def work() -> None:
-        post_owed_message(services, key, is_posted=lambda: is_requested(services, order.id), post=post)
+        post_owed_message(services, owed.key, is_posted=lambda: is_requested(services, order.id), post=post)
 
-    queue_in_channel(services, target or origin.user, work, origin.request_id)
-
-
-def is_requested(services: Services, order_id: str) -> bool:
-    """Return whether the request for approval of an order was posted."""
-    return services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
+    queue_in_channel(services, owed.channel or owed.user, work, owed.request_id)
 
 
-def _store_request(services: Services, origin: Origin, order: Order, channel: str) -> tuple[str, str]:
-    """Store that a request for approval is owed. Return its key and its channel, no key if none is."""
-    target = services.approvals_channel or channel
-    if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
-        return "", target
-    key, person = f"{REQUEST_PREFIX}{order.id}", origin.person
-    services.pending_orders.add(
-        PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
+def save_request(services: Services, owed: PendingOrder, order_id: str, channel: str, ts: str) -> None:
+    """Store which message asks for the approval of an order."""
+    services.order_messages.save(
+        OrderMessage(order_id, MessageKind.APPROVAL, channel, ts, owed.team, owed.user)
     )
-    return key, target
+
+
+def _post_request(services: Services, owed: PendingOrder, message: Message) -> tuple[str, str]:
+    """Post in the channel, else to the person who placed the order, if that is a person in Slack."""
+    if person := Person.find(owed.team, owed.user):
+        return post_message(services, Origin(owed.request_id, person, ""), owed.channel, message)
+    return owed.channel, services.slack.post(owed.channel, message)
+
+
+def _store_request(services: Services, origin: Origin, order: Order, channel: str) -> PendingOrder | None:
+    """Store that a request for approval is owed. None if none is."""
+    if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
+        return None
+    key, target = f"{REQUEST_PREFIX}{order.id}", services.approvals_channel or channel
+    person = origin.person
+    owed = PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
+    services.pending_orders.add(owed)
+    return owed
 
 
 def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_approval: bool) -> None:

@@ -35,6 +35,11 @@ def is_published(services: Services, order_id: str) -> bool:
     return services.order_messages.find(order_id, MessageKind.ORDER) is not None
 
 
+def is_requested(services: Services, order_id: str) -> bool:
+    """Return whether the request for approval of an order was posted."""
+    return services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
+
+
 def publish_order(
     services: Services, origin: Origin, order: Order, channel: str, *, key: str = "", hint: str = ""
 ) -> None:
@@ -85,10 +90,10 @@ class OrderChange(Protocol):
 
 
 def update_order_message(services: Services, event: OrderChange) -> None:
-    """Update the message of the order of an event, or of the order whose exit or successor it is."""
+    """Update the messages of the order of an event, or of the order whose exit or successor it is."""
     for name in ("order_id", "parent_id", "replaces"):
         order_id = str(event.data.get(name) or "")
-        if order_id and is_published(services, order_id):
+        if order_id and (is_published(services, order_id) or is_requested(services, order_id)):
             refresh_order(services, order_id, event.id, always=False)
 
 
@@ -99,6 +104,7 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
     """
     shown = services.order_messages.find(order_id, MessageKind.ORDER)
     if shown is None:
+        _refresh_request(services, order_id, request_id)
         return
     if always:
         _queue_update(services, shown, request_id)
@@ -109,6 +115,20 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
             _queue_update(services, shown, request_id)
 
     _queue_once(services, f"order:{order_id}", f"check:{order_id}", check, request_id, paced=False)
+
+
+def _refresh_request(services: Services, order_id: str, request_id: str) -> None:
+    """Queue the update of a request for approval whose order was not placed in Slack and has no message."""
+    request = services.order_messages.find(order_id, MessageKind.APPROVAL)
+    if request is None or not request.is_open:
+        return
+
+    def update() -> None:
+        order = _load(services, Person.find(request.team, request.user), order_id, request_id)
+        if order is not None:
+            _update_approval(services, order, request_id)
+
+    _queue_once(services, f"channel:{request.channel}", f"request:{order_id}", update, request_id)
 
 
 def _queue_update(services: Services, shown: OrderMessage, request_id: str) -> None:
@@ -150,7 +170,7 @@ def refresh_open_orders(services: Services) -> None:
     """Update the messages of the open orders that were checked longest ago."""
     for shown in services.order_messages.list_open(MAX_CHECKED):
         services.order_messages.touch(shown)
-        if shown.kind is MessageKind.ORDER:
+        if shown.kind is MessageKind.ORDER or not is_published(services, shown.order_id):
             refresh_order(services, shown.order_id, "order-refresh", always=False)
 
 
@@ -242,7 +262,7 @@ def _update_approval(services: Services, order: Order, request_id: str) -> None:
     services.order_messages.save(replace(request, is_open=False))
 
 
-def _load(services: Services, person: Person, order_id: str, request_id: str) -> Order | None:
+def _load(services: Services, person: Person | None, order_id: str, request_id: str) -> Order | None:
     try:
         return services.orders.get(person, order_id, request_id=request_id)
     except OmsError as error:

@@ -6,22 +6,19 @@ import time
 from app.blocks.orders.messages import build_order_message
 from app.delivery.pending_orders import PendingOrder, PendingState
 from app.errors import OmsError
-from app.forms.orders.order import AWAITING_APPROVAL, Order
+from app.forms.orders.order import Order
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 from app.services.dependencies import Services
 from app.services.notifications import send_note
-from app.services.orders.approvals import (
-    REQUEST_PREFIX,
-    is_requested,
-    publish_approval,
-    publish_with_approval,
-)
+from app.services.orders.approval_requests import recover_request
+from app.services.orders.approvals import REQUEST_PREFIX, publish_approval, publish_with_approval
 from app.services.orders.closes import CLOSE_PREFIX, find_close
 from app.services.orders.messages import (
     is_published,
     refresh_open_orders,
+    refresh_order,
     save_order_message,
 )
 from app.services.origin import Origin
@@ -50,10 +47,10 @@ def recover_orders(services: Services, now: float) -> None:
 
 
 def _recover(services: Services, pending: PendingOrder, now: float) -> None:
-    person = Person(pending.team, pending.user)
     if pending.key.startswith(REQUEST_PREFIX):
-        _recover_request(services, pending, person)
+        recover_request(services, pending, now)
         return
+    person = Person(pending.team, pending.user)
     order = _find(services, pending, person)
     age_seconds = now - pending.submitted_at
     if order is None and age_seconds < NOT_RECORDED_AFTER_SECONDS:
@@ -70,6 +67,10 @@ def _recover(services: Services, pending: PendingOrder, now: float) -> None:
         services.pending_orders.remove(pending.key)
     elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:
         services.pending_orders.remove(pending.key)
+    elif order.replaces and is_published(services, order.replaces):  # the message follows the change
+        publish_approval(services, origin, order, pending.channel)
+        refresh_order(services, order.replaces, pending.request_id)
+        services.pending_orders.remove(pending.key)
     else:
         _publish(services, origin, order, pending)
 
@@ -78,20 +79,6 @@ def _find(services: Services, pending: PendingOrder, person: Person) -> Order | 
     if pending.key.startswith(CLOSE_PREFIX):
         return find_close(services, pending)
     return services.orders.find(person, pending.key, request_id=pending.request_id)
-
-
-def _recover_request(services: Services, pending: PendingOrder, person: Person) -> None:
-    """Post a request for approval that is still owed."""
-    order_id = pending.key.removeprefix(REQUEST_PREFIX)
-    order = services.orders.get(person, order_id, request_id=pending.request_id)
-    if not services.pending_orders.claim(pending):
-        return
-    if order is None or order.status != AWAITING_APPROVAL or is_requested(services, order_id):
-        services.pending_orders.remove(pending.key)
-        return
-    origin = Origin(pending.request_id, person, "", pending.channel)
-    hint = failure_messages.MAYBE_REPEATED if pending.state is PendingState.INTERRUPTED else ""
-    publish_approval(services, origin, order, pending.channel, hint=hint)
 
 
 def _publish(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:

@@ -16,7 +16,7 @@ from app.services.origin import Origin
 from app.services.suggestions import find_within_time
 
 MAX_FOUND = 50
-MAX_QUOTED = 10  # each takes two calls
+MAX_QUOTED = 10  # each takes two calls, unless a list had it a moment ago
 QUOTE_SECONDS = 1.0  # of the time in which Slack expects the options
 NOT_LISTED = "not listed"
 
@@ -31,7 +31,10 @@ def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quot
     if quote is None:
         return None
     try:
-        bars = services.oms.list_day_bars(origin.person, symbol, request_id=origin.request_id)
+        bars = services.day_bars.get_or_load(
+            symbol,
+            lambda: services.oms.list_day_bars(origin.person, symbol, request_id=origin.request_id),
+        )
     except OmsError:
         return None
     return compute_day_change(quote.price, bars, services.now().date().isoformat())
@@ -59,7 +62,9 @@ def _build_options(services: Services, origin: Origin, found: Iterable[Instrumen
 
 def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:
     try:
-        quote = services.oms.get_quote(origin.person, symbol, request_id=origin.request_id)
+        quote = services.quotes.get_or_load(
+            symbol, lambda: services.oms.get_quote(origin.person, symbol, request_id=origin.request_id)
+        )
     except OmsError:
         return ""
     if quote is None:

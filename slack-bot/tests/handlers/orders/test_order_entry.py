@@ -334,3 +334,12 @@ def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Works
     ]
     assert [value for value, _ in search(workspace, "")] == ["AAPL", "BRK.B", "MSFT"]
     assert search(workspace, "no such?") == [("/", "No instrument matches.")]
+
+
+def test_the_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
+    workspace = patient_workspace
+    workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
+    assert [search(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3
+    asked = [call.path for call in workspace.oms.named("quoted_price")]
+    assert sum(path.endswith("/AAPL") for path in asked) == 1
+    assert len(workspace.oms.named("bars")) == 1

@@ -71,13 +71,16 @@ class ChannelSubscriber:
     async def _store(self, messages: list[bytes]) -> None:
         for _ in range(MAX_TRIES):
             try:
-                accepted = await self._intake.accept(messages)
+                refusals = await self._intake.accept(messages)
             except Unavailable:
                 await asyncio.sleep(RETRY_SECONDS)
-            else:
-                await accepted.finish()
+                continue
+            pairs = zip(messages, refusals, strict=True)
+            messages = [message for message, refusal in pairs if isinstance(refusal, Unavailable)]
+            if not messages:
                 return
-        _LOG.error("%d signals of the channel are lost: the database is not available", len(messages))
+            await asyncio.sleep(RETRY_SECONDS)
+        _LOG.error("%d signals of the channel are lost: they could not be stored", len(messages))
 
     async def _acquire(self) -> bool:
         now = self._now()

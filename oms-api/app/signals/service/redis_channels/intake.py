@@ -1,5 +1,6 @@
 """Accept the signals of messages for the tenant of the settings."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -10,8 +11,9 @@ from app.errors import OmsError, Unavailable
 from app.identity.queries.tenants import TenantRow, find_tenant, get_tenant
 from app.identity.rules.access import FIRST_TENANT, Caller, Scope
 from app.metrics import SignalMetrics
+from app.orders.service.commands import PlaceSignal
 from app.signals.rules.values import Channel, SignalRequest
-from app.signals.service.signal_service import AcceptedSignals, SignalService
+from app.signals.service.signal_service import SignalService
 
 SENDER = "redis"
 _LOG = logging.getLogger(__name__)
@@ -41,47 +43,32 @@ class SignalIntake:
             raise Unavailable(f"There is no active tenant {self._tenant!r}; set SIGNALS_TENANT.")
         return Caller(tenant.id, SENDER, SENDER, frozenset({Scope.READ, Scope.TRADE}))
 
-    async def accept(self, messages: Sequence[bytes]) -> AcceptedSignals:
-        """Store the signals of messages in their order, and start to act on them. Raise Unavailable."""
+    async def accept(self, messages: Sequence[bytes]) -> list[OmsError | None]:
+        """Store the signals of messages in their order, with their orders.
+
+        Return for each why it is not stored, or None. Raise Unavailable if none is.
+        """
         caller = await self.find_caller()
         refusals: list[OmsError | None] = [None] * len(messages)
-        accepted = AcceptedSignals(refusals, [])
-        batch: dict[int, SignalRequest] = {}
+        commands: dict[int, PlaceSignal] = {}
         for index, message in enumerate(messages):
             try:
-                request = self._parse(message)
+                commands[index] = self._signals.build_command(caller, self._parse(message))
             except OmsError as refusal:
                 refusals[index] = refusal
-                continue
-            if not request.may_be_relative:
-                batch[index] = request
-                continue
-            # It depends on the position that the signals before it lead to.
-            await self._accept_batch(caller, batch, accepted)
-            await accepted.finish()
-            refusals[index] = await self._accept_relative(caller, request)
-        await self._accept_batch(caller, batch, accepted)
-        for refused in filter(None, refusals):
-            self._metrics.count_refusal(Channel.REDIS)
-            _LOG.warning("a signal was refused: %s", refused.detail)
-        return accepted
+        outcomes = await asyncio.gather(
+            *self._signals.submit_all(list(commands.values())), return_exceptions=True
+        )
+        for index, outcome in zip(commands, outcomes, strict=True):
+            if isinstance(outcome, OmsError):
+                refusals[index] = outcome
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        self._report(refusals)
+        return refusals
 
-    async def _accept_batch(
-        self, caller: Caller, batch: dict[int, SignalRequest], accepted: AcceptedSignals
-    ) -> None:
-        if not batch:
-            return
-        found = await self._signals.accept_all(caller, list(batch.values()))
-        for index, refusal in zip(batch, found.refusals, strict=True):
-            accepted.refusals[index] = refusal
-        accepted.acting.extend(found.acting)
-        batch.clear()
-
-    async def _accept_relative(self, caller: Caller, request: SignalRequest) -> OmsError | None:
-        try:
-            await self._signals.accept(caller, request)
-        except Unavailable:
-            raise
-        except OmsError as refusal:
-            return refusal
-        return None
+    def _report(self, refusals: Sequence[OmsError | None]) -> None:
+        for refusal in refusals:
+            if refusal is not None and not isinstance(refusal, Unavailable):
+                self._metrics.count_refusal(Channel.REDIS)
+                _LOG.warning("a signal was refused: %s", refusal.detail)

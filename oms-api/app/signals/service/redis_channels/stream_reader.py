@@ -1,7 +1,7 @@
 """Read signals from the stream as a consumer of its group.
 
-An entry is acknowledged after its signal is stored. Entries of consumers that died are claimed. An entry
-whose signal is refused goes to the stream of refused messages, with the reason.
+An entry is acknowledged after the commit of its signal and its order. Entries of consumers that died are
+claimed. An entry whose signal is refused goes to the stream of refused messages, with the reason.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 from redis.exceptions import RedisError, ResponseError
 
 from app.clock import monotonic_seconds
-from app.errors import OmsError, Unavailable
+from app.errors import OmsError, Unavailable, Unexpected, WriteRefused
 from app.signals.rules.redis_messages import (
     DEAD_STREAM,
     GROUP,
@@ -89,27 +89,37 @@ class StreamReader:
             await self._handle_failure(entries[0])
 
     async def _store(self, entries: Sequence[StreamEntry]) -> None:
-        """Store the signals of entries, acknowledge them, and wait until they are acted on.
+        """Store the signals of entries with their orders, and acknowledge them.
 
         While the database is not available, wait: that is no failure of an entry.
         """
+        waiting = list(entries)
         while True:
             try:
-                accepted = await self._intake.accept([entry.message for entry in entries])
+                refusals = await self._intake.accept([entry.message for entry in waiting])
             except Unavailable as error:
                 _LOG.warning("signals of the stream wait: %s", error.detail)
-                await asyncio.sleep(RETRY_SECONDS)
             else:
-                break
-        stored = []
-        for entry, refusal in zip(entries, accepted.refusals, strict=True):
-            if refusal is None:
-                stored.append(entry.id)
-            else:
-                await self._bury(entry, describe_refusal(refusal))
+                waiting = await self._finish(list(zip(waiting, refusals, strict=True)))
+            if not waiting:
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _finish(self, results: Sequence[tuple[StreamEntry, OmsError | None]]) -> list[StreamEntry]:
+        """Acknowledge stored entries, bury refused ones, and return those to try again."""
+        stored = [entry.id for entry, refusal in results if refusal is None]
         if stored:
             await self._redis.xack(STREAM, GROUP, *stored)
-        await accepted.finish()
+        waiting = []
+        for entry, refusal in results:
+            if isinstance(refusal, (WriteRefused, Unexpected)):
+                _LOG.error("a signal of the stream failed: %s", refusal.detail)
+                await self._handle_failure(entry)
+            elif isinstance(refusal, Unavailable):
+                waiting.append(entry)
+            elif refusal is not None:
+                await self._bury(entry, describe_refusal(refusal))
+        return waiting
 
     async def _handle_failure(self, entry: StreamEntry) -> None:
         """Leave the entry to be claimed again, unless it was delivered often enough."""

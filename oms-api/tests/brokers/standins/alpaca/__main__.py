@@ -7,6 +7,7 @@ import argparse
 import os
 
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
+from tests.brokers.standins.demo import add_demo_arguments, start_demo
 
 DEFAULT_PORT = 3020
 DEMO_QUOTES = (
@@ -17,6 +18,7 @@ DEMO_QUOTES = (
     ("BTC/USD", "64000", "64010"),
     ("ETH/USD", "3100", "3100.50"),
 )
+ACCOUNT_STATE = ("cash", "orders", "executions", "positions", "_by_client_order_id")
 
 
 def main() -> None:
@@ -25,11 +27,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     key_id, secret_key = (os.environ.get(name) for name in ("ALPACA_API_KEY", "ALPACA_API_SECRET"))
     parser.add_argument("--account", help="Its number; PA begins that of a paper account.")
+    add_demo_arguments(parser)
     options = parser.parse_args()
     stand_in = StandIn(options.port, key_id or KEY_ID, secret_key or SECRET_KEY)
-    stand_in.exchange.account_number = options.account or stand_in.exchange.account_number
-    for symbol, bid, ask in DEMO_QUOTES:
-        stand_in.exchange.quote(symbol, bid, ask)
+    exchange = stand_in.exchange
+    exchange.account_number = options.account or exchange.account_number
+    is_moving = start_demo(options, exchange, exchange.assets, ACCOUNT_STATE, exchange.run_locked)
+    for symbol, bid, ask in () if is_moving else DEMO_QUOTES:
+        exchange.quote(symbol, bid, ask)
     shown = "" if secret_key else f"  key {KEY_ID}  secret {SECRET_KEY}"
     print(f"Alpaca stand-in: {stand_in.url}{shown}", flush=True)
     stand_in.run()

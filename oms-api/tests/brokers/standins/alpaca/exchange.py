@@ -74,6 +74,11 @@ class Exchange:
         self.published: list[dict[str, Any]] = []
         self._by_client_order_id: dict[str, Order] = {}
 
+    def run_locked(self, function: Callable[[], None]) -> None:
+        """Call a function while nothing changes."""
+        with self.lock:
+            function()
+
     # Requests of clients
 
     def submit(self, body: Mapping[str, Any]) -> dict[str, Any]:

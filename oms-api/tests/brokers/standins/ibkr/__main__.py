@@ -8,10 +8,12 @@ import argparse
 import sys
 import threading
 
+from tests.brokers.standins.demo import add_demo_arguments, start_demo
 from tests.brokers.standins.ibkr.server import ACCOUNT, StandIn
 
 DEFAULT_PORT = 4002
 DEMO_QUOTES = (("EURUSD", "1.08500", "1.08505"), ("AAPL", "189.98", "190.02"), ("MSFT", "420.10", "420.20"))
+ACCOUNT_STATE = ("cash", "orders", "positions")
 
 
 def run_command(stand_in: StandIn, line: str) -> None:
@@ -38,9 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in of TWS on the loopback address.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--account", default=ACCOUNT)
+    add_demo_arguments(parser)
     options = parser.parse_args()
-    stand_in = StandIn(options.port, options.account).start()
-    for name, bid, ask in DEMO_QUOTES:
+    stand_in = StandIn(options.port, options.account)
+    symbols = [name for name, _, _ in DEMO_QUOTES]
+    is_moving = start_demo(options, stand_in.exchange, symbols, ACCOUNT_STATE, stand_in.call)
+    stand_in.continue_numbers()
+    stand_in.start()
+    for name, bid, ask in () if is_moving else DEMO_QUOTES:
         stand_in.quote(name, bid, ask)
     print(f"IBKR stand-in: {stand_in.address}  account {options.account}", flush=True)
     for line in sys.stdin:

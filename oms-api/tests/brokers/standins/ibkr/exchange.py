@@ -43,6 +43,11 @@ class Exchange:
         self._numbers = itertools.count(1)
         self._started = f"{datetime.now(UTC):%H%M%S%f}"
 
+    def continue_numbers(self) -> None:
+        """Give out numbers that no order has."""
+        last = max((one.perm_id for one in self.orders), default=_FIRST_PERM_ID)
+        self._perm_ids = itertools.count(last + 1)
+
     def quote(self, name: str, bid: str, ask: str) -> None:
         """Set the prices of AAPL or EURUSD, and fill what they reach."""
         self.quotes[name] = Quote(Decimal(bid), Decimal(ask))

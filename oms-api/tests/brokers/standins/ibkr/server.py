@@ -77,6 +77,12 @@ class StandIn:
     def note_order_id(self, client_id: int, order_id: int) -> None:
         self._order_ids[client_id] = max(self._order_ids.get(client_id, 0), order_id)
 
+    def continue_numbers(self) -> None:
+        """Give out numbers that no order has."""
+        for order in self.exchange.orders:
+            self.note_order_id(order.client_id, order.id)
+        self.exchange.continue_numbers()
+
     # From other threads
 
     def call(self, function: Callable[[], _Result]) -> _Result:

@@ -6,6 +6,7 @@ Its credentials are KITE_API_KEY and KITE_API_SECRET, or those that it prints.
 import argparse
 import os
 
+from tests.brokers.standins.demo import add_demo_arguments, start_demo
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 
 DEFAULT_PORT = 3021
@@ -15,6 +16,7 @@ DEMO_QUOTES = (
     ("SBIN", "560.00", "560.10"),
     ("M&M", "3100.00", "3100.50"),
 )
+ACCOUNT_STATE = ("cash", "orders", "trades", "positions", "holdings")
 
 
 def main() -> None:
@@ -22,9 +24,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in of Kite Connect on the loopback address.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     api_key, api_secret = (os.environ.get(name) for name in ("KITE_API_KEY", "KITE_API_SECRET"))
-    stand_in = StandIn(parser.parse_args().port, api_key or API_KEY, api_secret or API_SECRET)
-    for symbol, bid, ask in DEMO_QUOTES:
-        stand_in.exchange.quote(symbol, bid, ask)
+    add_demo_arguments(parser)
+    options = parser.parse_args()
+    stand_in = StandIn(options.port, api_key or API_KEY, api_secret or API_SECRET)
+    exchange = stand_in.exchange
+    symbols = [one.symbol for one in exchange.listings.values() if (one.exchange, one.kind) == ("NSE", "EQ")]
+    is_moving = start_demo(options, exchange, symbols, ACCOUNT_STATE, exchange.run_locked)
+    exchange.continue_numbers()
+    for symbol, bid, ask in () if is_moving else DEMO_QUOTES:
+        exchange.quote(symbol, bid, ask)
     shown = "" if api_secret else f"  api_key {API_KEY}  api_secret {API_SECRET}"
     print(f"Kite stand-in: {stand_in.url}{shown}", flush=True)
     stand_in.run()

@@ -58,6 +58,15 @@ class Exchange:
         self.holdings: list[Holding] = []
         self.quotes: dict[str, Quote] = {}
 
+    def continue_numbers(self) -> None:
+        """Give out numbers that no order and no trade has."""
+        self._numbers = itertools.count(1 + len(self.orders) + len(self.trades))
+
+    def run_locked(self, function: Callable[[], None]) -> None:
+        """Call a function while nothing changes."""
+        with self.lock:
+            function()
+
     # Requests of clients
 
     def submit(self, form: Mapping[str, str]) -> str:

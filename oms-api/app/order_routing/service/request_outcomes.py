@@ -1,0 +1,58 @@
+"""Find out what became of requests at a broker, by asking for their orders."""
+
+from collections.abc import Sequence
+
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.protocol import Broker
+from app.brokers.rules.values import BrokerEvent, Refused, Rejected, Replaced
+from app.clock import Now
+from app.orders.rules.broker_requests import (
+    UNKNOWN_LIMIT,
+    BrokerRequest,
+    RequestKind,
+    list_proven_events,
+    was_never_received,
+)
+
+_NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds():.0f} s after it was sent."
+
+
+class OutcomeFinder:
+    """Asks a broker for orders, and says what their state proves about a request."""
+
+    def __init__(self, broker: Broker, now: Now) -> None:
+        self._broker, self._now = broker, now
+
+    def complete(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
+        """Return the events of an answer. A refused cancel often crossed a fill, which is asked for."""
+        if not any(isinstance(event, Refused) for event in events):
+            return events
+        try:
+            return [*self._read_proven_events(request.order_id), *events]
+        except (BrokerUnavailable, OutcomeOpen):
+            return events  # the events that the broker reports later will tell
+
+    def find(self, request: BrokerRequest) -> Sequence[BrokerEvent] | None:
+        """Return the events that the broker's state proves, None if it proves nothing yet."""
+        now = self._now()
+        is_lost = was_never_received(request, now)
+        if request.kind is RequestKind.SUBMIT:
+            proven = self._read_proven_events(request.order_id)
+            return proven or ([Rejected(request.order_id, _NOT_RECEIVED, now)] if is_lost else None)
+        if request.kind is RequestKind.REPLACE and request.successor_id is not None:
+            successor = self._read_proven_events(request.successor_id)
+            if successor:
+                return [Replaced(request.order_id, request.successor_id, now), *successor]
+        state = self._broker.find(request.order_id)
+        if state is not None and not state.is_open:
+            refused = Refused(request.order_id, "The order had ended.", now)
+            return [*self._read_proven_events(request.order_id), refused]
+        if request.kind is RequestKind.CANCEL and state is not None:
+            return self._broker.cancel(request.order_id, now)  # harmless to repeat, unlike an order
+        return [Refused(request.order_id, _NOT_RECEIVED, now)] if is_lost else None
+
+    def _read_proven_events(self, order_id: str) -> list[BrokerEvent]:
+        state = self._broker.find(order_id)
+        if state is None:
+            return []
+        return list_proven_events(state, self._broker.executions(order_id), self._now())

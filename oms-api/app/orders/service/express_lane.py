@@ -1,0 +1,91 @@
+"""Hand new orders to the session with their broker in memory, right after their commit.
+
+The request of such an order is stored as being sent, in the transaction of the order. The session then sends
+it without another transaction and without reading the order again. After a crash nobody knows whether it was
+sent: it is treated like every request whose outcome is not known, and never sent again.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from app.clock import monotonic_seconds
+from app.instruments.rules import Instrument
+from app.orders.rules.values import Order
+
+MAX_ORDERS = 50  # that wait in a lane; further ones are read from the database
+RESERVED_SECONDS = 20.0  # longer than a transaction of the writer takes
+
+
+class LaneOrder(NamedTuple):
+    """A committed order whose request is stored as being sent, but which was certainly not sent yet."""
+
+    connection: str
+    order: Order
+    instrument: Instrument
+
+
+class ExpressLane:
+    """The orders of one broker connection that wait for its session. Thread-safe.
+
+    The writer reserves a place before it stores a request, and delivers the order after the commit. The
+    session opens the lane when it has sent everything else, and closes it when it loses the broker.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._is_open = False
+        self._reserved: dict[str, float] = {}  # by order id, the time of the reservation
+        self._orders: deque[LaneOrder] = deque()
+        self.has_stored_requests = True  # that must be read from the database
+
+    def open(self) -> None:
+        """Take orders from now on."""
+        with self._lock:
+            self._is_open = True
+
+    def close(self) -> None:
+        """Take no more orders. Those that have a place still arrive."""
+        with self._lock:
+            self._is_open = False
+
+    def reserve(self, order_id: str) -> bool:
+        """Return whether the order gets a place. A reservation without a commit ends by itself."""
+        now = self._clock()
+        with self._lock:
+            if not self._is_open or len(self._reserved) + len(self._orders) >= MAX_ORDERS:
+                self._reserved = {one: at for one, at in self._reserved.items() if not _is_over(at, now)}
+                return False
+            self._reserved[order_id] = now
+            return True
+
+    def deliver(self, item: LaneOrder) -> None:
+        """Add a committed order that has a place."""
+        with self._lock:
+            self._reserved.pop(item.order.id, None)
+            self._orders.append(item)
+
+    def take(self) -> LaneOrder | None:
+        """Remove and return the oldest order, or return None."""
+        with self._lock:
+            return self._orders.popleft() if self._orders else None
+
+    def take_all(self, order_ids: Collection[str] | None = None) -> list[LaneOrder]:
+        """Remove and return the orders with one of the ids, or all."""
+        with self._lock:
+            taken = [one for one in self._orders if order_ids is None or one.order.id in order_ids]
+            self._orders = deque(one for one in self._orders if one not in taken)
+            return taken
+
+    def is_expecting(self, order_id: str) -> bool:
+        """Return whether the order waits here, or has a place and its commit may be under way."""
+        now = self._clock()
+        with self._lock:
+            at = self._reserved.get(order_id)
+            is_reserved = at is not None and not _is_over(at, now)
+            return is_reserved or any(one.order.id == order_id for one in self._orders)
+
+
+def _is_over(reserved_at: float, now: float) -> bool:
+    return now - reserved_at > RESERVED_SECONDS

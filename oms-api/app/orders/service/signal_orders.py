@@ -1,0 +1,65 @@
+"""Process signals in the batch that places their orders, so that one transaction stores both.
+
+The package `signals` builds on this one. It implements the protocols below.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from app.database.bulk import Write
+from app.group_commit import CommitCheck
+from app.orders.service.commands import Command, PlaceSignal, SignalProcessed
+
+Context_contra = TypeVar("Context_contra", contravariant=True)  # the context of the batch
+
+
+class SignalBatch(Protocol[Context_contra]):
+    """The signals of one batch."""
+
+    @property
+    def commands(self) -> Sequence[PlaceSignal]:
+        """The commands of the signals, with their portfolios and the idempotency keys of their orders."""
+        ...
+
+    def load(self, connection: Connection) -> None:
+        """Read which of the signals are stored. The keys of their orders are locked."""
+        ...
+
+    def process(self, context: Context_contra, command: PlaceSignal) -> SignalProcessed:
+        """Place the order of a signal. Raise an OmsError if it is refused, and not stored."""
+        ...
+
+    def list_writes(self) -> Sequence[Write]:
+        """Return the statements that store the processed signals."""
+        ...
+
+    def find_commit_check(self) -> CommitCheck | None:
+        """Return a function that checks whether the batch was committed, None if it stores no signal."""
+        ...
+
+    def count_committed(self) -> None:
+        """Count the stored signals in the metrics, after the commit."""
+        ...
+
+
+class SignalHandler(Protocol[Context_contra]):
+    """Begins the batches of signals. One instance serves a process."""
+
+    def begin(self, connection: Connection, commands: Sequence[PlaceSignal]) -> SignalBatch[Context_contra]:
+        """Return a batch, after reading where its signals trade."""
+        ...
+
+
+def begin_signals(
+    handler: SignalHandler[Context_contra] | None, connection: Connection, commands: Sequence[Command]
+) -> tuple[SignalBatch[Context_contra] | None, Sequence[Command]]:
+    """Return the signals of a batch, None if it has none, and all of its commands with prepared signals."""
+    found = [command for command in commands if isinstance(command, PlaceSignal)]
+    if not found:
+        return None, commands
+    assert handler is not None  # noqa: S101  # only processes with a handler submit signals
+    signals = handler.begin(connection, found)
+    prepared = iter(signals.commands)
+    return signals, [next(prepared) if isinstance(one, PlaceSignal) else one for one in commands]

@@ -1,0 +1,240 @@
+"""Process the signals of a batch of the order writer: one transaction stores an order and its signal."""
+
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import Connection
+
+from app.clock import Now
+from app.database import set_tenant_scope
+from app.database.bulk import Write
+from app.errors import Invalid, OmsError, Unavailable
+from app.group_commit import CommitCheck
+from app.ledger.errors import NoSuchPortfolio
+from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.commands import Origin
+from app.metrics import SignalMetrics
+from app.orders.queries.book import OrderName
+from app.orders.rules.values import Order
+from app.orders.service.batch_context import BatchContext
+from app.orders.service.commands import ClosePosition, Done, PlaceOrder, PlaceSignal, SignalProcessed
+from app.orders.service.order_entry import place
+from app.orders.service.order_service import validate_ticket
+from app.orders.service.position_closes import close
+from app.signals.errors import SignalIdReused
+from app.signals.queries import signals as queries
+from app.signals.queries.signals import SignalKey
+from app.signals.rules import completion
+from app.signals.rules.planning import NO_PRODUCT, PreparedSignal, SignalPlan, require_allowed_symbol
+from app.signals.rules.values import (
+    Channel,
+    Outcome,
+    Signal,
+    SignalMode,
+    SignalRequest,
+    SignalStatus,
+    SizeKind,
+)
+from app.signals.service.order_sizing import size_order
+from app.signals.service.planning import SignalPlanner, refuse_unknown_portfolio
+from app.timestamps import iso
+
+
+class SignalHandler:
+    """Begins the batches of signals; see `orders.service.signal_orders`. One instance serves a process."""
+
+    def __init__(self, planner: SignalPlanner, metrics: SignalMetrics, now: Now) -> None:
+        self._planner, self._metrics, self._now = planner, metrics, now
+
+    def begin(self, connection: Connection, commands: Sequence[PlaceSignal]) -> "SignalBatch":
+        """Return a batch, after reading where its signals trade."""
+        return SignalBatch(self._planner.prepare(connection, commands), self._metrics, self._now)
+
+
+class SignalBatch:
+    """The signals of one batch."""
+
+    def __init__(self, commands: list[PlaceSignal], metrics: SignalMetrics, now: Now) -> None:
+        self._commands, self._metrics, self._now = commands, metrics, now
+        self._stored: dict[SignalKey, Signal] = {}
+        self._inserted: list[Signal] = []
+        self._updated: list[Signal] = []
+
+    @property
+    def commands(self) -> Sequence[PlaceSignal]:
+        """The commands with their portfolios and the idempotency keys of their orders."""
+        return self._commands
+
+    def load(self, connection: Connection) -> None:
+        """Read which of the signals are stored. The keys of their orders are locked."""
+        self._stored = queries.find_signals(connection, set(map(_get_key, self._commands)))
+
+    def process(self, context: BatchContext, command: PlaceSignal) -> SignalProcessed:
+        """Place the order of a signal. A repeat returns the stored signal.
+
+        Raise SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
+        """
+        key, signal = _get_key(command), command.signal
+        stored = self._stored.get(key)
+        if stored is not None:
+            _require_same(stored, signal)
+            if stored.is_complete:
+                return SignalProcessed(stored, replayed=True)
+        elif isinstance(signal.plan, Invalid):
+            raise signal.plan
+        completed = self._act(context, command, stored)
+        self._stored[key] = completed
+        (self._inserted if stored is None else self._updated).append(completed)
+        payload, at = completion.build_signal_payload(completed), completed.completed_at or self._now()
+        context.order_store.add_event(key.tenant_id, f"signal.{completed.status}", payload, iso(at))
+        return SignalProcessed(completed)
+
+    def list_writes(self) -> Sequence[Write]:
+        """Return the statements that store the processed signals."""
+        writes = [queries.build_signal_insert(self._inserted)] if self._inserted else []
+        return [*writes, *([queries.build_outcome_update(self._updated)] if self._updated else [])]
+
+    def find_commit_check(self) -> CommitCheck | None:
+        """Return a function that checks whether the batch was committed, None if it stores no signal."""
+        if not (changed := [*self._inserted, *self._updated]):
+            return None
+        last = changed[-1]
+
+        def is_stored(connection: Connection) -> bool:
+            set_tenant_scope(connection, [last.tenant_id])
+            key = SignalKey(last.tenant_id, last.id)
+            found = queries.find_signals(connection, [key]).get(key)
+            return found is not None and found.is_complete
+
+        return is_stored
+
+    def count_committed(self) -> None:
+        """Count the stored signals in the metrics, after the commit."""
+        now = self._now()
+        for signal in (*self._inserted, *self._updated):
+            latency = completion.compute_latency_ms(signal.received_at, now)
+            self._metrics.count(signal.channel, signal.status, latency)
+
+    def _act(self, context: BatchContext, command: PlaceSignal, stored: Signal | None) -> Signal:
+        portfolio_key = _find_portfolio(context, command)
+        signal = stored or _build_signal(command, portfolio_key)
+        outcome = None if stored is None else _find_earlier_outcome(context, command)
+        outcome = outcome or completion.find_unordered_outcome(signal, command.origin.at)
+        if outcome is None:
+            signal, outcome = _place(context, command, signal, portfolio_key, is_stored=stored is not None)
+        return completion.complete(signal, outcome, self._now())
+
+
+def _get_key(command: PlaceSignal) -> SignalKey:
+    return SignalKey(command.origin.tenant_id, command.signal.request.id)
+
+
+def _require_same(stored: Signal, signal: PreparedSignal) -> None:
+    """Raise SignalIdReused if a signal of that id is stored that is another one.
+
+    The messages of a hook count once by their ids alone.
+    """
+    request = signal.request
+    if stored.request_hash != request.request_hash and request.channel is not Channel.HOOK:
+        raise SignalIdReused(request.id)
+
+
+def _find_portfolio(context: BatchContext, command: PlaceSignal) -> PortfolioKey:
+    tenant_id = command.origin.tenant_id
+    try:
+        return context.get_portfolio_key(tenant_id, command.portfolio_name, command.portfolio_key)
+    except NoSuchPortfolio:
+        raise refuse_unknown_portfolio() from None
+
+
+def _build_signal(command: PlaceSignal, portfolio_key: PortfolioKey) -> Signal:
+    origin, prepared = command.origin, command.signal
+    plan: SignalPlan = prepared.plan
+    require_allowed_symbol(plan, command.symbol)
+    return build_signal(prepared.request, plan, origin, portfolio_key.portfolio_id, command.symbol)
+
+
+def build_signal(
+    request: SignalRequest, plan: SignalPlan, origin: Origin, portfolio_id: int, symbol: str
+) -> Signal:
+    """Return a signal that was received and not acted on."""
+    return Signal(
+        number=0,
+        tenant_id=origin.tenant_id,
+        id=request.id,
+        channel=request.channel,
+        source=origin.source,
+        person=origin.actor,
+        strategy=plan.strategy,
+        portfolio_id=portfolio_id,
+        symbol=symbol,
+        side=request.side,
+        size_kind=plan.size.kind,
+        size_value=plan.size.value,
+        price=request.price,
+        reason=request.reason,
+        mode=plan.mode,
+        expires_at=request.expires_at,
+        request_hash=request.request_hash,
+        received_at=origin.at,
+    )
+
+
+def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> Outcome | None:
+    """Return the outcome by the order that the signal has already, None without one.
+
+    The previous release placed the order of a signal before it stored the outcome.
+    """
+    key = OrderName(command.origin.tenant_id, command.origin.idempotency_key or "")
+    orders = context.orders_by_request_key.get(key, [])
+    return _find_outcome(orders[:1]) if orders else None
+
+
+def _place(
+    context: BatchContext,
+    command: PlaceSignal,
+    signal: Signal,
+    portfolio_key: PortfolioKey,
+    *,
+    is_stored: bool,
+) -> tuple[Signal, Outcome]:
+    """Place the order of a signal. Return the signal with the size of its order, and its outcome.
+
+    A refused order is an outcome too. Raise Invalid if a signal that is not stored has no size now.
+    """
+    changes = context.changes
+    try:
+        sized = size_order(context, signal, portfolio_key)
+    except Invalid as refusal:
+        if not is_stored:
+            raise
+        return signal, Outcome(SignalStatus.REJECTED, refusal.errors[0].message)
+    if sized is None:
+        return signal, Outcome(SignalStatus.RECORDED, completion.AT_TARGET_REASON)
+    signal = signal._replace(order_side=sized.side, quantity=sized.quantity, notional=sized.notional)
+    try:
+        done = _place_order(context, command, signal)
+    except Unavailable:
+        raise
+    except OmsError as refusal:
+        if context.changes != changes:
+            raise
+        return signal, Outcome(SignalStatus.REJECTED, refusal.detail)
+    return signal, _find_outcome([view.order for view in done.orders])
+
+
+def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> Done:
+    origin, name, key = command.origin, command.portfolio_name, command.portfolio_key
+    if signal.size_kind is SizeKind.CLOSE:
+        return close(
+            context, ClosePosition(origin, name, key, signal.symbol, NO_PRODUCT, None, signal.reason)
+        )
+    ticket = completion.build_ticket(signal)
+    validate_ticket(ticket)
+    needs_approval = signal.mode is SignalMode.APPROVE
+    return place(context, PlaceOrder(origin, ticket, name, key, requires_approval=needs_approval))
+
+
+def _find_outcome(orders: Sequence[Order]) -> Outcome:
+    denial = orders[0].denial
+    return completion.find_outcome(orders, None if denial is None else orjson.loads(denial)["message"])

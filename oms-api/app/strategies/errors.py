@@ -1,0 +1,48 @@
+"""Errors of strategies."""
+
+from app.errors import Conflict, FieldError, Invalid, NotFound
+
+
+class NoSuchStrategy(NotFound):
+    """The caller sees no such strategy."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no strategy {name!r}; list them with `GET /strategies`.")
+
+
+class StrategyExists(Conflict):
+    """A strategy of that name exists."""
+
+    kind, title = "strategy-exists", "A strategy of this name exists"
+
+
+class StrategyIsRunning(Conflict):
+    """What was sent cannot be changed while the strategy is active."""
+
+    kind, title = "strategy-is-active", "The strategy is active"
+
+
+class StrategyStatusConflict(Conflict):
+    """The status of the strategy does not allow the request."""
+
+    kind, title = "strategy-status", "The status of the strategy does not allow this"
+
+
+class StrategyHasNoCode(Conflict):
+    """The strategy has signals instead of code."""
+
+    kind, title = "strategy-has-no-code", "The strategy has no code"
+
+    def __init__(self) -> None:
+        super().__init__("Its signals follow rules; set them with `PUT /signals/strategies/{strategy_name}`.")
+
+
+class TooManyStrategies(Conflict):
+    """The tenant has the maximum number of strategies."""
+
+    kind, title = "too-many-strategies", "Too many strategies"
+
+
+def refuse_field(field: str, message: str, code: str) -> Invalid:
+    """Return the error of one field."""
+    return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])

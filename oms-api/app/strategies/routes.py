@@ -1,0 +1,195 @@
+"""Routes of strategies."""
+
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Depends, Path, Response
+from sqlalchemy import Connection
+
+from app.database import Readers
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.identity.service.idempotent_operations import Administration, Answer, OperationContext
+from app.ledger.schemas import Label
+from app.orders.service.order_service import OrderService
+from app.strategies.dependencies import TheControls, TheOrderService, TheStrategyRegistry
+from app.strategies.queries.registry import list_strategies
+from app.strategies.rules.transitions import Action
+from app.strategies.rules.values import MANUAL
+from app.strategies.schemas import (
+    EXAMPLE,
+    PATCH_EXAMPLE,
+    REASON_EXAMPLE,
+    START_EXAMPLE,
+    ReasonIn,
+    StartIn,
+    StrategyIn,
+    StrategyOut,
+    StrategyPatch,
+)
+from app.strategies.service.entry_cancellation import cancel_entries
+from app.strategies.service.presentation import describe_manual, describe_strategies
+from app.strategies.service.registry import StrategyRegistry, require_strategy
+from app.strategies.service.status_changes import StatusChanges, StatusRequest
+from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body, optional_json_body
+from app.wire.dependencies import TheClock, TheReaders
+
+router = APIRouter(prefix="/strategies", tags=["strategies"])
+
+Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_STRATEGIES))]
+Editor = Annotated[Caller, Depends(require_permission(Operation.CHANGE_STRATEGY))]
+Starter = Annotated[Caller, Depends(require_permission(Operation.START_STRATEGY))]
+Stopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))]
+TheName = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
+TheStart = Annotated[StartIn, Depends(optional_json_body(StartIn))]
+TheReason = Annotated[ReasonIn, Depends(optional_json_body(ReasonIn))]
+_CHANGED = responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+
+
+@router.post(
+    "",
+    summary="Create a strategy",
+    status_code=201,
+    responses=responses(201, {"model": StrategyOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(StrategyIn, EXAMPLE),
+)
+async def post_strategy(
+    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))],
+    registry: TheStrategyRegistry, administration: TheAdministration, request_context: TheRequestContext,
+    clock: TheClock, controls: TheControls,
+) -> Response:  # fmt: skip
+    """Register a strategy with its code, parameters, portfolio and limits. It is INACTIVE until started."""
+    context, new = request_context.context(caller, body), body.build(caller.actor, clock())
+    done = await administration.change(
+        context, lambda connection, now: registry.create(connection, context, new, now)
+    )
+    controls.forget(caller.tenant_id)
+    return build_response(done)
+
+
+@router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
+async def get_strategies(caller: Reader, readers: TheReaders, registry: TheStrategyRegistry) -> Response:
+    """List the strategies by name, with their statistics. The first is `manual`, of orders that name none."""
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        found = list_strategies(connection, caller)
+        manual = describe_manual(connection, caller)
+        return [manual, *describe_strategies(connection, caller, found, registry.catalog)]
+
+    return answer(await readers.run(read, caller.tenant_id))
+
+
+@router.get(
+    "/{strategy_name}", summary="Get a strategy", responses=responses(200, {"model": StrategyOut}, 404)
+)
+async def get_strategy(
+    caller: Reader, strategy_name: TheName, readers: TheReaders, registry: TheStrategyRegistry
+) -> Response:
+    """Get a strategy with its status, its last error and its statistics."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        if strategy_name == MANUAL:
+            return describe_manual(connection, caller)
+        found = require_strategy(connection, caller, strategy_name)
+        return describe_strategies(connection, caller, [found], registry.catalog)[0]
+
+    return answer(await readers.run(read, caller.tenant_id))
+
+
+@router.patch(
+    "/{strategy_name}",
+    summary="Update a strategy",
+    responses=_CHANGED,
+    openapi_extra=documented_body(StrategyPatch, PATCH_EXAMPLE),
+)
+async def patch_strategy(
+    caller: Editor, strategy_name: TheName,
+    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], registry: TheStrategyRegistry,
+    administration: TheAdministration, request_context: TheRequestContext, clock: TheClock,
+    controls: TheControls,
+) -> Response:  # fmt: skip
+    """Change parameters, or as an administrator also code, portfolio, symbols, interval, mode and limits.
+
+    A running strategy takes over new parameters at its next input.
+    """
+    context = request_context.context(caller, body, strategy_name)
+    changes = body.build(strategy_name, caller.actor, clock())
+    done = await administration.change(
+        context, lambda connection, now: registry.update(connection, context, strategy_name, changes, now)
+    )
+    controls.forget(caller.tenant_id)
+    return build_response(done)
+
+
+@router.post(
+    "/{strategy_name}:start",
+    summary="Start a strategy",
+    responses=_CHANGED,
+    openapi_extra=documented_body(StartIn, START_EXAMPLE, required=False),
+)
+async def start_strategy(
+    caller: Starter, strategy_name: TheName, body: TheStart,
+    registry: TheStrategyRegistry, administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Start or resume a strategy. A repeat changes nothing. From ERROR it needs `acknowledge_error`."""
+    request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
+    context = request_context.context(caller, body, strategy_name)
+    changes = StatusChanges(registry.catalog)
+    return build_response(
+        await administration.change(
+            context, lambda connection, now: changes.change(connection, context, request, now)
+        )
+    )
+
+
+@router.post(
+    "/{strategy_name}:pause",
+    summary="Pause a strategy",
+    responses=_CHANGED,
+    openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
+)
+async def pause_strategy(
+    caller: Stopper, strategy_name: TheName, body: TheReason, registry: TheStrategyRegistry,
+    orders: TheOrderService, readers: TheReaders, administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Stop the callbacks of a strategy and cancel its entries. Its exits work on."""
+    request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
+    context = request_context.context(caller, body, strategy_name)
+    return build_response(await _halt(request, context, _Services(registry, orders, readers, administration)))
+
+
+@router.post(
+    "/{strategy_name}:stop",
+    summary="Stop a strategy",
+    responses=_CHANGED,
+    openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
+)
+async def stop_strategy(
+    caller: Stopper, strategy_name: TheName, body: TheReason, registry: TheStrategyRegistry,
+    orders: TheOrderService, readers: TheReaders, administration: TheAdministration,
+    request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Pause a strategy, save its state, and make it INACTIVE."""
+    request = StatusRequest(Action.STOP, strategy_name, body.reason)
+    context = request_context.context(caller, body, strategy_name)
+    return build_response(await _halt(request, context, _Services(registry, orders, readers, administration)))
+
+
+class _Services(NamedTuple):
+    registry: StrategyRegistry
+    orders: OrderService
+    readers: Readers
+    administration: Administration
+
+
+async def _halt(request: StatusRequest, context: OperationContext, services: _Services) -> Answer:
+    """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
+    changes = StatusChanges(services.registry.catalog)
+    done = await services.administration.change(
+        context, lambda connection, now: changes.change(connection, context, request, now)
+    )
+    request_id = context.request_id or ""
+    await cancel_entries(services.orders, services.readers, context.caller, request.name, request_id)
+    return done

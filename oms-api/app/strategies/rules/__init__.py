@@ -1,0 +1,1 @@
+"""Rules of strategies, without I/O."""

@@ -1,0 +1,48 @@
+"""Which status a strategy gets when a person starts, pauses or stops it."""
+
+from enum import StrEnum
+
+from app.strategies.rules.values import StrategyStatus
+
+_ACTIVE, _PAUSED = StrategyStatus.ACTIVE, StrategyStatus.PAUSED
+_INACTIVE, _ERROR = StrategyStatus.INACTIVE, StrategyStatus.ERROR
+
+
+class Action(StrEnum):
+    """What a person asks for."""
+
+    START = "start"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+_TABLE: dict[tuple[Action, StrategyStatus], StrategyStatus] = {
+    (Action.START, _INACTIVE): _ACTIVE,
+    (Action.START, _PAUSED): _ACTIVE,
+    (Action.START, _ERROR): _ACTIVE,  # with an acknowledgement
+    (Action.START, _ACTIVE): _ACTIVE,
+    (Action.PAUSE, _ACTIVE): _PAUSED,
+    (Action.PAUSE, _PAUSED): _PAUSED,
+    (Action.STOP, _ACTIVE): _INACTIVE,
+    (Action.STOP, _PAUSED): _INACTIVE,
+    (Action.STOP, _ERROR): _INACTIVE,
+    (Action.STOP, _INACTIVE): _INACTIVE,
+}
+
+
+class IllegalAction(Exception):
+    """The status does not allow the action. The text is for the caller."""
+
+
+def find_next_status(
+    action: Action, status: StrategyStatus, *, acknowledges_error: bool = False
+) -> StrategyStatus:
+    """Return the status after an action; the same one for a repeat. Raise IllegalAction."""
+    found = _TABLE.get((action, status))
+    if found is None:
+        raise IllegalAction(f"A strategy that is {status} cannot be paused; only one that is ACTIVE can.")
+    if action is Action.START and status is _ERROR and not acknowledges_error:
+        raise IllegalAction(
+            "The strategy failed. Read `last_error`, then start it with `acknowledge_error`: true."
+        )
+    return found

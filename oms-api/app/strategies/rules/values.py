@@ -1,0 +1,87 @@
+"""Strategies as plain values."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+MANUAL = "manual"  # the strategy of orders that name none; every tenant has it
+
+
+class StrategyKind(StrEnum):
+    """What makes the decisions of a strategy: code of ours, or signals from outside."""
+
+    CODE = "code"
+    SIGNALS = "signals"
+
+
+class StrategyMode(StrEnum):
+    """The kind of portfolio that a strategy trades."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class StrategyStatus(StrEnum):
+    """The status of a strategy.
+
+    INACTIVE: it does not run. ACTIVE: it runs. PAUSED: its callbacks are not called, and its exits work on.
+    ERROR: it failed, and needs an acknowledgement to start again.
+    """
+
+    INACTIVE = "INACTIVE"
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    ERROR = "ERROR"
+
+
+class Strategy(NamedTuple):
+    """A strategy of a tenant, with all columns of its row.
+
+    `entry_point` is MODULE:CLASS, and `code_hash` the hash of that code when the version was made; both are
+    None for signals. `symbols` are separated by spaces, `parameters` is JSON text. `version` counts the
+    changes of code, parameters, symbols and interval, and `run` the starts.
+    """
+
+    tenant_id: int
+    name: str
+    id: str
+    kind: StrategyKind
+    entry_point: str | None
+    code_hash: str | None
+    portfolio_id: int | None
+    symbols: str | None
+    interval: str | None
+    parameters: str
+    mode: StrategyMode
+    version: int
+    status: StrategyStatus
+    reason: str | None
+    last_error: str | None
+    failed_at: datetime | None
+    run: int
+    started_by: str | None
+    started_at: datetime | None
+    created_by: str
+    created_at: datetime
+    updated_by: str
+    updated_at: datetime
+
+    @property
+    def symbol_names(self) -> list[str]:
+        """The symbols."""
+        return (self.symbols or "").split()
+
+
+class StrategyVersion(NamedTuple):
+    """What a strategy ran with from one change to the next."""
+
+    tenant_id: int
+    strategy: str
+    version: int
+    entry_point: str
+    code_hash: str
+    symbols: str
+    interval: str
+    parameters: str
+    created_by: str
+    created_at: datetime

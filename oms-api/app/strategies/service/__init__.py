@@ -1,0 +1,1 @@
+"""Registers, starts, pauses, stops and runs strategies."""

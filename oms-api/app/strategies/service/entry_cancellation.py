@@ -1,0 +1,24 @@
+"""Cancel what a strategy that does not run any more could still open."""
+
+from app.database import Readers
+from app.identity.rules.access import Caller
+from app.ledger.service.trade_service import RequestSource
+from app.orders.queries.open_positions import find_portfolio_names_with_orders
+from app.orders.service.order_service import OrderService
+from app.text import name_key
+
+REASON = "The strategy does not run any more"
+
+
+async def cancel_entries(
+    orders: OrderService, readers: Readers, caller: Caller, strategy: str, request_id: str
+) -> None:
+    """Cancel the open orders of a strategy that could open or increase a position. Exits work on."""
+    names = await readers.run(
+        lambda connection: find_portfolio_names_with_orders(connection, caller.tenant_id, None, strategy),
+        caller.tenant_id,
+    )
+    source = RequestSource(caller, request_id)
+    for name in names:
+        if caller.sees(name_key(name)):
+            await orders.cancel_all(source, name, strategy=strategy, reason=REASON, keeps_exits=True)

@@ -1,0 +1,253 @@
+"""Create and change strategies, each change in one transaction with its audit entries."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Connection
+
+from app.audit.service import AuditEntry
+from app.errors import Forbidden
+from app.identity.rules.access import Caller, Operation
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.ids import TradeIds
+from app.instruments.queries import find_symbol
+from app.ledger.service.portfolio_lookup import require_portfolio
+from app.risk.rules.limits import SetLimit
+from app.risk.service.limiting import limit_facts, remove_limit, set_limit
+from app.strategies.errors import (
+    NoSuchStrategy,
+    StrategyExists,
+    StrategyHasNoCode,
+    StrategyIsRunning,
+    TooManyStrategies,
+    refuse_field,
+)
+from app.strategies.queries import registry as queries
+from app.strategies.queries.registry import ListedStrategy
+from app.strategies.rules.values import (
+    MANUAL,
+    Strategy,
+    StrategyKind,
+    StrategyMode,
+    StrategyStatus,
+    StrategyVersion,
+)
+from app.strategies.service.code_catalog import CodeCatalog, parse_parameters, serialize_parameters
+from app.strategies.service.presentation import serialize_strategy
+
+MAX_STRATEGIES = 500  # per tenant
+_IDS = TradeIds("G")
+_VERSIONED = ("entry_point", "code_hash", "symbols", "interval", "parameters")
+_LOCKED_FIELDS = ("entry_point", "portfolio", "symbols", "interval", "mode")  # while it is active
+_TRADER_FIELDS = frozenset({"parameters"})
+
+
+class LimitRequest(NamedTuple):
+    """A limit of a strategy to set or to remove."""
+
+    limit: SetLimit
+    is_removed: bool
+
+
+class NewStrategy(NamedTuple):
+    """A strategy as it was asked for."""
+
+    name: str
+    entry_point: str
+    portfolio: str
+    symbols: tuple[str, ...]
+    interval: str
+    parameters: Mapping[str, Any]
+    mode: StrategyMode
+    limits: Sequence[LimitRequest]
+
+
+class PortfolioOfMode(NamedTuple):
+    """A portfolio whose kind is the mode of a strategy."""
+
+    id: int
+    name: str
+
+
+class StrategyRegistry:
+    """Creates and changes strategies. Its functions run in the transaction of a request."""
+
+    def __init__(self, catalog: CodeCatalog) -> None:
+        self.catalog = catalog
+
+    def create(
+        self, connection: Connection, context: OperationContext, new: NewStrategy, now: datetime
+    ) -> Change:
+        """Create a strategy, INACTIVE. Raise Invalid, StrategyExists or TooManyStrategies."""
+        caller = context.caller
+        if new.name == MANUAL or queries.find_strategy(connection, caller.tenant_id, new.name) is not None:
+            raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
+        if queries.count_strategies(connection, caller.tenant_id) >= MAX_STRATEGIES:
+            raise TooManyStrategies(f"A tenant has at most {MAX_STRATEGIES} strategies.")
+        code = self.catalog.load(new.entry_point)
+        values = parse_parameters(code.owner, new.parameters)
+        book = _require_matching_portfolio(connection, caller, new.portfolio, new.mode)
+        strategy = Strategy(
+            tenant_id=caller.tenant_id,
+            name=new.name,
+            id=_IDS.next(caller.tenant_id, now),
+            kind=StrategyKind.CODE,
+            entry_point=code.entry_point,
+            code_hash=code.code_hash,
+            portfolio_id=book.id,
+            symbols=_resolve_symbols(connection, caller, new.symbols),
+            interval=new.interval,
+            parameters=serialize_parameters(values),
+            mode=new.mode,
+            version=1,
+            status=StrategyStatus.INACTIVE,
+            reason=None,
+            last_error=None,
+            failed_at=None,
+            run=0,
+            started_by=None,
+            started_at=None,
+            created_by=caller.actor,
+            created_at=now,
+            updated_by=caller.actor,
+            updated_at=now,
+        )
+        queries.insert_strategy(connection, strategy)
+        queries.insert_version(connection, _build_version(strategy))
+        entries = [context.entry(now, "strategy.created", _target(strategy), None, _facts(strategy))]
+        entries += _set_limits(connection, context, new.limits, now)
+        listed = ListedStrategy(strategy, book.name, None)
+        return Change(serialize_strategy(connection, listed, code.owner), entries, 201)
+
+    def update(
+        self,
+        connection: Connection,
+        context: OperationContext,
+        name: str,
+        changes: Mapping[str, Any],
+        now: datetime,
+    ) -> Change:
+        """Change a strategy. A change of code, parameters, symbols or interval makes a new version.
+
+        Raise Invalid, StrategyIsRunning or Forbidden.
+        """
+        caller = context.caller
+        listed = require_strategy(connection, caller, name, locks=True)
+        strategy = listed.strategy
+        _require_change_allowed(caller, strategy, changes)
+        code = self.catalog.load(changes.get("entry_point", strategy.entry_point))
+        given = {**orjson.loads(strategy.parameters), **changes.get("parameters", {})}
+        values: dict[str, Any] = {
+            "parameters": serialize_parameters(parse_parameters(code.owner, given)),
+            "updated_by": caller.actor,
+            "updated_at": now,
+        }
+        if "entry_point" in changes:
+            values |= {"entry_point": code.entry_point, "code_hash": code.code_hash}
+        if "symbols" in changes:
+            values["symbols"] = _resolve_symbols(connection, caller, changes["symbols"])
+        if "interval" in changes:
+            values["interval"] = changes["interval"]
+        book_name = listed.portfolio_name
+        if changes.keys() & {"portfolio", "mode"}:
+            mode = changes.get("mode", strategy.mode)
+            wanted = changes.get("portfolio", listed.portfolio_name)
+            book = _require_matching_portfolio(connection, caller, wanted, mode)
+            values |= {"portfolio_id": book.id, "mode": mode}
+            book_name = book.name
+        updated = strategy._replace(**values)
+        if any(getattr(updated, one) != getattr(strategy, one) for one in _VERSIONED):
+            values["version"] = strategy.version + 1
+            updated = updated._replace(version=strategy.version + 1)
+            queries.insert_version(connection, _build_version(updated))
+        queries.update_strategy(connection, strategy, values)
+        before, after = _facts(strategy), _facts(updated)
+        entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
+        entries += _set_limits(connection, context, changes.get("limits", ()), now)
+        shown = ListedStrategy(updated, book_name, listed.portfolio_key)
+        return Change(serialize_strategy(connection, shown, code.owner), entries)
+
+
+def require_strategy(
+    connection: Connection, caller: Caller, name: str, *, locks: bool = False
+) -> ListedStrategy:
+    """Return a strategy that the caller may see. Raise NoSuchStrategy."""
+    found = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
+    if found is None or not (found.portfolio_key is None or caller.sees(found.portfolio_key)):
+        raise NoSuchStrategy(name)
+    return found
+
+
+def _require_change_allowed(caller: Caller, strategy: Strategy, changes: Mapping[str, Any]) -> None:
+    if strategy.kind is StrategyKind.SIGNALS:
+        raise StrategyHasNoCode
+    if not changes.keys() <= _TRADER_FIELDS and not caller.may(Operation.MANAGE_STRATEGIES):
+        raise Forbidden("Only an administrator may change more than the parameters of a strategy.")
+    locked = [name for name in _LOCKED_FIELDS if name in changes]
+    if strategy.status is StrategyStatus.ACTIVE and locked:
+        names = ", ".join(f"`{name}`" for name in locked)
+        raise StrategyIsRunning(f"Pause or stop the strategy before you change {names}.")
+
+
+def _require_matching_portfolio(
+    connection: Connection, caller: Caller, name: str | None, mode: StrategyMode
+) -> PortfolioOfMode:
+    """Return the portfolio. Raise Invalid if it does not exist or is not of the mode."""
+    book = require_portfolio(connection, caller, name or "", "portfolio")
+    kind = queries.find_portfolio_kind(connection, caller.tenant_id, book.id)
+    if kind != mode:
+        message = f"The portfolio is a {kind} one; `mode` must be `{kind}`."
+        raise refuse_field("mode", message, "not_of_the_portfolio")
+    return PortfolioOfMode(book.id, book.name)
+
+
+def _resolve_symbols(connection: Connection, caller: Caller, names: tuple[str, ...]) -> str:
+    return " ".join(sorted({find_symbol(connection, caller.tenant_id, one) for one in names}))
+
+
+def _build_version(strategy: Strategy) -> StrategyVersion:
+    return StrategyVersion(
+        strategy.tenant_id,
+        strategy.name,
+        strategy.version,
+        strategy.entry_point or "",
+        strategy.code_hash or "",
+        strategy.symbols or "",
+        strategy.interval or "",
+        strategy.parameters,
+        strategy.updated_by,
+        strategy.updated_at,
+    )
+
+
+def _set_limits(
+    connection: Connection, context: OperationContext, limits: Sequence[LimitRequest], now: datetime
+) -> list[AuditEntry]:
+    """Set or remove limits of the strategy, and return the audit entries."""
+    caller, entries = context.caller, []
+    for limit, is_removed in limits:
+        change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
+        action = "limit.removed" if is_removed else "limit.set"
+        target = f"{limit.code}:{limit.scope}:{limit.name}"
+        before, after = limit_facts(change.before), limit_facts(change.after)
+        entries.append(context.entry(now, action, target, before, after))
+    return entries
+
+
+def _target(strategy: Strategy) -> str:
+    return f"strategy:{strategy.name}"
+
+
+def _facts(strategy: Strategy) -> dict[str, Any]:
+    return {
+        "entry_point": strategy.entry_point,
+        "code": strategy.code_hash,
+        "portfolio_id": strategy.portfolio_id,
+        "symbols": strategy.symbols,
+        "interval": strategy.interval,
+        "parameters": strategy.parameters,
+        "mode": strategy.mode.value,
+        "version": strategy.version,
+    }

@@ -1,0 +1,33 @@
+"""Keep a strategy for each set of rules of signals, so that there is one list of strategies."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.ids import TradeIds
+from app.strategies.queries import registry as queries
+from app.strategies.rules.values import Strategy, StrategyKind, StrategyMode, StrategyStatus
+
+_IDS = TradeIds("G")
+
+
+def ensure_signal_strategy(
+    connection: Connection, tenant_id: int, name: str, portfolio_id: int | None, actor: str, now: datetime
+) -> None:
+    """Create the strategy of signals, ACTIVE, or change its portfolio. One with code stays as it is."""
+    found = queries.find_strategy(connection, tenant_id, name)
+    if found is None:
+        facts = (tenant_id, name, _IDS.next(tenant_id, now), StrategyKind.SIGNALS, None, None, portfolio_id)
+        terms = (None, None, "{}", StrategyMode.PAPER, 1, StrategyStatus.ACTIVE)
+        times = (None, None, None, 0, None, None, actor, now, actor, now)
+        queries.insert_strategy(connection, Strategy(*facts, *terms, *times))
+    elif found.strategy.kind is StrategyKind.SIGNALS:
+        changes = {"portfolio_id": portfolio_id, "updated_by": actor, "updated_at": now}
+        queries.update_strategy(connection, found.strategy, changes)
+
+
+def remove_signal_strategy(connection: Connection, tenant_id: int, name: str) -> None:
+    """Delete the strategy of signals. One with code stays."""
+    found = queries.find_strategy(connection, tenant_id, name)
+    if found is not None and found.strategy.kind is StrategyKind.SIGNALS:
+        queries.delete_strategy(connection, found.strategy)

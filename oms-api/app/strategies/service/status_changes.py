@@ -1,0 +1,99 @@
+"""Start, pause and stop strategies, each in one transaction with its event and audit entry."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Connection
+
+from app.database import write
+from app.events.service import build_event_insert
+from app.identity.service.idempotent_operations import Change, OperationContext
+from app.strategies.errors import StrategyStatusConflict
+from app.strategies.queries import registry as queries
+from app.strategies.queries.registry import ListedStrategy
+from app.strategies.rules.event_payloads import PAUSED, STARTED, STOPPED, build_status_payload
+from app.strategies.rules.transitions import Action, IllegalAction, find_next_status
+from app.strategies.rules.values import MANUAL, Strategy, StrategyStatus
+from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.presentation import describe_strategies
+from app.strategies.service.registry import require_strategy
+from app.timestamps import iso
+
+_EVENTS = {Action.START: STARTED, Action.PAUSE: PAUSED, Action.STOP: STOPPED}
+_WORDS = {Action.START: "started", Action.PAUSE: "paused", Action.STOP: "stopped"}
+
+
+class StatusRequest(NamedTuple):
+    """What a person asks for, and why."""
+
+    action: Action
+    name: str
+    reason: str | None
+    acknowledges_error: bool = False
+
+
+class StatusChanges:
+    """Changes the status of strategies. Its functions run in the transaction of a request."""
+
+    def __init__(self, catalog: CodeCatalog) -> None:
+        self._catalog = catalog
+
+    def change(
+        self, connection: Connection, context: OperationContext, request: StatusRequest, now: datetime
+    ) -> Change:
+        """Start, pause or stop a strategy. A repeat changes nothing. Raise StrategyStatusConflict."""
+        caller = context.caller
+        if request.name == MANUAL:
+            message = "Orders of people have no status; stop them with a kill switch (`POST /kill-switch`)."
+            raise StrategyStatusConflict(message)
+        listed = require_strategy(connection, caller, request.name, locks=True)
+        strategy = listed.strategy
+        try:
+            status = find_next_status(
+                request.action, strategy.status, acknowledges_error=request.acknowledges_error
+            )
+        except IllegalAction as refusal:
+            raise StrategyStatusConflict(str(refusal)) from None
+        if status is strategy.status:
+            return Change(self._describe(connection, context, listed), [])
+        changes = _list_changes(strategy, request, status, caller.actor, now)
+        queries.update_strategy(connection, strategy, changes)
+        updated = listed._replace(strategy=strategy._replace(**changes))
+        publish_status(connection, updated, _EVENTS[request.action], caller.actor, request.reason, now)
+        entry = context.entry(
+            now,
+            f"strategy.{_WORDS[request.action]}",
+            f"strategy:{strategy.name}",
+            {"status": strategy.status.value},
+            {"status": status.value, "reason": request.reason, "version": strategy.version},
+        )
+        return Change(self._describe(connection, context, updated), [entry])
+
+    def _describe(
+        self, connection: Connection, context: OperationContext, listed: ListedStrategy
+    ) -> dict[str, Any]:
+        return describe_strategies(connection, context.caller, [listed], self._catalog)[0]
+
+
+def publish_status(
+    connection: Connection, listed: ListedStrategy, event: str, actor: str, reason: str | None, now: datetime
+) -> None:
+    """Publish a new status of a strategy, in the transaction of the change."""
+    payload = build_status_payload(listed.strategy, listed.portfolio_name, actor, reason)
+    row = (listed.strategy.tenant_id, event, orjson.dumps(payload).decode(), iso(now))
+    write(connection, build_event_insert([row]))
+
+
+def _list_changes(
+    strategy: Strategy, request: StatusRequest, status: StrategyStatus, actor: str, now: datetime
+) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "status": status, "reason": request.reason, "updated_by": actor, "updated_at": now,
+    }  # fmt: skip
+    if request.action is Action.START:
+        changes |= {
+            "run": strategy.run + 1, "started_by": actor, "started_at": now, "last_error": None,
+            "failed_at": None,
+        }  # fmt: skip
+    return changes

@@ -1,0 +1,94 @@
+"""A session in the same process gets new orders in memory, and none is lost or sent twice."""
+
+import pytest
+
+from app.orders.rules.values import Status
+from app.orders.service.express_lane import MAX_ORDERS, RESERVED_SECONDS, ExpressLane
+from tests.order_routing.scripted_broker import DOWN
+
+pytestmark = pytest.mark.any_database
+
+
+@pytest.fixture
+def routing(routing):
+    routing.has_lane = True
+    routing.restart()
+    routing.run()
+    return routing
+
+
+def test_order_is_committed_as_being_sent_and_sent_once(routing):
+    orders = [routing.place(), routing.place()]
+    assert routing.undone() == [("submit", "sending")] * 2
+    assert routing.broker.received == []
+    routing.run()
+    assert routing.broker.received == [("submit", order.id) for order in orders]
+    assert {routing.rig.order(order).status for order in orders} == {Status.ACCEPTED}
+    assert routing.undone() == []
+
+
+def test_order_is_not_sent_by_another_process_which_cannot_know_whether_it_was(routing):
+    order = routing.place()
+    routing.restart()
+    routing.run(20)
+    assert routing.rig.order(order).status is Status.SUBMITTED
+    routing.run(60)
+    assert (routing.rig.order(order).status, routing.broker.received) == (Status.REJECTED, [])
+
+
+def test_order_that_is_cancelled_first_is_never_sent(routing):
+    order = routing.place()
+    routing.rig.cancel(order)
+    routing.run()
+    assert (routing.rig.order(order).status, routing.broker.received) == (Status.CANCELED, [])
+    assert routing.undone() == []
+
+
+def test_cancel_of_another_order_goes_first(routing):
+    first = routing.work()
+    routing.rig.cancel(first)
+    second = routing.place()
+    routing.run()
+    assert routing.broker.received[1:] == [("cancel", first.id), ("submit", second.id)]
+
+
+def test_orders_are_sent_after_the_broker_is_back(routing):
+    order = routing.place()
+    routing.broker.faults["events"] = [DOWN]
+    routing.session.step()
+    assert routing.undone() == [("submit", "new")]
+    routing.run(5)
+    assert routing.broker.received == [("submit", order.id)]
+    assert routing.rig.order(order).status is Status.ACCEPTED
+
+
+def test_session_that_ends_leaves_its_orders_to_the_next_one(routing):
+    order = routing.place()
+    routing.session.close()
+    later = routing.place()
+    assert routing.undone() == [("submit", "new")] * 2
+    routing.has_lane = False
+    routing.restart()
+    routing.run()
+    assert routing.broker.received == [("submit", order.id), ("submit", later.id)]
+
+
+def test_order_that_waited_too_long_is_rejected(routing):
+    order = routing.place()
+    routing.rig.tick(seconds=61)
+    routing.run()
+    assert (routing.rig.order(order).status, routing.broker.received) == (Status.REJECTED, [])
+
+
+def test_lane_is_bounded_and_reservations_end():
+    now = [0.0]
+    lane = ExpressLane(lambda: now[0])
+    assert not lane.reserve("closed")
+    lane.open()
+    assert all(lane.reserve(f"O{number}") for number in range(MAX_ORDERS))
+    assert lane.is_expecting("O1")
+    assert not lane.reserve("full")
+    now[0] += RESERVED_SECONDS + 1
+    assert not lane.is_expecting("O1")
+    assert not lane.reserve("removes what is over")
+    assert lane.reserve("free again")

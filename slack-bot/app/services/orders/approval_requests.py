@@ -1,0 +1,75 @@
+"""Post the requests for approval that the events of the OMS or a restart leave without a message.
+
+An order that a program or a signal placed has no message in Slack, only the request for its approval.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from app.blocks.orders.approvals import build_approval_request
+from app.delivery.pending_orders import PendingOrder, PendingState
+from app.errors import OmsError
+from app.forms.orders.order import AWAITING_APPROVAL, Order
+from app.oms_client import Person
+from app.services import failure_messages
+from app.services.dependencies import Services
+from app.services.orders.approvals import REQUEST_PREFIX, queue_request, save_request
+from app.services.orders.message_queue import queue_work
+from app.services.orders.messages import is_requested
+
+log = logging.getLogger(__name__)
+
+FORM_SECONDS = 5.0  # between the event of a request and its message, if a form posts it
+
+
+def request_approval(
+    services: Services, data: Mapping[str, Any], requester: Person | None, request_id: str
+) -> None:
+    """Store that a request for approval is owed, and post it soon. `data` is that of the event."""
+    order_id = str(data.get("order_id") or "")
+    channel = services.approvals_channel or services.trading_channel
+    is_foreign = requester is not None and requester.team != services.team
+    if not order_id or not channel or is_foreign or is_requested(services, order_id):
+        return
+    user = requester.user if requester else ""
+    key, state = f"{REQUEST_PREFIX}{order_id}", PendingState.ANNOUNCED
+    owed = PendingOrder(key, time.time(), services.team, user, channel, request_id, "", state)
+    services.pending_orders.add_if_absent(owed)
+
+    def post() -> None:
+        try:
+            recover_request(services, owed, time.time())
+        except OmsError as error:  # the recovery tries again
+            log.info("Request not posted yet", extra={"request_id": request_id, "fault": str(error)})
+
+    queue_work(services, f"order:{order_id}", post, request_id, paced=False)
+
+
+def recover_request(services: Services, owed: PendingOrder, now: float) -> None:
+    """Post a request for approval that is still owed. Raises `OmsError`."""
+    order_id = owed.key.removeprefix(REQUEST_PREFIX)
+    person = Person.find(owed.team, owed.user)
+    order = services.orders.get(person, order_id, request_id=owed.request_id)
+    if order is not None and _is_being_posted(owed, order, now):
+        return
+    if not services.pending_orders.claim(owed):
+        return
+    if order is None or order.status != AWAITING_APPROVAL or is_requested(services, order_id):
+        services.pending_orders.remove(owed.key)
+        return
+    is_repeat = owed.state is PendingState.INTERRUPTED
+    message = build_approval_request(order)
+    ts = services.slack.find_posted(owed.channel, message, owed.submitted_at) if is_repeat else ""
+    if ts:
+        save_request(services, owed, order_id, owed.channel, ts)
+        services.pending_orders.remove(owed.key)
+    else:
+        queue_request(services, owed, order, hint=failure_messages.MAYBE_REPEATED if is_repeat else "")
+
+
+def _is_being_posted(owed: PendingOrder, order: Order, now: float) -> bool:
+    """Return whether the form that placed the order may still post the request, in its own channel."""
+    is_of_form = order.client_order_id.startswith(f"{owed.team}:")
+    return owed.state is PendingState.ANNOUNCED and is_of_form and now - owed.submitted_at < FORM_SECONDS

@@ -1,0 +1,49 @@
+"""Results that are kept for a short time."""
+
+import pytest
+
+from app.services import timed_cache
+from app.services.timed_cache import TimedCache
+
+
+@pytest.fixture
+def now():
+    return [100.0]
+
+
+@pytest.fixture
+def cache(now):
+    return TimedCache[int](1.0, clock=lambda: now[0])
+
+
+def test_a_result_is_loaded_again_when_its_time_is_over(cache, now):
+    loaded = iter(range(10))
+    assert [cache.get_or_load("A", lambda: next(loaded)) for _ in range(3)] == [0, 0, 0]
+    now[0] += 0.9
+    assert cache.get_or_load("A", lambda: next(loaded)) == 0
+    now[0] += 0.1
+    assert cache.get_or_load("A", lambda: next(loaded)) == 1
+    assert cache.get_or_load("B", lambda: next(loaded)) == 2
+
+
+def test_a_failure_is_not_kept(cache):
+    with pytest.raises(ZeroDivisionError):
+        cache.get_or_load("A", lambda: 1 // 0)
+    assert cache.get_or_load("A", lambda: 7) == 7
+
+
+def test_the_age_counts_from_the_begin_of_the_load(cache, now):
+    def load_slowly():
+        now[0] += 5.0
+        return 1
+
+    assert cache.get_or_load("A", load_slowly) == 1
+    assert cache.get_or_load("A", lambda: 2) == 2
+
+
+def test_the_oldest_result_leaves_first(cache, monkeypatch):
+    monkeypatch.setattr(timed_cache, "MAX_ENTRIES", 2)
+    for key in "ABC":
+        cache.get_or_load(key, lambda: 1)
+    assert cache.get_or_load("A", lambda: 2) == 2
+    assert cache.get_or_load("C", lambda: 2) == 1
