@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -12,6 +13,8 @@ from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import Valuer, value_statements
+from app.sandbox.rules.layers import Layer
+from app.sandbox.service.check import list_available_layers
 from app.text import name_key
 
 
@@ -22,6 +25,12 @@ class ValuedPortfolio(NamedTuple):
     name: str
     currency: str
     value: PortfolioValue
+
+
+@cache
+def find_sandbox_layers() -> tuple[Layer, ...]:
+    """Return the layers of protection that this machine offers to strategies. It is checked once."""
+    return tuple(list_available_layers())
 
 
 def list_portfolio_values(
