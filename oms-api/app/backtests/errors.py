@@ -1,7 +1,8 @@
-"""Errors of backtests. They are shown by the command; no route raises them."""
+"""Errors of backtests: those of a run, which the command shows, and those of requests."""
 
 from typing_extensions import override
 
+from app.errors import Conflict, NotFound
 from app.sandbox.errors import Failure
 
 
@@ -38,3 +39,25 @@ class StrategyStopped(StrategyFailed):
     @override
     def __reduce__(self) -> tuple[type[Exception], tuple[Failure | str]]:
         return type(self), (self.failure.message,)
+
+
+class NoSuchBacktest(NotFound):
+    """The tenant has no such backtest."""
+
+    def __init__(self, backtest_id: str) -> None:
+        super().__init__(f"There is no backtest {backtest_id}; list them with `GET /backtests`.")
+
+
+class BacktestNotDone(Conflict):
+    """The backtest has no result."""
+
+    kind, title = "backtest-not-done", "The backtest has no result"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The backtest is {status}; there is a result once it is done.")
+
+
+class TooManyBacktests(Conflict):
+    """The tenant has the maximum number of backtests."""
+
+    kind, title = "too-many-backtests", "Too many backtests"

@@ -1,6 +1,7 @@
 """The calendars of all markets in the tables of this release, in `data`."""
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import date, datetime, timedelta
 from importlib import resources
 from typing import Self
@@ -36,8 +37,12 @@ class ReleasedCalendars:
 
     @classmethod
     def load(cls) -> Self:
-        """Load the tables of this release."""
-        return cls()
+        """Load the tables of this release, which a process parses once."""
+        if cls not in _loaded:
+            _loaded[cls] = cls()
+        found = _loaded[cls]
+        assert isinstance(found, cls)  # noqa: S101  # for the type checker
+        return copy(found)
 
     def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
         """Return the calendar. Raise UnknownSegment if the market has no such segment."""
@@ -111,3 +116,6 @@ class ReleasedCalendars:
 
 def _read_table(name: str) -> str:
     return resources.files("app.calendars").joinpath("data", f"{name}.csv").read_text("utf-8")
+
+
+_loaded: dict[type[ReleasedCalendars], ReleasedCalendars] = {}

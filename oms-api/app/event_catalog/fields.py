@@ -52,6 +52,7 @@ FIELDS: dict[str, Schema] = {
     },
     "at": _or_null(_instant("When the value was reached")),
     "average_price": _amount("Of all fills so far", "270.51"),
+    "backtest_id": _text("ID of the backtest", "B17952423050000000c1937aec"),
     "balance": _amount("The cash after it", "1050000.00"),
     "below": _or_null(_amount("Fires at this value or below; null: see `above`", "50.00")),
     "breaks": _integer("Number of things that were open when a day was signed off", 2),
@@ -79,6 +80,7 @@ FIELDS: dict[str, Schema] = {
     "estimate": _object("What the order would do", {"value": "1750.00"}),
     "execution_id": _text("ID of the fill", "O17952423050000000c1937aec-0"),
     "executions": _integer("Executions that were counted", 5),
+    "error": _or_null(_text("Why it failed; null: it did not", "There are no bars of these symbols")),
     "executed_at": _instant("When it was executed"),
     "expires_at": _instant("When it expires"),
     "extended_hours": _flag("Whether it may fill outside regular hours", example=True),
@@ -114,6 +116,33 @@ FIELDS: dict[str, Schema] = {
     "notional": _amount("Amount that the order is for", "5000.00"),
     "opens_at": _or_null(_instant("When the market opens; null: not known")),
     "order_id": _text("ID of the order", "O17952423050000000c1937aec"),
+    "orders": {
+        "type": "array",
+        "items": _object(
+            "An order",
+            {
+                "order_id": "O17952423050000000c1937aec",
+                "portfolio_name": "Growth",
+                "broker": "alpaca",
+                "symbol": "AAPL",
+                "side": "BUY",
+                "leaves": "100",
+            },
+        ),
+        "description": "Orders that their brokers have not cancelled yet; `leaves` can still fill",
+        "examples": [
+            [
+                {
+                    "order_id": "O17952423050000000c1937aec",
+                    "portfolio_name": "Growth",
+                    "broker": "alpaca",
+                    "symbol": "AAPL",
+                    "side": "BUY",
+                    "leaves": "100",
+                }
+            ]
+        ],
+    },
     "order_ids": {
         "type": "array",
         "items": {"type": "string"},
@@ -141,6 +170,7 @@ FIELDS: dict[str, Schema] = {
     "repeat": _flag("Whether it fires at each crossing", example=False),
     "replaced_by": _text("ID of the order that replaced it", "O17952423060000000c1937aec"),
     "replaces": _text("ID of the order that it replaced", "O17952423040000000c1937aec"),
+    "result_hash": _or_null(_text("Hash of orders, fills and equity; null: it failed", "9f86d081…")),
     "requested_by": _text("Who placed the order", _PERSON),
     "resolved_by": _text("Who resolved the issue", "reconciliation"),
     "role": _text("Role in the group", "take_profit"),
@@ -186,6 +216,8 @@ SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and 
     ("broker", "broker"): _text("The broker", "alpaca"),
     ("broker", "status"): _text("connected, down or refused", "down"),
     ("reconciliation", "status"): _text("open or resolved", "open"),
+    ("backtest", "status"): _text("done or failed", "done"),
+    ("backtest", "strategy"): _text("Strategy as it was named", "trend"),
     ("strategy", "name"): _text("Name of the strategy", "trend"),
     ("strategy", "status"): _text("INACTIVE, ACTIVE, PAUSED or ERROR", "PAUSED"),
     ("signal", "side"): _or_null(FIELDS["side"]),
