@@ -36,6 +36,7 @@ from app.performance.service.snapshots import SnapshotService
 from app.reports.service.daily_stats import DailyStatistics
 from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
 from app.security_setup import create_address_policy, create_broker_address_policy, create_key_ring
+from app.strategies.service.retention import JournalRetention
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
@@ -50,6 +51,7 @@ PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
 INSTRUMENT_PERIOD = timedelta(hours=3)  # one of the runs is at 08:30 in India, before the open
+JOURNAL_AGE = timedelta(days=90)
 ORDER_EXPIRY = "order and approval expiry"
 PORTFOLIO_ALERTS = "portfolio alerts"
 
@@ -112,6 +114,7 @@ def create_duties(
         Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
         Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
         Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
+        Duty("prune strategy journals", PRUNE_PERIOD, JournalRetention(engine, JOURNAL_AGE, now).prune),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
         *_create_backup_duties(settings, now),
         *_create_report_duties(settings, engine, market, calendars, now),
