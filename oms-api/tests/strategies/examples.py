@@ -4,6 +4,8 @@ from typing_extensions import override
 
 from slackoms_strategy import IntegerParameter, Side, Strategy
 
+SIZE = 1  # units of each order
+
 
 class Counter(Strategy):
     """Buys one unit at each bar, and counts bars and fills in its state."""
@@ -20,7 +22,7 @@ class Counter(Strategy):
         context.state["bars"] += 1
         if context.state["bars"] > self.limit:
             raise ValueError("no more bars")
-        context.order(bar.symbol, Side.BUY, 1)
+        context.order(bar.symbol, Side.BUY, SIZE)
 
     @override
     def on_fill(self, context, fill):

@@ -7,18 +7,25 @@ from decimal import Decimal
 import orjson
 import pytest
 
+from app.brokers.rules.settings import IDEAL_MARKET
 from app.clock import utc_now
 from app.database import set_tenant_scope, snapshot
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar
+from app.parity import main
 from app.strategies.queries.journal import find_state, iterate_inputs
 from app.strategies.queries.registry import find_strategy
 from app.strategies.rules.journal import InputKind, NewInput, find_break
 from app.strategies.rules.payloads import serialize_bars
 from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import StrategyHost, run_session
 from app.strategies.service.order_gateway import NotReachable, OrderGateway
+from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalTaken
+from tests.support.duties import EndlessLease
+from tests.support.event_schemas import VALIDATORS
+from tests.support.service import settings_for
 
 COUNTER = "tests.strategies.examples:Counter"
 MINUTE = timedelta(minutes=1)
@@ -220,6 +227,62 @@ def test_host_starts_active_strategies_and_ends_paused_ones(stage, service):
 
     assert service.client.portal.call(wait_for_threads)
     stage.host._close()  # gives the lease back
+
+
+def compare(stage, name="counter"):
+    """Compare the strategy with the replay of its journal."""
+    state, catalog = stage.api.service.app.state, stage.host._catalog  # that of the tests
+    checker = ParityChecker(state.market, catalog, IDEAL_MARKET)
+    strategy, end = stage.listed.strategy._replace(name=name), utc_now() + timedelta(hours=1)
+    return stage.read(lambda connection: checker.compare(connection, strategy, PAST - MINUTE, end))
+
+
+def test_replay_of_the_journal_gives_the_same_orders_and_fills(stage):
+    session = stage.start()
+    for number in range(2):
+        session.deliver([bar(number)])
+        session.step()
+    again = stage.start()  # as after a restart
+    again.deliver([bar(2)])
+    again.step()
+    report = compare(stage)
+    assert (report.orders, report.fills, report.differences) == (3, 3, [])
+    with pytest.raises(NoJournal):
+        compare(stage, name="other")
+
+
+@pytest.mark.any_database
+def test_replay_shows_what_differs(stage, service, monkeypatch):
+    session = stage.start()
+    session.deliver([bar(0)])
+    session.step()
+    monkeypatch.setattr("tests.strategies.examples.SIZE", 2)
+    (difference,) = compare(stage).differences
+    assert (difference.kind, difference.ours, difference.replayed) == ("quantity", "1.00000000", "2.00000000")
+    assert "not deterministic" in difference.cause
+    catalog = stage.host._catalog  # that of the tests
+    checker = ParityChecker(service.app.state.market, catalog, IDEAL_MARKET)
+    DriftWatch(service.engine, checker, utc_now).check(EndlessLease())
+    (event,) = stage.api.get("/events", type="strategy.drift").json()
+    VALIDATORS["strategy.drift"].validate(event["data"])
+    assert event["data"]["differences"] == 1
+
+
+@pytest.mark.any_database
+def test_command_prints_differences_and_its_status_says_whether_there_are_any(stage, monkeypatch, capsys):
+    settings = settings_for(stage.api.service.database_url, strategy_modules=("tests",))
+    monkeypatch.setattr("app.parity.load_settings", lambda: settings)
+    session = stage.start()
+    session.deliver([bar(0)])
+    session.step()
+    period = ["--tenant", f"desk-{stage.api.tenant_id}", "--from", "2020-01-01", "--to", "2100-01-01"]
+    assert main(["counter", *period, "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out) == {"compared": {"orders": 1, "fills": 1}, "differences": []}
+    monkeypatch.setattr("tests.strategies.examples.SIZE", 2)
+    assert main(["counter", *period]) == 1
+    assert "1 differences" in capsys.readouterr().out
+    assert main(["nothing", *period]) == 2
+    assert main(["counter", "--tenant", "nobody"]) == 2
 
 
 @pytest.mark.any_database

@@ -63,3 +63,16 @@ def _build(found: Any) -> OwnExecution:
     execution_id, quantity, price, value, charges, at = found
     parts = {} if charges is None else orjson.loads(charges)
     return OwnExecution(execution_id, quantity, price, value, Decimal(parts.get("total", "0")), at)
+
+
+def list_orders_between(
+    connection: Connection, tenant_id: int, strategy: str, source: str, since: datetime
+) -> list[Order]:
+    """Return the orders that a strategy placed since an instant, oldest first."""
+    statement = (
+        select(*(_ORDERS.c[name] for name in COLUMNS))
+        .where(_ORDERS.c.tenant_id == tenant_id, _ORDERS.c.strategy == strategy)
+        .where(_ORDERS.c.source == source, OrderRecord.created_at >= since)
+        .order_by(_ORDERS.c.id)
+    )
+    return [order_of(row) for row in connection.execute(statement)]

@@ -11,14 +11,14 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.clock import Now
+from app.clock import Now, monotonic_seconds
 from app.database import Readers, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
 from app.database.failures import format_reason
 from app.duties import queries as leases
@@ -50,6 +50,7 @@ from slackoms_strategy import Strategy as StrategyClass
 
 LEASE_NAME = "strategy host"
 LEASE = timedelta(seconds=15)
+RENEW_SECONDS = 4.0
 CHECK_SECONDS = 0.5  # between two looks at the list of strategies
 IDLE_SECONDS = 0.1  # between two looks for new inputs of a strategy
 RETRY_SECONDS = 2.0  # until a strategy starts again whose process lost the database
@@ -92,6 +93,7 @@ class StrategyHost:
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._threads: dict[RunKey, _StrategyThread] = {}
         self._has_lease = False
+        self._next_renewal = 0.0  # a monotonic time
 
     async def run(self) -> None:
         """Run the strategies until cancelled."""
@@ -163,6 +165,16 @@ class StrategyHost:
     def _list_active(self) -> list[ListedStrategy]:
         """Return the active strategies; none without the lease."""
         now = self._now()
+        if monotonic_seconds() >= self._next_renewal:
+            self._hold_lease(now)
+        if not self._has_lease:
+            return []
+        with snapshot(self._engine) as connection:
+            return list(list_active_strategies(set_all_tenants_scope(connection)))
+
+    def _hold_lease(self, now: datetime) -> None:
+        """Renew the lease, or take it if it is free."""
+        self._next_renewal = monotonic_seconds() + RENEW_SECONDS
         with unit_of_work(self._engine) as connection:
             if self._has_lease:
                 self._has_lease = leases.renew_lease(connection, LEASE_NAME, self._holder, now + LEASE)
@@ -170,10 +182,6 @@ class StrategyHost:
                 self._has_lease = leases.acquire_lease(
                     connection, LEASE_NAME, self._holder, now, now, now + LEASE
                 )
-        if not self._has_lease:
-            return []
-        with snapshot(self._engine) as connection:
-            return list(list_active_strategies(set_all_tenants_scope(connection)))
 
     async def _cancel_entries(self, key: RunKey) -> None:
         """Cancel what a strategy could still open, after its last callback, unless it runs on."""
