@@ -27,6 +27,7 @@ _SETTINGS = {
     "min_wal_size": "1GB",
     "max_connections": "100",
     "listen_addresses": "127.0.0.1",
+    "track_commit_timestamp": "on",  # see bench.brokers
 }
 
 

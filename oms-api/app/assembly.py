@@ -435,7 +435,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.marks_for, find_baselines),
-        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now),
+        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
@@ -460,11 +460,15 @@ def create_signal_planner(settings: Settings) -> SignalPlanner:
 
 
 def create_writer(
-    settings: Settings, engine: Engine, market: Market, calendars: Calendars
+    settings: Settings,
+    engine: Engine,
+    market: Market,
+    calendars: Calendars,
+    metrics: Metrics | None = None,
 ) -> GroupCommit[Command, Outcome]:
     """Return the writer of a process that serves no requests."""
     paper = load_paper_settings(settings)
-    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions)
+    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions, metrics=metrics)
     return _build_writer(settings, engine, services)
 
 

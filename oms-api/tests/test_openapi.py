@@ -368,6 +368,7 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
     for name, answer in answers.items():
+        assert answer.is_success, (name, answer.text)
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
             "application/json"
         ]
@@ -375,6 +376,7 @@ def test_answers_match_their_schemas(document, api):
 
 
 def webhook_path(created):
+    assert created.status_code == 201, created.text
     return f"/webhooks/{created.json()['id']}"
 
 

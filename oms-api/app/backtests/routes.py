@@ -50,7 +50,7 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 @router.post(
     "",
-    summary="Run a backtest",
+    summary="Request a backtest",
     status_code=202,
     responses=responses(202, {"model": BacktestOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(BacktestIn, EXAMPLE),

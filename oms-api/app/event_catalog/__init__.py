@@ -121,6 +121,11 @@ def _iterate_event_types() -> Iterator[EventType]:
         yield EventType(f"signal.{status}", f"A signal {words}.", _SIGNAL)
     for state in ("activated", "reducing", "halted"):
         yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
+    yield EventType(
+        "cancellation.unconfirmed",
+        "Orders that a kill switch cancelled, but that their brokers still have; they are tried again.",
+        (*_SWITCH, "orders"),
+    )
     yield from _iterate_strategy_types()
     yield from _OTHERS
 

@@ -119,6 +119,33 @@ FIELDS: dict[str, Schema] = {
     "notional": _amount("Amount that the order is for", "5000.00"),
     "opens_at": _or_null(_instant("When the market opens; null: not known")),
     "order_id": _text("ID of the order", "O17952423050000000c1937aec"),
+    "orders": {
+        "type": "array",
+        "items": _object(
+            "An order",
+            {
+                "order_id": "O17952423050000000c1937aec",
+                "portfolio_name": "Growth",
+                "broker": "alpaca",
+                "symbol": "AAPL",
+                "side": "BUY",
+                "leaves": "100",
+            },
+        ),
+        "description": "Orders that their brokers have not cancelled yet; `leaves` can still fill",
+        "examples": [
+            [
+                {
+                    "order_id": "O17952423050000000c1937aec",
+                    "portfolio_name": "Growth",
+                    "broker": "alpaca",
+                    "symbol": "AAPL",
+                    "side": "BUY",
+                    "leaves": "100",
+                }
+            ]
+        ],
+    },
     "order_ids": {
         "type": "array",
         "items": {"type": "string"},

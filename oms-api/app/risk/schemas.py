@@ -1,6 +1,6 @@
 """Request and response bodies of the risk routes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
@@ -25,7 +25,7 @@ from app.money import ZERO, fits, fixed, money_text
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.permissions import NO_PRODUCT
-from app.risk.rules.switches import ExitPolicy, SwitchScope
+from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.text import name_key
 from app.timestamps import iso
@@ -230,6 +230,17 @@ class SwitchOut(BaseModel):
     set_at: str | None = Field(examples=["2026-11-20T15:04:05.123456Z"])
 
 
+class UnconfirmedCancelOut(BaseModel):
+    """An order that its broker has not cancelled yet. The cancel is sent until the broker confirms it."""
+
+    order_id: str = Field(examples=["O17952360655300000c5d8cbe8"])
+    portfolio_name: str = Field(examples=["Growth"])
+    broker: str = Field(examples=["alpaca"])
+    symbol: str = Field(examples=["AAPL"])
+    side: str = Field(examples=["BUY"])
+    leaves: str = Field(description="Units that can still fill", examples=["100"])
+
+
 class TurnedOut(SwitchOut):
     """A kill switch that was set. Nothing that began before is still in progress."""
 
@@ -240,6 +251,9 @@ class TurnedOut(SwitchOut):
     )
     canceled: list[str] = Field(description="The ids of the orders that were cancelled")
     flattened: dict[str, Any] | None = Field(description="What was cancelled and closed, if asked for")
+    unconfirmed: list[UnconfirmedCancelOut] = Field(
+        description="Orders that their broker has not cancelled yet, for example because it does not answer"
+    )
 
 
 class LatchQuery(LimitQuery):
@@ -303,7 +317,8 @@ def turned_out(
     unsettled: list[str],
     canceled: list[str],
     flattened: dict[str, Any] | None,
+    unconfirmed: Sequence[UnconfirmedCancel],
 ) -> dict[str, Any]:
     """Return the change as `TurnedOut` describes it."""
-    facts = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled}
-    return {**switch_out(change), **facts, "flattened": flattened}
+    facts = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled, "flattened": flattened}
+    return {**switch_out(change), **facts, "unconfirmed": [one._asdict() for one in unconfirmed]}

@@ -34,7 +34,8 @@ NEVER = {
     "connection_name": "never-heard-of",
     "issue_id": "ri_000000000000000000000000",
 }
-# Background work reads the database in between; what the request itself does is the same each time.
+# Background work reads the database in between, and what is remembered expires. The fewest statements of
+# several tries are those of the request itself.
 TRIES = 12
 BODIES = {
     "POST /trades/{trade_id}:reverse": {"reason": "Not mine"},
@@ -166,14 +167,17 @@ def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, stage,
     own, _, foreign = stage
     monkeypatch.setattr("app.identity.service.authenticator.CACHE_SECONDS", 600)  # who asks is known by now
     own.api.service.client.get("/api/v1/trades", headers=own.headers(role))
+    monkeypatch.setattr("app.risk.service.controls.MAX_AGE_SECONDS", 600)
     for call in with_ids(service):
+        answers, fewest = asked_twice(service, call, foreign, own.headers(role))
         for _ in range(TRIES):
-            answers, works = asked_twice(service, call, foreign, own.headers(role))
-            if works[0] == works[1]:
+            if fewest[0] == fewest[1]:
                 break
+            answers, works = asked_twice(service, call, foreign, own.headers(role))
+            fewest = [min(pair, key=len) for pair in zip(fewest, works, strict=True)]
         assert answers[0] == answers[1], call.name
         assert answers[0][0] in {403, 404}, call.name
-        assert works[0] == works[1], call.name
+        assert fewest[0] == fewest[1], call.name
 
 
 def asked_twice(service, call, foreign, headers):

@@ -58,8 +58,14 @@ def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
     working = trading.order(type="LIMIT", limit_price="90", time_in_force="GTC")
     wait_for(lambda: trading.found(working["id"])["status"] == "ACCEPTED")
     halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
+    standin.faults.add("cut_before", method="DELETE", times=100_000)
     stopped = trading.post("/kill-switch", halt).json()
-    assert (working["id"] in stopped["canceled"]) is (stopped["unsettled"] == [])
+    [left] = stopped["unconfirmed"]
+    assert (left["order_id"], left["broker"], left["leaves"]) == (working["id"], "alpaca", "10")
+    assert (stopped["unsettled"], stopped["canceled"]) == (["Growth"], [])
+    events = trading.get("/events", type="cancellation.unconfirmed").json()
+    assert [event["data"]["orders"] for event in events] == [[left]]
+    standin.faults.clear()
     wait_for(lambda: trading.found(working["id"])["status"] == "CANCELED")
     assert trading.portfolio()["positions"]["AAPL"]["quantity"] == "10"
     shown = trading.get("/broker-connections/env-alpaca").json()

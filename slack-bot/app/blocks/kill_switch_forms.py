@@ -1,7 +1,7 @@
 """Build the forms of the kill switch, and the banner that the channel sees while trading is stopped."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from app.blocks.amounts import count_things
 from app.blocks.form_parts import (
@@ -18,7 +18,7 @@ from app.blocks.replies import actions, button
 from app.blocks.risk_reports import describe_switch
 from app.blocks.text import Json, cut, escape, literal, option, section
 from app.forms import action_ids
-from app.forms.portfolio_values import KillSwitch, KillSwitchResult
+from app.forms.portfolio_values import KillSwitch, KillSwitchResult, describe_unconfirmed_cancel
 from app.forms.request_context import RequestContext
 
 EVERYTHING = "/"  # the value of the option that stands for all portfolios; not a portfolio's name
@@ -120,10 +120,29 @@ def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     if result.unsettled:
         names = ", ".join(map(literal, result.unsettled[:MAX_LISTED]))
         lines.append(f"Not finished yet: {names}. New orders are denied there already.")
+    if result.unconfirmed:
+        orders = _list_orders(result.unconfirmed)
+        lines.append(f"Not cancelled at the broker yet, and tried again: {orders}.")
     if result.left:
         names = ", ".join(map(literal, result.left[:MAX_LISTED]))
         lines.append(f"Not closed yet, because there is no price: {names}.")
     return "\n".join(lines)
+
+
+def describe_unconfirmed_cancels(data: Mapping[str, Any]) -> str:
+    """Return which orders brokers still have, in mrkdwn."""
+    orders = [describe_unconfirmed_cancel(row) for row in data.get("orders") or ()]
+    scope = name_scope(str(data.get("name") or ""))
+    return (
+        f":warning: *Trading of {scope} is {escape(str(data.get('state') or ''))}*, but brokers have not "
+        f"cancelled these orders yet: {_list_orders(orders)}. They are tried again until they are cancelled."
+    )
+
+
+def _list_orders(orders: Sequence[str]) -> str:
+    more = len(orders) - MAX_LISTED
+    listed = ", ".join(map(literal, orders[:MAX_LISTED]))
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def build_halt_banner(portfolio: str, state: str, actor: str, reason: str) -> Message:

@@ -1,9 +1,14 @@
 """Redraw overviews, and show stops of trading, when events of the OMS report changes."""
 
-from app.blocks.kill_switch_forms import build_halt_banner, build_resumed_banner
+from app.blocks.kill_switch_forms import (
+    build_halt_banner,
+    build_resumed_banner,
+    describe_unconfirmed_cancels,
+)
 from app.events.registry import Event
 from app.services.banners import replace_banner, show_banner
 from app.services.dependencies import Services
+from app.services.notifications import notify_channel
 from app.services.overview import queue_changed_overviews
 
 PERSON_IN_SLACK = "slack:"
@@ -29,3 +34,10 @@ def show_stop(services: Services, event: Event) -> None:
         replace_banner(services, None, "", portfolio, build_resumed_banner(portfolio, actor, reason))
     else:
         show_banner(services, None, "", portfolio, build_halt_banner(portfolio, state, actor, reason))
+
+
+def show_unconfirmed_cancels(services: Services, event: Event) -> None:
+    """Name in the channel the orders that a kill switch could not cancel at their brokers yet."""
+    if services.trading_channel:
+        text = describe_unconfirmed_cancels(event.data)
+        notify_channel(services, services.trading_channel, event.type, text, event.id)

@@ -10,7 +10,7 @@ from app.events.notification_events import (
     notify_of_order,
     notify_of_request,
 )
-from app.events.overview_updates import redraw_overviews, show_stop
+from app.events.overview_updates import redraw_overviews, show_stop, show_unconfirmed_cancels
 from app.events.reconciliation_events import show_connection, show_reconciliation_issue
 from app.events.registry import Event, EventRegistry
 from app.services.dependencies import Services
@@ -25,6 +25,7 @@ def register_subscriptions(registry: EventRegistry) -> None:
     registry.register("webhook.disabled", log_disabled_webhook)
     registry.register("order.*", update_order_message)
     registry.register("kill_switch.*", show_stop)
+    registry.register("cancellation.unconfirmed", show_unconfirmed_cancels)
     registry.register("broker.*", show_connection)
     for state in ("opened", "changed", "resolved"):
         registry.register(f"reconciliation.{state}", show_reconciliation_issue)

@@ -3,8 +3,10 @@
 The fields have the names of the OMS's JSON, so that rows are parsed by their types.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ class KillSwitchResult:
     canceled: tuple[str, ...]
     unsettled: tuple[str, ...]
     left: tuple[str, ...]  # positions whose closing orders wait for a price
+    unconfirmed: tuple[str, ...] = ()  # orders that their brokers have not cancelled yet
 
 
 @dataclass(frozen=True)
@@ -249,3 +252,9 @@ class BrokerLogIn:
     connection: str
     login_url: str
     expires_at: str
+
+
+def describe_unconfirmed_cancel(row: Mapping[str, Any]) -> str:
+    """Return an order that its broker has not cancelled yet as text."""
+    what = f"{row['side']} {row['leaves']} {row['symbol']}"
+    return f"{row['order_id']}: {what} in {row['portfolio_name']} at {row['broker']}"

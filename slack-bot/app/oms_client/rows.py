@@ -6,7 +6,12 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from app.errors import OmsError
-from app.forms.portfolio_values import ApprovalSummary, KillSwitchResult, OrderSummary
+from app.forms.portfolio_values import (
+    ApprovalSummary,
+    KillSwitchResult,
+    OrderSummary,
+    describe_unconfirmed_cancel,
+)
 from app.forms.preferences import Preferences, QuietHours
 from app.oms_client.wire import amount
 from app.request_priority import pause_background_work
@@ -109,6 +114,7 @@ def parse_switch_result(body: Any) -> KillSwitchResult:
             canceled=_texts(body["canceled"]),
             unsettled=_texts(body["unsettled"]),
             left=tuple(f"{row['symbol']} in {row['portfolio_name']}" for row in left),
+            unconfirmed=tuple(describe_unconfirmed_cancel(row) for row in body.get("unconfirmed") or ()),
         )
     except UNREADABLE:
         raise OmsError("The OMS answered a kill switch that cannot be read.") from None

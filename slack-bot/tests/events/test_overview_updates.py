@@ -64,3 +64,13 @@ def test_without_a_channel_nothing_is_posted(workspace: Workspace, registry):
     handle(workspace, registry, "kill_switch.halted", **LOSSES)
     workspace.bot.services.outbox.close(1.0)
     assert workspace.slack.calls == []
+
+
+def test_orders_that_brokers_still_have_are_named_in_the_channel(workspace: Workspace, registry):
+    object.__setattr__(workspace.bot.services, "trading_channel", "C9")
+    order = {"order_id": "O1", "portfolio_name": "Growth", "broker": "alpaca", "symbol": "AAPL"}
+    orders = [order | {"side": "BUY", "leaves": "100"}]
+    handle(workspace, registry, "cancellation.unconfirmed", **LOSSES | {"state": "HALTED", "orders": orders})
+    text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
+    assert "O1: BUY 100 AAPL in Growth at alpaca" in text
+    assert "HALTED" in text

@@ -16,7 +16,7 @@ from app.clock import EPOCH, Now
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
 from app.order_routing.queries import transaction
-from app.order_routing.service.request_outcomes import OutcomeFinder
+from app.order_routing.service.request_resolution import RequestResolver
 from app.orders.queries import broker_requests as queries
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.broker_requests import (
@@ -88,7 +88,7 @@ class RequestSender:
         self._is_woken = is_woken  # whether other processes tell of the requests that they store
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
         self._broker, self._apply, self._now = broker, apply, now
-        self._outcomes = OutcomeFinder(broker, now)
+        self._resolver = RequestResolver(broker, now)
         self._lane = lane or ExpressLane()
         self._is_backlogged = True  # whether the last look at the database found requests
         self._next_look = EPOCH
@@ -230,7 +230,7 @@ class RequestSender:
             _LOG.exception("the answer of a broker was not understood")
             self._postpone(request, RequestStatus.UNKNOWN, f"Not understood: {type(failure).__name__}.")
         else:
-            self._finish(request, self._outcomes.complete(request, events))
+            self._finish(request, self._resolver.complete(request, events))
 
     def _call(self, request: BrokerRequest, order: BrokerOrder | None, at: datetime) -> Sequence[BrokerEvent]:
         if order is None:
@@ -242,7 +242,7 @@ class RequestSender:
     def _resolve(self, request: BrokerRequest) -> None:
         """Ask the broker for an order whose request has no known outcome. Never send it again."""
         try:
-            events = self._outcomes.find(request)
+            events = self._resolver.find(request)
         except BrokerUnavailable:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker was not reached.")
             raise

@@ -16,9 +16,9 @@ from app.ledger.service.trade_service import RequestSource
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import open_positions as queries
 from app.orders.queries.open_positions import Held
-from app.orders.rules.values import FINAL
+from app.orders.rules.values import FINAL, Order
 from app.orders.service.order_service import OrderService
-from app.risk.rules.switches import ExitPolicy, SwitchScope
+from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.service.kill_switches import Effect, Stop
 
 REASON = "Flattened by the kill switch"
@@ -49,9 +49,9 @@ class Flattening:
         request_source = request_source._replace(
             key=None
         )  # the key identifies the switch request, not each order
-        canceled, unsettled = await self._cancel(request_source, stop, locked, only, seconds)
+        canceled, unsettled, unconfirmed = await self._cancel(request_source, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
-            return Effect(canceled, unsettled, None)
+            return Effect(canceled, unsettled, None, unconfirmed)
         kept = {*locked, *unsettled}
         found = [
             one for one in await self._held(request_source, stop) if only is None or one.portfolio in only
@@ -60,7 +60,8 @@ class Flattening:
         free = [one for one in found if one.portfolio not in kept]
         closed = [order_id for one in free for order_id in await self._close(request_source, one, strategy)]
         left = [_serialize(one) for one in await self._held(request_source, stop)]
-        return Effect(canceled, unsettled, {"canceled": canceled, "closed": closed, "left": left})
+        flattened = {"canceled": canceled, "closed": closed, "left": left}
+        return Effect(canceled, unsettled, flattened, unconfirmed)
 
     async def _cancel(
         self,
@@ -69,8 +70,8 @@ class Flattening:
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
-    ) -> tuple[list[str], list[str]]:
-        """Return the ids of the cancelled orders, and the portfolios whose orders are not cancelled yet."""
+    ) -> tuple[list[str], list[str], tuple[UnconfirmedCancel, ...]]:
+        """Return the ids of the cancelled orders, the portfolios whose orders are not, and those orders."""
         names = [
             name for name in await self._portfolios(request_source, stop) if only is None or name in only
         ]
@@ -88,6 +89,7 @@ class Flattening:
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
         canceled: list[str] = []
+        unconfirmed: list[UnconfirmedCancel] = []
         unsettled = [name for name in names if name in locked]
         for task, name in tasks.items():
             if not task.done():
@@ -95,11 +97,13 @@ class Flattening:
             if task.done() and task.exception() is None:
                 orders = [view.order for view in task.result().orders]
                 canceled += [order.id for order in orders if order.status in FINAL]
-                if any(order.status not in FINAL for order in orders):
+                left = [order for order in orders if order.status not in FINAL]
+                if left:
                     unsettled.append(name)  # their broker has not confirmed it yet
+                unconfirmed += [_describe(order, name) for order in left]
             elif not task.done() or not isinstance(task.exception(), NoSuchPortfolio):
                 unsettled.append(name)
-        return sorted(canceled), sorted(unsettled)
+        return sorted(canceled), sorted(unsettled), tuple(sorted(unconfirmed))
 
     async def _portfolios(self, request_source: RequestSource, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
@@ -157,6 +161,11 @@ def shares(tenant_id: int, held: Iterable[Held], nets: Mapping[PositionKey, Deci
         if net * one.quantity > 0:
             found.append(one._replace(quantity=min(net, one.quantity, key=abs)))
     return found
+
+
+def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:
+    leaves = quantity_text(fixed(order.leaves_quantity))
+    return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
 def _serialize(held: Held) -> dict[str, Any]:

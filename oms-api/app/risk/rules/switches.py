@@ -49,3 +49,14 @@ ALL_ACTIVE = Switches({})
 def strictest(*states: TradingState) -> TradingState:
     """Return the state that allows least."""
     return max(states, key=lambda one: _STRICTNESS[one])
+
+
+class UnconfirmedCancel(NamedTuple):
+    """An order whose broker has not confirmed its cancellation yet. `leaves` is what can still fill."""
+
+    order_id: str
+    portfolio_name: str
+    broker: str
+    symbol: str
+    side: str
+    leaves: str

@@ -1,6 +1,7 @@
 """Set kill switches in a transaction, and apply them to portfolios under their locks."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from app.risk.queries.switches import SwitchChange
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 
+UNCONFIRMED = "cancellation.unconfirmed"
 MAX_SWITCHES = 5_000  # of a tenant
 _EVENTS = {
     TradingState.ACTIVE: "kill_switch.activated",
@@ -93,14 +95,24 @@ def apply_states(
     return {portfolio_id for portfolio_id, _, _ in portfolios}
 
 
+def build_unconfirmed_event(
+    tenant_id: int, change: SwitchChange, orders: Sequence[Mapping[str, str]]
+) -> Write:
+    """Return the insert of the event that names the orders that their brokers have not cancelled yet."""
+    payload = orjson.dumps(_build_payload(change) | {"orders": orders}).decode()
+    return build_event_insert([(tenant_id, UNCONFIRMED, payload, change.set_at)])
+
+
 def _event(tenant_id: int, change: SwitchChange) -> Write:
-    facts = {
+    payload = orjson.dumps(_build_payload(change)).decode()
+    return build_event_insert([(tenant_id, _EVENTS[change.state], payload, change.set_at)])
+
+
+def _build_payload(change: SwitchChange) -> dict[str, Any]:
+    return {
         "scope": change.scope,
         "name": change.name or None,
         "state": change.state,
         "reason": change.reason,
         "set_by": change.set_by,
     }
-    return build_event_insert(
-        [(tenant_id, _EVENTS[change.state], orjson.dumps(facts).decode(), change.set_at)]
-    )

@@ -11,15 +11,21 @@ from sqlalchemy.exc import IntegrityError
 
 from app.audit.service import AuditEntry, record
 from app.clock import monotonic_seconds
+from app.database import write
 from app.database.changes import Changes
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.ledger.service.trade_service import RequestSource
 from app.risk.queries.switches import SwitchChange, is_latest_change, portfolios_of
-from app.risk.rules.switches import ExitPolicy, SwitchScope
+from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
-from app.risk.service.kill_switch_activation import AppliedChange, apply_states, set_state
+from app.risk.service.kill_switch_activation import (
+    AppliedChange,
+    apply_states,
+    build_unconfirmed_event,
+    set_state,
+)
 
 ANSWER_SECONDS = 0.9  # of the second within which a request is answered
 PROBE_SECONDS = 0.5  # after the start, to try locked portfolios
@@ -45,12 +51,13 @@ class Effect(NamedTuple):
     """The effect on orders.
 
     `canceled` are order ids, `unsettled` the names of portfolios whose orders are not cancelled yet, and
-    `flattened` what was cancelled, closed and left.
+    `flattened` what was cancelled, closed and left. `unconfirmed` are the orders that brokers still have.
     """
 
     canceled: list[str]
     unsettled: list[str]
     flattened: dict[str, Any] | None
+    unconfirmed: tuple[UnconfirmedCancel, ...] = ()
 
 
 NO_EFFECT = Effect([], [], None)
@@ -79,7 +86,8 @@ class StopResult(NamedTuple):
     """The result of a change of a kill switch.
 
     `settled` is the number of portfolios that obey it. `unsettled` are the names of portfolios that another
-    session locks (so that nobody can trade in them) or whose orders are not cancelled yet.
+    session locks (so that nobody can trade in them) or whose orders are not cancelled yet. `unconfirmed` are
+    the orders among them that a broker has not cancelled yet.
     """
 
     turned: AppliedChange
@@ -87,6 +95,7 @@ class StopResult(NamedTuple):
     unsettled: list[str]
     canceled: list[str]
     flattened: dict[str, Any] | None
+    unconfirmed: tuple[UnconfirmedCancel, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,7 +134,19 @@ class KillSwitches:
             retry = asyncio.create_task(self._retry(request_source, turned.change, locked, stop, unsettled))
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
-        return StopResult(turned, settled, unsettled, effect.canceled, effect.flattened)
+        if effect.unconfirmed:
+            await self._publish(tenant_id, turned.change, effect.unconfirmed)
+        return StopResult(turned, settled, unsettled, effect.canceled, effect.flattened, effect.unconfirmed)
+
+    async def _publish(
+        self, tenant_id: int, change: SwitchChange, unconfirmed: Sequence[UnconfirmedCancel]
+    ) -> None:
+        """Publish which orders their brokers still have. The answer names them too, if this fails."""
+        event = build_unconfirmed_event(tenant_id, change, [one._asdict() for one in unconfirmed])
+        try:
+            await self.changes.run(lambda connection: write(connection, event), tenant_id)
+        except OmsError as refusal:
+            _LOG.warning("orders that brokers still have were not published: %s", refusal.detail)
 
     async def _set_and_apply(
         self, caller: Caller, change: SwitchChange, entry: AuditEntry, deadline: float

@@ -17,7 +17,7 @@ from app.orders.rules.broker_requests import (
 _NOT_RECEIVED = f"The broker did not know the order {UNKNOWN_LIMIT.total_seconds():.0f} s after it was sent."
 
 
-class OutcomeFinder:
+class RequestResolver:
     """Asks a broker for orders, and says what their state proves about a request."""
 
     def __init__(self, broker: Broker, now: Now) -> None:
