@@ -12,6 +12,8 @@ CACHE := $(shell if [ -w . ] && { [ ! -e .cache ] || [ -w .cache ]; }; \
 	then echo "$(CURDIR)/.cache"; else echo "$${TMPDIR:-/tmp}/slackoms-cache-$$(id -u)"; fi)
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+# Processes that compile every module anew take seconds more to start, and each run of tests a minute more.
+unexport PYTHONDONTWRITEBYTECODE
 # The number of test processes. Each has its own databases.
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -o cache_dir="$(CACHE)/pytest"

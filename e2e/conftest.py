@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 import browser as browsers
-from deployment import run_deployment, sqlite_in
+from deployment import LOOPBACK, run_deployment, sqlite_in
 from slack_page import SlackPage
 from support.any_database import deselect_repeated
 from support.postgres import Databases, PostgresServer
@@ -61,7 +61,7 @@ def deployment(request, tmp_path_factory):
 @pytest.fixture
 def slack(chromium, deployment):
     """Provide the simulator's page after a reset. An error in its script fails the test."""
-    httpx.post(f"{deployment.url('simulator')}/control/reset", json={}, trust_env=False).raise_for_status()
+    httpx.post(f"{deployment.url('simulator')}/control/reset", json={}, **LOOPBACK).raise_for_status()
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     errors = []

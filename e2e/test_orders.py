@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from deployment import Deployment
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 AGE = re.compile(r"As of \d\d:\d\d:\d\d, \d+ s ago\.")
 BEN = "slack:T0DESK00001:U0BENOKAF02"
 
@@ -60,7 +60,6 @@ def test_the_page_shows_working_orders_and_positions_and_updates_them(slack, dep
     assert deployment.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
 
 
-@pytest.mark.any_database
 def test_the_desk_is_read_by_people_and_closes_on_escape(slack, deployment, portfolio):
     quote(deployment, "DESKR", "3.5", "3.5")
     for price in ("3", "3", "4"):
@@ -82,7 +81,6 @@ def test_the_desk_is_read_by_people_and_closes_on_escape(slack, deployment, port
     expect(slack.page.get_by_test_id("desk-button")).to_be_focused()
 
 
-@pytest.mark.any_database
 def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, deployment, portfolio):
     place(deployment, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     slack.page.get_by_test_id("desk-button").click()
@@ -97,7 +95,6 @@ def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, depl
     expect(orders).to_contain_text("DESKB")
 
 
-@pytest.mark.any_database
 def test_a_person_with_granted_portfolios_sees_only_those(slack, deployment, portfolio):
     place(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     deployment.administer("POST", "/portfolios", name=f"{portfolio} two")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from deployment import Deployment, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 
 AVA = "slack:T0DESK00001:U0AVACHEN01"
 BEN = "slack:T0DESK00001:U0BENOKAF02"
@@ -99,7 +99,6 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     slack.photograph("resumed")
 
 
-@pytest.mark.any_database
 def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deployment, portfolio):
     slack.type("Prices?")
     slack.message("Prices?").hover()
@@ -146,7 +145,6 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     assert slack.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.any_database
 def test_settings_are_changed_in_a_form_and_the_next_forms_start_with_them(slack, portfolio):
     slack.be("Zoë Núñez")  # no other test uses her settings
     slack.type("/desk settings")

@@ -8,7 +8,10 @@ import yaml
 from env_files import COMPOSE_TEMPLATE, PRODUCTION_TEMPLATE
 from test_deployment import ROOT, VARIABLE, instruction, module_file, settings_of
 
-OMS = ("migrate", "oms-api-1", "oms-api-2", "worker", "celery-worker", "celery-beat", "flower")
+OMS = (
+    *("migrate", "oms-api-1", "oms-api-2", "worker"),
+    *("celery-worker", "celery-urgent", "celery-beat", "flower"),
+)
 TEXT = (ROOT / "docker-compose.prod.yml").read_text()
 NGINX = (ROOT / "deploy/proxy/nginx.conf").read_text()
 
@@ -25,7 +28,7 @@ def test_it_has_two_processes_of_the_api_and_extras_in_profiles(compose):
     ]
     assert {name for name, given in profiles.items() if given == ("monitoring",)} == {"prometheus", "grafana"}
     assert {name for name, given in profiles.items() if given == ("celery",)} == {
-        *("celery-worker", "celery-beat", "flower"),
+        *("celery-worker", "celery-urgent", "celery-beat", "flower"),
     }
 
 
@@ -91,8 +94,11 @@ def test_the_api_trusts_the_proxy_and_the_proxy_knows_both_processes(compose):
 
 def test_prometheus_finds_every_process_by_the_shared_name(compose):
     config = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
-    [scrape] = config["scrape_configs"]
+    scrape, worker = config["scrape_configs"]
     [found] = scrape["dns_sd_configs"]
+    assert worker["dns_sd_configs"] == [{"names": ["worker"], "type": "A", "port": 9464}]
+    assert compose["services"]["worker"]["environment"]["WORKER_METRICS_PORT"] == "9464"
+    assert set(compose["services"]["prometheus"]["networks"]) & set(compose["services"]["worker"]["networks"])
     aliases = [compose["services"][f"oms-api-{number}"]["networks"]["front"]["aliases"] for number in (1, 2)]
     assert aliases == [found["names"], found["names"]]
     assert compose["services"]["prometheus"]["secrets"][0]["target"] == "/etc/prometheus/oms-key"

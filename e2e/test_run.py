@@ -17,7 +17,8 @@ import run
 from deployment import free_ports, plain_environment, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT_OUT = shutil.ignore_patterns(".env", "*.db*", "__pycache__", "tests", ".venv", ".*_cache", ".hypothesis")
+# The bytecode remains, since to compile it again takes seconds of each start.
+LEFT_OUT = shutil.ignore_patterns(".env", "*.db*", "tests", ".venv", ".*_cache", ".hypothesis")
 START_SECONDS = 60
 END_SECONDS = 30
 pytestmark = pytest.mark.e2e

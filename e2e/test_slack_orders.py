@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from deployment import Deployment, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 BEN = "slack:T0DESK00001:U0BENOKAF02"
 
 
@@ -61,7 +61,6 @@ def test_an_order_is_previewed_placed_filled_and_another_is_cancelled(slack, dep
     assert {each["status"] for each in list_orders(deployment, portfolio)} == {"FILLED", "CANCELED"}
 
 
-@pytest.mark.any_database
 def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
     quote(deployment, "SLDEN", "99", "100")
     slack.type(f"/order buy 20000 SLDEN limit 100 gtc in {portfolio}")  # the portfolio has 1,000,000 in cash
@@ -76,7 +75,6 @@ def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
     expect(slack.message("BUY 10,000 SLDEN limit 100.00 GTC")).to_have_count(1)
 
 
-@pytest.mark.any_database
 def test_an_order_waits_until_another_person_approves_it(slack, deployment, portfolio):
     deployment.act("ben", "say", channel="trading", text="/order")  # people become users at their first use
     wait_until(lambda: BEN in deployment.people())

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from deployment import wait_until
+from deployment import LOOPBACK, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -95,12 +95,10 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
     slack.sees_no_form()
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
     control = f"{deployment.url('simulator')}/control"
-    log = httpx.get(f"{control}/log", trust_env=False).raise_for_status().json()
+    log = httpx.get(f"{control}/log", **LOOPBACK).raise_for_status().json()
     submission = [each["id"] for each in log["deliveries"] if each["kind"] == "view_submission"][-1]
     body = {"delivery": submission, "times": 7, "at_once": True}
-    repeated = (
-        httpx.post(f"{control}/repeat", json=body, timeout=30, trust_env=False).raise_for_status().json()
-    )
+    repeated = httpx.post(f"{control}/repeat", json=body, timeout=30, **LOOPBACK).raise_for_status().json()
     assert [each["status"] for each in repeated["deliveries"]] == [200] * 7
     assert len(deployment.trades(portfolio="Repeats")) == 1
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from deployment import wait_until
+from deployment import LOOPBACK, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 
 PARTNER = "T0PARTNER02"
 BEN = "slack:T0DESK00001:U0BENOKAF02"
@@ -35,7 +35,7 @@ def create_key(deployment, key, name, *scopes):
     url = f"{deployment.url('oms-api')}/api/v1/api-keys"
     headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
     body = {"name": name, "scopes": list(scopes)}
-    answer = httpx.post(url, json=body, headers=headers, timeout=10, trust_env=False)
+    answer = httpx.post(url, json=body, headers=headers, timeout=10, **LOOPBACK)
     return answer.raise_for_status().json()["key"]
 
 

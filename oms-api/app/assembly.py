@@ -12,6 +12,7 @@ from app.alerts.service.price_alerts import PriceAlerts
 from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
+from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import LOG_INS, create_adapter
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
@@ -122,6 +123,7 @@ from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
+from app.strategies.service.backtest_code import BacktestCodeFinder
 from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.registry import StrategyRegistry
 from app.streams.service.hub import StreamHub, create_hub
@@ -179,6 +181,7 @@ class Components:
         delayed = self.settings.paper_latency_milliseconds > 0
         duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
         deliveries = [self.delivery_runner.run] if self.settings.duties != "worker" else []
+        backtests = [] if self.settings.duties == "worker" else [BacktestRunner(self.engine, self.now).run]
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
@@ -198,7 +201,7 @@ class Components:
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *(*duties, *deliveries),
+                *(*duties, *deliveries, *backtests),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -207,6 +210,7 @@ class Components:
         """Return, by name, the components that the routes' dependencies read from the application's state."""
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
+        catalog = CodeCatalog(self.settings.allowed_strategy_modules)
         readers, transactions, now = self.readers, self.transactions, self.now
         opaque_ids = self.streams.fanouts.opaque_ids
         return {
@@ -218,7 +222,8 @@ class Components:
             "exits": exits_of,
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
-            "strategy_registry": StrategyRegistry(CodeCatalog(self.settings.allowed_strategy_modules)),
+            "strategy_registry": StrategyRegistry(catalog),
+            "find_strategy_code": BacktestCodeFinder(catalog).find,
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
@@ -426,7 +431,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
         valuer=Valuer(market.marks_for, find_baselines),
-        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now),
+        duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
         corporate_actions=CorporateActions(writer, readers, changes, now),
@@ -451,11 +456,15 @@ def create_signal_planner(settings: Settings) -> SignalPlanner:
 
 
 def create_writer(
-    settings: Settings, engine: Engine, market: Market, calendars: Calendars
+    settings: Settings,
+    engine: Engine,
+    market: Market,
+    calendars: Calendars,
+    metrics: Metrics | None = None,
 ) -> GroupCommit[Command, Outcome]:
     """Return the writer of a process that serves no requests."""
     paper = load_paper_settings(settings)
-    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions)
+    services = BatchServices(market, Controls(), paper, calendars, settings.enforce_sessions, metrics=metrics)
     return _build_writer(settings, engine, services)
 
 

@@ -61,10 +61,12 @@ def create_duty_runner(
     calendars: Calendars,
     writer: GroupCommit[Command, Outcome],
     now: Now,
+    metrics: Metrics | None = None,
 ) -> DutyRunner:
     """Return the runner of all duties of the service."""
-    order_duties = create_order_duties(engine, writer, calendars, now)
-    return DutyRunner(engine, [*order_duties, *create_duties(settings, engine, market, calendars, now)], now)
+    duties = create_order_duties(engine, writer, calendars, now)
+    duties += create_duties(settings, engine, market, calendars, now)
+    return DutyRunner(engine, duties, now, None if metrics is None else metrics.count_duty_run)
 
 
 def create_order_duties(

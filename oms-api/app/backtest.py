@@ -11,8 +11,7 @@ import json
 import logging
 import resource
 import sys
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,18 +27,17 @@ from app.backtests.rules.settings import (
     parse_limit,
 )
 from app.backtests.service.bar_files import BarFiles, Selection
-from app.backtests.service.engine import BacktestEngine, BacktestRun
-from app.backtests.service.loading import compute_code_hash, create_strategy, load_strategy
+from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.report import build_report
 from app.backtests.service.results import build_result, compute_statistics
+from app.backtests.service.runs import RunStrategy, is_own_code, prepare_sandboxed, prepare_trusted
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.clock import MILLISECOND, monotonic_seconds
 from app.costs.rules.markets import Exchange
 from app.market_data.rules.bars import Interval
 from app.money import parse_plain
 from app.replay import ProgressBar
-from slackoms_strategy import Strategy, list_parameters
 
 DONE, FAILED, CANNOT = 0, 1, 2
 
@@ -82,6 +80,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app.backtest", description="Run a strategy on past bars."
     )
+    add_run_arguments(parser)
+    parser.add_argument("--out", type=Path, help="the folder of the results")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a run, which those of a sweep share."""
     add = parser.add_argument
     add("strategy", metavar="MODULE:CLASS")
     add("--data", type=Path, required=True, help="a CSV file of bars, or a folder of them")
@@ -93,9 +99,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--cash", type=parse_amount, default=Decimal(1_000_000))
     add("--costs", default="none", help="none, zerodha, us_equity, ibkr_fixed, flat:1.00 or percent:0.1")
     add("--seed", type=int, default=0)
-    add("--sandbox", choices=("on", "off"), default="off", help="off: the strategy is trusted code")
-    add("--out", type=Path, help="the folder of the results")
-    add("--json", action="store_true", help="print the result as JSON")
+    add(
+        "--sandbox",
+        choices=("on", "off"),
+        help="off: trust the strategy's code; by default on, except for examples",
+    )
     add("--gaps", choices=("error", "allow"), default="error", help="allow: bars may be missing in a day")
     add("--exchange", choices=("", *Exchange), help="of all symbols; by default that of the costs")
     add("--product", default="", help="such as MIS or CNC")
@@ -109,7 +117,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--basis-points", type=parse_amount, default=Decimal(0), help="of the slippage basis_points")
     add("--participation", type=parse_amount, help="the share of a bar's volume that can fill: 0.1 is 10%%")
     add("--latency-milliseconds", type=int, default=0)
-    return parser
 
 
 def build_settings(given: argparse.Namespace) -> BacktestSettings:
@@ -144,30 +151,46 @@ def build_settings(given: argparse.Namespace) -> BacktestSettings:
 
 def run_backtest(given: argparse.Namespace, progress: "ByteProgress") -> Outcome:
     """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
-    if given.sandbox == "on":
-        raise InvalidBacktest("The sandbox is not available yet: run trusted code with --sandbox off.")
-    owner, settings = load_strategy(given.strategy), build_settings(given)
-    strategy = create_strategy(owner, dict(given.param))
-    names = [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
-    selection = Selection(names)
+    run_strategy = _prepare_strategy(given, build_settings(given))
+    files = open_files(given)
+    symbols = list_names(given) or files.list_symbols()
+    progress.start(files.count_bytes())
+    started = monotonic_seconds()
+    with closing(Recorder(given.out)) as recorder:
+        finished = run_strategy(symbols, recorder, files.read_blocks(progress.update))
+    seconds = monotonic_seconds() - started
+    hashes = {
+        "code_hash": finished.code_hash,
+        "data_hash": files.data_hash,
+        "result_hash": finished.run.result_hash,
+    }
+    statistics = compute_statistics(finished.run)
+    result = build_result(given.strategy, finished.parameters, hashes, statistics)
+    return Outcome(finished.run, result, seconds)
+
+
+def list_names(given: argparse.Namespace) -> list[str]:
+    """Return the symbols that the arguments name, empty for all of the data."""
+    return [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
+
+
+def open_files(given: argparse.Namespace) -> BarFiles:
+    """Return the bars of the arguments. Raise InvalidBacktest."""
+    selection = Selection(list_names(given))
     if given.start is not None:
         selection = selection._replace(start=given.start)
     if given.end is not None:
         selection = selection._replace(end=given.end)
-    files = BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
-    symbols = names or files.list_symbols()
-    progress.start(files.count_bytes())
-    started = monotonic_seconds()
-    with closing(Recorder(given.out)) as recorder:
-        run = BacktestEngine(strategy, symbols, settings, recorder).run(files.read_blocks(progress.update))
-    seconds = monotonic_seconds() - started
-    hashes = {
-        "code_hash": compute_code_hash(owner),
-        "data_hash": files.data_hash,
-        "result_hash": run.result_hash,
-    }
-    result = build_result(given.strategy, _list_values(strategy), hashes, compute_statistics(run))
-    return Outcome(run, result, seconds)
+    return BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
+
+
+def _prepare_strategy(given: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
+    """Return what runs the strategy: in a sandbox, unless its code is of this project or trusted."""
+    parameters = dict(given.param)
+    sandbox = given.sandbox or ("off" if is_own_code(given.strategy) else "on")
+    if sandbox == "on":
+        return prepare_sandboxed(given.strategy, parameters, settings)
+    return prepare_trusted(given.strategy, parameters, settings)
 
 
 def write_results(folder: Path, outcome: Outcome) -> None:
@@ -224,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InvalidBacktest, OSError) as error:
         status, message = CANNOT, str(error)
     except StrategyFailed as error:
-        status, message = FAILED, f"{_format_cause(error)}{error}"
+        status, message = FAILED, "\n".join((*error.failure.lines, str(error)))
     progress.finish()
     if message:
         sys.stderr.write(f"{message}\n")
@@ -233,15 +256,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return status
-
-
-def _format_cause(error: StrategyFailed) -> str:
-    """Return the lines of the strategy's code that raised the error."""
-    return "".join(traceback.format_tb(error.__cause__.__traceback__)) if error.__cause__ else ""
-
-
-def _list_values(strategy: Strategy) -> Mapping[str, object]:
-    return {one.name: getattr(strategy, one.name) for one in list_parameters(type(strategy))}
 
 
 if __name__ == "__main__":

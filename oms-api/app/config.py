@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     alpaca_data_feed: Literal["iex", "sip", "delayed_sip"] = "iex"
     enforce_sessions: Literal["off", "hold", "deny"] = "off"
     websocket_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    worker_metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     signals_strategy: str | None = None
     signals_portfolio: str | None = None
     signals_tenant: str | None = None

@@ -4,6 +4,9 @@ The tables `duties` and `duty_runs` remain the truth. Each second beat sends the
 which stores a run of each job that is due, and then sends `run_job` with the id of its row. A message that is
 lost is sent again; one that arrives twice runs once. So Redis may lose everything, and any number of beats
 may run.
+
+Urgent jobs have a queue of their own. A worker reads both queues; `--queues slackoms-urgent` starts one that
+only reads that of the urgent jobs, so that they never wait for long ones.
 """
 
 import os
@@ -13,6 +16,7 @@ from typing import Any
 
 import celery
 from celery import signals
+from kombu import Queue
 
 from app.config import ConfigurationError, Settings, load_settings
 from app.duties.service import DutyRunner
@@ -21,7 +25,7 @@ from app.job_queue_watchdog import Watchdog
 from app.logs import configure_logging
 from app.worker import open_duty_runner
 
-QUEUE = "slackoms"
+QUEUE, URGENT_QUEUE = "slackoms", "slackoms-urgent"
 ENQUEUE, RUN = "slackoms.enqueue_due_jobs", "slackoms.run_job"
 ENQUEUE_SECONDS = 1.0
 EXPIRE_SECONDS = 10.0  # after which a message to enqueue is dropped, since newer ones do the same
@@ -66,14 +70,17 @@ def create_app(settings: Settings) -> Any:
     task = app.task(run_job, name=RUN)
 
     def enqueue_due_jobs() -> None:
-        for run_id in process.get().enqueue_due():
-            task.delay(run_id)
+        for is_urgent, queue in ((True, URGENT_QUEUE), (False, QUEUE)):
+            for run_id in process.get().enqueue_due(is_urgent=is_urgent):
+                task.apply_async((run_id,), queue=queue)
 
     app.task(enqueue_due_jobs, name=ENQUEUE)
-    watchdog = Watchdog(settings.redis_url, QUEUE)
+    watchdog = Watchdog(settings.redis_url, (QUEUE, URGENT_QUEUE))
     signals.worker_process_shutdown.connect(lambda **_: process.close(), weak=False)
     signals.task_received.connect(lambda **_: watchdog.note_receipt(), weak=False)
-    signals.worker_ready.connect(lambda **_: watchdog.start(), weak=False)
+    signals.worker_ready.connect(
+        lambda sender, **_: watchdog.start(sender.app.amqp.queues.consume_from), weak=False
+    )
     return app
 
 
@@ -81,6 +88,7 @@ def build_configuration() -> dict[str, Any]:
     """Return the configuration of Celery."""
     return {
         "task_default_queue": QUEUE,
+        "task_queues": [Queue(QUEUE), Queue(URGENT_QUEUE)],
         "task_ignore_result": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -95,7 +103,7 @@ def build_configuration() -> dict[str, Any]:
             "enqueue due jobs": {
                 "task": ENQUEUE,
                 "schedule": ENQUEUE_SECONDS,
-                "options": {"expires": EXPIRE_SECONDS},
+                "options": {"expires": EXPIRE_SECONDS, "queue": URGENT_QUEUE},
             }
         },
     }

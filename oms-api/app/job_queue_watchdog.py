@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import redis
 
@@ -26,15 +26,16 @@ def is_stuck(waiting: int, silence_seconds: float, running: int) -> bool:
 
 
 class Watchdog:
-    """Compares what waits in the queue with what this worker receives."""
+    """Compares what waits in the queues with what this worker receives."""
 
-    def __init__(self, redis_url: str, queue: str, end: Callable[[], None] | None = None) -> None:
+    def __init__(self, redis_url: str, queues: Iterable[str], end: Callable[[], None] | None = None) -> None:
         self._client = redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)
-        self._queue, self._end = queue, end or stop_process
+        self._queues, self._end = tuple(queues), end or stop_process
         self._received_at = monotonic_seconds()
 
-    def start(self) -> None:
-        """Check in a thread of its own until the process ends."""
+    def start(self, queues: Iterable[str]) -> None:
+        """Check in a thread of its own until the process ends. The worker reads these queues."""
+        self._queues = tuple(queues)
         self.note_receipt()
         threading.Thread(target=self._check_forever, name="watchdog", daemon=True).start()
 
@@ -45,7 +46,7 @@ class Watchdog:
     def check(self, running: int) -> bool:
         """End the worker if it is stuck, and return whether it is. `running` is the number of its tasks."""
         try:
-            waiting = int(self._client.llen(self._queue))
+            waiting = sum(int(self._client.llen(queue)) for queue in self._queues)
         except redis.RedisError:
             self.note_receipt()  # nobody can receive: the silence counts from the end of the outage
             return False

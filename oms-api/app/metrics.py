@@ -180,6 +180,9 @@ class Metrics:
             ("duty",),
             registry=self.registry,
         )
+        self._duty_runs = Counter(
+            "oms_duty_runs", "Runs of background jobs", ("duty", "outcome"), registry=self.registry
+        )
         self._websockets = Gauge(
             "oms_websocket_connections", "Authenticated WebSockets that are open", registry=self.registry
         )
@@ -238,6 +241,11 @@ class Metrics:
         self._duty_lag.labels(name).set(lag_seconds)
         self._duty_duration.labels(name).set(duration_seconds)
         self._duty_failed.labels(name).set(has_failed)
+
+    def count_duty_run(self, name: str, seconds: float, has_failed: bool) -> None:
+        """Count a run of a background job in this process."""
+        self._duty_runs.labels(name, "failed" if has_failed else "succeeded").inc()
+        self._duty_duration.labels(name).set(seconds)
 
     def set_pending(self, kind: str, count: int) -> None:
         """Set the number of pending signals or webhook deliveries."""

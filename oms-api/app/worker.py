@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.assembly import create_market, create_writer
 from app.background_jobs import create_delivery_runner, create_duty_runner
+from app.backtests.service.process_runner import BacktestRunner
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
 from app.config import ConfigurationError, Settings, load_settings
@@ -22,17 +23,21 @@ from app.database.failures import format_reason
 from app.duties.service import DutyRunner
 from app.error_reports import configure_error_reports
 from app.logs import configure_logging
+from app.metrics import Metrics
 from app.migrate import is_current
+from app.worker_metrics import MetricsServer, WorkerMetrics
 
 STOPPED, CANNOT = 0, 2
 
 
 class CannotWork(Exception):
-    """The database has no tables of this version."""
+    """The database has no tables of this version, or the port of the metrics is in use."""
 
 
 @contextmanager
-def open_duty_runner(settings: Settings) -> Iterator[tuple[Engine, DutyRunner]]:
+def open_duty_runner(
+    settings: Settings, metrics: Metrics | None = None
+) -> Iterator[tuple[Engine, DutyRunner]]:
     """Yield the runner of the duties with its engine, which are closed at the end. Raise CannotWork."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
@@ -43,8 +48,10 @@ def open_duty_runner(settings: Settings) -> Iterator[tuple[Engine, DutyRunner]]:
         _require_tables(engine)
         calendars = Calendars.load()
         market = create_market(settings, readers, calendars)
-        writer = create_writer(settings, engine, market, calendars)
-        runner = create_duty_runner(settings, engine, market, calendars, writer, SteadyClock())
+        writer = create_writer(settings, engine, market, calendars, metrics)
+        runner = create_duty_runner(settings, engine, market, calendars, writer, SteadyClock(), metrics)
+        if metrics is not None:
+            metrics.watch_queue(lambda: writer.depth)
         writer.start()
         try:
             yield engine, runner
@@ -58,13 +65,39 @@ def open_duty_runner(settings: Settings) -> Iterator[tuple[Engine, DutyRunner]]:
 
 def run(settings: Settings, stop: Event) -> None:
     """Run the duties of an installation until `stop` is set. Raise CannotWork."""
-    with open_duty_runner(settings) as (engine, runner):
-        delivery_runner = create_delivery_runner(settings, engine, SteadyClock())
+    metrics = Metrics()
+    with open_duty_runner(settings, metrics) as (engine, runner):
+        delivery_runner = create_delivery_runner(settings, engine, SteadyClock(), metrics)
+        backtests = Thread(target=BacktestRunner(engine, SteadyClock()).run_until, args=(stop,))
         delivery_runner.start()
+        backtests.start()
         try:
-            runner.run_until(stop)
+            with _serving_metrics(settings, WorkerMetrics(metrics, engine, runner)):
+                runner.run_until(stop)
         finally:
+            stop.set()
+            backtests.join()
             delivery_runner.close()
+
+
+@contextmanager
+def _serving_metrics(settings: Settings, metrics: WorkerMetrics) -> Iterator[None]:
+    """Serve the metrics during the block, if WORKER_METRICS_PORT is set. Raise CannotWork."""
+    if settings.worker_metrics_port is None:
+        yield
+        return
+    try:
+        server = MetricsServer(settings.host, settings.worker_metrics_port, metrics.render)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CannotWork(
+            f"WORKER_METRICS_PORT={settings.worker_metrics_port} cannot be used: {reason}."
+        ) from None
+    server.start()
+    try:
+        yield
+    finally:
+        server.close()
 
 
 def main() -> int:

@@ -116,6 +116,7 @@ async def _head_of(port: int, size: int, piece: int) -> bytes:
         writer.close()
 
 
+@pytest.mark.any_database
 def test_endless_head_is_disconnected_but_a_long_one_is_not(database_url):
     with running(DATABASE_URL=database_url) as process:
         port = int(process.url.rpartition(":")[2])

@@ -43,6 +43,12 @@ STRATEGY = {
     "portfolio": "growth",
     "symbols": ["AAPL"],
 }
+BACKTEST = {
+    "strategy": "moving_average_cross",
+    "symbols": ["AAPL"],
+    "from": "2026-11-02",
+    "to": "2026-11-03",
+}
 PROBLEMS = {"401", "403", "422", "429", "503"}
 
 
@@ -195,6 +201,15 @@ def test_every_endpoint_of_the_contract_is_documented(document):
         ("POST", "/api/v1/strategies/{strategy_name}:start"),
         ("POST", "/api/v1/strategies/{strategy_name}:pause"),
         ("POST", "/api/v1/strategies/{strategy_name}:stop"),
+        ("GET", "/api/v1/backtests"),
+        ("POST", "/api/v1/backtests"),
+        ("GET", "/api/v1/backtests/compare"),
+        ("GET", "/api/v1/backtests/{backtest_id}"),
+        ("DELETE", "/api/v1/backtests/{backtest_id}"),
+        ("GET", "/api/v1/backtests/{backtest_id}/orders"),
+        ("GET", "/api/v1/backtests/{backtest_id}/fills"),
+        ("GET", "/api/v1/backtests/{backtest_id}/equity"),
+        ("GET", "/api/v1/backtests/{backtest_id}/report.html"),
         ("GET", "/api/v1/jobs"),
         ("POST", "/api/v1/jobs/{job_name}:run"),
         ("POST", "/api/v1/signals"),
@@ -333,6 +348,9 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/signals"): api.post("/signals", SIGNAL),
         ("GET", "/api/v1/signals"): api.get("/signals"),
         ("GET", "/api/v1/signals/{signal_id}"): api.get("/signals/breakout-1"),
+        ("POST", "/api/v1/backtests"): (queued := api.post("/backtests", BACKTEST)),
+        ("GET", "/api/v1/backtests"): api.get("/backtests"),
+        ("GET", "/api/v1/backtests/{backtest_id}"): api.get(f"/backtests/{queued.json()['id']}"),
         ("POST", "/api/v1/strategies"): api.post("/strategies", STRATEGY),
         ("GET", "/api/v1/strategies"): api.get("/strategies"),
         ("POST", "/api/v1/strategies/{strategy_name}:start"): api.post("/strategies/trend:start", {}),
@@ -350,6 +368,7 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
     for name, answer in answers.items():
+        assert answer.is_success, (name, answer.text)
         described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
             "application/json"
         ]
@@ -357,6 +376,7 @@ def test_answers_match_their_schemas(document, api):
 
 
 def webhook_path(created):
+    assert created.status_code == 201, created.text
     return f"/webhooks/{created.json()['id']}"
 
 
@@ -382,6 +402,7 @@ VERBS = {
     "Check",
     "Claim",
     "Close",
+    "Compare",
     "Create",
     "Delete",
     "Enable",
@@ -391,24 +412,27 @@ VERBS = {
     "Grant",
     "List",
     "Log",
+    "Pause",
     "Place",
     "Preview",
     "Publish",
-    "Refresh",
     "Record",
+    "Refresh",
     "Reject",
     "Release",
     "Rename",
     "Replace",
     "Report",
     "Request",
-    "Resolve",
     "Resend",
+    "Resolve",
     "Reverse",
     "Revoke",
     "Rotate",
     "Send",
     "Set",
+    "Start",
+    "Stop",
     "Stream",
     "Test",
     "Update",

@@ -118,6 +118,11 @@ def format_log_name(error: BotError) -> str:
     return f"{kind} {error.reason.name.lower()}" if isinstance(error, NotAllowed) else kind
 
 
+TOKEN_CODES = frozenset({
+    "account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked",
+})  # fmt: skip
+
+
 class SlackError(BotError):
     """A call of the Web API failed."""
 
@@ -128,6 +133,11 @@ class SlackRefused(SlackError):
     def __init__(self, method: str, code: str):
         super().__init__(f"{method}: {code}")
         self.code = code
+
+    @property
+    def is_about_token(self) -> bool:
+        """Whether Slack refuses every call until the app is installed again."""
+        return self.code in TOKEN_CODES
 
 
 class SlackRateLimited(SlackError):

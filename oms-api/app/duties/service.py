@@ -33,6 +33,7 @@ LEASE = timedelta(seconds=60)
 RESEND = timedelta(seconds=15)  # after which a run that a queue has lost is sent again
 KEPT_RUNS = 500  # of each duty
 _MAX_ERROR_LENGTH = 500
+RunObserver = Callable[[str, float, bool], None]  # takes name, seconds, and whether the run failed
 _LOG = logging.getLogger(__name__)
 
 
@@ -80,10 +81,15 @@ class RunHistory:
 
 
 class DutyRunner:
-    """Runs the duties that are due: the urgent ones one after another in a thread, the others in a second."""
+    """Runs the duties that are due: the urgent ones one after another in a thread, the others in a second.
 
-    def __init__(self, engine: Engine, duties: Sequence[Duty], now: Now) -> None:
-        self._engine, self._duties, self._now = engine, duties, now
+    `observe` is called after each run in this process.
+    """
+
+    def __init__(
+        self, engine: Engine, duties: Sequence[Duty], now: Now, observe: RunObserver | None = None
+    ) -> None:
+        self._engine, self._duties, self._now, self._observe = engine, duties, now, observe
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         urgent, others = ([one for one in duties if one.is_urgent is wanted] for wanted in (True, False))
         self._lanes = [lane for lane in (urgent, others) if lane]
@@ -121,12 +127,17 @@ class DutyRunner:
             _LOG.warning("the duties did not run: %s", format_reason(error))
             return []
 
-    def enqueue_due(self) -> list[int]:
-        """Store a run of each duty that is due, for a queue, and return the ids of the runs to start."""
+    def enqueue_due(self, *, is_urgent: bool | None = None) -> list[int]:
+        """Store a run of each duty that is due, for a queue, and return the ids of the runs to start.
+
+        With `is_urgent`, only of the duties that are urgent, or of those that are not.
+        """
         with self._engine.connect() as connection:
             states = {state.name: state for state in queries.list_duties(connection)}
         run_ids = []
         for duty in self._duties:
+            if is_urgent is not None and duty.is_urgent is not is_urgent:
+                continue
             state, now = states.get(duty.name), self._now()
             if not is_due(state, duty.period, now):
                 continue
@@ -190,7 +201,10 @@ class DutyRunner:
         except Exception as failure:  # noqa: BLE001  # the next duties and the next slot must still run
             error = _describe(failure)
             _LOG.exception("the duty %s failed", duty.name)
-        duration_ms = int((monotonic_seconds() - started) * 1000)
+        seconds = monotonic_seconds() - started
+        if self._observe is not None:
+            self._observe(duty.name, seconds, error is not None)
+        duration_ms = int(seconds * 1000)
         with unit_of_work(self._engine) as connection:
             queries.release_lease(connection, duty.name, self._holder, self._now(), duration_ms, error)
             queries.finish_run(connection, duty.name, slot, duration_ms, error)

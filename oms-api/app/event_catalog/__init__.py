@@ -72,6 +72,7 @@ _CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "curren
 _SIGNAL = _split(
     "signal_id channel strategy portfolio_id symbol side mode order_ids reason latency_ms received_at"
 )
+_BACKTEST = _split("backtest_id strategy status error result_hash actor")
 _STRATEGY = _split("name portfolio_name status version run reason last_error actor")
 _APPROVAL = ("order_id", "portfolio_id")
 _SWITCH = ("scope", "name", "state", "reason", "set_by")
@@ -117,8 +118,6 @@ def _iterate_event_types() -> Iterator[EventType]:
         yield EventType(f"cash.{kind}", "Cash moved without a trade.", _CASH, optional)
     for status, words in _SIGNAL_STATUSES.items():
         yield EventType(f"signal.{status}", f"A signal {words}.", _SIGNAL)
-    for name, words in _STRATEGY_STATUSES.items():
-        yield EventType(f"strategy.{name}", f"A strategy {words}.", _STRATEGY)
     for state in ("activated", "reducing", "halted"):
         yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
     yield EventType(
@@ -126,7 +125,15 @@ def _iterate_event_types() -> Iterator[EventType]:
         "Orders that a kill switch cancelled, but that their brokers still have; they are tried again.",
         (*_SWITCH, "orders"),
     )
+    yield from _iterate_strategy_types()
     yield from _OTHERS
+
+
+def _iterate_strategy_types() -> Iterator[EventType]:
+    for name, words in (("done", "is done"), ("failed", "failed")):
+        yield EventType(f"backtest.{name}", f"A backtest {words}.", _BACKTEST)
+    for name, words in _STRATEGY_STATUSES.items():
+        yield EventType(f"strategy.{name}", f"A strategy {words}.", _STRATEGY)
 
 
 _OTHERS = (

@@ -5,7 +5,6 @@ transaction that draws an id has written or locked before, so it has a transacti
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from app.timestamps import Timestamp
@@ -46,14 +45,15 @@ def pack_events(events: Iterable[NewEvent]) -> list[PackedEvents]:
 
     Consecutive events of the same tenant, instant and subject share a row.
     """
-    rows = []
-    for _, group in groupby(events, lambda one: (one.tenant_id, one.created_at, one.subject)):
-        alike = list(group)
-        for start in range(0, len(alike), MAX_EVENTS_IN_ROW):
-            first, *others = alike[start : start + MAX_EVENTS_IN_ROW]
-            following = "\n".join(f"{one.type} {one.payload}" for one in others)
-            rows.append(PackedEvents(*first[:4], following or None))
-    return rows
+    groups: list[tuple[NewEvent, list[str]]] = []  # the first event, and the lines of the others
+    for event in events:
+        first, lines = groups[-1] if groups else (None, [])
+        is_alike = first is not None and (event[0], event[3], event[4]) == (first[0], first[3], first[4])
+        if is_alike and len(lines) < MAX_EVENTS_IN_ROW - 1:
+            lines.append(f"{event.type} {event.payload}")
+        else:
+            groups.append((event, []))
+    return [PackedEvents(*first[:4], "\n".join(lines) or None) for first, lines in groups]
 
 
 def unpack_events(type_: str, payload: str, following: str | None) -> Iterator[tuple[str, str]]:

@@ -8,19 +8,16 @@ from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
 from app import __version__
-from app.database import set_all_tenants_scope
 from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
 from app.health.rules import Component, describe_duties, describe_redis, summarize
 from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
-from app.health.service import ValuedPortfolio
+from app.health.service import ValuedPortfolio, count_pending, set_duty_metrics
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE, Metrics
-from app.signals.queries.signals import count_pending_signals
 from app.timestamps import iso
-from app.webhooks.queries.deliveries import count_pending_deliveries
 from app.wire.answers import answer, responses
 
 T = TypeVar("T")
@@ -119,12 +116,7 @@ async def metrics(
 
     This needs a key of the first tenant with the scope `read`, since the metrics cover all tenants.
     """
-    for report in await _report_duties(components) or ():
-        state = report.state
-        components.metrics.set_duty(
-            *(state.name, report.lag_seconds, (state.duration_ms or 0) / 1000),
-            has_failed=state.error is not None,
-        )
+    set_duty_metrics(components.metrics, await _report_duties(components) or ())
     for kind, count in (await _count_pending(components)).items():
         components.metrics.set_pending(kind, count)
     _set_portfolio_values(components.metrics, await _read(components, components.list_portfolio_values) or ())
@@ -142,17 +134,9 @@ def _set_portfolio_values(metrics: Metrics, portfolios: Sequence[ValuedPortfolio
 
 async def _count_pending(components: HealthComponents) -> dict[str, int]:
     """Return the numbers of pending signals and webhook deliveries. Empty if the database is away."""
-
-    def read(connection: Connection) -> dict[str, int]:
-        set_all_tenants_scope(connection)
-        return {
-            "signals": count_pending_signals(connection),
-            "webhook_deliveries": count_pending_deliveries(connection),
-        }
-
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await components.readers.run(read)
+            return await components.readers.run(count_pending)
     except (TimeoutError, Unavailable):
         return {}
 

@@ -1,18 +1,22 @@
-"""Value the portfolios whose P&L is a metric."""
+"""What the metrics read: how the background jobs do, what waits, and the value of portfolios."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.database import set_tenant_scope
+from app.database import set_all_tenants_scope, set_tenant_scope
+from app.duties.rules.schedule import DutyReport
 from app.identity.queries.tenants import find_tenant
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import Valuer, value_statements
+from app.metrics import Metrics
+from app.signals.queries.signals import count_pending_signals
 from app.text import name_key
+from app.webhooks.queries.deliveries import count_pending_deliveries
 
 
 class ValuedPortfolio(NamedTuple):
@@ -42,3 +46,22 @@ def list_portfolio_values(
             for number, one in statements.items()
         ]
     return found
+
+
+def set_duty_metrics(metrics: Metrics, reports: Iterable[DutyReport]) -> None:
+    """Set the metrics of the background jobs."""
+    for report in reports:
+        state = report.state
+        metrics.set_duty(
+            *(state.name, report.lag_seconds, (state.duration_ms or 0) / 1000),
+            has_failed=state.error is not None,
+        )
+
+
+def count_pending(connection: Connection) -> dict[str, int]:
+    """Return the numbers of pending signals and webhook deliveries of all tenants."""
+    set_all_tenants_scope(connection)
+    return {
+        "signals": count_pending_signals(connection),
+        "webhook_deliveries": count_pending_deliveries(connection),
+    }

@@ -11,8 +11,8 @@ from app.instruments.schemas import Symbol
 from app.ledger.schemas import Label, Note, PortfolioName
 from app.market_data.rules.bars import Interval
 from app.risk.schemas import LimitIn
+from app.strategies.rules.requests import LimitRequest, NewStrategy
 from app.strategies.rules.values import StrategyMode, StrategyStatus
-from app.strategies.service.registry import LimitRequest, NewStrategy
 from app.wire.body import validate_model
 from app.wire.fields import lower_case
 from app.wire.json import JsonNumber

@@ -22,6 +22,7 @@ NEVER = {
     "order_id": "O17000000000000000ffffffff",
     "latch_id": "L17000000000000000ffffffff",
     "action_id": "C17000000000000000ffffffff",
+    "backtest_id": "B17000000000000000ffffffff",
     "alert_id": "A17000000000000000ffffffff",
     "portfolio": "Never Heard Of",
     "symbol": "AAPL",
@@ -33,7 +34,8 @@ NEVER = {
     "connection_name": "never-heard-of",
     "issue_id": "ri_000000000000000000000000",
 }
-# Background work reads the database in between; what the request itself does is the same each time.
+# Background work reads the database in between, and what is remembered expires. The fewest statements of
+# several tries are those of the request itself.
 TRIES = 12
 BODIES = {
     "POST /trades/{trade_id}:reverse": {"reason": "Not mine"},
@@ -68,6 +70,7 @@ CONNECTION = {
     "credentials": {"key_id": "K", "secret_key": "S"},
 }
 SIGNAL = {"symbol": "AAPL", "side": "BUY", "qty": "1", "portfolio": "Secret Book", "id": "secret-1"}
+BACKTEST = {"strategy": "breakout", "symbols": ["AAPL"], "from": "2026-11-02", "to": "2026-11-03"}
 HOOK = {"url": "https://hooks.example.com/secret-book", "event_types": ["*"]}
 
 
@@ -106,6 +109,7 @@ def stage(service):
         "webhook_id": (webhook := other.api.post("/webhooks", HOOK).json()["id"]),
         "hook_id": other.api.post("/signals/hooks", {"name": "Secret Hook"}).json()["id"],
         "signal_id": other.api.post("/signals", SIGNAL).json()["id"],
+        "backtest_id": other.api.post("/backtests", BACKTEST).json()["id"],
         "delivery_id": other.api.post(f"/webhooks/{webhook}:test").json()["id"],
         "issue_id": store_issue(other.api),
         "connection_name": other.api.post("/broker-connections", CONNECTION).json()["name"],
@@ -163,14 +167,17 @@ def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, stage,
     own, _, foreign = stage
     monkeypatch.setattr("app.identity.service.authenticator.CACHE_SECONDS", 600)  # who asks is known by now
     own.api.service.client.get("/api/v1/trades", headers=own.headers(role))
+    monkeypatch.setattr("app.risk.service.controls.MAX_AGE_SECONDS", 600)
     for call in with_ids(service):
+        answers, fewest = asked_twice(service, call, foreign, own.headers(role))
         for _ in range(TRIES):
-            answers, works = asked_twice(service, call, foreign, own.headers(role))
-            if works[0] == works[1]:
+            if fewest[0] == fewest[1]:
                 break
+            answers, works = asked_twice(service, call, foreign, own.headers(role))
+            fewest = [min(pair, key=len) for pair in zip(fewest, works, strict=True)]
         assert answers[0] == answers[1], call.name
         assert answers[0][0] in {403, 404}, call.name
-        assert works[0] == works[1], call.name
+        assert fewest[0] == fewest[1], call.name
 
 
 def asked_twice(service, call, foreign, headers):

@@ -90,7 +90,6 @@ def test_bad_data_is_an_error_with_its_line(capsys, data, lines, problem):
     [
         (["--param", "fast=0"], "`fast` must be at least 1"),
         (["--costs", "cheap"], "--costs or --limit: 'cheap' is not a valid Schedule."),
-        (["--sandbox", "on"], "The sandbox is not available yet"),
         (["--symbols", "MSFT"], "There are no bars of these symbols"),
     ],
 )
@@ -109,3 +108,19 @@ def test_unknown_strategy_is_an_error(capsys, data, name):
 def test_failing_strategy_is_status_1(capsys, data):
     assert main(["slackoms_strategy.examples.pairs:Pairs", "--data", str(data)]) == FAILED
     assert "failed in on_start: ValueError: Pairs needs two symbols." in capsys.readouterr().err
+
+
+def test_code_outside_this_project_runs_in_a_sandbox(capsys, data, tmp_path, monkeypatch):
+    code = (
+        "from slackoms_strategy import Strategy\n\nclass Mine(Strategy):\n    def on_stop(self, context):\n"
+    )
+    (tmp_path / "foreign_code.py").write_text(
+        f"{code}        __import__('os').listdir('/proc')\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    arguments = ["foreign_code:Mine", "--data", str(data), "--json"]
+    assert main(arguments) == FAILED
+    errors = capsys.readouterr().err
+    assert "failed in on_stop: PermissionError: [Errno 13] Permission denied: '/proc'" in errors
+    assert "(foreign_code.py, line 5)" in errors
+    assert main([*arguments, "--sandbox", "off"]) == DONE

@@ -68,6 +68,7 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
     assert seed_month.seed_month(engine, settings, NOON) == 0
 
 
+@pytest.mark.any_database
 def test_repeated_seed_adds_nothing_on_any_day(configured, engine, capsys):
     first = command.seed(engine, NOON)
     assert command.seed(engine, NOON.replace(month=12)) == (0, first[1])
@@ -78,6 +79,7 @@ def test_repeated_seed_adds_nothing_on_any_day(configured, engine, capsys):
     assert "0 orders in Swing, 0 instruments, 0 limits" in capsys.readouterr().out
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("price_source", ["simulated", "manual"])
 def test_seed_creates_working_and_closed_orders_of_several_types(
     configured, engine, monkeypatch, price_source, capsys
@@ -106,6 +108,7 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
     assert verify_database(engine).clean
 
 
+@pytest.mark.any_database
 def test_seed_keeps_existing_instruments_and_limits(configured, engine):
     terms = Instrument("TCS", tick_size=Decimal(1), lot_size=Decimal(5))
     kept = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))

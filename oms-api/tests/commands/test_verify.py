@@ -60,7 +60,7 @@ def checks_of(verdict: Verdict) -> set[StrEnum]:
     return {finding.check for finding in discrepancy_of(verdict).findings}
 
 
-@pytest.mark.parametrize("seed", range(2, 5))
+@pytest.mark.parametrize("seed", range(2, 4))
 def test_random_history_with_reversals_has_no_findings(engine, seed):
     rows = record_history(engine, seed)
     verdict = command.verify_database(engine)

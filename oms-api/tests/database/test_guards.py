@@ -5,12 +5,13 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.database import unit_of_work
+from tests.support.service import serving
 
 
-@pytest.fixture
-def books(serve):
-    """Provide a service with two trades of one portfolio, one of which is reversed."""
-    with serve() as service:
+@pytest.fixture(scope="module")
+def books(backend, new_database):
+    """Provide a service with two trades of one portfolio, one of them reversed; every change is refused."""
+    with serving(new_database(backend)) as service:
         api = service.api()
         first = api.trade("K")
         api.trade()

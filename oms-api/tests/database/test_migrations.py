@@ -137,9 +137,9 @@ def test_failed_migration_prints_a_message_without_a_traceback():
 
 
 def test_several_processes_can_migrate_concurrently(empty_url):
-    with ThreadPoolExecutor(4) as starters:
-        ended = list(starters.map(migrate_in_a_process, [empty_url] * 4))
-    assert [process.returncode for process in ended] == [0] * 4, [process.stderr for process in ended]
+    with ThreadPoolExecutor(2) as starters:
+        ended = list(starters.map(migrate_in_a_process, [empty_url] * 2))
+    assert [process.returncode for process in ended] == [0] * 2, [process.stderr for process in ended]
     assert all("at revision" in process.stdout for process in ended)
     with engine_at(empty_url) as engine, engine.connect() as connection:
         assert is_current(connection)
@@ -214,19 +214,14 @@ def test_current_database_does_not_import_alembic(new_database):
     assert subprocess.run([sys.executable, "-c", program], cwd=HOME, check=False).returncode == 0
 
 
-def test_downgrade_that_would_lose_verifiable_data_is_rejected(serve):
-    with serve() as service:
+def test_downgrade_that_would_lose_verifiable_data_is_rejected(serve, engine):
+    with serve() as service:  # it ends before the downgrade, since its background work locks the database
         service.api().trade()
-        with (
-            service.engine.connect() as connection,
-            pytest.raises(RuntimeError, match="restore a backup instead"),
-        ):
-            command.downgrade(alembic_config(connection), "0001")
-        with service.reading() as connection:
-            assert (
-                connection.execute(text("SELECT count(*) FROM trades WHERE hash_version > 1")).scalar_one()
-                == 1
-            )
+    with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
+        command.downgrade(alembic_config(connection), "0001")
+    with engine.connect() as connection:
+        count = text("SELECT count(*) FROM trades WHERE hash_version > 1")
+        assert connection.execute(count).scalar_one() == 1
 
 
 def as_the_version_before_wrote_it(engine):

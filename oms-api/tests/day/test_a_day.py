@@ -10,7 +10,7 @@ from tests.day.simulation import simulate
 
 @pytest.mark.timeout(180)
 def test_short_simulated_day_keeps_the_books_consistent(database_url, tmp_path):
-    day = simulate(database_url, tmp_path, tickets=600, seed=1, kills=2, seconds=90)
+    day = simulate(database_url, tmp_path, tickets=300, seed=1, kills=2, seconds=90)
     print(day)
     assert not day.faults, "\n".join(day.faults[:20])
     assert day.journal.slowest < 15

@@ -24,8 +24,8 @@ def add_counters(create_duty_runner, journal: Path):
         os.write(descriptor, line.encode())  # one append: other processes write between lines only
         os.close(descriptor)
 
-    def create(settings, engine, *parts):
-        runner, now = create_duty_runner(settings, engine, *parts), parts[-1]
+    def create(settings, engine, market, calendars, writer, now, metrics):
+        runner = create_duty_runner(settings, engine, market, calendars, writer, now, metrics)
         counters = [Duty(name, timedelta(seconds=seconds), count) for name, seconds in PERIODS.items()]
         return DutyRunner(engine, [*counters, *runner.duties], now)
 

@@ -63,16 +63,21 @@ def process(service, clock):
     engine.dispose()
 
 
-def contents(engine):
-    """Return all rows of all tables but those of the duties themselves."""
+@pytest.fixture(scope="module")
+def contents(timed):
+    """`contents()` returns all rows of all tables but those of the duties themselves."""
     tables = MetaData()
-    with engine.connect() as connection:
-        tables.reflect(connection)
-        return {
-            table.name: sorted(map(repr, connection.execute(select(table))))
-            for table in tables.sorted_tables
-            if table.name not in DUTY_TABLES
-        }
+    tables.reflect(timed.engine)
+
+    def read():
+        with timed.engine.connect() as connection:
+            return {
+                table.name: sorted(map(repr, connection.execute(select(table))))
+                for table in tables.sorted_tables
+                if table.name not in DUTY_TABLES
+            }
+
+    return read
 
 
 @pytest.fixture
@@ -82,13 +87,13 @@ def two_processes(timed, clock):
         yield one, other
 
 
-def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, two_processes, clock):
+def test_repeated_duty_changes_nothing_that_a_killed_process_did(contents, two_processes, clock):
     clock.set("2026-11-21T00:05:30")
     at = clock()
     (engine, duties), (others, again) = two_processes
     changed = set()
     for duty, repeated in zip(duties, again, strict=True):
-        before = contents(timed.engine)
+        before = contents()
 
         def work_and_die(lease, duty: Duty = duty):
             duty.run(lease)
@@ -100,18 +105,18 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(timed, two_proc
 
         with pytest.raises(Killed):
             DutyRunner(engine, [duty._replace(run=work_and_die)], clock).run_due()
-        done = contents(timed.engine)
+        done = contents()
         changed |= {duty.name} if done != before else set()
         survivor = DutyRunner(others, [repeated._replace(run=repeat)], clock)
         assert survivor.run_due() == []  # the dead process still has the lease
         clock.at += max(LEASE, duty.period)
         assert survivor.run_due() == [duty.name]
-        assert contents(timed.engine) == done, duty.name
+        assert contents() == done, duty.name
     assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
     assert "daily statistics" in changed
 
 
-def test_duty_of_two_processes_at_once_leaves_what_one_leaves(timed, two_processes, clock):
+def test_duty_of_two_processes_at_once_leaves_what_one_leaves(contents, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
     clock.set("2026-11-22T00:00:30")
     at = clock()
@@ -127,8 +132,8 @@ def test_duty_of_two_processes_at_once_leaves_what_one_leaves(timed, two_process
         def race(lease, duty: Duty = duty, other: DutyRunner = other):
             clock.at += max(LEASE, duty.period)
             assert other.run_due() == [duty.name]
-            done = contents(timed.engine)
+            done = contents()
             duty.run(lease)
-            assert contents(timed.engine) == done, duty.name
+            assert contents() == done, duty.name
 
         assert DutyRunner(engine, [duty._replace(run=race)], clock).run_due() == [duty.name]

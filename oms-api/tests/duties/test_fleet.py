@@ -32,7 +32,7 @@ class Fleet:
             DATABASE_URL=database_url, DUTIES="worker", LOG_LEVEL="ERROR", EQUITY_INTERVAL_SECONDS="5",
             JOURNAL=str(journal),
         )  # fmt: skip
-        self._log = log
+        self._log, self._journal = log, journal
         self.kills = 0
         self.processes = [self._start() for _ in range(WORKERS)]
 
@@ -41,8 +41,14 @@ class Fleet:
         return subprocess.Popen(command, cwd=HOME, env=self._given, stdout=self._log, stderr=self._log)
 
     def kill_one(self, chance):
-        place = chance.randrange(WORKERS)
-        assert self.processes[place].poll() is None, "a worker has ended by itself"
+        """Kill a worker that has run a job. On a busy machine, one needs a minute until it does."""
+        assert all(process.poll() is None for process in self.processes), "a worker has ended by itself"
+        lines = self._journal.read_text().splitlines() if self._journal.exists() else []
+        active = {int(line.rpartition("|")[2]) for line in lines}
+        places = [place for place in range(WORKERS) if self.processes[place].pid in active]
+        if not places:
+            return
+        place = chance.choice(places)
         self.processes[place].kill()
         self.processes[place].wait(30)
         self.processes[place] = self._start()

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from app.config import ConfigurationError
+from app.database import connect_engine
 from app.duties import queries
 from app.duties.service import LEASE, RESEND, Duty, DutyRunner
-from app.job_queue import ENQUEUE, RUN, ProcessRunner, build_configuration, create_app
+from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
 from app.job_queue_watchdog import SILENCE_SECONDS, Watchdog, is_stuck
 from tests.factories import NOON
 from tests.support.processes import HOME, environment
@@ -114,6 +115,22 @@ def test_tasks_run_all_jobs_by_their_row(database_url, engine):
     assert {name for name in app.tasks if name.startswith("slackoms.")} == {ENQUEUE, RUN}
 
 
+@pytest.mark.any_database
+def test_urgent_jobs_have_a_queue_of_their_own(database_url, monkeypatch):
+    settings = settings_for(database_url, redis_url="redis://127.0.0.1:9/0", duties="celery")
+    app, sent = create_app(settings), []
+    monkeypatch.setattr(app.tasks[RUN], "apply_async", lambda args, queue: sent.append((*args, queue)))
+    app.tasks[ENQUEUE].run()
+    urgent = [run_id for run_id, queue in sent if queue == URGENT_QUEUE]
+    engine = connect_engine(database_url, readers=1)
+    with engine.connect() as connection:
+        names = dict(map(tuple, connection.execute(text("SELECT id, name FROM duty_runs"))))
+    engine.dispose()
+    assert {names[run_id] for run_id in urgent} == {"order and approval expiry", "intraday square-off"}
+    assert {queue for _, queue in sent} == {QUEUE, URGENT_QUEUE}
+    assert app.conf.beat_schedule["enqueue due jobs"]["options"]["queue"] == URGENT_QUEUE
+
+
 def test_messages_are_acknowledged_late_and_hold_json_only():
     configuration = build_configuration()
     assert configuration["task_acks_late"] is configuration["task_reject_on_worker_lost"] is True
@@ -160,7 +177,7 @@ def redis_server():
 def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch):
     now, ended = [0.0], Event()
     monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
-    watchdog = Watchdog(redis_server.url, "stuck", ended.set)
+    watchdog = Watchdog(redis_server.url, ("idle", "stuck"), ended.set)
     with redis_server.client() as client:
         client.rpush("stuck", "a message")
         now[0] = SILENCE_SECONDS + 1
@@ -170,7 +187,7 @@ def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch)
         now[0] += SILENCE_SECONDS + 1
         assert watchdog.check(0)
         assert ended.is_set()
-    away = Watchdog("redis://127.0.0.1:9/0", "stuck", pytest.fail)
+    away = Watchdog("redis://127.0.0.1:9/0", ("stuck",), pytest.fail)
     now[0] += SILENCE_SECONDS + 1
     assert not away.check(0)
 

@@ -18,6 +18,7 @@ from app.verify import report, verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.support.postgres import PostgresServer, free_port
+from tests.support.processes import Program, start_program
 
 HERE = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
@@ -116,14 +117,14 @@ class Oms:
         self.port = free_port()
         self.fault = fault
         self._logs = logs / f"oms-{self.port}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Program | None = None
         given = {"OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS, "DATABASE_URL": database_url}
         given["PORT"] = str(self.port)
         given |= {"ENVIRONMENT": "production", "RATE_LIMIT_PER_MINUTE": "0", "LOG_LEVEL": "WARNING"}
         self._environment = {"PATH": os.environ.get("PATH", ""), "HOST": "127.0.0.1"} | given | environment
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Program:
         """The running process."""
         assert self._process is not None, "not started"
         return self._process
@@ -131,11 +132,15 @@ class Oms:
     def start(self, ready: bool = True) -> None:
         """Start it, and wait until it is ready."""
         environment = self._environment | {"FAULT": self.fault}
-        with self._logs.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.sabotaged_service"], cwd=self.home, env=environment,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+        program = "tests.faults.sabotaged_service"
+        if self.home == HERE:
+            self._process = start_program(program, "main", environment, self._logs)
+        else:
+            with self._logs.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", program], cwd=self.home, env=environment,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                )  # fmt: skip
         if ready:
             self.wait_ready()
 

@@ -23,6 +23,8 @@ from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.identity.administration import PASSWORD, bearer, good, log_in, operator, trail
 from tests.support.service import ApiClient, serving
 
+pytestmark = pytest.mark.any_database
+
 HOME = Path(command.__file__).parents[2]
 
 

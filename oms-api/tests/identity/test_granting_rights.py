@@ -16,6 +16,8 @@ from app.identity.service import api_keys, users
 from app.identity.service.idempotent_operations import Administration, OperationContext
 from app.identity.service.passwords import Passwords
 
+pytestmark = pytest.mark.any_database
+
 LESSER = Caller(1, "k", "lesser", frozenset({Scope.ADMIN, Scope.READ, Scope.TRADE}))
 NARROW = replace(LESSER, scopes=frozenset(Scope), portfolios=frozenset({"growth"}))
 

@@ -13,6 +13,8 @@ from app.identity.service.sessions import RETENTION_AFTER_END, NoSession, NoSuch
 from app.identity.service.throttle import PAIR, TooManyLogIns
 from tests.support.people import LAPTOP, PASSWORD, THIEF, asked, create_person, run
 
+pytestmark = pytest.mark.any_database
+
 ANOTHER = "seven quiet lamps drift home"
 
 

@@ -5,6 +5,8 @@ import pytest
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
 from tests.identity.administration import good, refused, trail, user
 
+pytestmark = pytest.mark.any_database
+
 
 def test_five_roles_are_listed_from_the_table(api):
     roles = {one["role"]: one for one in good(api.get("/roles"))}

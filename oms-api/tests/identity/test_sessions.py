@@ -21,6 +21,8 @@ from app.money import ZERO
 from tests.factories import NOON
 from tests.support.people import LAPTOP, RING, THIEF, create_person, run, running_session_services
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def seconds(monkeypatch):

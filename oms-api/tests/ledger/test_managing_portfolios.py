@@ -8,6 +8,8 @@ from app.verify import verify_database
 from tests.identity.administration import as_session, bearer, good, key, log_in, refused, trail, user
 from tests.support.service import serving
 
+pytestmark = pytest.mark.any_database
+
 APPROVAL = {"mode": "always", "approvers": ["role:risk"]}
 
 

@@ -7,6 +7,8 @@ import pytest
 from app.ledger.service.books import CEILING
 from tests.factories import trade_body
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize(
     "name", ["Space 👩\u200d🚀", "Gro\u034fwth", "❤\ufe0f", "Growth\u3164", "\u115fGrowth"]

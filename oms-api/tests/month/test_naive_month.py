@@ -12,6 +12,7 @@ from app.verify import verify_database
 from tests.month.naive import Figures, NaivePortfolio, compute_performance, multiply, read_portfolio
 from tests.month.simulation import ACTIONS, AMERICA, CURRENCIES, INDIA, OPENING, Month, simulated_month
 
+pytestmark = pytest.mark.any_database
 SEED = 20261001
 BOTH = (INDIA, AMERICA)
 

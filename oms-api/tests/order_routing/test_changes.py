@@ -9,6 +9,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.orders.errors import NotReplaceable, OrderIsPending
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll
+from app.verify import verify_database
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
 
 pytestmark = pytest.mark.any_database
@@ -72,6 +73,10 @@ def test_acceptance_after_a_cancel_leaves_it_pending(routing):
     routing.rig.cancel(order)
     pending = routing.rig.report(order, Accepted(order.id, routing.rig.now))
     assert pending.status is Status.PENDING_CANCEL
+    assert pending.accepted_at is not None
+    again = routing.rig.report(order, Accepted(order.id, routing.rig.now))
+    assert again.event_count == pending.event_count
+    assert not verify_database(routing.rig.engine).failed.keys() - {"portfolio record"}
     routing.run(20)
     assert routing.rig.order(order).status is Status.CANCELED
 

@@ -4,6 +4,8 @@ import pytest
 
 from tests.factories import ticket_body
 
+pytestmark = pytest.mark.any_database
+
 GTC = {"time_in_force": "GTC"}
 
 

@@ -10,6 +10,8 @@ from tests.orders.test_position_closes import LEGS, exits, held, leaves, leg_of
 from tests.orders.test_protection import code_of, group, limit
 from tests.orders.test_stopping import set_switch
 
+pytestmark = pytest.mark.any_database
+
 SHORT_LEGS = {"take_profit": {"limit_price": "80"}, "stop_loss": {"stop_price": "120"}}
 SIDES = [("BUY", "SELL", LEGS), ("SELL", "BUY", SHORT_LEGS)]
 
@@ -94,7 +96,9 @@ def test_trade_in_a_batch_of_orders_reduces_the_exits(rig, other):
     """Whether the batch has orders of the portfolio or of another one."""
     entry = rig.place(stop_loss=Protection(amount("80")))
     beside = order(rig, type="LIMIT", limit_price="95", symbol=other)
-    beside = beside if other == "AAPL" else beside._replace(portfolio_name="Other", portfolio_key="other")
+    beside = (
+        beside if other == "AAPL" else beside._replace(portfolio_name="Other", portfolio_name_key="other")
+    )
     rig.run(beside, trade(rig, "SELL", "4"), trade(rig, "SELL", "1"))
     assert leg_of(rig, entry, "stop_loss").leaves_quantity == 5
     verdict = verify_database(rig.engine)

@@ -23,6 +23,8 @@ from sqlalchemy import text
 from app.brokers.rules.values import Canceled, Executed, Refused, Rejected
 from app.orders.rules.values import Status
 
+pytestmark = pytest.mark.any_database
+
 FIX_STATUS = {
     Status.ACCEPTED: "New",
     Status.TRIGGERED: "New",

@@ -11,6 +11,8 @@ from app.orders.queries.open_positions import Held
 from app.orders.service.flattening import Flattening, shares
 from tests.orders.test_stopping import set_switch
 
+pytestmark = pytest.mark.any_database
+
 
 def held(market, portfolio="Growth"):
     return {symbol: one["quantity"] for symbol, one in market.portfolio(portfolio)["positions"].items()}

@@ -21,6 +21,8 @@ from tests.orders.test_position_closes import LEGS, exits, held, leg_of
 from tests.orders.test_protection import code_of, group
 from tests.orders.test_stopping import WAITING, set_switch
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(autouse=True)
 def _wait_for_cancels(monkeypatch):

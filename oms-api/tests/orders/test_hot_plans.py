@@ -157,7 +157,7 @@ def commands(rig, number):
         "a reversal": [ReverseTrade(origin("reverse"), recorded.row.trade_id, "twice")],
         "an order": [PlaceOrder(origin("order"), asked, "Growth", "growth")],
         "a trade for a new portfolio": [
-            trade("new")._replace(portfolio_name=f"New {number}", portfolio_key=f"new {number}")
+            trade("new")._replace(portfolio_name=f"New {number}", portfolio_name_key=f"new {number}")
         ],
         "a bracket": [
             PlaceOrder(

@@ -9,6 +9,8 @@ from app.brokers.rules.values import Accepted, Canceled, Executed, Lapsed, Refus
 from app.events.queries import iterate_events
 from app.orders.rules.values import Status
 
+pytestmark = pytest.mark.any_database
+
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 

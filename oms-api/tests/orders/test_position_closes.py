@@ -8,6 +8,8 @@ from app.orders.rules.values import OrderType, Protection, Role, Status, Target
 from tests.orders.rig import Rig, amount
 from tests.orders.test_stopping import set_switch
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(scope="module")
 def service(verified_service):

@@ -5,6 +5,8 @@ import pytest
 from tests.orders.rig import amount
 from tests.orders.test_stopping import set_switch
 
+pytestmark = pytest.mark.any_database
+
 PATH = "/positions/Growth/AAPL/exits"
 BOTH = {"take_profit": {"limit_price": "108"}, "stop_loss": {"stop_price": "95"}}
 

@@ -8,6 +8,8 @@ from app.orders.rules.values import Protection, Status, Target
 from app.verify import report, verify_database
 from tests.orders.rig import ticket
 
+pytestmark = pytest.mark.any_database
+
 GTC = {"time_in_force": "GTC"}
 STOP_LOSS = {"stop_loss": {"stop_price": "90"}}
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -259,6 +260,7 @@ class Lives(RuleBasedStateMachine):
                     assert not FINAL & {order.status for order in known.orders.values()}
 
 
+@pytest.mark.any_database
 def test_random_order_activity_keeps_books_and_histories_consistent(engine):
     Lives.engine = engine
     given = settings(

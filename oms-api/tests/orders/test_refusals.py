@@ -42,7 +42,16 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
         *("_counted_messages", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
-    "Batch": {"books", "guard", "held_back", "originals", "_rates", "_known_rates", "_known", "_tenants"},
+    "Batch": {
+        "books",
+        "guard",
+        "get_reserved_quantity",
+        "originals",
+        "_rates",
+        "_cached_rates",
+        "_cached_ids",
+        "_tenants",
+    },
 }
 
 
@@ -77,18 +86,18 @@ class Watched:
 def watched(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     seen = Watched([])
-    attempt = batch_handler._attempt
+    process = batch_handler._process
 
-    def compare(context, plan, work):
+    def compare(context, command):
         before = state_of(context)
-        outcome = attempt(context, plan, work)
-        if isinstance(outcome, OmsError) or isinstance(work, PreviewOrder):
+        outcome = process(context, command)
+        if isinstance(outcome, OmsError) or isinstance(command, PreviewOrder):
             after = state_of(context)
             assert after == before, [name for name in before if before[name] != after.get(name)]
             seen.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(batch_handler, "_attempt", compare)
+    monkeypatch.setattr(batch_handler, "_process", compare)
     return seen
 
 

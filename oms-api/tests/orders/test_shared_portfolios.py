@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from app.database import connect_engine, unit_of_work
 from app.ledger.queries import books as book_queries
 from app.ledger.rules.accounting import Side
+from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import book as order_queries
 from app.orders.rules.values import Protection, Target
 from app.orders.service.commands import CancelOrder, PreviewOrder
-from app.orders.service.exposure import exposure_in
+from app.orders.service.exposure import build_book, exposure_in
 from app.text import name_key
 from tests.orders.rig import Rig, ticket
 
@@ -174,11 +175,14 @@ def preview(rig, name):
 def portfolio_of(rig, name):
     """Return positions, open orders, total and the books that are not empty, as the next order sees them."""
     with unit_of_work(rig.engine) as connection:
-        context, _, _ = rig.floor._load_context(connection, [preview(rig, name)], {})
+        context, _ = rig.floor._load_context(connection, [preview(rig, name)], {})
         (portfolio_key,) = context.order_store.portfolio_keys
         exposure = exposure_in(context, portfolio_key)
         valued = {key: one.book for key, one in exposure.valuations.items()}
         books = {key: book for key, book in valued.items() if book.position or book.orders}
+        for key, book in books.items():  # risk checks use them instead of new ones
+            orders = context.order_store.open_of(portfolio_key, key.symbol)
+            assert book == build_book(context, PositionKey(*portfolio_key, key.symbol, key.product), orders)
         positions = dict(context.books.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)

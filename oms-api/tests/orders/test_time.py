@@ -10,6 +10,8 @@ from app.orders.service.commands import ExpireOrders
 from app.timestamps import iso
 from tests.orders.rig import START
 
+pytestmark = pytest.mark.any_database
+
 WAITING = {"type": "LIMIT", "limit_price": "90"}
 
 

@@ -18,6 +18,8 @@ from tests.factories import ticket_body, trade_body
 from tests.orders.rig import ticket
 from tests.risk.risk_requests import set_switch
 
+pytestmark = pytest.mark.any_database
+
 TICKET = ticket_body(portfolio_name="Grwoth", type="LIMIT", limit_price="90")
 LEG = {"limit_price": "95"}
 REQUESTS = {

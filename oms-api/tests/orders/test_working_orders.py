@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.any_database
+
 
 def status(api, order):
     return api.found(order["id"])["status"]

@@ -5,6 +5,8 @@ import pytest
 from tests.access.rig import Members
 from tests.risk.risk_requests import events, put_limit, put_quote, try_order
 
+pytestmark = pytest.mark.any_database
+
 TICKET = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.risk.risk_requests import put_limit, put_quote, set_switch, try_order
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def quoted(api):

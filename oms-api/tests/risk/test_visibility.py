@@ -5,6 +5,8 @@ import pytest
 from tests.risk.risk_requests import put_limit, put_quote, set_switch, try_order
 from tests.support.service import ApiClient
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def narrowed(service, api):

@@ -231,7 +231,17 @@ def test_service_without_redis_accepts_signals_over_rest_and_says_what_is_missin
             until(lambda: position(desk) == 20, "the reconnection")
             until(lambda: desk.get("/events", type="signal_channel.up").json(), "the event")
             until(lambda: health(desk)["last_error"] is None)
-            assert len(desk.get("/events", type="signal_channel.*").json()) == 2
+            server.kill()  # in the middle of the work
+            for number in range(5):
+                sent = desk.post("/signals", {**SIGNAL, "id": f"rest-{number}", "qty": 1})
+                assert sent.json()["status"] == "filled"
+            until(lambda: health(desk)["status"] == "degraded", "the second report")
+            server.start()
+            with server.client() as client:
+                client.xadd(STREAM, {"data": message(id="again", qty=1)})
+            until(lambda: position(desk) == 26, "the second reconnection")
+            until(lambda: len(desk.get("/events", type="signal_channel.up").json()) == 2, "the events")
+            assert len(desk.get("/events", type="signal_channel.*").json()) == 4
     finally:
         server.remove()
 

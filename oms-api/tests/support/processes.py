@@ -14,11 +14,15 @@ from typing import IO
 import httpx
 
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
+from tests.support.forks import Fork
 from tests.support.postgres import free_port
 
 HOME = Path(__file__).parents[2]
 START_SECONDS = 120  # on a slow, shared machine
+# Coverage begins to measure, and Uvicorn's supervisor to start workers, where Python itself starts.
+_IN_A_FRESH_PROCESS = ("COVERAGE_PROCESS_START", "WEB_CONCURRENCY")
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "COVERAGE_FILE", "COVERAGE_PROCESS_START")
+Program = subprocess.Popen[bytes] | Fork
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -41,7 +45,7 @@ def environment(**settings: str) -> dict[str, str]:
 class Process:
     """A running service."""
 
-    process: "subprocess.Popen[bytes]"
+    process: Program
     url: str
     output: IO[bytes]
 
@@ -56,15 +60,24 @@ class Process:
         return self.process.wait(START_SECONDS)
 
 
+def start_program(module: str, function: str, given: dict[str, str], log: Path) -> Program:
+    """Start what `python -m module` does, by its function, with the output appended to a file."""
+    if given.keys().isdisjoint(_IN_A_FRESH_PROCESS):
+        return Fork(module, function, given, log)
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", module]
+        return subprocess.Popen(
+            command, cwd=HOME, env=given, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+
+
 @contextmanager
 def running(**settings: str) -> Iterator[Process]:
     """Run the service until the block ends."""
     port = free_port()
     given = environment(PORT=str(port), **settings)
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.main"], cwd=HOME, env=given, stdout=output, stderr=subprocess.STDOUT
-        )
+    with tempfile.NamedTemporaryFile() as output:
+        process = start_program("app.main", "run", given, Path(output.name))
         service = Process(process, f"http://127.0.0.1:{port}", output)
         try:
             _wait_until_ready(service)
@@ -77,11 +90,12 @@ def running(**settings: str) -> Iterator[Process]:
 
 def _wait_until_ready(service: Process) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert service.process.poll() is None, service.log()
-        try:
-            if httpx.get(f"{service.url}/health/ready", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)  # it does not listen yet; the deadline ends this
+    with httpx.Client(base_url=service.url, timeout=2) as client:
+        while time.monotonic() < deadline:
+            assert service.process.poll() is None, service.log()
+            try:
+                if client.get("/health/ready").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.02)  # it does not listen yet; the deadline ends this
     raise AssertionError(f"not ready within {START_SECONDS} s:\n{service.log()}")

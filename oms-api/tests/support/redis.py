@@ -21,9 +21,13 @@ NONE_TO_BE_HAD = (
 
 
 class RedisServer:
-    """A server on a free port of loopback that keeps nothing; it can be killed and started again."""
+    """A server on a free port of loopback; it can be killed and started again.
 
-    def __init__(self) -> None:
+    It keeps nothing, or with `is_durable` each write that it has answered.
+    """
+
+    def __init__(self, *, is_durable: bool = False) -> None:
+        self._is_durable = is_durable
         self.home = Path(tempfile.mkdtemp(prefix="oms-redis-"))
         self.port = free_port()
         self._program = _program(self.home)
@@ -43,6 +47,8 @@ class RedisServer:
     def start(self) -> None:
         """Start, and wait until it answers."""
         options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "appendonly": "no"}
+        if self._is_durable:
+            options |= {"appendonly": "yes", "appendfsync": "always", "dir": str(self.home)}
         given = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.home / "server.log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -9,6 +9,8 @@ from app.edge import API_PREFIX
 from app.main import ROUTERS
 from app.wire.methods import OTHER_WAYS, MethodTable
 
+pytestmark = pytest.mark.any_database
+
 TABLE = MethodTable(API_PREFIX, ROUTERS)
 WAYS = [(method, template) for method, ways in OTHER_WAYS.items() for template in ways]
 ROUTES = {

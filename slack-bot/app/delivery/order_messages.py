@@ -18,6 +18,9 @@ class MessageKind(StrEnum):
     ISSUE = "issue"  # of the reconciliation; the id is that of the issue
 
 
+INTERRUPTED = "interrupted"  # instead of the id of a bot
+
+
 class Claim(Enum):
     """Whether a bot may edit a message."""
 
@@ -98,6 +101,11 @@ class OrderMessageStore:
             return Claim.NEW
         rows = attempt(self._database, f"{take} {self._is_dead} RETURNING 1", self._bot, *keys)
         return Claim.INTERRUPTED if rows else Claim.TAKEN
+
+    def interrupt(self, order_id: str) -> None:
+        """Record that it is unknown whether Slack has the change: its repetition is marked."""
+        statement = "UPDATE order_messages SET owner = ? WHERE order_id = ? AND kind = 'order' AND owner = ?"
+        attempt(self._database, statement, INTERRUPTED, order_id, self._bot)
 
     def release(self, order_id: str) -> None:
         """End the claim of a message."""

@@ -9,7 +9,7 @@ from app.blocks.messages import Message
 from app.blocks.replies import Reply
 from app.blocks.text import Json, cut
 from app.delivery.outbox import Job, Outbox
-from app.delivery.slack_api import MAX_TEXT_CHARACTERS, SlackApi, call_slack
+from app.delivery.slack_api import MAX_TEXT_CHARACTERS, SlackApi, call_slack, repeat_call
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 
 log = logging.getLogger(__name__)
@@ -80,11 +80,11 @@ class ReplySender:
 
     def find_team(self, user: str) -> str:
         """Return the workspace of a person. Raises `SlackError`."""
-        answer = call_slack("users.info", lambda: self.client.users_info(user=user))
+        answer = repeat_call("users.info", lambda: self.client.users_info(user=user))
         return str((answer.get("user") or {}).get("team_id", ""))
 
     def _publish(self, user: str, view: Json) -> None:
-        call_slack("views.publish", lambda: self.client.views_publish(user_id=user, view=view))
+        repeat_call("views.publish", lambda: self.client.views_publish(user_id=user, view=view))
 
     def _deliver(self, to: ReplyAddress, reply: Reply, *, is_shared: bool) -> None:
         try:

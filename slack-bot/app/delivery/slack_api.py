@@ -1,9 +1,10 @@
 """Call Slack. No other module does.
 
-Each call is attempted once: the retries of the SDK posted messages twice.
+Each call that posts is attempted once: the retries of the SDK posted messages twice.
 """
 
 import http.client
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ ORDER_MESSAGE = "order_message"
 APPROVAL_REQUEST = "approval_request"
 HISTORY_LIMIT = 200
 MEMBERS_LIMIT = 200
+MAX_RETRY_SECONDS = 5.0  # a person waits for the result
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class SlackApi:
         If `view_hash` is given, Slack refuses the update when the view has another hash.
         """
         wanted = {"hash": view_hash} if view_hash else {}
-        answer = call_slack(
+        answer = repeat_call(
             "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted)
         )
         return str((answer.get("view") or {}).get("hash", ""))
@@ -228,6 +230,20 @@ def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
         raise SlackRefused(method, str(answer.get("error", "unknown_error"))) from None
     except NO_ANSWER as error:
         raise SlackUnreachable(f"{method}: {type(error).__name__}") from None
+
+
+def repeat_call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
+    """Call a method that may be repeated without harm: once more if Slack does not answer or is busy."""
+    try:
+        return call_slack(method, call)
+    except SlackUnreachable:
+        pass
+    except SlackRateLimited as limit:
+        if limit.retry_after_seconds > MAX_RETRY_SECONDS:
+            raise
+        with run_outside():
+            time.sleep(limit.retry_after_seconds)
+    return call_slack(method, call)
 
 
 def _retry_after(headers: Any) -> float:

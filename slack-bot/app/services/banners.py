@@ -1,13 +1,16 @@
 """Post a banner in the channel when trading is stopped, and edit it when trading is resumed."""
 
 import logging
-from collections.abc import Callable
+import secrets
+import time
 
 from app.blocks.messages import Message, with_hint
 from app.delivery.banner_store import Banner
-from app.delivery.message_sender import INVITE_HINT
+from app.delivery.message_sender import INVITE_HINT, Address
 from app.delivery.outbox import Job
-from app.errors import Saturated, SlackError, SlackRateLimited
+from app.delivery.owed_banners import BannerState, OwedBanner
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.slack_settings import find_report_channel
@@ -19,6 +22,7 @@ NO_CHANNEL = (
     "Type `/desk risk share` in the channel of the desk."
 )
 CHANNEL_IDS = ("C", "G")  # the first letters of ids of channels that are no direct messages
+MAX_AGE_SECONDS = 3600.0  # of a banner that is still posted after a crash
 
 
 def show_banner(
@@ -28,20 +32,45 @@ def show_banner(
 
     `origin` is None for a change that was not made in Slack.
     """
-    channel = _choose_channel(services, channel, portfolio)
-    if channel:
-        _queue(services, origin, channel, message, lambda: _show(services, channel, portfolio, message))
+    owed = _create(services, origin, channel, portfolio, message, is_end=False)
+    if owed.channel:
+        _store_and_queue(services, owed)
     else:
-        _send_privately(services, origin, with_hint(message, NO_CHANNEL))
+        _send_privately(services, owed, NO_CHANNEL)
 
 
 def replace_banner(
     services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message
 ) -> None:
     """Edit the banner and add the message to its thread. Without a banner, post in the channel."""
-    channel = _choose_channel(services, channel, portfolio)
-    if channel:
-        _queue(services, origin, channel, message, lambda: _replace(services, channel, portfolio, message))
+    owed = _create(services, origin, channel, portfolio, message, is_end=True)
+    if owed.channel:
+        _store_and_queue(services, owed)
+
+
+def recover_banners(services: Services, now: float) -> None:
+    """Post the banners that bots left when they were killed."""
+    for owed in services.owed_banners.adopt():
+        if now - owed.created_at > MAX_AGE_SECONDS:
+            services.owed_banners.remove(owed.key)
+            log.warning("Banner given up", extra={"request_id": owed.request_id})
+        else:
+            _queue(services, owed)
+
+
+def _create(
+    services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message, *, is_end: bool
+) -> OwedBanner:
+    return OwedBanner(
+        key=secrets.token_hex(8),
+        portfolio=portfolio,
+        is_end=is_end,
+        channel=_choose_channel(services, channel, portfolio),
+        user=origin.user if origin else "",
+        request_id=origin.request_id if origin else "",
+        message=message,
+        created_at=time.time(),
+    )
 
 
 def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
@@ -55,51 +84,65 @@ def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
     return channel if channel.startswith(CHANNEL_IDS) else find_report_channel(services, portfolio)
 
 
+def _store_and_queue(services: Services, owed: OwedBanner) -> None:
+    services.owed_banners.add(owed)
+    _queue(services, owed)
+
+
 # The calls of one channel run one after the other, so that each sees the banner that an earlier one posted.
 
 
-def _show(services: Services, channel: str, portfolio: str, message: Message) -> None:
-    banner = services.banners.get(portfolio)
+def _queue(services: Services, owed: OwedBanner) -> None:
+    """Queue a banner. If Slack refuses it, the person gets it with a hint."""
+
+    def release() -> None:
+        services.owed_banners.release(owed.key)
+        log.warning("Banner delayed", extra={"request_id": owed.request_id})
+
+    try:
+        services.outbox.put(f"channel:{owed.channel}", Job(lambda: _post(services, owed), release))
+    except Saturated:
+        release()
+
+
+def _post(services: Services, owed: OwedBanner) -> None:
+    if not services.owed_banners.set_state(owed.key, BannerState.POSTING):
+        return  # another bot posts it
+    message = with_hint(owed.message, failure_messages.MAYBE_REPEATED) if owed.is_repeat else owed.message
+    try:
+        (_replace if owed.is_end else _show)(services, owed, message)
+    except SlackRateLimited:
+        services.owed_banners.set_state(owed.key, BannerState.QUEUED)
+        raise
+    except SlackError as error:
+        if isinstance(error, SlackRefused) and error.is_about_token:
+            services.owed_banners.release(owed.key)  # the app may be installed again
+            return
+        log.warning("Banner not posted", extra={"request_id": owed.request_id, "fault": str(error)})
+        _send_privately(services, owed, INVITE_HINT.format(channel=owed.channel))
+    services.owed_banners.remove(owed.key)
+
+
+def _show(services: Services, owed: OwedBanner, message: Message) -> None:
+    banner = services.banners.get(owed.portfolio)
     if banner is None:
-        services.banners.add(portfolio, Banner(channel, services.slack.post(channel, message)))
+        services.banners.add(owed.portfolio, Banner(owed.channel, services.slack.post(owed.channel, message)))
     else:
-        services.slack.update_message(banner.channel, banner.timestamp, message)
+        services.slack.update_message(banner.channel, banner.timestamp, owed.message)
 
 
-def _replace(services: Services, channel: str, portfolio: str, message: Message) -> None:
-    banner = services.banners.get(portfolio)
+def _replace(services: Services, owed: OwedBanner, message: Message) -> None:
+    services.owed_banners.remove_earlier(owed)
+    banner = services.banners.get(owed.portfolio)
     if banner is None:
-        services.slack.post(channel, message)
+        services.slack.post(owed.channel, message)
         return
-    services.slack.update_message(banner.channel, banner.timestamp, message)
-    services.banners.remove(portfolio)  # after the edit, which is repeated if Slack limits the rate
+    services.slack.update_message(banner.channel, banner.timestamp, owed.message)
+    services.banners.remove(owed.portfolio)  # after the edit, which is repeated if Slack limits the rate
     services.slack.post(banner.channel, message, thread_ts=banner.timestamp)
 
 
-def _queue(
-    services: Services, origin: Origin | None, channel: str, message: Message, work: Callable[[], None]
-) -> None:
-    """Queue a call. If Slack refuses it, the person gets the message with a hint."""
-
-    def send() -> None:
-        try:
-            work()
-        except SlackRateLimited:
-            raise
-        except SlackError as error:
-            extra = {"request_id": origin.request_id if origin else "", "fault": str(error)}
-            log.warning("Banner not posted", extra=extra)
-            _send_privately(services, origin, with_hint(message, INVITE_HINT.format(channel=channel)))
-
-    def log_abandoned() -> None:
-        log.warning("Banner given up", extra={"request_id": origin.request_id if origin else ""})
-
-    try:
-        services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
-    except Saturated:
-        log_abandoned()
-
-
-def _send_privately(services: Services, origin: Origin | None, message: Message) -> None:
-    if origin is not None:
-        services.message_sender.send_privately(origin.address(), message)
+def _send_privately(services: Services, owed: OwedBanner, hint: str) -> None:
+    if owed.user:
+        to = Address(owed.user, "", "", owed.request_id)
+        services.message_sender.send_privately(to, with_hint(owed.message, hint))

@@ -15,10 +15,12 @@ from app.delivery.message_sender import MessageSender
 from app.delivery.notification_store import NotificationStore
 from app.delivery.order_messages import OrderMessageStore
 from app.delivery.outbox import Outbox
+from app.delivery.owed_banners import OwedBannerStore
 from app.delivery.pending_orders import PendingOrderStore
 from app.delivery.reply_sender import ReplySender
 from app.delivery.response_urls import ResponseUrls
 from app.delivery.slack_api import SlackApi
+from app.delivery.status_store import ReportedStatusStore
 from app.delivery.viewer_store import ViewerStore
 from app.forms.day_change import DayBar
 from app.forms.price import Quote
@@ -29,7 +31,6 @@ from app.services.notification_pace import NotificationPace
 from app.services.overview_viewers import OverviewViewers
 from app.services.preference_cache import PreferenceCache
 from app.services.queued_keys import QueuedKeys
-from app.services.reported_statuses import ReportedStatuses
 from app.services.shared_ids import SharedIds
 from app.services.slack_settings_cache import SlackSettingsCache
 from app.services.submission_registry import RecentIds, SubmissionRegistry
@@ -115,7 +116,6 @@ class Services:
     quotes: TimedCache[Quote | None] = field(default_factory=lambda: TimedCache(QUOTE_CACHE_SECONDS))
     day_bars: TimedCache[list[DayBar]] = field(default_factory=lambda: TimedCache(DAY_BAR_CACHE_SECONDS))
     preferences: PreferenceCache = field(default_factory=PreferenceCache)
-    reported_statuses: ReportedStatuses = field(default_factory=ReportedStatuses)
     groups_changed: threading.Event = field(default_factory=threading.Event)  # user groups, in Slack
     queued_order_work: QueuedKeys = field(default_factory=QueuedKeys)
     approvals_channel: str = ""  # empty: requests for approval go to the channel of the order
@@ -164,6 +164,16 @@ class Services:
     def banners(self) -> BannerStore:
         """The banners of stopped trading."""
         return BannerStore(self.storage, lambda: self.team)
+
+    @cached_property
+    def owed_banners(self) -> OwedBannerStore:
+        """The banners that are not posted yet."""
+        return OwedBannerStore(self.storage, lambda: self.team)
+
+    @cached_property
+    def reported_statuses(self) -> ReportedStatusStore:
+        """The status of people in Slack, as the bots reported it."""
+        return ReportedStatusStore(self.storage, lambda: self.team)
 
     @cached_property
     def stored_viewers(self) -> ViewerStore:

@@ -143,11 +143,15 @@ def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackE
     log.warning("Notification not delivered", extra={"request_id": rows[0].key, "fault": str(error)})
     services.notification_pace.record(rows[0].recipient)
     for each in rows:
-        if isinstance(error, SlackRefused) and each.channel and each.user:
+        if _is_final(error) and each.channel and each.user:
             text = f"{each.text}\n{INVITE_HINT.format(channel=each.channel)}"
             services.notifications.redirect(each, text, time.time())
-        elif isinstance(error, SlackRefused) or time.time() - each.created_at > GIVE_UP_SECONDS:
+        elif _is_final(error) or time.time() - each.created_at > GIVE_UP_SECONDS:
             services.notifications.remove(each.key)
+
+
+def _is_final(error: SlackError) -> bool:
+    return isinstance(error, SlackRefused) and not error.is_about_token
 
 
 def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:

@@ -1,4 +1,4 @@
-"""Report people whom Slack deactivated to the OMS, so that they lose access at once."""
+"""Report to the OMS whom Slack deactivated, so that they lose access at once, and who is active again."""
 
 import logging
 from collections.abc import Mapping
@@ -12,33 +12,38 @@ from app.services.dependencies import Services
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 60
-SYNC_SECONDS = 6 * 3600.0
+SYNC_SECONDS = 3600.0
+DEACTIVATED = "deactivated"
 
 
 def run_status_sync(services: Services) -> None:
-    """Report whom Slack deactivated while the bot was down, and every six hours in case an event is lost."""
+    """Report whose status changed while the bot was down, and every hour in case an event is lost."""
     while not services.stopping.is_set():
         wait = SYNC_SECONDS
         try:
-            report_deactivated(services)
+            report_changes(services)
         except SlackRateLimited as limit:
             wait = limit.retry_after_seconds
         except (OmsError, SlackError) as error:
-            log.info("Deactivated people not reported yet", extra={"fault": str(error)})
+            log.info("Slack statuses not reported yet", extra={"fault": str(error)})
             wait = services.waits.register_again
         except Exception:  # one failure must not end the thread
-            log.exception("Deactivated people not reported")
+            log.exception("Slack statuses not reported")
         services.stopping.wait(wait)
 
 
-def report_deactivated(services: Services) -> None:
-    """Report every deactivated person of the workspace. Raises `OmsError` or `SlackError`."""
+def report_changes(services: Services) -> None:
+    """Report every deactivated person of the workspace, and those who were reported and are active again.
+
+    Raises `OmsError` or `SlackError`.
+    """
     services.slack.installation.get()
-    cursor = ""
+    locked_out, cursor = services.reported_statuses.list_members(DEACTIVATED), ""
     while True:
         members, cursor = services.slack.list_members(cursor)
         for member in members:
-            if member.get("deleted") is True and not member.get("is_bot") and not services.stopping.is_set():
+            is_changed = member.get("deleted") is True or str(member.get("id", "")) in locked_out
+            if is_changed and not member.get("is_bot") and not services.stopping.is_set():
                 report_status(services, member, "status-sync")
         if not cursor or services.stopping.is_set():
             return
@@ -46,7 +51,7 @@ def report_deactivated(services: Services) -> None:
 
 def report_status(services: Services, profile: Mapping[str, Any], request_id: str) -> None:
     """Report the status of a person of the workspace. Retry until the OMS answers or the bot stops."""
-    user, status = str(profile.get("id", "")), "deactivated" if profile.get("deleted") is True else "active"
+    user, status = str(profile.get("id", "")), DEACTIVATED if profile.get("deleted") is True else "active"
     if profile.get("team_id") != services.team or services.reported_statuses.is_reported(user, status):
         return
     try:

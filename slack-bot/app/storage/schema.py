@@ -50,6 +50,14 @@ TABLES = (
         team TEXT NOT NULL, portfolio TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
         PRIMARY KEY (team, portfolio)
     )""",
+    """CREATE TABLE IF NOT EXISTS owed_banners (
+        key TEXT PRIMARY KEY, team TEXT NOT NULL, portfolio TEXT NOT NULL, is_end INTEGER NOT NULL,
+        channel TEXT NOT NULL, member TEXT NOT NULL, request_id TEXT NOT NULL, content TEXT NOT NULL,
+        created_at DOUBLE PRECISION NOT NULL, state TEXT NOT NULL DEFAULT 'queued', owner TEXT NOT NULL
+    )""",
+    """CREATE TABLE IF NOT EXISTS reported_statuses (
+        team TEXT NOT NULL, member TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (team, member)
+    )""",
     """CREATE TABLE IF NOT EXISTS oauth_states (
         digest TEXT PRIMARY KEY, expires_at DOUBLE PRECISION NOT NULL
     )""",

@@ -11,7 +11,7 @@ import pytest
 from app.blocks.trade_form import build_trade_form, get_shown_lines
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
-from app.services.slack_statuses import report_deactivated
+from app.services.slack_statuses import report_changes
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer, problem
@@ -335,6 +335,6 @@ def test_people_who_were_deactivated_while_the_bot_was_down_are_reported_at_its_
         page("more", member("U2"), member("U3", deleted=False), member("U4", is_bot=True)),
         page("", member("U5", team_id="T2"), member("U6")),
     )
-    report_deactivated(workspace.bot.services)
+    report_changes(workspace.bot.services)
     reported = [call.body for call in workspace.oms.calls if call.path.endswith("/slack-status")]
     assert reported == [{"person": f"slack:T1:{user}", "status": "deactivated"} for user in ("U2", "U6")]

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from typing_extensions import override
-
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.rules.trips import TripTracker
@@ -16,9 +14,8 @@ from app.costs.errors import RateUnknown
 from app.costs.rules.booking import ChargedTrade, compute_booked_charges
 from app.costs.rules.charges import find_dp_charge
 from app.costs.rules.markets import MARKETS, find_trading_day
-from app.costs.rules.rates import Rate, RateTable
+from app.costs.rules.rates import RateTable
 from app.costs.rules.values import Execution, OrderTerms, OrderTotals, Schedule
-from app.costs.service import read_rates
 from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO, product
@@ -28,30 +25,12 @@ from app.timestamps import iso
 _NO_FILLS = OrderTotals()
 
 
-class _CachedRates(RateTable):
-    """Rates whose look-ups are remembered: a backtest repeats few of them."""
-
-    def __init__(self) -> None:
-        super().__init__(read_rates())
-        self._found: dict[tuple[object, ...], Rate | None] = {}
-
-    @override
-    def find(
-        self, schedule: Schedule, component: str, on: date, exchange: str = "", product: str = "",
-        side: str = "",
-    ) -> Rate | None:  # fmt: skip
-        key = (schedule, component, on, exchange, product, side)
-        if key not in self._found:
-            self._found[key] = super().find(schedule, component, on, exchange, product, side)
-        return self._found[key]
-
-
 class ChargeCalculator:
     """Computes what fills cost. Fees of a day accumulate over all orders, as in the service."""
 
-    def __init__(self, settings: BacktestSettings) -> None:
+    def __init__(self, settings: BacktestSettings, rates: RateTable) -> None:
         self.terms, self._currency = settings.costs, settings.currency
-        self._table = _CachedRates()
+        self._table = rates
         self._fee_totals: str | None = None
         self._dp_days: set[tuple[str, date]] = set()
 
@@ -114,13 +93,15 @@ class ChargeCalculator:
 class Account:
     """Cash and positions after the fills so far. `get_price` returns the last price of a symbol."""
 
-    def __init__(self, settings: BacktestSettings, get_price: Callable[[str], Decimal]) -> None:
+    def __init__(
+        self, settings: BacktestSettings, get_price: Callable[[str], Decimal], rates: RateTable
+    ) -> None:
         self._get_price = get_price
         self.cash = self.opening_cash = settings.cash
         self.positions: dict[HoldingKey, Position] = {}
         self.charges = self.traded = self.realized_pnl = ZERO
         self.fills = 0
-        self.calculator = ChargeCalculator(settings)
+        self.calculator = ChargeCalculator(settings, rates)
         self._trips: defaultdict[HoldingKey, TripTracker] = defaultdict(TripTracker)
         self._needs_days = settings.costs.schedule is Schedule.ZERODHA
 

@@ -8,19 +8,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from app.backtests.errors import InvalidBacktest, StrategyFailed
+from app.backtests.errors import InvalidBacktest, InvalidCommand, StrategyFailed
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPoint, split_days
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.account import Account
 from app.backtests.service.context import BacktestContext
 from app.backtests.service.feeds import Feed
+from app.backtests.service.loading import find_code_path
+from app.backtests.service.market_tables import MarketTables, load_tables
 from app.backtests.service.order_manager import OrderManager
 from app.backtests.service.recorder import Recorder
 from app.money import ZERO
+from app.sandbox.rules.failures import describe_failure
 from slackoms_strategy import Bar, Context, Fill, Strategy
 
 MAX_NOTICES = 10_000  # of one instant: more means that the strategy reacts to its own orders without end
+_FINAL_ERRORS = (InvalidBacktest, InvalidCommand, StrategyFailed)  # they need no description
 _new_bar: Callable[[type[Bar], tuple[Any, int]], Bar] = tuple.__new__
 
 
@@ -39,14 +43,22 @@ class BacktestRun(NamedTuple):
 class BacktestEngine:
     """Runs one strategy once."""
 
+    order_manager: type[OrderManager] = OrderManager
+
     def __init__(
-        self, strategy: Strategy, symbols: Iterable[str], settings: BacktestSettings, recorder: Recorder
-    ) -> None:
+        self, strategy: Strategy, symbols: Iterable[str], settings: BacktestSettings, recorder: Recorder,
+        tables: MarketTables | None = None,
+    ) -> None:  # fmt: skip
         self._strategy, self._recorder = strategy, recorder
+        tables = tables or load_tables(settings)
         self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
         self._seconds = int(settings.interval.length.total_seconds())
-        self._account = Account(settings, lambda symbol: self._feeds[symbol].find_price() or ZERO)
-        self._orders = OrderManager(settings, self._account, recorder, self._find_price)
+        self._account = Account(
+            settings, lambda symbol: self._feeds[symbol].find_price() or ZERO, tables.rates
+        )
+        self._orders = self.order_manager(
+            settings, self._account, recorder, self._find_price, tables.calendars
+        )
         for symbol in self._feeds:
             self._orders.open[symbol] = {}
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
@@ -57,6 +69,16 @@ class BacktestEngine:
         kind = type(strategy)
         self._orders.hears_fills = kind.on_fill is not Strategy.on_fill
         self._orders.hears_orders = kind.on_order is not Strategy.on_order
+
+    @property
+    def instant(self) -> int:
+        """The current instant in seconds since 1970."""
+        return self._context.seconds
+
+    def build_claim(self) -> list[Any]:
+        """Return the orders, fills, cash and charges so far, as JSON values."""
+        account = self._account
+        return [self._orders.count, account.fills, *map(str, (account.cash, account.charges))]
 
     def run(self, blocks: Iterable[BarBlock]) -> BacktestRun:
         """Run the strategy. Raise StrategyFailed, and InvalidBacktest if there are no bars."""
@@ -95,10 +117,10 @@ class BacktestEngine:
                 self._play_symbol(self._feeds[symbol], block.columns[symbol].starts)
             else:
                 self._play_groups(block)
-        except (InvalidBacktest, StrategyFailed):
+        except _FINAL_ERRORS:
             raise
         except Exception as error:
-            raise StrategyFailed("on_bar", error) from error
+            raise self._build_failure("on_bar", error) from error
 
     def _play_symbol(self, feed: Feed, starts: Sequence[int]) -> None:
         """Play the bars of the only symbol of a block."""
@@ -154,9 +176,13 @@ class BacktestEngine:
                 if feed.seen + feed.index + 1 >= feed.warm_up and feed.columns is not None:
                     self._call("on_bar", self._strategy.on_bar, self._context, Bar(feed.columns, feed.index))
                     self._dispatch()
+            self._finish_instant()
             self._instants += 1
             if self._instants % self._curve.step == 0:
                 self._add_point(is_close=False)
+
+    def _finish_instant(self) -> None:
+        """End the instant of some bars of several symbols."""
 
     def _advance(self, order: Sequence[str]) -> Iterator[tuple[Feed, int]]:
         """Yield the feed and the start of each bar. The caller makes it the current one by `_show_bar`."""
@@ -199,7 +225,8 @@ class BacktestEngine:
         while notices:
             count += 1
             if count > MAX_NOTICES:
-                raise StrategyFailed("on_order", RuntimeError(f"{MAX_NOTICES} events at one instant"))
+                error = RuntimeError(f"{MAX_NOTICES} events at one instant")
+                raise self._build_failure("on_order", error)
             notice = notices.popleft()
             if isinstance(notice, Fill):
                 self._call("on_fill", strategy.on_fill, context, notice)
@@ -209,11 +236,13 @@ class BacktestEngine:
     def _find_price(self, symbol: str) -> Any:
         return self._feeds[symbol].find_price()
 
-    @staticmethod
-    def _call(name: str, callback: Callable[..., None], context: Context, *arguments: object) -> None:
+    def _call(self, name: str, callback: Callable[..., None], context: Context, *arguments: object) -> None:
         try:
             callback(context, *arguments)
-        except (InvalidBacktest, StrategyFailed):
+        except _FINAL_ERRORS:
             raise
         except Exception as error:
-            raise StrategyFailed(name, error) from error
+            raise self._build_failure(name, error) from error
+
+    def _build_failure(self, callback: str, error: Exception) -> StrategyFailed:
+        return StrategyFailed(describe_failure(error, find_code_path(type(self._strategy)), callback))

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 
@@ -31,8 +32,19 @@ def create_strategy(owner: type[Strategy], parameters: Mapping[str, str]) -> Str
         raise InvalidBacktest(str(error)) from None
 
 
+def find_code_path(owner: type) -> str:
+    """Return the file of the class, or the folder of its top-level package."""
+    module = sys.modules.get(owner.__module__.partition(".")[0])
+    folders = list(getattr(module, "__path__", ()))
+    return folders[0] if folders else getattr(module, "__file__", None) or ""
+
+
 def compute_code_hash(owner: type[Strategy]) -> str:
     """Return the hash of the module that defines the strategy, and of its name."""
     module = inspect.getmodule(owner)
-    source = inspect.getsource(module or owner)
-    return hashlib.sha256(f"{owner.__qualname__}\n{source}".encode()).hexdigest()
+    return hash_code(owner.__qualname__, inspect.getsource(module or owner))
+
+
+def hash_code(class_name: str, source: str) -> str:
+    """Return the hash of a strategy's name and the text of its module."""
+    return hashlib.sha256(f"{class_name}\n{source}".encode()).hexdigest()

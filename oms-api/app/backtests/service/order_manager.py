@@ -20,7 +20,7 @@ from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import Canceled, Executed, Lapsed, MarketEvent, OrderType, TrailMoved, Triggered
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar
-from app.calendars.service import Calendars
+from app.calendars.sources import ReleasedCalendars
 from app.instruments.rules import Instrument
 from app.market_data.rules.bars import Interval
 from app.money import ZERO, product
@@ -40,7 +40,7 @@ class OrderManager:
 
     def __init__(
         self, settings: BacktestSettings, account: Account, recorder: Recorder,
-        find_price: Callable[[str], Decimal | None],
+        find_price: Callable[[str], Decimal | None], calendars: ReleasedCalendars | None,
     ) -> None:  # fmt: skip
         self._settings, self._account, self._recorder = settings, account, recorder
         self._find_price = find_price
@@ -51,8 +51,8 @@ class OrderManager:
         self._book = Book()
         self._exits = ExitManager(self._create, self._reduce)
         self._instruments: dict[str, Instrument] = {}
-        self._count = 0
-        self._calendars = Calendars.load() if settings.enforces_sessions else None
+        self.count = 0  # of orders, denied ones included
+        self._calendars = calendars
 
     def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
         """Place an order: it works, or is denied or rejected. Raise ValueError for impossible fields."""
@@ -144,9 +144,9 @@ class OrderManager:
         return self._instruments[symbol]
 
     def _create(self, ticket: Ticket, quantity: Decimal, at: int, parent: str | None = None) -> BacktestOrder:
-        self._count += 1
+        self.count += 1
         instrument = self.get_instrument(ticket.symbol)
-        return BacktestOrder(f"O{self._count}", ticket, instrument, quantity, at, parent)
+        return BacktestOrder(f"O{self.count}", ticket, instrument, quantity, at, parent)
 
     def _start_working(self, order: BacktestOrder, at: int) -> None:
         order.accepted_at = instant = datetime.fromtimestamp(at, UTC)

@@ -1,5 +1,6 @@
 """Alpaca's REST interface."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,11 +40,11 @@ class AlpacaClient(RestClient):
         budget = budget or RequestBudget(LocalTokenBucket(), label=LABEL)
         super().__init__(LABEL, base_url, headers, budget, timeouts)
 
-    def post(self, path: str, body: dict[str, str]) -> Any:
+    def post(self, path: str, body: Mapping[str, str | bool]) -> Any:
         """Create a resource. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
         return self.request(Request("POST", path, Priority.ORDER, body))
 
-    def patch(self, path: str, body: dict[str, str]) -> Any:
+    def patch(self, path: str, body: Mapping[str, str | bool]) -> Any:
         """Change a resource. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
         return self.request(Request("PATCH", path, Priority.ORDER, body))
 

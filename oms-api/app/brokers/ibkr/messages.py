@@ -14,6 +14,7 @@ from app.brokers.ibkr.rules.reports import (
     OrderReport,
     StatusReport,
     parse_amount,
+    parse_end,
     parse_kind,
     parse_optional,
     parse_time_in_force,
@@ -238,4 +239,6 @@ def build_report(number: int, client_id: int, contract: Any, order: Any, status:
         trail_percent=parse_optional(order.trailingPercent) if is_trail else None,
         trail_level=parse_optional(order.trailStopPrice) if is_trail else None,
         status=status,
+        expires_at=parse_end(order.goodTillDate),
+        extended_hours=bool(order.outsideRth),
     )

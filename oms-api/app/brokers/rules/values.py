@@ -45,7 +45,8 @@ class BrokerOrder(NamedTuple):
     `group` share their quantity: a fill of one reduces its siblings. A fill of an order with a `parent_id`
     ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
     at 8 decimals. Asset class, currency and exchange are those of the instrument. `product` is that of an
-    Indian broker. Exchange and product may be empty.
+    Indian broker. Exchange and product may be empty. `expires_at` is the end of a GTD order. `extended_hours`
+    asks for trading outside of the regular hours.
     """
 
     id: str
@@ -72,6 +73,8 @@ class BrokerOrder(NamedTuple):
     currency: str = "USD"
     exchange: str = ""
     product: str = ""
+    expires_at: datetime | None = None
+    extended_hours: bool = False
 
 
 class Accepted(NamedTuple):

@@ -116,6 +116,7 @@ class Operation(StrEnum):
     CHANGE_STRATEGY = "change_strategy"
     START_STRATEGY = "start_strategy"
     STOP_STRATEGY = "stop_strategy"
+    RUN_BACKTEST = "run_backtest"
     RUN_JOB = "run_job"
     FOLLOW_SLACK = "follow_slack"
 
@@ -199,6 +200,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.CHANGE_STRATEGY: _rule(_TRADE),               # trader, approver, admin
     Operation.START_STRATEGY: _rule(_TRADE),                # trader, approver, admin
     Operation.STOP_STRATEGY: _rule(_TRADE, _RISK),          # trader, approver, risk, admin
+    Operation.RUN_BACKTEST: _rule(_TRADE),                  # trader, approver, admin
     Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
     # admin, and the bot's key: what happens in Slack, and the settings for it
     Operation.FOLLOW_SLACK: _rule(_ADMIN, Scope.BOT, narrowed=False),

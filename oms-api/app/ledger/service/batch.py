@@ -5,7 +5,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -25,21 +24,12 @@ from app.money import ZERO, fixed
 from app.timestamps import iso
 
 BASE_CURRENCY = "USD"
-_REMEMBERED_PORTFOLIOS = 100_000
+_MAX_CACHED_PORTFOLIOS = 100_000
 
 # The third argument is the signed position.
-HeldBack = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]
+ReservedQuantity = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]
 # Takes a tenant id, a currency, the currency to convert to, and the instant.
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
-
-
-class Opening(NamedTuple):
-    """A portfolio that a reported trade creates."""
-
-    tenant_id: int
-    portfolio_name: str
-    portfolio_key: str
-    at: datetime
 
 
 def no_rates(*_: object) -> None:
@@ -59,8 +49,8 @@ class Batch:
     def __init__(
         self,
         books: Books,
-        works: Sequence[Command],
-        known: dict[PortfolioNameKey, int],
+        commands: Sequence[Command],
+        cached_ids: dict[PortfolioNameKey, int],
         names: Iterable[PortfolioNameKey] = (),
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
@@ -69,29 +59,29 @@ class Batch:
     ) -> None:
         self.books = books
         self._rates = rates
-        self._known_rates: dict[RateKey, Decimal | None] = {}
+        self._cached_rates: dict[RateKey, Decimal | None] = {}
         self._names = set(names)
         # The rows of portfolios that are not inserted yet.
         self._new: dict[PortfolioKey, tuple[str | int, ...]] = {}
         self._portfolio_keys = set(portfolio_keys)
         self.guard = guard
-        self.held_back: HeldBack = partial(guard.held_back, books.connection)
-        self._tenants = {work.origin.tenant_id for work in works}.union(tenants)
-        self._records = [work for work in works if isinstance(work, RecordTrade)]
-        self._reversals = [work for work in works if isinstance(work, ReverseTrade)]
-        self._known = known
+        self.get_reserved_quantity: ReservedQuantity = partial(guard.get_reserved_quantity, books.connection)
+        self._tenants = {command.origin.tenant_id for command in commands}.union(tenants)
+        self._records = [command for command in commands if isinstance(command, RecordTrade)]
+        self._reversals = [command for command in commands if isinstance(command, ReverseTrade)]
+        self._cached_ids = cached_ids
         self._ids: dict[PortfolioNameKey, int] = {}
         self.originals: dict[TradeKey, TradeRow] = {}
         self.reversed: dict[TradeKey, str] = {}
-        self.bound: dict[RequestKey, list[TradeRow]] = {}
+        self.rows_by_request_key: dict[RequestKey, list[TradeRow]] = {}
 
     def load(self) -> None:
         """Lock the portfolios, then read. What is read under the locks cannot change before the commit."""
         connection = self.books.connection
         set_tenant_scope(connection, self._tenants)
-        works: list[Command] = [*self._records, *self._reversals]
-        lock_names(connection, [key for key in map(request_key, works) if key])
-        targets = [TradeKey(work.origin.tenant_id, work.trade_id) for work in self._reversals]
+        commands: list[Command] = [*self._records, *self._reversals]
+        lock_names(connection, [key for key in map(request_key, commands) if key])
+        targets = [TradeKey(command.origin.tenant_id, command.trade_id) for command in self._reversals]
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
         self.originals = {row.trade_key: row for row in originals}
         self._resolve_portfolios()
@@ -100,50 +90,50 @@ class Batch:
         touched -= self._new.keys()
         self.books.lock(touched | {row.portfolio_key for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
-        self._index_request_keys(works)
-        bound = chain.from_iterable(self.bound.values())
-        self.books.load_unlocked(row.portfolio_key for row in bound)
+        self._index_request_keys(commands)
+        recorded = chain.from_iterable(self.rows_by_request_key.values())
+        self.books.load_unlocked(row.portfolio_key for row in recorded)
         self.books.load_positions(self._position_keys())
         if self._records:
-            tenants = {work.origin.tenant_id for work in self._records}
-            self.guard.load(connection, tenants, max(work.origin.at for work in self._records))
+            tenants = {command.origin.tenant_id for command in self._records}
+            self.guard.load(connection, tenants, max(command.origin.at for command in self._records))
 
-    def portfolio_of(self, work: RecordTrade) -> PortfolioState:
+    def portfolio_of(self, command: RecordTrade) -> PortfolioState:
         """Return the portfolio of a trade."""
-        return self.portfolio_named(work.origin.tenant_id, work.portfolio_key)
+        return self.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
 
-    def rate(self, work: RecordTrade, currency: str, base: str) -> Decimal:
+    def rate(self, command: RecordTrade, currency: str, base: str) -> Decimal:
         """Return the price of one unit of a currency in another. Raises NoRate."""
-        tenant_id, at = work.origin.tenant_id, work.origin.at
-        asked = RateKey(tenant_id, currency, base)
-        if asked not in self._known_rates:
-            self._known_rates[asked] = self._rates(self.books.connection, *asked, at)
-        rate = self._known_rates[asked]
+        tenant_id, at = command.origin.tenant_id, command.origin.at
+        rate_key = RateKey(tenant_id, currency, base)
+        if rate_key not in self._cached_rates:
+            self._cached_rates[rate_key] = self._rates(self.books.connection, *rate_key, at)
+        rate = self._cached_rates[rate_key]
         if rate is None:
-            raise NoRate(work.symbol, currency, base)
+            raise NoRate(command.symbol, currency, base)
         return rate
 
-    def portfolio_named(self, tenant_id: int, portfolio_key: str) -> PortfolioState:
+    def portfolio_named(self, tenant_id: int, portfolio_name_key: str) -> PortfolioState:
         """Return a loaded portfolio by its name key."""
         state = self.books.portfolio(
-            PortfolioKey(tenant_id, self._ids[PortfolioNameKey(tenant_id, portfolio_key)])
+            PortfolioKey(tenant_id, self._ids[PortfolioNameKey(tenant_id, portfolio_name_key)])
         )
-        if state.name_key != portfolio_key:
+        if state.name_key != portfolio_name_key:
             raise StaleNames
         return state
 
-    def open_portfolio(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioState:
+    def open_portfolio(self, tenant_id: int, name: str, portfolio_name_key: str) -> PortfolioState:
         """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
-        if PortfolioNameKey(tenant_id, portfolio_key) not in self._ids:
+        if PortfolioNameKey(tenant_id, portfolio_name_key) not in self._ids:
             raise NoSuchPortfolio(name)
-        state = self.portfolio_named(tenant_id, portfolio_key)
+        state = self.portfolio_named(tenant_id, portfolio_name_key)
         if not state.last_sequence and state.key in self._new:
             raise NoSuchPortfolio(name)
         return state
 
-    def find_portfolio_id(self, tenant_id: int, portfolio_key: str) -> int | None:
+    def find_portfolio_id(self, tenant_id: int, portfolio_name_key: str) -> int | None:
         """Return the id of a portfolio by its name key, None if there is none."""
-        return self._ids.get(PortfolioNameKey(tenant_id, portfolio_key))
+        return self._ids.get(PortfolioNameKey(tenant_id, portfolio_name_key))
 
     def list_named_portfolios(self) -> set[PortfolioKey]:
         """Return the portfolios of `names`, including those that a trade of this batch may create."""
@@ -173,14 +163,14 @@ class Batch:
         self.books.flush()
 
     def _resolve_portfolios(self) -> None:
-        wanted = {_name(work) for work in self._records}
+        wanted = {_name(command) for command in self._records}
         wanted |= self._names
-        self._ids = {name: self._known[name] for name in wanted if name in self._known}
+        self._ids = {name: self._cached_ids[name] for name in wanted if name in self._cached_ids}
         unknown = sorted(wanted - self._ids.keys())
         if not unknown:
             return
         found = queries.portfolio_ids(self.books.connection, unknown)
-        self._remember(found)
+        self._cache_ids(found)
         if len(found) < len(unknown):
             found |= self._prepare_portfolios([name for name in unknown if name not in found])
         self._ids |= found
@@ -192,12 +182,12 @@ class Batch:
         portfolios may do by chance. The rows are inserted at the end, once a trade is recorded in them.
         """
         self._index_request_keys(self._records)
-        first: dict[PortfolioNameKey, Opening] = {}
-        taken = set(self.bound)
-        for work in self._records:
-            key = request_key(work)
-            if key not in taken or work.origin.portfolios is not None:
-                first.setdefault(_name(work), _opening(work))
+        first: dict[PortfolioNameKey, RecordTrade] = {}
+        taken = set(self.rows_by_request_key)
+        for command in self._records:
+            key = request_key(command)
+            if key not in taken or command.origin.portfolios is not None:
+                first.setdefault(_name(command), command)
             if key:
                 taken.add(key)
         prepared = {}
@@ -205,48 +195,50 @@ class Batch:
         for name in missing:
             if name in first:
                 state = self.guard.opening_state(self.books.connection, *name)
+                display_name, opening = first[name].portfolio_name, cash[name.tenant_id]
                 portfolio = empty_portfolio(
-                    new_row_id(), *first[name][:3], opening_cash=cash[name.tenant_id], trading_state=state
+                    new_row_id(),
+                    name.tenant_id,
+                    display_name,
+                    name.name_key,
+                    opening_cash=opening,
+                    trading_state=state,
                 )
                 self.books.add_hypothetical(portfolio)
-                self._new[portfolio.key] = portfolio_row(portfolio, first[name].at)
+                self._new[portfolio.key] = portfolio_row(portfolio, first[name].origin.at)
                 prepared[name] = portfolio.id
         return prepared
 
-    def _remember(self, found: dict[PortfolioNameKey, int]) -> None:
+    def _cache_ids(self, found: dict[PortfolioNameKey, int]) -> None:
         # Only portfolios that existed before this transaction: a new one may still be rolled back.
-        if len(self._known) + len(found) > _REMEMBERED_PORTFOLIOS:
-            self._known.clear()
-        self._known.update(found)
+        if len(self._cached_ids) + len(found) > _MAX_CACHED_PORTFOLIOS:
+            self._cached_ids.clear()
+        self._cached_ids.update(found)
 
-    def _index_request_keys(self, works: Sequence[Command]) -> None:
-        keys = [key for key in map(request_key, works) if key and key not in self.bound]
+    def _index_request_keys(self, commands: Sequence[Command]) -> None:
+        keys = [key for key in map(request_key, commands) if key and key not in self.rows_by_request_key]
         for row in map(canonical_trade, queries.trades_by_key(self.books.connection, keys)):
-            self.bound.setdefault(RequestKey(row.tenant_id, row.kind, row.idempotency_key or ""), []).append(
-                row
-            )
+            self.rows_by_request_key.setdefault(
+                RequestKey(row.tenant_id, row.kind, row.idempotency_key or ""), []
+            ).append(row)
 
     def _position_keys(self) -> Iterable[PositionKey]:
-        for work in self._records:
-            portfolio_id = self._ids.get(_name(work))
+        for command in self._records:
+            portfolio_id = self._ids.get(_name(command))
             if portfolio_id is not None:
-                yield PositionKey(work.origin.tenant_id, portfolio_id, work.symbol, work.product)
+                yield PositionKey(command.origin.tenant_id, portfolio_id, command.symbol, command.product)
         for row in self.originals.values():
             yield row.position_key
 
 
-def request_key(work: Command) -> RequestKey | None:
+def request_key(command: Command) -> RequestKey | None:
     """Return the key of the command's request, None without an idempotency key."""
-    key = work.origin.idempotency_key
-    return RequestKey(work.origin.tenant_id, work.kind, key) if key else None
+    key = command.origin.idempotency_key
+    return RequestKey(command.origin.tenant_id, command.kind, key) if key else None
 
 
-def _name(work: RecordTrade) -> PortfolioNameKey:
-    return PortfolioNameKey(work.origin.tenant_id, work.portfolio_key)
-
-
-def _opening(work: RecordTrade) -> Opening:
-    return Opening(work.origin.tenant_id, work.portfolio_name, work.portfolio_key, work.origin.at)
+def _name(command: RecordTrade) -> PortfolioNameKey:
+    return PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
 
 
 def empty_portfolio(

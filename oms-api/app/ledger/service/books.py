@@ -1,6 +1,6 @@
 """The portfolios and positions of a batch: locked, loaded once, changed in memory, written together."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -130,9 +130,10 @@ class Books:
     def __init__(self, connection: Connection, ids: TradeIds) -> None:
         self.connection = connection
         self._ids = ids
-        self._portfolios: dict[PortfolioKey, PortfolioState] = {}
+        # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
+        self.portfolios: dict[tuple[int, int], PortfolioState] = {}
         self._locked: list[PortfolioKey] = []
-        self._positions: dict[PositionKey, Position] = {}
+        self._positions: dict[tuple[int, int, str, str], Position] = {}
         self._listed: dict[InstrumentKey, str] = {}  # currencies of listed instruments
         self._exchanges: dict[InstrumentKey, str] = {}  # of the same instruments
         self._symbols: dict[InstrumentKey, str] = {}  # symbols of instruments by alias
@@ -150,16 +151,16 @@ class Books:
 
     def load_unlocked(self, keys: Iterable[PortfolioKey]) -> None:
         """Load the portfolios that are not locked, for reading: a repeated request may name a renamed one."""
-        self._keep(queries.portfolio_states(self.connection, sorted(set(keys) - self._portfolios.keys())))
+        self._keep(queries.portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys())))
 
     def _keep(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
-        kept = {state.key: state for state in map(_state, rows)}
-        self._portfolios.update(kept)
-        return list(kept)
+        states = [_state(row) for row in rows]
+        self.portfolios.update((state.key, state) for state in states)
+        return [state.key for state in states]
 
     def add_hypothetical(self, state: PortfolioState) -> None:
         """Add a new portfolio that is not inserted yet."""
-        self._portfolios[state.key] = state
+        self.portfolios[state.key] = state
 
     def load_positions(self, keys: Iterable[PositionKey]) -> None:
         """Load the positions that the batch may change. For an alias, load the position of its instrument."""
@@ -196,7 +197,7 @@ class Books:
         outdated = []
         for portfolio_key, (held, sequence) in cached.items():
             self._whole[portfolio_key] = held
-            self._positions.update(held)
+            self._positions.update(held.items())
             if sequence < self.portfolio(portfolio_key).last_sequence:
                 outdated.append((*portfolio_key, sequence + 1))
         read = set()
@@ -212,13 +213,13 @@ class Books:
 
     def portfolio(self, key: PortfolioKey) -> PortfolioState:
         """Return a locked portfolio."""
-        return self._portfolios[key]
+        return self.portfolios[key]
 
     def locked_portfolios(self) -> list[PortfolioState]:
         """Return the locked portfolios."""
-        return [self._portfolios[key] for key in self._locked]
+        return [self.portfolios[key] for key in self._locked]
 
-    def position(self, key: PositionKey) -> Position:
+    def position(self, key: tuple[int, int, str, str]) -> Position:
         """Return a loaded position, flat if there is none."""
         return self._positions.get(key, FLAT)
 
@@ -303,12 +304,12 @@ class Books:
 
     def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
-        self._portfolios[portfolio_key].orders_stamp = stamp
+        self.portfolios[portfolio_key].orders_stamp = stamp
         self._touched.add(portfolio_key)
 
     def flush(self, *others: Write) -> None:
         """Write the changes so far, together with `others`."""
-        portfolios = [_projection(self._portfolios[key]) for key in self._touched]
+        portfolios = [_projection(self.portfolios[key]) for key in self._touched]
         moved = {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self._cash_rows}
         write(
             self.connection,
@@ -316,23 +317,26 @@ class Books:
             queries.insert_cash_movements(self._cash_rows),
             queries.upsert_positions([self._position_row(key) for key in self._moved]),
             queries.update_portfolios_and_stamps(portfolios),
-            queries.update_cash([_cash(self._portfolios[key]) for key in sorted(moved)]),
-            build_packed_insert([event for one in self._happened for event in self._events_of(one)]),
+            queries.update_cash([_cash(self.portfolios[key]) for key in sorted(moved)]),
+            build_packed_insert(self._build_events()),
             *others,
         )
         for written in (self._rows, self._cash_rows, self._happened, self._moved, self._touched):
             written.clear()
 
-    def _events_of(self, one: TradeRow | NewEvent) -> Iterator[NewEvent]:
-        """Yield the events of a trade: itself, and its position if the trade is the last that changed it."""
-        if isinstance(one, NewEvent):
-            yield one
-            return
-        name = self._portfolios[one.portfolio_key].name
-        home = (one.tenant_id, one.created_at, one.order_id or one.trade_id)
-        yield _event(home, "trade.recorded", build_trade_payload(one, name))
-        if self._moved[one.position_key] is one:
-            yield _event(home, "position.changed", build_position_payload(one, name))
+    def _build_events(self) -> list[NewEvent]:
+        """Return the events in order. The last trade of a position is followed by the position."""
+        events: list[NewEvent] = []
+        for one in self._happened:
+            if isinstance(one, NewEvent):
+                events.append(one)
+                continue
+            name = self.portfolios[one.portfolio_key].name
+            home = (one.tenant_id, one.created_at, one.order_id or one.trade_id)
+            events.append(_event(home, "trade.recorded", build_trade_payload(one, name)))
+            if self._moved[one.position_key] is one:
+                events.append(_event(home, "position.changed", build_position_payload(one, name)))
+        return events
 
     def _position_row(self, key: PositionKey) -> Row:
         row = self._moved[key]

@@ -30,7 +30,7 @@ class Origin(NamedTuple):
 
 
 class RecordTrade(NamedTuple):
-    """Record an execution, and create its portfolio if needed. `portfolio_key` is the name key.
+    """Record an execution, and create its portfolio if needed. `portfolio_name_key` is the key of its name.
 
     `executed_at` is canonical text, None for the time of recording. Only with a `backdated_reason` can it be
     before that of the trades recorded so far. `field_prefix` precedes the names of invalid fields. `charges`
@@ -43,7 +43,7 @@ class RecordTrade(NamedTuple):
     side: Side
     trade: Valued
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     note: str | None
     charges: Decimal | None = None
     kind: str = "trade"
@@ -69,7 +69,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:
 
     The portfolio of a reversal is not known before its trade is read.
     """
-    key = "" if isinstance(command, ReverseTrade) else command.portfolio_key
+    key = "" if isinstance(command, ReverseTrade) else command.portfolio_name_key
     return (command.origin.tenant_id, key)
 
 

@@ -61,16 +61,16 @@ class Recording:
         self._ids = ids or TradeIds()
         self._rates = rates
         self._guard = guard
-        self._known: dict[PortfolioNameKey, int] = {}
+        self._portfolio_ids: dict[PortfolioNameKey, int] = {}
 
     def handle(
-        self, connection: Connection, works: Sequence[Command], _: Retained | None = None
+        self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
     ) -> BatchResult[Recorded]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
-        batch = self.batch(connection, works)
+        batch = self.batch(connection, commands)
         try:
             batch.load()
-            return record_all(batch, works)
+            return record_all(batch, commands)
         except Exception:
             self.forget()
             raise
@@ -78,23 +78,25 @@ class Recording:
     def batch(
         self,
         connection: Connection,
-        works: Sequence[Command],
+        commands: Sequence[Command],
         names: Iterable[PortfolioNameKey] = (),
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
     ) -> Batch:
-        """Return a batch of `works`. `names` and `portfolio_keys` are further portfolios that it needs."""
+        """Return a batch of `commands`. `names` and `portfolio_keys` are further portfolios that it needs."""
         books = Books(connection, self._ids)
-        return Batch(books, works, self._known, names, portfolio_keys, tenants, self._guard, self._rates)
+        return Batch(
+            books, commands, self._portfolio_ids, names, portfolio_keys, tenants, self._guard, self._rates
+        )
 
     def forget(self) -> None:
         """Clear the cache of portfolio ids, because a restored database may have other ids."""
-        self._known.clear()
+        self._portfolio_ids.clear()
 
 
-def record_all(batch: Batch, works: Sequence[Command]) -> BatchResult[Recorded]:
+def record_all(batch: Batch, commands: Sequence[Command]) -> BatchResult[Recorded]:
     """Record and reverse the trades of a loaded batch in order, and write them."""
-    outcomes = [outcome_of(batch, work) for work in works]
+    outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
     return BatchResult(
         outcomes, build_commit_check(outcomes) or (lambda _: True), partial(_is_repeated, outcomes)
@@ -118,7 +120,7 @@ def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     return None
 
 
-def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
+def record_command(batch: Batch, command: Command) -> Recorded | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
@@ -126,27 +128,27 @@ def outcome_of(batch: Batch, work: Command) -> Recorded | OmsError:
     """
     changes = batch.books.changes
     try:
-        repeated = _repeated(batch, work)
+        repeated = _repeated(batch, command)
         if repeated:
             return repeated
-        recorded = _record(batch, work) if isinstance(work, RecordTrade) else _reverse(batch, work)
+        recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
     except OmsError as refusal:
         if batch.books.changes != changes:
             raise
         return refusal
-    key = request_key(work)
+    key = request_key(command)
     if key:
-        batch.bound.setdefault(key, []).append(recorded.row)
+        batch.rows_by_request_key.setdefault(key, []).append(recorded.row)
     return recorded
 
 
-def _repeated(batch: Batch, work: Command) -> Recorded | None:
-    key = request_key(work)
-    rows = batch.bound.get(key, []) if key else []
-    visible = [row for row in rows if _can_see(batch, work, row)]  # keys of other portfolios stay hidden
+def _repeated(batch: Batch, command: Command) -> Recorded | None:
+    key = request_key(command)
+    rows = batch.rows_by_request_key.get(key, []) if key else []
+    visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
         return None
-    same = [row for row in visible if row.request_hash == work.origin.request_hash]
+    same = [row for row in visible if row.request_hash == command.origin.request_hash]
     if not same:
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(same, key=lambda row: row.trade_id)
@@ -154,133 +156,135 @@ def _repeated(batch: Batch, work: Command) -> Recorded | None:
     return Recorded(oldest, portfolio.name, replayed=True)
 
 
-def _can_see(batch: Batch, work: Command, row: TradeRow) -> bool:
+def _can_see(batch: Batch, command: Command, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
-    names = work.origin.portfolios
+    names = command.origin.portfolios
     return names is None or batch.books.portfolio(row.portfolio_key).name_key in names
 
 
-def _record(batch: Batch, work: RecordTrade) -> Recorded:
-    portfolio = batch.portfolio_of(work)
-    work = work._replace(symbol=batch.books.symbol_of(portfolio.tenant_id, work.symbol))
-    key = PositionKey(*portfolio.key, work.symbol, work.product)
+def _record(batch: Batch, command: RecordTrade) -> Recorded:
+    portfolio = batch.portfolio_of(command)
+    command = command._replace(symbol=batch.books.symbol_of(portfolio.tenant_id, command.symbol))
+    key = PositionKey(*portfolio.key, command.symbol, command.product)
     position = batch.books.position(key)
-    refusal = batch.guard.find_refusal(work, portfolio)
+    refusal = batch.guard.find_refusal(command, portfolio)
     if refusal is not None:
         raise NotPermitted(refusal)
-    _require_order(work, position)
+    _require_order(command, position)
     if portfolio.trading_state != ACTIVE:
-        refuse_by_switch(batch, portfolio, position, work)
+        refuse_by_switch(batch, portfolio, position, command)
     currency = batch.books.currency_of(portfolio, key)
-    rate = None if currency is None else batch.rate(work, currency, portfolio.base_currency)
-    fill = _fill(work, currency, rate)
-    charged = _charged_trade(batch, work, portfolio, currency, rate)
-    entry = _trade_entry(work, fill, rate, _charges(work, portfolio, charged))
-    row = batch.books.append(portfolio, work.origin, entry, apply_fill(position, fill))
-    if work.charges is None:
-        book_dp_charge(batch.books, portfolio, work.origin, work.symbol, charged, position)
+    rate = None if currency is None else batch.rate(command, currency, portfolio.base_currency)
+    fill = _fill(command, currency, rate)
+    charged = _charged_trade(batch, command, portfolio, currency, rate)
+    entry = _trade_entry(command, fill, rate, _charges(command, portfolio, charged))
+    row = batch.books.append(portfolio, command.origin, entry, apply_fill(position, fill))
+    if command.charges is None:
+        book_dp_charge(batch.books, portfolio, command.origin, command.symbol, charged, position)
     return Recorded(row, portfolio.name)
 
 
-def _require_order(work: RecordTrade, position: Position) -> None:
+def _require_order(command: RecordTrade, position: Position) -> None:
     """Raise ExecutedBeforePrevious where the report's own execution time is before the latest trade's."""
     latest = position.last_executed_at
-    if work.executed_at is None or work.backdated_reason is not None or latest is None:
+    if command.executed_at is None or command.backdated_reason is not None or latest is None:
         return
-    if work.executed_at < latest:
-        raise ExecutedBeforePrevious(f"{work.field_prefix}executed_at", latest)
+    if command.executed_at < latest:
+        raise ExecutedBeforePrevious(f"{command.field_prefix}executed_at", latest)
 
 
-def _fill(work: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill:
-    trade, at = work.trade, work.executed_at or iso(work.origin.at)
+def _fill(command: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill:
+    trade, at = command.trade, command.executed_at or iso(command.origin.at)
     if rate is None:
-        return Fill(work.side, trade.quantity, trade.gmv, at=at)
-    return Fill(work.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
+        return Fill(command.side, trade.quantity, trade.gmv, at=at)
+    return Fill(command.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
 
 
 def _charged_trade(
-    batch: Batch, work: RecordTrade, portfolio: PortfolioState, currency: str | None, rate: Decimal | None
+    batch: Batch, command: RecordTrade, portfolio: PortfolioState, currency: str | None, rate: Decimal | None
 ) -> ChargedTrade:
     """Return what the charges of the trade depend on."""
-    exchange = batch.books.exchange_of(portfolio.tenant_id, work.symbol)
+    exchange = batch.books.exchange_of(portfolio.tenant_id, command.symbol)
     return ChargedTrade(
         schedule=portfolio.schedule_in(exchange),
         exchange=exchange,
-        product=work.product,
-        side=work.side.value,
-        execution=Execution(work.trade.quantity, work.trade.gmv),
+        product=command.product,
+        side=command.side.value,
+        execution=Execution(command.trade.quantity, command.trade.gmv),
         currency=currency or portfolio.base_currency,
         rate=rate,
-        at=work.origin.at if work.executed_at is None else datetime.fromisoformat(work.executed_at),
+        at=command.origin.at if command.executed_at is None else datetime.fromisoformat(command.executed_at),
     )
 
 
-def _charges(work: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade) -> BookedCharges:
+def _charges(command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade) -> BookedCharges:
     """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
-    if work.charges is not None:
-        return BookedCharges(work.charges)
+    if command.charges is not None:
+        return BookedCharges(command.charges)
     if trade.schedule == Schedule.NONE:
         return NO_CHARGES
     return compute_booked_charges(trade, OrderTotals(), portfolio.fee_totals, load_rates())
 
 
-def refuse_by_switch(batch: Batch, portfolio: PortfolioState, position: Position, work: RecordTrade) -> None:
+def refuse_by_switch(
+    batch: Batch, portfolio: PortfolioState, position: Position, command: RecordTrade
+) -> None:
     """Raise TradingHalted unless the trading state allows the trade.
 
     While REDUCING, a trade may only close the position, and only what other working orders do not close
     already. Exits do not count, because the trade reduces them.
     """
-    quantity, room = work.trade.quantity, ZERO
+    quantity, room = command.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:
-        room = closed_quantity(position.quantity, work.side.sign * quantity)
+        room = closed_quantity(position.quantity, command.side.sign * quantity)
         if room == quantity:
-            free = abs(position.quantity) - batch.held_back(portfolio, work, position.quantity)
+            free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
             room = min(room, max(free, ZERO))
     if room < quantity:
         scope = batch.guard.get_switch_scope(batch.books.connection, portfolio)
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
-def _trade_entry(work: RecordTrade, fill: Fill, rate: Decimal | None, charges: BookedCharges) -> Entry:
-    trade = work.trade
+def _trade_entry(command: RecordTrade, fill: Fill, rate: Decimal | None, charges: BookedCharges) -> Entry:
+    trade = command.trade
     return Entry(
-        kind=work.kind,
-        symbol=work.symbol,
-        product=work.product,
-        side=work.side.value,
+        kind=command.kind,
+        symbol=command.symbol,
+        product=command.product,
+        side=command.side.value,
         quantity=trade.quantity,
         price=trade.price,
         gmv=trade.gmv,
         charges=charges.total,
-        cash_delta=-work.side.sign * fill.value - charges.total,
+        cash_delta=-command.side.sign * fill.value - charges.total,
         trades=1,
-        buys=1 if work.side is Side.BUY else 0,
-        note=work.note,
+        buys=1 if command.side is Side.BUY else 0,
+        note=command.note,
         reverses=None,
         currency=fill.currency,
         fx_rate=rate,
-        executed_at=work.executed_at,
-        backdated_reason=work.backdated_reason,
+        executed_at=command.executed_at,
+        backdated_reason=command.backdated_reason,
         fee_totals=charges.fee_totals,
     )
 
 
-def _reverse(batch: Batch, work: ReverseTrade) -> Recorded:
-    key = TradeKey(work.origin.tenant_id, work.trade_id)
+def _reverse(batch: Batch, command: ReverseTrade) -> Recorded:
+    key = TradeKey(command.origin.tenant_id, command.trade_id)
     original = batch.originals.get(key)
-    if original is None or not _can_see(batch, work, original):
-        raise NoSuchTrade(work.trade_id)
+    if original is None or not _can_see(batch, command, original):
+        raise NoSuchTrade(command.trade_id)
     if original.kind == "reversal":
-        raise ReversalOfReversal(work.trade_id)
+        raise ReversalOfReversal(command.trade_id)
     if key in batch.reversed:
-        raise AlreadyReversed(work.trade_id, batch.reversed[key])
+        raise AlreadyReversed(command.trade_id, batch.reversed[key])
     require_no_action(batch, original)
-    recorded = _book_reversal(batch, work, original)
+    recorded = _book_reversal(batch, command, original)
     batch.reversed[key] = recorded.row.trade_id
     return recorded
 
 
-def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Recorded:
+def _book_reversal(batch: Batch, command: ReverseTrade, original: TradeRow) -> Recorded:
     batch.flush()  # so that the replay also reads the rows of this batch
     portfolio = batch.books.portfolio(original.portfolio_key)
     key = original.position_key
@@ -288,8 +292,8 @@ def _book_reversal(batch: Batch, work: ReverseTrade, original: TradeRow) -> Reco
     positions = (batch.books.position(key), after)
     if any(one.quantity and one.currency != original.currency for one in positions):
         raise MixesCurrencies(original.trade_id)
-    entry = build_reversal_entry(original, work.reason)
-    return Recorded(batch.books.append(portfolio, work.origin, entry, after), portfolio.name)
+    entry = build_reversal_entry(original, command.reason)
+    return Recorded(batch.books.append(portfolio, command.origin, entry, after), portfolio.name)
 
 
 def require_no_action(batch: Batch, original: TradeRow) -> None:

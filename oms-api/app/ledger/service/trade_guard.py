@@ -56,7 +56,7 @@ class Guard(Protocol):
         """Return the scope of the kill switch that stops the portfolio: tenant or portfolio."""
         ...
 
-    def held_back(
+    def get_reserved_quantity(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
         """Return the quantity of the position that working orders of the trade's side will close.
@@ -96,7 +96,7 @@ class Unguarded(Guard):
         return "portfolio"
 
     @override
-    def held_back(
+    def get_reserved_quantity(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
         return ZERO

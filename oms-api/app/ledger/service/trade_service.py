@@ -88,7 +88,7 @@ class TradeService:
             side=Side(report.side),
             trade=valued,
             portfolio_name=report.portfolio_name,
-            portfolio_key=folded,
+            portfolio_name_key=folded,
             note=report.note,
             executed_at=None if report.executed_at is None else iso(report.executed_at),
             backdated_reason=report.backdated_reason,

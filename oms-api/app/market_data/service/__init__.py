@@ -261,7 +261,7 @@ class Market:
     def _remember(
         self, quotes: dict[InstrumentKey, Quote], asked: Mapping[str, datetime]
     ) -> dict[InstrumentKey, Quote]:
-        """Keep the quotes, call the listeners of new ones, and return them (the same object if known)."""
+        """Keep the quotes, and call the listeners of new ones. Return known ones as the known object."""
         with self._lock:
             if len(self._asked) + len(asked) > _MAX_CACHED:
                 self._asked.clear()

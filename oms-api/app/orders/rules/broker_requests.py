@@ -165,4 +165,6 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
         currency=instrument.currency,
         exchange=instrument.exchange,
         product=order.product,
+        expires_at=None if order.expires_at is None else datetime.fromisoformat(order.expires_at),
+        extended_hours=order.extended_hours,
     )

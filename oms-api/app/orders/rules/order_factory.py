@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.orders.rules.values import (
@@ -17,6 +18,7 @@ from app.timestamps import Timestamp, iso
 
 PAPER = "paper"
 _DAY = timedelta(days=1)
+_DATE_LENGTH = len("2026-01-31")
 
 
 class OrderOrigin(NamedTuple):
@@ -118,5 +120,9 @@ def get_expiry(time_in_force: TimeInForce, expires_at: Timestamp | None, at: Tim
         return expires_at
     if time_in_force in {TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}:
         return None
-    midnight = datetime.fromisoformat(at).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
-    return iso(midnight)
+    return _get_end_of_day(at[:_DATE_LENGTH])
+
+
+@lru_cache(maxsize=16)
+def _get_end_of_day(day: str) -> Timestamp:
+    return iso(datetime.fromisoformat(day) + _DAY)

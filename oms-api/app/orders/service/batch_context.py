@@ -35,6 +35,7 @@ from app.orders.service.loss_baselines import BaselineCache, create_baseline_cac
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
+from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
@@ -73,9 +74,15 @@ class BatchContext:
     """The state of one batch."""
 
     def __init__(
-        self, batch: Batch, services: BatchServices, now: datetime, messages: dict[int, int] | None = None
+        self,
+        batch: Batch,
+        services: BatchServices,
+        now: datetime,
+        plan: Plan | None = None,
+        messages: dict[int, int] | None = None,
     ) -> None:
         self.batch = batch
+        self.plan = plan or Plan()  # what the commands need
         self.now = now  # the newest request time of the batch
         self.services = services
         self.books: Books = batch.books
@@ -95,7 +102,7 @@ class BatchContext:
         self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
         # The values of the keys are idempotency keys, and "/" + client order ids.
-        self.orders_by_request_key: dict[queries.OrderName, list[Order]] = {}
+        self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
         self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
         self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
@@ -107,8 +114,9 @@ class BatchContext:
         self._counted_messages = {} if messages is None else messages  # by command, over all its attempts
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self._marks_version = str(services.market.overrides.version)
-        self._quotes: dict[InstrumentKey, Quote | None] = {}
-        self._instruments: dict[InstrumentKey, Instrument] = {}
+        # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
+        self._quotes: dict[tuple[int, str], Quote | None] = {}
+        self._instruments: dict[tuple[int, str], Instrument] = {}
         self._symbol_states: dict[tuple[int, str], SymbolState] = {}
         self._switches: dict[int, Switches] = {}
 
@@ -158,7 +166,8 @@ class BatchContext:
         """Reuse the portfolios' last exposures. Positions that changed since are marked for revaluation."""
         current: dict[int, dict[str, tuple[Quote | None, Instrument]]] = {}
         for key, quote in self._quotes.items():
-            current.setdefault(key.tenant_id, {})[key.symbol] = quote, self._instruments[key]
+            tenant_id, symbol = key
+            current.setdefault(tenant_id, {})[symbol] = quote, self._instruments[key]
         for portfolio_key, exposure in cached.items():
             if exposure.marks_version == self._marks_version:
                 self.exposures[portfolio_key] = exposure
@@ -192,7 +201,7 @@ class BatchContext:
         if missing:
             found = self.services.market.quotes_for(self.connection, missing, self.now)
             self._quotes.update((key, found.get(key)) for key in missing)
-            self._instruments.update(find_instruments(self.connection, missing))
+            self._instruments.update(find_instruments(self.connection, missing).items())
 
     def _load_switches(self, *tenants: int) -> None:
         missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]
@@ -215,10 +224,9 @@ class BatchContext:
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
-        key = InstrumentKey(tenant_id, symbol)
-        if key not in self._quotes:
-            self.load_quotes([key])
-        return self._quotes[key]
+        if (tenant_id, symbol) not in self._quotes:
+            self.load_quotes([InstrumentKey(tenant_id, symbol)])
+        return self._quotes[tenant_id, symbol]
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Use a quote that has just arrived, and mark its positions for revaluation."""
@@ -244,14 +252,13 @@ class BatchContext:
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument, with default rules if it is not listed."""
-        key = InstrumentKey(tenant_id, symbol)
-        if key not in self._instruments:
-            self.load_quotes([key])
-        return self._instruments[key]
+        if (tenant_id, symbol) not in self._instruments:
+            self.load_quotes([InstrumentKey(tenant_id, symbol)])
+        return self._instruments[tenant_id, symbol]
 
-    def get_portfolio_key(self, tenant_id: int, name: str, portfolio_key: str) -> PortfolioKey:
+    def get_portfolio_key(self, tenant_id: int, name: str, name_key: str) -> PortfolioKey:
         """Return the key of the portfolio with that name. Raises NoSuchPortfolio."""
-        return self.batch.open_portfolio(tenant_id, name, portfolio_key).key
+        return self.batch.open_portfolio(tenant_id, name, name_key).key
 
     @property
     def changes(self) -> int:
@@ -260,11 +267,11 @@ class BatchContext:
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
-        return self.books.portfolio(order.portfolio_key)
+        return self.books.portfolios[order.tenant_id, order.portfolio_id]
 
     def position(self, order: Order) -> Position:
         """Return the position in the order's symbol and product."""
-        return self.books.position(order.position_key)
+        return self.books.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
     def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
@@ -300,9 +307,9 @@ class BatchContext:
     def index_request_keys(self, orders: Iterable[Order]) -> None:
         """Index recorded orders by client order id and by idempotency key."""
         for order in orders:
-            for name in filter(None, (f"/{order.client_order_id}", order.idempotency_key)):
-                key = queries.OrderName(order.tenant_id, name)
-                self.orders_by_request_key.setdefault(key, []).append(order)
+            for name in (f"/{order.client_order_id}", order.idempotency_key):
+                if name:
+                    self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
     def flush(self) -> None:
         """Write all changes of the batch."""

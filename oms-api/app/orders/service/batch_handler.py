@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -17,18 +17,16 @@ from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
-from app.ledger.service.recording import Recording, outcome_of, record_all
+from app.ledger.service.recording import Recording, record_all, record_command
 from app.market_data.queries import build_matched_write, build_quote_writes, lock_quotes
-from app.orders.errors import PreviousQuoteUnmatched
-from app.orders.rules.values import OrderKey
 from app.orders.service.approval_decisions import decide, expire_requests, request_override
 from app.orders.service.approval_review import review
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.busts import bust_execution
 from app.orders.service.commands import (
     MAX_EXPIRIES,
+    NOTHING,
     ApplyCorporateAction,
-    ApprovalCommand,
     BrokerReport,
     BustExecution,
     CancelAll,
@@ -43,7 +41,6 @@ from app.orders.service.commands import (
     Done,
     ExpireOrders,
     InternalCommand,
-    OrderCommand,
     Outcome,
     PlaceGroup,
     PlaceOrder,
@@ -51,19 +48,17 @@ from app.orders.service.commands import (
     PreviewOrder,
     QuoteArrived,
     QuoteMatched,
-    QuoteStored,
     ReleaseOrders,
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
     SetExits,
     SquareOff,
-    TimeOrPriceCommand,
 )
 from app.orders.service.corporate_actions import apply_corporate_action
 from app.orders.service.corrections import correct_execution
 from app.orders.service.execution_reports import apply_execution_report
-from app.orders.service.halts import cancel_halted, list_halted
+from app.orders.service.halts import cancel_all_halted
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import build_commit_check
@@ -77,15 +72,15 @@ from app.orders.service.order_changes import (
 )
 from app.orders.service.order_entry import place, place_group
 from app.orders.service.order_metrics import count_changes, count_trades
-from app.orders.service.plan import Plan, plan_for, symbols_of
+from app.orders.service.plan import COMMANDS_WITH_ORDER, plan_for, symbols_of
 from app.orders.service.position_closes import close
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview
 from app.orders.service.quote_processing import (
+    apply_quote,
     find_portfolios_to_match,
     match_before_trades,
     match_unmatched_quotes,
-    process_quote,
 )
 from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.session_release import release_orders
@@ -94,7 +89,6 @@ from app.orders.service.square_off import square_off
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
-NOTHING = Done(())
 _EXPIRING = (CancelOrder, ReplaceOrder, DecideApproval)  # these look at the order as of now
 
 
@@ -136,11 +130,18 @@ class OrderBatchHandler:
         self, connection: Connection, commands: Sequence[Command], messages: Retained
     ) -> BatchResult[Outcome]:
         identities = [id(command) for command in commands]  # keys of their message counts
-        context, plan, commands = self._load_context(connection, commands, messages)
+        context, commands = self._load_context(connection, commands, messages)
+        plan = context.plan
         changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
         plan.blocked = lock_quotes(connection, sorted(changed_quotes))
         match_unmatched_quotes(context)
-        outcomes = [_outcome(context, plan, *one) for one in zip(commands, identities, strict=True)]
+        outcomes = []
+        for identity, command in zip(identities, commands, strict=True):
+            request_id = None if isinstance(command, InternalCommand) else command.origin.request_id
+            context.begin(identity, request_id)
+            if isinstance(command, _EXPIRING) and plan.has_order(command):
+                expire_one(context, command.origin, command.order_id)
+            outcomes.append(_process(context, command))
         arrived = [
             (command.tenant_id, command.quote)
             for command, outcome in zip(commands, outcomes, strict=True)
@@ -171,7 +172,7 @@ class OrderBatchHandler:
 
     def _load_context(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
-    ) -> tuple[BatchContext, Plan, Sequence[Command]]:
+    ) -> tuple[BatchContext, Sequence[Command]]:
         """Lock and load what the commands need. Return the commands with aliases replaced by symbols."""
         tenants = set(map(_tenant, commands))
         set_tenant_scope(connection, tenants)
@@ -182,7 +183,7 @@ class OrderBatchHandler:
         batch = self._recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
         batch.load()
         commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
-        context = BatchContext(batch, self._services, max(map(_get_time, commands)), messages)
+        context = BatchContext(batch, self._services, max(map(_get_time, commands)), plan, messages)
         context.signals = signals
         if signals is not None:
             signals.load(connection)
@@ -190,10 +191,10 @@ class OrderBatchHandler:
         if ledger:
             plan.portfolio_keys |= find_portfolios_to_match(batch)
         context.load(plan.portfolio_keys, symbols_of(commands))
-        batch.held_back = partial(_held_back, context)
+        batch.get_reserved_quantity = partial(_get_reserved_quantity, context)
         context.index_request_keys(plan.recorded_orders)
         plan_repeat_checks(context, commands)
-        return context, plan, commands
+        return context, commands
 
 
 def _find_changed_quote(command: Command) -> InstrumentKey | None:
@@ -207,25 +208,17 @@ def _find_changed_quote(command: Command) -> InstrumentKey | None:
             return None
 
 
-def _held_back(
+def _get_reserved_quantity(
     context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
 ) -> Decimal:
     """Return the quantity of a position that working orders reserve, as this batch sees them."""
     portfolio_key = portfolio.key
     if portfolio_key in context.order_store.portfolio_keys:
         return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
-    return context.batch.guard.held_back(context.connection, portfolio, command, held)
+    return context.batch.guard.get_reserved_quantity(context.connection, portfolio, command, held)
 
 
-def _outcome(context: BatchContext, plan: Plan, command: Command, identity: int) -> Outcome | OmsError:
-    """Return the outcome of one command. An expired order expires first, whatever the command is."""
-    context.begin(identity, None if isinstance(command, InternalCommand) else command.origin.request_id)
-    if isinstance(command, _EXPIRING) and _is_planned(plan, command):
-        expire_one(context, command.origin, command.order_id)
-    return _attempt(context, plan, command)
-
-
-def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | OmsError:
+def _process(context: BatchContext, command: Command) -> Outcome | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is
@@ -233,108 +226,65 @@ def _attempt(context: BatchContext, plan: Plan, command: Command) -> Outcome | O
     """
     changes = context.changes
     if isinstance(command, (RecordTrade, ReverseTrade)):
-        recorded = outcome_of(context.batch, command)
+        recorded = record_command(context.batch, command)
         if isinstance(recorded, Recorded):
             apply_trade_to_orders(context, recorded)
             row = recorded.row
-            portfolio_key = row.portfolio_key
-            context.order_store.dirty.setdefault(portfolio_key, set()).add(row.holding_key)
+            context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
         return recorded
     try:
-        return _done(context, plan, command)
+        if isinstance(command, COMMANDS_WITH_ORDER):
+            context.plan.require(command)
+        return _OPERATIONS[type(command)](context, command)
     except OmsError as refusal:
         if context.changes != changes:
             raise
         return refusal
 
 
-def _is_planned(plan: Plan, command: CancelOrder | ReplaceOrder | DecideApproval) -> bool:
-    return OrderKey(command.origin.tenant_id, command.order_id) in plan.by_order
+def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
+    assert context.signals is not None  # noqa: S101  # for the type checker
+    return context.signals.process(context, command)
 
 
-def _done(context: BatchContext, plan: Plan, command: OrderCommand) -> Outcome:  # noqa: C901, PLR0911, PLR0912  # a table of commands
-    match command:
-        case PlaceOrder():
-            return place(context, command)
-        case PlaceSignal():
-            assert context.signals is not None  # noqa: S101  # for the type checker
-            return context.signals.process(context, command)
-        case PlaceGroup():
-            return place_group(context, command)
-        case CancelOrder():
-            plan.require(command)
-            return cancel_one(context, command)
-        case ReplaceOrder():
-            plan.require(command)
-            return replace_order(context, command)
-        case DecideApproval() | RequestOverride() | ReviewApprovals():
-            return _approval(context, plan, command)
-        case CancelAll():
-            return cancel_all(context, command)
-        case CancelInPortfolio():
-            return cancel_in_portfolio(context, command)
-        case ClosePosition():
-            return close(context, command)
-        case SetExits():
-            return set_exits(context, command)
-        case PreviewOrder():
-            return preview(context, command)
-        case BustExecution():
-            plan.require(command)
-            return bust_execution(context, command)
-        case CorrectExecution():
-            plan.require(command)
-            return correct_execution(context, command)
-        case ApplyCorporateAction():
-            return apply_corporate_action(context, command)
-        case BrokerReport():
-            plan.require(command)
-            return apply_execution_report(context, command)
-        case _:
-            return _apply(context, plan, command)
-
-
-def _apply(context: BatchContext, plan: Plan, command: TimeOrPriceCommand) -> Outcome:  # noqa: C901  # a table of commands
-    """Apply a command that no request caused."""
-    match command:
-        case QuoteArrived():
-            return _process_quote(context, plan, command)
-        case QuoteMatched():
-            context.writes.append(build_matched_write(command.instrument_key, command.at))
-        case ExpireOrders():
-            expire(context, plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
-            expire_requests(context, plan.expired_requests.get(command.tenant_id, []), command.at)
-        case ReleaseOrders():
-            release_orders(context, command, plan.portfolios_of(command.tenant_id, command.symbols))
-        case SquareOff():
-            square_off(context, plan.intraday.get(command.tenant_id, []), command.at)
-        case CheckLosses():
-            check_losses(context, plan.limited.get(command.tenant_id, []), command.at)
-        case CancelHalted():
-            for portfolio in plan.portfolios(command.tenant_id):
-                cancel_halted(context, list_halted(context, portfolio), command.at)
+def _expire(context: BatchContext, command: ExpireOrders) -> Done:
+    expire(context, context.plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
+    expire_requests(context, context.plan.expired_requests.get(command.tenant_id, []), command.at)
     return NOTHING
 
 
-def _process_quote(context: BatchContext, plan: Plan, command: QuoteArrived) -> Outcome:
-    key = command.instrument_key
-    if command.is_new:
-        if key in plan.blocked:
-            raise PreviousQuoteUnmatched
-        if key in plan.unmatched:
-            return QuoteStored()
-    found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
-    process_quote(context, command, found)
+def _finish_quote(context: BatchContext, command: QuoteMatched) -> Done:
+    context.writes.append(build_matched_write(command.instrument_key, command.at))
     return NOTHING
 
 
-def _approval(context: BatchContext, plan: Plan, command: ApprovalCommand) -> Outcome:
-    if isinstance(command, ReviewApprovals):
-        return review(context, command)
-    plan.require(command)
-    if isinstance(command, DecideApproval):
-        return decide(context, command)
-    return request_override(context, command)
+# What each command of the orders does.
+_OPERATIONS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
+    PlaceOrder: place,
+    PlaceSignal: _process_signal,
+    PlaceGroup: place_group,
+    PreviewOrder: preview,
+    CancelOrder: cancel_one,
+    CancelAll: cancel_all,
+    CancelInPortfolio: cancel_in_portfolio,
+    ReplaceOrder: replace_order,
+    DecideApproval: decide,
+    RequestOverride: request_override,
+    ReviewApprovals: review,
+    ClosePosition: close,
+    SetExits: set_exits,
+    BustExecution: bust_execution,
+    CorrectExecution: correct_execution,
+    ApplyCorporateAction: apply_corporate_action,
+    BrokerReport: apply_execution_report,
+    QuoteArrived: apply_quote,
+    QuoteMatched: _finish_quote,
+    ExpireOrders: _expire,
+    ReleaseOrders: release_orders,
+    SquareOff: square_off,
+    CheckLosses: check_losses,
+    CancelHalted: cancel_all_halted,
+}
 
 
 def _tenant(command: Command) -> int:

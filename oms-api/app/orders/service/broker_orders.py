@@ -50,8 +50,10 @@ def find_broker_hold(context: BatchContext, order: Order) -> str | None:
 
     It waits for a connection that comes back by itself, not for one that a person must correct.
     """
+    if order.broker == PAPER:
+        return None
     portfolio = context.portfolio(order)
-    if order.broker == PAPER or portfolio.when_broker_down != HOLD:
+    if portfolio.when_broker_down != HOLD:
         return None
     name, stored = _find_connection(context, order)
     if stored is None or stored.status not in _RETURNING:

@@ -26,7 +26,7 @@ class PlaceOrder(NamedTuple):
     origin: Origin
     ticket: Ticket
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     requires_approval: bool = False
 
 
@@ -40,7 +40,7 @@ class PlaceSignal(NamedTuple):
     signal: Any
     symbol: str
     portfolio_name: str = ""
-    portfolio_key: str = ""
+    portfolio_name_key: str = ""
 
 
 class PlaceGroup(NamedTuple):
@@ -50,7 +50,7 @@ class PlaceGroup(NamedTuple):
     kind: GroupKind
     tickets: tuple[Ticket, ...]
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
 
 
 class PreviewOrder(NamedTuple):
@@ -59,7 +59,7 @@ class PreviewOrder(NamedTuple):
     origin: Origin
     ticket: Ticket
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
 
 
 class CancelOrder(NamedTuple):
@@ -136,7 +136,7 @@ class CancelAll(NamedTuple):
     """
 
     origin: Origin
-    portfolio_key: str
+    portfolio_name_key: str
     portfolio_name: str
     symbol: str | None
     side: str | None
@@ -162,7 +162,7 @@ class ClosePosition(NamedTuple):
 
     origin: Origin
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     symbol: str
     product: str
     quantity: Decimal | None
@@ -176,7 +176,7 @@ class SetExits(NamedTuple):
 
     origin: Origin
     portfolio_name: str
-    portfolio_key: str
+    portfolio_name_key: str
     symbol: str
     product: str
     take_profit: Target | None
@@ -278,7 +278,6 @@ class BrokerReport(NamedTuple):
     at: Timestamp
 
 
-ApprovalCommand = DecideApproval | RequestOverride | ReviewApprovals
 OrderRequest = (
     PlaceOrder
     | PlaceSignal
@@ -290,16 +289,23 @@ OrderRequest = (
     | CancelInPortfolio
     | ClosePosition
     | SetExits
-    | ApprovalCommand
+    | DecideApproval
+    | RequestOverride
+    | ReviewApprovals
     | ApplyCorporateAction
     | BustExecution
     | CorrectExecution
 )
-# Commands that the clock or a price causes.
-TimeOrPriceCommand = (
-    QuoteArrived | QuoteMatched | ExpireOrders | ReleaseOrders | SquareOff | CancelHalted | CheckLosses
+InternalCommand = (  # commands without a request: the clock, a price or a broker causes them
+    QuoteArrived
+    | QuoteMatched
+    | ExpireOrders
+    | ReleaseOrders
+    | SquareOff
+    | CancelHalted
+    | CheckLosses
+    | BrokerReport
 )
-InternalCommand = TimeOrPriceCommand | BrokerReport  # commands without a request
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
@@ -312,6 +318,9 @@ class Done(NamedTuple):
 
     orders: tuple[OrderView, ...]
     replayed: bool = False
+
+
+NOTHING = Done(())  # the outcome of a command that no caller waits for
 
 
 class Reviewed(NamedTuple):
@@ -344,7 +353,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
     """Return a key that commands share if they are known to lock the same portfolio."""
     match command:
         case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits() | PlaceSignal():
-            return (command.origin.tenant_id, command.portfolio_key)
+            return (command.origin.tenant_id, command.portfolio_name_key)
         case (
             CancelOrder()
             | ReplaceOrder()
@@ -355,7 +364,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911 
         ):
             return (command.origin.tenant_id, f"/{command.order_id}")
         case CancelAll():
-            return (command.origin.tenant_id, command.portfolio_key)
+            return (command.origin.tenant_id, command.portfolio_name_key)
         case CancelInPortfolio() | ReviewApprovals() | ApplyCorporateAction():
             return (command.origin.tenant_id, "")
         case QuoteArrived():

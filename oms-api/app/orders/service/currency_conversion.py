@@ -17,13 +17,8 @@ def currency_in(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
-    return _currency(
-        context, portfolio_key.tenant_id, context.books.portfolio(portfolio_key).base_currency, symbol, held
-    )
-
-
-def _currency(context: BatchContext, tenant_id: int, base: str, symbol: str, held: Position) -> str | None:
-    listed = context.instrument(tenant_id, symbol)
+    listed = context.instrument(portfolio_key.tenant_id, symbol)
+    base = context.books.portfolios[portfolio_key].base_currency
     return currency_of_fill(held, listed.currency if listed.is_listed else None, base)
 
 
@@ -45,9 +40,8 @@ def rate_to_value_by(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
 ) -> Decimal | None:
     """Return the rate to value a position and its orders, None in the portfolio's own currency."""
-    return rate_to_value_in(
-        context, portfolio_key.tenant_id, context.books.portfolio(portfolio_key).base_currency, symbol, held
-    )
+    base = context.books.portfolios[portfolio_key].base_currency
+    return rate_to_value_in(context, portfolio_key.tenant_id, base, symbol, held)
 
 
 def rate_to_value_in(
@@ -58,7 +52,8 @@ def rate_to_value_in(
     Without a current rate, the rate of the position's cost is used; zero if it is flat, so that no new order
     passes.
     """
-    currency = _currency(context, tenant_id, base, symbol, held)
+    listed = context.instrument(tenant_id, symbol)
+    currency = currency_of_fill(held, listed.currency if listed.is_listed else None, base)
     if currency is None:
         return None
     rate = rate_between(context, tenant_id, currency, base)

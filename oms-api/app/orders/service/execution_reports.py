@@ -52,6 +52,7 @@ _AFTER_ACCEPTANCE = frozenset(Status) - {
     Status.HELD,
     Status.SUBMITTED,
 }
+_LATE_ACCEPTANCE = "The broker accepted the order while a request for it was pending."
 
 
 def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done:
@@ -126,7 +127,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in _PENDING:  # the request crossed the acceptance
-        context.order_store.replace(order, accepted_at=at)
+        context.order_store.note(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     else:
         context.order_store.move(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
 

@@ -45,6 +45,8 @@ def reduce_competing_orders(
         for one in context.order_store.open_of(row.portfolio_key, row.symbol)
         if (one.side, one.product) == (reduction.side, row.product)
     ]
+    if not position_orders:
+        return
     cause = row.trade_id if order is None else order.id
     exits = [one for one in position_orders if _is_exit(one, reduction, order)]
     _reduce_all(context, exits, reduction.left, at, cause)

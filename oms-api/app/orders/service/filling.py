@@ -26,6 +26,7 @@ from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.groups import after_fill
 from app.timestamps import Timestamp, iso
 
+_SIDES = {side.value: side for side in Side}
 LATE, OVER, STRAY = "late", "over", "stray"  # recorded as the broker did it, with an issue
 
 
@@ -113,7 +114,7 @@ def record_trade(
     `executed_at` is None if it is the time of recording. Raises BookIsFull, NoRate and RateUnknown.
     """
     traded_at = executed_at or at
-    side, held = Side(order.side), context.position(order)
+    side, held = _SIDES[order.side], context.position(order)
     currency = currency_in(context, order.portfolio_key, order.symbol, held)
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
     fill = _fill(event, side, currency, rate, traded_at)
@@ -128,7 +129,7 @@ def record_trade(
         kind="trade",
         symbol=order.symbol,
         product=order.product,
-        side=side.value,
+        side=order.side,
         quantity=event.quantity,
         price=event.price,
         gmv=event.value,
@@ -144,8 +145,9 @@ def record_trade(
         executed_at=executed_at,
         fee_totals=charges.fee_totals,
     )
-    trade = context.books.append(context.portfolio(order), origin, entry, after)
-    book_dp_charge(context.books, context.portfolio(order), origin, order.symbol, charged, held)
+    portfolio = context.portfolio(order)
+    trade = context.books.append(portfolio, origin, entry, after)
+    book_dp_charge(context.books, portfolio, origin, order.symbol, charged, held)
     return trade, charges
 
 

@@ -6,6 +6,7 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.rules.contingency import opening_orders
 from app.orders.rules.values import FINAL, Order
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.commands import NOTHING, CancelHalted, Done
 from app.orders.service.groups import cancel
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
@@ -32,6 +33,13 @@ def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str 
         return []
     found = opening_in(context, portfolio_key, symbol)
     return [order for order in found if context.state(order)[0] is TradingState.HALTED]
+
+
+def cancel_all_halted(context: BatchContext, command: CancelHalted) -> Done:
+    """Cancel what a halt forbids in all portfolios of the tenant that have orders."""
+    for portfolio_key in context.plan.portfolios(command.tenant_id):
+        cancel_halted(context, list_halted(context, portfolio_key), command.at)
+    return NOTHING
 
 
 def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:

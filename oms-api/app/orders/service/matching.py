@@ -26,6 +26,8 @@ from app.orders.service.trading_sessions import find_calendars, select_tradable
 from app.timestamps import Timestamp, iso
 
 _MICROSECOND = timedelta(microseconds=1)
+_SIDES = {side.value: side for side in Side}
+_parse_instant = datetime.fromisoformat
 
 
 def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -50,7 +52,8 @@ def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Time
     An order that arrived before the quote fills at the time of the quote: `executed_at` shows which quote a
     fill consumed. Orders outside their session do not match.
     """
-    at = max(at, iso(quote.at))
+    if quote.at > _parse_instant(at):
+        at = iso(quote.at)
     orders = select_tradable(context, orders, quote, at)
     if orders:
         _match(context, orders, quote, at)
@@ -83,10 +86,11 @@ def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Tim
     for order in orders:
         settings = _build_paper_settings(context, order)
         by_settings.setdefault(settings, []).append(as_broker_order(context, order))
+    instant = _parse_instant(at)
     events = [
         event
         for settings, views in by_settings.items()
-        for event in match_quote(views, quote, _parse_instant(at), settings, consumed_liquidity)
+        for event in match_quote(views, quote, instant, settings, consumed_liquidity)
     ]
     apply_broker_events(context, tenant_id, events, at)
 
@@ -132,15 +136,15 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
 
 def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
     """Return the order as the broker's matching rules need it."""
-    instrument = context.instrument(order.tenant_id, order.symbol)
+    instrument, leaves = context.instrument(order.tenant_id, order.symbol), order.leaves_quantity
     return BrokerOrder(
         id=order.id,
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
-        side=Side(order.side),
+        side=_SIDES[order.side],
         kind=order.type,
         quantity=order.quantity,
-        leaves=order.leaves_quantity,
+        leaves=leaves,
         accepted_at=_parse_instant(order.accepted_at or order.created_at),
         limit_price=order.limit_price,
         stop_price=order.stop_price,
@@ -154,7 +158,7 @@ def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
         lot=instrument.lot_size,
         group=exclusive_id(order),
         parent_id=order.parent_id if order.role in EXITS else None,
-        reduces=order.leaves_quantity <= get_closable_quantity(context, order),
+        reduces=leaves <= get_closable_quantity(context, order),
     )
 
 
@@ -223,10 +227,6 @@ def _sum_consumed_liquidity(
     ]
     consumed_liquidity: dict[tuple[int, Side], Decimal] = {}
     for portfolio_id, side, quantity in rows:
-        key = (portfolio_id, Side(side))
+        key = (portfolio_id, _SIDES[side])
         consumed_liquidity[key] = consumed_liquidity.get(key, ZERO) + quantity
     return consumed_liquidity
-
-
-def _parse_instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)

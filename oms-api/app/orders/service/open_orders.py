@@ -33,11 +33,13 @@ class OpenOrders:
 
     def put(self, order: Order) -> None:
         """Add or update the order; remove it if it is final."""
-        self.row_versions.pop(order.id, None)
+        if self.row_versions:
+            self.row_versions.pop(order.id, None)
         if order.status not in FINAL:
             self.orders[order.id] = order
             self.by_symbol.setdefault(order.symbol, {})[order.id] = None
-            self.first_end = min(self.first_end, order.ends_at or NEVER)
+            if order.ends_at is not None and order.ends_at < self.first_end:
+                self.first_end = order.ends_at
         elif self.orders.pop(order.id, None) is not None:
             self.by_symbol[order.symbol].pop(order.id)
 

@@ -62,7 +62,9 @@ def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
 def cancel_all(context: BatchContext, command: CancelAll) -> Done:
     """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
     origin = command.origin
-    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    portfolio_key = context.get_portfolio_key(
+        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
+    )
     list_orders = opening_in if command.keeps_exits else _list_open
     wanted = OrderFilter(command.symbol, command.side, command.strategy)
     found = [order for order in list_orders(context, portfolio_key) if wanted.matches(order)]

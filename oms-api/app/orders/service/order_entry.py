@@ -7,7 +7,6 @@ from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
-from app.orders.queries.book import OrderName
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
@@ -34,10 +33,10 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     known = find_repeated_placement(context, command)
     if known is not None:
         return known
-    require_unexpired(command.ticket, iso(command.origin.at))
-    order = _make(context, command, command.ticket, NO_LINKS)
-    count_message(context, command.origin, order)
     origin = command.origin
+    require_unexpired(command.ticket, iso(origin.at))
+    order = _make(context, command, command.ticket, NO_LINKS)
+    count_message(context, origin, order)
     order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     legs = build_exit_tickets(order, command.ticket)
     if legs:
@@ -123,7 +122,9 @@ def find_repeated_request(
 
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
     """Return the oldest order with a key or client order id, that of the same request if there is one."""
-    orders = context.orders_by_request_key.get(OrderName(origin.tenant_id, name), [])
+    orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
+    if not orders:
+        return None
     visible = [one for one in orders if context.sees(origin, one.portfolio_key)]
     same = [one for one in visible if one.request_hash == origin.request_hash]
     return min(same or visible, key=_age, default=None)
@@ -261,7 +262,9 @@ def _make(
     context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, links: OrderLinks
 ) -> Order:
     origin = command.origin
-    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    portfolio_key = context.get_portfolio_key(
+        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
+    )
     order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)

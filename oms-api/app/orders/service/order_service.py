@@ -60,10 +60,10 @@ class OrderService:
 
         DENIED and REJECTED are outcomes of the command too.
         """
-        portfolio_key = _require_visible_portfolio(request_source, name)
-        origin = self._origin(request_source, "place", portfolio_key, *_list_ticket_values(ticket))
+        folded = _require_visible_portfolio(request_source, name)
+        origin = self._origin(request_source, "place", folded, *_list_ticket_values(ticket))
         validate_ticket(ticket)
-        return PlaceOrder(origin, ticket, name, portfolio_key)
+        return PlaceOrder(origin, ticket, name, folded)
 
     def submit(self, command: PlaceOrder) -> "asyncio.Future[Outcome]":
         """Queue an order. The future resolves once it is committed."""
@@ -74,9 +74,8 @@ class OrderService:
     ) -> Done:
         """Place two linked orders."""
         facts = [fact for ticket in tickets for fact in _list_ticket_values(ticket)]
-        origin = self._origin(
-            request_source, "group", kind, _require_visible_portfolio(request_source, name), *facts
-        )
+        folded = _require_visible_portfolio(request_source, name)
+        origin = self._origin(request_source, "group", kind, folded, *facts)
         for number, ticket in enumerate(tickets):
             is_exit = kind is GroupKind.OCO or number > 0
             validate_ticket(ticket, f"orders.{number}.", is_exit=is_exit)
@@ -84,9 +83,7 @@ class OrderService:
         if len(set(names)) < len(names):
             message = "Each order of a group needs a different `client_order_id`."
             raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
-        return await self._done(
-            PlaceGroup(origin, kind, tuple(tickets), name, _require_visible_portfolio(request_source, name))
-        )
+        return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, folded))
 
     async def preview(self, request_source: RequestSource, name: str, ticket: Ticket) -> OrderPreview:
         """Compute the effect of a ticket without sending it."""
@@ -184,10 +181,10 @@ class OrderService:
 
         With `keeps_exits`, cancel only those that could open or increase a position.
         """
-        portfolio_key = _require_visible_portfolio(request_source, portfolio_name)
+        folded = _require_visible_portfolio(request_source, portfolio_name)
         origin = self._origin(request_source, "cancel-all")
         return await self._done(
-            CancelAll(origin, portfolio_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)
+            CancelAll(origin, folded, portfolio_name, symbol, side, strategy, reason, keeps_exits)
         )
 
     async def close(
@@ -202,19 +199,10 @@ class OrderService:
         strategy: str | None = None,
     ) -> Done:
         """Close a position, or `quantity` of it."""
-        origin = self._origin(
-            request_source,
-            "close",
-            _require_visible_portfolio(request_source, name),
-            symbol,
-            product,
-            _text(quantity),
-            reason,
-        )
+        folded = _require_visible_portfolio(request_source, name)
+        origin = self._origin(request_source, "close", folded, symbol, product, _text(quantity), reason)
         facts = (symbol, product, quantity, reason, ignores_halt, strategy)
-        return await self._done(
-            ClosePosition(origin, name, _require_visible_portfolio(request_source, name), *facts)
-        )
+        return await self._done(ClosePosition(origin, name, folded, *facts))
 
     async def set_exits(
         self,
@@ -227,16 +215,9 @@ class OrderService:
     ) -> Done:
         """Replace the exits of a position."""
         legs = (take_profit or (None,)) + (stop_loss or (None, None))
-        origin = self._origin(
-            request_source,
-            "exits",
-            _require_visible_portfolio(request_source, name),
-            symbol,
-            product,
-            *map(_text, legs),
-        )
-        key = _require_visible_portfolio(request_source, name)
-        return await self._done(SetExits(origin, name, key, symbol, product, take_profit, stop_loss))
+        folded = _require_visible_portfolio(request_source, name)
+        origin = self._origin(request_source, "exits", folded, symbol, product, *map(_text, legs))
+        return await self._done(SetExits(origin, name, folded, symbol, product, take_profit, stop_loss))
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
         """Store a quote and match the working orders of its symbol; see `QuoteMatcher`."""

@@ -46,8 +46,7 @@ from app.orders.service.commands import (
 )
 from app.risk.queries.losses import find_portfolios_with_loss_limits
 
-# Commands with an order id.
-_BY_ORDER = (
+COMMANDS_WITH_ORDER = (
     *(CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BustExecution, CorrectExecution),
     BrokerReport,
 )
@@ -88,10 +87,13 @@ class Plan:
         found = (self.by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
         return sorted({portfolio_key for keys in found for portfolio_key in keys})
 
+    def has_order(self, command: OrderChange | BrokerReport) -> bool:
+        """Return whether the command's order was found."""
+        return _order_key(command) in self.by_order
+
     def require(self, command: OrderChange | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
-        tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
-        if OrderKey(tenant_id, command.order_id) not in self.by_order:
+        if not self.has_order(command):
             raise NoSuchOrder(command.order_id)
 
 
@@ -117,7 +119,7 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
         if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
         if isinstance(command, _NAMING):
-            plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_key))
+            plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
         tickets = _tickets(command)
         names = [ticket.client_order_id for ticket in tickets]
         if isinstance(command, ReplaceOrder):
@@ -155,15 +157,13 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 
+def _order_key(command: OrderChange | BrokerReport) -> OrderKey:
+    tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
+    return OrderKey(tenant_id, command.order_id)
+
+
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    order_keys = {
-        OrderKey(
-            command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id,
-            command.order_id,
-        )
-        for command in commands
-        if isinstance(command, _BY_ORDER)
-    }
+    order_keys = {_order_key(command) for command in commands if isinstance(command, COMMANDS_WITH_ORDER)}
     plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.by_order.values())
 

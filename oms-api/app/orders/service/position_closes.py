@@ -33,7 +33,9 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
     known = find_repeated_request(context, origin)
     if known is not None:
         return known
-    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    portfolio_key = context.get_portfolio_key(
+        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
+    )
     return close_in_portfolio(context, command, portfolio_key)
 
 

@@ -21,7 +21,9 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     """
     origin, ticket = command.origin, command.ticket
     require_unexpired(ticket, iso(origin.at))
-    portfolio_key = context.get_portfolio_key(origin.tenant_id, command.portfolio_name, command.portfolio_key)
+    portfolio_key = context.get_portfolio_key(
+        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
+    )
     order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)

@@ -9,11 +9,12 @@ from app.ledger.service.batch import Batch
 from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.money import ZERO
+from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, BatchServices
-from app.orders.service.commands import QuoteArrived
+from app.orders.service.commands import NOTHING, Outcome, QuoteArrived, QuoteStored
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import get_closable_quantity, release
 from app.orders.service.halts import cancel_halted, list_halted
@@ -56,6 +57,22 @@ def match_unmatched_quotes(context: BatchContext) -> None:
         quote = context.quote(*key)
         if quote is not None:
             process_quote(context, QuoteArrived(key.tenant_id, quote, at, is_new=False), by_symbol[key])
+
+
+def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
+    """Match the working orders of the quote's symbol, unless they are so many that it is only stored.
+
+    Raises PreviousQuoteUnmatched for a new quote while an earlier one has orders to match.
+    """
+    plan, key = context.plan, command.instrument_key
+    if command.is_new:
+        if key in plan.blocked:
+            raise PreviousQuoteUnmatched
+        if key in plan.unmatched:
+            return QuoteStored()
+    found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
+    process_quote(context, command, found)
+    return NOTHING
 
 
 def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:

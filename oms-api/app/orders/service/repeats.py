@@ -38,7 +38,7 @@ def plan_repeat_checks(context: BatchContext, commands: Sequence[Command]) -> No
     for command in commands:
         if isinstance(command, PlaceOrder) and command.origin.actor is not None:
             tenant_id, symbol, actor = command.origin.tenant_id, command.ticket.symbol, command.origin.actor
-            portfolio_id = context.batch.find_portfolio_id(tenant_id, command.portfolio_key)
+            portfolio_id = context.batch.find_portfolio_id(tenant_id, command.portfolio_name_key)
             if portfolio_id is not None:
                 context.repeat_keys.add(queries.RepeatKey(tenant_id, symbol, portfolio_id, actor))
 

@@ -1,11 +1,10 @@
 """Release orders at the open of the session that they waited for, or when their broker is connected."""
 
-from app.ledger.rules.keys import PortfolioKey
 from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_hold
-from app.orders.service.commands import ReleaseOrders
+from app.orders.service.commands import NOTHING, Done, ReleaseOrders
 from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_changes import expire
@@ -13,16 +12,18 @@ from app.orders.service.trading_sessions import find_order_hold
 from app.timestamps import Timestamp
 
 
-def release_orders(context: BatchContext, command: ReleaseOrders, portfolio_keys: list[PortfolioKey]) -> None:
+def release_orders(context: BatchContext, command: ReleaseOrders) -> Done:
     """Release the held orders of the symbols whose session is open. The risk checks run again.
 
     Orders whose time has ended expire first.
     """
+    portfolio_keys = context.plan.portfolios_of(command.tenant_id, command.symbols)
     expire(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
             for known in context.order_store.open_of(portfolio_key, symbol):
                 _release_if_due(context, context.order_store.get_current(known), command.at)
+    return NOTHING
 
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:

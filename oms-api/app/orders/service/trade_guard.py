@@ -91,7 +91,7 @@ class OrderTradeGuard(Guard):
         return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
 
     @override
-    def held_back(
+    def get_reserved_quantity(
         self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
     ) -> Decimal:
         portfolio_key = portfolio.key

@@ -133,6 +133,8 @@ def select_tradable(
     context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp
 ) -> list[Order]:
     """Return the orders that may trade at the quote at `at`."""
+    if not context.has_sessions:
+        return [order for order in orders if order.time_in_force not in AT_AUCTION]
     return [order for order in orders if _can_trade(context, order, quote, at)]
 
 

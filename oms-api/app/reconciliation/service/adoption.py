@@ -60,7 +60,7 @@ class PositionAdoption:
         return RecordTrade(
             origin=self._build_origin(context, issue_id), symbol=issue.symbol or "", product=product,
             side=trade.side, trade=value_trade(trade.quantity, trade.value, None),
-            portfolio_name=issue.portfolio_name, portfolio_key=name_key(issue.portfolio_name),
+            portfolio_name=issue.portfolio_name, portfolio_name_key=name_key(issue.portfolio_name),
             note=f"Adopted from the broker: {reason}", charges=ZERO,
         )  # fmt: skip
 

@@ -103,5 +103,5 @@ def _add_plan(command: PlaceSignal, plan: SignalPlan) -> PlaceSignal:
         origin=command.origin._replace(idempotency_key=build_order_key(request.id, plan.size)),
         signal=command.signal._replace(plan=plan),
         portfolio_name=plan.portfolio_name,
-        portfolio_key=name_key(plan.portfolio_name),
+        portfolio_name_key=name_key(plan.portfolio_name),
     )

@@ -142,7 +142,7 @@ def _require_same(stored: Signal, signal: PreparedSignal) -> None:
 def _find_portfolio(context: BatchContext, command: PlaceSignal) -> PortfolioKey:
     tenant_id = command.origin.tenant_id
     try:
-        return context.get_portfolio_key(tenant_id, command.portfolio_name, command.portfolio_key)
+        return context.get_portfolio_key(tenant_id, command.portfolio_name, command.portfolio_name_key)
     except NoSuchPortfolio:
         raise refuse_unknown_portfolio() from None
 
@@ -224,7 +224,7 @@ def _place(
 
 
 def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> Done:
-    origin, name, key = command.origin, command.portfolio_name, command.portfolio_key
+    origin, name, key = command.origin, command.portfolio_name, command.portfolio_name_key
     if signal.size_kind is SizeKind.CLOSE:
         return close(
             context, ClosePosition(origin, name, key, signal.symbol, NO_PRODUCT, None, signal.reason)

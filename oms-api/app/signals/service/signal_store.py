@@ -38,7 +38,7 @@ class SignalStore:
 
     def _plan(self, connection: Connection, command: PlaceSignal) -> Signal:
         (prepared,) = self._planner.prepare(connection, [command])
-        plan, tenant_id, key = prepared.signal.plan, prepared.origin.tenant_id, prepared.portfolio_key
+        plan, tenant_id, key = prepared.signal.plan, prepared.origin.tenant_id, prepared.portfolio_name_key
         if isinstance(plan, Invalid):
             raise plan
         books = find_books(connection, tenant_id, [key])

@@ -14,7 +14,6 @@ from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import TradeIds
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
-from app.risk.rules.limits import SetLimit
 from app.risk.service.limiting import limit_facts, remove_limit, set_limit
 from app.strategies.errors import (
     NoSuchStrategy,
@@ -26,6 +25,7 @@ from app.strategies.errors import (
 )
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import ListedStrategy
+from app.strategies.rules.requests import LimitRequest, NewStrategy
 from app.strategies.rules.values import (
     MANUAL,
     Strategy,
@@ -42,26 +42,6 @@ _IDS = TradeIds("G")
 _VERSIONED = ("entry_point", "code_hash", "symbols", "interval", "parameters")
 _LOCKED_FIELDS = ("entry_point", "portfolio", "symbols", "interval", "mode")  # while it is active
 _TRADER_FIELDS = frozenset({"parameters"})
-
-
-class LimitRequest(NamedTuple):
-    """A limit of a strategy to set or to remove."""
-
-    limit: SetLimit
-    is_removed: bool
-
-
-class NewStrategy(NamedTuple):
-    """A strategy as it was asked for."""
-
-    name: str
-    entry_point: str
-    portfolio: str
-    symbols: tuple[str, ...]
-    interval: str
-    parameters: Mapping[str, Any]
-    mode: StrategyMode
-    limits: Sequence[LimitRequest]
 
 
 class PortfolioOfMode(NamedTuple):

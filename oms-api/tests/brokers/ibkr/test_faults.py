@@ -7,9 +7,9 @@ import pytest
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.ibkr.rules.tracked_order import Chain
-from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Lapsed, Refused, Rejected
+from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Expired, Lapsed, Refused, Rejected
 from tests.brokers.ibkr.conftest import WAIT_SECONDS, wait_for
-from tests.brokers.market import format_events, order
+from tests.brokers.market import NOON, format_events, order
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
@@ -267,3 +267,25 @@ def test_gateway_that_is_closed_while_it_loses_its_connection_gives_its_client_i
     gateway._loop.call_soon_threadsafe(lambda: (gateway.drop("lost"), stop_after(steps)))
     gateway._thread.join(WAIT_SECONDS)
     assert not gateway._thread.is_alive()
+
+
+def test_order_that_is_good_till_a_time_expires_then(create_broker, tws):
+    now = [NOON]
+    broker = create_broker(now=lambda: now[0])
+    end = NOON + timedelta(hours=1)
+    resting = order("BUY 10 LIMIT limit 95 GTD", symbol="AAPL", expires_at=end, extended_hours=True)
+    broker.submit(resting, NOON)
+    (sent,) = tws.exchange.orders
+    assert (sent.tif, sent.good_till_date, sent.outside_rth) == ("GTD", "20261120-13:00:00", "1")
+    assert broker.find("A").order.expires_at == end
+    later = end + timedelta(hours=1)
+    broker.replace("A", resting._replace(id="B", expires_at=later), NOON)
+    assert broker.find("B").order.expires_at == later
+    now[0] = later
+    tws.call(lambda: tws.exchange.cancel(sent))
+    wait_for(lambda: [type(one.event) for one in broker.events()][-1] is Expired)
+
+
+def test_fraction_of_a_share_is_sent(broker, tws):
+    broker.submit(order("BUY 1.5 MARKET", symbol="AAPL"), NOON)
+    assert [one.quantity for one in tws.exchange.executions] == [Decimal("1.5")]

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable
 
 from app.blocks.messages import Message, with_hint
-from app.delivery.message_sender import INVITE_HINT
+from app.delivery.message_sender import INVITE_HINT, MAYBE_HINT
 from app.delivery.outbox import Job
-from app.errors import Saturated, SlackError, SlackRateLimited
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackUnreachable
 from app.services.dependencies import Services
 from app.services.origin import Origin
 
@@ -24,7 +24,8 @@ def post_message(services: Services, origin: Origin, channel: str, message: Mess
         except SlackError as error:
             extra = {"request_id": origin.request_id, "route": "channel", "fault": str(error)}
             log.warning("Message not delivered", extra=extra)
-            hint = INVITE_HINT.format(channel=channel)
+            is_unknown = isinstance(error, SlackUnreachable)
+            hint = (MAYBE_HINT if is_unknown else INVITE_HINT).format(channel=channel)
     direct = services.slack.direct_channel(origin.user)
     return direct, services.slack.post(direct, with_hint(message, hint) if hint else message)
 

@@ -15,7 +15,7 @@ from app.blocks.orders.messages import (
     format_leg_state,
 )
 from app.delivery.order_messages import Claim, MessageKind, OrderMessage
-from app.errors import OmsError, SlackError, SlackRateLimited, SlackRefused
+from app.errors import OmsError, SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
 from app.services import failure_messages
@@ -181,6 +181,8 @@ def _update(services: Services, order_id: str, request_id: str) -> None:
         return
     try:
         _update_claimed(services, order_id, request_id, may_repeat=claim is Claim.INTERRUPTED)
+    except SlackUnreachable as error:  # the refresh tries again
+        log.warning("Order message not updated", extra={"request_id": request_id, "fault": str(error)})
     finally:
         services.order_messages.release(order_id)
 
@@ -239,7 +241,7 @@ def _follow_changes(services: Services, shown: OrderMessage, order: Order, reque
 def _edit(services: Services, shown: OrderMessage, message: Message, request_id: str) -> None:
     try:
         services.slack.update_message(shown.channel, shown.ts, message)
-    except SlackRateLimited:
+    except (SlackRateLimited, SlackUnreachable):  # an edit may be repeated
         raise
     except SlackError as error:  # the message may have been deleted; the thread still tells the change
         log.warning("Order message not edited", extra={"request_id": request_id, "fault": str(error)})
@@ -249,6 +251,9 @@ def _post_in_thread(services: Services, shown: OrderMessage, message: Message, r
     """Post in the thread of a message. If Slack refuses it, as in an archived channel, it is given up."""
     try:
         services.slack.post(shown.channel, message, shown.ts)
+    except SlackUnreachable:  # Slack may have it: the next attempt marks it
+        services.order_messages.interrupt(shown.order_id)
+        raise
     except SlackRefused as error:
         log.warning("Order change not posted", extra={"request_id": request_id, "fault": str(error)})
 

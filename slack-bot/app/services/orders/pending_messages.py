@@ -27,6 +27,8 @@ def _record_failed_post(services: Services, key: str, error: SlackError) -> None
     match error:
         case SlackRateLimited():
             services.pending_orders.set_state(key, PendingState.SUBMITTED)  # the outbox tries again
+        case SlackRefused() if error.is_about_token:
+            services.pending_orders.set_state(key, PendingState.UNKNOWN)  # the app may be installed again
         case SlackRefused():
             services.pending_orders.remove(key)
         case _:

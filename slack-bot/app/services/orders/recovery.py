@@ -9,6 +9,7 @@ from app.errors import OmsError
 from app.forms.orders.order import Order
 from app.oms_client import Person
 from app.services import failure_messages
+from app.services.banners import recover_banners
 from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 from app.services.dependencies import Services
 from app.services.notifications import send_note
@@ -27,10 +28,11 @@ log = logging.getLogger(__name__)
 
 
 def run_order_refresh(services: Services) -> None:
-    """Recover messages, and update those of open orders, repeatedly until the bot stops."""
+    """Recover messages and banners, and update the messages of open orders, until the bot stops."""
     while not services.stopping.wait(services.waits.order_refresh_every):
         try:
             recover_orders(services, time.time())
+            recover_banners(services, time.time())
             refresh_open_orders(services)
         except Exception:  # one failure must not end the thread
             log.exception("Orders not refreshed")

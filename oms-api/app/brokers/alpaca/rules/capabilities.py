@@ -11,6 +11,7 @@ from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_EXTENDED_HOURS = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 
 
 class AssetClass(StrEnum):
@@ -45,7 +46,7 @@ CAPABILITIES = {
         fraction_times_in_force=frozenset({TimeInForce.DAY}),
         can_short=True,
         can_replace=True,
-        has_extended_hours=False,  # an order cannot ask for it yet
+        has_extended_hours=True,
         has_linked_orders=False,  # Alpaca wants all legs in one request, and an order is one request
     ),
     AssetClass.CRYPTO: Capabilities(
@@ -55,7 +56,7 @@ CAPABILITIES = {
         fraction_times_in_force=_CRYPTO_TIMES_IN_FORCE,
         can_short=False,
         can_replace=True,
-        has_extended_hours=False,
+        has_extended_hours=True,  # the market has no regular hours
         has_linked_orders=False,
     ),
 }
@@ -79,6 +80,10 @@ def find_refusal(order: BrokerOrder) -> str | None:
         return f"Alpaca has no {order.time_in_force} orders for {asset_class}: use {names}."
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
         return f"Alpaca's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
+    if asset_class is AssetClass.EQUITY and order.extended_hours:
+        is_possible = order.kind is OrderType.LIMIT and order.time_in_force in _EXTENDED_HOURS
+        if not is_possible:
+            return f"Outside of regular hours Alpaca takes LIMIT orders that are {_list(_EXTENDED_HOURS)}."
     return _find_fraction_refusal(order, able) if order.quantity % 1 else None
 
 

@@ -2,16 +2,17 @@
 
 from decimal import Decimal
 
+from app.brokers.alpaca.rules.capabilities import AssetClass, get_asset_class
 from app.brokers.rules.values import BrokerOrder
 from app.money import fixed, quantity_text
 
-Body = dict[str, str]
+Body = dict[str, str | bool]
 _PRICES = ("limit_price", "stop_price", "trail_percent")
 
 
 def build_order(order: BrokerOrder) -> Body:
     """Return the body of POST /v2/orders. Our id is the client order id."""
-    body = {
+    body: Body = {
         "client_order_id": order.id,
         "symbol": order.symbol,
         "qty": format_amount(order.quantity),
@@ -19,6 +20,8 @@ def build_order(order: BrokerOrder) -> Body:
         "type": order.kind.lower(),
         "time_in_force": order.time_in_force.lower(),
     }
+    if order.extended_hours and get_asset_class(order.symbol) is AssetClass.EQUITY:
+        body["extended_hours"] = True
     return body | _build_prices(order, "trail_price")
 
 
@@ -28,7 +31,7 @@ def build_replacement(successor: BrokerOrder, leaves: Decimal) -> Body:
     Alpaca creates a new order of the quantity in the request. Fills of the old order do not count towards it,
     so the request has the unfilled quantity `leaves`.
     """
-    body = {
+    body: Body = {
         "client_order_id": successor.id,
         "time_in_force": successor.time_in_force.lower(),
     }

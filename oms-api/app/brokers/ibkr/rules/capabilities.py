@@ -12,17 +12,19 @@ from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
-_CONTINUOUS = frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC})
+_LASTING = frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD})
+_CONTINUOUS = _LASTING | {TimeInForce.IOC}
 
 
 class Capabilities(NamedTuple):
     """What is possible for a kind of contract. All our order types are.
 
-    Linked orders are brackets and other groups of orders.
+    Without `fraction_types` quantities are whole. Linked orders are brackets and other groups of orders.
     """
 
     times_in_force: frozenset[TimeInForce]
-    has_fractions: bool
+    fraction_types: frozenset[OrderType]
+    fraction_times_in_force: frozenset[TimeInForce]
     can_short: bool
     can_replace: bool
     has_extended_hours: bool
@@ -31,16 +33,18 @@ class Capabilities(NamedTuple):
 
 CAPABILITIES = {
     STOCK: Capabilities(
-        times_in_force=_CONTINUOUS | {TimeInForce.FOK} | _AUCTIONS,  # GTD needs a date, which is not sent yet
-        has_fractions=False,  # the API takes them for a few accounts only
+        times_in_force=_CONTINUOUS | {TimeInForce.FOK} | _AUCTIONS,
+        fraction_types=_WITHOUT_STOP,  # IBKR rejects them from accounts that have not asked for them
+        fraction_times_in_force=frozenset({TimeInForce.DAY}),
         can_short=True,
         can_replace=True,
-        has_extended_hours=False,  # an order cannot ask for it yet
+        has_extended_hours=True,
         has_linked_orders=False,
     ),
     FOREX: Capabilities(
         times_in_force=_CONTINUOUS,
-        has_fractions=False,
+        fraction_types=frozenset(),
+        fraction_times_in_force=frozenset(),
         can_short=True,
         can_replace=True,
         has_extended_hours=True,  # the market has no regular hours
@@ -63,9 +67,18 @@ def find_refusal(order: BrokerOrder) -> str | None:
         )
     if order.time_in_force in _AUCTIONS and order.kind not in _WITHOUT_STOP:
         return f"IBKR's {order.time_in_force} orders must be {_list(_WITHOUT_STOP)}."
-    if order.quantity % 1 and not able.has_fractions:
-        return "Over IBKR there are no fractions: use a whole quantity."
-    return None
+    if order.extended_hours and (order.kind is not OrderType.LIMIT or order.time_in_force not in _LASTING):
+        return f"Outside of regular hours IBKR takes LIMIT orders that are {_list(_LASTING)}."
+    return _find_fraction_refusal(order, able) if order.quantity % 1 else None
+
+
+def _find_fraction_refusal(order: BrokerOrder, able: Capabilities) -> str | None:
+    if order.kind in able.fraction_types and order.time_in_force in able.fraction_times_in_force:
+        return None
+    if not able.fraction_types:
+        return "Over IBKR there are no fractions of it: use a whole quantity."
+    names = f"{_list(able.fraction_types)} orders that are {_list(able.fraction_times_in_force)}"
+    return f"IBKR takes fractions in {names} only: use a whole quantity."
 
 
 def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str | None:

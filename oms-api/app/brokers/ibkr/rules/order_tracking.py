@@ -27,6 +27,7 @@ from app.brokers.rules.values import (
     Busted,
     Canceled,
     Charged,
+    Expired,
     Lapsed,
     Refused,
     Rejected,
@@ -211,9 +212,16 @@ class OrderTracker:
         tracked.is_closed, tracked.end = True, Canceled(tracked.order_id, at)
         end: BrokerEvent = tracked.end
         if not tracked.is_cancel_requested:
-            end = Lapsed(tracked.order_id, tracked.reason or _ENDED_BY_BROKER, at)
+            end = self._build_end(tracked, at)
         tracked.is_cancel_requested = False
         return [end, *self._refuse(tracked, _ENDED, at)]
+
+    def _build_end(self, tracked: TrackedOrder, at: datetime) -> BrokerEvent:
+        """Return the end of an order that nobody canceled: at the time it was good for, or before."""
+        expires_at = None if tracked.report is None else tracked.report.expires_at
+        if expires_at is not None and at >= expires_at:
+            return Expired(tracked.order_id, at)
+        return Lapsed(tracked.order_id, tracked.reason or _ENDED_BY_BROKER, at)
 
     def _reject(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
         if tracked.is_accepted:

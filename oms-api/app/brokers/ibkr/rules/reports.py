@@ -1,7 +1,7 @@
 """Reports of TWS as records with exact amounts, and our orders in the words of the TWS API."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ _KINDS = {
 _AT_CLOSE = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
 _TYPES = {name: kind for kind, name in (*_KINDS.items(), *_AT_CLOSE.items())}
 _FIGURES = frozenset({"TotalCashValue", "CashBalance", "BuyingPower"})
+_END_FORMAT = "%Y%m%d-%H:%M:%S"  # the dash stands for UTC
 _UNSET = Decimal("1e300")  # the API writes an absent amount as the largest float
 
 
@@ -49,6 +50,8 @@ class OrderReport(NamedTuple):
     trail_level: Decimal | None
     status: str
     filled: Decimal | None = None
+    expires_at: datetime | None = None
+    extended_hours: bool = False
 
     def build_order(self, order_id: str, filled: Decimal, portfolio_id: int, at: datetime) -> BrokerOrder:
         """Return the order in our words."""
@@ -67,6 +70,8 @@ class OrderReport(NamedTuple):
             trail_percent=self.trail_percent,
             trail_level=self.trail_level,
             time_in_force=self.time_in_force,
+            expires_at=self.expires_at,
+            extended_hours=self.extended_hours,
         )
 
     def has_terms_of(self, order: BrokerOrder) -> bool:
@@ -79,7 +84,8 @@ class OrderReport(NamedTuple):
             order.trail_amount,
             order.trail_percent,
         )
-        return mine == others and self.time_in_force is order.time_in_force
+        is_same_end = self.expires_at in {None, order.expires_at}  # None: TWS wrote it in another form
+        return mine == others and is_same_end and self.time_in_force is order.time_in_force
 
 
 class StatusReport(NamedTuple):
@@ -168,11 +174,19 @@ def parse_time_in_force(tif: str, kind_name: str) -> TimeInForce:
     return TimeInForce(tif) if tif in TimeInForce.__members__ else TimeInForce.DAY
 
 
-def build_terms(order: BrokerOrder, account: str, ref: str) -> dict[str, str]:
+def parse_end(text: str) -> datetime | None:
+    """Return the end of a GTD order, None if there is none or TWS wrote it in a time zone of its own."""
+    try:
+        return datetime.strptime(text, _END_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def build_terms(order: BrokerOrder, account: str, ref: str) -> dict[str, str | bool]:
     """Return the fields of an order of the API. Amounts are texts, so that they arrive exactly."""
     is_at_close = order.time_in_force is TimeInForce.CLS
     aux = order.trail_amount if order.kind is OrderType.TRAILING_STOP else order.stop_price
-    terms = {
+    terms: dict[str, str | bool] = {
         "action": order.side.value,
         "totalQuantity": format_amount(order.quantity),
         "orderType": (_AT_CLOSE if is_at_close else _KINDS)[order.kind],
@@ -186,6 +200,10 @@ def build_terms(order: BrokerOrder, account: str, ref: str) -> dict[str, str]:
         "trailingPercent": order.trail_percent,
         "trailStopPrice": order.trail_level if order.kind is OrderType.TRAILING_STOP else None,
     }
+    if order.expires_at is not None and order.time_in_force is TimeInForce.GTD:
+        terms["goodTillDate"] = order.expires_at.astimezone(UTC).strftime(_END_FORMAT)
+    if order.extended_hours:
+        terms["outsideRth"] = True
     return terms | {name: format_amount(price) for name, price in prices.items() if price is not None}
 
 

@@ -105,6 +105,8 @@ def _find_terms_refusal(order: BrokerOrder, able: Capabilities) -> str | None:
         return f"Zerodha has no {order.time_in_force} orders: use {_list(able.times_in_force)}."
     if order.time_in_force is TimeInForce.IOC and order.kind not in _WITHOUT_STOP:
         return f"Zerodha's IOC orders must be {_list(_WITHOUT_STOP)}."
+    if order.extended_hours and not able.has_extended_hours:
+        return "Zerodha has no extended hours: send the order without `extended_hours`."
     return "Zerodha takes whole quantities only." if order.quantity % 1 else None
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from app.brokers.alpaca.rules.capabilities import find_refusal, find_replacement_refusal
+from app.brokers.alpaca.rules.requests import build_order
 from tests.brokers.market import order
 
 
@@ -80,3 +81,16 @@ def test_quantity_of_a_fractional_order_cannot_change():
     assert find_replacement_refusal(current, current._replace(id="B")) is None
     larger = order("BUY 0.75 LIMIT limit 5", "B", symbol="AAPL")
     assert "quantity of a fractional order" in (find_replacement_refusal(current, larger) or "")
+
+
+def test_extended_hours_need_a_limit_order_that_lasts():
+    limit = order("BUY 10 LIMIT limit 5", symbol="AAPL", extended_hours=True)
+    assert find_refusal(limit) is None
+    refusal = "Outside of regular hours Alpaca takes LIMIT orders that are DAY or GTC."
+    assert find_refusal(order("BUY 10 MARKET", symbol="AAPL", extended_hours=True)) == refusal
+    assert find_refusal(order("BUY 10 LIMIT limit 5 IOC", symbol="AAPL", extended_hours=True)) == refusal
+    assert find_refusal(order("BUY 1 MARKET GTC", symbol="BTC/USD", extended_hours=True)) is None
+    assert build_order(limit)["extended_hours"] is True
+    assert "extended_hours" not in build_order(
+        order("BUY 1 MARKET GTC", symbol="BTC/USD", extended_hours=True)
+    )

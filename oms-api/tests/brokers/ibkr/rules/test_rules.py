@@ -11,6 +11,7 @@ from app.brokers.ibkr.rules.reports import (
     FillReport,
     build_account,
     build_terms,
+    parse_end,
     parse_kind,
     parse_optional,
     parse_time_in_force,
@@ -51,10 +52,13 @@ def test_symbol_of_a_contract_is_ours():
     [
         ("BUY 10 MARKET", {"asset_class": "crypto"}, "asset class"),
         ("BUY 10 MARKET", {"group": "G"}, "linked"),
-        ("BUY 10 LIMIT limit 5 GTD", {}, "no GTD orders"),
-        ("BUY 10 LIMIT limit 5 FOK", PAIR, "DAY, GTC or IOC"),
+        ("BUY 10 LIMIT limit 5", {"extended_hours": True, "time_in_force": TimeInForce.FOK}, "regular hours"),
+        ("BUY 10 MARKET", {"extended_hours": True}, "LIMIT orders that are DAY, GTC or GTD"),
+        ("BUY 10 LIMIT limit 5 FOK", PAIR, "DAY, GTC, GTD or IOC"),
         ("BUY 10 STOP stop 5 OPG", {}, "must be LIMIT or MARKET"),
-        ("BUY 1.5 MARKET", {}, "whole quantity"),
+        ("BUY 1.5 MARKET GTC", {}, "LIMIT or MARKET orders that are DAY only"),
+        ("BUY 1.5 STOP stop 5", {}, "whole quantity"),
+        ("BUY 1.5 MARKET", PAIR, "no fractions"),
     ],
 )
 def test_order_that_ibkr_cannot_execute_is_refused(words, changes, reason):
@@ -63,9 +67,22 @@ def test_order_that_ibkr_cannot_execute_is_refused(words, changes, reason):
     assert reason in refusal
 
 
-@pytest.mark.parametrize("words", ["SELL 10 TRAILING_STOP trail 1 GTC", "BUY 10 MARKET CLS"])
+@pytest.mark.parametrize(
+    "words",
+    ["SELL 10 TRAILING_STOP trail 1 GTC", "BUY 10 MARKET CLS", "BUY 1.5 MARKET", "BUY 10 LIMIT limit 5 GTD"],
+)
 def test_other_orders_are_sent(words):
     assert find_refusal(order(words)) is None
+
+
+def test_end_and_extended_hours_are_fields_of_the_order():
+    sent = order("BUY 10 LIMIT limit 5 GTD", expires_at=NOON, extended_hours=True)
+    assert find_refusal(sent) is None
+    terms = build_terms(sent, "DU1", "A")
+    assert (terms["tif"], terms["goodTillDate"], terms["outsideRth"]) == ("GTD", "20261120-12:00:00", True)
+    assert parse_end("20261120-12:00:00") == NOON
+    assert parse_end("20261120 07:00:00 US/Eastern") is None
+    assert "goodTillDate" not in build_terms(order("BUY 10 LIMIT limit 5"), "DU1", "A")
 
 
 def test_replacement_keeps_symbol_side_and_type():

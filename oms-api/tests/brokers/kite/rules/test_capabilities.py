@@ -44,6 +44,7 @@ def test_possible_orders_are_not_refused(text, fields):
         ("BUY 10 MARKET", {"exchange": "NFO", "product": "CNC"}, "use MIS or NRML"),
         ("BUY 10 MARKET", {"exchange": "NASDAQ"}, "no exchange NASDAQ"),
         ("BUY 10 MARKET", {"group": "G"}, "cannot be linked"),
+        ("BUY 10 LIMIT limit 95", {"extended_hours": True}, "no extended hours"),
     ],
 )
 def test_impossible_orders_are_refused_with_what_to_do(text, fields, words):

@@ -20,6 +20,7 @@ from tests.brokers.standins.ibkr.values import ZERO, Contract, Execution, Order,
 OPENING_CASH = Decimal(1_000_000)
 COMMISSION = Decimal("1.00")
 _FIRST_PERM_ID = 900_000_001
+_CHANGEABLE = ("quantity", "kind", "limit_price", "aux_price", "tif", "trail_stop_price", "good_till_date")
 Publish = Callable[[int, list[Part]], None]  # sends a message to the client of that id
 
 
@@ -150,7 +151,15 @@ class Exchange:
             raise Refusal(201, "Order rejected - reason:The quantity is filled already.")
         terms: dict[str, Any] = {
             name: getattr(changed, name)
-            for name in ("quantity", "kind", "limit_price", "aux_price", "tif", "trail_stop_price")
+            for name in (
+                "quantity",
+                "kind",
+                "limit_price",
+                "aux_price",
+                "tif",
+                "trail_stop_price",
+                "good_till_date",
+            )
         }
         for name, value in terms.items():
             setattr(known, name, value)

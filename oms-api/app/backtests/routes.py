@@ -1,0 +1,208 @@
+"""Routes of backtests."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from sqlalchemy import Connection
+
+from app.backtests.dependencies import TheCodeFinder
+from app.backtests.errors import NoSuchBacktest
+from app.backtests.queries import delete_backtest, list_backtests
+from app.backtests.schemas import (
+    EXAMPLE,
+    MAX_COMPARED,
+    BacktestFillOut,
+    BacktestIn,
+    BacktestOrderOut,
+    BacktestOut,
+    BacktestQuery,
+    ComparisonOut,
+    ComparisonQuery,
+    EquityPointOut,
+    serialize_backtest,
+    serialize_comparison,
+)
+from app.backtests.service.jobs import REPORT_NAME
+from app.backtests.service.requests import create_backtest, read_file, read_rows, require_backtest
+from app.database import Readers
+from app.errors import FieldError, Invalid
+from app.identity.dependencies import Reader, require_permission
+from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.rules.access import Caller, Operation
+from app.identity.service.idempotent_operations import Change
+from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.body import documented_body, json_body
+from app.wire.dependencies import TheChanges, TheCursors, TheReaders
+from app.wire.fields import Wanted
+from app.wire.lists import link
+from app.wire.pages import Cursors
+
+router = APIRouter(prefix="/backtests", tags=["backtests"])
+
+Runner = Annotated[Caller, Depends(require_permission(Operation.RUN_BACKTEST))]
+TheId = Annotated[Wanted, Path(max_length=32, description="ID of the backtest")]
+ThePage = Annotated[BacktestQuery, Query()]
+_LIST = "backtests"
+_HTML = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+@router.post(
+    "",
+    summary="Request a backtest",
+    status_code=202,
+    responses=responses(202, {"model": BacktestOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(BacktestIn, EXAMPLE),
+)
+async def post_backtest(
+    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))], find_code: TheCodeFinder,
+    administration: TheAdministration, request_context: TheRequestContext,
+) -> Response:  # fmt: skip
+    """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
+    wanted, context = body.build(), request_context.context(caller, body)
+
+    def create(connection: Connection, now: datetime) -> Change:
+        backtest = create_backtest(connection, caller, wanted, find_code, now)
+        facts = {"strategy": backtest.strategy, "symbols": backtest.symbols, "interval": backtest.interval}
+        entry = context.entry(now, "backtest.created", f"backtest:{backtest.id}", None, facts)
+        return Change(serialize_backtest(backtest), [entry], 202)
+
+    return build_response(await administration.change(context, create))
+
+
+@router.get(
+    "", summary="List backtests", responses=responses(200, {"model": list[BacktestOut]}, headers=NEXT_HEADER)
+)
+async def get_backtests(
+    caller: Reader, query: ThePage, readers: TheReaders, cursors: TheCursors, request: Request
+) -> Response:
+    """List the backtests of the tenant, newest first."""
+    tenant_id = caller.tenant_id
+    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
+    found = await readers.run(
+        lambda connection: list_backtests(connection, tenant_id, query.limit + 1, before), tenant_id
+    )
+    page = found[: query.limit]
+    cursor = cursors.make(tenant_id, _LIST, page[-1].id) if len(found) > query.limit else None
+    return answer(list(map(serialize_backtest, page)), headers=link(request, cursor))
+
+
+@router.get("/compare", summary="Compare backtests", responses=responses(200, {"model": ComparisonOut}, 404))
+async def compare_backtests(
+    caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: TheReaders
+) -> Response:
+    """Show backtests beside each other, the statistics that differ, and whether code and data are equal."""
+    ids = [one.strip() for one in query.ids.split(",") if one.strip()]
+    if not 2 <= len(ids) <= MAX_COMPARED:
+        message = f"Send two to {MAX_COMPARED} ids, separated by commas."
+        raise Invalid("1 field is not valid; see `errors`.", [FieldError("ids", message, "count")])
+    tenant_id = caller.tenant_id
+    found = await readers.run(
+        lambda connection: [require_backtest(connection, tenant_id, one) for one in ids], tenant_id
+    )
+    return answer(serialize_comparison(found))
+
+
+@router.get("/{backtest_id}", summary="Get a backtest", responses=responses(200, {"model": BacktestOut}, 404))
+async def get_backtest(caller: Reader, backtest_id: TheId, readers: TheReaders) -> Response:
+    """Get a backtest with its progress and, once it is done, its statistics and hashes."""
+    tenant_id = caller.tenant_id
+    found = await readers.run(
+        lambda connection: require_backtest(connection, tenant_id, backtest_id), tenant_id
+    )
+    return answer(serialize_backtest(found))
+
+
+@router.delete(
+    "/{backtest_id}",
+    summary="Delete a backtest",
+    status_code=204,
+    response_class=Response,
+    responses=responses(204, {"description": "It is deleted"}, 404),
+)
+async def remove_backtest(caller: Runner, backtest_id: TheId, changes: TheChanges) -> Response:
+    """Delete a backtest with its result. One that waits or runs is cancelled."""
+    tenant_id = caller.tenant_id
+    is_deleted = await changes.run(
+        lambda connection: delete_backtest(connection, tenant_id, backtest_id), tenant_id
+    )
+    if not is_deleted:
+        raise NoSuchBacktest(backtest_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{backtest_id}/orders",
+    summary="List orders of a backtest",
+    responses=responses(200, {"model": list[BacktestOrderOut]}, 404, 409, headers=NEXT_HEADER),
+)
+async def get_backtest_orders(
+    caller: Reader, backtest_id: TheId, query: ThePage, readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """List the orders of a finished backtest in the order in which they ended."""
+    return await _FileList(backtest_id, "orders.csv", readers, cursors).respond(caller, query, request)
+
+
+@router.get(
+    "/{backtest_id}/fills",
+    summary="List fills of a backtest",
+    responses=responses(200, {"model": list[BacktestFillOut]}, 404, 409, headers=NEXT_HEADER),
+)
+async def get_backtest_fills(
+    caller: Reader, backtest_id: TheId, query: ThePage, readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """List the fills of a finished backtest in time order."""
+    return await _FileList(backtest_id, "fills.csv", readers, cursors).respond(caller, query, request)
+
+
+@router.get(
+    "/{backtest_id}/equity",
+    summary="List the equity of a backtest",
+    responses=responses(200, {"model": list[EquityPointOut]}, 404, 409, headers=NEXT_HEADER),
+)
+async def get_backtest_equity(
+    caller: Reader, backtest_id: TheId, query: ThePage, readers: TheReaders, cursors: TheCursors,
+    request: Request,
+) -> Response:  # fmt: skip
+    """List the points of the equity curve of a finished backtest in time order."""
+    return await _FileList(backtest_id, "equity.csv", readers, cursors).respond(caller, query, request)
+
+
+@router.get(
+    "/{backtest_id}/report.html",
+    summary="Get the report of a backtest",
+    response_class=Response,
+    responses=responses(200, _HTML, 404, 409),
+)
+async def get_backtest_report(caller: Reader, backtest_id: TheId, readers: TheReaders) -> Response:
+    """Get the report with charts: one HTML file that needs nothing else."""
+    tenant_id = caller.tenant_id
+    content = await readers.run(
+        lambda connection: read_file(connection, tenant_id, backtest_id, REPORT_NAME), tenant_id
+    )
+    headers = {"Content-Security-Policy": _REPORT_POLICY}
+    return Response(content, 200, headers, media_type="text/html; charset=utf-8")
+
+
+class _FileList:
+    """The rows of a file of a backtest, as a list in pages."""
+
+    def __init__(self, backtest_id: str, name: str, readers: Readers, cursors: Cursors) -> None:
+        self._id, self._name, self._readers, self._cursors = backtest_id, name, readers, cursors
+
+    async def respond(self, caller: Caller, query: BacktestQuery, request: Request) -> Response:
+        """Return a page of the rows."""
+        tenant_id, listed = caller.tenant_id, f"{self._id}/{self._name}"
+        first = int(self._cursors.read(tenant_id, listed, query.cursor)) if query.cursor else 0
+
+        def read(connection: Connection) -> list[dict[str, Any]]:
+            content = read_file(connection, tenant_id, self._id, self._name)
+            return list(read_rows(content, first, query.limit + 1))
+
+        found = await self._readers.run(read, tenant_id)
+        has_more = len(found) > query.limit
+        cursor = self._cursors.make(tenant_id, listed, str(first + query.limit)) if has_more else None
+        return answer(found[: query.limit], headers=link(request, cursor))

@@ -1,0 +1,52 @@
+"""Settings as JSON values, and back. The process of a sandboxed strategy gets them so."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from app.backtests.rules.settings import BacktestSettings
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def serialize_settings(settings: BacktestSettings) -> list[Any]:
+    """Return the settings as JSON values."""
+    fields: list[Any] = _serialize(settings)
+    return fields
+
+
+def parse_settings(fields: list[Any]) -> BacktestSettings:
+    """Return the settings that `serialize_settings` was given."""
+    settings: BacktestSettings = _parse(BacktestSettings, fields)
+    return settings
+
+
+def _serialize(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return str(value)
+        case timedelta():
+            return value // _MICROSECOND
+        case Mapping():
+            return {str(key): _serialize(one) for key, one in value.items()}
+        case tuple():
+            return [_serialize(one) for one in value]
+        case _:
+            return value
+
+
+def _parse(kind: Any, value: Any) -> Any:
+    if get_origin(kind) is UnionType:  # a type or None
+        return None if value is None else _parse(get_args(kind)[0], value)
+    if get_origin(kind) is Mapping:
+        key_kind, value_kind = get_args(kind)
+        return {key_kind(key): _parse(value_kind, one) for key, one in value.items()}
+    if kind is timedelta:
+        return value * _MICROSECOND
+    if issubclass(kind, tuple):
+        hints = get_type_hints(kind).values()
+        return kind(*(_parse(hint, one) for hint, one in zip(hints, value, strict=True)))
+    return kind(value) if issubclass(kind, Decimal | StrEnum) else value

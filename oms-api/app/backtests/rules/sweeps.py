@@ -1,0 +1,173 @@
+"""Sweeps: which sets of parameters to run, and how their returns are judged."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import product
+from math import fsum
+from random import Random
+from typing import NamedTuple
+
+from app.backtests.errors import InvalidBacktest
+from app.performance.rules.deflated_sharpe import (
+    compute_deflated_sharpe,
+    compute_expected_maximum,
+    compute_period_sharpe,
+)
+from app.performance.rules.statistics import compute_sharpe
+from slackoms_strategy import ParameterDescription
+
+MAX_SETS = 100_000
+IN_SAMPLE_SHARE = 2 / 3  # without walk-forward, the first part of the days
+_RANDOM_PLACES = 4
+_ATTEMPTS_PER_SET = 20
+Parameters = Mapping[str, str]
+
+
+class DayReturn(NamedTuple):
+    """The return of a UTC day: 0.01 is 1%. `day` counts from 1970-01-01."""
+
+    day: int
+    share: float
+
+
+class SetResult(NamedTuple):
+    """What a set of parameters earned."""
+
+    parameters: Parameters
+    returns: Sequence[DayReturn]
+    pnl_net: str
+
+
+class Window(NamedTuple):
+    """In-sample days [start, split) and out-of-sample days [split, end)."""
+
+    start: int
+    split: int
+    end: int
+
+
+class SweepRow(NamedTuple):
+    """A line of `sweep.csv`. Ratios are None where undefined."""
+
+    parameters: Parameters
+    in_sample_sharpe: float | None
+    out_of_sample_sharpe: float | None
+    deflated_sharpe: float | None
+    pnl_net: str
+
+
+def build_grid(grid: Mapping[str, Sequence[str]], fixed: Parameters) -> list[Parameters]:
+    """Return each combination of the values, with the fixed ones. Raise InvalidBacktest."""
+    size = 1
+    for values in grid.values():
+        size *= len(values)
+    if size > MAX_SETS:
+        raise InvalidBacktest(f"The grid has {size} sets of parameters; at most {MAX_SETS} are allowed.")
+    return [{**fixed, **dict(zip(grid, values, strict=True))} for values in product(*grid.values())]
+
+
+def draw_sets(
+    count: int, seed: int, fixed: Parameters, grid: Mapping[str, Sequence[str]],
+    descriptions: Sequence[ParameterDescription],
+) -> list[Parameters]:  # fmt: skip
+    """Return different random sets: of the values of the grid, else of the ranges that the strategy declares.
+
+    There are fewer than `count` if the ranges have fewer. Raise InvalidBacktest if nothing varies.
+    """
+    ranges = {one.name: one for one in descriptions if one.name not in fixed and _has_range(one)}
+    if not ranges and not grid:
+        raise InvalidBacktest("No parameter has a range to draw from. Name values with --grid.")
+    random, found = Random(seed), dict[tuple[str, ...], Parameters]()  # noqa: S311  # reproducible, not secret
+    for _ in range(min(count, MAX_SETS) * _ATTEMPTS_PER_SET):
+        drawn = {name: _draw(random, one) for name, one in ranges.items() if name not in grid}
+        drawn |= {name: random.choice(values) for name, values in grid.items()}
+        found.setdefault(tuple(drawn.values()), {**fixed, **drawn})
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def list_windows(days: Sequence[int], train: int, test: int) -> list[Window]:
+    """Return the windows of a walk forward: each trains on some days, and tests on the next ones.
+
+    Raise InvalidBacktest if the days are too few for one.
+    """
+    first, last = days[0], days[-1] + 1
+    starts = range(first, last - train, test)
+    windows = [Window(start, start + train, min(start + train + test, last)) for start in starts]
+    if not windows:
+        raise InvalidBacktest(f"There are {last - first} days; --walk-forward needs more than {train}.")
+    return windows
+
+
+def split_days(days: Sequence[int]) -> list[Window]:
+    """Return the only window without a walk forward."""
+    split = days[min(round(len(days) * IN_SAMPLE_SHARE), len(days) - 1)]
+    return [Window(days[0], split, days[-1] + 1)]
+
+
+def build_rows(results: Sequence[SetResult], windows: Sequence[Window], days_a_year: int) -> list[SweepRow]:
+    """Return the lines of the sets, in their order.
+
+    The in-sample ratio is the mean of those of the windows. The deflated ratio is that of all in-sample days,
+    with all sets as trials.
+    """
+    trials = [_select_in_sample(one.returns, windows) for one in results]
+    ratios = [ratio for ratio in map(compute_period_sharpe, trials) if ratio is not None]
+    expected = compute_expected_maximum(ratios)
+    return [
+        SweepRow(
+            result.parameters,
+            _average_in_sample(result.returns, windows, days_a_year),
+            compute_sharpe(_select_out_of_sample(result.returns, windows), days_a_year),
+            compute_deflated_sharpe(returns, expected),
+            result.pnl_net,
+        )
+        for result, returns in zip(results, trials, strict=True)
+    ]
+
+
+def compute_walk_forward(
+    results: Sequence[SetResult], windows: Sequence[Window], days_a_year: int
+) -> float | None:
+    """Return the Sharpe ratio of what was out of sample, with the best set of each window before it."""
+    returns: list[float] = []
+    for window in windows:
+        ratios = [_average_in_sample(one.returns, [window], days_a_year) for one in results]
+        known = [(ratio, -number) for number, ratio in enumerate(ratios) if ratio is not None]
+        if known:
+            best = results[-max(known)[1]]
+            returns += _select_out_of_sample(best.returns, [window])
+    return compute_sharpe(returns, days_a_year)
+
+
+def _average_in_sample(
+    returns: Sequence[DayReturn], windows: Sequence[Window], days_a_year: int
+) -> float | None:
+    ratios = [compute_sharpe(_select_in_sample(returns, [window]), days_a_year) for window in windows]
+    known = [ratio for ratio in ratios if ratio is not None]
+    return fsum(known) / len(known) if known else None
+
+
+def _select_in_sample(returns: Sequence[DayReturn], windows: Sequence[Window]) -> list[float]:
+    return [one.share for one in returns if any(window.start <= one.day < window.split for window in windows)]
+
+
+def _select_out_of_sample(returns: Sequence[DayReturn], windows: Sequence[Window]) -> list[float]:
+    return [one.share for one in returns if any(window.split <= one.day < window.end for window in windows)]
+
+
+def _has_range(one: ParameterDescription) -> bool:
+    return bool(one.choices) or one.type == "true or false" or None not in {one.minimum, one.maximum}
+
+
+def _draw(random: Random, one: ParameterDescription) -> str:
+    if one.choices:
+        return random.choice(one.choices)
+    if one.minimum is None or one.maximum is None:
+        return random.choice(("true", "false"))
+    if one.type == "a whole number":
+        return str(random.randint(int(one.minimum), int(one.maximum)))
+    low, high = Decimal(one.minimum), Decimal(one.maximum)
+    drawn = round(low + (high - low) * Decimal(random.random()), _RANDOM_PLACES)
+    return f"{min(max(drawn, low), high):f}"

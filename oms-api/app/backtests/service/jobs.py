@@ -1,0 +1,172 @@
+"""Runs backtests that wait: claim one, run it, and store its result with an event."""
+
+import gzip
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine
+
+from app.backtests import queries
+from app.backtests.errors import InvalidBacktest, StrategyFailed
+from app.backtests.rules.jobs import (
+    PROGRESS_PARTS,
+    Backtest,
+    BacktestStatus,
+    build_settings,
+    compute_progress,
+)
+from app.backtests.service.engine import BacktestEngine, BacktestRun
+from app.backtests.service.loading import compute_code_hash, create_strategy, load_strategy
+from app.backtests.service.recorder import Recorder
+from app.backtests.service.report import build_report
+from app.backtests.service.results import build_result, compute_statistics
+from app.backtests.service.stored_bars import StoredBars
+from app.clock import Now, monotonic_seconds
+from app.database import set_all_tenants_scope, set_tenant_scope, unit_of_work, write
+from app.events.service import build_event_insert
+from app.market_data.rules.bars import Interval
+from app.market_data.service import Market
+from app.timestamps import iso
+
+LEASE = timedelta(minutes=2)
+REPORT_SECONDS = 1.0  # between two stored progresses
+MAX_ERROR_LENGTH = 2_000
+FILES = ("orders.csv", "fills.csv", "equity.csv")
+REPORT_NAME = "report.html"
+DONE_EVENT, FAILED_EVENT = "backtest.done", "backtest.failed"
+_LOG = logging.getLogger(__name__)
+
+
+class Canceled(Exception):
+    """Somebody deleted the backtest, or another process runs it."""
+
+
+class BacktestJobs:
+    """Runs the backtests of all tenants, one after another."""
+
+    def __init__(self, engine: Engine, market: Market, now: Now) -> None:
+        self._engine, self._market, self._now = engine, market, now
+        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+    def run_next(self) -> Backtest | None:
+        """Run the oldest backtest that waits, and return it; None if there is none."""
+        now = self._now()
+        with unit_of_work(self._engine) as connection:
+            set_all_tenants_scope(connection)
+            backtest = queries.claim_backtest(connection, self._holder, now, now + LEASE)
+        if backtest is None:
+            return None
+        try:
+            self._run(backtest)
+        except Canceled:
+            _LOG.info("the backtest %s was cancelled", backtest.id)
+        except (InvalidBacktest, StrategyFailed, ArithmeticError, ValueError) as error:
+            self._fail(backtest, str(error))
+        except Exception as error:  # noqa: BLE001  # the next backtests must still run
+            self._fail(backtest, f"The backtest failed: {type(error).__name__}.")
+            _LOG.exception("the backtest %s failed", backtest.id)
+        return backtest
+
+    def _run(self, backtest: Backtest) -> None:
+        owner = load_strategy(backtest.entry_point)
+        code_hash = compute_code_hash(owner)
+        if code_hash != backtest.code_hash:
+            raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
+        parameters = orjson.loads(backtest.parameters)
+        strategy, interval = create_strategy(owner, parameters), Interval(backtest.interval)
+        settings = build_settings(
+            interval, backtest.cash, backtest.costs, orjson.loads(backtest.settings), backtest.seed,
+            backtest.strategy,
+        )  # fmt: skip
+        period = (backtest.since, backtest.until)
+        bars = StoredBars(
+            self._engine, self._market, backtest.tenant_id, backtest.symbol_names, interval, period, self._now
+        )
+        progress = _Progress(self, backtest)
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            with closing(Recorder(folder)) as recorder:
+                engine = BacktestEngine(strategy, backtest.symbol_names, settings, recorder)
+                run = engine.run(bars.read_blocks(progress.update))
+            hashes = {"code_hash": code_hash, "data_hash": bars.data_hash, "result_hash": run.result_hash}
+            statistics = compute_statistics(run)
+            result = build_result(backtest.strategy, parameters, hashes, statistics)
+            (folder / REPORT_NAME).write_text(build_report(result, run.points), encoding="utf-8")
+            self._store(backtest, folder, run, bars.data_hash, statistics)
+
+    def _store(
+        self,
+        backtest: Backtest,
+        folder: Path,
+        run: BacktestRun,
+        data_hash: str,
+        statistics: Mapping[str, Any],
+    ) -> None:
+        """Store the result of a run. Raise Canceled."""
+        changes = {
+            "status": BacktestStatus.DONE, "progress": PROGRESS_PARTS, "data_hash": data_hash,
+            "result_hash": run.result_hash, "statistics": orjson.dumps(statistics).decode(),
+        }  # fmt: skip
+        files = {
+            name: gzip.compress((folder / name).read_bytes(), 6, mtime=0) for name in (*FILES, REPORT_NAME)
+        }
+        self._finish(backtest, changes, DONE_EVENT, files)
+
+    def _fail(self, backtest: Backtest, error: str) -> None:
+        changes = {"status": BacktestStatus.FAILED, "error": error[:MAX_ERROR_LENGTH]}
+        try:
+            self._finish(backtest, changes, FAILED_EVENT, {})
+        except Canceled:
+            _LOG.info("the backtest %s was cancelled", backtest.id)
+
+    def _finish(
+        self, backtest: Backtest, changes: Mapping[str, Any], event: str, files: Mapping[str, bytes]
+    ) -> None:
+        now = self._now()
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [backtest.tenant_id])
+            values = {**changes, "finished_at": now, "leased_until": None}
+            if not queries.update_claimed(connection, backtest, values):
+                raise Canceled
+            for name, content in files.items():
+                queries.insert_file(connection, backtest, name, content)
+            payload = {
+                "backtest_id": backtest.id, "strategy": backtest.strategy, "status": changes["status"],
+                "error": changes.get("error"), "result_hash": changes.get("result_hash"),
+                "actor": backtest.created_by,
+            }  # fmt: skip
+            row = (backtest.tenant_id, event, orjson.dumps(payload).decode(), iso(now))
+            write(connection, build_event_insert([row]))
+
+    def store_progress(self, backtest: Backtest, progress: int) -> None:
+        """Store the progress and renew the lease. Raise Canceled."""
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [backtest.tenant_id])
+            changes = {"progress": progress, "leased_until": self._now() + LEASE}
+            if not queries.update_claimed(connection, backtest, changes):
+                raise Canceled
+
+
+class _Progress:
+    """Stores how far a backtest is, at most once a second."""
+
+    def __init__(self, jobs: BacktestJobs, backtest: Backtest) -> None:
+        self._jobs, self._backtest = jobs, backtest
+        self._next = monotonic_seconds()
+
+    def update(self, until: datetime) -> None:
+        """Note that the bars up to an instant were played. Raise Canceled."""
+        if monotonic_seconds() < self._next:
+            return
+        self._next = monotonic_seconds() + REPORT_SECONDS
+        progress = compute_progress(self._backtest.since, self._backtest.until, until)
+        self._jobs.store_progress(self._backtest, progress)

@@ -1,0 +1,162 @@
+"""Runs a backtest with the strategy in a sandbox.
+
+The strategy's process runs the engine, and reports the strategy's commands for each block of bars. This
+process gives it the next blocks meanwhile, and matches the commands again: only these results are used. A
+process whose results differ is reported.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+from app.backtests.errors import InvalidBacktest, InvalidCommand, StrategyFailed, StrategyStopped
+from app.backtests.rules.block_frames import pack_block
+from app.backtests.rules.blocks import BarBlock
+from app.backtests.rules.commands import parse_command
+from app.backtests.rules.settings import BacktestSettings
+from app.backtests.rules.settings_fields import serialize_settings
+from app.backtests.service.engine import BacktestRun
+from app.backtests.service.order_replay import OrderReplay
+from app.backtests.service.recorder import Recorder, format_instant
+from app.sandbox.errors import ChildFailed, InvalidFrame, SandboxError, SandboxUnavailable
+from app.sandbox.rules.frames import Frame
+from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.sources import StrategySource
+from app.sandbox.service.children import Child, SandboxSpec, launch
+from slackoms_strategy import ParameterDescription
+
+PROGRAM = "app.backtests.service.sandbox_child:prepare"
+INSPECTION = "app.backtests.service.sandbox_child:prepare_inspection"
+_BLOCKS_AHEAD = 3  # they fit into the pipe
+_INPUT_ERRORS = frozenset({"InvalidBacktest", "InvalidParameter", "InvalidStrategy"})
+_LOG = logging.getLogger("strategy")
+T = TypeVar("T")
+
+
+class SandboxedRun(NamedTuple):
+    """A finished run, and the values of the strategy's parameters as text."""
+
+    run: BacktestRun
+    parameters: Mapping[str, str]
+
+
+class StrategyCode(NamedTuple):
+    """A strategy's code, and its parameters as text."""
+
+    source: StrategySource
+    parameters: Mapping[str, str]
+
+
+class SandboxedBacktest:
+    """Runs one strategy once. `program` is what the child runs beside the strategy."""
+
+    def __init__(
+        self, symbols: Sequence[str], settings: BacktestSettings, recorder: Recorder,
+        limits: Limits | None = None, program: str = PROGRAM,
+    ) -> None:  # fmt: skip
+        self._symbols, self._settings, self._program = sorted(symbols), settings, program
+        self._limits = limits or Limits()
+        self._replay = OrderReplay(symbols, settings, recorder)
+        self._known = dict.fromkeys(symbols)
+
+    def run(self, code: StrategyCode, blocks: Iterable[BarBlock]) -> SandboxedRun:
+        """Run the strategy. Raise InvalidBacktest, and StrategyFailed."""
+        options: dict[str, Any] = {
+            "settings": serialize_settings(self._settings),
+            "symbols": self._symbols,
+            "parameters": dict(code.parameters),
+        }
+        with (
+            _report_errors(),
+            launch(SandboxSpec(code.source, self._program, options), self._limits) as child,
+        ):
+            parameters = _get(self._receive(child, "loaded"), "parameters", dict)
+            run = self._replay.run(self._exchange(child, blocks))
+        return SandboxedRun(run, {str(name): str(value) for name, value in parameters.items()})
+
+    def _exchange(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
+        """Send blocks some steps ahead, and yield each with its commands ready."""
+        waiting: deque[BarBlock] = deque()
+        for block in blocks:
+            child.send(Frame("block", *pack_block(block)))
+            waiting.append(block)
+            if len(waiting) > _BLOCKS_AHEAD:
+                yield from self._play(child, waiting.popleft())
+        while waiting:
+            yield from self._play(child, waiting.popleft())
+        child.send(Frame("stop", {}))
+        answer = self._take_commands(child)
+        self._replay.finish()
+        self._compare(answer)
+
+    def _play(self, child: Child, block: BarBlock) -> Iterator[BarBlock]:
+        answer = self._take_commands(child)
+        yield block
+        self._replay.require_no_commands()
+        self._compare(answer)
+
+    def _take_commands(self, child: Child) -> Frame:
+        answer = self._receive(child, "orders")
+        self._replay.add_commands([parse_command(one, self._known) for one in _get(answer, "commands", list)])
+        return answer
+
+    def _receive(self, child: Child, kind: str) -> Frame:
+        """Return the next frame, which must be of a kind. Log what the strategy printed."""
+        frame = child.receive()
+        if frame.kind != kind:
+            raise InvalidFrame(f"It sent {frame.kind[:20]!r} when {kind!r} was expected.")
+        for line in _get(frame, "log", str)[: self._limits.log_bytes].splitlines():
+            _LOG.info("%s", "".join(one if one.isprintable() else " " for one in line))
+        return frame
+
+    def _compare(self, answer: Frame) -> None:
+        """Compare what the child claims with what was matched here."""
+        claimed, found = answer.fields.get("claim"), self._replay.build_claim()
+        if claimed != found:
+            at = format_instant(self._replay.instant)
+            claim = f"Its orders, fills, cash and charges at {at} are {claimed!r:.200}"
+            raise StrategyStopped(f"{claim}, but {found!r} by its commands.")
+
+
+def inspect_sandboxed(
+    source: StrategySource, sets: Sequence[Mapping[str, str]]
+) -> list[ParameterDescription]:
+    """Return the parameters of a strategy. Raise InvalidBacktest if a set is wrong, and StrategyFailed."""
+    spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
+    with _report_errors(), launch(spec) as child:
+        found = _get(child.receive(), "parameters", list)
+        return [_parse_description(one) for one in found]
+
+
+def _parse_description(fields: object) -> ParameterDescription:
+    if not isinstance(fields, list) or len(fields) != len(ParameterDescription._fields):
+        raise InvalidFrame("It sent a wrong description of a parameter.")
+    *texts, choices = fields
+    return ParameterDescription(*texts, tuple(map(str, choices)))
+
+
+@contextmanager
+def _report_errors() -> Iterator[None]:
+    """Raise the errors of a child as those of a backtest."""
+    try:
+        yield
+    except SandboxUnavailable as error:
+        raise InvalidBacktest(f"{error} Run code that you trust with --sandbox off.") from None
+    except ChildFailed as error:
+        if error.failure.type in _INPUT_ERRORS:
+            raise InvalidBacktest(error.failure.message) from None
+        raise StrategyFailed(error.failure) from None
+    except SandboxError as error:
+        raise StrategyStopped(str(error)) from None
+    except InvalidCommand as error:
+        raise StrategyStopped(f"It sent a wrong command: {error}.") from None
+
+
+def _get(frame: Frame, name: str, kind: type[T]) -> T:
+    """Return a field of a frame. Raise InvalidFrame if it is not of a kind."""
+    value = frame.fields.get(name)
+    if not isinstance(value, kind):
+        raise InvalidFrame(f"It sent {frame.kind!r} without {name}.")
+    return value

@@ -1,0 +1,121 @@
+"""The calendars of all markets in the tables of this release, in `data`."""
+
+from collections.abc import Sequence
+from copy import copy
+from datetime import date, datetime, timedelta
+from importlib import resources
+from typing import Self
+
+from app.calendars.errors import SessionsUnknown, UnknownSegment
+from app.calendars.rules.calendars import Calendar, ContinuousCalendar, TableCalendar, is_known_open
+from app.calendars.rules.market_lookup import find_calendar_key
+from app.calendars.rules.overrides import CalendarOverride, MarketTable, apply_overrides
+from app.calendars.rules.schedules import build_days
+from app.calendars.rules.square_off import find_square_off
+from app.calendars.rules.tables import (
+    parse_exceptional_days,
+    parse_hours,
+    parse_markets,
+    parse_square_off_rules,
+)
+from app.calendars.rules.values import CalendarKey, Day, Market, Segment
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class ReleasedCalendars:
+    """The calendar of each segment of each market, without the dates that the operator set."""
+
+    def __init__(self) -> None:
+        self._hours = parse_hours(_read_table("hours"))
+        self._square_off_rules = parse_square_off_rules(_read_table("square_off"))
+        self._tables = [
+            MarketTable(terms, parse_exceptional_days(_read_table(terms.market)))
+            for terms in parse_markets(_read_table("markets"))
+        ]
+        self._calendars = self._build([])
+
+    @classmethod
+    def load(cls) -> Self:
+        """Load the tables of this release, which a process parses once."""
+        if cls not in _loaded:
+            _loaded[cls] = cls()
+        found = _loaded[cls]
+        assert isinstance(found, cls)  # noqa: S101  # for the type checker
+        return copy(found)
+
+    def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
+        """Return the calendar. Raise UnknownSegment if the market has no such segment."""
+        calendar = self._calendars.get(CalendarKey(market, segment))
+        if calendar is None:
+            raise UnknownSegment(market, segment)
+        return calendar
+
+    def find_calendar(self, exchange: str, asset_class: str) -> Calendar | None:
+        """Return the calendar of an instrument, None if its market is unknown."""
+        key = find_calendar_key(exchange, asset_class)
+        return None if key is None else self._calendars[key]
+
+    def find_extended_calendar(self, exchange: str, asset_class: str) -> Calendar | None:
+        """Return the calendar of an instrument's extended hours, None if its market has none."""
+        key = find_calendar_key(exchange, asset_class)
+        return None if key is None else self._calendars.get(CalendarKey(key.market, Segment.EXTENDED_HOURS))
+
+    def may_be_open(self, exchange: str, asset_class: str, instant: datetime) -> bool:
+        """Return whether an instrument may trade at the instant, extended hours included.
+
+        True if its market is unknown, false if the session is unknown.
+        """
+        terms = (exchange, asset_class)
+        known = list(filter(None, (self.find_calendar(*terms), self.find_extended_calendar(*terms))))
+        return not known or any(is_known_open(calendar, instant) for calendar in known)
+
+    def find_last_square_off(self, exchange: str, asset_class: str, instant: datetime) -> datetime | None:
+        """Return when intraday positions of an instrument were last closed, at or before the instant.
+
+        None if its market closes none, or if its sessions are unknown.
+        """
+        key = find_calendar_key(exchange, asset_class)
+        return None if key is None else self._find_last_square_off(key, instant)
+
+    def find_latest_square_off(self, instant: datetime) -> datetime | None:
+        """Return the last instant at which the intraday positions of any segment were closed."""
+        keys = {CalendarKey(rule.market, rule.segment) for rule in self._square_off_rules}
+        return max(filter(None, (self._find_last_square_off(key, instant) for key in keys)), default=None)
+
+    def list_days(self, market: Market, segment: Segment, start: date, end: date) -> list[Day]:
+        """Return the days from `start` to `end`, both included, without weekends that have no session.
+
+        Raise SessionsUnknown if the tables do not cover them, and UnknownSegment.
+        """
+        return self.get_calendar(market, segment).list_days(start, end)
+
+    def _build(self, overrides: Sequence[CalendarOverride]) -> dict[CalendarKey, Calendar]:
+        calendars: dict[CalendarKey, Calendar] = {
+            CalendarKey(Market.CRYPTO, Segment.SHARES): ContinuousCalendar()
+        }
+        for table in self._tables:
+            terms, exceptions = apply_overrides(table, overrides)
+            for segment in {row.segment for row in self._hours if row.market is terms.market}:
+                days = build_days(terms, segment, self._hours, exceptions)
+                calendars[CalendarKey(terms.market, segment)] = TableCalendar(terms, days)
+        return calendars
+
+    def _find_last_square_off(self, key: CalendarKey, instant: datetime) -> datetime | None:
+        calendar = self._calendars[key]
+        try:
+            session = calendar.session_until(instant)
+            found = find_square_off(key, session, self._square_off_rules)
+            if found is None or found <= instant:
+                return found
+            session = calendar.session_until(session.open - _MICROSECOND)
+        except SessionsUnknown:
+            return None
+        return find_square_off(key, session, self._square_off_rules)
+
+
+def _read_table(name: str) -> str:
+    return resources.files("app.calendars").joinpath("data", f"{name}.csv").read_text("utf-8")
+
+
+_loaded: dict[type[ReleasedCalendars], ReleasedCalendars] = {}

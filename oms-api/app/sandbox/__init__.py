@@ -1,0 +1,1 @@
+"""A child process for strategies: it has no files, network, credentials or database."""

@@ -1,0 +1,39 @@
+"""What a strategy prints and logs. It is kept up to a limit, and sent with the next answer."""
+
+from io import TextIOBase
+
+from typing_extensions import override
+
+
+class LogBuffer(TextIOBase):
+    """Text of a strategy. The oldest is kept, and what exceeds the limit is counted."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._max_bytes = max_bytes
+        self._parts: list[str] = []
+        self._size = self._dropped = 0
+
+    @override
+    def writable(self) -> bool:
+        return True
+
+    @override
+    def write(self, text: str) -> int:
+        """Keep a text, or count it if there is too much."""
+        if self._size + len(text) > self._max_bytes:
+            self._dropped += len(text)
+        else:
+            self._parts.append(text)
+            self._size += len(text)
+        return len(text)
+
+    def take(self) -> str:
+        """Return and forget the kept text."""
+        if not self._size and not self._dropped:
+            return ""
+        more = f"\n… and {self._dropped} more characters\n" if self._dropped else ""
+        text = "".join(self._parts) + more
+        self._parts.clear()
+        self._size = self._dropped = 0
+        return text

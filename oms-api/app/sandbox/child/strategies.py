@@ -1,0 +1,42 @@
+"""Finds the strategy's module, the only one that is not of Python, and its class."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from app.sandbox.errors import InvalidStrategy
+from app.sandbox.rules.sources import StrategySource
+from slackoms_strategy import Strategy
+
+
+class StrategyFinder:
+    """Imports the top-level module of a strategy from its path. Its other modules are found by Python."""
+
+    def __init__(self, source: StrategySource) -> None:
+        self._name, self._path = source.top_level, Path(source.path)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where the module is, None for another one."""
+        del path, target
+        if name != self._name:
+            return None
+        if self._path.suffix == ".py":
+            return spec_from_file_location(name, self._path)
+        return spec_from_file_location(
+            name, self._path / "__init__.py", submodule_search_locations=[str(self._path)]
+        )
+
+
+def load_class(source: StrategySource) -> type[Strategy]:
+    """Return the class of a strategy. Raise InvalidStrategy, and what its module raises."""
+    sys.meta_path.append(StrategyFinder(source))
+    found = getattr(import_module(source.module), source.class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise InvalidStrategy(f"{source.name} is not a subclass of slackoms_strategy.Strategy.")
+    return found

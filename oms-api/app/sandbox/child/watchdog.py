@@ -1,0 +1,50 @@
+"""Interrupts a callback that takes too long, where it is, so that the error names the line."""
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from app.sandbox.rules.limits import Limits
+
+_TICKS = 10  # in the time that a callback may take
+
+
+class CallbackTooLong(BaseException):
+    """A callback takes too long. Strategies that catch `Exception` do not catch it."""
+
+
+class Watchdog:
+    """Checks regularly whether the strategy gets on. `get_step` returns something else in each callback.
+
+    A strategy that hinders it is killed by the service, which has a clock of its own.
+    """
+
+    def __init__(self, limits: Limits, get_step: Callable[[], object]) -> None:
+        self._limits, self._get_step = limits, get_step
+        self._step: object = None
+        self._started = self._used = 0.0
+        self._interval = min(limits.callback_seconds, limits.callback_wall_seconds) / _TICKS
+
+    def start(self) -> None:
+        """Begin to watch the strategy."""
+        self._restart(self._get_step())
+        signal.signal(signal.SIGALRM, self._check)
+        signal.setitimer(signal.ITIMER_REAL, self._interval, self._interval)
+
+    def stop(self) -> None:
+        """Stop watching it."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _restart(self, step: object) -> None:
+        self._step, self._started, self._used = step, time.monotonic(), time.process_time()
+
+    def _check(self, _: int, __: FrameType | None) -> None:
+        step = self._get_step()
+        if step != self._step:
+            self._restart(step)
+            return
+        if time.process_time() - self._used > self._limits.callback_seconds:
+            raise CallbackTooLong(f"It used more than {self._limits.callback_seconds:g} s of processor time.")
+        if time.monotonic() - self._started > self._limits.callback_wall_seconds:
+            raise CallbackTooLong(f"It took more than {self._limits.callback_wall_seconds:g} s.")

@@ -1,0 +1,43 @@
+"""Errors of the sandbox. No route raises them."""
+
+from typing import NamedTuple
+
+
+class SandboxError(Exception):
+    """A child could not do its work. The text says why."""
+
+
+class SandboxUnavailable(SandboxError):
+    """This machine lacks layers of protection that untrusted code needs."""
+
+
+class InvalidStrategy(SandboxError):
+    """A name is not that of a strategy."""
+
+
+class InvalidFrame(SandboxError):
+    """A child sent something that is not a message, or too much."""
+
+
+class ChildKilled(SandboxError):
+    """A child was killed because it exceeded a limit, or it ended by itself."""
+
+
+class Failure(NamedTuple):
+    """An exception of a strategy. `file` and `line` are where its code was, empty and 0 if elsewhere."""
+
+    type: str
+    message: str
+    file: str = ""
+    line: int = 0
+    callback: str = ""
+    lines: tuple[str, ...] = ()  # of the traceback, the strategy's own code only
+
+
+class ChildFailed(SandboxError):
+    """The strategy raised an exception in the child."""
+
+    def __init__(self, failure: Failure) -> None:
+        where = f" ({failure.file}, line {failure.line})" if failure.file else ""
+        super().__init__(f"{failure.type}: {failure.message}{where}")
+        self.failure = failure

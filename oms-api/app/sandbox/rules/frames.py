@@ -1,0 +1,60 @@
+"""Frames between the service and a child: a kind, fields as JSON, and a binary body.
+
+A frame is the lengths of its two parts as 32-bit integers, a JSON array `[kind, fields]`, and the body.
+Nothing in it can run code. What a child sends is not trusted: its size, its form and its numbers are checked.
+"""
+
+import json
+import struct
+from typing import Any, NamedTuple, NoReturn
+
+from app.sandbox.errors import InvalidFrame
+
+HEADER = struct.Struct("<II")
+
+
+class Frame(NamedTuple):
+    """A message."""
+
+    kind: str
+    fields: dict[str, Any]
+    body: bytes = b""
+
+
+class FrameLengths(NamedTuple):
+    """The lengths of the two parts of a frame in bytes."""
+
+    fields: int
+    body: int
+
+
+def pack_frame(frame: Frame) -> bytes:
+    """Return a frame as bytes."""
+    text = json.dumps([frame.kind, frame.fields], separators=(",", ":")).encode()
+    return b"".join((HEADER.pack(len(text), len(frame.body)), text, frame.body))
+
+
+def parse_lengths(header: bytes, max_bytes: int) -> FrameLengths:
+    """Return the lengths of a frame. Raise InvalidFrame if it is larger than `max_bytes`."""
+    lengths = FrameLengths(*HEADER.unpack(header))
+    if sum(lengths) > max_bytes:
+        raise InvalidFrame(f"It sent {sum(lengths)} bytes at once; at most {max_bytes} are allowed.")
+    return lengths
+
+
+def parse_frame(text: bytes, body: bytes) -> Frame:
+    """Return the frame of its two parts. Raise InvalidFrame."""
+    try:
+        parts = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InvalidFrame("It sent something that is not JSON.") from None
+    if not (isinstance(parts, list) and len(parts) == 2):
+        raise InvalidFrame("It sent something that is not a message.")
+    kind, fields = parts
+    if not (isinstance(kind, str) and isinstance(fields, dict)):
+        raise InvalidFrame("It sent something that is not a message.")
+    return Frame(kind, fields, body)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)

@@ -1,0 +1,21 @@
+"""Where the code of a strategy is."""
+
+from typing import NamedTuple
+
+
+class StrategySource(NamedTuple):
+    """A strategy `module:Class`. `path` is the file or the folder of the top-level module."""
+
+    module: str
+    class_name: str
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The module and the class."""
+        return f"{self.module}:{self.class_name}"
+
+    @property
+    def top_level(self) -> str:
+        """The name of the top-level module."""
+        return self.module.partition(".")[0]

@@ -1,0 +1,78 @@
+"""The service's end of the pipes to a child. Nothing here waits without a limit."""
+
+import os
+import select
+from collections import deque
+from collections.abc import Callable
+
+from app.sandbox.errors import ChildKilled
+from app.sandbox.rules.frames import HEADER, Frame, pack_frame, parse_frame, parse_lengths
+
+_READ_BYTES = 1 << 20
+_MAX_WAITING_FRAMES = 64  # answers of a child that nobody has read yet
+CheckTime = Callable[[], float]  # returns the seconds to wait at most; raises ChildKilled after the last
+
+
+class ParentChannel:
+    """Writes frames to a child, and reads its frames. It reads while it writes, so that both never wait."""
+
+    def __init__(self, incoming: int, outgoing: int, max_bytes: int) -> None:
+        self._incoming, self._outgoing, self._max_bytes = incoming, outgoing, max_bytes
+        self._buffer = bytearray()
+        self._frames: deque[Frame] = deque()
+        for descriptor in (incoming, outgoing):
+            os.set_blocking(descriptor, False)
+        self._poll = select.poll()
+        self._poll.register(incoming, select.POLLIN)
+
+    def send(self, frame: Frame, check_time: CheckTime) -> None:
+        """Write a frame. Raise InvalidFrame if the child sends nonsense, and ChildKilled."""
+        data = memoryview(pack_frame(frame))
+        while data:
+            try:
+                data = data[os.write(self._outgoing, data) :]
+            except BlockingIOError:
+                self._wait_to_write(check_time())
+            except BrokenPipeError:
+                return  # what the child sent last says why it has ended
+
+    def receive(self, check_time: CheckTime) -> Frame:
+        """Return the next frame. Raise InvalidFrame, and ChildKilled if the child has ended."""
+        while not self._frames:
+            if self._poll.poll(1000 * check_time()) and not self._read():
+                raise ChildKilled("It ended by itself.")
+        return self._frames.popleft()
+
+    def _wait_to_write(self, seconds: float) -> None:
+        """Wait until the pipe has room, and read meanwhile."""
+        self._poll.register(self._outgoing, select.POLLOUT)
+        try:
+            ready = self._poll.poll(1000 * seconds)
+        finally:
+            self._poll.unregister(self._outgoing)
+        if any(descriptor == self._incoming for descriptor, _ in ready):
+            self._read()
+
+    def _read(self) -> bool:
+        """Read what there is. Return false at the end of the pipe."""
+        try:
+            data = os.read(self._incoming, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        self._buffer += data
+        self._split()
+        return bool(data)
+
+    def _split(self) -> None:
+        """Move whole frames out of the buffer."""
+        while len(self._buffer) >= HEADER.size:
+            lengths = parse_lengths(bytes(self._buffer[: HEADER.size]), self._max_bytes)
+            middle = HEADER.size + lengths.fields
+            end = middle + lengths.body
+            if len(self._buffer) < end:
+                return
+            text, body = bytes(self._buffer[HEADER.size : middle]), bytes(self._buffer[middle:end])
+            del self._buffer[:end]
+            if len(self._frames) >= _MAX_WAITING_FRAMES:
+                raise ChildKilled("It sent answers that nobody asked for.")
+            self._frames.append(parse_frame(text, body))

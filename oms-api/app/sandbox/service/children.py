@@ -1,0 +1,195 @@
+"""Starts a child process for a strategy, and exchanges frames with it."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import app
+from app.clock import monotonic_seconds
+from app.sandbox.errors import ChildFailed, ChildKilled, SandboxError, SandboxUnavailable
+from app.sandbox.rules.failures import parse_failure
+from app.sandbox.rules.frames import Frame
+from app.sandbox.rules.layers import Layer, find_missing_layers
+from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.sources import StrategySource
+from app.sandbox.service.bubblewrap import build_wrapper, find_bubblewrap
+from app.sandbox.service.channel import ParentChannel
+from app.sandbox.service.process_time import ProcessTime
+
+_ROOT = Path(app.__file__).resolve().parent.parent
+_START = "import sys; sys.path[:0] = sys.argv[1:]; from app.sandbox.child.main import main; main()"
+_PIPE_BYTES = 1 << 20  # the most that Linux allows without privileges: some blocks of bars
+_POLL_SECONDS = 0.05  # between two looks at the processor time
+_LAYERS = {str(one): one for one in Layer}
+_DEFAULT_LIMITS = Limits()
+
+
+class SandboxSpec(NamedTuple):
+    """What a child runs.
+
+    `program` is a function `module:name` of this application. It gets the options, and returns what to run
+    with the strategy. `requires_layers`: refuse where too few layers of protection hold.
+    """
+
+    source: StrategySource
+    program: str
+    options: Mapping[str, Any]
+    requires_layers: bool = True
+
+
+def launch(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child":
+    """Start a child that has given up its rights, and lets the strategy's code run.
+
+    Raise SandboxUnavailable, and SandboxError if it does not start.
+    """
+    wrapper = _build_wrapper(spec.source)
+    command = [*wrapper, sys.executable, "-I", "-S", "-B", "-c", _START, *_list_code_paths()]
+    process = subprocess.Popen(  # noqa: S603  # the command is fixed
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, cwd="/",
+        close_fds=True, start_new_session=True, bufsize=0,
+    )  # fmt: skip
+    child = Child(process, limits, is_wrapped=bool(wrapper))
+    try:
+        child.start(spec)
+    except BaseException:
+        child.kill()
+        raise
+    return child
+
+
+class Child:
+    """A running child. Use it as a context manager: it is killed at the end."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", limits: Limits, *, is_wrapped: bool) -> None:
+        self._process, self._limits, self._is_wrapped = process, limits, is_wrapped
+        self.layers: Sequence[Layer] = ()
+        self._is_killed = False
+        self._wall_end = self._used_end = 0.0
+        self._wall_seconds = self._used_seconds = 0.0
+        self._time = ProcessTime(process.pid, is_wrapped=False)
+        assert process.stdin is not None  # noqa: S101  # both are pipes
+        assert process.stdout is not None  # noqa: S101
+        incoming, outgoing = process.stdout.fileno(), process.stdin.fileno()
+        for descriptor in (incoming, outgoing):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._channel = ParentChannel(incoming, outgoing, limits.frame_bytes)
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that was started."""
+        return self._process.pid
+
+    def start(self, spec: SandboxSpec) -> None:
+        """Send what to run, wait until the child has given up its rights, and let it begin."""
+        fields = {
+            "source": spec.source, "limits": self._limits, "program": spec.program, "options": spec.options,
+        }  # fmt: skip
+        self._begin(self._limits.start_wall_seconds, self._limits.answer_seconds)
+        self._channel.send(Frame("start", fields), self._check_time)
+        ready = self._receive()
+        if self._is_wrapped:
+            self._time = ProcessTime(self._process.pid, is_wrapped=True)
+        self.layers = [_LAYERS[name] for name in ready.fields["layers"]]
+        self.layers += [Layer.BUBBLEWRAP] if self._is_wrapped else []
+        missing = find_missing_layers(self.layers)
+        if missing and spec.requires_layers:
+            raise SandboxUnavailable(
+                f"Untrusted code needs {' and '.join(missing)}, which this machine lacks."
+            )
+        self.send(Frame("go", {}))
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame. It waits while the pipe of the child is full. Raise SandboxError."""
+        self._begin(self._limits.answer_wall_seconds, self._limits.answer_seconds)
+        with self._kill_after_error():
+            self._require_alive()
+            self._channel.send(frame, self._check_time)
+
+    def receive(self) -> Frame:
+        """Return the next frame of the child.
+
+        Raise ChildFailed if the strategy raised an exception, and another SandboxError if the child exceeded
+        a limit, sent nonsense, or has ended. It is killed then.
+        """
+        self._begin(self._limits.answer_wall_seconds, self._limits.answer_seconds)
+        return self._receive()
+
+    def kill(self) -> None:
+        """Kill the child with all of its process group, and wait until it has ended."""
+        if self._is_killed:
+            return  # its id may be that of another process by now
+        self._is_killed = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def _receive(self) -> Frame:
+        with self._kill_after_error():
+            self._require_alive()
+            frame = self._channel.receive(self._check_time)
+            if frame.kind == "failed":
+                raise ChildFailed(parse_failure(frame.fields))
+            return frame
+
+    def _require_alive(self) -> None:
+        if self._is_killed:
+            raise ChildKilled("It has ended.")
+
+    @contextlib.contextmanager
+    def _kill_after_error(self) -> Iterator[None]:
+        try:
+            yield
+        except SandboxError:
+            self.kill()
+            raise
+
+    def _begin(self, wall_seconds: float, used_seconds: float) -> None:
+        """Begin the time of an answer."""
+        self._wall_seconds, self._used_seconds = wall_seconds, used_seconds
+        self._wall_end = monotonic_seconds() + wall_seconds
+        self._used_end = self._time.measure() + used_seconds
+        self._time.limit(used_seconds)
+
+    def _check_time(self) -> float:
+        """Return the seconds to wait before the next look. Raise ChildKilled if an answer takes too long."""
+        if self._time.measure() > self._used_end:
+            raise ChildKilled(
+                f"It was stopped: it used more than {self._used_seconds:g} s of processor time."
+            )
+        left = self._wall_end - monotonic_seconds()
+        if left <= 0:
+            raise ChildKilled(f"It was stopped: it did not answer within {self._wall_seconds:g} s.")
+        return min(left, _POLL_SECONDS)
+
+
+def _list_code_paths() -> list[str]:
+    """Return the folders of this application and its packages, for the time before untrusted code."""
+    return [str(_ROOT), *(path for path in sys.path if path and Path(path).is_dir() and "-packages" in path)]
+
+
+def _build_wrapper(source: StrategySource) -> list[str]:
+    bubblewrap = find_bubblewrap()
+    if bubblewrap is None:
+        return []
+    paths = [Path(sys.base_prefix), Path(sys.prefix), Path(source.path), *map(Path, _list_code_paths())]
+    return build_wrapper(bubblewrap, paths)

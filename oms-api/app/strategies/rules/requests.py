@@ -1,0 +1,27 @@
+"""What people ask for of strategies, as plain values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from app.risk.rules.limits import SetLimit
+from app.strategies.rules.values import StrategyMode
+
+
+class LimitRequest(NamedTuple):
+    """A limit of a strategy to set or to remove."""
+
+    limit: SetLimit
+    is_removed: bool
+
+
+class NewStrategy(NamedTuple):
+    """A strategy as it was asked for."""
+
+    name: str
+    entry_point: str
+    portfolio: str
+    symbols: tuple[str, ...]
+    interval: str
+    parameters: Mapping[str, Any]
+    mode: StrategyMode
+    limits: Sequence[LimitRequest]

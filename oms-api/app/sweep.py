@@ -1,0 +1,187 @@
+"""Runs a strategy with many sets of parameters: `python -m app.sweep MODULE:CLASS --data FILE --grid k=1,2`.
+
+The other arguments are those of `python -m app.backtest`. `sweep.csv` has a line for each set, with ratios in
+and out of sample. It is the same for any number of workers.
+
+Exit status: 0 done, 1 the strategy failed, 2 the data or an argument is wrong.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from app.backtest import (
+    CANNOT,
+    DONE,
+    FAILED,
+    add_run_arguments,
+    build_settings,
+    list_names,
+    open_files,
+    parse_pair,
+)
+from app.backtests.errors import InvalidBacktest, StrategyFailed
+from app.backtests.rules.sweeps import (
+    Parameters,
+    SetResult,
+    SweepRow,
+    Window,
+    build_grid,
+    build_rows,
+    compute_walk_forward,
+    draw_sets,
+    list_windows,
+    split_days,
+)
+from app.backtests.service.runs import inspect_strategy, is_own_code
+from app.backtests.service.sweeps import SweepTask, run_sets
+from app.clock import monotonic_seconds
+from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR
+from app.replay import ProgressBar
+
+COLUMNS = (
+    "parameters", "seed", "in_sample_sharpe", "out_of_sample_sharpe", "deflated_sharpe", "pnl_net",
+)  # fmt: skip
+MAX_WORKERS = 64
+_RATIO_PLACES = 6
+_SUNDAY, _SATURDAY = 3, 2  # days since 1970-01-01, modulo 7
+
+
+class Sweep(NamedTuple):
+    """A finished sweep: its rows, the ratio of the walk forward, and how long it took."""
+
+    rows: Sequence[SweepRow]
+    walk_forward_sharpe: float | None
+    seconds: float
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app.sweep", description="Run a strategy with many sets of parameters."
+    )
+    add_run_arguments(parser)
+    add = parser.add_argument
+    add("--grid", type=parse_pair, action="append", default=[], help="values of a parameter: k=1,2,3")
+    add("--random", type=parse_count, metavar="N", help="draw N sets from the grid or the declared ranges")
+    add("--walk-forward", type=parse_days, metavar="TRAIN,TEST", help="days in and out of sample, in turn")
+    add("--workers", type=parse_workers, default=min(os.cpu_count() or 1, MAX_WORKERS))
+    add("--out", type=Path, default=Path(), help="the folder of sweep.csv; by default the current one")
+    add("--json", action="store_true", help="print a summary as JSON")
+    return parser
+
+
+def parse_count(text: str) -> int:
+    """Return a positive whole number."""
+    if not (text.isascii() and text.isdigit() and int(text[:10]) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
+    return int(text)
+
+
+def parse_workers(text: str) -> int:
+    """Return a number of processes."""
+    count = parse_count(text)
+    if count > MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"at most {MAX_WORKERS} workers are allowed")
+    return count
+
+
+def parse_days(text: str) -> tuple[int, int]:
+    """Return two numbers of days from "90,30"."""
+    train, _, test = text.partition(",")
+    return parse_count(train), parse_count(test)
+
+
+def run_sweep(given: argparse.Namespace) -> Sweep:
+    """Run a sweep. Raise InvalidBacktest and StrategyFailed."""
+    settings = build_settings(given)
+    is_trusted = (given.sandbox or ("off" if is_own_code(given.strategy) else "on")) == "off"
+    sets = list_sets(given, is_trusted=is_trusted)
+    files = open_files(given)
+    symbols = list_names(given) or files.list_symbols()
+    blocks = list(files.read_blocks())
+    if not blocks:
+        raise InvalidBacktest("There are no bars of these symbols in this period.")
+    started = monotonic_seconds()
+    results, progress = list[SetResult](), ProgressBar(sys.stderr, len(sets), "sets")
+    for result in run_sets(
+        SweepTask(given.strategy, is_trusted, symbols, settings, blocks), sets, given.workers
+    ):
+        results.append(result)
+        progress.draw(len(results))
+    progress.finish()
+    return _judge(given, results, monotonic_seconds() - started)
+
+
+def list_sets(given: argparse.Namespace, *, is_trusted: bool) -> list[Parameters]:
+    """Return the sets of parameters to run. Raise InvalidBacktest if one of them is wrong."""
+    fixed = dict(given.param)
+    grid: Mapping[str, list[str]] = {name: values.split(",") for name, values in given.grid}
+    if given.random is None:
+        if not grid:
+            raise InvalidBacktest("Name the values of a parameter with --grid, or use --random.")
+        sets = build_grid(grid, fixed)
+        inspect_strategy(given.strategy, sets, is_trusted=is_trusted)
+        return sets
+    tried = build_grid(grid, fixed)
+    descriptions = inspect_strategy(given.strategy, tried, is_trusted=is_trusted)
+    return draw_sets(given.random, given.seed, fixed, grid, descriptions)
+
+
+def _judge(given: argparse.Namespace, results: Sequence[SetResult], seconds: float) -> Sweep:
+    days = sorted({one.day for result in results for one in result.returns})
+    windows: list[Window] = []
+    if days:
+        windows = list_windows(days, *given.walk_forward) if given.walk_forward else split_days(days)
+    has_weekends = any(day % 7 in {_SATURDAY, _SUNDAY} for day in days)
+    days_a_year = CALENDAR_DAYS_A_YEAR if has_weekends else TRADING_DAYS_A_YEAR
+    forward = compute_walk_forward(results, windows, days_a_year) if given.walk_forward else None
+    return Sweep(build_rows(results, windows, days_a_year), forward, seconds)
+
+
+def write_rows(path: Path, rows: Sequence[SweepRow], seed: int) -> None:
+    """Write `sweep.csv`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in rows:
+            ratios = (row.in_sample_sharpe, row.out_of_sample_sharpe, row.deflated_sharpe)
+            parameters = json.dumps(row.parameters, separators=(",", ":"))
+            writer.writerow((parameters, seed, *map(_format, ratios), row.pnl_net))
+
+
+def _format(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.{_RATIO_PLACES}f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a sweep and return the exit status."""
+    given = build_parser().parse_args(arguments)
+    try:
+        sweep = run_sweep(given)
+        write_rows(given.out / "sweep.csv", sweep.rows, given.seed)
+    except (InvalidBacktest, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT
+    except StrategyFailed as error:
+        sys.stderr.write("\n".join((*error.failure.lines, f"{error}\n")))
+        return FAILED
+    summary = {
+        "sets": len(sweep.rows),
+        "seconds": round(sweep.seconds, 3),
+        "walk_forward_sharpe": _format(sweep.walk_forward_sharpe) or None,
+        "file": str(given.out / "sweep.csv"),
+    }
+    lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Settings, size and progress of backtests that run as jobs, and stored bars as columns."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.backtests.rules.bar_columns import build_columns
+from app.backtests.rules.jobs import InvalidSetting, build_settings, compute_progress, count_bars
+from app.brokers.rules.settings import Slippage
+from app.market_data.rules.bars import Interval
+from app.market_data.rules.values import Bar
+from app.risk.rules.limits import LimitCode
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+CASH = Decimal(1000)
+
+
+def build(costs="none", **settings):
+    return build_settings(Interval.HOUR, CASH, costs, settings, 3, "trend")
+
+
+def test_settings_are_those_of_the_command():
+    found = build(
+        "zerodha", spread="0.02", slippage="basis_points", basis_points="2", latency_milliseconds="250",
+        limits={"MAX_DAILY_LOSS": "5"}, risk=False, sessions=True, product="MIS", tick="0.05",
+    )  # fmt: skip
+    assert found.instruments.exchange == "NSE"
+    assert found.instruments.tick_size == Decimal("0.05")
+    assert (found.market.slippage, found.market.latency) == (
+        Slippage.BASIS_POINTS,
+        timedelta(milliseconds=250),
+    )
+    assert (found.market.spread, found.limits) == (Decimal("0.02"), {LimitCode.MAX_DAILY_LOSS: Decimal(5)})
+    assert (found.has_risk_checks, found.enforces_sessions, found.product) == (False, True, "MIS")
+    assert (build().instruments.exchange, build().seed, build(exchange="NYSE").currency) == ("", 3, "USD")
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"costs": "cheap"}, "cost_schedule"),
+        ({"spread": "-1"}, "settings.spread"),
+        ({"spread": True}, "settings.spread"),
+        ({"product": 1}, "settings.product"),
+        ({"risk": "yes"}, "settings.risk"),
+        ({"slippage": "some"}, "settings.slippage"),
+        ({"limits": "5"}, "settings.limits"),
+        ({"limits": {"MAX": "5"}}, "settings.limits"),
+        ({"unknown": "5"}, "settings.unknown"),
+    ],
+)
+def test_wrong_setting_is_named(settings, name):
+    with pytest.raises(InvalidSetting) as caught:
+        build(**settings)
+    assert caught.value.name == name
+
+
+def test_size_and_progress_of_a_period():
+    day = timedelta(days=1)
+    assert count_bars(MONDAY, MONDAY + day, Interval.HOUR, 2) == 48
+    assert count_bars(MONDAY, MONDAY - day, Interval.HOUR, 2) == 0
+    halves = [compute_progress(MONDAY, MONDAY + day, MONDAY + part * day / 2) for part in (-1, 0, 1, 2, 3)]
+    assert halves == [0, 0, 500, 1000, 1000]
+
+
+def test_bars_become_whole_numbers_of_the_last_place():
+    bars = [
+        Bar("A", MONDAY, *map(Decimal, ("10.50000000", "11", "10", "10.125")), None),
+        Bar("A", MONDAY, *map(Decimal, ("10", "1E+2", "9", "10")), Decimal("1.5")),
+    ]
+    columns = build_columns("A", 60, bars)
+    assert (columns.places, columns.volume_places, list(columns.volumes)) == (3, 1, [-1, 15])
+    assert (list(columns.opens), list(columns.highs)) == ([10500, 10000], [11000, 100000])
+    assert build_columns("A", 60, []).places == 0

@@ -1,0 +1,91 @@
+"""Which sets of parameters a sweep runs, and which days are in and out of sample."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.sweeps import (
+    DayReturn,
+    SetResult,
+    Window,
+    build_grid,
+    build_rows,
+    compute_walk_forward,
+    draw_sets,
+    list_windows,
+    split_days,
+)
+from slackoms_strategy import ParameterDescription
+
+INTEGER = ParameterDescription("fast", "a whole number", "5", "", "1", "9", ())
+NUMBER = ParameterDescription("share", "a number", "1", "", "0.5", "1.5", ())
+SWITCH = ParameterDescription("late", "true or false", "false", "", None, None, ())
+WORD = ParameterDescription("kind", "text", "a", "", None, None, ("a", "b"))
+FREE = ParameterDescription("size", "a number", "1", "", "0", None, ())
+
+
+def test_a_grid_has_each_combination_in_order():
+    sets = build_grid({"fast": ["1", "2"], "slow": ["8", "9"]}, {"size": "5"})
+    assert [(one["fast"], one["slow"], one["size"]) for one in sets] == [
+        ("1", "8", "5"), ("1", "9", "5"), ("2", "8", "5"), ("2", "9", "5"),
+    ]  # fmt: skip
+    with pytest.raises(InvalidBacktest, match="160000 sets of parameters; at most 100000"):
+        build_grid({"a": ["1"] * 400, "b": ["1"] * 400}, {})
+
+
+def test_random_sets_are_different_repeatable_and_within_the_ranges():
+    descriptions = [INTEGER, NUMBER, SWITCH, WORD, FREE]
+    sets = draw_sets(50, 7, {}, {"slow": ["8", "9"]}, descriptions)
+    assert sets == draw_sets(50, 7, {}, {"slow": ["8", "9"]}, descriptions)
+    assert sets != draw_sets(50, 8, {}, {"slow": ["8", "9"]}, descriptions)
+    assert len({tuple(one.items()) for one in sets}) == 50
+    assert all(1 <= int(one["fast"]) <= 9 and one["slow"] in {"8", "9"} for one in sets)
+    assert all(Decimal("0.5") <= Decimal(one["share"]) <= Decimal("1.5") for one in sets)
+    assert {one["late"] for one in sets} == {"true", "false"}
+    assert {one["kind"] for one in sets} == {"a", "b"}
+    assert not any("size" in one for one in sets)
+
+
+def test_fixed_parameters_do_not_vary_and_small_ranges_give_fewer_sets():
+    sets = draw_sets(50, 7, {"late": "true"}, {}, [SWITCH, WORD])
+    assert sorted(one["kind"] for one in sets) == ["a", "b"]
+    assert {one["late"] for one in sets} == {"true"}
+    with pytest.raises(InvalidBacktest, match="No parameter has a range"):
+        draw_sets(5, 7, {"late": "true"}, {}, [SWITCH, FREE])
+
+
+def test_windows_walk_forward_by_the_days_of_a_test():
+    assert list_windows([100, 129], 10, 5) == [
+        Window(100, 110, 115), Window(105, 115, 120), Window(110, 120, 125), Window(115, 125, 130),
+    ]  # fmt: skip
+    assert list_windows([100, 111], 10, 5) == [Window(100, 110, 112)]
+    with pytest.raises(InvalidBacktest, match="There are 10 days"):
+        list_windows([100, 109], 10, 5)
+
+
+def test_without_a_walk_forward_the_last_third_is_out_of_sample():
+    assert split_days(list(range(100, 109))) == [Window(100, 106, 109)]
+    assert split_days([100]) == [Window(100, 100, 101)]
+
+
+def _result(*shares):
+    return SetResult({}, [DayReturn(100 + day, share) for day, share in enumerate(shares)], "1.00")
+
+
+def test_a_set_that_only_fits_the_past_shows_in_the_columns():
+    good, bad = [0.02, 0.03, 0.01, 0.02], [-0.02, -0.03, -0.01, -0.02]
+    fitted, steady = _result(*good, *bad), _result(0.01, 0.02, 0.0, 0.01, *good)
+    windows = [Window(100, 104, 108)]
+    rows = build_rows([fitted, steady], windows, 252)
+    assert rows[0].in_sample_sharpe > rows[1].in_sample_sharpe > 0
+    assert rows[0].out_of_sample_sharpe < 0 < rows[1].out_of_sample_sharpe
+    assert rows[0].deflated_sharpe > rows[1].deflated_sharpe
+    assert compute_walk_forward([fitted, steady], windows, 252) < 0  # it chose what fitted
+    assert compute_walk_forward([steady], windows, 252) > 0
+
+
+def test_a_set_without_trades_has_no_ratios():
+    (row,) = build_rows([_result(*[0.0] * 8)], [Window(100, 104, 108)], 252)
+    assert row.in_sample_sharpe is row.out_of_sample_sharpe is row.deflated_sharpe is None
+    assert compute_walk_forward([_result(*[0.0] * 8)], [Window(100, 104, 108)], 252) is None

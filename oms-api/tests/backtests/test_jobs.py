@@ -1,0 +1,172 @@
+"""Backtests over REST: queued, run by a job, read, compared and deleted."""
+
+import pytest
+
+from app.backtests.queries import claim_backtest, has_due_backtest
+from app.backtests.service.jobs import LEASE, BacktestJobs
+from app.clock import utc_now
+from app.database import Readers, set_all_tenants_scope, unit_of_work
+from app.market_data.service import Market
+from app.market_data.sources.simulated import SimulatedSource
+from tests.support.event_schemas import VALIDATORS
+
+BACKTEST = {
+    "strategy": "moving_average_cross",
+    "parameters": {"fast": 3, "slow": 8},
+    "symbols": ["AAPL"],
+    "from": "2026-01-05",
+    "to": "2026-01-06",
+    "interval": "5m",
+    "cash": "100000",
+    "cost_schedule": "us_equity",
+    "seed": 7,
+}
+
+
+@pytest.fixture
+def jobs(service):
+    """Provide what runs the jobs, on simulated bars. Other tests' backtests are run first."""
+    readers = Readers(service.engine, 1)
+    jobs = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), utc_now)
+    while jobs.run_next():
+        pass
+    yield jobs
+    readers.close()
+
+
+def queued(api, **changes):
+    answer = api.post("/backtests", {**BACKTEST, **changes})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["status"] == "queued"
+    return answer.json()["id"]
+
+
+def done(api, jobs, **changes):
+    backtest_id = queued(api, **changes)
+    assert jobs.run_next().id == backtest_id
+    shown = api.get(f"/backtests/{backtest_id}").json()
+    assert (shown["status"], shown["error"], shown["progress"]) == ("done", None, 1.0)
+    return shown
+
+
+def test_job_stores_result_files_report_and_event(api, jobs):
+    backtest_id = queued(api)
+    path = f"/backtests/{backtest_id}"
+    assert api.get(f"{path}/fills").status_code == 409
+    jobs.run_next()
+    shown = api.get(path).json()
+    assert (shown["status"], shown["statistics"]["bars"]) == ("done", 288)
+    assert len({shown["code_hash"], shown["data_hash"], shown["result_hash"]}) == 3
+    orders, fills, equity = (
+        api.get(f"{path}/{name}", limit=999).json() for name in ("orders", "fills", "equity")
+    )
+    assert len(orders) == shown["statistics"]["orders"] > 0
+    assert len(fills) == shown["statistics"]["fills"]
+    assert {"order_id", "symbol", "side", "quantity", "price", "value", "charges", "at"} == set(fills[0])
+    assert float(equity[-1]["equity"]) == float(shown["statistics"]["equity_final"])
+    report = api.get(f"{path}/report.html")
+    assert report.headers["content-type"].startswith("text/html")
+    assert "sandbox" in report.headers["content-security-policy"]
+    assert "Backtest of moving_average_cross" in report.text
+    (event,) = api.get("/events", type="backtest.*").json()
+    VALIDATORS["backtest.done"].validate(event["data"])
+    assert event["data"]["backtest_id"] == backtest_id
+
+
+@pytest.mark.any_database
+def test_lists_have_pages_and_csv(api, jobs):
+    shown = done(api, jobs)
+    path = f"/backtests/{shown['id']}/equity"
+    first = api.get(path, limit=5)
+    assert len(first.json()) == 5
+    assert 'rel="next"' in first.headers["link"]
+    text = api.get(path, {"Accept": "text/csv"}).text
+    assert text.startswith("at,equity,cash")
+
+
+@pytest.mark.any_database
+def test_same_backtest_has_the_same_hashes_and_another_parameter_shows_in_the_comparison(api, jobs):
+    first, second = done(api, jobs), done(api, jobs)
+    other = done(api, jobs, parameters={"fast": 2, "slow": 30})
+    same = api.get("/backtests/compare", ids=f"{first['id']},{second['id']}").json()
+    assert (same["same_code"], same["same_data"], same["same_result"], same["differences"]) == (
+        *(True, True, True),
+        {},
+    )
+    differs = api.get("/backtests/compare", ids=f"{first['id']},{other['id']}").json()
+    assert (differs["same_data"], differs["same_result"]) == (True, False)
+    assert "orders" in differs["differences"]
+    assert api.get("/backtests/compare", ids=first["id"]).status_code == 422
+    assert [one["id"] for one in api.get("/backtests", limit=2).json()] == [other["id"], second["id"]]
+
+
+@pytest.mark.any_database
+def test_registered_strategy_gives_symbols_interval_and_parameters(api, jobs):
+    api.open_portfolio("Growth")
+    code = {"name": "trend", "entry_point": "moving_average_cross", "portfolio": "Growth"}
+    facts = {"symbols": ["MSFT"], "interval": "1h", "parameters": {"fast": 4, "slow": 9}}
+    assert api.post("/strategies", code | facts).status_code == 201
+    body = {"strategy": "trend", "parameters": {"fast": 3}, "from": "2026-01-05", "to": "2026-01-07"}
+    backtest_id = api.post("/backtests", body).json()["id"]
+    jobs.run_next()
+    shown = api.get(f"/backtests/{backtest_id}").json()
+    assert (shown["symbols"], shown["interval"], shown["statistics"]["bars"]) == (["MSFT"], "1h", 48)
+    assert (shown["parameters"]["fast"], shown["parameters"]["slow"]) == (3, 9)
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"strategy": "nothing"}, "strategy"),
+        ({"parameters": {"fast": 0}}, "parameters.fast"),
+        ({"to": "2026-01-05"}, "from"),
+        ({"from": "2000-01-01", "interval": "1m"}, "from"),
+        ({"symbols": None}, "symbols"),
+        ({"cost_schedule": "cheap"}, "cost_schedule"),
+        ({"settings": {"spread": "-1"}}, "settings.spread"),
+        ({"settings": {"speed": "1"}}, "settings.speed"),
+    ],
+)
+def test_wrong_backtest_is_refused_by_field(api, changes, field):
+    answer = api.post("/backtests", {**BACKTEST, **changes})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.any_database
+def test_failed_backtest_says_why(api, jobs):
+    backtest_id = queued(api, **{"from": "2099-01-01", "to": "2099-01-02"})
+    jobs.run_next()
+    shown = api.get(f"/backtests/{backtest_id}").json()
+    assert (shown["status"], shown["result_hash"]) == ("failed", None)
+    assert "no bars" in shown["error"]
+    assert [one["type"] for one in api.get("/events", type="backtest.*").json()] == ["backtest.failed"]
+
+
+def test_deleted_backtest_is_not_run_and_a_lost_one_runs_again(api, jobs, service):
+    deleted = queued(api)
+    assert api.delete(f"/backtests/{deleted}").status_code == 204
+    assert api.delete(f"/backtests/{deleted}").status_code == 404
+    assert jobs.run_next() is None
+    lost, now = queued(api), utc_now()
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        assert claim_backtest(connection, "a process that died", now - 2 * LEASE, now - LEASE).id == lost
+        assert has_due_backtest(connection, now)
+    assert jobs.run_next().id == lost
+
+
+@pytest.mark.any_database
+def test_backtest_that_is_deleted_while_it_runs_stores_nothing(api, jobs, monkeypatch):
+    backtest_id = queued(api)
+
+    def delete(*_):
+        assert api.delete(f"/backtests/{backtest_id}").status_code == 204
+        return {}
+
+    monkeypatch.setattr("app.backtests.service.jobs.compute_statistics", delete)
+    monkeypatch.setattr("app.backtests.service.jobs.build_report", lambda *_: "")
+    assert jobs.run_next().id == backtest_id
+    assert api.get(f"/backtests/{backtest_id}").status_code == 404
+    assert api.get("/events", type="backtest.*").json() == []

@@ -1,0 +1,156 @@
+"""A strategy in the sandbox has the same results, and one that misbehaves harms nobody."""
+
+import logging
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.backtests.errors import InvalidBacktest, StrategyFailed, StrategyStopped
+from app.backtests.rules.settings import BacktestSettings, InstrumentTerms, parse_costs
+from app.backtests.service.recorder import Recorder
+from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
+from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode
+from app.sandbox.errors import ChildKilled
+from app.sandbox.rules.frames import Frame
+from app.sandbox.rules.limits import Limits
+from app.sandbox.service.children import SandboxSpec, launch
+from app.sandbox.service.sources import find_source
+from tests.backtests.bars import closes_to_lines
+from tests.backtests.support import build_blocks
+from tests.backtests.test_engine import walk
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
+
+LINES = closes_to_lines(["10", "11", "12", "13"])
+TRADER = Path(__file__).with_name("random_trader.py")
+SETTINGS = BacktestSettings(
+    costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
+    enforces_sessions=True,
+)  # fmt: skip
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Return what writes the body of a strategy's `on_bar` to a module of its own."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(body, head=""):
+        indented = "".join(f"        {one}\n" for one in body.splitlines())
+        text = f"import os, sys\nfrom slackoms_strategy import *\n{head}\n\nclass Mine(Strategy):\n"
+        name = f"strategy_{len(list(tmp_path.iterdir()))}"
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"{text}    def on_bar(self, context, bar):\n{indented}", encoding="utf-8")
+        return f"{name}:Mine"
+
+    return write
+
+
+def _run(name, lines=LINES, limits=None, **settings):
+    with closing(Recorder()) as recorder:
+        backtest = SandboxedBacktest(["AAPL"], BacktestSettings(**settings), recorder, limits)
+        return backtest.run(StrategyCode(find_source(name), {}), build_blocks(lines))
+
+
+def _move_into_session(lines):
+    for night, day in (("T00:", "T04:"), ("T01:", "T05:"), ("T02:", "T06:")):
+        lines = [one.replace(night, day) for one in lines]
+    return lines
+
+
+def test_results_are_those_of_a_run_in_this_process(monkeypatch):
+    monkeypatch.syspath_prepend(TRADER.parent)
+    first, second = (_move_into_session(walk(seed, 150)) for seed in (1, 2))
+    second = [one.replace("AAPL", "MSFT") for one in second]
+    pairs = [one for pair in zip(first, second, strict=True) for one in pair]
+    for symbols, lines in ((["AAPL"], first), (["AAPL", "MSFT"], pairs)):
+        found = []
+        for prepare in (prepare_trusted, prepare_sandboxed):
+            run = prepare("random_trader:RandomTrader", {"quantity": "7"}, SETTINGS)
+            with closing(Recorder()) as recorder:
+                found.append(run(symbols, recorder, build_blocks(lines, 40)))
+        trusted, sandboxed = found
+        assert trusted.run.result_hash == sandboxed.run.result_hash
+        assert trusted.run.account.fills > 20
+        assert trusted.code_hash == sandboxed.code_hash
+        assert sandboxed.parameters == {"quantity": "7"}
+
+
+def test_an_exception_names_the_file_and_the_line(write):
+    with pytest.raises(StrategyFailed, match=r"in on_bar: ZeroDivisionError: .* \(strategy_0.py, line 7\)"):
+        _run(write("1 / 0"))
+
+
+def test_a_wrong_parameter_and_a_missing_module_are_errors_of_the_input(write):
+    with pytest.raises(InvalidBacktest, match="`speed` does not exist"):
+        prepare_sandboxed(write("pass"), {"speed": "1"}, BacktestSettings())(
+            ["AAPL"], Recorder(), build_blocks(LINES)
+        )
+    with pytest.raises(InvalidBacktest, match="there is no module 'nowhere'"):
+        prepare_sandboxed("nowhere:Mine", {}, BacktestSettings())
+    with pytest.raises(InvalidBacktest, match="name the strategy as MODULE:CLASS"):
+        prepare_sandboxed("nowhere", {}, BacktestSettings())
+
+
+def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write):
+    limits = Limits(callback_seconds=0.2)
+    with pytest.raises(StrategyFailed, match=r"CallbackTooLong: .*0.2 s .*\(strategy_0.py, line 7\)"):
+        _run(write("while True:\n    pass"), limits=limits)
+
+
+def test_a_process_that_cannot_be_interrupted_is_killed(write):
+    body = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
+    with pytest.raises(StrategyStopped, match=r"used more than 1 s of processor time"):
+        _run(write(body), limits=Limits(callback_seconds=0.2, answer_seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("os._exit(0)", "It ended by itself"),
+        ("for descriptor in range(3, 10):\n    try: os.write(descriptor, b'\\x80\\x04' * 4096)\n"
+         "    except OSError: pass", "bytes at once; at most"),
+        ("engine = sys.modules['app.backtests.service.engine'].BacktestEngine\n"
+         "engine.build_claim = lambda _: [0, 9, '9e9', '0']",
+         r"are \[0, 9, '9e9', '0'\], but \[0, 0, '1000000', '0'\]"),
+        ("context.seconds -= 3600\ncontext.order(bar.symbol, Side.BUY, 1)", "that of a bar, or has passed"),
+    ],
+)  # fmt: skip
+def test_a_process_that_lies_is_reported(write, body, problem):
+    with pytest.raises(StrategyStopped, match=problem):
+        _run(write(body))
+
+
+def test_memory_and_output_are_limited(write, caplog):
+    with pytest.raises(StrategyFailed, match=r"MemoryError: .*\(strategy_0.py, line 7\)"):
+        _run(write("self.data = bytearray(10**9)"))
+    with caplog.at_level(logging.INFO, "strategy"):
+        _run(write("print('a' * 90)\nprint('b' * 1000)"), limits=Limits(log_bytes=500))
+    assert caplog.text.count("a" * 90) == 4
+    assert "… and 4" in caplog.text
+    assert len(caplog.text) < 2000
+
+
+def test_a_flood_of_orders_is_stopped(write):
+    body = "for _ in range(2000): context.order(bar.symbol, Side.BUY, 1)"
+    with pytest.raises(StrategyFailed, match=r"at most 9000 are allowed"):
+        _run(write(body), limits=Limits(frame_bytes=9000), has_risk_checks=False)
+
+
+def test_code_is_refused_where_too_few_layers_hold(write, monkeypatch):
+    monkeypatch.setattr("app.sandbox.service.children.find_missing_layers", lambda _: ["seccomp"])
+    with pytest.raises(InvalidBacktest, match=r"Untrusted code needs seccomp, .* --sandbox off"):
+        _run(write("pass"))
+
+
+def test_a_killed_child_answers_nothing(write):
+    options = {"parent": 1}
+    with launch(
+        SandboxSpec(find_source(write("pass")), "app.sandbox.child.attempts:prepare", options)
+    ) as child:
+        child.kill()
+        with pytest.raises(ChildKilled, match="It has ended"):
+            child.receive()
+        with pytest.raises(ChildKilled):
+            child.send(Frame("stop", {}))

@@ -1,0 +1,63 @@
+"""Prometheus reads the metrics of a worker at a port of its own."""
+
+from datetime import timedelta
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from app.database import connect_engine
+from app.duties.service import Duty, DutyRunner
+from app.metrics import Metrics
+from app.worker_metrics import MetricsServer, WorkerMetrics
+from tests.factories import NOON
+
+pytestmark = pytest.mark.any_database
+PERIOD = timedelta(minutes=1)
+
+
+def fail(_):
+    raise ZeroDivisionError
+
+
+@pytest.fixture
+def runs(engine):
+    """Provide the metrics of a worker that has run two jobs, one of which fails."""
+    metrics = Metrics()
+    duties = [Duty("good", PERIOD, lambda _: None), Duty("bad", PERIOD, fail)]
+    runner = DutyRunner(engine, duties, lambda: NOON, metrics.count_duty_run)
+    assert runner.run_due() == ["good", "bad"]
+    yield metrics, runner
+    runner.close()
+
+
+def read(server, path="/metrics"):
+    with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as answer:  # ours
+        return answer.read().decode()
+
+
+def test_metrics_of_a_worker_have_its_runs_and_the_state_of_all_jobs(runs, engine):
+    metrics, runner = runs
+    server = MetricsServer("127.0.0.1", 0, WorkerMetrics(metrics, engine, runner).render)
+    server.start()
+    try:
+        text = read(server)
+        with pytest.raises(HTTPError, match="404"):
+            read(server, "/")
+    finally:
+        server.close()
+    assert 'oms_duty_runs_total{duty="good",outcome="succeeded"} 1.0' in text
+    assert 'oms_duty_runs_total{duty="bad",outcome="failed"} 1.0' in text
+    assert 'oms_duty_failed{duty="bad"} 1.0' in text
+    assert 'oms_pending{kind="signals"} 0.0' in text
+
+
+def test_metrics_of_a_worker_without_its_database_are_those_of_the_process(runs, tmp_path):
+    metrics, runner = runs
+    empty = connect_engine(f"sqlite:///{tmp_path}/empty.db", readers=1)
+    try:
+        text = WorkerMetrics(metrics, empty, runner).render().decode()
+    finally:
+        empty.dispose()
+    assert 'oms_duty_runs_total{duty="good",outcome="succeeded"} 1.0' in text
+    assert "oms_pending{" not in text

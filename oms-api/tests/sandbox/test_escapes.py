@@ -1,0 +1,54 @@
+"""All attempts to leave the sandbox fail, and the command says which layers hold."""
+
+import json
+import platform
+import sys
+
+import pytest
+
+import app.sandbox.service.check
+from app.sandbox.__main__ import CANNOT, SAFE, UNSAFE, main
+from app.sandbox.errors import SandboxError
+from app.sandbox.rules.layers import Layer
+from app.sandbox.service.check import SandboxCheck, list_available_layers
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
+
+
+def test_each_attempt_fails_in_a_child_of_this_machine(capsys):
+    status = main(["--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert [name for name, refusal in facts["attempts"].items() if refusal is None] == []
+    assert len(facts["attempts"]) == 28
+    assert (status, facts["is_safe"], facts["missing"]) == (SAFE, True, [])
+    assert set(list_available_layers()) == set(facts["layers"])
+
+
+def test_a_missing_layer_is_told(capsys, monkeypatch):
+    check = SandboxCheck([Layer.SECCOMP], {"fork": "OSError: no", "read a file": None})
+    monkeypatch.setattr("app.sandbox.__main__.run_attempts", lambda: check)
+    assert main([]) == UNSAFE
+    text = capsys.readouterr().out
+    assert "yes  seccomp\n" in text
+    assert "no   Landlock\n" in text
+    assert "read a file: NOT REFUSED\n" in text
+    assert "Untrusted strategies are refused: Landlock or bubblewrap and resource limits is missing." in text
+
+
+def test_a_child_that_does_not_start_is_told(capsys, monkeypatch):
+    def fail():
+        raise SandboxError("It ended by itself.")
+
+    monkeypatch.setattr("app.sandbox.__main__.run_attempts", fail)
+    assert main([]) == CANNOT
+    assert capsys.readouterr().err == "It ended by itself.\n"
+
+
+def test_a_machine_without_the_kernel_interfaces_offers_fewer_layers(monkeypatch):
+    monkeypatch.setattr(app.sandbox.service.check, "get_landlock_version", lambda: 0)
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(app.sandbox.service.check, "find_bubblewrap", lambda: "/usr/bin/bwrap")
+    layers = list_available_layers()
+    assert Layer.LANDLOCK not in layers
+    assert Layer.SECCOMP not in layers
+    assert Layer.BUBBLEWRAP in layers

@@ -1,0 +1,119 @@
+"""Store the banners that are not posted yet, so that a crash loses none."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from app.blocks.messages import Message
+from app.storage.database import Row, attempt
+from app.storage.storage import Storage
+
+
+class BannerState(StrEnum):
+    """The progress of a banner, as stored."""
+
+    QUEUED = "queued"
+    POSTING = "posting"  # it was sent to Slack; no answer yet
+
+
+@dataclass(frozen=True)
+class OwedBanner:
+    """A message about stopped or resumed trading. An empty `user` is a change that nobody in Slack made.
+
+    `is_end`: trading is resumed. `is_repeat`: an earlier attempt was interrupted, Slack may have the message.
+    """
+
+    key: str
+    portfolio: str
+    is_end: bool
+    channel: str
+    user: str
+    request_id: str
+    message: Message
+    created_at: float  # Unix seconds
+    is_repeat: bool = False
+
+
+class OwedBannerStore:
+    """Store owed banners. `get_team` returns the workspace; those of others are not found."""
+
+    def __init__(self, storage: Storage, get_team: Callable[[], str]):
+        self._database = storage.database
+        self._bot = storage.bots.id
+        self._is_dead = storage.bots.is_dead("owner")
+        self._get_team = get_team
+
+    def add(self, owed: OwedBanner) -> None:
+        """Store a banner before it is queued."""
+        blocks = json.dumps([owed.message.text, *owed.message.blocks], separators=(",", ":"))
+        self._run(
+            _ADD,
+            owed.key,
+            self._get_team(),
+            owed.portfolio,
+            int(owed.is_end),
+            owed.channel,
+            owed.user,
+            owed.request_id,
+            blocks,
+            owed.created_at,
+            self._bot,
+        )
+
+    def set_state(self, key: str, state: BannerState) -> bool:
+        """Record the progress. Return False if another bot has adopted the banner."""
+        rows = self._run(_SET_STATE, state.value, key, self._bot)
+        return rows is None or bool(rows)
+
+    def release(self, key: str) -> None:
+        """Leave a banner to the next recovery of any bot."""
+        self._run("UPDATE owed_banners SET owner = '', state = 'queued' WHERE key = ?", key)
+
+    def remove(self, key: str) -> None:
+        """Remove a banner that was posted or given up."""
+        self._run("DELETE FROM owed_banners WHERE key = ?", key)
+
+    def remove_earlier(self, owed: OwedBanner) -> None:
+        """Remove the banners of stops that this resumption has ended."""
+        self._run(_REMOVE_EARLIER, self._get_team(), owed.portfolio, owed.created_at)
+
+    def adopt(self) -> list[OwedBanner]:
+        """Take over the banners of bots that died. Return them, oldest first."""
+        where = f"team = ? AND state = ? AND {self._is_dead}"
+        found = [
+            replace(_banner(row), is_repeat=state is BannerState.POSTING)
+            for state in BannerState
+            for row in self._run(f"{_ADOPT} {where} {_RETURNING}", self._bot, self._get_team(), state.value)
+            or []
+        ]
+        return sorted(found, key=lambda each: each.created_at)
+
+    def _run(self, statement: str, *values: object) -> list[Row] | None:
+        return attempt(self._database, statement, *values)
+
+
+def _banner(row: Row) -> OwedBanner:
+    key, portfolio, is_end, channel, user, request_id, content, created_at = row
+    text, *blocks = json.loads(content)
+    return OwedBanner(
+        key=key,
+        portfolio=portfolio,
+        is_end=bool(is_end),
+        channel=channel,
+        user=user,
+        request_id=request_id,
+        message=Message(text, tuple(blocks)),
+        created_at=created_at,
+    )
+
+
+_ADD = """INSERT INTO owed_banners
+        (key, team, portfolio, is_end, channel, member, request_id, content, created_at, owner)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
+_SET_STATE = "UPDATE owed_banners SET state = ? WHERE key = ? AND owner = ? RETURNING key"
+_REMOVE_EARLIER = (
+    "DELETE FROM owed_banners WHERE team = ? AND portfolio = ? AND is_end = 0 AND created_at < ?"
+)
+_ADOPT = "UPDATE owed_banners SET owner = ?, state = 'queued' WHERE"
+_RETURNING = "RETURNING key, portfolio, is_end, channel, member, request_id, content, created_at"

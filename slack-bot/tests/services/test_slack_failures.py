@@ -1,0 +1,288 @@
+"""Every call to Slack fails once in every way: it is repeated, told to a person, or kept for later."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from app.blocks.messages import notice
+from app.delivery.message_sender import Address
+from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.reply_sender import ReplyAddress
+from app.errors import SlackError
+from app.forms.text_commands import parse_text_command
+from app.oms_client import Person
+from app.oms_client.order_wire import order_from_json
+from app.oms_client.slack_settings import SlackSettings
+from app.services.banners import recover_banners, replace_banner, show_banner
+from app.services.exports import send_export
+from app.services.notifications import deliver_notifications, notify_channel, send_note
+from app.services.orders.approvals import publish_approval
+from app.services.orders.messages import publish_order, refresh_open_orders, refresh_order
+from app.services.orders.recovery import recover_orders
+from app.services.origin import Origin
+from app.services.overview import show_overview
+from app.services.slack_settings import sync_group_roles
+from app.services.slack_statuses import report_changes
+from tests import portfolio_oms
+from tests.conftest import close, make_bot
+from tests.fakes import Answer, FakeSlack
+from tests.handlers.portfolio_workspace import PortfolioWorkspace
+from tests.reading import wait_until
+
+CODES = (
+    "not_in_channel", "channel_not_found", "is_archived", "account_inactive", "token_revoked", "msg_too_long",
+    "invalid_blocks", "expired_trigger_id",
+)  # fmt: skip
+FAILURES = {code: Answer(body={"ok": False, "error": code}) for code in CODES}
+FAILURES |= {
+    "429": Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}),
+    "503": Answer(503),
+    "no answer": Answer(drop=True),
+}
+AVA = Person("T1", "U1")
+TICKET = {
+    "portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "LIMIT",
+    "limit_price": "410",
+}  # fmt: skip
+NUMBERS = itertools.count(1)
+Reached = Callable[[], bool]  # whether the outcome is reached
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[PortfolioWorkspace]:
+    """One bot and one pair of servers for all combinations."""
+    slack, oms = FakeSlack(), portfolio_oms.PortfolioOms()
+    oms.exports["trades"] = b"trade_id\r\nT1\r\n"
+    workspace = PortfolioWorkspace(make_bot(slack, oms, read=10.0), slack, oms)
+    yield workspace
+    close(workspace)
+    slack.stop()
+    oms.stop()
+
+
+@pytest.fixture
+def workspace(shared: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
+    monkeypatch.setattr("app.services.notifications.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.notification_pace.BURST_SECONDS", 0.0)
+    monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
+    for each in (shared.slack.calls, shared.slack.scripts):
+        each.clear()
+    for table in ("banners", "owed_banners", "order_messages", "pending_orders", "notifications"):
+        shared.bot.services.storage.database.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
+    return shared
+
+
+def origin() -> Origin:
+    return Origin(f"req-{next(NUMBERS)}", AVA, f"trigger-{next(NUMBERS)}", "C1")
+
+
+def posts(workspace: PortfolioWorkspace, text: str) -> list[dict]:
+    """Return the messages with a text, whichever way they were sent."""
+    calls = [
+        call.body
+        for method in ("chat.postMessage", "chat.postEphemeral", "respond", "chat.update")
+        for call in workspace.slack.named(method)
+    ]
+    return [each for each in calls if text in json.dumps(each, ensure_ascii=False)]
+
+
+def reached_twice(workspace: PortfolioWorkspace, text: str) -> bool:
+    """Return whether a message was sent again after the attempt that failed."""
+    return len(posts(workspace, text)) >= 2
+
+
+def place(workspace: PortfolioWorkspace, status="ACCEPTED"):
+    order = workspace.oms.orders.add(TICKET, "slack:T1:U1")
+    workspace.oms.orders.move(order["id"], status, "slack:T1:U1")
+    workspace.oms.rows[f"/orders/{order['id']}"] = order
+    return order_from_json(order)
+
+
+def show(workspace: PortfolioWorkspace, order, kind=MessageKind.ORDER):
+    store = workspace.bot.services.order_messages
+    store.save(OrderMessage(order.id, kind, "C1", "5.0", "T1", "U1", sequence=1))
+    return store
+
+
+def post_order(workspace: PortfolioWorkspace) -> Reached:
+    services, order = workspace.bot.services, place(workspace)
+    publish_order(services, origin(), order, "C1")
+    return lambda: services.order_messages.find(order.id, MessageKind.ORDER) is not None
+
+
+def edit_order(workspace: PortfolioWorkspace) -> Reached:
+    services, order = workspace.bot.services, place(workspace)
+    store = show(workspace, order)
+    workspace.oms.orders.fill(order.id, "50", "410")
+    refresh_order(services, order.id, "r")
+
+    def is_told() -> bool:
+        refresh_open_orders(services)
+        shown = store.find(order.id, MessageKind.ORDER)
+        return shown is not None and not shown.is_open and bool(posts(workspace, "Filled 50 at"))
+
+    return is_told
+
+
+def request(workspace: PortfolioWorkspace) -> Reached:
+    services, order = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
+    publish_approval(services, origin(), order, "C1")
+
+    def is_asked() -> bool:
+        recover_orders(services, time.time())
+        return services.order_messages.find(order.id, MessageKind.APPROVAL) is not None
+
+    return is_asked
+
+
+def show_stop(workspace: PortfolioWorkspace) -> Reached:
+    show_banner(workspace.bot.services, origin(), "C1", "Growth", notice("Stopped"))
+    return lambda: _recover(workspace) and reached_twice(workspace, "Stopped")
+
+
+def show_end(workspace: PortfolioWorkspace) -> Reached:
+    services = workspace.bot.services
+    show_banner(services, origin(), "C1", "Growth", notice("Stopped"))
+    wait_until(lambda: services.banners.get("Growth"))
+    replace_banner(services, origin(), "C1", "Growth", notice("Resumed"))
+    return lambda: _recover(workspace) and reached_twice(workspace, "Resumed")
+
+
+def _recover(workspace: PortfolioWorkspace) -> bool:
+    recover_banners(workspace.bot.services, time.time())
+    return True
+
+
+def alert_channel(workspace: PortfolioWorkspace) -> Reached:
+    services, key = workspace.bot.services, f"E{next(NUMBERS)}"
+    notify_channel(services, "C1", "alert.fired", "Alert fired", key, AVA)
+    return lambda: _deliver(workspace) and reached_twice(workspace, "Alert fired")
+
+
+def _deliver(workspace: PortfolioWorkspace) -> bool:
+    deliver_notifications(workspace.bot.services)
+    return True
+
+
+def note(workspace: PortfolioWorkspace) -> Reached:
+    key = f"N{next(NUMBERS)}"
+    send_note(workspace.bot.services, Address("U1", "", "", key), "A note", key)
+    workspace.slack.wait_for("conversations.open")  # the attempt that fails
+    return lambda: _deliver(workspace) and bool(posts(workspace, "A note"))
+
+
+def answer(workspace: PortfolioWorkspace) -> Reached:
+    workspace.mention("positions")
+    return lambda: reached_twice(workspace, "Growth")
+
+
+def mention_without_team(workspace: PortfolioWorkspace) -> Reached:
+    workspace.mention("positions", team="", user=f"U{next(NUMBERS)}")
+    return lambda: bool(workspace.slack.named("chat.postEphemeral"))
+
+
+def respond(workspace: PortfolioWorkspace) -> Reached:
+    workspace.type("positions", "/desk")
+    return lambda: reached_twice(workspace, "Growth")
+
+
+def open_form(workspace: PortfolioWorkspace) -> Reached:
+    workspace.type("buy 50 MSFT in Growth", "/order")
+    return lambda: bool(workspace.slack.named("respond"))
+
+
+def open_request_form(workspace: PortfolioWorkspace) -> Reached:
+    workspace.type("close MSFT", "/desk")
+    return lambda: bool(workspace.slack.named("respond"))
+
+
+def fill_in(workspace: PortfolioWorkspace) -> Reached:
+    workspace.type("close MSFT", "/desk")
+    return lambda: len(workspace.slack.named("views.update")) >= 2
+
+
+def publish(workspace: PortfolioWorkspace) -> Reached:
+    show_overview(workspace.bot.services, AVA, "r")
+    return lambda: len(workspace.slack.named("views.publish")) >= 2
+
+
+def export(workspace: PortfolioWorkspace) -> Reached:
+    command = parse_text_command("export trades", workspace.bot.services.now())
+    send_export(
+        workspace.bot.services, AVA, command, ReplyAddress("U1", "C1", "r", workspace.slack.response_url)
+    )
+    return lambda: bool(posts(workspace, "Slack did not take the file"))
+
+
+def sync_groups(workspace: PortfolioWorkspace) -> Reached:
+    cache = workspace.bot.services.slack_settings
+    cache.current, cache._loaded_at = SlackSettings({}, {"S1": "trader"}), time.monotonic()
+    return _sync(lambda: sync_group_roles(workspace.bot.services))
+
+
+def sync_people(workspace: PortfolioWorkspace) -> Reached:
+    return _sync(lambda: report_changes(workspace.bot.services))
+
+
+def _sync(work: Callable[[], None]) -> Reached:
+    with pytest.raises(SlackError):  # the thread logs it and tries again
+        work()
+    work()
+    return lambda: True
+
+
+SITES = {
+    "order message": ("chat.postMessage", post_order),
+    "edit of an order message": ("chat.update", edit_order),
+    "line in the thread": ("chat.postMessage", edit_order),
+    "request for approval": ("chat.postMessage", request),
+    "banner": ("chat.postMessage", show_stop),
+    "end of a banner": ("chat.update", show_end),
+    "message of an alert": ("chat.postMessage", alert_channel),
+    "note": ("conversations.open", note),
+    "reply to a mention": ("chat.postEphemeral", answer),
+    "who writes": ("users.info", mention_without_team),
+    "reply by a response URL": ("respond", respond),
+    "form": ("views.open", open_form),
+    "form of a request": ("views.open", open_request_form),
+    "overview": ("views.publish", publish),
+    "place for a file": ("files.getUploadURLExternal", export),
+    "file": ("files.completeUploadExternal", export),
+    "content of a file": ("upload", export),
+    "user groups": ("usergroups.users.list", sync_groups),
+    "people": ("users.list", sync_people),
+}
+REPEATABLE = {"429", "503", "no answer"}
+
+
+COMBINATIONS = [
+    (site, failure)
+    for site in SITES
+    for failure in FAILURES
+    if site != "content of a file" or failure in REPEATABLE
+]
+
+
+@pytest.mark.parametrize(("site", "failure"), COMBINATIONS)
+def test_a_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
+    method, act = SITES[site]
+    workspace.slack.script(method, FAILURES[failure])
+    wait_until(act(workspace), 10.0)
+
+
+@pytest.mark.parametrize("failure", sorted(REPEATABLE))
+def test_a_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
+    workspace.slack.script("views.update", FAILURES[failure])
+    wait_until(fill_in(workspace), 10.0)
+
+
+def test_a_line_that_slack_may_have_is_marked_when_it_is_repeated(workspace: PortfolioWorkspace):
+    workspace.slack.script("chat.postMessage", FAILURES["503"])
+    wait_until(edit_order(workspace), 10.0)
+    wait_until(lambda: reached_twice(workspace, "Filled 50 at"))
+    first, second = posts(workspace, "Filled 50 at")
+    assert "you may see it twice" not in first["text"]
+    assert "you may see it twice" in second["text"]
