@@ -35,6 +35,7 @@ def test_circuit_opens_after_as_many_failures_in_a_row_as_their_kind_needs(kind)
 def test_open_circuit_is_half_open_once_an_attempt_is_due():
     circuit = record_failure(Circuit(), FailureKind.NOT_REACHED, NOW)
     due = circuit.next_attempt_at
+    assert due is not None
     assert begin_attempt(circuit, due - timedelta(microseconds=1)) == circuit
     attempt = begin_attempt(circuit, due)
     assert (attempt.state, attempt.next_attempt_at) == (CircuitState.HALF_OPEN, None)
@@ -43,11 +44,13 @@ def test_open_circuit_is_half_open_once_an_attempt_is_due():
 
 
 def test_failed_attempts_wait_longer_up_to_a_limit():
-    circuit, now, intervals = Circuit(), NOW, []
+    circuit, now = Circuit(), NOW
+    intervals: list[timedelta] = []
     for _ in range(20):
         circuit = record_failure(
             circuit, FailureKind.NO_ANSWER if intervals else FailureKind.NOT_REACHED, now
         )
+        assert circuit.next_attempt_at is not None
         intervals.append(circuit.next_attempt_at - now)
         now = circuit.next_attempt_at
         circuit = begin_attempt(circuit, now)
