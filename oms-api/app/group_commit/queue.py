@@ -142,7 +142,15 @@ class GroupCommit(Generic[Command, Outcome]):
         now = time.monotonic()
         pairs = zip(commands, futures, strict=True)
         self._enqueue([_Item(command, future, None, now) for command, future in pairs])
-        return [_wait_for(future, now + ANSWER_SECONDS) for future in futures]
+        outcomes: list[Outcome | OmsError] = []
+        for future in futures:
+            try:
+                outcomes.append(future.result(max(now + ANSWER_SECONDS - time.monotonic(), 0.0)))
+            except OmsError as refusal:
+                outcomes.append(refusal)
+            except TimeoutError:
+                raise OutcomeUnknown(_TOO_SLOW) from None
+        return outcomes
 
     def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:
@@ -238,12 +246,3 @@ def _resolve(answers: list[tuple[AnyFuture[Outcome], Outcome | OmsError]]) -> No
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
-
-
-def _wait_for(future: "Future[Outcome]", deadline: float) -> Outcome | OmsError:
-    try:
-        return future.result(max(deadline - time.monotonic(), 0.0))
-    except OmsError as refusal:
-        return refusal
-    except TimeoutError:
-        raise OutcomeUnknown(_TOO_SLOW) from None

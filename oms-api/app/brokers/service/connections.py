@@ -190,8 +190,10 @@ def serialize_connection(
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
     lag = None if stored.checked_at is None else max((now - stored.checked_at).total_seconds(), 0.0)
-    instants = ("connected_since", "last_event_at", "session_expires_at", "live_enabled_at")
-    instants += ("circuit_opened_at", "next_attempt_at")
+    instants = (
+        *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
+        *("circuit_opened_at", "next_attempt_at"),
+    )
     return {
         "name": stored.name,
         "broker": stored.broker,
