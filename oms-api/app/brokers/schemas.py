@@ -110,6 +110,21 @@ class ConnectionOut(BaseModel):
     requests_left: int | None = Field(
         description="Requests that the broker still takes in this minute; null: not known", examples=[187]
     )
+    circuit: Literal["closed", "open", "half_open"] = Field(
+        description="The circuit breaker. `open`: nothing is sent until the next attempt; `half_open`: that "
+        "attempt is under way",
+        examples=["closed"],
+    )
+    failures: int = Field(description="Failures of the broker in a row", examples=[0])
+    failure_kind: Literal["not_reached", "stream_down", "no_answer"] | None = Field(
+        description="What the last of them was; null: there is none", examples=[None]
+    )
+    circuit_opened_at: str | None = Field(
+        description="Time in UTC since which the circuit is not closed; null: it is", examples=[None]
+    )
+    next_attempt_at: str | None = Field(
+        description="Time in UTC of the next attempt; null: none is waiting", examples=[None]
+    )
     session_expires_at: str | None = Field(
         description="Time in UTC until which the broker's log-in holds; null: without end", examples=[None]
     )

@@ -39,6 +39,8 @@ _AUDITED = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by
 _FRESH: dict[str, Any] = {  # the state of a connection that has not connected with its present terms
     "error": None, "connected_since": None, "checked_at": None, "requests_left": None,
     "session_expires_at": None, "live_enabled_by": None, "live_enabled_at": None,
+    "circuit": "closed", "failures": 0, "failure_kind": None, "circuit_opened_at": None,
+    "next_attempt_at": None,
 }  # fmt: skip
 
 HasLimits = Callable[[Connection, int], bool]  # whether somebody set a limit of the tenant
@@ -188,7 +190,10 @@ def serialize_connection(
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
     lag = None if stored.checked_at is None else max((now - stored.checked_at).total_seconds(), 0.0)
-    instants = ("connected_since", "last_event_at", "session_expires_at", "live_enabled_at")
+    instants = (
+        *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
+        *("circuit_opened_at", "next_attempt_at"),
+    )
     return {
         "name": stored.name,
         "broker": stored.broker,
@@ -200,6 +205,9 @@ def serialize_connection(
         "error": stored.error,
         "lag_seconds": None if lag is None else round(lag, 3),
         "requests_left": stored.requests_left,
+        "circuit": stored.circuit,
+        "failures": stored.failures,
+        "failure_kind": stored.failure_kind,
         **{name: None if (at := getattr(stored, name)) is None else iso(at) for name in instants},
         "live_enabled_by": stored.live_enabled_by,
         "created_by": stored.created_by,

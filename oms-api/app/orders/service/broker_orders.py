@@ -18,7 +18,7 @@ from app.orders.rules.broker_requests import RequestKind
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL, GroupKind, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.express_lane import LaneOrder
 from app.risk.rules.values import Denial
@@ -31,8 +31,12 @@ def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = 
     """Return why the order's broker cannot take it now, None if it can. The paper market always can."""
     if order.broker == PAPER:
         return None
-    if is_group or order.group_id is not None:
-        message = "Groups and brackets are not sent to brokers yet: place each order by itself."
+    is_linked = is_group or order.group_id is not None
+    if is_linked and order.group_kind is not GroupKind.OTO:  # its second order is sent after the first
+        message = (
+            "Brackets, OCO and exits of positions are not sent to brokers yet: place each order by itself, "
+            "or as OTO, whose second order is held here until the first is filled."
+        )
         return Denial("BROKER_GROUPS", message, None, order.broker, None)
     name, stored = _find_connection(context, order)
     if find_broker_hold(context, order) is not None:
@@ -109,6 +113,8 @@ def require_replaceable(
         raise NotReplaceable(order.id, "The change needs an approval.")
     if successor.quantity <= order.filled_quantity:
         raise NotReplaceable(order.id, "Its quantity would be filled already.")
+    if order.group_id is not None:
+        raise NotReplaceable(order.id, "It is linked with another order: cancel both and place them again.")
     if find_broker_denial(context, order) is not None:
         raise NotReplaceable(order.id, "The broker is not connected.")
 
