@@ -28,7 +28,7 @@ def run(settings: Settings) -> None:
     )  # fmt: skip
     readers, now = Readers(engine, 1), SteadyClock()
     try:
-        jobs = BacktestJobs(engine, create_market(settings, readers, Calendars.load()), now)
+        jobs = BacktestJobs(engine, create_market(settings, engine, readers, Calendars.load()), now)
         while jobs.run_next() is not None:
             pass
     finally:

@@ -25,7 +25,8 @@ class BrokerConnectionRow(Base):
     `changed_by` is the person or key that created the connection or changed its address, account or
     credentials last. `cursor` is the number of the last event of the broker that was applied. `version`
     changes with each change over the API. `critical_issues` is the number of open critical issues of the
-    reconciliation, which stop orders that open positions.
+    reconciliation, which stop orders that open positions. `people` is a JSON array of those who may trade
+    over the connection, null if nobody is excluded.
     """
 
     __tablename__ = "broker_connections"
@@ -66,3 +67,4 @@ class BrokerConnectionRow(Base):
     updated_at: Mapped[datetime] = mapped_column(Instant)
     reconcile_requested_at: Mapped[datetime | None] = mapped_column(Instant)
     critical_issues: Mapped[int] = mapped_column(Integer, server_default="0")
+    people: Mapped[str | None] = mapped_column(Text)

@@ -37,6 +37,7 @@ class StoredConnection(NamedTuple):
     updated_at: datetime
     reconcile_requested_at: datetime | None = None
     critical_issues: int = 0
+    people: str | None = None
 
 
 _COLUMNS = tuple(getattr(BrokerConnectionRow, name) for name in StoredConnection._fields)
