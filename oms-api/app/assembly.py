@@ -480,7 +480,10 @@ def _build_writer(
 
 
 def _price_source(settings: Settings, engine: Engine) -> PriceSource:
-    sources = SOURCES | {KITE: lambda _: _create_kite_source(settings, engine)}
+    sources: dict[str, Callable[[SourceSettings], PriceSource]] = {
+        **SOURCES,
+        KITE: lambda _: _create_kite_source(settings, engine),
+    }
     make = sources.get(settings.price_source)
     if make is None:
         raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(sources))}")
