@@ -126,6 +126,7 @@ from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.strategies.service.backtest_code import BacktestCodeFinder
 from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.host import StrategyHost
 from app.strategies.service.registry import StrategyRegistry
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
@@ -183,6 +184,7 @@ class Components:
         duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
         deliveries = [self.delivery_runner.run] if self.settings.duties != "worker" else []
         backtests = [] if self.settings.duties == "worker" else [BacktestRunner(self.engine, self.now).run]
+        hosts = [self._create_strategy_host().run] if self.settings.strategy_host == "embedded" else []
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
@@ -202,7 +204,7 @@ class Components:
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *(*duties, *deliveries, *backtests),
+                *(*duties, *deliveries, *backtests, *hosts),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -282,6 +284,11 @@ class Components:
         watch = ChannelWatch(self.signal_channel, intake, self.transactions, metrics, self.now)
         state = (self.signal_channel, watch, self.transactions, self.now)
         return [SignalReceiver(self.settings.redis_url, intake, *state).run]
+
+    def _create_strategy_host(self) -> StrategyHost:
+        """Return the host of strategies, which places their orders by the writer of this process."""
+        catalog = CodeCatalog(self.settings.allowed_strategy_modules)
+        return StrategyHost(self.engine, self.readers, self.market, self.order_service, catalog, self.now)
 
     def _create_session_runner(self) -> SessionRunner:
         """Return the runner of the sessions with brokers, which need the writer of this process."""
@@ -480,13 +487,11 @@ def _build_writer(
 
 
 def _price_source(settings: Settings, engine: Engine) -> PriceSource:
-    sources: dict[str, Callable[[SourceSettings], PriceSource]] = {
-        **SOURCES,
-        KITE: lambda _: _create_kite_source(settings, engine),
-    }
-    make = sources.get(settings.price_source)
+    if settings.price_source == KITE:
+        return _create_kite_source(settings, engine)
+    make = SOURCES.get(settings.price_source)
     if make is None:
-        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(sources))}")
+        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted([*SOURCES, KITE]))}")
     alpaca = None
     if settings.alpaca_api_key and settings.alpaca_api_secret:
         keys = (settings.alpaca_api_key, settings.alpaca_api_secret)

@@ -10,6 +10,7 @@ from app.brokers.rules.connections import (
     find_address_problem,
     find_credentials_problem,
     get_default_address,
+    is_live_gateway,
     may_trade,
     parse_people,
 )
@@ -143,3 +144,17 @@ def test_only_people_of_the_connection_may_trade_if_it_names_some():
     assert not may_trade(people, "bob")
     assert may_trade(None, "bob")
     assert not may_trade([], "alice")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "account", "is_live"),
+    [
+        ("gateway:4002", None, False),
+        ("gateway:4002", "DU1", False),
+        ("gateway:4002", "U1", True),
+        ("gateway:4001", "DU1", True),
+        ("gateway:7496", None, True),
+    ],
+)
+def test_port_or_account_makes_a_gateway_live(base_url, account, is_live):
+    assert is_live_gateway(base_url, account) is is_live
