@@ -26,7 +26,8 @@ class BrokerConnectionRow(Base):
     credentials last. `cursor` is the number of the last event of the broker that was applied. `version`
     changes with each change over the API. `critical_issues` is the number of open critical issues of the
     reconciliation, which stop orders that open positions. `circuit`, the failures in a row, the kind of the
-    last one and the times are those of the circuit breaker.
+    last one and the times are those of the circuit breaker. `people` is a JSON array of those who may trade
+    over the connection, null if nobody is excluded.
     """
 
     __tablename__ = "broker_connections"
@@ -72,6 +73,7 @@ class BrokerConnectionRow(Base):
     failure_kind: Mapped[str | None] = mapped_column(String(12))
     circuit_opened_at: Mapped[datetime | None] = mapped_column(Instant)
     next_attempt_at: Mapped[datetime | None] = mapped_column(Instant)
+    people: Mapped[str | None] = mapped_column(Text)
 
 
 class BrokerRateLimitRow(Base):

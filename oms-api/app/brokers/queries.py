@@ -42,6 +42,7 @@ class StoredConnection(NamedTuple):
     failure_kind: str | None = None
     circuit_opened_at: datetime | None = None
     next_attempt_at: datetime | None = None
+    people: str | None = None
 
 
 _COLUMNS = tuple(getattr(BrokerConnectionRow, name) for name in StoredConnection._fields)

@@ -5,8 +5,10 @@ from sqlalchemy import text
 
 from app.brokers.errors import RateLimitUsedUp
 from app.database import set_tenant_scope, unit_of_work
+from app.orders.errors import NotReplaceable
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import DOWN, LOST
+from tests.orders.rig import Rig
 
 pytestmark = pytest.mark.any_database
 
@@ -164,3 +166,34 @@ def test_used_up_rate_limit_is_no_failure_of_the_broker(routing, monkeypatch):
     monkeypatch.undo()
     routing.run(5)
     assert routing.rig.order(order).status is Status.ACCEPTED
+
+
+def name_people(routing, people):
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        connection.execute(text("UPDATE broker_connections SET people = :people"), {"people": people})
+
+
+def act_as(routing, person):
+    create = Rig.origin
+    routing.rig.origin = lambda *given, **named: create(routing.rig, *given, **named)._replace(actor=person)
+
+
+def test_person_whom_the_connection_does_not_name_is_denied(routing):
+    name_people(routing, '["slack:T1:U1"]')
+    act_as(routing, "slack:T1:U2")
+    denied = routing.place()
+    assert denied.status is Status.DENIED
+    assert "NOT_YOUR_BROKER_ACCOUNT" in str(denied.denial)
+    act_as(routing, None)  # a key that acts for nobody
+    assert routing.place().status is Status.SUBMITTED
+    act_as(routing, "slack:T1:U1")
+    order = routing.work()
+    assert order.status is Status.ACCEPTED
+    act_as(routing, "slack:T1:U2")
+    refused = routing.rig.replace(order, limit_price=91)
+    assert isinstance(refused, NotReplaceable)
+    assert "may not trade" in refused.detail
+    routing.rig.cancel(order)  # everybody may take a risk away
+    routing.run()
+    assert routing.rig.order(order).status is Status.CANCELED

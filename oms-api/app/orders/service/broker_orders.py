@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from app.brokers.queries import StoredConnection, find_connection
-from app.brokers.rules.connections import ConnectionStatus
+from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
 from app.brokers.rules.values import Replaced
 from app.ledger.rules.settings import HOLD
 from app.orders.errors import IllegalMove, NotReplaceable
@@ -39,6 +39,9 @@ def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = 
         )
         return Denial("BROKER_GROUPS", message, None, order.broker, None)
     name, stored = _find_connection(context, order)
+    if stored is not None and not may_trade(parse_people(stored.people), order.actor):
+        message = f"{order.actor} may not trade over the broker connection {name!r}."
+        return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
     if find_broker_hold(context, order) is not None:
         return None
     if stored is None or stored.status != ConnectionStatus.CONNECTED:
@@ -115,8 +118,10 @@ def require_replaceable(
         raise NotReplaceable(order.id, "Its quantity would be filled already.")
     if order.group_id is not None:
         raise NotReplaceable(order.id, "It is linked with another order: cancel both and place them again.")
-    if find_broker_denial(context, order) is not None:
-        raise NotReplaceable(order.id, "The broker is not connected.")
+    denial = find_broker_denial(context, order._replace(actor=successor.actor))
+    if denial is not None:
+        is_connected = denial.code != "BROKER_NOT_CONNECTED"
+        raise NotReplaceable(order.id, denial.message if is_connected else "The broker is not connected.")
 
 
 def request_replacement(
