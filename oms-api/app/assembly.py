@@ -14,12 +14,15 @@ from app.authentication_setup import create_authentication, make_limiter, make_s
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import LOG_INS, create_adapter
+from app.brokers.kite.price_source import NAME as KITE
+from app.brokers.kite.price_source import KiteSource
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
+from app.brokers.service.price_access import find_price_terms
 from app.brokers.service.sessions import BrokerLogIns
 from app.calendars.service import Calendars
 from app.clock import Now
@@ -123,6 +126,7 @@ from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.strategies.service.backtest_code import BacktestCodeFinder
 from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.host import StrategyHost
 from app.strategies.service.registry import StrategyRegistry
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
@@ -180,6 +184,7 @@ class Components:
         duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
         deliveries = [self.delivery_runner.run] if self.settings.duties != "worker" else []
         backtests = [] if self.settings.duties == "worker" else [BacktestRunner(self.engine, self.now).run]
+        hosts = [self._create_strategy_host().run] if self.settings.strategy_host == "embedded" else []
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
@@ -199,7 +204,7 @@ class Components:
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *(*duties, *deliveries, *backtests),
+                *(*duties, *deliveries, *backtests, *hosts),
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -279,6 +284,11 @@ class Components:
         watch = ChannelWatch(self.signal_channel, intake, self.transactions, metrics, self.now)
         state = (self.signal_channel, watch, self.transactions, self.now)
         return [SignalReceiver(self.settings.redis_url, intake, *state).run]
+
+    def _create_strategy_host(self) -> StrategyHost:
+        """Return the host of strategies, which places their orders by the writer of this process."""
+        catalog = CodeCatalog(self.settings.allowed_strategy_modules)
+        return StrategyHost(self.engine, self.readers, self.market, self.order_service, catalog, self.now)
 
     def _create_session_runner(self) -> SessionRunner:
         """Return the runner of the sessions with brokers, which need the writer of this process."""
@@ -377,7 +387,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     controls, calendars = Controls(), Calendars.load()
-    market = create_market(settings, readers, calendars)
+    market = create_market(settings, engine, readers, calendars)
     rate = MessageRate()
     outgoing, planner = OutgoingSignal(), create_signal_planner(settings)
     services = BatchServices(
@@ -476,10 +486,11 @@ def _build_writer(
     )
 
 
-def _price_source(settings: Settings) -> PriceSource:
-    make = SOURCES.get(settings.price_source)
+def _price_source(settings: Settings, engine: Engine) -> PriceSource:
+    sources = SOURCES | {KITE: lambda _: _create_kite_source(settings, engine)}
+    make = sources.get(settings.price_source)
     if make is None:
-        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
+        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(sources))}")
     alpaca = None
     if settings.alpaca_api_key and settings.alpaca_api_secret:
         keys = (settings.alpaca_api_key, settings.alpaca_api_secret)
@@ -490,10 +501,16 @@ def _price_source(settings: Settings) -> PriceSource:
         raise ConfigurationError(str(error)) from None
 
 
-def create_market(settings: Settings, readers: Readers, calendars: Calendars) -> Market:
+def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
+    """Return the prices of Zerodha, over the session of the first connection to it."""
+    keys, policy = create_broker_key_ring(settings), create_broker_address_policy(settings)
+    return KiteSource(partial(find_price_terms, engine, keys, policy, BrokerName.ZERODHA))
+
+
+def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings), readers, silence, calendars)
+    return Market(_price_source(settings, engine), readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

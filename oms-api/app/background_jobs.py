@@ -8,6 +8,7 @@ from app.alerts.service.portfolio_alerts import PortfolioAlerts
 from app.backup import create_backup_keys
 from app.backup_job import BackupJob
 from app.brokers.adapters import INSTRUMENT_DUMPS, LOG_INS
+from app.brokers.paper.environment import load_paper_settings
 from app.brokers.service.instrument_loader import InstrumentLoader
 from app.brokers.service.log_in_reminder import LogInReminder
 from app.calendars.service import Calendars
@@ -36,6 +37,11 @@ from app.performance.service.snapshots import SnapshotService
 from app.reports.service.daily_stats import DailyStatistics
 from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
 from app.security_setup import create_address_policy, create_broker_address_policy, create_key_ring
+from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.drift_watch import PERIOD as DRIFT_PERIOD
+from app.strategies.service.drift_watch import DriftWatch
+from app.strategies.service.parity import ParityChecker
+from app.strategies.service.retention import JournalRetention
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
@@ -50,6 +56,7 @@ PRUNE_PERIOD = timedelta(hours=1)
 CARRY_PERIOD = timedelta(minutes=1)
 ALERT_PERIOD = timedelta(seconds=2)
 INSTRUMENT_PERIOD = timedelta(hours=3)  # one of the runs is at 08:30 in India, before the open
+JOURNAL_AGE = timedelta(days=90)
 ORDER_EXPIRY = "order and approval expiry"
 PORTFOLIO_ALERTS = "portfolio alerts"
 
@@ -91,6 +98,8 @@ def create_duties(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
+    catalog = CodeCatalog(settings.allowed_strategy_modules)
+    parity = ParityChecker(market, catalog, load_paper_settings(settings))
     instruments = InstrumentLoader(
         engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
     )
@@ -114,6 +123,8 @@ def create_duties(
         Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
         Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
         Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
+        Duty("strategy parity", DRIFT_PERIOD, DriftWatch(engine, parity, now).check),
+        Duty("prune strategy journals", PRUNE_PERIOD, JournalRetention(engine, JOURNAL_AGE, now).prune),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
         *_create_backup_duties(settings, now),
         *_create_report_duties(settings, engine, market, calendars, now),

@@ -73,6 +73,7 @@ _SIGNAL = _split(
     "signal_id channel strategy portfolio_id symbol side mode order_ids reason latency_ms received_at"
 )
 _BACKTEST = _split("backtest_id strategy status error result_hash actor")
+_DRIFT = _split("name portfolio_name compared_orders compared_fills differences order_id reason")
 _STRATEGY = _split("name portfolio_name status version run reason last_error actor")
 _APPROVAL = ("order_id", "portfolio_id")
 _SWITCH = ("scope", "name", "state", "reason", "set_by")
@@ -134,6 +135,7 @@ def _iterate_strategy_types() -> Iterator[EventType]:
         yield EventType(f"backtest.{name}", f"A backtest {words}.", _BACKTEST)
     for name, words in _STRATEGY_STATUSES.items():
         yield EventType(f"strategy.{name}", f"A strategy {words}.", _STRATEGY)
+    yield EventType("strategy.drift", "A strategy did something else than the replay of its journal.", _DRIFT)
 
 
 _OTHERS = (

@@ -152,9 +152,13 @@ def test_deleted_backtest_is_not_run_and_a_lost_one_runs_again(api, jobs, servic
     lost, now = queued(api), utc_now()
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
-        assert claim_backtest(connection, "a process that died", now - 2 * LEASE, now - LEASE).id == lost
+        claimed = claim_backtest(connection, "a process that died", now - 2 * LEASE, now - LEASE)
+        assert claimed is not None
+        assert claimed.id == lost
         assert has_due_backtest(connection, now)
-    assert jobs.run_next().id == lost
+    rerun = jobs.run_next()
+    assert rerun is not None
+    assert rerun.id == lost
 
 
 @pytest.mark.any_database

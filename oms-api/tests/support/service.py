@@ -44,6 +44,7 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
         "reader_threads": 4,
         "duties": "worker",  # a test runs them itself
         "broker_sessions": "off",  # likewise
+        "strategy_host": "off",  # likewise
     }
     return Settings(_env_file=None, **(values | changes))
 

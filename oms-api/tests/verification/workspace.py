@@ -54,7 +54,7 @@ def fill_tables(service: Service) -> None:
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
     duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker log-ins"]
-    duties += ["broker instruments", "prune job history"]
+    duties += ["broker instruments", "strategy parity", "prune strategy journals", "prune job history"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)

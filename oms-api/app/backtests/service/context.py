@@ -1,4 +1,4 @@
-"""The context of a strategy in a backtest."""
+"""The context of a strategy, in a backtest and on paper or live."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,8 @@ from random import Random
 from typing import Any, overload
 
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.service.account import Account
+from app.backtests.service.context_parts import StrategyAccount, StrategyOrders
 from app.backtests.service.feeds import Feed
-from app.backtests.service.order_manager import OrderManager
 from app.brokers.rules.values import OrderType as MarketOrderType
 from app.brokers.rules.values import TimeInForce as MarketTime
 from app.ledger.rules.keys import HoldingKey
@@ -43,7 +42,11 @@ class BacktestContext:
     """Implements `slackoms_strategy.Context`. `seconds` is the current instant since 1970."""
 
     def __init__(
-        self, settings: BacktestSettings, account: Account, orders: OrderManager, feeds: Mapping[str, Feed]
+        self,
+        settings: BacktestSettings,
+        account: StrategyAccount,
+        orders: StrategyOrders,
+        feeds: Mapping[str, Feed],
     ) -> None:
         self._account, self._orders, self._feeds = account, orders, feeds
         self._product = settings.product
@@ -171,7 +174,7 @@ class BacktestContext:
         found = self._orders.open
         names = found if symbol is None else (symbol,)
         orders = [order for name in names for order in found.get(name, {}).values()]
-        return [order.build_state() for order in sorted(orders, key=lambda one: int(one.id[1:]))]
+        return [order.build_state() for order in sorted(orders, key=lambda one: (len(one.id), one.id))]
 
     @overload
     def indicator(self, indicator: Indicator, symbol: str | None = None) -> Series: ...

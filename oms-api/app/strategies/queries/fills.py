@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from decimal import Decimal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries.reversals import is_unreversed
@@ -29,7 +29,7 @@ def list_fills(
         *(OrderRecord.strategy, Trade.portfolio_id, Trade.symbol, Trade.product, Trade.side, Trade.quantity),
         *(Trade.cash_delta, Trade.charges, Trade.executed_at),
     )
-    wanted = OrderRecord.strategy.in_(sorted(names))
+    wanted: ColumnElement[bool] = OrderRecord.strategy.in_(sorted(names))
     if MANUAL in names:
         wanted = wanted | OrderRecord.strategy.is_(None)
     statement = (

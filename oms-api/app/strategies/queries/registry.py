@@ -80,6 +80,13 @@ def list_active_strategies(connection: Connection) -> Sequence[ListedStrategy]:
     return list(map(_build, connection.execute(statement.where(*is_active))))
 
 
+def list_started_strategies(connection: Connection) -> Sequence[ListedStrategy]:
+    """Return the strategies with code that have run, of every tenant that the connection sees."""
+    statement = select(*_COLUMNS, Portfolio.name, Portfolio.name_key).join(Portfolio, _IS_HOME)
+    has_run = (StrategyRow.run > 0, StrategyRow.kind == StrategyKind.CODE)
+    return list(map(_build, connection.execute(statement.where(*has_run))))
+
+
 def find_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
     """Return "paper" or "live"."""
     is_it = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)

@@ -32,15 +32,18 @@ class StrategyCode(NamedTuple):
     code_hash: str
 
 
+def list_entry_points() -> dict[str, str]:
+    """Return MODULE:CLASS by the names of the entry points of installed packages."""
+    return {point.name: point.value for point in entry_points(group=GROUP)}
+
+
 class CodeCatalog:
     """Finds the code of strategies. `modules` are those that may be named as MODULE:CLASS, "*" for all."""
 
     def __init__(
         self,
         modules: Collection[str] = (),
-        list_installed: Callable[[], Mapping[str, str]] = lambda: {
-            point.name: point.value for point in entry_points(group=GROUP)
-        },
+        list_installed: Callable[[], Mapping[str, str]] = list_entry_points,
     ) -> None:
         self._modules, self._list_installed = frozenset(modules), list_installed
 

@@ -17,10 +17,32 @@ def ensure_signal_strategy(
     """Create the strategy of signals, ACTIVE, or change its portfolio. One with code stays as it is."""
     found = queries.find_strategy(connection, tenant_id, name)
     if found is None:
-        facts = (tenant_id, name, _IDS.next(tenant_id, now), StrategyKind.SIGNALS, None, None, portfolio_id)
-        terms = (None, None, "{}", StrategyMode.PAPER, 1, StrategyStatus.ACTIVE)
-        times = (None, None, None, 0, None, None, actor, now, actor, now)
-        queries.insert_strategy(connection, Strategy(*facts, *terms, *times))
+        strategy = Strategy(
+            tenant_id=tenant_id,
+            name=name,
+            id=_IDS.next(tenant_id, now),
+            kind=StrategyKind.SIGNALS,
+            entry_point=None,
+            code_hash=None,
+            portfolio_id=portfolio_id,
+            symbols=None,
+            interval=None,
+            parameters="{}",
+            mode=StrategyMode.PAPER,
+            version=1,
+            status=StrategyStatus.ACTIVE,
+            reason=None,
+            last_error=None,
+            failed_at=None,
+            run=0,
+            started_by=None,
+            started_at=None,
+            created_by=actor,
+            created_at=now,
+            updated_by=actor,
+            updated_at=now,
+        )
+        queries.insert_strategy(connection, strategy)
     elif found.strategy.kind is StrategyKind.SIGNALS:
         changes = {"portfolio_id": portfolio_id, "updated_by": actor, "updated_at": now}
         queries.update_strategy(connection, found.strategy, changes)

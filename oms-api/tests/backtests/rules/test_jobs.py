@@ -64,10 +64,14 @@ def test_size_and_progress_of_a_period():
     assert halves == [0, 0, 500, 1000, 1000]
 
 
+def build_bar(opened, high, low, close, volume):
+    return Bar("A", MONDAY, Decimal(opened), Decimal(high), Decimal(low), Decimal(close), volume)
+
+
 def test_bars_become_whole_numbers_of_the_last_place():
     bars = [
-        Bar("A", MONDAY, *map(Decimal, ("10.50000000", "11", "10", "10.125")), None),
-        Bar("A", MONDAY, *map(Decimal, ("10", "1E+2", "9", "10")), Decimal("1.5")),
+        build_bar("10.50000000", "11", "10", "10.125", None),
+        build_bar("10", "1E+2", "9", "10", Decimal("1.5")),
     ]
     columns = build_columns("A", 60, bars)
     assert (columns.places, columns.volume_places, list(columns.volumes)) == (3, 1, [-1, 15])

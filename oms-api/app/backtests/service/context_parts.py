@@ -1,0 +1,73 @@
+"""What the context of a strategy needs of its account and orders, in a backtest and on paper or live."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Protocol
+
+from app.ledger.rules.accounting import Position
+from app.ledger.rules.keys import HoldingKey
+from app.orders.rules.values import Ticket
+from slackoms_strategy import OrderState
+
+
+class StrategyAccount(Protocol):
+    """The cash and the positions of a strategy."""
+
+    cash: Decimal
+
+    @property
+    def equity(self) -> Decimal:
+        """Cash and the market value of all positions."""
+        ...
+
+    def position(self, key: HoldingKey) -> Position:
+        """Return a position, flat if there is none."""
+        ...
+
+
+class StrategyOrder(Protocol):
+    """An order of a strategy."""
+
+    @property
+    def id(self) -> str:
+        """The id as the strategy knows it."""
+        ...
+
+    @property
+    def quantity(self) -> Decimal:
+        """The total quantity."""
+        ...
+
+    @property
+    def ticket(self) -> Ticket:
+        """The ticket that it was placed by."""
+        ...
+
+    def build_state(self) -> OrderState:
+        """Return the order as the strategy sees it."""
+        ...
+
+
+class StrategyOrders(Protocol):
+    """The orders of a strategy. `open` has the open ones by symbol and id."""
+
+    @property
+    def open(self) -> Mapping[str, Mapping[str, StrategyOrder]]:
+        """The open orders by symbol and id."""
+        ...
+
+    def submit(self, ticket: Ticket, at: int) -> StrategyOrder:
+        """Place an order. Raise ValueError for impossible fields."""
+        ...
+
+    def cancel(self, order_id: str, at: int) -> None:
+        """Cancel an order, if it is open."""
+        ...
+
+    def replace(self, order_id: str, ticket: Ticket, at: int) -> StrategyOrder:
+        """Replace an open order. Raise ValueError."""
+        ...
+
+    def find(self, order_id: str) -> StrategyOrder | None:
+        """Return an open order, or None."""
+        ...

@@ -1,0 +1,115 @@
+"""Compares a strategy with a replay of its journal: `python -m app.parity NAME --from --to --json`.
+
+The replay runs the code on the inputs that the strategy received. Orders must be the same, and each fill of
+the paper market must be what the matching of backtests gives at the quote of its time.
+
+Exit status: 0 nothing differs, 1 there are differences, 2 there is no journal.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.assembly import create_market
+from app.brokers.paper.environment import load_paper_settings
+from app.calendars.service import Calendars
+from app.clock import SteadyClock
+from app.config import ConfigurationError, Settings, load_settings
+from app.database import Readers, connect_engine, set_tenant_scope, snapshot
+from app.database.failures import format_reason
+from app.errors import OmsError
+from app.identity.queries.tenants import find_tenant
+from app.identity.rules.access import FIRST_TENANT
+from app.strategies.queries.registry import find_strategy
+from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.parity import NoJournal, ParityChecker, ParityReport, iterate_differences
+
+SAME, DIFFERENT, CANNOT = 0, 1, 2
+
+
+def parse_instant(text: str) -> datetime:
+    """Return a date or a time in UTC."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be such as 2026-01-31T15:04Z") from None
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app.parity", description="Compare a strategy with a replay of its journal."
+    )
+    parser.add_argument("name", metavar="NAME", help="the strategy")
+    parser.add_argument("--from", dest="since", type=parse_instant, help="by default a day ago")
+    parser.add_argument("--to", dest="until", type=parse_instant, help="the first instant that is left out")
+    parser.add_argument("--tenant", help="the slug of the tenant; by default the first")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    return parser
+
+
+def compare(settings: Settings, given: argparse.Namespace) -> ParityReport:
+    """Compare a strategy with the replay of its journal. Raise NoJournal."""
+    engine = connect_engine(
+        settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
+        tenant_scoped=True,
+    )  # fmt: skip
+    now = SteadyClock()()
+    try:
+        with closing(Readers(engine, 1)) as readers, snapshot(engine) as connection:
+            tenant = None if given.tenant is None else find_tenant(connection, given.tenant)
+            if given.tenant is not None and tenant is None:
+                raise NoJournal(f"There is no tenant {given.tenant!r}.")
+            tenant_id = FIRST_TENANT if tenant is None else tenant.id
+            found = find_strategy(set_tenant_scope(connection, [tenant_id]), tenant_id, given.name)
+            if found is None:
+                raise NoJournal(f"There is no strategy {given.name!r}.")
+            market = create_market(settings, readers, Calendars.load())
+            catalog = CodeCatalog(settings.allowed_strategy_modules)
+            checker = ParityChecker(market, catalog, load_paper_settings(settings))
+            since, until = given.since or now - timedelta(days=1), given.until or now
+            return checker.compare(connection, found.strategy, since, until)
+    finally:
+        engine.dispose()
+
+
+def print_report(report: ParityReport, *, as_json: bool) -> None:
+    """Print the differences."""
+    compared = {"orders": report.orders, "fills": report.fills}
+    differences = list(iterate_differences(report))
+    if as_json:
+        sys.stdout.write(f"{json.dumps({'compared': compared, 'differences': differences})}\n")
+        return
+    for one in differences:
+        values = f"{one['ours']} instead of {one['replayed']}"
+        sys.stdout.write(f"{one['order_id']}, {one['kind']}: {values}. {one['cause']}\n")
+    counts = f"{report.orders} orders and {report.fills} fills"
+    sys.stdout.write(f"{counts} were compared: {len(differences)} differences.\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, and return the exit status."""
+    given = build_parser().parse_args(arguments)
+    try:
+        report = compare(load_settings(), given)
+    except (ConfigurationError, NoJournal) as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT
+    except OmsError as error:
+        sys.stderr.write(f"{error.errors[0].message if error.errors else error.detail}\n")
+        return CANNOT
+    except SQLAlchemyError as error:
+        sys.stderr.write(f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL.\n")
+        return CANNOT
+    print_report(report, as_json=given.json)
+    return DIFFERENT if report.differences else SAME
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Statements about the journals and the saved states of strategies."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple, cast
+
+from sqlalchemy import Connection, Table, delete, insert, select, update
+
+from app.database import build_upsert, write
+from app.strategies.models import StrategyInputRow, StrategyStateRow
+from app.strategies.rules.journal import InputKind, JournalHead, JournalInput
+from app.timestamps import iso
+
+_STATES = cast("Table", StrategyStateRow.__table__)
+_INPUTS = tuple(getattr(StrategyInputRow, name) for name in JournalInput._fields)
+_CHUNK = 500
+
+
+class SavedState(NamedTuple):
+    """What a strategy needs to go on: its state as JSON after the input `processed`, and its last input."""
+
+    tenant_id: int
+    strategy: str
+    state: str
+    processed: int
+    sequence: int
+    hash: str
+    updated_at: datetime
+
+    @property
+    def head(self) -> JournalHead:
+        """The last input of the journal."""
+        return JournalHead(self.sequence, self.hash)
+
+
+def find_state(connection: Connection, tenant_id: int, strategy: str) -> SavedState | None:
+    """Return the saved state of a strategy."""
+    columns = (getattr(StrategyStateRow, name) for name in SavedState._fields)
+    is_it = (StrategyStateRow.tenant_id == tenant_id, StrategyStateRow.strategy == strategy)
+    row = connection.execute(select(*columns).where(*is_it)).one_or_none()
+    return None if row is None else SavedState._make(row)
+
+
+def put_state(connection: Connection, state: SavedState) -> None:
+    """Insert or replace the saved state of a strategy."""
+    row = (*state[:-1], iso(state.updated_at))
+    write(connection, build_upsert(_STATES, SavedState._fields, ("tenant_id", "strategy"), [row]))
+
+
+def update_state(connection: Connection, state: SavedState) -> bool:
+    """Save the state after an input. Return False if the journal has other inputs than this process knows."""
+    is_it = (
+        StrategyStateRow.tenant_id == state.tenant_id,
+        StrategyStateRow.strategy == state.strategy,
+        StrategyStateRow.hash == state.hash,
+    )
+    values = {"state": state.state, "processed": state.processed, "updated_at": state.updated_at}
+    return connection.execute(update(StrategyStateRow).where(*is_it).values(**values)).rowcount == 1
+
+
+def append_inputs(
+    connection: Connection, previous: JournalHead, inputs: Sequence[JournalInput], at: datetime
+) -> bool:
+    """Add inputs after the head. Return False if another process has added some."""
+    last = inputs[-1]
+    is_it = (
+        StrategyStateRow.tenant_id == last.tenant_id,
+        StrategyStateRow.strategy == last.strategy,
+        StrategyStateRow.hash == previous.hash,
+    )
+    values = {"sequence": last.sequence, "hash": last.hash, "updated_at": at}
+    if connection.execute(update(StrategyStateRow).where(*is_it).values(**values)).rowcount != 1:
+        return False
+    connection.execute(insert(StrategyInputRow), [one._asdict() for one in inputs])
+    return True
+
+
+def iterate_inputs(
+    connection: Connection, tenant_id: int, strategy: str, after: int = 0
+) -> Iterator[JournalInput]:
+    """Yield the inputs of a strategy in order, those after a sequence number."""
+    statement = (
+        select(*_INPUTS)
+        .where(StrategyInputRow.tenant_id == tenant_id, StrategyInputRow.strategy == strategy)
+        .where(StrategyInputRow.sequence > after)
+        .order_by(StrategyInputRow.sequence)
+    )
+    for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
+        one = JournalInput._make(row)
+        yield one._replace(kind=InputKind(one.kind))
+
+
+def delete_inputs(connection: Connection, before: datetime) -> int:
+    """Delete inputs of all tenants that the connection sees, and return their number."""
+    return connection.execute(delete(StrategyInputRow).where(StrategyInputRow.at < before)).rowcount

@@ -1,0 +1,94 @@
+"""The journal of what a strategy received: inputs in order, each hashed with the hash of the one before."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.timestamps import iso
+
+FIRST_HASH = "0" * 64
+
+
+class InputKind(StrEnum):
+    """What a strategy receives.
+
+    START has the code, parameters, bars of the past and saved state. BARS has the bars of one start, ORDER a
+    new status of an own order. STOP is the last input of a run.
+    """
+
+    START = "start"
+    BARS = "bars"
+    QUOTE = "quote"
+    FILL = "fill"
+    ORDER = "order"
+    STOP = "stop"
+
+
+class NewInput(NamedTuple):
+    """An input that is not in the journal yet. `payload` is JSON text."""
+
+    kind: InputKind
+    at: datetime
+    payload: str
+
+
+class JournalInput(NamedTuple):
+    """An input in the journal, with all columns of its row."""
+
+    tenant_id: int
+    strategy: str
+    sequence: int
+    run: int
+    kind: InputKind
+    at: datetime
+    payload: str
+    hash: str
+
+
+class JournalHead(NamedTuple):
+    """The last input of a journal."""
+
+    sequence: int
+    hash: str
+
+
+NO_HEAD = JournalHead(0, FIRST_HASH)
+
+
+def link_inputs(
+    tenant_id: int, strategy: str, run: int, head: JournalHead, inputs: Sequence[NewInput]
+) -> list[JournalInput]:
+    """Return inputs as the next ones of a journal."""
+    linked, (sequence, previous) = [], head
+    for one in inputs:
+        sequence += 1
+        facts = JournalInput(tenant_id, strategy, sequence, run, one.kind, one.at, one.payload, "")
+        previous = compute_hash(previous, facts)
+        linked.append(facts._replace(hash=previous))
+    return linked
+
+
+def compute_hash(previous: str, one: JournalInput) -> str:
+    """Return the hash of an input after the one with the hash `previous`."""
+    facts = (previous, one.tenant_id, one.strategy, one.sequence, one.run, one.kind, iso(one.at), one.payload)
+    return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
+
+
+def find_break(inputs: Iterable[JournalInput]) -> int | None:
+    """Return the sequence of the first input that does not follow the one before, None if all do.
+
+    The first of the inputs may follow deleted ones: it is only the start of the chain.
+    """
+    previous: JournalInput | None = None
+    for one in inputs:
+        starts = previous is None
+        if previous is not None and (
+            one.sequence != previous.sequence + 1 or compute_hash(previous.hash, one) != one.hash
+        ):
+            return one.sequence
+        if starts and one.sequence == 1 and compute_hash(FIRST_HASH, one) != one.hash:
+            return one.sequence
+        previous = one
+    return None

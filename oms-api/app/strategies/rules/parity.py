@@ -1,0 +1,114 @@
+"""Differences between what a strategy did and what the replay of its journal gives."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.money import fixed
+
+MAX_DELAY = timedelta(seconds=10)  # from an input to the order that it caused
+
+
+class DifferenceKind(StrEnum):
+    """What differs.
+
+    MISSING: the replay gives it, and it did not happen. EXTRA: it happened, and the replay does not give it.
+    """
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    PRICE = "price"
+    QUANTITY = "quantity"
+    TIME = "time"
+
+
+class Difference(NamedTuple):
+    """A difference of an order or of a fill: our value, that of the replay, and the cause in words."""
+
+    kind: DifferenceKind
+    order_id: str
+    ours: str | None
+    replayed: str | None
+    cause: str
+
+
+class ComparedOrder(NamedTuple):
+    """The terms of an order, and when it was made."""
+
+    symbol: str
+    side: str
+    quantity: Decimal | None
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    at: datetime
+
+    def describe(self) -> str:
+        """Return the order in words."""
+        size = "a value" if self.quantity is None else fixed(self.quantity)
+        return f"{self.side} {size} {self.symbol}"
+
+
+class ComparedFill(NamedTuple):
+    """The price and the quantity of a fill."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+def compare_orders(
+    ours: Mapping[str, ComparedOrder], replayed: Mapping[str, ComparedOrder], cause: str
+) -> list[Difference]:
+    """Return the differences by id. `cause` is that of orders which only one of the two has."""
+    found: list[Difference] = []
+    for order_id in sorted(ours.keys() | replayed.keys()):
+        one, other = ours.get(order_id), replayed.get(order_id)
+        if one is None or other is None:
+            kind = DifferenceKind.MISSING if one is None else DifferenceKind.EXTRA
+            shown = [None if order is None else order.describe() for order in (one, other)]
+            found.append(Difference(kind, order_id, shown[0], shown[1], cause))
+        else:
+            found += _compare_terms(order_id, one, other, cause)
+    return found
+
+
+def _compare_terms(
+    order_id: str, ours: ComparedOrder, replayed: ComparedOrder, cause: str
+) -> Iterable[Difference]:
+    terms = (
+        (DifferenceKind.QUANTITY, ours.quantity, replayed.quantity),
+        (DifferenceKind.PRICE, ours.limit_price, replayed.limit_price),
+        (DifferenceKind.PRICE, ours.stop_price, replayed.stop_price),
+    )
+    for kind, one, other in terms:
+        if one != other:
+            yield Difference(kind, order_id, _text(one), _text(other), cause)
+    if ours.at - replayed.at > MAX_DELAY:
+        late = f"The order was placed {(ours.at - replayed.at).total_seconds():.0f} s after its input."
+        times = (ours.at.isoformat(), replayed.at.isoformat())
+        yield Difference(DifferenceKind.TIME, order_id, *times, late)
+
+
+def compare_fill(order_id: str, ours: ComparedFill, candidates: Iterable[ComparedFill]) -> list[Difference]:
+    """Return the differences of a fill from what matching gives; `candidates` are by the quotes of then."""
+    found = list(candidates)
+    if ours in found:
+        return []
+    if not found:
+        cause = "The quote at the time of the fill does not fill the order."
+        return [Difference(DifferenceKind.EXTRA, order_id, fixed(ours.price), None, cause)]
+    replayed, cause = found[0], "The quote at the time of the fill gives another price or quantity."
+    pairs = (
+        (DifferenceKind.PRICE, ours.price, replayed.price),
+        (DifferenceKind.QUANTITY, ours.quantity, replayed.quantity),
+    )
+    return [
+        Difference(kind, order_id, fixed(one), fixed(other), cause)
+        for kind, one, other in pairs
+        if one != other
+    ]
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else fixed(amount)

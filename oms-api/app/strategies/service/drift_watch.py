@@ -1,0 +1,66 @@
+"""Compare all strategies with the replays of their journals each day, and tell of differences."""
+
+import logging
+from datetime import datetime, timedelta
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from app.clock import Now
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
+from app.duties.service import Lease
+from app.errors import OmsError
+from app.events.service import build_event_insert
+from app.strategies.queries.registry import ListedStrategy, list_started_strategies
+from app.strategies.service.parity import NoJournal, ParityChecker, ParityReport
+from app.timestamps import iso
+
+PERIOD = timedelta(days=1)
+DRIFT = "strategy.drift"
+_LOG = logging.getLogger(__name__)
+
+
+class DriftWatch:
+    """Publishes an event for each strategy that did something else than its replay gives."""
+
+    def __init__(self, engine: Engine, checker: ParityChecker, now: Now) -> None:
+        self._engine, self._checker, self._now = engine, checker, now
+
+    def check(self, lease: Lease) -> None:
+        """Compare the last day of all strategies that have run."""
+        now = self._now()
+        with snapshot(self._engine) as connection:
+            found = list_started_strategies(set_all_tenants_scope(connection))
+        for listed in found:
+            lease.renew()
+            report = self._compare(listed, now)
+            if report is not None and report.differences:
+                with unit_of_work(self._engine) as connection:
+                    _publish(connection, listed, report, now)
+
+    def _compare(self, listed: ListedStrategy, now: datetime) -> ParityReport | None:
+        strategy = listed.strategy
+        try:
+            with snapshot(self._engine) as connection:
+                set_tenant_scope(connection, [strategy.tenant_id])
+                return self._checker.compare(connection, strategy, now - PERIOD, now)
+        except NoJournal:
+            return None
+        except OmsError as error:
+            _LOG.warning("the strategy %s was not compared: %s", strategy.name, error.detail)
+            return None
+
+
+def _publish(connection: Connection, listed: ListedStrategy, report: ParityReport, now: datetime) -> None:
+    first, strategy = report.differences[0], listed.strategy
+    payload = {
+        "name": strategy.name,
+        "portfolio_name": listed.portfolio_name,
+        "compared_orders": report.orders,
+        "compared_fills": report.fills,
+        "differences": len(report.differences),
+        "order_id": first.order_id,
+        "reason": f"{first.kind}: {first.cause}",
+    }
+    row = (strategy.tenant_id, DRIFT, orjson.dumps(payload).decode(), iso(now))
+    write(set_tenant_scope(connection, [strategy.tenant_id]), build_event_insert([row]))

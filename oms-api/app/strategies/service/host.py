@@ -1,0 +1,279 @@
+"""Runs all active strategies in one process at a time, each in a thread of its own.
+
+A lease in the database decides which process is the host. Strategies that are paused, stopped or changed
+leave; those that fail get the status ERROR. What such a strategy could still open is cancelled.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.clock import Now, monotonic_seconds
+from app.database import Readers, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database.failures import format_reason
+from app.duties import queries as leases
+from app.errors import OmsError
+from app.market_data.service import Market
+from app.orders.service.order_service import OrderService
+from app.strategies.queries.registry import (
+    ListedStrategy,
+    find_strategy,
+    list_active_strategies,
+    update_strategy,
+)
+from app.strategies.rules.event_payloads import FAILED, PAUSED
+from app.strategies.rules.values import StrategyStatus
+from app.strategies.service.code_catalog import CodeCatalog, describe_failure
+from app.strategies.service.entry_cancellation import cancel_entries
+from app.strategies.service.input_collector import InputCollector
+from app.strategies.service.order_gateway import (
+    SOURCE,
+    Flooded,
+    NotReachable,
+    OrderGateway,
+    build_caller,
+)
+from app.strategies.service.runner import InProcessRunner
+from app.strategies.service.session import JournalTaken, StrategySession
+from app.strategies.service.status_changes import publish_status
+from slackoms_strategy import Strategy as StrategyClass
+
+LEASE_NAME = "strategy host"
+LEASE = timedelta(seconds=15)
+RENEW_SECONDS = 4.0
+CHECK_SECONDS = 0.5  # between two looks at the list of strategies
+IDLE_SECONDS = 0.1  # between two looks for new inputs of a strategy
+RETRY_SECONDS = 2.0  # until a strategy starts again whose process lost the database
+MAX_ERROR_LENGTH = 2_000
+_LOG = logging.getLogger(__name__)
+
+
+class RunKey(NamedTuple):
+    """A run of a version of a strategy: another version runs in a new session."""
+
+    tenant_id: int
+    name: str
+    run: int
+    version: int
+
+
+class CodeChanged(Exception):
+    """The code is not that of the version."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The code changed since its version was made; send `entry_point` with `PATCH` to take it over."
+        )
+
+
+class StrategyHost:
+    """Runs the active strategies while this process has the lease."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        readers: Readers,
+        market: Market,
+        orders: OrderService,
+        catalog: CodeCatalog,
+        now: Now,
+    ) -> None:
+        self._engine, self._readers, self._market = engine, readers, market
+        self._orders, self._catalog, self._now = orders, catalog, now
+        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._threads: dict[RunKey, _StrategyThread] = {}
+        self._has_lease = False
+        self._next_renewal = 0.0  # a monotonic time
+
+    async def run(self) -> None:
+        """Run the strategies until cancelled."""
+        try:
+            while True:
+                try:
+                    await self.check()
+                except (OmsError, SQLAlchemyError) as error:
+                    _LOG.warning("the strategies were not checked: %s", type(error).__name__)
+                await asyncio.sleep(CHECK_SECONDS)
+        finally:
+            await asyncio.to_thread(self._close)
+
+    async def check(self) -> None:
+        """Start and end sessions, as the status of each strategy says."""
+        loop = asyncio.get_running_loop()
+        active = await asyncio.to_thread(self._list_active)
+        wanted = {_build_key(one): one for one in active}
+        for key, thread in list(self._threads.items()):
+            if key not in wanted:
+                thread.stop()
+            if not thread.is_alive:
+                del self._threads[key]
+                await self._cancel_entries(key)
+        names = {key[:2] for key in self._threads}
+        for key, listed in wanted.items():
+            if key[:2] not in names:  # a session of an earlier version ends first
+                gateway = OrderGateway(self._orders, loop)
+                self._threads[key] = _StrategyThread(self, listed, gateway)
+
+    def create_session(self, listed: ListedStrategy, gateway: OrderGateway) -> StrategySession:
+        """Return the session of a strategy. Raise CodeChanged, and Invalid if its code cannot be loaded."""
+        strategy = listed.strategy
+        code = self._catalog.load(strategy.entry_point or "")
+        if code.code_hash != strategy.code_hash:
+            raise CodeChanged
+        instance = code.owner(**_parse(strategy.parameters))
+        runner = InProcessRunner(instance, strategy.id, strategy.name, strategy.symbol_names)
+        hears_quotes = code.owner.on_quote is not StrategyClass.on_quote
+        collector = InputCollector(self._market, strategy, hears_quotes=hears_quotes)
+        return StrategySession(self._engine, listed, runner, collector, gateway, self._now)
+
+    def find_status(self, listed: ListedStrategy) -> StrategyStatus | None:
+        """Return the current status of a strategy."""
+        with snapshot(self._engine) as connection:
+            set_tenant_scope(connection, [listed.strategy.tenant_id])
+            found = find_strategy(connection, listed.strategy.tenant_id, listed.strategy.name)
+        return None if found is None else found.strategy.status
+
+    def close_run(self, listed: ListedStrategy, status: StrategyStatus, reason: str) -> None:
+        """Give a strategy that cannot go on the status ERROR or PAUSED, unless somebody changed it."""
+        now, is_failed = self._now(), status is StrategyStatus.ERROR
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [listed.strategy.tenant_id])
+            found = find_strategy(connection, listed.strategy.tenant_id, listed.strategy.name, locks=True)
+            if found is None or _build_key(found) != _build_key(listed):
+                return
+            if found.strategy.status is not StrategyStatus.ACTIVE:
+                return
+            text = reason[:MAX_ERROR_LENGTH]
+            changes: dict[str, Any] = {
+                "status": status, "reason": text, "updated_by": SOURCE, "updated_at": now,
+            }  # fmt: skip
+            changes |= {"last_error": text, "failed_at": now} if is_failed else {}
+            update_strategy(connection, found.strategy, changes)
+            updated = found._replace(strategy=found.strategy._replace(**changes))
+            publish_status(connection, updated, FAILED if is_failed else PAUSED, SOURCE, text, now)
+
+    def _list_active(self) -> list[ListedStrategy]:
+        """Return the active strategies; none without the lease."""
+        now = self._now()
+        if monotonic_seconds() >= self._next_renewal:
+            self._hold_lease(now)
+        if not self._has_lease:
+            return []
+        with snapshot(self._engine) as connection:
+            return list(list_active_strategies(set_all_tenants_scope(connection)))
+
+    def _hold_lease(self, now: datetime) -> None:
+        """Renew the lease, or take it if it is free."""
+        self._next_renewal = monotonic_seconds() + RENEW_SECONDS
+        with unit_of_work(self._engine) as connection:
+            if self._has_lease:
+                self._has_lease = leases.renew_lease(connection, LEASE_NAME, self._holder, now + LEASE)
+            else:
+                self._has_lease = leases.acquire_lease(
+                    connection, LEASE_NAME, self._holder, now, now, now + LEASE
+                )
+
+    async def _cancel_entries(self, key: RunKey) -> None:
+        """Cancel what a strategy could still open, after its last callback, unless it runs on."""
+        with snapshot(self._engine) as connection:
+            set_tenant_scope(connection, [key.tenant_id])
+            found = find_strategy(connection, key.tenant_id, key.name)
+        if found is not None and found.strategy.status is not StrategyStatus.ACTIVE:
+            caller = build_caller(key.tenant_id)
+            await cancel_entries(self._orders, self._readers, caller, key.name, f"strategy {key.name}"[:100])
+
+    def _close(self) -> None:
+        for thread in self._threads.values():
+            thread.stop()
+        for thread in self._threads.values():
+            thread.join()
+        if not self._has_lease:
+            return
+        try:
+            with unit_of_work(self._engine) as connection:
+                leases.release_lease(connection, LEASE_NAME, self._holder, self._now(), 0, None)
+        except SQLAlchemyError as error:
+            _LOG.warning("the lease of the strategies was not released: %s", format_reason(error))
+
+
+class _StrategyThread:
+    """The thread of a strategy."""
+
+    def __init__(self, host: StrategyHost, listed: ListedStrategy, gateway: OrderGateway) -> None:
+        self._host, self._listed, self._gateway = host, listed, gateway
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"strategy-{listed.strategy.name}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Let it end after the current callback."""
+        self._stop.set()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            run_session(self._host, self._listed, self._gateway, self._stop.wait)
+        except (JournalTaken, NotReachable, SQLAlchemyError) as error:
+            _LOG.warning("the strategy %s starts again: %s", self._listed.strategy.name, type(error).__name__)
+            self._stop.wait(RETRY_SECONDS)
+
+
+def run_session(
+    host: StrategyHost, listed: ListedStrategy, gateway: OrderGateway, wait: Callable[[float], bool]
+) -> None:
+    """Run a strategy until `wait` returns true, it floods or it fails.
+
+    Raise JournalTaken, NotReachable or SQLAlchemyError if it has to start again.
+    """
+    try:
+        session = host.create_session(listed, gateway)
+        session.start()
+        while not wait(0.0):
+            if not session.step():
+                wait(IDLE_SECONDS)
+        if host.find_status(listed) is StrategyStatus.INACTIVE:
+            session.stop()
+    except (JournalTaken, NotReachable, SQLAlchemyError):
+        raise
+    except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
+        status = StrategyStatus.PAUSED if isinstance(error, Flooded) else StrategyStatus.ERROR
+        host.close_run(listed, status, _describe_end(error))
+
+
+def _describe_end(error: Exception) -> str:
+    """Return why a strategy cannot go on. An error of its code has file and line."""
+    if isinstance(error, Flooded | CodeChanged):
+        return str(error)
+    if isinstance(error, OmsError):
+        return error.errors[0].message if error.errors else error.detail
+    return describe_failure(error)
+
+
+def _build_key(listed: ListedStrategy) -> RunKey:
+    one = listed.strategy
+    return RunKey(one.tenant_id, one.name, one.run, one.version)
+
+
+def _parse(parameters: str) -> dict[str, Any]:
+    values: dict[str, Any] = orjson.loads(parameters)
+    return values

@@ -1,0 +1,194 @@
+"""Orders and account of a running strategy, as it knows them from its inputs alone.
+
+They have no access to the service: what a strategy sees is a function of its journal.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from app.ledger.rules.accounting import FLAT, Position, apply_fill
+from app.ledger.rules.accounting import Fill as LedgerFill
+from app.ledger.rules.accounting import Side as LedgerSide
+from app.ledger.rules.keys import HoldingKey
+from app.money import ZERO, fixed, product
+from app.orders.rules.order_views import Changes
+from app.orders.rules.tickets import shape_errors
+from app.orders.rules.values import OrderType as TicketType
+from app.orders.rules.values import Ticket
+from app.orders.rules.values import TimeInForce as TicketTime
+from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
+from app.strategies.rules.payloads import parse_order, serialize_order
+from slackoms_strategy import Fill, OrderState, OrderStatus, OrderType, Side, TimeInForce
+
+
+class LiveOrder:
+    """An order of a strategy."""
+
+    __slots__ = ("state", "ticket")
+
+    def __init__(self, state: OrderState, ticket: Ticket) -> None:
+        self.state, self.ticket = state, ticket
+
+    @property
+    def id(self) -> str:
+        """The id as the strategy knows it."""
+        return self.state.id
+
+    @property
+    def quantity(self) -> Decimal:
+        """The total quantity."""
+        return self.state.quantity
+
+    def build_state(self) -> OrderState:
+        """Return the order as the strategy sees it."""
+        return self.state
+
+
+class LiveOrders:
+    """The open orders by symbol and id, and the actions since the last input.
+
+    `prefix` is that of the ids of new orders. An order is SUBMITTED until an input says what became of it.
+    """
+
+    def __init__(self, strategy: str) -> None:
+        self._strategy = strategy
+        self.open: dict[str, dict[str, LiveOrder]] = {}
+        self.actions: list[Action] = []
+        self.prefix = ""
+        self._count = 0
+
+    def begin(self, prefix: str) -> None:
+        """Begin with the next input."""
+        self.prefix, self._count, self.actions = prefix, 0, []
+
+    def submit(self, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
+        """Place an order. Raise ValueError for impossible fields."""
+        _require_possible(ticket)
+        ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
+        self.actions.append(PlaceAction(ticket))
+        return self._add(LiveOrder(_build_state(ticket), ticket))
+
+    def cancel(self, order_id: str, at: int) -> None:  # noqa: ARG002  # as in a backtest
+        """Cancel an order, if it is open."""
+        if self.find(order_id) is not None:
+            self.actions.append(CancelAction(order_id))
+
+    def replace(self, order_id: str, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
+        """Replace an open order. Raise ValueError."""
+        if self.find(order_id) is None:
+            raise ValueError(f"Order {order_id} is not open.")
+        _require_possible(ticket)
+        ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
+        changes = Changes(
+            ticket.quantity, ticket.limit_price, ticket.stop_price, client_order_id=ticket.client_order_id
+        )
+        self.actions.append(ReplaceAction(order_id, changes))
+        return self._add(LiveOrder(_build_state(ticket), ticket))
+
+    def find(self, order_id: str) -> LiveOrder | None:
+        """Return an open order, or None."""
+        return next((found[order_id] for found in self.open.values() if order_id in found), None)
+
+    def apply(self, state: OrderState) -> None:
+        """Take over what became of an order."""
+        known = self.find(state.id)
+        if not state.is_open:
+            self.open.get(state.symbol, {}).pop(state.id, None)
+            return
+        self._add(LiveOrder(state, _build_ticket(state) if known is None else known.ticket))
+
+    def serialize(self) -> list[dict[str, Any]]:
+        """Return the open orders as JSON values."""
+        return [serialize_order(order.state) for found in self.open.values() for order in found.values()]
+
+    def restore(self, payloads: Iterable[dict[str, Any]]) -> None:
+        """Take over the orders of `serialize`."""
+        for payload in payloads:
+            self.apply(parse_order(payload))
+
+    def _add(self, order: LiveOrder) -> LiveOrder:
+        self.open.setdefault(order.state.symbol, {})[order.id] = order
+        return order
+
+    def _create_id(self) -> str:
+        self._count += 1
+        return f"{self.prefix}-{self._count}"
+
+
+class LiveAccount:
+    """The cash and the positions of a strategy after its own fills."""
+
+    def __init__(self, get_price: Callable[[str], Decimal]) -> None:
+        self._get_price = get_price
+        self.cash = ZERO
+        self.positions: dict[HoldingKey, Position] = {}
+
+    @property
+    def equity(self) -> Decimal:
+        """Cash and the market value of the positions."""
+        held = self.positions.items()
+        values = (product(one.quantity, self._get_price(key.symbol)) for key, one in held if one.quantity)
+        return self.cash + sum(values, ZERO)
+
+    def position(self, key: HoldingKey) -> Position:
+        """Return a position, flat if there is none."""
+        return self.positions.get(key, FLAT)
+
+    def book(self, fill: Fill, product_name: str) -> None:
+        """Book a fill."""
+        key, side = HoldingKey(fill.symbol, product_name), LedgerSide(fill.side.value)
+        self.positions[key] = apply_fill(self.position(key), LedgerFill(side, fill.quantity, fill.value))
+        self.cash -= side.sign * fill.value + fill.charges
+
+    def serialize(self) -> dict[str, Any]:
+        """Return cash and positions as JSON values."""
+        positions = [
+            [key.symbol, key.product, fixed(one.quantity), fixed(one.cost), fixed(one.realized_pnl)]
+            for key, one in self.positions.items()
+        ]
+        return {"cash": fixed(self.cash), "positions": positions}
+
+    def restore(self, payload: dict[str, Any]) -> None:
+        """Take over the cash and positions of `serialize`."""
+        self.cash = Decimal(payload["cash"])
+        for symbol, product_name, quantity, cost, realized in payload["positions"]:
+            held = Position(Decimal(quantity), Decimal(cost), Decimal(realized))
+            self.positions[HoldingKey(symbol, product_name)] = held
+
+
+def _require_possible(ticket: Ticket) -> None:
+    if errors := shape_errors(ticket):
+        raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
+
+
+def _build_state(ticket: Ticket) -> OrderState:
+    return OrderState(
+        ticket.client_order_id or "",
+        ticket.symbol,
+        Side(ticket.side),
+        OrderType(ticket.type.value),
+        ticket.quantity or ZERO,
+        OrderStatus.SUBMITTED,
+        limit_price=ticket.limit_price,
+        stop_price=ticket.stop_price,
+        trail_amount=ticket.trail_amount,
+        trail_percent=ticket.trail_percent,
+        time_in_force=TimeInForce(ticket.time_in_force.value),
+    )
+
+
+def _build_ticket(state: OrderState) -> Ticket:
+    """Return the ticket of an order that the strategy did not place itself, such as an exit."""
+    return Ticket(
+        state.symbol,
+        state.side.value,
+        TicketType(state.type.value),
+        state.quantity,
+        None,
+        state.limit_price,
+        state.stop_price,
+        state.trail_amount,
+        state.trail_percent,
+        TicketTime(state.time_in_force.value),
+    )

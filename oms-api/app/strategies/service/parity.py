@@ -1,0 +1,184 @@
+"""Replay the journal of a strategy and compare its orders and fills with those that happened."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Connection
+
+from app.brokers.rules.matching import match_quote
+from app.brokers.rules.settings import PaperSettings
+from app.brokers.rules.values import Executed
+from app.instruments.queries import find_instruments
+from app.market_data.service import Market
+from app.orders.rules.broker_requests import build_broker_order
+from app.orders.rules.values import Order
+from app.strategies.queries.journal import iterate_inputs
+from app.strategies.queries.live_orders import OwnExecution, list_executions, list_orders_between
+from app.strategies.rules.actions import Action, CancelAction, PlaceAction
+from app.strategies.rules.journal import InputKind, JournalInput, find_break
+from app.strategies.rules.parity import (
+    ComparedFill,
+    ComparedOrder,
+    Difference,
+    compare_fill,
+    compare_orders,
+)
+from app.strategies.rules.values import Strategy
+from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.order_gateway import SOURCE
+from app.strategies.service.runner import InProcessRunner
+
+_PAPER = "paper"
+_SECOND = timedelta(seconds=1)
+_NOT_REPEATED = frozenset({InputKind.START, InputKind.STOP})
+
+
+class NoJournal(Exception):
+    """There is no journal of that time, or it is not whole. The text says which."""
+
+
+class ParityReport(NamedTuple):
+    """How many orders and fills were compared, and what differs."""
+
+    orders: int
+    fills: int
+    differences: list[Difference]
+
+
+class ParityChecker:
+    """Compares the runs of strategies with replays of their journals."""
+
+    def __init__(self, market: Market, catalog: CodeCatalog, paper: PaperSettings) -> None:
+        self._market, self._catalog, self._paper = market, catalog, paper
+
+    def compare(
+        self, connection: Connection, strategy: Strategy, since: datetime, until: datetime
+    ) -> ParityReport:
+        """Compare the orders of [since, until). Raise NoJournal, and Invalid if the code cannot be loaded."""
+        inputs = _read_inputs(connection, strategy, since, until)
+        replay = _Replay(self._catalog, strategy)
+        for one in inputs:
+            replay.play(one)
+        replayed = {name: one for name, one in replay.orders.items() if since <= one.at < until}
+        found = [
+            order
+            for order in list_orders_between(connection, strategy.tenant_id, strategy.name, SOURCE, since)
+            if order.client_order_id.startswith(f"{strategy.id}-")
+            and _parse(order.created_at) < until + timedelta(minutes=1)
+        ]
+        ours = {one.client_order_id: _build_compared(one) for one in found}
+        ours = {name: one for name, one in ours.items() if name in replayed or since <= one.at < until}
+        differences = compare_orders(ours, replayed, replay.cause)
+        count = 0
+        for order in found:
+            for fill in list_executions(connection, strategy.tenant_id, order.id):
+                count += 1
+                differences += self._compare_fill(connection, order, fill)
+        return ParityReport(len(ours.keys() | replayed.keys()), count, differences)
+
+    def _compare_fill(self, connection: Connection, order: Order, fill: OwnExecution) -> list[Difference]:
+        """Match the order against the quotes of the time of a fill. Brokers match by rules of their own."""
+        if order.broker != _PAPER:
+            return []
+        instrument = find_instruments(connection, [order.instrument_key])[order.instrument_key]
+        working = build_broker_order(order._replace(filled_quantity=Decimal(0)), instrument)
+        working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=fill.at)
+        candidates = list[ComparedFill]()
+        for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
+            quotes = self._market.quotes_at(connection, [order.instrument_key], at)
+            quote = quotes.get(order.instrument_key)
+            events = [] if quote is None else match_quote([working], quote, fill.at, self._paper)
+            candidates += [
+                ComparedFill(one.price, one.quantity) for one in events if isinstance(one, Executed)
+            ]
+        ours = ComparedFill(fill.price, fill.quantity)
+        return compare_fill(order.client_order_id, ours, candidates)
+
+
+class _Replay:
+    """Runs the code on a journal, and collects the orders that it wants."""
+
+    def __init__(self, catalog: CodeCatalog, strategy: Strategy) -> None:
+        self._catalog, self._strategy = catalog, strategy
+        self._runner: InProcessRunner | None = None
+        self._pending: list[JournalInput] = []
+        self.orders: dict[str, ComparedOrder] = {}
+        self.cause = "The strategy is not deterministic: the same inputs gave other orders."
+
+    def play(self, one: JournalInput) -> None:
+        """Play an input. Those that were repeated after a restart are played after its START."""
+        payload = orjson.loads(one.payload)
+        if one.kind is InputKind.START:
+            self._start(one, payload)
+        elif one.kind is InputKind.ORDER and payload["event_count"] == 0:
+            self.orders.pop(payload["id"], None)  # it was refused before it was made
+            self._deliver(one)
+        else:
+            self._deliver(one)
+        self._pending.append(one)
+
+    def _start(self, one: JournalInput, payload: dict[str, Any]) -> None:
+        code = self._catalog.load(payload["entry_point"])
+        if code.code_hash != payload["code"]:
+            self.cause = "The code is not that of the run: its hash differs."
+        self._runner = InProcessRunner(
+            code.owner(**payload["parameters"]), self._strategy.id, self._strategy.name, payload["symbols"]
+        )
+        self._deliver(one)
+        first = payload["repeats_from"]
+        for repeated in self._pending if first is not None else ():
+            if repeated.sequence >= first and repeated.kind not in _NOT_REPEATED:
+                self._deliver(repeated)
+
+    def _deliver(self, one: JournalInput) -> None:
+        if self._runner is None:
+            return
+        try:
+            reaction = self._runner.deliver(one)
+        except Exception:  # noqa: BLE001  # it failed in the run too, and has another START after that
+            self._runner = None
+            return
+        for action in reaction.actions:
+            self._note(action, one.at)
+
+    def _note(self, action: Action, at: datetime) -> None:
+        if isinstance(action, CancelAction):
+            return
+        if isinstance(action, PlaceAction):
+            ticket = action.ticket
+            terms = (ticket.symbol, ticket.side, ticket.quantity, ticket.limit_price, ticket.stop_price)
+            self.orders[action.order_id] = ComparedOrder(*terms, at)
+
+
+def _read_inputs(
+    connection: Connection, strategy: Strategy, since: datetime, until: datetime
+) -> Sequence[JournalInput]:
+    """Return the inputs from the last start before `since` on. Raise NoJournal."""
+    inputs = list(iterate_inputs(connection, strategy.tenant_id, strategy.name))
+    broken = find_break(inputs)
+    if broken is not None:
+        raise NoJournal(f"The journal is not whole: input {broken} does not follow the one before.")
+    starts = [one for one in inputs if one.kind is InputKind.START and one.at < until]
+    if not starts:
+        raise NoJournal("There is no journal of that time.")
+    earlier = [one for one in starts if one.at <= since and orjson.loads(one.payload)["repeats_from"] is None]
+    first = earlier[-1] if earlier else starts[0]
+    return [one for one in inputs if one.sequence >= first.sequence and one.at < until]
+
+
+def _build_compared(order: Order) -> ComparedOrder:
+    terms = (order.symbol, order.side, order.quantity, order.limit_price, order.stop_price)
+    return ComparedOrder(*terms, _parse(order.created_at))
+
+
+def _parse(timestamp: str) -> datetime:
+    return datetime.fromisoformat(timestamp)
+
+
+def iterate_differences(report: ParityReport) -> Iterator[dict[str, Any]]:
+    """Yield the differences as JSON values."""
+    for one in report.differences:
+        yield {**one._asdict(), "kind": str(one.kind)}

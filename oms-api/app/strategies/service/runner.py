@@ -1,0 +1,137 @@
+"""Runs the code of a strategy on the inputs of its journal, without access to anything else."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+import orjson
+
+from app.backtests.rules.blocks import scale_columns
+from app.backtests.rules.settings import BacktestSettings
+from app.backtests.service.context import BacktestContext
+from app.backtests.service.feeds import Feed
+from app.clock import EPOCH
+from app.market_data.rules.bars import Interval
+from app.money import ZERO
+from app.strategies.rules.actions import Reaction
+from app.strategies.rules.journal import InputKind, JournalInput
+from app.strategies.rules.payloads import parse_bars, parse_fill, parse_order, parse_quote
+from app.strategies.service.live_books import LiveAccount, LiveOrders
+from slackoms_strategy import Bar, BarColumns, Strategy
+
+_SECOND = timedelta(seconds=1)
+
+
+class StrategyRunner(Protocol):
+    """Runs a strategy. An implementation may run it in another process: all values are plain."""
+
+    def deliver(self, one: JournalInput) -> Reaction:
+        """Call the callbacks for an input, and return what the strategy wants. Raise its exception."""
+        ...
+
+
+class InvalidState(Exception):
+    """`context.state` holds something that JSON cannot."""
+
+    def __init__(self) -> None:
+        super().__init__("`context.state` must hold JSON values only: text, numbers, lists and dictionaries.")
+
+
+class InProcessRunner:
+    """Runs a strategy in this process. The first input must be of the kind START."""
+
+    def __init__(self, strategy: Strategy, strategy_id: str, name: str, symbols: list[str]) -> None:
+        self._strategy, self._id = strategy, strategy_id
+        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
+        self._orders = LiveOrders(name)
+        self._account = LiveAccount(lambda symbol: self._feeds[symbol].find_price() or ZERO)
+        self._context = BacktestContext(BacktestSettings(), self._account, self._orders, self._feeds)
+
+    def deliver(self, one: JournalInput) -> Reaction:
+        """See `StrategyRunner`."""
+        self._context.seconds = (one.at - EPOCH) // _SECOND
+        self._orders.begin(f"{self._id}-{one.run}-{one.sequence}")
+        payload = orjson.loads(one.payload)
+        match one.kind:
+            case InputKind.START:
+                self._start(payload)
+            case InputKind.BARS:
+                self._play_bars(payload)
+            case InputKind.QUOTE:
+                self._strategy.on_quote(self._context, parse_quote(payload))
+            case InputKind.FILL:
+                fill = parse_fill(payload)
+                self._account.book(fill, payload["product"])
+                self._strategy.on_fill(self._context, fill)
+            case InputKind.ORDER:
+                order = parse_order(payload)
+                self._orders.apply(order)
+                self._strategy.on_order(self._context, order)
+            case InputKind.STOP:
+                self._strategy.on_stop(self._context)
+        return Reaction(tuple(self._orders.actions), self._serialize_state())
+
+    def _start(self, payload: Mapping[str, Any]) -> None:
+        settings = BacktestSettings(interval=Interval(payload["interval"]), seed=payload["seed"])
+        self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
+        self._context.seconds = payload["seconds"]
+        saved = payload["saved"]
+        self._context.state.update(saved["state"])
+        self._account.restore(saved["account"])
+        self._orders.restore(saved["orders"])
+        self._strategy.on_start(self._context)
+        self._context.finish_start()
+        for columns in map(parse_bars, payload["history"]):
+            if columns.starts:
+                self._load(columns)
+                self._show_last(self._feeds[columns.symbol])
+
+    def _play_bars(self, payload: Mapping[str, Any]) -> None:
+        """Show all bars of one start, and then call `on_bar` for each."""
+        shown = [self._load(parse_bars(one)) for one in payload["bars"]]
+        for feed in shown:
+            self._show_last(feed)
+        for feed in shown:
+            if feed.columns is not None and feed.seen + feed.index + 1 >= feed.warm_up:
+                self._strategy.on_bar(self._context, Bar(feed.columns, feed.index))
+
+    def _load(self, columns: BarColumns) -> Feed:
+        """Continue a feed, with at least the places of its earlier bars."""
+        feed = self._feeds[columns.symbol]
+        if feed.columns is not None:
+            columns = _rescale(columns, feed.columns)
+        feed.load(columns)
+        return feed
+
+    @staticmethod
+    def _show_last(feed: Feed) -> None:
+        """Make the last bar of the block the current one."""
+        feed.index = len(feed.columns.starts) - 1 if feed.columns is not None else -1
+        for series, values in feed.floats:
+            series.value = values[feed.index]
+        for price_series, integers in feed.prices:
+            price_series.raw = integers[feed.index]
+
+    def _serialize_state(self) -> str:
+        """Return what the strategy needs to go on as JSON. Raise InvalidState."""
+        try:
+            return orjson.dumps(
+                {
+                    "state": self._context.state,
+                    "account": self._account.serialize(),
+                    "orders": self._orders.serialize(),
+                }
+            ).decode()
+        except TypeError:
+            raise InvalidState from None
+
+
+def build_empty_state(cash: Decimal) -> dict[str, Any]:
+    """Return what a strategy starts with that has never run."""
+    return {"state": {}, "account": {"cash": f"{cash:f}", "positions": []}, "orders": []}
+
+
+def _rescale(columns: BarColumns, earlier: BarColumns) -> BarColumns:
+    places = max(columns.places, earlier.places)
+    return scale_columns(columns, places, max(columns.volume_places, earlier.volume_places))

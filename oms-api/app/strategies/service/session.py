@@ -1,0 +1,194 @@
+"""One run of a strategy: collect inputs, write them to the journal, deliver them, and carry out its actions.
+
+Each input is processed in three steps: it is committed to the journal, the code reacts, and its actions are
+carried out before the new state is saved. A process that ends in between repeats the last two steps. The ids
+of orders are derived from the strategy, the run, the sequence of the input and a counter, so that a repeat
+finds the orders of the first time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from app.clock import EPOCH, Now
+from app.database import set_tenant_scope, snapshot, unit_of_work
+from app.strategies.queries import journal as queries
+from app.strategies.queries.fills import find_capital
+from app.strategies.queries.journal import SavedState
+from app.strategies.queries.live_orders import find_order_ids
+from app.strategies.queries.registry import ListedStrategy
+from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
+from app.strategies.rules.journal import (
+    NO_HEAD,
+    InputKind,
+    JournalHead,
+    JournalInput,
+    NewInput,
+    link_inputs,
+)
+from app.strategies.service.input_collector import InputCollector
+from app.strategies.service.order_gateway import ActionResult, OrderGateway
+from app.strategies.service.runner import StrategyRunner, build_empty_state
+
+REFUSED = "REJECTED"
+
+
+class JournalTaken(Exception):
+    """Another process runs the strategy: it has added inputs to its journal."""
+
+
+class StrategySession:
+    """Runs one strategy. It is used by one thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        listed: ListedStrategy,
+        runner: StrategyRunner,
+        collector: InputCollector,
+        gateway: OrderGateway,
+        now: Now,
+    ) -> None:
+        self._engine, self._listed, self._runner = engine, listed, runner
+        self._collector, self._gateway, self._now = collector, gateway, now
+        self._strategy = listed.strategy
+        self._head = NO_HEAD
+        self._saved: dict[str, Any] = {}
+        self._refused: list[NewInput] = []
+
+    def start(self) -> None:
+        """Restore the state, call `on_start`, and repeat what was not processed."""
+        now = self._now()
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [self._strategy.tenant_id])
+            state = self._load_state(connection, now)
+            pending = list(
+                queries.iterate_inputs(connection, state.tenant_id, state.strategy, state.processed)
+            )
+            self._collector.restore(connection, self._saved["tracked"], pending)
+            first = self._build_start(connection, pending, now)
+        (started,) = self._append([first])
+        self._process(started, saves=not pending)
+        repeated = [one for one in pending if one.kind not in {InputKind.START, InputKind.STOP}]
+        for one in repeated:
+            self._process(one, saves=one is repeated[-1])
+
+    def step(self) -> bool:
+        """Deliver what is new, and return whether there was something."""
+        now = self._now()
+        with snapshot(self._engine) as connection:
+            set_tenant_scope(connection, [self._strategy.tenant_id])
+            inputs = [*self._refused, *self._collector.collect(connection, now)]
+        self._refused = []
+        return bool(self.deliver(inputs))
+
+    def deliver(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
+        """Add inputs to the journal and process them."""
+        journaled = self._append(inputs) if inputs else []
+        for one in journaled:
+            self._process(one)
+        return journaled
+
+    def stop(self) -> None:
+        """Call `on_stop` and save the state."""
+        self.deliver([NewInput(InputKind.STOP, self._now(), "{}")])
+
+    def _load_state(self, connection: Connection, now: datetime) -> SavedState:
+        strategy = self._strategy
+        state = queries.find_state(connection, strategy.tenant_id, strategy.name)
+        if state is None:
+            cash = find_capital(connection, strategy.tenant_id, strategy.portfolio_id or 0)
+            content = orjson.dumps({"saved": build_empty_state(cash), "tracked": {}}).decode()
+            state = SavedState(strategy.tenant_id, strategy.name, content, 0, *NO_HEAD, now)
+            queries.put_state(connection, state)
+        self._head, self._saved = state.head, orjson.loads(state.state)
+        return state
+
+    def _build_start(
+        self, connection: Connection, pending: Sequence[JournalInput], now: datetime
+    ) -> NewInput:
+        strategy = self._strategy
+        payload = {
+            "entry_point": strategy.entry_point,
+            "code": strategy.code_hash,
+            "version": strategy.version,
+            "parameters": orjson.loads(strategy.parameters),
+            "symbols": strategy.symbol_names,
+            "interval": strategy.interval,
+            "seed": strategy.run,
+            "seconds": int((now - EPOCH).total_seconds()),
+            "saved": self._saved["saved"],
+            "repeats_from": pending[0].sequence if pending else None,
+            "history": self._collector.read_history(connection, now),
+        }
+        return NewInput(InputKind.START, now, orjson.dumps(payload).decode())
+
+    def _append(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
+        """Commit inputs to the journal. Raise JournalTaken."""
+        strategy = self._strategy
+        linked = link_inputs(strategy.tenant_id, strategy.name, strategy.run, self._head, inputs)
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [strategy.tenant_id])
+            if not queries.append_inputs(connection, self._head, linked, self._now()):
+                raise JournalTaken
+        self._head = JournalHead(linked[-1].sequence, linked[-1].hash)
+        return linked
+
+    def _process(self, one: JournalInput, *, saves: bool = True) -> None:
+        """Deliver an input, carry out the actions, and save the state."""
+        reaction = self._runner.deliver(one)
+        for action in reaction.actions:
+            self._execute(action)
+        if one.kind is InputKind.ORDER:
+            self._forget_final(orjson.loads(one.payload))
+        self._saved = {"saved": orjson.loads(reaction.state), "tracked": self._collector.serialize()}
+        if saves:
+            self._save(self._head.sequence if one.kind is InputKind.START else one.sequence)
+
+    def _save(self, processed: int) -> None:
+        strategy, content = self._strategy, orjson.dumps(self._saved).decode()
+        state = SavedState(strategy.tenant_id, strategy.name, content, processed, *self._head, self._now())
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [strategy.tenant_id])
+            if not queries.update_state(connection, state):
+                raise JournalTaken
+
+    def _execute(self, action: Action) -> None:
+        order_id = None if isinstance(action, PlaceAction) else self._find_order_id(action.order_id)
+        name = self._listed.portfolio_name or ""
+        result = self._gateway.execute(self._strategy.tenant_id, name, action, order_id)
+        self._collector.track(result.orders)
+        if result.refusal is not None:
+            self._note_refusal(action, result)
+
+    def _find_order_id(self, name: str) -> str | None:
+        tracked = self._collector.tracked.get(name)
+        if tracked is not None:
+            return tracked.order_id
+        with snapshot(self._engine) as connection:
+            set_tenant_scope(connection, [self._strategy.tenant_id])
+            return find_order_ids(connection, self._strategy.tenant_id, [name]).get(name)
+
+    def _note_refusal(self, action: Action, result: ActionResult) -> None:
+        """Let the strategy hear that an order was refused before it was made."""
+        if isinstance(action, CancelAction | ReplaceAction):
+            return  # the order's own events say what became of it
+        ticket = action.ticket
+        payload = {
+            "id": action.order_id, "symbol": ticket.symbol, "side": ticket.side, "type": str(ticket.type),
+            "quantity": f"{ticket.quantity:f}", "status": REFUSED, "filled_quantity": "0",
+            "limit_price": None, "stop_price": None, "trail_amount": None, "trail_percent": None,
+            "time_in_force": str(ticket.time_in_force), "reason": result.refusal, "parent_id": None,
+            "event_count": 0,
+        }  # fmt: skip
+        self._refused.append(NewInput(InputKind.ORDER, self._now(), orjson.dumps(payload).decode()))
+
+    def _forget_final(self, payload: dict[str, Any]) -> None:
+        if payload["status"] in _FINAL:
+            self._collector.forget_final(payload["id"])
+
+
+_FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"})

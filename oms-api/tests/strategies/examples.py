@@ -1,0 +1,33 @@
+"""Strategies that tests run."""
+
+from typing_extensions import override
+
+from slackoms_strategy import IntegerParameter, Side, Strategy
+
+SIZE = 1  # units of each order
+
+
+class Counter(Strategy):
+    """Buys one unit at each bar, and counts bars and fills in its state."""
+
+    limit = IntegerParameter(100, "Bars after which it raises.", minimum=1, maximum=100)
+
+    @override
+    def on_start(self, context):
+        context.state.setdefault("bars", 0)
+        context.state.setdefault("fills", 0)
+
+    @override
+    def on_bar(self, context, bar):
+        context.state["bars"] += 1
+        if context.state["bars"] > self.limit:
+            raise ValueError("no more bars")
+        context.order(bar.symbol, Side.BUY, SIZE)
+
+    @override
+    def on_fill(self, context, fill):
+        context.state["fills"] += 1
+
+    @override
+    def on_stop(self, context):
+        context.state["stopped"] = True

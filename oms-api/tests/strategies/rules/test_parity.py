@@ -1,0 +1,36 @@
+"""Differences of orders and fills from those of a replay."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from app.strategies.rules.parity import ComparedFill, ComparedOrder, compare_fill, compare_orders
+
+AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
+ORDER = ComparedOrder("AAPL", "BUY", Decimal(1), None, None, AT)
+
+
+def kinds(ours, replayed):
+    return [one.kind for one in compare_orders(ours, replayed, "because")]
+
+
+def test_same_orders_have_no_differences():
+    assert compare_orders({"a": ORDER}, {"a": ORDER}, "because") == []
+
+
+def test_each_kind_of_difference_is_named():
+    assert kinds({}, {"a": ORDER}) == ["missing"]
+    assert kinds({"a": ORDER._replace(quantity=None)}, {}) == ["extra"]
+    assert kinds({"a": ORDER._replace(quantity=Decimal(2))}, {"a": ORDER}) == ["quantity"]
+    priced = ORDER._replace(limit_price=Decimal(1), stop_price=Decimal(2))
+    assert kinds({"a": priced}, {"a": ORDER}) == ["price", "price"]
+    (late,) = compare_orders({"a": ORDER._replace(at=AT + timedelta(seconds=30))}, {"a": ORDER}, "because")
+    assert (late.kind, late.cause) == ("time", "The order was placed 30 s after its input.")
+
+
+def test_fill_must_be_one_that_matching_gives():
+    ours = ComparedFill(Decimal(10), Decimal(1))
+    other = ComparedFill(Decimal(11), Decimal(2))
+    assert compare_fill("a", ours, [other, ours]) == []
+    assert [one.kind for one in compare_fill("a", ours, [])] == ["extra"]
+    assert [one.kind for one in compare_fill("a", ours, [other])] == ["price", "quantity"]
+    assert [one.kind for one in compare_fill("a", ours, [ours._replace(price=Decimal(9))])] == ["price"]
