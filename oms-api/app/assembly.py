@@ -487,10 +487,11 @@ def _build_writer(
 
 
 def _price_source(settings: Settings, engine: Engine) -> PriceSource:
-    sources = SOURCES | {KITE: lambda _: _create_kite_source(settings, engine)}
-    make = sources.get(settings.price_source)
+    if settings.price_source == KITE:
+        return _create_kite_source(settings, engine)
+    make = SOURCES.get(settings.price_source)
     if make is None:
-        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(sources))}")
+        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted([*SOURCES, KITE]))}")
     alpaca = None
     if settings.alpaca_api_key and settings.alpaca_api_secret:
         keys = (settings.alpaca_api_key, settings.alpaca_api_secret)

@@ -367,5 +367,6 @@ def get_lock_group(command: Command) -> tuple[int, str]:
             return get_ledger_lock_group(command)
         case QuoteArrived() | QuoteMatched():
             return tenant_id, f"/{command.instrument_key.symbol}"
-    order_id = getattr(command, "order_id", None)  # the other commands have one, or concern many portfolios
-    return tenant_id, "" if order_id is None else f"/{order_id}"
+        case _:  # they have an order, or concern many portfolios
+            order_id = getattr(command, "order_id", None)
+            return tenant_id, "" if order_id is None else f"/{order_id}"

@@ -53,7 +53,7 @@ def test_followed_symbols_have_the_price_of_the_socket(kite, create_source):
 
 
 def test_socket_is_opened_again_after_a_cut_and_needs_a_session(kite, create_source):
-    tokens = [None]
+    tokens: list[str | None] = [None]
     source = create_source(lambda: build_terms(kite, tokens[0]) if tokens else None)
     source.follow(frozenset({"RELIANCE"}))
     wait_for(lambda: source._stream.last_error)
