@@ -46,6 +46,15 @@ def find_rates(order: OrderTerms, table: RateTable) -> Rates:
 
     Raise RateUnknown if the table begins after the order's day.
     """
+    remembered = table.remembered
+    if remembered is None:
+        return _look_up_rates(order, table)
+    if order not in remembered:
+        remembered[order] = _look_up_rates(order, table)
+    return remembered[order]
+
+
+def _look_up_rates(order: OrderTerms, table: RateTable) -> Rates:
     if not is_covered(order):
         return {}
     terms = (order.on, order.exchange, order.product or _DELIVERY, order.side)
