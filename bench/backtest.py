@@ -5,6 +5,9 @@ with that of backtesting.py on the same bars in the same run. It is licensed und
 requirement of this project: `--reference PYTHON` names an interpreter of an environment that has it. The peak
 memory is that of ten million bars read from a file, in a process of its own. `--bars` and `--memory-bars` set
 other sizes.
+
+The sandbox is compared with the same run in this process, and a sweep with two workers with one, both by
+the time on the wall: they need two idle cores.
 """
 
 import argparse
@@ -17,19 +20,22 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from time import process_time
+from time import perf_counter, process_time
 
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.settings import BacktestSettings, InstrumentTerms, parse_costs
 from app.backtests.service.bar_files import BarFiles
 from app.backtests.service.engine import BacktestEngine
 from app.backtests.service.recorder import Recorder
+from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
+from app.backtests.service.sweeps import SweepTask, run_sets
 from app.market_data.rules.bars import Interval
 from app.risk.rules.limits import LimitCode
 from bench.report import Line, at_least, at_most, median, show
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
 
 BARS, MEMORY_BARS, ROUNDS = 1_000_000, 10_000_000, 3
+SWEEP_SETS, SWEEP_ROUNDS = 100, 5
 START = datetime(2021, 4, 1, tzinfo=UTC)
 STRATEGY = "slackoms_strategy.examples.moving_average_cross:MovingAverageCross"
 HIGH = Decimal(10**9)
@@ -108,6 +114,28 @@ def measure_reference(python: Path, data: Path, count: int) -> float:
     return count / float(output)
 
 
+def measure_sandbox(blocks: list[BarBlock]) -> float:
+    """Return the speed in the sandbox, start included, per that in this process."""
+    seconds = []
+    for prepare in (prepare_trusted, prepare_sandboxed):
+        started = perf_counter()
+        prepare(STRATEGY, {}, FLAT)(["AAPL"], Recorder(), blocks)
+        seconds.append(perf_counter() - started)
+    return seconds[0] / seconds[1]
+
+
+def measure_sweep(blocks: list[BarBlock], sets: int) -> float:
+    """Return the speed of a sweep with two workers per that with one."""
+    task = SweepTask(STRATEGY, True, ["AAPL"], FLAT, blocks)
+    parameters = [{"fast": str(5 + number % 10), "slow": str(30 + number)} for number in range(sets)]
+    seconds = []
+    for workers in (1, 2):
+        started = perf_counter()
+        list(run_sets(task, parameters, workers))
+        seconds.append(perf_counter() - started)
+    return seconds[0] / seconds[1]
+
+
 def measure_memory(data: Path) -> float:
     """Return the peak memory of a backtest of a file, in MB."""
     command = [sys.executable, "-m", "app.backtest", STRATEGY, "--data", data, "--json", "--risk", "off"]
@@ -130,6 +158,12 @@ def measure(folder: Path, count: int, memory_count: int, python: Path | None) ->
         *_lines("flat fees", rates["flat"], rates["reference"], 2, 3.5),
         *_lines("every risk rule, full fee schedule", rates["full"], rates["reference"], 1, 1.5),
     ]
+    sandbox = median([measure_sandbox(blocks) for _ in range(ROUNDS)])
+    lines.append(Line("sandbox, compared with in process", f"{sandbox:.2f} ×", at_least(sandbox, 0.5, 0.8)))
+    part = blocks[: max(len(blocks) // SWEEP_SETS, 1)]
+    sweep = median([measure_sweep(part, SWEEP_SETS) for _ in range(SWEEP_ROUNDS)])
+    what = f"{SWEEP_SETS} sets of parameters, two workers compared with one"
+    lines.append(Line(what, f"{sweep:.2f} ×", at_least(sweep, 1.6, 1.85)))
     blocks.clear()
     if memory_count:
         write_bars(data, memory_count)

@@ -31,17 +31,23 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def postgres_url():
-    """Provide a new database on the server of TEST_DATABASE_URL, or on a temporary server."""
+def postgres_databases():
+    """Provide new databases on the server of TEST_DATABASE_URL, or on a temporary server."""
     given = os.environ.get("TEST_DATABASE_URL")
     server = None if given else PostgresServer()
     if server:
         server.start()
     databases = Databases(server.url if server else given or "")
-    yield databases.new()
+    yield databases
     databases.drop_all()
     if server:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_databases):
+    """Provide a new database."""
+    return postgres_databases.new()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

@@ -10,9 +10,9 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -152,9 +152,22 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in INHERITED_VARIABLES}
 
 
-@contextmanager
-def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
+def run_deployment(database_url: str, **settings: str) -> AbstractContextManager[Deployment]:
     """Start OMS, simulator and bot on a new database, and stop them at the end."""
+    return _run(database_url, settings)
+
+
+def run_two_bots(
+    database_url: str, balancer_port: int, port: int, **settings: str
+) -> AbstractContextManager[Deployment]:
+    """Start the product with a second bot on a port. Slack and the OMS send to a balancer."""
+    return _run(database_url, settings, (balancer_port, port))
+
+
+@contextmanager
+def _run(
+    database_url: str, settings: Mapping[str, str], second_bot: tuple[int, int] | None = None
+) -> Iterator[Deployment]:
     key = secrets.token_urlsafe(48)
     environment = plain_environment() | {
         "OMS_API_KEY": key,
@@ -168,6 +181,8 @@ def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
     }
     ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
     programs = run.list_programs(environment, {}, ports)
+    if second_bot is not None:
+        _add_second_bot(programs, *second_bot)
     log: list[str] = []
     for program in programs:
         program.tell = lambda name, line: log.append(f"{name:<9} | {line}")
@@ -180,6 +195,16 @@ def run_deployment(database_url: str, **settings: str) -> Iterator[Deployment]:
         yield Deployment({program.name: program for program in programs}, key, log)
     finally:
         stop_all(programs)
+
+
+def _add_second_bot(programs: list[Program], balancer_port: int, port: int) -> None:
+    _, simulator, bot = programs
+    address = f"http://127.0.0.1:{balancer_port}"
+    simulator.environment = {**simulator.environment, "BOT_URL": address}
+    bot.environment = {**bot.environment, "OMS_EVENTS_URL": address}
+    programs.append(
+        replace(bot, name="second-bot", port=port, environment={**bot.environment, "PORT": str(port)})
+    )
 
 
 def sqlite_in(folder: Path) -> str:

@@ -1,6 +1,8 @@
 """`docker-compose.prod.yml` and what it mounts are consistent. No container engine is needed."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 import yaml
@@ -90,6 +92,33 @@ def test_the_api_trusts_the_proxy_and_the_proxy_knows_both_processes(compose):
         assert rule in NGINX
     for hidden in ("/metrics", "/oms/events"):
         assert f"location = {hidden} {{ return 404; }}" in NGINX
+
+
+def test_every_location_of_the_proxy_names_the_host_and_the_client():
+    """A location that sets a header inherits none: else a client could name an address of its own."""
+    blocks = re.findall(r"location [^{]+\{[^}]*\}", NGINX)
+    assert len(blocks) == 5
+    for block in blocks:
+        if "proxy_set_header" in block:
+            assert "proxy_set_header Host $host;" in block, block
+            assert "proxy_set_header X-Forwarded-For $remote_addr;" in block, block
+
+
+def test_nginx_accepts_the_configuration(tmp_path):
+    """With addresses and a certificate of this machine. Versions before 1.25 do not know `http2 on`."""
+    nginx = shutil.which("nginx")
+    if nginx is None:
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
+    pair = [f"{tmp_path}/tls.key", f"{tmp_path}/tls.pem"]
+    subject = ["-subj", "/CN=localhost", "-days", "1", "-nodes", "-newkey", "rsa:2048"]
+    made = ["openssl", "req", "-x509", *subject, "-keyout", pair[0], "-out", pair[1]]
+    subprocess.run(made, check=True, capture_output=True)
+    text = re.sub(r"server [\w-]+:(\d+)", r"server 127.0.0.1:\1", NGINX).replace("http2 on;", "")
+    text = text.replace("/tmp/", f"{tmp_path}/").replace("/etc/nginx/certificates", str(tmp_path))
+    (tmp_path / "nginx.conf").write_text(text)
+    command = [nginx, "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "/dev/null"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_prometheus_finds_every_process_by_the_shared_name(compose):

@@ -32,11 +32,32 @@ def become_known(deployment, user, actor):
 
 
 def create_key(deployment, key, name, *scopes):
-    url = f"{deployment.url('oms-api')}/api/v1/api-keys"
+    return call(deployment, key, "POST", "/api-keys", name=name, scopes=list(scopes))["key"]
+
+
+def call(deployment, key, method, path, **body):
+    """Send a request with the key of another tenant."""
+    url = f"{deployment.url('oms-api')}/api/v1{path}"
     headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
-    body = {"name": name, "scopes": list(scopes)}
-    answer = httpx.post(url, json=body, headers=headers, timeout=10, **LOOPBACK)
-    return answer.raise_for_status().json()["key"]
+    answer = httpx.request(method, url, json=body or None, headers=headers, timeout=10, **LOOPBACK)
+    return answer.raise_for_status().json()
+
+
+def trade_and_order(slack, deployment, key):
+    """Report a trade and place an order in the workspace of another tenant."""
+    book, symbol = f"Partner {secrets.token_hex(3)}", "SLPART"
+    call(deployment, key, "POST", "/portfolios", name=book)
+    slack.type(f"/trade buy 5 {symbol} @ 100 in {book}")
+    slack.place_and_confirm()
+    slack.sees_no_form()
+    expect(slack.message(f"BUY 5 {symbol}")).to_have_count(1)
+    slack.type(f"/order buy 5 {symbol} limit 90 gtc in {book}")
+    slack.form.get_by_role("button", name="Place order").click()
+    slack.sees_no_form()
+    expect(slack.message(f"BUY 5 {symbol} limit 90.00 GTC")).to_contain_text("Status: Working")
+    (trade,), (order,) = (call(deployment, key, "GET", f"/{table}") for table in ("trades", "orders"))
+    assert {trade["actor"], order["actor"]} == {KIM}
+    assert deployment.trades(symbol=symbol) == [], "the books of the other tenant"
 
 
 def test_a_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
@@ -70,6 +91,7 @@ def test_a_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
         slack.type("/desk help")
         expect(slack.private_message("Your role is").first).to_be_visible(timeout=30_000)
         assert KIM not in deployment.people(), "she is a user of the other tenant"
+        trade_and_order(slack, deployment, tenant["api_key"])
     finally:
         slack.page.get_by_test_id("controls").click()
         administration.get_by_role("button", name="Uninstall from Partner Fund").click()

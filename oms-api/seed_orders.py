@@ -92,7 +92,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     """List instruments, set limits and place orders, unless they exist."""
     described, limited = _describe(engine, now), _set_limits(engine, now)
     readers = Readers(engine, 1)
-    market = create_market(settings, readers, Calendars.load())
+    market = create_market(settings, engine, readers, Calendars.load())
     tools = BatchServices(market, Controls(), load_paper_settings(settings))
     handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:

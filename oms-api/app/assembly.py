@@ -14,12 +14,15 @@ from app.authentication_setup import create_authentication, make_limiter, make_s
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.brokers.adapters import LOG_INS, create_adapter
+from app.brokers.kite.price_source import NAME as KITE
+from app.brokers.kite.price_source import KiteSource
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
+from app.brokers.service.price_access import find_price_terms
 from app.brokers.service.sessions import BrokerLogIns
 from app.calendars.service import Calendars
 from app.clock import Now
@@ -384,7 +387,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     controls, calendars = Controls(), Calendars.load()
-    market = create_market(settings, readers, calendars)
+    market = create_market(settings, engine, readers, calendars)
     rate = MessageRate()
     outgoing, planner = OutgoingSignal(), create_signal_planner(settings)
     services = BatchServices(
@@ -483,10 +486,12 @@ def _build_writer(
     )
 
 
-def _price_source(settings: Settings) -> PriceSource:
+def _price_source(settings: Settings, engine: Engine) -> PriceSource:
+    if settings.price_source == KITE:
+        return _create_kite_source(settings, engine)
     make = SOURCES.get(settings.price_source)
     if make is None:
-        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted(SOURCES))}")
+        raise ConfigurationError(f"PRICE_SOURCE must be one of {', '.join(sorted([*SOURCES, KITE]))}")
     alpaca = None
     if settings.alpaca_api_key and settings.alpaca_api_secret:
         keys = (settings.alpaca_api_key, settings.alpaca_api_secret)
@@ -497,10 +502,16 @@ def _price_source(settings: Settings) -> PriceSource:
         raise ConfigurationError(str(error)) from None
 
 
-def create_market(settings: Settings, readers: Readers, calendars: Calendars) -> Market:
+def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
+    """Return the prices of Zerodha, over the session of the first connection to it."""
+    keys, policy = create_broker_key_ring(settings), create_broker_address_policy(settings)
+    return KiteSource(partial(find_price_terms, engine, keys, policy, BrokerName.ZERODHA))
+
+
+def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings), readers, silence, calendars)
+    return Market(_price_source(settings, engine), readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

@@ -28,7 +28,8 @@ def run(settings: Settings) -> None:
     )  # fmt: skip
     readers, now = Readers(engine, 1), SteadyClock()
     try:
-        jobs = BacktestJobs(engine, create_market(settings, readers, Calendars.load()), now)
+        market = create_market(settings, engine, readers, Calendars.load())
+        jobs = BacktestJobs(engine, market, now)
         while jobs.run_next() is not None:
             pass
     finally:

@@ -16,7 +16,6 @@ from typing import Any
 
 import celery
 from celery import signals
-from kombu import Queue
 
 from app.config import ConfigurationError, Settings, load_settings
 from app.duties.service import DutyRunner
@@ -88,7 +87,7 @@ def build_configuration() -> dict[str, Any]:
     """Return the configuration of Celery."""
     return {
         "task_default_queue": QUEUE,
-        "task_queues": [Queue(QUEUE), Queue(URGENT_QUEUE)],
+        "task_queues": {name: {"exchange": name, "routing_key": name} for name in (QUEUE, URGENT_QUEUE)},
         "task_ignore_result": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,

@@ -8,6 +8,7 @@ DIGITS = 24  # NUMERIC(24, 8), the database's type
 ZERO = Decimal(0)
 
 _UNIT = Decimal(1).scaleb(-PLACES)
+_NOTHING = f"{ZERO:.8f}"
 _CENT = Decimal("0.01")
 _ONE = Decimal(1)
 # 60 digits hold every product of two amounts exactly. A quotient a/b with b of 24 digits is at least 1e-33
@@ -89,7 +90,7 @@ def nearest_to(amount: Decimal, step: Decimal) -> Decimal:
 
 def fixed(amount: Decimal) -> str:
     """Return the canonical text of an amount that `fits`: always 8 decimals, never an exponent or "-0"."""
-    return f"{amount or ZERO:.8f}"
+    return f"{amount:.8f}" if amount else _NOTHING
 
 
 def money_text(text: str) -> str:

@@ -70,7 +70,7 @@ def compare(settings: Settings, given: argparse.Namespace) -> ParityReport:
             found = find_strategy(set_tenant_scope(connection, [tenant_id]), tenant_id, given.name)
             if found is None:
                 raise NoJournal(f"There is no strategy {given.name!r}.")
-            market = create_market(settings, readers, Calendars.load())
+            market = create_market(settings, engine, readers, Calendars.load())
             catalog = CodeCatalog(settings.allowed_strategy_modules)
             checker = ParityChecker(market, catalog, load_paper_settings(settings))
             since, until = given.since or now - timedelta(days=1), given.until or now

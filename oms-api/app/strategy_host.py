@@ -44,7 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             if not is_current(connection):
                 message = "The tables are not those of this version. Run `python -m app.migrate`."
                 raise CannotWork(message)
-        market = create_market(settings, readers, calendars)
+        market = create_market(settings, engine, readers, calendars)
         writer = create_writer(settings, engine, market, calendars)
         orders = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
         catalog = CodeCatalog(settings.allowed_strategy_modules)

@@ -47,7 +47,7 @@ def open_duty_runner(
     try:
         _require_tables(engine)
         calendars = Calendars.load()
-        market = create_market(settings, readers, calendars)
+        market = create_market(settings, engine, readers, calendars)
         writer = create_writer(settings, engine, market, calendars, metrics)
         runner = create_duty_runner(settings, engine, market, calendars, writer, SteadyClock(), metrics)
         if metrics is not None:

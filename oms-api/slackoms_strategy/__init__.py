@@ -4,6 +4,7 @@ A strategy is a subclass of `Strategy`. It runs unchanged in a backtest, on pape
 """
 
 from slackoms_strategy.context import Amount, Context
+from slackoms_strategy.files import InvalidFile
 from slackoms_strategy.indicators import (
     AverageTrueRange,
     Cross,
@@ -55,6 +56,7 @@ __all__ = [
     "Highest",
     "Indicator",
     "IntegerParameter",
+    "InvalidFile",
     "InvalidParameter",
     "Lowest",
     "OrderState",

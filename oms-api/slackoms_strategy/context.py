@@ -106,5 +106,8 @@ class Context(Protocol):
         `on_bar` is first called when all indicators of the symbol have a value.
         """
 
+    def read_file(self, name: str) -> bytes:
+        """Return a file that `files` of the strategy declares, such as a trained model. Raise InvalidFile."""
+
     def log(self, message: str) -> None:
         """Write a line to the strategy's log."""

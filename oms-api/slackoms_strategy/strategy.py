@@ -1,6 +1,7 @@
 """The base class of strategies."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from slackoms_strategy.context import Context
 from slackoms_strategy.parameters import parse_parameters
@@ -12,9 +13,12 @@ class Strategy:
 
     `warm_up_bars` bars of a symbol are only shown in the history, before `on_bar` is called for it.
     Indicators that need more bars lengthen that time. An exception stops the strategy.
+
+    `files` has the SHA-256 hash of each file beside the module that `context.read_file` may read.
     """
 
     warm_up_bars = 0
+    files: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **parameters: Any) -> None:
         """Set the parameters. Raise InvalidParameter."""

@@ -20,9 +20,11 @@ from app.health.rules import (
     describe_duties,
     describe_feed,
     describe_redis,
+    describe_sandbox,
     describe_webhooks,
     summarize,
 )
+from app.sandbox.rules.layers import Layer
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.service import ApiClient
 
@@ -205,8 +207,9 @@ def test_every_component_is_reported(service, path):
     assert (answer.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
         *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks", "alerts"),
-        "brokers",
+        *("brokers", "sandbox"),
     ]
+    assert "isolated interpreter" in body["components"]["sandbox"]["layers"]
     assert body["components"]["database"] == {"status": "ok", "age_seconds": None, "last_error": None}
     assert body["components"]["redis"]["status"] == "off"
     assert service.client.get(path).status_code == 401
@@ -288,6 +291,13 @@ def test_service_state_is_derived_from_its_components():
     assert summarize(vital) == "ok"
     assert summarize(vital | {"duties": Component("degraded")}) == "degraded"
     assert summarize(vital | {"database": Component("down")}) == "down"
+
+
+def test_the_sandbox_is_off_where_layers_are_missing():
+    assert describe_sandbox([Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]) == Component("ok")
+    found = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS])
+    assert found.status == "off"
+    assert found.last_error == "Untrusted strategies are refused without Landlock or bubblewrap."
 
 
 def test_brokers_are_degraded_while_one_does_not_work():

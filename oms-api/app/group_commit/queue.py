@@ -142,7 +142,11 @@ class GroupCommit(Generic[Command, Outcome]):
         now = time.monotonic()
         pairs = zip(commands, futures, strict=True)
         self._enqueue([_Item(command, future, None, now) for command, future in pairs])
-        return [_wait_for(future, now + ANSWER_SECONDS) for future in futures]
+        outcomes: list[Outcome | OmsError] = []
+        for future in futures:
+            outcome = _wait_for(future, now + ANSWER_SECONDS)
+            outcomes.append(outcome)
+        return outcomes
 
     def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:

@@ -11,9 +11,9 @@ from app import __version__
 from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
-from app.health.rules import Component, describe_duties, describe_redis, summarize
+from app.health.rules import Component, describe_duties, describe_redis, describe_sandbox, summarize
 from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
-from app.health.service import ValuedPortfolio, count_pending, set_duty_metrics
+from app.health.service import ValuedPortfolio, count_pending, find_sandbox_layers, set_duty_metrics
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE, Metrics
@@ -91,14 +91,19 @@ async def ready(components: TheHealthComponents) -> Response:
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
 
+    It also says which layers of protection strategies run in.
+
     The status is always 200 for a valid key.
     """
     found = await _describe_components(components)
     status = summarize(found)
+    layers = await asyncio.to_thread(find_sandbox_layers)
+    shown = {name: _serialize_component(one) for name, one in found.items()}
+    shown["sandbox"] = _serialize_component(describe_sandbox(layers)) | {"layers": layers}
     facts = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
-        "components": {name: _serialize_component(one) for name, one in found.items()},
+        "components": shown,
     }
     return answer(facts)
 

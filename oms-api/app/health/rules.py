@@ -1,9 +1,10 @@
 """The state of the components of the service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from app.duties.rules.schedule import DutyReport
+from app.sandbox.rules.layers import Layer, find_missing_layers
 
 ComponentStatus = Literal["ok", "degraded", "down", "off"]
 MAX_LAG_SECONDS = 60.0  # a duty that is later is not run by anybody
@@ -85,6 +86,14 @@ def describe_redis(
     if problem is not None:
         return Component("degraded", age_seconds, f"No signals arrive over Redis: {problem}.")
     return Component("degraded" if rate_limits == "per process" else "ok")
+
+
+def describe_sandbox(layers: Collection[Layer]) -> Component:
+    """Return the component of the sandbox of strategies: off where untrusted code is refused."""
+    missing = find_missing_layers(layers)
+    if not missing:
+        return Component("ok")
+    return Component("off", None, f"Untrusted strategies are refused without {' and '.join(missing)}.")
 
 
 def summarize(components: Mapping[str, Component]) -> ComponentStatus:

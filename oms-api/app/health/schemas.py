@@ -37,6 +37,11 @@ class ComponentOut(BaseModel):
         examples=[0],
         description="Deliveries to webhooks that are due, or firings of alerts to store; absent elsewhere",
     )
+    layers: list[str] | None = Field(
+        None,
+        examples=[["Landlock", "seccomp"]],
+        description="The layers of protection that strategies run in here; of `sandbox` only",
+    )
 
 
 class DetailedHealthOut(BaseModel):
@@ -51,7 +56,7 @@ class DetailedHealthOut(BaseModel):
     )
     components: dict[str, ComponentOut] = Field(
         description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`, "
-        "`brokers`",
+        "`brokers`, `sandbox`",
     )
 
 

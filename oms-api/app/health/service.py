@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -14,6 +15,8 @@ from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.metrics import Metrics
+from app.sandbox.rules.layers import Layer
+from app.sandbox.service.check import list_available_layers
 from app.signals.queries.signals import count_pending_signals
 from app.text import name_key
 from app.webhooks.queries.deliveries import count_pending_deliveries
@@ -26,6 +29,12 @@ class ValuedPortfolio(NamedTuple):
     name: str
     currency: str
     value: PortfolioValue
+
+
+@cache
+def find_sandbox_layers() -> tuple[Layer, ...]:
+    """Return the layers of protection that this machine offers to strategies. It is checked once."""
+    return tuple(list_available_layers())
 
 
 def list_portfolio_values(

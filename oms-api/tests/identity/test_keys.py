@@ -15,6 +15,7 @@ from app.identity.rules.keys import (
     KEY_LENGTH,
     SECRET_LENGTH,
     StoredKey,
+    get_environment_key_id,
     hash_key,
     is_valid_key,
     make_key,
@@ -104,3 +105,12 @@ def test_unknown_scopes_are_rejected(words):
 )
 def test_key_is_valid_until_revoked_or_expired(changes, counts):
     assert is_valid_key(stored(**changes), KEY, NOON) == counts
+
+
+def test_key_of_the_environment_has_an_id_in_any_format():
+    assert get_environment_key_id(KEY) == parse_key_id(KEY)
+    assert (
+        get_environment_key_id("a" * 40)
+        == get_environment_key_id("a" * 40)
+        != get_environment_key_id("b" * 40)
+    )

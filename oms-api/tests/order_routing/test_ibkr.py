@@ -37,7 +37,8 @@ def tws():
 
 
 @pytest.fixture
-def routing(engine, tws, monkeypatch):
+def routing(engine, tws, monkeypatch, request):
+    seconds = 1.0 if request.node.get_closest_marker("long") is None else 5.0  # to list a thousand orders
     for name in ("_FIRST_WAIT_SECONDS", "HEARTBEAT_SECONDS"):
         monkeypatch.setattr(f"app.brokers.ibkr.gateway.{name}", 0.1)
     rig, brokers = Rig(engine), []
@@ -45,7 +46,7 @@ def routing(engine, tws, monkeypatch):
 
     def create():
         chains = partial(load_chains, engine, rig.tenant, NAME)
-        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, 1.0)
+        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, seconds)
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 
@@ -113,7 +114,9 @@ def break_something(draw, tws, routing):
 
 def trade_at_random(draw, routing, tws, count):
     orders = []
-    for _ in range(count):
+    for number in range(count):
+        if number % 100 == 0:
+            print(f"{number} orders")
         if draw.random() < 0.9:
             run_until(routing, lambda: is_connected(routing))
         orders.append(routing.place(limit_price=str(draw.choice([90, 95, 99]) + draw.randrange(4))))

@@ -81,9 +81,9 @@ class Rig:
     def restart(self) -> None:
         """Begin anew, with nothing in memory."""
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
-        tools = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
-        self.outgoing = tools.outgoing
-        self.floor = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
+        services = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
+        self.outgoing = services.outgoing
+        self.handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(services.controls)), services)
 
     def list_instrument(self, symbol: str = "AAPL", exchange: str = "NASDAQ", **terms: Any) -> None:
         """List an instrument in US dollars, in cents and whole units."""
@@ -112,7 +112,7 @@ class Rig:
     def run(self, *works: Command, retained: dict[Any, Any] | None = None) -> list[Any]:
         """Do the commands in one transaction and return their outcomes."""
         with unit_of_work(self.engine) as connection:
-            result = self.floor.handle(connection, works, {} if retained is None else retained)
+            result = self.handler.handle(connection, works, {} if retained is None else retained)
         result.on_commit()
         return result.outcomes
 

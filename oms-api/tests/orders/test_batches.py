@@ -96,7 +96,7 @@ BATCHES = pytest.mark.parametrize(
 
 def attempt(rig, works, *, commits):
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        result = rig.floor.handle(connection, works, {})
+        result = rig.handler.handle(connection, works, {})
         transaction.commit() if commits else transaction.rollback()
     with unit_of_work(rig.engine) as connection:
         return result.is_recorded(connection)
@@ -117,7 +117,7 @@ def test_uncommitted_batch_is_not_reported_after_a_lost_commit_reply(rig, makes)
 def test_cached_portfolio_is_not_used_after_a_restore(rig):
     waiting = rig.place(**WAITING)
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        rig.floor.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)], {})
+        rig.handler.handle(connection, [CancelOrder(rig.origin(), waiting.id, None)], {})
         transaction.rollback()
     assert rig.cancel(waiting).orders[0].order.status is Status.CANCELED
 

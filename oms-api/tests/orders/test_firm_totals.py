@@ -50,6 +50,6 @@ def test_fill_during_the_read_of_firm_totals_is_counted_once(limited):
     command = PlaceOrder(limited.origin(), ticket(quantity="6"), "Growth", "growth")
     with limited.engine.connect().execution_options(writes=True) as connection, connection.begin():
         event.listen(connection, "after_cursor_execute", fill)
-        (done,) = limited.floor.handle(connection, [command], {}).outcomes
+        (done,) = limited.handler.handle(connection, [command], {}).outcomes
     assert other.now > limited.now
     assert done.orders[0].order.status is Status.DENIED

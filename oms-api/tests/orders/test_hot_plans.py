@@ -181,7 +181,7 @@ def rows_read(connection, rig, works):
     """Return how many rows a batch reads of each table, and roll it back."""
     with connection.begin() as transaction:
         before = counted(connection)
-        outcomes = rig.floor.handle(connection, works, {}).outcomes
+        outcomes = rig.handler.handle(connection, works, {}).outcomes
         assert not any(isinstance(one, Exception) for one in outcomes), outcomes
         read = since(connection, before)
         transaction.rollback()

@@ -38,7 +38,7 @@ def pair(rig):
 def lose(rig, retained, *commands):
     """Do the commands in a transaction that is rolled back, as where a statement after them fails."""
     with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        rig.floor.handle(connection, commands, retained)
+        rig.handler.handle(connection, commands, retained)
         transaction.rollback()
 
 

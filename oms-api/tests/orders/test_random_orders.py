@@ -252,7 +252,7 @@ class Lives(RuleBasedStateMachine):
                 "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"
             ):
                 portfolio_key = PortfolioKey(self.rig.tenant, portfolio_id)
-                entry = self.rig.floor._services.portfolios._portfolios._entries.get(portfolio_key)
+                entry = self.rig.handler._services.portfolios._portfolios._entries.get(portfolio_key)
                 known = None if entry is None else entry[1].open_orders
                 if known is not None and known.stamp == stamp:
                     kept = {order.id: order for order in open_orders(connection, [portfolio_key])}

@@ -195,7 +195,7 @@ def test_rejected_command_leaves_the_batch_state_unchanged(rig, make_commands, w
         batch = [*dice.sample(passing, len(passing)), *refused]
         dice.shuffle(batch)
         with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as lost:
-            rig.floor.handle(connection, batch, {})
+            rig.handler.handle(connection, batch, {})
             lost.rollback()
         rig.restart()
     kinds = set(watched.kinds)
@@ -226,7 +226,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, mon
 
     rig.open_portfolio()
     monkeypatch.setattr(order_entry, "send", refuse)
-    writing = BatchWriter(rig.engine, rig.floor, get_lock_group)
+    writing = BatchWriter(rig.engine, rig.handler, get_lock_group)
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
     outcomes = writing.write(works)
     writing.drop_connection()

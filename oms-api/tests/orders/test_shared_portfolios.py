@@ -110,6 +110,7 @@ def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared):
     name = f"Growth {next(numbers)}"
     rig = Rig(engine)
     rig.open_portfolio(name)
+    rig.list_instrument("AAPL", "NASDAQ")
     rig.quote("99", "101", "100")
     rig.place(name, type="LIMIT", limit_price="90")
     stamp = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
@@ -158,7 +159,7 @@ def take(rig, name, kind, symbol, side, price):
         rig.run(trade(rig, name, symbol, side, price), preview(rig, name))
     else:
         with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as lost:
-            rig.floor.handle(connection, [trade(rig, name, symbol, side, price), preview(rig, name)], {})
+            rig.handler.handle(connection, [trade(rig, name, symbol, side, price), preview(rig, name)], {})
             lost.rollback()
 
 
@@ -175,14 +176,15 @@ def preview(rig, name):
 def portfolio_of(rig, name):
     """Return positions, open orders, total and the books that are not empty, as the next order sees them."""
     with unit_of_work(rig.engine) as connection:
-        context, _ = rig.floor._load_context(connection, [preview(rig, name)], {})
+        context, _ = rig.handler._load_context(connection, [preview(rig, name)], {})
         (portfolio_key,) = context.order_store.portfolio_keys
         exposure = exposure_in(context, portfolio_key)
         valued = {key: one.book for key, one in exposure.valuations.items()}
         books = {key: book for key, book in valued.items() if book.position or book.orders}
         for key, book in books.items():  # risk checks use them instead of new ones
             orders = context.order_store.open_of(portfolio_key, key.symbol)
-            assert book == build_book(context, PositionKey(*portfolio_key, key.symbol, key.product), orders)
+            position_key = PositionKey(portfolio_key.tenant_id, portfolio_key.id, key.symbol, key.product)
+            assert book == build_book(context, position_key, orders)
         positions = dict(context.books.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)

@@ -79,7 +79,7 @@ def test_expiry_that_was_not_committed_is_retried(rig):
     order = dated(rig, 5)
     rig.tick(minutes=5)
     with rig.engine.connect() as connection, connection.begin() as transaction:
-        rig.floor.handle(connection, [ExpireOrders(rig.tenant, iso(rig.now))], {})
+        rig.handler.handle(connection, [ExpireOrders(rig.tenant, iso(rig.now))], {})
         transaction.rollback()
     assert rig.order(order).status is Status.ACCEPTED
     rig.expire()

@@ -16,10 +16,18 @@ from app.performance.models import EquitySnapshot
 from app.performance.rules.closes import MAX_MISSED_CLOSES
 from app.performance.service import snapshots as snapshot_service
 from tests.support.duties import EndlessLease, snapshots_at, take_snapshots
+from tests.support.service import serving
 
 TOMORROW = datetime(2036, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)
+
+
+@pytest.fixture(scope="module")
+def service(backend, new_database):
+    """Provide a service of this module's own, since snapshots are taken of all its portfolios."""
+    with serving(new_database(backend)) as running:
+        yield running
 
 
 def stored(api, kind="close", name="Growth"):

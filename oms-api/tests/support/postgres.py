@@ -78,7 +78,8 @@ class PostgresServer:
         """Stop and delete everything."""
         if (self._data / "postmaster.pid").exists():
             self._stop("immediate")  # a checkpoint would sync the files of hundreds of databases first
-        shutil.rmtree(self.home, ignore_errors=True)
+        # Those are hundreds of thousands of files, which Python takes several times as long to delete.
+        subprocess.run(["/bin/rm", "-rf", str(self.home)], check=False)
 
     def _stop(self, mode: str) -> None:
         self._call("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")

@@ -157,6 +157,17 @@ CREATED = act(
 LOGIN = act("login.succeeded", "session:S1", at=AT)
 
 
+def test_erased_user_is_expected_under_the_pseudonym():
+    erased = act("user.erased", "user:alice@example.com", {}, {"person": "erased:1"})
+    rows = expected_after(CREATED, LOGIN, erased)
+    assert (1, "alice@example.com") not in rows.users
+    assert rows.users[1, "erased:1"]["email"] is None
+    session = rows.sessions[1, "S1"]
+    assert (session["user"], session["revoked_at"], session["revoked_because"]) == (
+        *("erased:1", LATER, "user disabled"),
+    )
+
+
 def test_disabled_user_or_changed_password_requires_ended_sessions():
     disabled = act("user.changed", "user:alice@example.com", {}, {"status": "disabled"})
     password = act("user.password_changed", "user:alice@example.com")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.blocks.amounts import format_order_price, format_rounded, format_words, price, signed_money, units
 from app.blocks.messages import format_time
 from app.blocks.orders.approvals import APPROVE, REJECT
+from app.blocks.orders.messages import format_status
 from app.blocks.replies import Reply, actions, build_sentence_reply, button
 from app.blocks.tables import Table
 from app.blocks.text import Json, code, escape, literal, section
@@ -23,7 +24,7 @@ def build_orders_reply(orders: Sequence[OrderSummary], *, is_cut: bool, is_all: 
         return build_sentence_reply("No order matches." if is_all else NO_ORDERS)
     lines = [
         f"{each.side} {format_grouped(each.quantity)} {escape(each.symbol)} {format_order_price(each)}: "
-        f"{format_words(each.status)} ({code(each.id)})"
+        f"{format_status(each.status)} ({code(each.id)})"
         for each in orders[:5]
     ]
     more = [f"and {len(orders) - 5} more"] if len(orders) > 5 else []
@@ -42,7 +43,7 @@ def build_order_table(caption: str, orders: Sequence[OrderSummary], *, is_cut: b
             units(each.filled_quantity),
             f"{format_words(each.type)} {each.time_in_force}",
             format_order_price(each),
-            format_words(each.status),
+            format_status(each.status),
             each.portfolio_name,
             each.id,
         )

@@ -35,6 +35,10 @@ def build_symbol_line(typed: str, found: Sequence[Instrument] | None) -> str:
     if exact := next((each for each in found if each.symbol == symbol), None):
         return exact.label
     if not found:
-        return f"No listed instrument matches {typed.strip()}."
+        return (
+            f"{symbol} is not a listed instrument."
+            if symbol
+            else f"No listed instrument matches {typed.strip()}."
+        )
     matches = ", ".join(each.label for each in found[:MAX_SHOWN])
     return f"Matching instruments: {matches}" + (" and more" if len(found) > MAX_SHOWN else "")

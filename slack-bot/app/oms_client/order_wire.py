@@ -123,6 +123,7 @@ def _order(values: Json) -> Order:
         "client_order_id",
         "reason",
         "actor",
+        "source",
         "created_at",
         "replaces",
         "replaced_by",

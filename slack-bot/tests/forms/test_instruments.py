@@ -15,7 +15,7 @@ APPLE, OTHER = Instrument("AAPL", "Apple Inc."), Instrument("AAPLX", "")
         ("app", [APPLE], "Matching instruments: AAPL (Apple Inc.)"),
         ("apple i", [APPLE, OTHER], "Matching instruments: AAPL (Apple Inc.), AAPLX"),
         ("A", [APPLE] + [OTHER] * 5, "Matching instruments: AAPL (Apple Inc.)" + ", AAPLX" * 4 + " and more"),
-        (" zz ", [], "No listed instrument matches zz."),
+        (" zz ", [], "ZZ is not a listed instrument."),
     ],
 )
 def test_the_line_under_the_symbol_says_what_it_is_or_what_matches(typed, found, line):

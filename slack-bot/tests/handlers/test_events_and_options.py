@@ -171,7 +171,8 @@ def test_the_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
         ("apple", "Matching instruments: AAPL (Apple Inc.)"),
         ("apple inc", "Matching instruments: AAPL (Apple Inc.)"),
         ("aapl", "AAPL (Apple Inc.)"),
-        ("ZZZ", "No listed instrument matches ZZZ."),
+        ("ZZZ", "ZZZ is not a listed instrument."),
+        ("no such?", "No listed instrument matches no such?."),
     ],
 )
 def test_a_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspace, symbol, line):

@@ -22,7 +22,7 @@ def approving(workspace: Workspace):
     return workspace
 
 
-def place(workspace: Workspace, actor="key:strategy-1", client_order_id="s-1"):
+def place(workspace: Workspace, actor="", client_order_id="s-1"):
     """Place an order over the API. It waits for approval."""
     orders = workspace.oms.orders
     order = orders.add(TICKET | {"client_order_id": client_order_id}, actor)
@@ -58,7 +58,7 @@ def test_an_order_of_a_program_is_put_to_the_approvers_once(approving: Workspace
     check_message(message["text"], message["blocks"])
     assert message["channel"] == "C-APPROVERS"
     assert "*Approval needed*: BUY 50 MSFT" in message["text"]
-    assert "Requested by key:strategy-1" in message["text"]
+    assert "Requested by strategy-1" in message["text"]
     assert message["metadata"]["event_type"] == "approval_request"
     (read,) = {call.headers.get("x-on-behalf-of", "") for call in approving.oms.named("get_order")}
     assert read == "", "read with the key of the bot: nobody in Slack has placed it"

@@ -27,8 +27,10 @@ from slackoms_strategy import (
     PriceSeries,
     Series,
     Side,
+    Strategy,
     TimeInForce,
 )
+from slackoms_strategy.files import read_declared_file
 
 _SIDES = {side: side.value for side in Side}
 _LOG = logging.getLogger("strategy")
@@ -52,6 +54,7 @@ class BacktestContext:
         self._state: dict[str, Any] = {}
         self._symbols = tuple(sorted(feeds))
         self._is_starting = True
+        self.owner: type[Strategy] = Strategy  # whose files can be read
         self.seconds = 0
 
     @property
@@ -193,6 +196,10 @@ class BacktestContext:
             series = PriceSeries(indicator, feed.symbol)
         feed.declare(series)
         return series
+
+    def read_file(self, name: str) -> bytes:
+        """See `Context`."""
+        return read_declared_file(self.owner, self.owner.files, name)
 
     def log(self, message: str) -> None:
         """See `Context`."""

@@ -62,6 +62,7 @@ class BacktestEngine:
         for symbol in self._feeds:
             self._orders.open[symbol] = {}
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
+        self._context.owner = type(strategy)
         self._curve = EquityCurve()
         self._bars = self._instants = 0
         self._day: int | None = None

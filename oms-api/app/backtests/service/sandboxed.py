@@ -133,8 +133,12 @@ def inspect_sandboxed(
 def _parse_description(fields: object) -> ParameterDescription:
     if not isinstance(fields, list) or len(fields) != len(ParameterDescription._fields):
         raise InvalidFrame("It sent a wrong description of a parameter.")
-    *texts, choices = fields
-    return ParameterDescription(*texts, tuple(map(str, choices)))
+    name, kind, default, description, minimum, maximum, choices = fields
+    bounds = [None if bound is None else str(bound) for bound in (minimum, maximum)]
+    texts = [str(one) for one in (name, kind, default, description)]
+    return ParameterDescription(
+        texts[0], texts[1], texts[2], texts[3], bounds[0], bounds[1], tuple(map(str, choices))
+    )
 
 
 @contextmanager

@@ -15,7 +15,6 @@ _RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
     "bust": "order.fill_busted",
     "correction": "order.fill_corrected",
 }
-_LINKS = ("strategy", "parent_id", "replaces", "replaced_by")
 _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
@@ -69,10 +68,14 @@ def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
         facts["leaves_quantity"] = "0" if is_whole else _quantity(order.leaves_quantity)
     if order.type is not OrderType.MARKET:
         facts |= _prices(order)
-    for name in _LINKS:
-        value = getattr(order, name)
-        if value is not None:
-            facts[name] = value
+    if order.strategy is not None:
+        facts["strategy"] = order.strategy
+    if order.parent_id is not None:
+        facts["parent_id"] = order.parent_id
+    if order.replaces is not None:
+        facts["replaces"] = order.replaces
+    if order.replaced_by is not None:
+        facts["replaced_by"] = order.replaced_by
     return facts
 
 

@@ -105,14 +105,16 @@ class OrderBatchHandler:
         """Process the commands in order; see `group_commit.Handler`. `retained` are their message counts."""
         try:
             if all(isinstance(command, (RecordTrade, ReverseTrade)) for command in commands):
-                recorded = self._record(connection, cast("Sequence[LedgerCommand]", commands))
+                recorded = self._record_trades(connection, cast("Sequence[LedgerCommand]", commands))
                 return cast("BatchResult[Outcome]", recorded)
-            return self._mixed(connection, commands, retained)
+            return self._process_batch(connection, commands, retained)
         except Exception:
             self._recording.forget()
             raise
 
-    def _record(self, connection: Connection, commands: Sequence[LedgerCommand]) -> BatchResult[Recorded]:
+    def _record_trades(
+        self, connection: Connection, commands: Sequence[LedgerCommand]
+    ) -> BatchResult[Recorded]:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
         batch = self._recording.batch(connection, commands)
         batch.load()
@@ -120,13 +122,13 @@ class OrderBatchHandler:
         result = record_all(batch, commands)
         update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
 
-        def act() -> None:
+        def finish() -> None:
             update_caches()
             count_trades(self._services.metrics, result.outcomes)
 
-        return replace(result, on_commit=act)
+        return replace(result, on_commit=finish)
 
-    def _mixed(
+    def _process_batch(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
     ) -> BatchResult[Outcome]:
         identities = [id(command) for command in commands]  # keys of their message counts
@@ -157,7 +159,7 @@ class OrderBatchHandler:
         """Return what follows the commit: cache the written state, wake sessions, and count the changes."""
         update_caches = context.create_cache_update()
 
-        def act() -> None:
+        def finish() -> None:
             update_caches()
             if context.has_requests:
                 self._services.outgoing.notify()
@@ -168,7 +170,7 @@ class OrderBatchHandler:
             if context.signals:
                 context.signals.count_committed()
 
-        return act
+        return finish
 
     def _load_context(
         self, connection: Connection, commands: Sequence[Command], messages: Retained

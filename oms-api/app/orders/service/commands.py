@@ -8,7 +8,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Origin, Recorded
+from app.ledger.service.commands import Origin, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
 from app.orders.rules.cancellations import StoredCancellation
@@ -349,31 +349,24 @@ class QuoteStored(NamedTuple):
 Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | SignalProcessed | QuoteStored
 
 
-def get_lock_group(command: Command) -> tuple[int, str]:  # noqa: C901, PLR0911  # a table of commands
+def get_lock_group(command: Command) -> tuple[int, str]:
     """Return a key that commands share if they are known to lock the same portfolio."""
+    tenant_id = command.tenant_id if isinstance(command, InternalCommand) else command.origin.tenant_id
     match command:
-        case PlaceOrder() | PlaceGroup() | PreviewOrder() | ClosePosition() | SetExits() | PlaceSignal():
-            return (command.origin.tenant_id, command.portfolio_name_key)
         case (
-            CancelOrder()
-            | ReplaceOrder()
-            | DecideApproval()
-            | RequestOverride()
-            | BustExecution()
-            | CorrectExecution()
+            PlaceOrder()
+            | PlaceSignal()
+            | PlaceGroup()
+            | PreviewOrder()
+            | ClosePosition()
+            | SetExits()
+            | CancelAll()
         ):
-            return (command.origin.tenant_id, f"/{command.order_id}")
-        case CancelAll():
-            return (command.origin.tenant_id, command.portfolio_name_key)
-        case CancelInPortfolio() | ReviewApprovals() | ApplyCorporateAction():
-            return (command.origin.tenant_id, "")
-        case QuoteArrived():
-            return (command.tenant_id, f"/{command.quote.symbol}")
-        case QuoteMatched():
-            return (command.tenant_id, f"/{command.symbol}")
-        case BrokerReport():
-            return (command.tenant_id, f"/{command.order_id}")
-        case ExpireOrders() | ReleaseOrders() | SquareOff() | CancelHalted() | CheckLosses():
-            return (command.tenant_id, "")
-        case _:
+            return tenant_id, command.portfolio_name_key
+        case RecordTrade() | ReverseTrade():
             return get_ledger_lock_group(command)
+        case QuoteArrived() | QuoteMatched():
+            return tenant_id, f"/{command.instrument_key.symbol}"
+        case _:  # they have an order, or concern many portfolios
+            order_id = getattr(command, "order_id", None)
+            return tenant_id, "" if order_id is None else f"/{order_id}"

@@ -10,6 +10,7 @@ from app.brokers.rules.connections import (
     find_address_problem,
     find_credentials_problem,
     get_default_address,
+    is_live_gateway,
 )
 
 STRICT = AddressPolicy()
@@ -130,3 +131,17 @@ def test_account_must_be_of_the_expected_kind_and_number(is_live, expected, numb
 def test_representation_of_terms_has_no_credentials():
     terms = ConnectionTerms("alpaca", PAPER, is_live=False, account=None, credentials={"key_id": "CANARY"})
     assert "CANARY" not in f"{terms!r} {terms}"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "account", "is_live"),
+    [
+        ("gateway:4002", None, False),
+        ("gateway:4002", "DU1", False),
+        ("gateway:4002", "U1", True),
+        ("gateway:4001", "DU1", True),
+        ("gateway:7496", None, True),
+    ],
+)
+def test_port_or_account_makes_a_gateway_live(base_url, account, is_live):
+    assert is_live_gateway(base_url, account) is is_live

@@ -67,6 +67,11 @@ def test_listed_fill_is_applied_once_the_order_has_its_quantity():
     assert tracker.apply_report(report("new", "4")) == []
 
 
+def test_listed_fill_of_an_unknown_order_is_left():
+    tracker: Any = OrderTracker()
+    assert tracker.apply_listed_fills([fill("E1", "4", "unknown")]) == []
+
+
 def test_reading_reports_fills_before_the_end():
     tracker: Any = OrderTracker()
     events = tracker.apply_reading([report("canceled", "4")], [fill("E1", "4")])

@@ -91,7 +91,7 @@ def test_refusals_have_type_and_message(client):
 def test_instruments_are_dumped(client):
     (listed,) = [one for one in client.instruments("NSE") if one["tradingsymbol"] == "RELIANCE"]
     assert (listed["tick_size"], listed["lot_size"], listed["segment"]) == (0.05, 1, "NSE")
-    assert {one["exchange"] for one in client.instruments()} == {"NSE", "BSE", "NFO"}
+    assert {one["exchange"] for one in client.instruments()} == {"NSE", "BSE", "NFO", "CDS"}
 
 
 def test_charges_are_computed(client):

@@ -14,6 +14,7 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     choose_request,
     get_delay,
+    is_new_order,
     is_too_late,
     list_proven_events,
     was_never_received,
@@ -27,6 +28,12 @@ NEW, SENDING, UNKNOWN, _DONE = RequestStatus
 def request(number, order="O1", kind=SUBMIT, status=NEW, wait=None, sent=None, attempts=0):
     at = None if wait is None else NOW + timedelta(seconds=wait)
     return BrokerRequest(number, 1, "paper", order, kind, None, None, status, attempts, NOW, sent, at)
+
+
+def test_only_an_order_that_was_certainly_not_sent_is_new():
+    assert is_new_order(request(1))
+    assert not is_new_order(request(1, status=SENDING))
+    assert not is_new_order(request(1, kind=CANCEL))
 
 
 @pytest.mark.parametrize(

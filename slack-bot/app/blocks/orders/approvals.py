@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from app.blocks.inputs import build_input, build_text_input
 from app.blocks.messages import Message, format_time, notice
 from app.blocks.orders.form import format_denial
-from app.blocks.orders.messages import STATUS_NAMES, format_order, mention
+from app.blocks.orders.messages import format_order, format_status, mention
 from app.blocks.text import Json, code, escape, literal, plain_text, section
 from app.forms.numbers import format_grouped, format_money, format_rounded_money
 from app.forms.orders.approvals import DECISION_FORM, DecisionContext
@@ -31,7 +31,7 @@ def build_approval_request(order: Order) -> Message:
     """Return the message that asks the approvers to decide on an order."""
     text = (
         f"*Approval needed*: {format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
-        f"Requested by {mention(order.actor)} · {format_time(order.created_at)}"
+        f"Requested by {_format_requester(order)} · {format_time(order.created_at)}"
     )
     buttons = [
         _button(APPROVE, "Approve", order.id, "primary"),
@@ -52,12 +52,17 @@ def build_decided_message(order: Order) -> Message:
         "CANCELED": f"Cancelled by {who}",
         "REPLACED": f"Changed by {who}",
     }.get(ended.current if ended else "", f"Approved by {who}")
-    state = STATUS_NAMES.get(order.status, escape(order.status))
+    state = format_status(order.status)
     text = (
         f"*{outcome}*{reason}\n{format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
-        f"Requested by {mention(order.actor)} · now: {state}"
+        f"Requested by {_format_requester(order)} · now: {state}"
     )
     return Message(text, notice(text).blocks, approval_id=order.id)
+
+
+def _format_requester(order: Order) -> str:
+    """Return the person, or the name of the key of a program that acted for nobody."""
+    return mention(order.actor) if order.actor else literal(order.source)
 
 
 def build_decision_form(context: DecisionContext, body: str, reason: str = "") -> Json:

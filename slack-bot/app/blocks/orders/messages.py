@@ -52,6 +52,11 @@ def build_order_message(order: Order, working: str = "") -> Message:
     return Message(text, (section(text), *working_line, *end), order_id=order.id)
 
 
+def format_status(status: str) -> str:
+    """Return the status of an order as the desk calls it."""
+    return STATUS_NAMES.get(status, escape(status))
+
+
 def format_order(order: Order) -> str:
     """Return what an order does, in mrkdwn: BUY 50 MSFT limit 410.00 GTC."""
     size = f"{format_grouped(order.quantity)} {escape(order.symbol)}"
@@ -122,7 +127,7 @@ def mention(actor: str) -> str:
 
 
 def _format_state(order: Order) -> str:
-    state = f"Status: *{STATUS_NAMES.get(order.status, escape(order.status))}*"
+    state = f"Status: *{format_status(order.status)}*"
     if order.filled_quantity and order.average_price is not None:
         filled = f"{format_grouped(order.filled_quantity)} of {format_grouped(order.quantity)}"
         state += f" · filled {filled} at {format_money(order.average_price)}"

@@ -65,6 +65,7 @@ class Order:
     client_order_id: str = ""
     reason: str = ""
     actor: str = ""
+    source: str = ""
     filled_quantity: Decimal = Decimal(0)
     leaves_quantity: Decimal = Decimal(0)
     average_price: Decimal | None = None

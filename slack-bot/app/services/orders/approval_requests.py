@@ -18,6 +18,7 @@ from app.services.dependencies import Services
 from app.services.orders.approvals import REQUEST_PREFIX, queue_request, save_request
 from app.services.orders.message_queue import queue_work
 from app.services.orders.messages import is_requested
+from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def request_approval(
 ) -> None:
     """Store that a request for approval is owed, and post it soon. `data` is that of the event."""
     order_id = str(data.get("order_id") or "")
-    channel = services.approvals_channel or services.trading_channel
+    channel = services.approvals_channel or find_report_channel(services)
     is_foreign = requester is not None and requester.team != services.team
     if not order_id or not channel or is_foreign or is_requested(services, order_id):
         return

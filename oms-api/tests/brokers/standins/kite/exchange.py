@@ -31,6 +31,7 @@ LISTINGS = (
     Listing(128083204, "RELIANCE", "RELIANCE INDUSTRIES", "BSE"),
     Listing(256265, "NIFTY 50", "NIFTY 50", kind="INDEX"),
     Listing(14584578, "NIFTY26DECFUT", "NIFTY", "NFO", "0.1", 75, "FUT"),
+    Listing(270083, "USDINR26DECFUT", "USDINR", "CDS", "0.0025", 1, "FUT"),
 )
 _TYPES = frozenset({"MARKET", "LIMIT", "SL", "SL-M"})
 _PRODUCTS = frozenset({"CNC", "MIS", "NRML"})
@@ -46,6 +47,7 @@ class Exchange:
         self.lock = threading.RLock()
         self.listings = {(one.exchange, one.symbol): one for one in LISTINGS}
         self.listeners: list[Listener] = []
+        self.quote_listeners: list[Callable[[str], None]] = []
         self._numbers = itertools.count(1)
         self.clear(cash)
 
@@ -108,6 +110,8 @@ class Exchange:
         with self.lock:
             sizes = (MANY if size is None else Decimal(size) for size in (bid_size, ask_size))
             self.quotes[symbol] = Quote(Decimal(bid), Decimal(ask), *sizes)
+            for listener in self.quote_listeners:
+                listener(symbol)
             for order in list(self.orders.values()):
                 if order.listing.symbol == symbol and order.status in {"OPEN", "TRIGGER PENDING"}:
                     self._match(order)

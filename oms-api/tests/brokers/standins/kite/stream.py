@@ -1,4 +1,4 @@
-"""The ticker socket: order frames as text, and a heartbeat of one byte every second."""
+"""The ticker socket: order frames as text, prices as binary frames, and a heartbeat every second."""
 
 import asyncio
 import json
@@ -10,6 +10,8 @@ from typing_extensions import override
 from tests.brokers.standins.broadcast import Broadcast
 from tests.brokers.standins.kite.exchange import Exchange
 from tests.brokers.standins.kite.rest import USER_ID, Sessions
+from tests.brokers.standins.kite.ticks import build_frame, build_packet
+from tests.brokers.standins.kite.values import now
 
 HEARTBEAT_SECONDS = 1.0
 _HEARTBEAT = b"\x00"
@@ -22,7 +24,10 @@ class Ticker(Broadcast):
         super().__init__(exchange.faults, exchange.lock)
         self._sessions = sessions
         self.is_silent = False  # without heartbeats
+        self._exchange = exchange
+        self._modes: dict[asyncio.Queue[Any], dict[int, str]] = {}  # of the tokens of each connection
         exchange.listeners.append(self.publish)
+        exchange.quote_listeners.append(self.publish_quote)
 
     @override
     async def serve(self, websocket: WebSocket) -> None:
@@ -45,12 +50,14 @@ class Ticker(Broadcast):
     @override
     async def receive(self, websocket: WebSocket, queue: "asyncio.Queue[Any]") -> None:
         self.add(queue)
+        self._modes[queue] = {}
         beat = asyncio.get_running_loop().create_task(self._beat(queue))
         try:
-            while (await websocket.receive())["type"] != "websocket.disconnect":
-                pass  # subscriptions to prices are accepted, and bring none
+            while (message := await websocket.receive())["type"] != "websocket.disconnect":
+                self._change(queue, json.loads(message["text"]))
         finally:
             beat.cancel()
+            self._modes.pop(queue, None)
 
     @override
     async def send_frame(self, websocket: WebSocket, message: Any) -> None:
@@ -58,6 +65,42 @@ class Ticker(Broadcast):
             await websocket.send_bytes(message)
         else:
             await websocket.send_text(json.dumps(message))
+
+    def publish_quote(self, symbol: str) -> None:
+        """Send the price of a symbol to those who subscribed to it. Any thread may call this."""
+        tokens = {one.token for one in self._exchange.listings.values() if one.symbol == symbol}
+        for queue, modes in list(self._modes.items()):
+            frame = self._build_frame({token: modes[token] for token in tokens if token in modes})
+            if frame is not None and self._loop is not None:
+                self._loop.call_soon_threadsafe(queue.put_nowait, frame)
+
+    def _change(self, queue: "asyncio.Queue[Any]", message: dict[str, Any]) -> None:
+        """Carry out a subscription, its end, or a change of mode. The prices of now are sent at once."""
+        modes = self._modes[queue]
+        match message:
+            case {"a": "subscribe", "v": tokens}:
+                modes |= dict.fromkeys(tokens, "quote")
+            case {"a": "mode", "v": [mode, tokens]}:
+                modes |= dict.fromkeys(tokens, mode)
+            case {"a": "unsubscribe", "v": tokens}:
+                for token in tokens:
+                    modes.pop(token, None)
+                return
+            case _:
+                return
+        frame = self._build_frame({token: modes[token] for token in tokens})
+        if frame is not None:
+            queue.put_nowait(frame)
+
+    def _build_frame(self, modes: dict[int, str]) -> bytes | None:
+        exchange = self._exchange
+        with exchange.lock:
+            packets = [
+                build_packet(listing, exchange.quotes[listing.symbol], modes[listing.token], now())
+                for listing in exchange.listings.values()
+                if listing.token in modes and listing.symbol in exchange.quotes
+            ]
+        return build_frame(packets) if packets else None
 
     async def _beat(self, queue: "asyncio.Queue[Any]") -> None:
         while True:

@@ -1,0 +1,71 @@
+"""Two bots behind a balancer share a database. One is killed in the middle of a burst of fills."""
+
+import json
+import signal
+
+import httpx
+import pytest
+
+from balancer import run_balancer
+from deployment import LOOPBACK, free_ports, run_two_bots, sqlite_in, wait_until
+
+pytestmark = pytest.mark.e2e
+
+AVA = "U0AVACHEN01"
+ORDERS = 4
+REPEATED = "you may see it twice"
+
+
+@pytest.fixture
+def pair(tmp_path, postgres_databases):
+    """Provide the product with two bots, whose messages survive one of them."""
+    front, back = free_ports(2)
+    database = postgres_databases.new()
+    with run_two_bots(sqlite_in(tmp_path), front, back, BOT_DATABASE_URL=database) as deployment:
+        bots = [deployment.programs[name].port for name in ("slack-bot", "second-bot")]
+        with run_balancer(front, bots):
+            yield deployment
+
+
+def place(deployment, symbol):
+    """Place an order that waits for its price, with a click that either bot may get."""
+    deployment.act("ava", "say", channel="trading", text=f"/order buy 5 {symbol} limit 90 gtc in Pair")
+    wait_until(lambda: "Preview" in json.dumps(deployment.form_of(AVA) or {}))
+    if deployment.act("ava", "submit")["outcome"] == "updated":  # asked about the new symbol
+        form = deployment.form_of(AVA) or {"blocks": []}
+        boxes = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
+        ticks = {each["block_id"]: {each["element"]["action_id"]: ["yes"]} for each in boxes}
+        deployment.act("ava", "submit", values=ticks)
+    wait_until(lambda: any(symbol in text for text in texts(deployment)))
+
+
+def texts(deployment):
+    url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
+    messages = httpx.get(url, timeout=10, **LOOPBACK).json()["messages"]
+    return [each["text"] for each in messages]
+
+
+def fills(deployment):
+    return [text for text in texts(deployment) if "Filled 5 at" in text]
+
+
+def test_a_bot_that_is_killed_in_a_burst_of_fills_loses_none(pair):
+    pair.administer("POST", "/portfolios", name="Pair")
+    symbols = [f"PAIR{number}" for number in range(ORDERS)]
+    for symbol in symbols:
+        pair.administer("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
+        place(pair, symbol)
+    for symbol in symbols:
+        pair.administer("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
+    wait_until(lambda: fills(pair))
+    pair.programs["slack-bot"].signal(signal.SIGKILL)
+
+    def is_told(symbol):
+        return any(f"5 {symbol} " in text and "filled 5 of 5" in text for text in texts(pair))
+
+    wait_until(lambda: all(map(is_told, symbols)) and len(fills(pair)) >= ORDERS)
+    marked = [text for text in fills(pair) if REPEATED in text]
+    assert len(marked) <= 1, "one message may have been sent when the bot was killed"
+    assert len(fills(pair)) - len(marked) <= ORDERS
+    orders = [text for text in texts(pair) if text.startswith("*BUY 5 PAIR")]
+    assert len(orders) == ORDERS, "each order has one message"

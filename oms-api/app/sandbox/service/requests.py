@@ -1,0 +1,26 @@
+"""Asks a child that serves requests: see `app.sandbox.child.requests`."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from app.sandbox.errors import InvalidFrame
+from app.sandbox.rules.frames import Frame
+from app.sandbox.service.children import Child
+
+
+class Reply(NamedTuple):
+    """The answer of a child: its fields, which are not trusted, and what the strategy printed and logged."""
+
+    fields: Mapping[str, Any]
+    log: str
+
+
+def request(child: Child, fields: Mapping[str, Any]) -> Reply:
+    """Send a request, and return its reply. Raise SandboxError: the child has ended then."""
+    child.send(Frame("request", dict(fields)))
+    frame = child.receive()
+    found, log = frame.fields.get("fields"), frame.fields.get("log")
+    if frame.kind != "reply" or not isinstance(found, dict) or not isinstance(log, str):
+        child.kill()
+        raise InvalidFrame("It sent something else than a reply.")
+    return Reply(found, log)

@@ -1,0 +1,135 @@
+"""An installation trades at three brokers while all connections are cut at random: then all books agree.
+
+`FAULTS_SEED` and `FAULTS_MINUTES` change what is drawn and how long it lasts. The seed is printed.
+"""
+
+import os
+import random
+import time
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from app.database import connect_engine
+from app.verify import verify_database
+from tests.order_routing.installation import (
+    ACCOUNTS,
+    FINAL,
+    Installation,
+    Saboteur,
+    Trader,
+    run_installation,
+    wait_for,
+)
+
+MINUTES = float(os.environ.get("FAULTS_MINUTES", "60"))
+SEED = int(os.environ.get("FAULTS_SEED", "20261130"))
+BOOKED = """
+    SELECT portfolios.name, executions.execution_id FROM executions
+    JOIN orders ON orders.tenant_id = executions.tenant_id AND orders.id = executions.order_id
+    JOIN portfolios ON portfolios.tenant_id = orders.tenant_id AND portfolios.id = orders.portfolio_id
+"""
+pytestmark = [pytest.mark.long, pytest.mark.timeout(MINUTES * 60 + 1800)]
+
+
+def trade_while_connections_are_cut(
+    installation: Installation, draw: random.Random
+) -> tuple[Trader, Saboteur]:
+    trader, saboteur = Trader(installation, draw), Saboteur(installation, draw)
+    end = time.monotonic() + MINUTES * 60
+    next_cut, next_kill = time.monotonic() + 5, time.monotonic() + 60
+    while (now := time.monotonic()) < end:
+        installation.move_prices()
+        trader.act()
+        if now >= next_cut:
+            saboteur.act()
+            next_cut = now + draw.uniform(0.5, 4)
+        if now >= next_kill:
+            saboteur.kill()
+            next_kill = time.monotonic() + draw.uniform(30, 120)
+        time.sleep(draw.uniform(0.05, 0.5))
+    return trader, saboteur
+
+
+def list_open(installation: Installation) -> list[dict[str, str]]:
+    orders = [
+        one for name in ACCOUNTS for one in installation.get("/orders", open="true", portfolio=name.portfolio)
+    ]
+    return [one for one in orders if one["status"] not in FINAL]
+
+
+def close_all_orders(installation: Installation) -> None:
+    """Cancel what is open, until nothing is."""
+
+    def is_over() -> bool:
+        installation.move_prices()
+        found = list_open(installation)
+        for one in found:
+            if one["status"] not in {"PENDING_CANCEL", "PENDING_REPLACE"}:
+                installation.send("POST", f"/orders/{one['id']}/cancel", {})
+        return not found
+
+    wait_for(is_over, "the orders that remain end")
+
+
+def get_books_of_brokers(installation: Installation) -> dict[str, tuple[Decimal, Decimal, set[str]]]:
+    """Return position, cash and executions at each broker by portfolio."""
+    alpaca, kite, tws = installation.alpaca.exchange, installation.kite.exchange, installation.tws.exchange
+    held = alpaca.positions.get("AAPL")
+    pairs = [quantity for contract, (quantity, _) in tws.positions.items() if contract.name == "EURUSD"]
+    return {
+        "America": (held.qty if held else Decimal(0), alpaca.cash, {one.id for one in alpaca.executions}),
+        "India": (
+            sum((one.quantity for one in kite.positions.values()), Decimal(0)),
+            kite.cash,
+            {f"{one.order.order_id}-{one.trade_id}" for one in kite.trades},
+        ),
+        "Currencies": (sum(pairs, Decimal(0)), tws.cash["USD"], {one.id for one in tws.executions}),
+    }
+
+
+def get_our_books(installation: Installation) -> dict[str, tuple[Decimal, Decimal, set[str]]]:
+    engine = connect_engine(installation.database_url, 1, 30.0)
+    with engine.connect() as connection:
+        rows = connection.execute(text(BOOKED)).all()
+    engine.dispose()
+    found = {}
+    for one in ACCOUNTS:
+        shown = installation.get(f"/portfolio/{one.portfolio}")
+        held = sum(Decimal(position["quantity"]) for position in shown["positions"].values())
+        executions = {execution_id for name, execution_id in rows if name == one.portfolio}
+        found[one.portfolio] = (Decimal(held), Decimal(shown["cash"]), executions)
+    return found
+
+
+def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_path):
+    print(f"seed {SEED}, {MINUTES:g} minutes")
+    draw = random.Random(SEED)
+    with run_installation(tmp_path) as installation:
+        trader, saboteur = trade_while_connections_are_cut(installation, draw)
+        saboteur.repair()
+        installation.wait_until_connected()
+        close_all_orders(installation)
+        theirs = get_books_of_brokers(installation)
+        print(f"faults: {saboteur.done}")
+        executions = {name: one[2] for name, one in theirs.items()}
+        wait_for(
+            lambda: {name: one[2] for name, one in get_our_books(installation).items()} == executions,
+            "all executions are booked",
+        )
+        installation.send("POST", "/reconciliation:run", {})
+        time.sleep(8)
+        issues = installation.get("/reconciliation/issues", status="open")
+        ours = get_our_books(installation)
+        counts = {name: (len(ids), len(theirs[name][2])) for name, ids in trader.placed.items()}
+        print(f"orders and executions: {counts}, open issues: {issues}")
+    for name, books in theirs.items():
+        explained = {one["type"] for one in issues if one["portfolio_name"] == name}
+        assert ours[name][2] == books[2], name
+        assert ours[name][0] == books[0] or explained & {"quantity_mismatch", "missing_position"}, name
+        assert abs(ours[name][1] - books[1]) < Decimal("0.01") or "cash_mismatch" in explained, name
+    assert not issues
+    engine = connect_engine(installation.database_url, 1, 30.0)
+    assert not verify_database(engine).failed
+    engine.dispose()
