@@ -121,7 +121,7 @@ class BrokerConnections:
     ) -> Change:  # fmt: skip
         queries.update_connection(connection, stored, values)
         updated = stored._replace(**values)
-        after = _facts(updated) | note
+        after = {**_facts(updated), **note}
         entry = context.entry(now, "broker_connection.updated", _target(stored), _facts(stored), after)
         return Change(self._serialize(connection, updated, now), [entry])
 

@@ -81,11 +81,11 @@ class InvalidRates(ValueError):
 class RateTable:
     """All rates, indexed by schedule and component.
 
-    `remembered` has the rates of the terms that were asked for before, None if they are not to be remembered.
+    `cached` has the rates of the terms that were asked for before, None if they are not to be cached.
     A backtest asks for the same ones at each fill.
     """
 
-    remembered: dict[object, dict[str, Rate]] | None = None
+    cached: dict[object, dict[str, Rate]] | None = None
 
     def __init__(self, rates: Iterable[Rate]) -> None:
         self._rates: dict[tuple[str, str], list[Rate]] = defaultdict(list)
