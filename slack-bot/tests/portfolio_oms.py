@@ -185,6 +185,23 @@ def preferences(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def strategy(name: str = "trend", **changes: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": "code",
+        "portfolio": "Growth",
+        "symbols": ["AAPL"],
+        "interval": "1m",
+        "parameters": {"fast": 10, "slow": 30},
+        "parameter_definitions": [],
+        "mode": "paper",
+        "status": "ACTIVE",
+        "reason": None,
+        "last_error": None,
+        "statistics": {"trades": 12, "wins": 7, "losses": 5, "pnl_net": "1250.40", "max_drawdown": 0.012},
+    } | changes
+
+
 HEADING = b"trade_id,symbol\r\n"  # of a table without rows
 
 
@@ -207,6 +224,7 @@ class PortfolioOms(FakeOms):
             "/limits": [],
             "/approvals": [],
             "/alerts": [],
+            "/strategies": [strategy()],
             "/preferences": preferences(),
             "/quotes/AAPL": quote(),
         }

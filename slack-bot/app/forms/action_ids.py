@@ -1,4 +1,4 @@
-"""Action ids and callback ids of positions, kill switches, cancels and the overview."""
+"""Action ids and callback ids of positions, kill switches, cancels, strategies and the overview."""
 
 POSITION_OPEN = "position:open"  # a select whose value is the key of a position
 POSITION_CLOSE = "position:close"  # a button that opens the form to close
@@ -8,6 +8,10 @@ BANNER_RESUME = f"{FORM_OPEN}:banner"  # the button of a banner, in words as wel
 TAB_PREFIX = "overview:tab:"
 TRADE_OPEN = "overview:trade"  # a button that opens the trade form
 ORDER_OPEN = "overview:order"  # a button that opens the order form
+
+STRATEGY_START = "strategy:start"  # buttons whose value is the name of a strategy
+STRATEGY_RESTART = "strategy:restart"  # after an error, which the person has read
+STRATEGY_PAUSE = "strategy:pause"
 
 CLOSE_FORM = "close_form"
 EXITS_FORM = "exits_form"

@@ -43,6 +43,7 @@ class Verb(StrEnum):
     ALERT = "alert"
     ALERTS = "alerts"
     WATCH = "watch"
+    STRATEGIES = "strategies"
     SETTINGS = "settings"
     EXPORT = "export"
     CANCEL = "cancel"
@@ -68,6 +69,7 @@ SYNONYMS = {
     "exposure": Verb.RISK,
     "limits": Verb.RISK,
     "approval": Verb.APPROVALS,
+    "strategy": Verb.STRATEGIES,
     "stop": Verb.HALT,
     "unhalt": Verb.RESUME,
 }
@@ -110,6 +112,7 @@ PARTS: dict[Verb, frozenset[Part]] = {
     Verb.ALERT: frozenset(),
     Verb.ALERTS: frozenset(),
     Verb.WATCH: frozenset({Part.SYMBOLS}),
+    Verb.STRATEGIES: frozenset(),
     Verb.SETTINGS: frozenset(),
     Verb.EXPORT: frozenset({Part.TABLE, Part.PERIOD, Part.PORTFOLIO}),
     Verb.CANCEL: frozenset({Part.SYMBOL, Part.SIDE, Part.ORDER_ID, Part.ALL, Part.PORTFOLIO}),
@@ -131,6 +134,7 @@ EXAMPLES: dict[Verb, str] = {
     Verb.ALERT: "alert AAPL above 200",
     Verb.ALERTS: "alerts",
     Verb.WATCH: "watch AAPL MSFT",
+    Verb.STRATEGIES: "strategies",
     Verb.SETTINGS: "settings",
     Verb.EXPORT: "export trades 2026-11 in Growth",
     Verb.CANCEL: "cancel AAPL in Growth",

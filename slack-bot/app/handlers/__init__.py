@@ -10,6 +10,7 @@ from app.handlers import (
     overview,
     reconciliation,
     request_forms,
+    strategies,
     text_commands,
     trade_buttons,
 )
@@ -30,6 +31,7 @@ def create_dispatcher(services: Services) -> RequestDispatcher:
     orders.register(registry, services, forms)
     trade_buttons.register(registry, services)
     reconciliation.register(registry, services)
+    strategies.register(registry, services)
     interactions.register(registry, services, forms)
     options.register(registry, services, forms)
     events.register(registry, services)

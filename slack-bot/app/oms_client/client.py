@@ -214,7 +214,7 @@ class OmsClient:
     def write(
         self, person: Person, method: str, path: str, body: Mapping[str, Any], *, key: str, request_id: str
     ) -> HttpAnswer:
-        """Send a change of this person once. Return the answer if it has the status 200, 201 or 204.
+        """Send a change of this person once. Return the answer if it has the status 200, 201, 202 or 204.
 
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
@@ -225,7 +225,7 @@ class OmsClient:
             raise NotPlaced("The trading system cannot be reached.") from None
         except HttpError as error:
             raise OutcomeUnknown(f"Sent, and then {error}.") from None
-        if answer.status_code not in (200, 201, 204):
+        if answer.status_code not in (200, 201, 202, 204):
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return answer
 

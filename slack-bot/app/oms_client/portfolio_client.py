@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import OmsError, OutcomeUnknown
+from app.errors import OmsError
 from app.forms.alerts import AlertRequest
 from app.forms.day_change import DayBar
 from app.forms.numbers import format_plain
@@ -29,8 +29,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences
 from app.forms.text_commands import TextCommand
-from app.oms_client.client import OmsClient
-from app.oms_client.person import Person
+from app.oms_client.person_client import Params, PersonClient
 from app.oms_client.rows import (
     parse_approvals,
     parse_preferences,
@@ -38,22 +37,18 @@ from app.oms_client.rows import (
     parse_rows,
     parse_switch_result,
 )
+from app.oms_client.strategy_client import StrategyClient
 
-Params = dict[str, str]
-NO_CONTENT = 204
 DAILY_BROKERS = frozenset({"zerodha"})  # their sessions end every day
 
 
-class PortfolioClient:
-    """Calls of the OMS on behalf of one person, with the request id of the request from Slack.
+class PortfolioClient(PersonClient):
+    """Portfolios, orders, alerts and preferences, as the person sees them. Every method raises `OmsError`."""
 
-    Every method raises `OmsError`.
-    """
-
-    def __init__(self, oms: OmsClient, person: Person, request_id: str):
-        self._oms = oms
-        self._person = person
-        self._request_id = request_id
+    @property
+    def strategies(self) -> StrategyClient:
+        """Return a client of the strategies for the same request."""
+        return StrategyClient(self._oms, self._person, self._request_id)
 
     def get_member(self) -> Member:
         """Return the person's role and permissions."""
@@ -245,23 +240,6 @@ class PortfolioClient:
         """Take an action on a difference from a broker's books."""
         path = f"/reconciliation/issues/{quote(issue_id, safe='')}/resolve"
         self._write("POST", path, {"action": action, "reason": reason}, idempotency_key)
-
-    def _read(self, path: str, params: Params | None = None) -> Any:
-        """Return the JSON of a read. None if the OMS does not know what the path names."""
-        return self._oms.read(
-            self._person, f"/api/v1{path}", params or {}, request_id=self._request_id, absent=None
-        )
-
-    def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
-        answer = self._oms.write(
-            self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
-        )
-        if answer.status_code == NO_CONTENT:
-            return None
-        try:
-            return answer.json()
-        except ValueError:
-            raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
 
 
 def _named(**values: str) -> Params:

@@ -13,6 +13,7 @@ from app.forms.portfolio_values import (
     describe_unconfirmed_cancel,
 )
 from app.forms.preferences import Preferences, QuietHours
+from app.forms.strategy_values import StrategySummary
 from app.oms_client.wire import amount
 from app.request_priority import pause_background_work
 
@@ -103,6 +104,14 @@ def parse_preferences(body: Any) -> Preferences:
         )
     except UNREADABLE:
         raise OmsError("The OMS answered preferences that cannot be read.") from None
+
+
+def parse_strategy(row: Any) -> StrategySummary:
+    """Parse a strategy with its statistics. Raises `OmsError`."""
+    try:
+        return _parse(StrategySummary, row | row["statistics"])
+    except UNREADABLE:
+        raise OmsError("The OMS answered a strategy that cannot be read.") from None
 
 
 def parse_switch_result(body: Any) -> KillSwitchResult:

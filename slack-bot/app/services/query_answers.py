@@ -18,6 +18,7 @@ from app.blocks.portfolio_reports import (
 from app.blocks.preference_forms import build_settings_reply
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.risk_reports import QuoteLine, RiskFacts, build_quotes_reply, build_risk_reply
+from app.blocks.strategy_reports import build_strategies_reply
 from app.blocks.text import literal
 from app.errors import OmsError, format_log_name
 from app.forms.day_change import compute_day_change
@@ -150,6 +151,10 @@ def _answer_alert(client: PortfolioClient, command: TextCommand) -> Reply:
     return build_sentence_reply(f"The alert `{request.removed_id}` is removed.")
 
 
+def _answer_strategies(client: PortfolioClient, _command: TextCommand) -> Reply:
+    return build_strategies_reply(client.strategies.list_strategies(), client.get_member())
+
+
 def _answer_settings(client: PortfolioClient, _command: TextCommand) -> Reply:
     return build_settings_reply(client.get_preferences())
 
@@ -208,5 +213,6 @@ ANSWERS: dict[Verb, Callable[[PortfolioClient, TextCommand], Reply]] = {
     Verb.ALERT: _answer_alert,
     Verb.ALERTS: _answer_alerts,
     Verb.WATCH: _answer_watch,
+    Verb.STRATEGIES: _answer_strategies,
     Verb.SETTINGS: _answer_settings,
 }

@@ -20,6 +20,7 @@ READS = [
     "risk",
     "approvals",
     "alerts",
+    "strategies",
 ]
 
 

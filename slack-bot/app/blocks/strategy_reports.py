@@ -1,0 +1,89 @@
+"""Build the reply that shows strategies, and the sentences about them."""
+
+from collections.abc import Sequence
+
+from app.blocks.amounts import count_things, format_signed
+from app.blocks.replies import Reply, actions, build_sentence_reply, button
+from app.blocks.text import Json, cut, escape, literal, plain_text, section
+from app.forms import action_ids
+from app.forms.portfolio_values import Member
+from app.forms.strategy_values import ACTIVE, FAILED, StrategySummary
+
+MAX_STRATEGIES = 20  # each has two blocks of the 50 of a message
+MAX_NAMES_IN_TEXT = 10
+MAX_REASON_CHARACTERS = 300
+NO_STRATEGIES = "There are no strategies that you may see."
+ORDERS_WITHOUT_STRATEGY = "orders without a strategy"
+
+
+def build_strategies_reply(strategies: Sequence[StrategySummary], member: Member) -> Reply:
+    """Return the strategies with their status and P&L, and buttons for what the person's role allows."""
+    if not strategies:
+        return build_sentence_reply(NO_STRATEGIES)
+    shown = strategies[:MAX_STRATEGIES]
+    blocks = [block for each in shown for block in _build_strategy(each, member)]
+    lines = [_describe_first_line(each) for each in shown[:MAX_NAMES_IN_TEXT]]
+    is_cut = len(shown) < len(strategies)
+    heading = f"*Strategies* (the first {len(shown)} of {len(strategies)})" if is_cut else "*Strategies*"
+    return Reply("\n".join([heading, *lines]), (section(heading), *blocks))
+
+
+def describe_changed(strategy: StrategySummary) -> str:
+    """Return a sentence in mrkdwn about the status that a strategy has now."""
+    return f"*{literal(strategy.name)}* is {escape(strategy.status)} now."
+
+
+def _build_strategy(strategy: StrategySummary, member: Member) -> list[Json]:
+    text = "\n".join([_describe_first_line(strategy), *_describe_details(strategy)])
+    buttons = _list_buttons(strategy, member)
+    return [section(text), *([actions(*buttons)] if buttons else [])]
+
+
+def _describe_first_line(strategy: StrategySummary) -> str:
+    name = ORDERS_WITHOUT_STRATEGY if strategy.is_manual else strategy.name
+    status = "" if strategy.is_manual else f" · {escape(strategy.status)}"
+    rounds = f"{strategy.wins} of {count_things(strategy.trades, 'round trip')} won"
+    return f"*{literal(name)}*{status} · P&amp;L {format_signed(strategy.pnl_net)} · {rounds}"
+
+
+def _describe_details(strategy: StrategySummary) -> list[str]:
+    """Return where a strategy trades, and why it has its status."""
+    lines = []
+    if strategy.portfolio:
+        symbols = (
+            f" · {escape(cut(', '.join(strategy.symbols), MAX_REASON_CHARACTERS))}"
+            if strategy.symbols
+            else ""
+        )
+        interval = f" · bars of {escape(strategy.interval)}" if strategy.interval else ""
+        lines.append(
+            f"{escape(strategy.mode.capitalize())} in {literal(strategy.portfolio)}{symbols}{interval}"
+        )
+    reasons = (("Reason", strategy.reason), ("Error", strategy.last_error))
+    return lines + [
+        f"{label}: {literal(cut(reason, MAX_REASON_CHARACTERS))}" for label, reason in reasons if reason
+    ]
+
+
+def _list_buttons(strategy: StrategySummary, member: Member) -> list[Json]:
+    """Return the buttons that the status and the person's role allow. The OMS checks each click as well."""
+    if strategy.is_manual:
+        return []
+    if strategy.status == ACTIVE:
+        pause = button("Pause", action_ids.STRATEGY_PAUSE, strategy.name)
+        return [pause] if member.may("trade", "risk") else []
+    return [_build_start_button(strategy)] if member.may("trade") else []
+
+
+def _build_start_button(strategy: StrategySummary) -> Json:
+    is_failed = strategy.status == FAILED
+    action_id = action_ids.STRATEGY_RESTART if is_failed else action_ids.STRATEGY_START
+    after = " It failed before: check the error first." if is_failed else ""
+    where = f" in {strategy.portfolio}" if strategy.portfolio else ""
+    confirm = {
+        "title": plain_text("Start the strategy?"),
+        "text": plain_text(cut(f"{strategy.name} places {strategy.mode} orders{where}.{after}", 300)),
+        "confirm": plain_text("Start"),
+        "deny": plain_text("Keep it stopped"),
+    }
+    return button("Start again" if is_failed else "Start", action_id, strategy.name) | {"confirm": confirm}

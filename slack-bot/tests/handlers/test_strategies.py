@@ -1,0 +1,82 @@
+"""`/desk strategies`: the list, and the buttons that start and pause strategies."""
+
+import pytest
+
+from tests.fakes import Answer, problem
+from tests.handlers.portfolio_workspace import PortfolioWorkspace
+from tests.limits import check_message
+from tests.portfolio_oms import strategy
+
+
+@pytest.fixture
+def running(trading: PortfolioWorkspace) -> PortfolioWorkspace:
+    manual = strategy("manual", kind="manual", portfolio=None, symbols=[], interval=None, status="ACTIVE")
+    failed = strategy("pairs", status="ERROR", last_error="ValueError: no data (pairs.py, line 12)")
+    trading.oms.rows["/strategies"] = [manual, failed, strategy("trend")]
+    return trading
+
+
+def buttons_of(message):
+    elements = [
+        each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]
+    ]
+    return [(each["action_id"], each["value"]) for each in elements]
+
+
+def test_list_shows_status_profit_and_what_a_trader_may_do(running: PortfolioWorkspace):
+    message = running.query("strategies")
+    check_message(message["text"], message["blocks"])
+    assert "*trend* · ACTIVE · P&amp;L +1,250.40 · 7 of 12 round trips won" in message["text"]
+    assert "*orders without a strategy* · P&amp;L" in message["text"]
+    shown = "\n".join(block["text"]["text"] for block in message["blocks"] if block["type"] == "section")
+    assert "Paper in Growth · AAPL · bars of 1m" in shown
+    assert "Error: ValueError: no data (pairs.py, line 12)" in shown.replace("\u2060", "")
+    assert buttons_of(message) == [("strategy:restart", "pairs"), ("strategy:pause", "trend")]
+
+
+@pytest.mark.parametrize(("role", "expected"), [("viewer", []), ("risk", [("strategy:pause", "trend")])])
+def test_list_has_the_buttons_of_the_role(running: PortfolioWorkspace, role, expected):
+    running.oms.roles["slack:T1:U1"] = role
+    assert buttons_of(running.query("strategies")) == expected
+
+
+def test_many_strategies_with_hostile_names_fit(trading: PortfolioWorkspace):
+    name = "<!channel>*" + "n" * 80
+    texts = {"last_error": "e" * 5_000, "reason": "r" * 500, "status": "ERROR", "symbols": ["S" * 40] * 100}
+    trading.oms.rows["/strategies"] = [strategy(f"{name}{number:03}", **texts) for number in range(100)]
+    message = trading.query("strategies")
+    check_message(message["text"], message["blocks"])
+    assert "the first 20 of 100" in message["text"]
+    assert "<!channel>" not in message["text"]
+    trading.oms.rows["/strategies"] = []
+    assert "no strategies" in trading.query("strategies")["text"]
+
+
+def test_clicks_pause_and_start_once_as_the_person(running: PortfolioWorkspace):
+    running.oms.results["POST /strategies/trend:pause"] = Answer(body=strategy("trend", status="PAUSED"))
+    running.click("strategy:pause", "trend", trigger_id="t1", response_url=running.slack.response_url)
+    assert "*trend* is PAUSED now." in running.slack.wait_for("respond")[0].body["text"]
+    running.click("strategy:pause", "trend", trigger_id="t1", response_url=running.slack.response_url)
+    running.oms.results["POST /strategies/pairs:start"] = Answer(body=strategy("pairs"))
+    running.click("strategy:restart", "pairs", trigger_id="t2", response_url=running.slack.response_url)
+    assert "*pairs* is ACTIVE now." in running.slack.wait_for("respond", 2)[1].body["text"]
+    assert list(running.oms.changes.values()) == [
+        ("POST", "/strategies/trend:pause", {}),
+        ("POST", "/strategies/pairs:start", {"acknowledge_error": True}),
+    ]
+    assert running.oms.person_of_calls() == {"slack:T1:U1"}
+
+
+def test_refused_click_is_explained_to_the_person(running: PortfolioWorkspace):
+    path = "POST /strategies/trend:start"
+    running.oms.script(path, problem(403, "Not allowed.", kind="forbidden"))
+    running.click("strategy:start", "trend", trigger_id="t1", response_url=running.slack.response_url)
+    told = running.slack.wait_for("respond")[0].body["text"]
+    assert "*Not done.* Your role at this desk does not include starting and pausing strategies." in told
+    running.oms.script(path, problem(409, "The strategy failed.", kind="strategy-status"))
+    running.click("strategy:start", "trend", trigger_id="t2", response_url=running.slack.response_url)
+    assert "*Not done.* The strategy failed." in running.slack.wait_for("respond", 2)[1].body["text"]
+
+
+def test_nearest_verb_is_offered(trading: PortfolioWorkspace):
+    assert "Did you mean `strategies`?" in trading.query("strategie")["text"]
