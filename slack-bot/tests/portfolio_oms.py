@@ -202,6 +202,29 @@ def strategy(name: str = "trend", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def backtest(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "B1",
+        "status": "done",
+        "strategy": "trend",
+        "symbols": ["AAPL"],
+        "interval": "1m",
+        "from": "2026-10-30T00:00:00.000000Z",
+        "to": "2026-11-29T00:00:00.000000Z",
+        "statistics": {
+            "equity_final": "1001250.40",
+            "pnl_net": "1250.40",
+            "charges": "12.00",
+            "fills": 24,
+            "trades": 12,
+            "wins": 7,
+            "return": 0.0012504,
+            "max_drawdown": 0.012,
+            "sharpe": 1.34,
+        },
+    } | changes
+
+
 HEADING = b"trade_id,symbol\r\n"  # of a table without rows
 
 

@@ -11,33 +11,33 @@ MAX_POINTS = 20  # Slack accepts 20 categories
 MAX_SEGMENTS = 12
 MAX_LABEL_CHARACTERS = 20
 MAX_TITLE_CHARACTERS = 50
+DATE_CHARACTERS = 10
 LABEL_CHARACTERS = slice(5, 19)  # of an ISO 8601 instant: 11-30T16:00:00
 
 
 def build_equity_chart(points: Sequence[EquityPoint]) -> list[Json]:
     """Return the line of a portfolio's equity. Nothing for less than two points."""
     shown = points[-MAX_POINTS:]
-    labels = [_label(point) for point in shown]
-    if len(shown) < 2 or len(set(labels)) < len(labels):
-        return []
-    data = [
-        {"label": label, "value": float(point.equity)} for label, point in zip(labels, shown, strict=True)
-    ]
-    chart = {
-        "type": "line",
-        "series": [{"name": "Equity", "data": data}],
-        "axis_config": {"categories": labels, "x_label": "Close (UTC)", "y_label": "Equity"},
-    }
-    return [_build_block("Equity of the last 30 days", chart)]
+    return _build_equity_line("Equity of the last 30 days", shown, list(map(_label, shown)))
 
 
-def describe_equities(points: Sequence[EquityPoint]) -> list[str]:
+def build_backtest_chart(points: Sequence[EquityPoint], most: int = MAX_POINTS) -> list[Json]:
+    """Return the line of a backtest's equity: at most `most` points, evenly spaced. Slack accepts 20."""
+    shown = points
+    if len(points) > most:
+        shown = [points[number * (len(points) - 1) // (most - 1)] for number in range(most)]
+    days = [point.at[:DATE_CHARACTERS] for point in shown]
+    labels = days if len(set(days)) == len(days) else list(map(_label, shown))
+    return _build_equity_line("Equity of the backtest", shown, labels)
+
+
+def describe_equities(points: Sequence[EquityPoint], subject: str = "Equity in 30 days") -> list[str]:
     """Return the numbers of the line as a sentence in mrkdwn. Nothing for less than two points."""
     if len(points) < 2:
         return []
     equities = [point.equity for point in points]
     return [
-        f"Equity in 30 days: from {format_rounded(equities[0])} to {format_rounded(equities[-1])} "
+        f"{subject}: from {format_rounded(equities[0])} to {format_rounded(equities[-1])} "
         f"({format_signed(equities[-1] - equities[0])}), lowest {format_rounded(min(equities))}, "
         f"highest {format_rounded(max(equities))}"
     ]
@@ -79,6 +79,20 @@ def describe_chart(block: Json) -> str:
 def build_image(block: Json, file_id: str) -> Json:
     """Return the block of an uploaded image of a chart."""
     return {"type": "image", "slack_file": {"id": file_id}, "alt_text": cut(describe_chart(block), 2_000)}
+
+
+def _build_equity_line(title: str, points: Sequence[EquityPoint], labels: list[str]) -> list[Json]:
+    if len(points) < 2 or len(set(labels)) < len(labels):
+        return []
+    data = [
+        {"label": label, "value": float(point.equity)} for label, point in zip(labels, points, strict=True)
+    ]
+    chart = {
+        "type": "line",
+        "series": [{"name": "Equity", "data": data}],
+        "axis_config": {"categories": labels, "x_label": "Close (UTC)", "y_label": "Equity"},
+    }
+    return [_build_block(title, chart)]
 
 
 def _label(point: EquityPoint) -> str:

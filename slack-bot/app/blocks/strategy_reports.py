@@ -69,10 +69,14 @@ def _list_buttons(strategy: StrategySummary, member: Member) -> list[Json]:
     """Return the buttons that the status and the person's role allow. The OMS checks each click as well."""
     if strategy.is_manual:
         return []
-    if strategy.status == ACTIVE:
-        pause = button("Pause", action_ids.STRATEGY_PAUSE, strategy.name)
-        return [pause] if member.may("trade", "risk") else []
-    return [_build_start_button(strategy)] if member.may("trade") else []
+    buttons = []
+    if strategy.status == ACTIVE and member.may("trade", "risk"):
+        buttons.append(button("Pause", action_ids.STRATEGY_PAUSE, strategy.name))
+    if strategy.status != ACTIVE and member.may("trade"):
+        buttons.append(_build_start_button(strategy))
+    if strategy.has_code and member.may("trade"):
+        buttons.append(button("Backtest…", action_ids.STRATEGY_BACKTEST, strategy.name))
+    return buttons
 
 
 def _build_start_button(strategy: StrategySummary) -> Json:

@@ -30,6 +30,22 @@ class DeliveryReceipt(Protocol):
         """Record that Slack accepted the message."""
 
 
+def send_with_receipt(receipt: DeliveryReceipt | None, send: Callable[[], object], request_id: str) -> None:
+    """Send a message unless another bot has the right now, and record the progress. Raises `SlackError`."""
+    if receipt is None:
+        send()
+        return
+    if not receipt.begin():
+        log.info("Message left to another bot", extra={"request_id": request_id})
+        return
+    try:
+        send()
+    except (SlackRateLimited, SlackRefused):
+        receipt.retract()
+        raise
+    receipt.finish()
+
+
 @dataclass(frozen=True)
 class Address:
     """The recipient of a message and the channel it concerns.
@@ -118,18 +134,7 @@ class MessageSender:
             self._log_failure(to, "direct", error)
 
     def _send(self, to: Address, send: Callable[[], object]) -> None:
-        if to.receipt is None:
-            send()
-            return
-        if not to.receipt.begin():
-            log.info("Message left to another bot", extra={"request_id": to.request_id})
-            return
-        try:
-            send()
-        except (SlackRateLimited, SlackRefused):
-            to.receipt.retract()
-            raise
-        to.receipt.finish()
+        send_with_receipt(to.receipt, send, to.request_id)
 
     def _queue_direct(self, to: Address, message: Message) -> None:
         def log_abandoned() -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from app.blocks.messages import Message
 from app.blocks.replies import Reply
 from app.blocks.text import Json, cut
+from app.delivery.message_sender import DeliveryReceipt, send_with_receipt
 from app.delivery.outbox import Job, Outbox
 from app.delivery.slack_api import MAX_TEXT_CHARACTERS, SlackApi, call_slack, repeat_call
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
@@ -27,7 +28,7 @@ class ReplyAddress:
     """Where a reply goes.
 
     A command has a `response_url`. A mention has the `thread_ts` of its thread. `is_direct`: the channel is
-    the direct message of the person with the bot.
+    the direct message of the person with the bot. `receipt` is set for a reply that must survive a crash.
     """
 
     user: str
@@ -36,6 +37,7 @@ class ReplyAddress:
     response_url: str = ""
     thread_ts: str = ""
     is_direct: bool = False
+    receipt: DeliveryReceipt | None = None
 
 
 class ReplySender:
@@ -88,12 +90,15 @@ class ReplySender:
 
     def _deliver(self, to: ReplyAddress, reply: Reply, *, is_shared: bool) -> None:
         try:
-            self._send_either(reply, lambda message: self._send(to, message, is_shared=is_shared))
+            send_with_receipt(to.receipt, lambda: self._send_reply(to, reply, is_shared), to.request_id)
         except SlackRateLimited:
             raise
         except SlackError as error:
             self._log_failure(to, error)
             self._send_directly(to, reply)
+
+    def _send_reply(self, to: ReplyAddress, reply: Reply, is_shared: bool) -> None:
+        self._send_either(reply, lambda message: self._send(to, message, is_shared=is_shared))
 
     def _send_directly(self, to: ReplyAddress, reply: Reply) -> None:
         if to.is_direct:

@@ -12,6 +12,7 @@ ORDER_OPEN = "overview:order"  # a button that opens the order form
 STRATEGY_START = "strategy:start"  # buttons whose value is the name of a strategy
 STRATEGY_RESTART = "strategy:restart"  # after an error, which the person has read
 STRATEGY_PAUSE = "strategy:pause"
+STRATEGY_BACKTEST = "strategy:backtest"
 
 CLOSE_FORM = "close_form"
 EXITS_FORM = "exits_form"
@@ -20,6 +21,7 @@ HALT_FORM = "halt_form"
 RESUME_FORM = "resume_form"
 SETTINGS_FORM = "settings_form"
 LOGIN_FORM = "login_form"
+BACKTEST_FORM = "backtest_form"
 
 SETTINGS_PORTFOLIO = "settings:portfolio"  # selects whose options the bot finds
 SETTINGS_TIME_ZONE = "settings:time_zone"
@@ -37,3 +39,9 @@ SWITCH = "switch"
 ORDERS = "orders"
 CONNECTION = "broker_connection"
 REQUEST_TOKEN = "request_token"  # noqa: S105  # the name of an entry
+BACKTEST_STRATEGY = (
+    "strategy"  # these have the names of the fields of the OMS, so that its errors are shown there
+)
+BACKTEST_FIRST_DAY = "from"
+BACKTEST_LAST_DAY = "to"
+BACKTEST_SYMBOLS = "symbols"

@@ -30,6 +30,7 @@ LINES = (
     HelpLine("/desk alerts", "your alerts"),
     HelpLine("/desk watch [AAPL MSFT]", "quotes of your watchlist; with symbols, adds them"),
     HelpLine("/desk strategies", "strategies with status and P&L; start, pause or change them"),
+    HelpLine("/desk backtest trend", "run a strategy on past prices; you get the result", ("trade",)),
     HelpLine("/desk settings", "change your preferences: defaults, numbers, quiet hours, direct messages"),
     HelpLine(
         "/desk export trades [2026-11] [in Growth]",

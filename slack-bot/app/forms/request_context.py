@@ -56,4 +56,4 @@ def _read_entry(entry: Mapping[str, Any]) -> str:
         return ",".join(str(each["value"]) for each in entry["selected_options"] or [])
     if "selected_option" in entry:
         return str((entry["selected_option"] or {}).get("value", ""))
-    return str(entry.get("value") or "").strip()
+    return str(entry.get("selected_date") or entry.get("value") or "").strip()

@@ -4,8 +4,10 @@ The fields have the names of the OMS's JSON, so that rows are parsed by their ty
 """
 
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+BACKTEST_DAYS = 30  # of the period that the form proposes
 ACTIVE, FAILED = "ACTIVE", "ERROR"
 MANUAL, CODE = "manual", "code"
 WHOLE_NUMBER, NUMBER, BOOLEAN = "a whole number", "a number", "true or false"
@@ -37,3 +39,43 @@ class StrategySummary:
     def has_code(self) -> bool:
         """Whether its code is in the OMS, so that it has parameters and can be tested on past prices."""
         return self.kind == CODE
+
+
+@dataclass(frozen=True)
+class BacktestSummary:
+    """A finished backtest. `since` and `until` are instants in ISO 8601 (UTC); `until` is left out.
+
+    `total_return` and `max_drawdown` are shares.
+    """
+
+    id: str
+    strategy: str
+    symbols: tuple[str, ...]
+    interval: str
+    since: str
+    until: str
+    equity_final: Decimal
+    pnl_net: Decimal
+    charges: Decimal
+    fills: int
+    trades: int
+    wins: int
+    total_return: float | None
+    max_drawdown: float | None
+    sharpe: float | None
+
+
+@dataclass(frozen=True)
+class BacktestRequest:
+    """A backtest to request. Both days are included, in UTC. No symbols: those of the strategy."""
+
+    strategy: str
+    first_day: date
+    last_day: date
+    symbols: tuple[str, ...] = ()
+
+
+def get_proposed_days(now: datetime) -> tuple[date, date]:
+    """Return the first and the last day that the form of a backtest proposes: the last 30 complete days."""
+    last_day = now.date() - timedelta(days=1)
+    return last_day - timedelta(days=BACKTEST_DAYS - 1), last_day

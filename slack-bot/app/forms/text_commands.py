@@ -44,6 +44,7 @@ class Verb(StrEnum):
     ALERTS = "alerts"
     WATCH = "watch"
     STRATEGIES = "strategies"
+    BACKTEST = "backtest"
     SETTINGS = "settings"
     EXPORT = "export"
     CANCEL = "cancel"
@@ -54,7 +55,7 @@ class Verb(StrEnum):
 
 
 FORM_VERBS = frozenset(
-    {Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME, Verb.SETTINGS, Verb.LOGIN}
+    {Verb.CANCEL, Verb.CLOSE, Verb.HALT, Verb.RESUME, Verb.SETTINGS, Verb.LOGIN, Verb.BACKTEST}
 )  # each opens a form
 SYNONYMS = {
     "?": Verb.HELP,
@@ -113,6 +114,7 @@ PARTS: dict[Verb, frozenset[Part]] = {
     Verb.ALERTS: frozenset(),
     Verb.WATCH: frozenset({Part.SYMBOLS}),
     Verb.STRATEGIES: frozenset(),
+    Verb.BACKTEST: frozenset(),
     Verb.SETTINGS: frozenset(),
     Verb.EXPORT: frozenset({Part.TABLE, Part.PERIOD, Part.PORTFOLIO}),
     Verb.CANCEL: frozenset({Part.SYMBOL, Part.SIDE, Part.ORDER_ID, Part.ALL, Part.PORTFOLIO}),
@@ -135,6 +137,7 @@ EXAMPLES: dict[Verb, str] = {
     Verb.ALERTS: "alerts",
     Verb.WATCH: "watch AAPL MSFT",
     Verb.STRATEGIES: "strategies",
+    Verb.BACKTEST: "backtest trend",
     Verb.SETTINGS: "settings",
     Verb.EXPORT: "export trades 2026-11 in Growth",
     Verb.CANCEL: "cancel AAPL in Growth",
@@ -172,6 +175,7 @@ class TextCommand:
     is_own: bool = False
     is_shared: bool = False
     table: str = ""  # to export
+    strategy: str = ""  # to test
     alert: AlertRequest | None = None
     text: str = ""
 
@@ -196,6 +200,8 @@ def parse_text_command(text: str, now: datetime) -> TextCommand:
     command = TextCommand(verb, is_shared=is_shared, text=line)
     if verb is Verb.PORTFOLIO:
         return replace(command, portfolio=_parse_portfolio(rest) if rest else "")
+    if verb is Verb.BACKTEST:
+        return replace(command, strategy=strip_name_quotes(rest))
     if verb is Verb.ALERT:
         return replace(command, alert=parse_alert(normalize_punctuation(rest)))
     return _parse_parts(command, rest, now)

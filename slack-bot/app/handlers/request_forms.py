@@ -13,7 +13,14 @@ from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
 from app.handlers.boundary import Body, Handler, build_push, get_origin, guarded
 from app.handlers.registry import HandlerRegistry
-from app.services import broker_log_in, failure_messages, kill_switch, position_actions, preferences
+from app.services import (
+    backtests,
+    broker_log_in,
+    failure_messages,
+    kill_switch,
+    position_actions,
+    preferences,
+)
 from app.services.banners import CHANNEL_IDS
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, submit_form
@@ -28,6 +35,7 @@ FORMS = {
     action_ids.RESUME_FORM: kill_switch.RESUME,
     action_ids.SETTINGS_FORM: preferences.SETTINGS,
     action_ids.LOGIN_FORM: broker_log_in.LOGIN,
+    action_ids.BACKTEST_FORM: backtests.BACKTEST,
 }
 FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
 Open = Callable[[Services, Origin, Body], None]

@@ -5,6 +5,9 @@ from app.handlers.orders.message_buttons import ButtonAction, build_button_handl
 from app.handlers.registry import HandlerRegistry
 from app.services import strategies
 from app.services.dependencies import Services
+from app.services.orders.actions import ClickedMessage
+from app.services.origin import Origin
+from app.services.request_forms import open_backtest_form
 
 BUTTONS: dict[str, ButtonAction] = {
     action_ids.STRATEGY_START: strategies.start_strategy,
@@ -17,3 +20,8 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the buttons."""
     for action_id, action in BUTTONS.items():
         registry.action(action_id)(build_button_handler(services, action, services.trade_workers))
+    registry.action(action_ids.STRATEGY_BACKTEST)(build_button_handler(services, _open_backtest_form))
+
+
+def _open_backtest_form(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+    open_backtest_form(services, origin, name)

@@ -1,6 +1,5 @@
 """Call the OMS. Each failure says whether a trade may have been recorded."""
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -22,15 +21,17 @@ from app.oms_client.statement import get_key_id, sign_statement
 from app.oms_client.trace_context import build_traceparent
 from app.oms_client.wire import (
     day_bars_from_json,
+    first_trade_from_json,
     has_trade_scope,
     holding_from_json,
     instruments_from_json,
     own_trades_from_json,
     parse_error,
+    parse_next_cursor,
+    parse_placed_trade,
     parse_refusal,
     quote_from_json,
     ticket_to_json,
-    trade_from_json,
 )
 
 WRITE_SECONDS = 16.0  # the OMS answers a write within 15
@@ -81,7 +82,8 @@ class OmsClient:
         body = ticket_to_json(ticket, person.user)
         answer = self.write(person, "POST", "/api/v1/trade", body, key=key, request_id=request_id)
         return PlaceResult(
-            _parse_trade(answer), answer.headers.get("Idempotent-Replayed", "").lower() == "true"
+            parse_placed_trade(answer.content),
+            answer.headers.get("Idempotent-Replayed", "").lower() == "true",
         )
 
     def find_trade(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
@@ -90,12 +92,12 @@ class OmsClient:
         With `symbol`, return only a trade of the instrument with this symbol or alias.
         """
         wanted = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
-        return _parse_first_trade(self.read(person, "/api/v1/trades", wanted, request_id))
+        return first_trade_from_json(self.read(person, "/api/v1/trades", wanted, request_id))
 
     def get_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
         """Return the price per share of the symbol's latest trade. None if the person sees no trade of it."""
         trades = self.read(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
-        trade = _parse_first_trade(trades)
+        trade = first_trade_from_json(trades)
         return trade.price if trade else None
 
     def get_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
@@ -236,25 +238,17 @@ class OmsClient:
 
         Without a person, the bot's own key must allow the call.
         """
-        try:
-            headers = self._build_headers(person, request_id)
-            answer = self._http.request(
-                "GET", path, seconds=self._read_seconds, params=params, headers=headers
-            )
-        except HttpError as error:
-            raise OmsError(f"No answer: {error}.") from None
-        if refusal := parse_refusal(
-            answer.status_code, answer.content, answer.headers.get("Retry-After", "")
-        ):
-            raise refusal
+        answer = self._get(person, path, params, request_id)
         if absent and answer.status_code in (404, 422):
             return absent["absent"]
-        if answer.status_code != 200:
-            raise OmsError(f"The OMS answered {answer.status_code}.")
-        try:
-            return answer.json()
-        except ValueError:
-            raise OmsError("The OMS answered something that is no JSON.") from None
+        return _parse_json(answer)
+
+    def read_page(
+        self, person: Person, path: str, params: Mapping[str, str], request_id: str
+    ) -> tuple[Any, str]:
+        """Return the JSON of a page, and the cursor of the next one, empty after the last."""
+        answer = self._get(person, path, params, request_id)
+        return _parse_json(answer), parse_next_cursor(answer.headers.get("Link", ""))
 
     def download_csv(
         self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
@@ -269,6 +263,22 @@ class OmsClient:
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return answer.content if answer else None
 
+    def _get(
+        self, person: Person | None, path: str, params: Mapping[str, str], request_id: str
+    ) -> HttpAnswer:
+        """Return the answer to a read, unless the OMS refused the caller."""
+        headers = self._build_headers(person, request_id)
+        try:
+            answer = self._http.request(
+                "GET", path, seconds=self._read_seconds, params=params, headers=headers
+            )
+        except HttpError as error:
+            raise OmsError(f"No answer: {error}.") from None
+        wait = answer.headers.get("Retry-After", "")
+        if refusal := parse_refusal(answer.status_code, answer.content, wait):
+            raise refusal
+        return answer
+
     def _build_headers(self, person: Person | None, request_id: str) -> dict[str, str]:
         if person is None:
             return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
@@ -281,19 +291,10 @@ class OmsClient:
         }
 
 
-def _parse_trade(answer: HttpAnswer) -> Trade:
+def _parse_json(answer: HttpAnswer) -> Any:
+    if answer.status_code != 200:
+        raise OmsError(f"The OMS answered {answer.status_code}.")
     try:
-        return trade_from_json(json.loads(answer.content)["trade"])
-    except (KeyError, TypeError, ValueError):
-        raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
-
-
-def _parse_first_trade(trades: Any) -> Trade | None:
-    if not isinstance(trades, list):
-        raise OmsError("The OMS answered something that is no list.")
-    if not trades:
-        return None
-    try:
-        return trade_from_json(trades[0])
-    except (KeyError, TypeError, ValueError):
-        raise OmsError("The OMS answered a trade that cannot be read.") from None
+        return answer.json()
+    except ValueError:
+        raise OmsError("The OMS answered something that is no JSON.") from None

@@ -13,7 +13,7 @@ from app.forms.portfolio_values import (
     describe_unconfirmed_cancel,
 )
 from app.forms.preferences import Preferences, QuietHours
-from app.forms.strategy_values import StrategySummary
+from app.forms.strategy_values import BacktestSummary, StrategySummary
 from app.oms_client.wire import amount
 from app.request_priority import pause_background_work
 
@@ -44,6 +44,7 @@ _PARSERS: dict[Any, Callable[[Any], Any]] = {
     tuple[str, ...]: _texts,
     str | None: _optional(_text),
     Decimal | None: _optional(amount),
+    float | None: _optional(float),
     tuple[str, ...] | None: _optional(_texts),
 }
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
@@ -112,6 +113,16 @@ def parse_strategy(row: Any) -> StrategySummary:
         return _parse(StrategySummary, row | row["statistics"])
     except UNREADABLE:
         raise OmsError("The OMS answered a strategy that cannot be read.") from None
+
+
+def parse_backtest(row: Any) -> BacktestSummary:
+    """Parse a backtest that is done. Raises `OmsError`."""
+    try:
+        statistics = row["statistics"]
+        others = {"since": row["from"], "until": row["to"], "total_return": statistics["return"]}
+        return _parse(BacktestSummary, row | statistics | others)
+    except UNREADABLE:
+        raise OmsError("The OMS answered a backtest that cannot be read.") from None
 
 
 def parse_switch_result(body: Any) -> KillSwitchResult:

@@ -1,16 +1,21 @@
-"""Read strategies from the OMS for a person, and change them."""
+"""Read strategies and backtests from the OMS for a person, start and pause strategies, request backtests."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from app.errors import OmsError
-from app.forms.strategy_values import StrategySummary
+from app.forms.portfolio_values import EquityPoint
+from app.forms.strategy_values import BacktestRequest, BacktestSummary, StrategySummary
 from app.oms_client.person_client import PersonClient
-from app.oms_client.rows import parse_strategy
+from app.oms_client.rows import parse_backtest, parse_rows, parse_strategy
+
+PAGE = 1000
+MAX_EQUITY_POINTS = 10_000
 
 
 class StrategyClient(PersonClient):
-    """Strategies, as the person sees them. Every method raises `OmsError`."""
+    """Strategies and backtests, as the person sees them. Every method raises `OmsError`."""
 
     def list_strategies(self) -> list[StrategySummary]:
         """Return the strategies by name. The first stands for the orders that name no strategy."""
@@ -27,6 +32,33 @@ class StrategyClient(PersonClient):
     def pause_strategy(self, name: str, *, idempotency_key: str) -> StrategySummary:
         """Stop the callbacks of a strategy and cancel its entries."""
         return parse_strategy(self._write("POST", f"{_get_path(name)}:pause", {}, idempotency_key))
+
+    def request_backtest(self, request: BacktestRequest, *, idempotency_key: str) -> None:
+        """Queue a backtest on the bars of the OMS."""
+        body: dict[str, Any] = {
+            "strategy": request.strategy,
+            "from": request.first_day.isoformat(),
+            "to": (request.last_day + timedelta(days=1)).isoformat(),
+        }
+        body |= {"symbols": list(request.symbols)} if request.symbols else {}
+        self._write("POST", "/backtests", body, idempotency_key)
+
+    def get_backtest(self, backtest_id: str) -> BacktestSummary:
+        """Return a backtest that is done."""
+        return parse_backtest(self._read(f"/backtests/{quote(backtest_id, safe='')}"))
+
+    def list_backtest_equities(self, backtest_id: str) -> list[EquityPoint]:
+        """Return the points of the equity curve of a backtest in time order."""
+        path = f"/api/v1/backtests/{quote(backtest_id, safe='')}/equity"
+        points: list[EquityPoint] = []
+        wanted = {"limit": str(PAGE)}
+        while len(points) < MAX_EQUITY_POINTS:
+            rows, cursor = self._oms.read_page(self._person, path, wanted, self._request_id)
+            points += parse_rows(EquityPoint, rows)
+            if not cursor:
+                break
+            wanted = {"limit": str(PAGE), "cursor": cursor}
+        return points
 
 
 def _get_path(name: str) -> str:

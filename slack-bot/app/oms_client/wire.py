@@ -1,8 +1,10 @@
 """Serialize requests to the OMS and parse its JSON. Amounts are strings in JSON and `Decimal` here."""
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 from app.errors import (
     DenialReason,
@@ -23,6 +25,7 @@ from app.forms.ticket import Holding, Ticket, Trade
 
 Json = dict[str, Any]
 NOTHING_RECORDED = ("/not-placed", "/unavailable")  # problem types of a 503 after which nothing was recorded
+NEXT_CURSOR = re.compile(r'[?&]cursor=([^&>]+)[^>]*>; *rel="next"')
 KEY_TAKEN = "/idempotency-key-reused"
 MAX_WAIT_SECONDS = 3600
 
@@ -155,6 +158,32 @@ def _parse_forbidden(problem: Json) -> OmsError:
     if kind in DECISION_REFUSALS:
         return Refused(str(problem.get("detail", "")), (), 403, kind, problem)
     return NotAllowed(DENIAL_REASONS.get(kind, DenialReason.KEY))
+
+
+def parse_placed_trade(content: bytes) -> Trade:
+    """Return the trade of an answer to `POST /trade`. Raises `OutcomeUnknown`."""
+    try:
+        return trade_from_json(json.loads(content)["trade"])
+    except (KeyError, TypeError, ValueError):
+        raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
+
+
+def first_trade_from_json(trades: Any) -> Trade | None:
+    """Parse the first trade of a list, None if it is empty. Raises `OmsError`."""
+    if not isinstance(trades, list):
+        raise OmsError("The OMS answered something that is no list.")
+    if not trades:
+        return None
+    try:
+        return trade_from_json(trades[0])
+    except (KeyError, TypeError, ValueError):
+        raise OmsError("The OMS answered a trade that cannot be read.") from None
+
+
+def parse_next_cursor(link: str) -> str:
+    """Return the cursor in a Link header with the relation `next`, empty if there is none."""
+    found = NEXT_CURSOR.search(link)
+    return unquote(found[1]) if found else ""
 
 
 def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:

@@ -1,8 +1,10 @@
 """Open the forms that change orders, positions and kill switches, and the view of a position."""
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from app.blocks.broker_forms import build_login_form
 from app.blocks.form_parts import build_text_view
@@ -11,11 +13,13 @@ from app.blocks.messages import notice
 from app.blocks.order_forms import build_cancel_form
 from app.blocks.position_views import build_close_form, build_exits_form, build_position_view
 from app.blocks.preference_forms import build_settings_form
+from app.blocks.strategy_forms import build_backtest_form
 from app.blocks.text import Json, literal
 from app.delivery.slack_api import Opened
 from app.errors import OmsError, SlackError, SlackRefused, format_log_name
 from app.forms.portfolio_values import KillSwitch, OrderSummary, PositionKey
 from app.forms.request_context import RequestContext
+from app.forms.strategy_values import get_proposed_days
 from app.forms.text import name_key
 from app.forms.text_commands import TextCommand, Verb
 from app.oms_client.portfolio_client import PortfolioClient
@@ -35,6 +39,7 @@ TITLES = {
     Verb.RESUME: "Resume trading",
     Verb.SETTINGS: "Settings",
     Verb.LOGIN: "Log in at a broker",
+    Verb.BACKTEST: "Backtest",
 }
 EXIT_ROLES = ("take_profit", "stop_loss")
 NEWEST_TRADES = 10
@@ -48,6 +53,12 @@ NO_LOG_IN = (
 )
 NOTHING_TO_LOG_IN = "No broker connection of this desk needs a daily log-in."
 NO_TRADING = "Your role at this desk does not include trading. Please ask an administrator."
+
+NO_BACKTESTS = "Your role at this desk does not include backtests. Please ask an administrator."
+NOTHING_TO_TEST = (
+    "No strategy with code is registered at this desk. "
+    "Name an installed one, such as `/desk backtest moving_average_cross`."
+)
 
 Build = Callable[[PortfolioClient], Json]
 
@@ -97,6 +108,14 @@ def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_
         return build_exits_form(found, context)
 
     _open(services, ViewRequest(origin, "Set exits", is_pushed), build)
+
+
+def open_backtest_form(services: Services, origin: Origin, strategy: str) -> None:
+    """Open the form that requests a backtest of a strategy."""
+    command = TextCommand(Verb.BACKTEST, strategy=strategy)
+    context = RequestContext(origin.channel, strategy)
+    request = ViewRequest(origin, TITLES[Verb.BACKTEST])
+    _open(services, request, lambda client: _load_backtest_form(client, command, context))
 
 
 def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
@@ -230,6 +249,16 @@ def _load_login_form(client: PortfolioClient, _command: TextCommand, context: Re
     return build_login_form(log_ins, context)
 
 
+def _load_backtest_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
+    if not client.get_member().may("trade"):
+        return build_text_view(TITLES[Verb.BACKTEST], NO_BACKTESTS)
+    names = [each.name for each in client.strategies.list_strategies() if each.has_code]
+    if not (names or command.strategy):
+        return build_text_view(TITLES[Verb.BACKTEST], NOTHING_TO_TEST)
+    named = replace(context, subject=command.strategy)
+    return build_backtest_form(names, get_proposed_days(datetime.fromtimestamp(time.time(), UTC)), named)
+
+
 def _format_no_position(symbol: str) -> str:
     return f"There is no open position in {literal(symbol)}." if symbol else "There are no open positions."
 
@@ -241,4 +270,5 @@ FORMS: dict[Verb, Callable[[PortfolioClient, TextCommand, RequestContext], Json]
     Verb.RESUME: _load_resume_form,
     Verb.SETTINGS: _load_settings_form,
     Verb.LOGIN: _load_login_form,
+    Verb.BACKTEST: _load_backtest_form,
 }

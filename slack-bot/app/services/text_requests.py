@@ -26,6 +26,8 @@ BUTTON_TEXTS = {
     Verb.CLOSE: "Close a position…",
     Verb.HALT: "Stop trading…",
     Verb.RESUME: "Resume trading…",
+    Verb.LOGIN: "Log in at a broker…",
+    Verb.BACKTEST: "Run a backtest…",
 }
 
 

@@ -79,6 +79,8 @@ def _state(element: dict[str, Any], value: str | None) -> dict[str, Any]:
     kind = element["type"]
     if kind == "checkboxes":
         return {"type": kind, "selected_options": [{"value": value}] if value else []}
+    if kind == "datepicker":
+        return {"type": kind, "selected_date": value or element["initial_date"]}
     if kind in ("static_select", "radio_buttons", "external_select"):
         initial = (element.get("initial_option") or {}).get("value")
         chosen = value or initial

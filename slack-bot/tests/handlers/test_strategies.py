@@ -31,7 +31,12 @@ def test_list_shows_status_profit_and_what_a_trader_may_do(running: PortfolioWor
     shown = "\n".join(block["text"]["text"] for block in message["blocks"] if block["type"] == "section")
     assert "Paper in Growth · AAPL · bars of 1m" in shown
     assert "Error: ValueError: no data (pairs.py, line 12)" in shown.replace("\u2060", "")
-    assert buttons_of(message) == [("strategy:restart", "pairs"), ("strategy:pause", "trend")]
+    assert buttons_of(message) == [
+        ("strategy:restart", "pairs"),
+        ("strategy:backtest", "pairs"),
+        ("strategy:pause", "trend"),
+        ("strategy:backtest", "trend"),
+    ]
 
 
 @pytest.mark.parametrize(("role", "expected"), [("viewer", []), ("risk", [("strategy:pause", "trend")])])

@@ -1,0 +1,13 @@
+"""Answer requests for backtests when the OMS reports their end."""
+
+from app.events.notification_events import find_person
+from app.events.registry import Event
+from app.services.backtests import send_backtest_result
+from app.services.dependencies import Services
+
+
+def answer_backtest(services: Services, event: Event) -> None:
+    """Send the result of a backtest to the person who asked for it. Others are of programs."""
+    person = find_person(str(event.data.get("actor") or ""))
+    if person is not None and person.team == services.team:
+        send_backtest_result(services, person, event.data, event.id)
