@@ -232,13 +232,17 @@ class OmsClient:
         return answer
 
     def read(
-        self, person: Person | None, path: str, params: Mapping[str, str], request_id: str, **absent: Any
+        self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
     ) -> Any:
-        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422.
+        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
+        return self._read(self._build_headers(person, request_id), path, params, **absent)
 
-        Without a person, the bot's own key must allow the call.
-        """
-        answer = self._get(person, path, params, request_id)
+    def read_as_bot(self, path: str, params: Mapping[str, str], request_id: str, **absent: Any) -> Any:
+        """Like `read`, without a person: the bot's own key must allow the call."""
+        return self._read(_build_trace_headers(request_id), path, params, **absent)
+
+    def _read(self, headers: Mapping[str, str], path: str, params: Mapping[str, str], **absent: Any) -> Any:
+        answer = self._get(headers, path, params)
         if absent and answer.status_code in (404, 422):
             return absent["absent"]
         return _parse_json(answer)
@@ -247,7 +251,7 @@ class OmsClient:
         self, person: Person, path: str, params: Mapping[str, str], request_id: str
     ) -> tuple[Any, str]:
         """Return the JSON of a page, and the cursor of the next one, empty after the last."""
-        answer = self._get(person, path, params, request_id)
+        answer = self._get(self._build_headers(person, request_id), path, params)
         return _parse_json(answer), parse_next_cursor(answer.headers.get("Link", ""))
 
     def download_csv(
@@ -263,11 +267,8 @@ class OmsClient:
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return answer.content if answer else None
 
-    def _get(
-        self, person: Person | None, path: str, params: Mapping[str, str], request_id: str
-    ) -> HttpAnswer:
+    def _get(self, headers: Mapping[str, str], path: str, params: Mapping[str, str]) -> HttpAnswer:
         """Return the answer to a read, unless the OMS refused the caller."""
-        headers = self._build_headers(person, request_id)
         try:
             answer = self._http.request(
                 "GET", path, seconds=self._read_seconds, params=params, headers=headers
@@ -279,16 +280,14 @@ class OmsClient:
             raise refusal
         return answer
 
-    def _build_headers(self, person: Person | None, request_id: str) -> dict[str, str]:
-        if person is None:
-            return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
+    def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
         if self._get_team is not None and person.team != self._get_team():
             raise NotAllowed(DenialReason.WORKSPACE)
-        return {
-            "X-Request-ID": request_id,
-            "traceparent": build_traceparent(request_id),
-            ON_BEHALF_OF: person.actor,
-        }
+        return {**_build_trace_headers(request_id), ON_BEHALF_OF: person.actor}
+
+
+def _build_trace_headers(request_id: str) -> dict[str, str]:
+    return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
 
 
 def _parse_json(answer: HttpAnswer) -> Any:
