@@ -16,6 +16,7 @@ class MessageKind(StrEnum):
     ORDER = "order"
     APPROVAL = "approval"
     ISSUE = "issue"  # of the reconciliation; the id is that of the issue
+    STRATEGY = "strategy"  # the id is workspace:name
 
 
 INTERRUPTED = "interrupted"  # instead of the id of a bot

@@ -1,9 +1,15 @@
-"""Answer requests for backtests when the OMS reports their end."""
+"""Show events of strategies in a thread for each, and answer requests for backtests at their end."""
 
 from app.events.notification_events import find_person
 from app.events.registry import Event
 from app.services.backtests import send_backtest_result
 from app.services.dependencies import Services
+from app.services.strategy_threads import show_strategy_event
+
+
+def show_strategy(services: Services, event: Event) -> None:
+    """Show in the channel for reports what happened to a strategy."""
+    show_strategy_event(services, event.type, event.data, event.id)
 
 
 def answer_backtest(services: Services, event: Event) -> None:

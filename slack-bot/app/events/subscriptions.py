@@ -13,7 +13,7 @@ from app.events.notification_events import (
 from app.events.overview_updates import redraw_overviews, show_stop, show_unconfirmed_cancels
 from app.events.reconciliation_events import show_connection, show_reconciliation_issue
 from app.events.registry import Event, EventRegistry
-from app.events.strategy_events import answer_backtest
+from app.events.strategy_events import answer_backtest, show_strategy
 from app.services.dependencies import Services
 from app.services.orders.messages import update_order_message
 from app.services.overview import EVENT_PATTERNS
@@ -38,6 +38,8 @@ def register_subscriptions(registry: EventRegistry) -> None:
         registry.register(name, notify_of_decision)
     registry.register("portfolio.summary", notify_of_close)
     registry.register("broker_connection.log_in_needed", notify_of_log_in)
+    for name in ("started", "paused", "stopped", "error", "drift"):
+        registry.register(f"strategy.{name}", show_strategy)
     for state in ("done", "failed"):
         registry.register(f"backtest.{state}", answer_backtest)
     for pattern in EVENT_PATTERNS:

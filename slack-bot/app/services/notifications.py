@@ -9,7 +9,7 @@ from itertools import groupby
 
 from app.blocks.messages import notice, with_hint
 from app.blocks.notifications import build_notification
-from app.delivery.message_sender import INVITE_HINT, Address
+from app.delivery.message_sender import INVITE_HINT, Address, DeliveryReceipt
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.forms.preferences import Mode
@@ -55,6 +55,18 @@ def owe_note(services: Services, to: Address, text: str, key: str) -> Address:
     now = time.time()
     note = Notification(key, services.team, to.user, "", PRIVATE_NOTE, text, now, now + CLAIM_SECONDS)
     return replace(to, receipt=services.notifications.owe(note))
+
+
+def owe_channel_line(services: Services, channel: str, text: str, event_id: str) -> DeliveryReceipt | None:
+    """Store a line about an event, and return the right to post it.
+
+    If the bot is killed before Slack accepts it, the channel gets it as a message.
+    """
+    now = time.time()
+    line = Notification(
+        f"{event_id}:{channel}", services.team, "", channel, PRIVATE_NOTE, text, now, now + CLAIM_SECONDS
+    )
+    return services.notifications.owe(line)
 
 
 def send_note(services: Services, to: Address, text: str, key: str) -> None:

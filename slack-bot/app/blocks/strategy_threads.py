@@ -1,0 +1,61 @@
+"""Build the message of a strategy in the channel, and the lines of its thread."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.blocks.amounts import count_things
+from app.blocks.messages import Message, notice
+from app.blocks.order_reports import format_person
+from app.blocks.text import code, cut, escape, literal
+
+DRIFT, ERROR = "strategy.drift", "strategy.error"
+MAX_TEXT_CHARACTERS = 1000  # of a reason or an error
+VERBS = {
+    "strategy.started": (":arrow_forward:", "was started"),
+    "strategy.paused": (":double_vertical_bar:", "was paused"),
+    "strategy.stopped": (":black_square_for_stop:", "was stopped"),
+}
+
+
+def build_strategy_message(data: Mapping[str, Any]) -> Message:
+    """Return the message that shows the status. An event without a status gives one without it."""
+    status, portfolio = str(data.get("status") or ""), str(data.get("portfolio_name") or "")
+    facts = [
+        f"*Strategy {_format_name(data)}*",
+        *([escape(status)] if status else []),
+        *([f"in {literal(portfolio)}"] if portfolio else []),
+        *([f"version {data['version']}, start {data['run']}"] if status else []),
+    ]
+    return notice("\n".join([" · ".join(facts), "What happens to it is in the thread."]))
+
+
+def describe_strategy_event(event_type: str, data: Mapping[str, Any]) -> str:
+    """Return a line in mrkdwn about what happened. It names the strategy, as notifications need it."""
+    name = f"*{_format_name(data)}*"
+    if event_type == DRIFT:
+        return f":warning: {name} {_describe_drift(data)}"
+    if event_type == ERROR:
+        error = _format_text(data.get("last_error") or data.get("reason"))
+        return f":warning: {name} failed and does not run any more{error}"
+    mark, words = VERBS[event_type]
+    actor = format_person(str(data.get("actor") or ""))
+    return f"{mark} {name} {words} by {actor}{_format_text(data.get('reason'))}"
+
+
+def _describe_drift(data: Mapping[str, Any]) -> str:
+    differences = count_things(int(data.get("differences") or 0), "difference")
+    orders = count_things(int(data.get("compared_orders") or 0), "order")
+    fills = count_things(int(data.get("compared_fills") or 0), "fill")
+    order_id = str(data.get("order_id") or "")
+    first = f"First at order {code(order_id)}" if order_id else "First"
+    found = f"{differences} in {orders} and {fills}. {first}{_format_text(data.get('reason'))}"
+    return f"did not do what the replay of its journal gives: {found}"
+
+
+def _format_name(data: Mapping[str, Any]) -> str:
+    return literal(str(data.get("name") or ""))
+
+
+def _format_text(text: Any) -> str:
+    """Return a reason after a colon, else a full stop."""
+    return f": {literal(cut(str(text), MAX_TEXT_CHARACTERS))}" if text else "."

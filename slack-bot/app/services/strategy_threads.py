@@ -1,0 +1,81 @@
+"""Show the events of each strategy in a thread of the channel for reports."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from app.blocks.messages import notice
+from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
+from app.delivery.message_sender import send_with_receipt
+from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.outbox import Job
+from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.services.dependencies import Services
+from app.services.notifications import owe_channel_line
+from app.services.slack_settings import find_report_channel
+
+log = logging.getLogger(__name__)
+
+
+def show_strategy_event(services: Services, event_type: str, data: Mapping[str, Any], event_id: str) -> None:
+    """Add a line to the thread of a strategy, and show its status in the first message. Return at once.
+
+    The line is stored first. If the bot is killed before it is posted, the channel gets it.
+    """
+    name, portfolio = str(data.get("name") or ""), str(data.get("portfolio_name") or "")
+    shown = _find_message(services, name)
+    channel = shown.channel if shown else find_report_channel(services, portfolio)
+    if not name or not channel:
+        return
+    line = describe_strategy_event(event_type, data)
+    receipt = owe_channel_line(services, channel, line, event_id)
+
+    def send() -> None:
+        try:
+            thread_ts = _show_status(services, name, channel, data)
+            send_with_receipt(
+                receipt, lambda: services.slack.post(channel, notice(line), thread_ts=thread_ts), event_id
+            )
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            log.warning("Strategy not shown", extra={"request_id": event_id, "fault": str(error)})
+
+    def log_abandoned() -> None:
+        log.warning("Strategy given up", extra={"request_id": event_id})
+
+    try:
+        services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
+    except Saturated:
+        log_abandoned()
+
+
+def _show_status(services: Services, name: str, channel: str, data: Mapping[str, Any]) -> str:
+    """Edit the first message of the thread, or post it. Return its timestamp. Raises `SlackError`."""
+    message, shown = build_strategy_message(data), _find_message(services, name)
+    if shown is not None and not data.get("status"):
+        return shown.ts
+    if shown is not None:
+        try:
+            services.slack.update_message(shown.channel, shown.ts, message)
+        except SlackRefused as error:
+            if error.is_about_token:
+                raise
+            log.info("Strategy posted again", extra={"fault": str(error)})  # the message was deleted
+        else:
+            return shown.ts
+    ts = services.slack.post(channel, message)
+    key = _build_key(services, name)
+    services.order_messages.save(
+        OrderMessage(key, MessageKind.STRATEGY, channel, ts, services.team, "", is_open=False)
+    )
+    return ts
+
+
+def _find_message(services: Services, name: str) -> OrderMessage | None:
+    return services.order_messages.find(_build_key(services, name), MessageKind.STRATEGY)
+
+
+def _build_key(services: Services, name: str) -> str:
+    """Return the id of the message: workspaces may have strategies of one name."""
+    return f"{services.team}:{name}"

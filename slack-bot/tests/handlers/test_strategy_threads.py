@@ -1,0 +1,90 @@
+"""The thread of a strategy in the channel for reports."""
+
+import pytest
+
+from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
+from app.events.registry import Event, EventRegistry
+from app.events.subscriptions import register_subscriptions
+from tests.conftest import Workspace
+from tests.limits import check_message
+
+STATUS = {
+    "name": "trend", "portfolio_name": "Growth", "status": "ACTIVE", "version": 2, "run": 3,
+    "reason": "Checked the backtest", "last_error": None, "actor": "slack:T1:U1",
+}  # fmt: skip
+DRIFT = {
+    "name": "trend", "portfolio_name": "Growth", "compared_orders": 12, "compared_fills": 10,
+    "differences": 1, "order_id": "O1", "reason": "price: the quote was older",
+}  # fmt: skip
+
+
+@pytest.fixture
+def reporting(workspace: Workspace) -> Workspace:
+    object.__setattr__(workspace.bot.services, "trading_channel", "C9")
+    return workspace
+
+
+def report(workspace: Workspace, event_id, kind, data):
+    registry = EventRegistry()
+    register_subscriptions(registry)
+    registry.handle(workspace.bot.services, Event(event_id, f"strategy.{kind}", "2026-11-29T10:00:00Z", data))
+
+
+def test_thread_starts_once_and_its_first_message_shows_the_status(reporting: Workspace):
+    report(reporting, "E1", "started", STATUS)
+    root, line = (call.body for call in reporting.slack.wait_for("chat.postMessage", 2))
+    check_message(root["text"], root["blocks"])
+    assert root["channel"] == "C9"
+    assert root["text"].startswith("*Strategy trend* · ACTIVE · in Growth · version 2, start 3")
+    assert line["text"] == ":arrow_forward: *trend* was started by <@U1>: Checked the backtest"
+    assert line["thread_ts"] == "1.0"
+    error = "ValueError: no data (trend.py, line 12)"
+    report(reporting, "E2", "error", STATUS | {"status": "ERROR", "last_error": error, "actor": "host"})
+    failed = reporting.slack.wait_for("chat.postMessage", 3)[2].body
+    assert failed["text"] == f":warning: *trend* failed and does not run any more: {error}"
+    assert failed["thread_ts"] == "1.0"
+    (edited,) = reporting.slack.named("chat.update")
+    assert "*Strategy trend* · ERROR" in edited.body["text"]
+    assert edited.body["ts"] == "1.0"
+
+
+def test_drift_leaves_the_status_as_it_is(reporting: Workspace):
+    report(reporting, "E1", "paused", STATUS | {"status": "PAUSED", "reason": None})
+    report(reporting, "E2", "drift", DRIFT)
+    told = reporting.slack.wait_for("chat.postMessage", 3)[2].body["text"]
+    assert "1 difference in 12 orders and 10 fills. First at order `O1`: price: the quote was older" in told
+    assert reporting.slack.named("chat.update") == []
+
+
+def test_first_message_that_was_deleted_is_posted_again(reporting: Workspace):
+    report(reporting, "E1", "started", STATUS)
+    reporting.slack.wait_for("chat.postMessage", 2)
+    reporting.slack.refuse("chat.update", "message_not_found")
+    report(reporting, "E2", "stopped", STATUS | {"status": "INACTIVE", "reason": None})
+    root, line = (call.body for call in reporting.slack.wait_for("chat.postMessage", 4)[2:])
+    assert "INACTIVE" in root["text"]
+    assert line["text"] == ":black_square_for_stop: *trend* was stopped by <@U1>."
+    assert line["thread_ts"] == "3.0"
+
+
+def test_line_that_slack_refuses_stays_owed_to_the_channel(reporting: Workspace):
+    reporting.slack.refuse("chat.postMessage", "not_in_channel")
+    report(reporting, "E1", "started", STATUS)
+    reporting.slack.wait_for("chat.postMessage")
+    (owed,) = reporting.bot.services.notifications.list_due(1e12)
+    assert (owed.channel, owed.text[:23]) == ("C9", ":arrow_forward: *trend*")
+
+
+def test_without_a_channel_nothing_is_posted(workspace: Workspace):
+    report(workspace, "E1", "started", STATUS)
+    assert workspace.slack.named("chat.postMessage") == []
+    assert workspace.bot.services.notifications.list_due(1e12) == []
+
+
+def test_long_and_hostile_texts_fit():
+    data = STATUS | {"name": "<!channel>", "last_error": "e" * 5_000, "portfolio_name": "*" * 100}
+    line = describe_strategy_event("strategy.error", data)
+    message = build_strategy_message(data)
+    check_message(message.text, list(message.blocks))
+    assert len(line) < 3000
+    assert "<!channel>" not in line + message.text
