@@ -297,3 +297,15 @@ class PortfolioOms(FakeOms):
 
     def person_of_calls(self) -> set[str]:
         return {person_of(call) for call in self.calls}
+
+
+def parameter(name: str = "fast", **changes: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "a whole number",
+        "default": "10",
+        "description": "Bars of the fast average.",
+        "minimum": "1",
+        "maximum": "500",
+        "choices": [],
+    } | changes

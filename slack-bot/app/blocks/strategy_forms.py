@@ -1,14 +1,19 @@
-"""Build the form that requests a backtest."""
+"""Build the forms that request a backtest and change the parameters of a strategy."""
 
 from collections.abc import Sequence
 from datetime import date
 
-from app.blocks.form_parts import build_input, build_modal, build_select
-from app.blocks.text import Json, cut, literal, option, section
+from app.blocks.form_parts import build_choice, build_input, build_modal, build_select
+from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, Json, cut, literal, option, section
 from app.forms import action_ids
 from app.forms.request_context import RequestContext
+from app.forms.strategy_values import BOOLEAN, BOOLEAN_TEXTS, StrategyParameter
 
+PARAMETERS_TITLE = "Parameters"
 MAX_NAMES = 1000
+MAX_PARAMETERS = 95  # a view has 100 blocks
+MAX_VALUE_CHARACTERS = 1000
+MAX_HINT_CHARACTERS = 150
 MAX_SYMBOLS_CHARACTERS = 500
 MAX_NAME_CHARACTERS = 100
 NOT_REGISTERED = " No strategy of this name is registered here: it is an installed one, and needs symbols."
@@ -54,3 +59,38 @@ def _build_strategy(names: Sequence[str], chosen: str) -> Json:
 def _build_day(block_id: str, label: str, day: date) -> Json:
     element = {"type": "datepicker", "initial_date": day.isoformat()}
     return build_input(block_id, label, element, hint=IN_UTC)
+
+
+def build_parameters_form(parameters: Sequence[StrategyParameter], context: RequestContext) -> Json:
+    """Return the form with the values of the parameters. The subject of the context is the strategy."""
+    heading = f"Parameters of *{literal(cut(context.subject, MAX_NAME_CHARACTERS))}*."
+    if len(parameters) > MAX_PARAMETERS:
+        heading += f" The first {MAX_PARAMETERS} of {len(parameters)} are shown."
+    blocks = [section(heading), *map(_build_parameter, parameters[:MAX_PARAMETERS])]
+    return build_modal(
+        PARAMETERS_TITLE, blocks, context, submit="Change", callback_id=action_ids.PARAMETERS_FORM
+    )
+
+
+def _build_parameter(parameter: StrategyParameter) -> Json:
+    facts = [parameter.description, parameter.type.capitalize(), parameter.range_text]
+    hint = " · ".join(fact for fact in facts if fact)
+    return build_input(
+        f"{action_ids.PARAMETER_PREFIX}{parameter.name}",
+        parameter.name,
+        _build_entry(parameter),
+        optional=not (parameter.choices or parameter.is_number or parameter.type == BOOLEAN),
+        hint=cut(hint, MAX_HINT_CHARACTERS),
+    )
+
+
+def _build_entry(parameter: StrategyParameter) -> Json:
+    if parameter.type == BOOLEAN:
+        return build_choice({text: text for text in BOOLEAN_TEXTS}, parameter.value)
+    choices = parameter.choices
+    if choices and all(0 < len(each) <= MAX_OPTION_VALUE_CHARACTERS for each in choices):
+        options = {each: option(each, each) for each in choices}
+        return build_select(list(options.values()), options.get(parameter.value))
+    value = cut(parameter.value, MAX_VALUE_CHARACTERS)
+    element: Json = {"type": "plain_text_input", "max_length": MAX_VALUE_CHARACTERS}
+    return element | ({"initial_value": value} if value else {})

@@ -75,6 +75,7 @@ def _list_buttons(strategy: StrategySummary, member: Member) -> list[Json]:
     if strategy.status != ACTIVE and member.may("trade"):
         buttons.append(_build_start_button(strategy))
     if strategy.has_code and member.may("trade"):
+        buttons.append(button("Parameters…", action_ids.STRATEGY_PARAMETERS, strategy.name))
         buttons.append(button("Backtest…", action_ids.STRATEGY_BACKTEST, strategy.name))
     return buttons
 

@@ -13,6 +13,7 @@ STRATEGY_START = "strategy:start"  # buttons whose value is the name of a strate
 STRATEGY_RESTART = "strategy:restart"  # after an error, which the person has read
 STRATEGY_PAUSE = "strategy:pause"
 STRATEGY_BACKTEST = "strategy:backtest"
+STRATEGY_PARAMETERS = "strategy:parameters"
 
 CLOSE_FORM = "close_form"
 EXITS_FORM = "exits_form"
@@ -22,6 +23,7 @@ RESUME_FORM = "resume_form"
 SETTINGS_FORM = "settings_form"
 LOGIN_FORM = "login_form"
 BACKTEST_FORM = "backtest_form"
+PARAMETERS_FORM = "parameters_form"
 
 SETTINGS_PORTFOLIO = "settings:portfolio"  # selects whose options the bot finds
 SETTINGS_TIME_ZONE = "settings:time_zone"
@@ -45,3 +47,4 @@ BACKTEST_STRATEGY = (
 BACKTEST_FIRST_DAY = "from"
 BACKTEST_LAST_DAY = "to"
 BACKTEST_SYMBOLS = "symbols"
+PARAMETER_PREFIX = "parameters."  # and the name, as the OMS names the field

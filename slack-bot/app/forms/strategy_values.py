@@ -3,6 +3,7 @@
 The fields have the names of the OMS's JSON, so that rows are parsed by their types.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +11,9 @@ from decimal import Decimal
 BACKTEST_DAYS = 30  # of the period that the form proposes
 ACTIVE, FAILED = "ACTIVE", "ERROR"
 MANUAL, CODE = "manual", "code"
+BOOLEAN_TEXTS = ("true", "false")
+INTEGER = re.compile(r"-?[0-9]{1,30}", re.ASCII)
+DECIMAL = re.compile(r"-?[0-9]{1,30}([.][0-9]{1,30})?", re.ASCII)
 WHOLE_NUMBER, NUMBER, BOOLEAN = "a whole number", "a number", "true or false"
 
 
@@ -39,6 +43,58 @@ class StrategySummary:
     def has_code(self) -> bool:
         """Whether its code is in the OMS, so that it has parameters and can be tested on past prices."""
         return self.kind == CODE
+
+
+@dataclass(frozen=True)
+class StrategyParameter:
+    """A parameter with its value as text, and its type, range and meaning. No choices: any value."""
+
+    name: str
+    type: str
+    description: str
+    minimum: str | None
+    maximum: str | None
+    choices: tuple[str, ...]
+    value: str
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers."""
+        return self.type in (WHOLE_NUMBER, NUMBER)
+
+    @property
+    def range_text(self) -> str:
+        """The range in words, empty if there is none."""
+        match self.minimum, self.maximum:
+            case None, None:
+                return ""
+            case low, None:
+                return f"at least {low}"
+            case None, high:
+                return f"at most {high}"
+            case low, high:
+                return f"{low} to {high}"
+
+    def find_problem(self, text: str) -> str:
+        """Return why a text is not a value, empty if it is one."""
+        if self.choices:
+            return "" if text in self.choices else f"Must be one of {', '.join(self.choices)}."
+        if self.type == BOOLEAN:
+            return "" if text in BOOLEAN_TEXTS else "Must be true or false."
+        if not self.is_number:
+            return ""
+        pattern = INTEGER if self.type == WHOLE_NUMBER else DECIMAL
+        if pattern.fullmatch(text) and self._is_in_range(Decimal(text)):
+            return ""
+        return f"Must be {self.type}{f', {self.range_text}' if self.range_text else ''}."
+
+    def is_value(self, text: str) -> bool:
+        """Return whether a valid text is the value that the parameter has."""
+        return Decimal(text) == Decimal(self.value) if self.is_number else text == self.value
+
+    def _is_in_range(self, number: Decimal) -> bool:
+        is_large_enough = self.minimum is None or number >= Decimal(self.minimum)
+        return is_large_enough and (self.maximum is None or number <= Decimal(self.maximum))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from app.services import (
     kill_switch,
     position_actions,
     preferences,
+    strategy_parameters,
 )
 from app.services.banners import CHANNEL_IDS
 from app.services.dependencies import Services
@@ -36,6 +37,7 @@ FORMS = {
     action_ids.SETTINGS_FORM: preferences.SETTINGS,
     action_ids.LOGIN_FORM: broker_log_in.LOGIN,
     action_ids.BACKTEST_FORM: backtests.BACKTEST,
+    action_ids.PARAMETERS_FORM: strategy_parameters.PARAMETERS,
 }
 FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
 Open = Callable[[Services, Origin, Body], None]

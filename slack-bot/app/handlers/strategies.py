@@ -7,7 +7,7 @@ from app.services import strategies
 from app.services.dependencies import Services
 from app.services.orders.actions import ClickedMessage
 from app.services.origin import Origin
-from app.services.request_forms import open_backtest_form
+from app.services.request_forms import open_backtest_form, open_parameters_form
 
 BUTTONS: dict[str, ButtonAction] = {
     action_ids.STRATEGY_START: strategies.start_strategy,
@@ -21,7 +21,12 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     for action_id, action in BUTTONS.items():
         registry.action(action_id)(build_button_handler(services, action, services.trade_workers))
     registry.action(action_ids.STRATEGY_BACKTEST)(build_button_handler(services, _open_backtest_form))
+    registry.action(action_ids.STRATEGY_PARAMETERS)(build_button_handler(services, _open_parameters_form))
 
 
 def _open_backtest_form(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
     open_backtest_form(services, origin, name)
+
+
+def _open_parameters_form(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+    open_parameters_form(services, origin, name)

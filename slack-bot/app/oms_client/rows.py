@@ -13,7 +13,7 @@ from app.forms.portfolio_values import (
     describe_unconfirmed_cancel,
 )
 from app.forms.preferences import Preferences, QuietHours
-from app.forms.strategy_values import BacktestSummary, StrategySummary
+from app.forms.strategy_values import BacktestSummary, StrategyParameter, StrategySummary
 from app.oms_client.wire import amount
 from app.request_priority import pause_background_work
 
@@ -115,6 +115,20 @@ def parse_strategy(row: Any) -> StrategySummary:
         raise OmsError("The OMS answered a strategy that cannot be read.") from None
 
 
+def parse_parameters(row: Any) -> list[StrategyParameter]:
+    """Parse the parameters of a strategy. Raises `OmsError`."""
+    try:
+        values, definitions = row["parameters"], row["parameter_definitions"]
+        return [
+            _parse(
+                StrategyParameter, each | {"value": _format_value(values.get(each["name"], each["default"]))}
+            )
+            for each in definitions
+        ]
+    except UNREADABLE:
+        raise OmsError("The OMS answered parameters that cannot be read.") from None
+
+
 def parse_backtest(row: Any) -> BacktestSummary:
     """Parse a backtest that is done. Raises `OmsError`."""
     try:
@@ -138,6 +152,10 @@ def parse_switch_result(body: Any) -> KillSwitchResult:
         )
     except UNREADABLE:
         raise OmsError("The OMS answered a kill switch that cannot be read.") from None
+
+
+def _format_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parse(kind: type[T], row: Any) -> T:

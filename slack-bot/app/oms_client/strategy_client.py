@@ -1,14 +1,20 @@
 """Read strategies and backtests from the OMS for a person, start and pause strategies, request backtests."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from app.errors import OmsError
 from app.forms.portfolio_values import EquityPoint
-from app.forms.strategy_values import BacktestRequest, BacktestSummary, StrategySummary
+from app.forms.strategy_values import (
+    BacktestRequest,
+    BacktestSummary,
+    StrategyParameter,
+    StrategySummary,
+)
 from app.oms_client.person_client import PersonClient
-from app.oms_client.rows import parse_backtest, parse_rows, parse_strategy
+from app.oms_client.rows import parse_backtest, parse_parameters, parse_rows, parse_strategy
 
 PAGE = 1000
 MAX_EQUITY_POINTS = 10_000
@@ -32,6 +38,14 @@ class StrategyClient(PersonClient):
     def pause_strategy(self, name: str, *, idempotency_key: str) -> StrategySummary:
         """Stop the callbacks of a strategy and cancel its entries."""
         return parse_strategy(self._write("POST", f"{_get_path(name)}:pause", {}, idempotency_key))
+
+    def list_parameters(self, name: str) -> list[StrategyParameter]:
+        """Return the parameters of a strategy with their values and ranges."""
+        return parse_parameters(self._read(_get_path(name)))
+
+    def set_parameters(self, name: str, changes: Mapping[str, str], *, idempotency_key: str) -> None:
+        """Change parameters of a strategy. A running one takes them over at its next input."""
+        self._write("PATCH", _get_path(name), {"parameters": dict(changes)}, idempotency_key)
 
     def request_backtest(self, request: BacktestRequest, *, idempotency_key: str) -> None:
         """Queue a backtest on the bars of the OMS."""

@@ -104,11 +104,17 @@ def _find_field_errors(error: OmsError, submission: FormSubmission) -> dict[str,
     """Return the errors by block id. Empty if the form does not have one of the fields at fault."""
     problems = error.problems if isinstance(error, Refused) else ()
     errors = {
-        BLOCKS_BY_FIELD.get(name, name): each.message
+        block_id: each.message
         for each in problems
-        if (name := each.field.removeprefix("body.").partition(".")[0])
+        if (block_id := _find_block(each.field.removeprefix("body."), submission))
     }
     return errors if errors and errors.keys() <= submission.entries.keys() else {}
+
+
+def _find_block(field: str, submission: FormSubmission) -> str:
+    """Return the entry of a field, which may be a part of an object such as `parameters`."""
+    name = field.partition(".")[0]
+    return field if field in submission.entries else BLOCKS_BY_FIELD.get(name, name)
 
 
 def _redraw_later(services: Services, submission: FormSubmission, future: "Future[FormResult]") -> None:

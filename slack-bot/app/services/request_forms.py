@@ -13,7 +13,7 @@ from app.blocks.messages import notice
 from app.blocks.order_forms import build_cancel_form
 from app.blocks.position_views import build_close_form, build_exits_form, build_position_view
 from app.blocks.preference_forms import build_settings_form
-from app.blocks.strategy_forms import build_backtest_form
+from app.blocks.strategy_forms import PARAMETERS_TITLE, build_backtest_form
 from app.blocks.text import Json, literal
 from app.delivery.slack_api import Opened
 from app.errors import OmsError, SlackError, SlackRefused, format_log_name
@@ -28,6 +28,7 @@ from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.query_answers import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
 from app.services.request_failures import describe_read_failure
+from app.services.strategy_parameters import load_parameters_form
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,13 @@ def open_backtest_form(services: Services, origin: Origin, strategy: str) -> Non
     context = RequestContext(origin.channel, strategy)
     request = ViewRequest(origin, TITLES[Verb.BACKTEST])
     _open(services, request, lambda client: _load_backtest_form(client, command, context))
+
+
+def open_parameters_form(services: Services, origin: Origin, strategy: str) -> None:
+    """Open the form that changes the parameters of a strategy."""
+    context = RequestContext(origin.channel, strategy)
+    request = ViewRequest(origin, PARAMETERS_TITLE)
+    _open(services, request, lambda client: load_parameters_form(client, strategy, context))
 
 
 def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:

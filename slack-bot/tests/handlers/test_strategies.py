@@ -33,8 +33,10 @@ def test_list_shows_status_profit_and_what_a_trader_may_do(running: PortfolioWor
     assert "Error: ValueError: no data (pairs.py, line 12)" in shown.replace("\u2060", "")
     assert buttons_of(message) == [
         ("strategy:restart", "pairs"),
+        ("strategy:parameters", "pairs"),
         ("strategy:backtest", "pairs"),
         ("strategy:pause", "trend"),
+        ("strategy:parameters", "trend"),
         ("strategy:backtest", "trend"),
     ]
 

@@ -1,0 +1,101 @@
+"""The form that changes the parameters of a strategy within their ranges."""
+
+import pytest
+
+from app.forms.strategy_values import StrategyParameter
+from tests.fakes import Answer, problem
+from tests.handlers.portfolio_workspace import PortfolioWorkspace, texts_of
+from tests.limits import check_view
+from tests.portfolio_oms import parameter, strategy
+
+PATH = "/strategies/trend"
+DEFINITIONS = [
+    parameter("fast"),
+    parameter("share", type="a number", minimum="0.5", maximum=None, default="1.50"),
+    parameter("short", type="true or false", minimum=None, maximum=None, default="False"),
+    parameter("side", type="text", minimum=None, maximum=None, default="long", choices=["long", "both"]),
+    parameter("note", type="text", minimum=None, maximum=None, default=""),
+]
+VALUES = {"fast": 10, "share": "1.50", "short": False, "side": "long", "note": ""}
+
+
+@pytest.fixture
+def tuned(trading: PortfolioWorkspace) -> PortfolioWorkspace:
+    trading.oms.rows[PATH] = strategy(parameters=VALUES, parameter_definitions=DEFINITIONS)
+    trading.oms.results[f"PATCH {PATH}"] = Answer(body=strategy())
+    return trading
+
+
+def open_form(workspace: PortfolioWorkspace):
+    workspace.click("strategy:parameters", "trend")
+    view = workspace.wait_for_view()
+    check_view(view)
+    return view
+
+
+def test_only_what_changed_is_sent(tuned: PortfolioWorkspace):
+    view = open_form(tuned)
+    assert "Bars of the fast average. · A whole number · 1 to 500" in texts_of(view)
+    entries = {"parameters.fast": "12", "parameters.share": "1.5", "parameters.short": "true"}
+    answer = tuned.submit_view(view, **entries)
+    body = {"parameters": {"fast": "12", "short": "true"}}
+    assert list(tuned.oms.changes.values()) == [("PATCH", PATH, body)]
+    assert "fast: 10 → 12" in texts_of(answer["view"])
+
+
+def test_values_out_of_range_stay_in_the_form(tuned: PortfolioWorkspace):
+    view = open_form(tuned)
+    wrong = {"parameters.fast": "501", "parameters.share": "NaN"}
+    assert tuned.submit_view(view, **wrong)["errors"] == {
+        "parameters.fast": "Must be a whole number, 1 to 500.",
+        "parameters.share": "Must be a number, at least 0.5.",
+    }
+    assert tuned.oms.changes == {}
+    error = {"field": "parameters.fast", "message": "Parameter `fast` must be less than slow.", "code": "x"}
+    tuned.oms.results[f"PATCH {PATH}"] = problem(422, "1 field.", kind="invalid", errors=[error])
+    refused = tuned.submit_view(view, **{"parameters.fast": "400"})
+    assert refused["errors"] == {"parameters.fast": "Parameter `fast` must be less than slow."}
+
+
+def test_equal_values_change_nothing(tuned: PortfolioWorkspace):
+    view = open_form(tuned)
+    assert "already" in texts_of(tuned.submit_view(view)["view"])
+    assert tuned.oms.changes == {}
+
+
+def test_viewer_and_strategies_without_parameters_get_no_form(trading: PortfolioWorkspace):
+    trading.oms.rows[PATH] = strategy()
+    assert "has no parameters" in texts_of(open_form(trading))
+    trading.oms.roles["slack:T1:U1"] = "viewer"
+    trading.click("strategy:parameters", "trend", trigger_id="t2")
+    trading.slack.wait_for("views.update", 2)
+    assert "does not include changing strategies" in texts_of(trading.slack.shown["V2"])
+
+
+def test_many_long_parameters_fit(trading: PortfolioWorkspace):
+    texts = {
+        "type": "text",
+        "default": "v" * 1_000,
+        "description": "d" * 500,
+        "minimum": None,
+        "maximum": None,
+    }
+    names = [f"{'n' * 97}{number:03}" for number in range(100)]
+    definitions = [parameter(name, **texts, choices=[f"c{n}" for n in range(150)]) for name in names[:50]]
+    definitions += [parameter(name, **texts) for name in names[50:]]
+    trading.oms.rows[PATH] = strategy(parameters={}, parameter_definitions=definitions)
+    assert "The first 95 of 100 are shown." in texts_of(open_form(trading))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "is_valid"),
+    [
+        *[("a whole number", text, text == "-7") for text in ("-7", "1.5", "1e2", "1_0", "٣", "", "-11")],
+        *[("a number", text, text in ("-1.25", "0")) for text in ("-1.25", "0", "1e2", "inf", ".5", "11")],
+        *[("true or false", text, text == "true") for text in ("true", "yes", "")],
+        ("text", "anything", True),
+    ],
+)
+def test_texts_are_checked_by_type_and_range(kind, text, is_valid):
+    one = StrategyParameter("p", kind, "", "-10", "10", (), "1")
+    assert (one.find_problem(text) == "") is is_valid
