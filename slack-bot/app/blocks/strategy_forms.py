@@ -91,6 +91,6 @@ def _build_entry(parameter: StrategyParameter) -> Json:
     if choices and all(0 < len(each) <= MAX_OPTION_VALUE_CHARACTERS for each in choices):
         options = {each: option(each, each) for each in choices}
         return build_select(list(options.values()), options.get(parameter.value))
-    value = cut(parameter.value, MAX_VALUE_CHARACTERS)
+    value = cut(parameter.text, MAX_VALUE_CHARACTERS)
     element: Json = {"type": "plain_text_input", "max_length": MAX_VALUE_CHARACTERS}
     return element | ({"initial_value": value} if value else {})

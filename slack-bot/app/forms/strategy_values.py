@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from app.forms.numbers import format_plain
+
 BACKTEST_DAYS = 30  # of the period that the form proposes
 ACTIVE, FAILED = "ACTIVE", "ERROR"
 MANUAL, CODE = "manual", "code"
@@ -65,15 +67,17 @@ class StrategyParameter:
     @property
     def range_text(self) -> str:
         """The range in words, empty if there is none."""
-        match self.minimum, self.maximum:
-            case None, None:
-                return ""
-            case low, None:
-                return f"at least {low}"
-            case None, high:
-                return f"at most {high}"
-            case low, high:
-                return f"{low} to {high}"
+        low, high = (
+            "" if bound is None else format_plain(Decimal(bound)) for bound in (self.minimum, self.maximum)
+        )
+        if low and high:
+            return f"{low} to {high}"
+        return f"at least {low}" if low else f"at most {high}" if high else ""
+
+    @property
+    def text(self) -> str:
+        """The value as a person types it: `0.00000001` for `1E-8`."""
+        return format_plain(Decimal(self.value)) if self.is_number else self.value
 
     def find_problem(self, text: str) -> str:
         """Return why a text is not a value, empty if it is one."""

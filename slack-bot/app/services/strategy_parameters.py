@@ -56,9 +56,7 @@ def set_parameters(services: Services, submission: FormSubmission) -> tuple[str,
 
 
 def _describe_changes(name: str, changes: Mapping[StrategyParameter, str]) -> str:
-    lines = [
-        f"{escape(each.name)}: {literal(each.value)} → {literal(text)}" for each, text in changes.items()
-    ]
+    lines = [f"{escape(each.name)}: {literal(each.text)} → {literal(text)}" for each, text in changes.items()]
     return "\n".join([f"The parameters of *{literal(name)}* are changed. {TAKEN_OVER}", *lines])
 
 
