@@ -32,7 +32,7 @@ from app.orders.service.filling import (
     STRAY,
     apply_execution,
     build_execution,
-    find_mark,
+    find_anomaly,
     find_successor,
     record_trade,
 )
@@ -104,8 +104,8 @@ def _book(
     original, reversal = reverse_trade(context, command, execution)
     record_bust(context, order, execution, reversal, command)
     trade, charges = record_trade(context, order, event, at, execution.executed_at)
-    mark = find_mark(order, find_successor(context, order), event)
-    note = mark if mark in {OVER, STRAY} else CORRECTION
+    anomaly = find_anomaly(order, find_successor(context, order), event)
+    note = anomaly if anomaly in {OVER, STRAY} else CORRECTION
     row = build_execution(order, event, trade, note, charges)
     facts = {"broker_words": command.reason, "request_key": command.origin.idempotency_key}
     corrected = apply_execution(context, order, row, at, actor, **facts)
