@@ -14,7 +14,7 @@ from app.events.models import Event
 from app.events.rules import (
     MAX_EVENTS_IN_ROW,
     PACKED_TYPES,
-    Sighting,
+    OutboxState,
     get_event_number,
     get_row_id,
     is_requested,
@@ -59,7 +59,7 @@ def select_events(tenant_id: int) -> Select[Any]:
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
-def read_sighting(connection: Connection, tenant_id: int | None, known: int = 0) -> Sighting | None:
+def read_outbox_state(connection: Connection, tenant_id: int | None, known: int = 0) -> OutboxState | None:
     """Read the end of the tenant's events, or without a tenant of all events, then the running transactions.
 
     Return None if there is no event after `known`. Call it outside a transaction, since each statement needs
@@ -73,8 +73,8 @@ def read_sighting(connection: Connection, tenant_id: int | None, known: int = 0)
     if last is None or highest <= known:
         return None
     if connection.dialect.name == "sqlite":  # SQLite has one writer at a time, so ids are in commit order
-        return Sighting(highest, 0, 0)
-    return Sighting(highest, *connection.execute(_NUMBERS).one())
+        return OutboxState(highest, 0, 0)
+    return OutboxState(highest, *connection.execute(_NUMBERS).one())
 
 
 def list_events_after(

@@ -36,7 +36,7 @@ from app.orders.service.filling import (
     find_successor,
     record_trade,
 )
-from app.orders.service.groups import after_fill
+from app.orders.service.groups import apply_fill_to_group
 from app.orders.service.order_changes import actor_of
 from app.timestamps import iso
 
@@ -63,7 +63,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Done:
     corrected, booked = _book(context, order, execution, event, command)
     at = iso(command.origin.at)
     if booked.difference > 0:
-        after_fill(context, corrected, booked.difference, at)
+        apply_fill_to_group(context, corrected, booked.difference, at)
     reduce_competing_orders(context, booked.trade, at, corrected)
     reason = f"{execution.execution_id} was corrected"
     restore_exits_of(context, order, booked.original, booked.trade, reason)

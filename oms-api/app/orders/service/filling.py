@@ -21,9 +21,9 @@ from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import reduce_competing_orders
-from app.orders.service.exit_restoration import TakenBack, restore_exits
+from app.orders.service.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
-from app.orders.service.groups import after_fill
+from app.orders.service.groups import apply_fill_to_group
 from app.timestamps import Timestamp, iso
 
 _SIDES = {side.value: side for side in Side}
@@ -43,10 +43,10 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestam
     trade, charges = record_trade(context, order, event, at, _get_execution_time(order, event, at))
     row = build_execution(order, event, trade, anomaly, charges)
     moved = apply_execution(context, order, row, at, order.broker)
-    after_fill(context, moved, event.quantity, at)
+    apply_fill_to_group(context, moved, event.quantity, at)
     if anomaly is not None and moved.role is Role.ENTRY:
         reason = f"{event.execution_id} filled {anomaly}"
-        late = TakenBack(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
+        late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
         restore_exits(context, late, at)
     reduce_competing_orders(context, trade, at, moved)
     return moved
@@ -66,7 +66,7 @@ def apply_execution(
 
     `fields` are further fields of the history row.
     """
-    context.order_store.execute(row)
+    context.order_store.add_execution(row)
     successor = find_successor(context, order)
     filled = successor.filled_quantity + Decimal(row.quantity)
     status = status_after_fill(successor.status, successor.quantity, filled)

@@ -21,7 +21,7 @@ from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
-from app.orders.service.protection import follower_denial, legs_denial, pair_denial
+from app.orders.service.protection import find_follower_denial, find_legs_denial, find_pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
@@ -165,7 +165,7 @@ def find_ticket_denial(
         find_broker_denial(context, order, is_group=bool(legs))
         or find_quantity_denial(order)
         or find_denial(context, order, confirms=confirms)
-        or legs_denial(context, order, legs)
+        or find_legs_denial(context, order, legs)
     )
 
 
@@ -177,14 +177,16 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
         return True
     if first.group_kind is GroupKind.OCO:
         for order in (first, second):
-            denial = find_quantity_denial(order) or find_denial(context, order) or pair_denial(context, order)
+            denial = (
+                find_quantity_denial(order) or find_denial(context, order) or find_pair_denial(context, order)
+            )
             if denial is not None:
                 deny(context, order, denial, order.created_at)
                 return True
         return False
     if deny_if_refused(context, first):
         return True
-    denial = find_quantity_denial(second) or follower_denial(context, first, second)
+    denial = find_quantity_denial(second) or find_follower_denial(context, first, second)
     if denial is not None:
         deny(context, second, denial, second.created_at)
     return denial is not None
@@ -243,7 +245,9 @@ def _get_id(order: Order) -> str:
     return order.id  # ids increase with time, so the oldest order is first
 
 
-def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
+def build_order_origin(
+    context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str
+) -> OrderOrigin:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
     portfolio = context.books.portfolio(portfolio_key)
@@ -265,7 +269,7 @@ def _create_order(
     portfolio_key = context.get_portfolio_key(
         origin.tenant_id, command.portfolio_name, command.portfolio_name_key
     )
-    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
+    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
     return set_session_end(context, new_order(order_id, order_origin, ticket, quantity, links))

@@ -186,7 +186,7 @@ class OrderStore:
         self._store(altered, order)
         return altered
 
-    def execute(self, row: ExecutionRow) -> None:
+    def add_execution(self, row: ExecutionRow) -> None:
         """Add an execution."""
         self.changes += 1
         self._executions.append(row)
@@ -200,7 +200,7 @@ class OrderStore:
         self._books.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
 
     @property
-    def made(self) -> list[Order]:
+    def created(self) -> list[Order]:
         """The orders created in this batch, in their current state."""
         return [self._orders[key] for key in self._new]
 

@@ -162,7 +162,7 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     by_column = {"client_order_id": plan.client_order_ids, "idempotency_key": plan.request_keys}
     lock_names(connection, ((column, *name) for column, names in by_column.items() for name in names))
     for column, names in by_column.items():
-        plan.recorded_orders += queries.find_orders_by_rare_name(connection, column, sorted(names))
+        plan.recorded_orders += queries.find_orders_by_name_index(connection, column, sorted(names))
     plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 

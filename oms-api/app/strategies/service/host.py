@@ -39,13 +39,13 @@ from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.input_collector import InputCollector
 from app.strategies.service.order_gateway import (
     SOURCE,
-    Flooded,
+    MessageLimitExceeded,
     NotReachable,
     OrderGateway,
     build_caller,
 )
 from app.strategies.service.runner import InProcessRunner
-from app.strategies.service.session import JournalTaken, StrategySession
+from app.strategies.service.session import JournalConflict, StrategySession
 from app.strategies.service.status_changes import publish_status
 from slackoms_strategy import Strategy as StrategyClass
 
@@ -234,7 +234,7 @@ class _StrategyThread:
     def _run(self) -> None:
         try:
             run_session(self._host, self._listed, self._gateway, self._stop.wait)
-        except (JournalTaken, NotReachable, SQLAlchemyError) as error:
+        except (JournalConflict, NotReachable, SQLAlchemyError) as error:
             _LOG.warning("the strategy %s starts again: %s", self._listed.strategy.name, type(error).__name__)
             self._stop.wait(RETRY_SECONDS)
 
@@ -244,7 +244,7 @@ def run_session(
 ) -> None:
     """Run a strategy until `wait` returns true, it sends too many messages, or it fails.
 
-    Raise JournalTaken, NotReachable or SQLAlchemyError if the session must be restarted.
+    Raise JournalConflict, NotReachable or SQLAlchemyError if the session must be restarted.
     """
     try:
         session = host.create_session(listed, gateway)
@@ -254,16 +254,16 @@ def run_session(
                 wait(IDLE_SECONDS)
         if host.find_status(listed) is StrategyStatus.INACTIVE:
             session.stop()
-    except (JournalTaken, NotReachable, SQLAlchemyError):
+    except (JournalConflict, NotReachable, SQLAlchemyError):
         raise
     except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
-        status = StrategyStatus.PAUSED if isinstance(error, Flooded) else StrategyStatus.ERROR
+        status = StrategyStatus.PAUSED if isinstance(error, MessageLimitExceeded) else StrategyStatus.ERROR
         host.close_run(listed, status, _describe_end(error))
 
 
 def _describe_end(error: Exception) -> str:
     """Return why a strategy cannot continue. For an error of its code, the text contains file and line."""
-    if isinstance(error, Flooded | CodeChanged):
+    if isinstance(error, MessageLimitExceeded | CodeChanged):
         return str(error)
     if isinstance(error, OmsError):
         return error.errors[0].message if error.errors else error.detail

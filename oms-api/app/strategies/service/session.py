@@ -36,7 +36,7 @@ from app.strategies.service.runner import StrategyRunner, build_empty_state
 REFUSED = "REJECTED"
 
 
-class JournalTaken(Exception):
+class JournalConflict(Exception):
     """Another process runs the strategy, and has added inputs to its journal."""
 
 
@@ -127,13 +127,13 @@ class StrategySession:
         return NewInput(InputKind.START, now, orjson.dumps(payload).decode())
 
     def _append(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
-        """Commit inputs to the journal. Raise JournalTaken."""
+        """Commit inputs to the journal. Raise JournalConflict."""
         strategy = self._strategy
         linked = link_inputs(strategy.tenant_id, strategy.name, strategy.run, self._head, inputs)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [strategy.tenant_id])
             if not queries.append_inputs(connection, self._head, linked, self._now()):
-                raise JournalTaken
+                raise JournalConflict
         self._head = JournalHead(linked[-1].sequence, linked[-1].hash)
         return linked
 
@@ -154,7 +154,7 @@ class StrategySession:
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [strategy.tenant_id])
             if not queries.update_state(connection, state):
-                raise JournalTaken
+                raise JournalConflict
 
     def _execute(self, action: Action) -> None:
         order_id = None if isinstance(action, PlaceAction) else self._find_order_id(action.order_id)
