@@ -89,6 +89,10 @@ def _brokers() -> list[Line]:
     return _run_separately("brokers", "orders and fills at a broker")
 
 
+def _strategies() -> list[Line]:
+    return _run_separately("strategies", "a bar to the order of a strategy")
+
+
 def _websocket() -> list[Line]:
     return _run_separately("websocket", "quotes to 500 WebSocket clients")
 
@@ -135,6 +139,7 @@ BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
     "alerts": _alerts,
     "brokers": _brokers,
     "signals": signals.measure,
+    "strategies": _strategies,
     "websocket": _websocket,
     "exports": _exports,
     "footprint": footprint.measure,

@@ -51,9 +51,11 @@ def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
         before, started = read_processor_seconds(service.process_id), time()
         sent = asyncio.run(_send_quotes(service, seconds + _SETTLE_SECONDS))
         sleep(_END_SECONDS)
-        used = (read_processor_seconds(service.process_id) - before) / (time() - started)
+        seconds_used = read_processor_seconds(service.process_id) - before
+        used = seconds_used / (time() - started)
         pipe.send("stop")
-        received: list[tuple[int, float]] = pipe.recv()
+        received: list[tuple[int, float]]
+        received, frames = pipe.recv()
     finally:
         process.kill()
         process.join()
@@ -63,7 +65,8 @@ def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
     p50, p99 = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
     print(
         f"  {clients} clients: {len(delays):,} of {expected:,} quotes (conflated), p50 {p50:.0f} ms, "
-        f"p99 {p99:.0f} ms, max {delays[-1]:.0f} ms; the API used {used:.0%} of a core",
+        f"p99 {p99:.0f} ms, max {delays[-1]:.0f} ms; the API used {used:.0%} of a core, "
+        f"{1e6 * seconds_used / frames:.0f} µs for each of {frames:,} frames",
         flush=True,
     )
     return p99
@@ -97,6 +100,7 @@ class Clients:
         self._channels = [f"quotes:SYM{number}" for number in range(SYMBOLS)]
         self._gate = asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
         self.received: list[tuple[int, float]] = []
+        self.frames = 0
 
     async def subscribe(self) -> ClientConnection:
         """Connect, and subscribe to all symbols."""
@@ -112,6 +116,7 @@ class Clients:
         """Note the quotes of a client. Its first quotes are simulated."""
         async for text in socket:
             now = time()
+            self.frames += 1
             frame = json.loads(text)
             quotes = frame.get("items") or [frame["data"]]
             numbers = (int(float(one["last"])) for one in quotes if one["source"] == "manual")
@@ -127,7 +132,7 @@ async def _receive_quotes(pipe: Pipe, port: int, key: str, count: int) -> None:
     failed = [one.exception() for one in readers if one.done()]
     if failed:
         raise RuntimeError(f"{len(failed)} connections ended: {failed[0]!r}")
-    pipe.send(clients.received)
+    pipe.send((clients.received, clients.frames))
     await asyncio.sleep(_SETTLE_SECONDS)
 
 

@@ -19,6 +19,8 @@ from app.brokers.kite.price_source import KiteSource
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection, list_connections
+from app.brokers.remote.budgets import LimitStore
+from app.brokers.rules.circuit_breaker import CircuitState
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
 from app.brokers.service.connections import BrokerConnections
@@ -376,7 +378,8 @@ class Components:
 def describe_broker_connections(connection: Connection) -> Component:
     """Return the component of the broker connections of all tenants."""
     found = list_connections(set_all_tenants_scope(connection))
-    return describe_brokers([stored.status for stored in found])
+    open_circuits = sum(stored.circuit != CircuitState.CLOSED for stored in found)
+    return describe_brokers([stored.status for stored in found], open_circuits)
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
@@ -445,7 +448,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         price_alerts=PriceAlerts(readers, transactions, market, now),
         create_broker=partial(
             create_adapter,
-            redis_url=settings.redis_url,
+            store=LimitStore(settings.redis_url, engine),
             observe=metrics.requests.count_broker_request,
         ),
         outgoing=outgoing,

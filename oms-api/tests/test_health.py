@@ -306,3 +306,7 @@ def test_brokers_are_degraded_while_one_does_not_work():
     assert describe_brokers(["connected", "new"]).status == "ok"
     failing = describe_brokers(["connected", "down", "refused", "awaiting_live"])
     assert (failing.status, failing.last_error) == ("degraded", "2 of 3 broker connections do not work.")
+    stopped = describe_brokers(["down"], open_circuits=1)
+    assert stopped.last_error == (
+        "1 of 1 broker connections do not work. Circuit breakers that are not closed: 1."
+    )

@@ -7,6 +7,10 @@ class BrokerUnavailable(Exception):
     """The broker was not reached. Nothing was sent, and the call may be repeated."""
 
 
+class RateLimitUsedUp(BrokerUnavailable):
+    """The broker's rate limit leaves no request within the time that this one may wait. Nothing was sent."""
+
+
 class SessionNeeded(BrokerUnavailable):
     """The broker's session ended, and a person must log in. Nothing was sent."""
 

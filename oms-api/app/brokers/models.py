@@ -25,7 +25,9 @@ class BrokerConnectionRow(Base):
     `changed_by` is the person or key that created the connection or changed its address, account or
     credentials last. `cursor` is the number of the last event of the broker that was applied. `version`
     changes with each change over the API. `critical_issues` is the number of open critical issues of the
-    reconciliation, which stop orders that open positions.
+    reconciliation, which stop orders that open positions. `circuit`, the failures in a row, the kind of the
+    last one and the times are those of the circuit breaker. `people` is a JSON array of those who may trade
+    over the connection, null if nobody is excluded.
     """
 
     __tablename__ = "broker_connections"
@@ -66,3 +68,22 @@ class BrokerConnectionRow(Base):
     updated_at: Mapped[datetime] = mapped_column(Instant)
     reconcile_requested_at: Mapped[datetime | None] = mapped_column(Instant)
     critical_issues: Mapped[int] = mapped_column(Integer, server_default="0")
+    circuit: Mapped[str] = mapped_column(String(9), server_default="closed")
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    failure_kind: Mapped[str | None] = mapped_column(String(12))
+    circuit_opened_at: Mapped[datetime | None] = mapped_column(Instant)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(Instant)
+    people: Mapped[str | None] = mapped_column(Text)
+
+
+class BrokerRateLimitRow(Base):
+    """The request tokens of an account that all processes share, in thousandths.
+
+    It belongs to the installation, not to a tenant: `name` has a digest of the account's key.
+    """
+
+    __tablename__ = "broker_rate_limits"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    millitokens: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[datetime] = mapped_column(Instant)

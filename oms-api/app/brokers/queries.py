@@ -37,6 +37,12 @@ class StoredConnection(NamedTuple):
     updated_at: datetime
     reconcile_requested_at: datetime | None = None
     critical_issues: int = 0
+    circuit: str = "closed"
+    failures: int = 0
+    failure_kind: str | None = None
+    circuit_opened_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    people: str | None = None
 
 
 _COLUMNS = tuple(getattr(BrokerConnectionRow, name) for name in StoredConnection._fields)

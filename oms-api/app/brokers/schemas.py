@@ -1,5 +1,6 @@
 """Request and response bodies of broker connections."""
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -37,6 +38,7 @@ ConnectionName = Annotated[
     str, AfterValidator(_validate_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
 ]
 Written = Annotated[BrokerName, BeforeValidator(lower_case)]
+MAX_PEOPLE = 200
 Account = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean)]
 Address = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH), AfterValidator(clean)]
 Credentials = Annotated[dict[str, str], Field(max_length=4)]
@@ -69,16 +71,27 @@ class ConnectionIn(RequestBody):
         return NewConnection(self.name, self.broker, self.live, self.account, self.base_url, self.credentials)
 
 
+_PEOPLE_TEXT = (
+    "People who may trade over the connection, by their names in `actor` of orders; null: everybody whose "
+    "role may place orders. Keys that act for nobody are not excluded"
+)
+People = Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=MAX_PEOPLE)]
+
+
 class ConnectionPatch(Patch):
     """Changes of a connection. Fields that are left out keep their value."""
 
     account: Account = left_out()
     base_url: Address = left_out()
     credentials: Credentials = left_out(shown=False)
+    people: People | None = Field(None, description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields to change."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        """Return the fields to change, the people as canonical JSON."""
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        if self.people is not None:
+            values["people"] = json.dumps(sorted(set(self.people)))
+        return values
 
 
 class ConnectionOut(BaseModel):
@@ -110,6 +123,21 @@ class ConnectionOut(BaseModel):
     requests_left: int | None = Field(
         description="Requests that the broker still takes in this minute; null: not known", examples=[187]
     )
+    circuit: Literal["closed", "open", "half_open"] = Field(
+        description="The circuit breaker. `open`: nothing is sent until the next attempt; `half_open`: that "
+        "attempt is under way",
+        examples=["closed"],
+    )
+    failures: int = Field(description="Failures of the broker in a row", examples=[0])
+    failure_kind: Literal["not_reached", "stream_down", "no_answer"] | None = Field(
+        description="What the last of them was; null: there is none", examples=[None]
+    )
+    circuit_opened_at: str | None = Field(
+        description="Time in UTC since which the circuit is not closed; null: it is", examples=[None]
+    )
+    next_attempt_at: str | None = Field(
+        description="Time in UTC of the next attempt; null: none is waiting", examples=[None]
+    )
     session_expires_at: str | None = Field(
         description="Time in UTC until which the broker's log-in holds; null: without end", examples=[None]
     )
@@ -119,6 +147,7 @@ class ConnectionOut(BaseModel):
     live_enabled_at: str | None = Field(
         description="Time when live trading was enabled, in UTC; null: it is not", examples=[_AT]
     )
+    people: list[str] | None = Field(description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
     created_by: str = Field(description="Person or key that created it", examples=["alice@example.com"])
     created_at: str = Field(description="Time of creation, in UTC", examples=[_AT])
     updated_at: str = Field(description="Time of the last change over the API, in UTC", examples=[_AT])

@@ -55,8 +55,10 @@ def describe_webhooks(
     return Component("ok" if has_process else "degraded", round(age_seconds, 3), error, backlog)
 
 
-def describe_brokers(statuses: Sequence[str]) -> Component:
+def describe_brokers(statuses: Sequence[str], open_circuits: int = 0) -> Component:
     """Return the component of connections to brokers, given the status of each. It names no tenant's one.
+
+    `open_circuits` is how many circuit breakers are not closed.
 
     Connections that wait for a person to enable live trading do not count.
     """
@@ -65,6 +67,8 @@ def describe_brokers(statuses: Sequence[str]) -> Component:
         return Component("off")
     failed = [status for status in used if status in {"down", "refused"}]
     error = f"{len(failed)} of {len(used)} broker connections do not work." if failed else None
+    if error is not None and open_circuits:
+        error += f" Circuit breakers that are not closed: {open_circuits}."
     return Component("degraded" if failed else "ok", None, error)
 
 

@@ -7,7 +7,7 @@ from app.database import Amount, Instant
 from app.database.policies import prepare_role, protect
 
 revision = "0054"
-down_revision = "0047"
+down_revision = "0051"
 branch_labels = None
 depends_on = None
 

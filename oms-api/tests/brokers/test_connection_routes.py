@@ -269,3 +269,19 @@ def test_assignment_that_fits_no_connection_is_refused(api, body, status):
     good(api.post("/broker-connections", BODY), 201)
     api.open_portfolio()
     assert api.patch("/portfolios/Growth", body).status_code == status
+
+
+def test_people_of_a_connection_are_set_and_leave_the_rest_as_it_is(api, service):
+    good(api.post("/broker-connections", BODY), 201)
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        connection.execute(text("UPDATE broker_connections SET status = 'connected'"))
+    assert good(api.get("/broker-connections/paper"))["people"] is None
+    people = ["slack:T1:U2", "alice@example.com", "alice@example.com"]
+    shown = good(api.patch("/broker-connections/paper", {"people": people}))
+    assert (shown["people"], shown["status"]) == (["alice@example.com", "slack:T1:U2"], "connected")
+    assert good(api.get("/broker-connections"))[0]["people"] == ["alice@example.com", "slack:T1:U2"]
+    assert good(api.patch("/broker-connections/paper", {"people": None}))["people"] is None
+    assert api.patch("/broker-connections/paper", {"people": [""]}).status_code == 422
+    [entry, *_] = good(api.get("/audit", action="broker_connection.updated"))
+    assert entry["before"]["people"] == '["alice@example.com", "slack:T1:U2"]'

@@ -21,7 +21,7 @@ from tests.support.postgres import program
 from tests.support.service import serving
 
 # Read by exact key before the tenant is known, in one module: app.identity.queries.credentials.
-OF_NO_TENANT = {"tenants", "calendar_days", "duties", "duty_runs"}
+OF_NO_TENANT = {"tenants", "calendar_days", "duties", "duty_runs", "broker_rate_limits"}
 BEFORE_THE_WALL = OF_NO_TENANT | {"api_keys", "logins", "sessions", "slack_workspaces"}
 WALLED = sorted(
     (table for table in METADATA.tables.values() if table.name not in BEFORE_THE_WALL),

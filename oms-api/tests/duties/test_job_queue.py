@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import text
 
 from app.config import ConfigurationError
-from app.database import connect_engine
 from app.duties import queries
 from app.duties.service import LEASE, RESEND, Duty, DutyRunner
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
@@ -115,21 +114,31 @@ def test_tasks_run_all_jobs_by_their_row(database_url, engine):
     assert {name for name in app.tasks if name.startswith("slackoms.")} == {ENQUEUE, RUN}
 
 
-@pytest.mark.any_database
-def test_urgent_jobs_have_a_queue_of_their_own(database_url, monkeypatch):
-    settings = settings_for(database_url, redis_url="redis://127.0.0.1:9/0", duties="celery")
-    app, sent = create_app(settings), []
+class StubRunner:
+    """Has one urgent run that is due, and another one."""
+
+    def enqueue_due(self, *, is_urgent):
+        return [1] if is_urgent else [2]
+
+
+def test_urgent_jobs_have_a_queue_of_their_own(monkeypatch):
+    monkeypatch.setattr(ProcessRunner, "get", lambda _: StubRunner())
+    app, sent = create_app(settings_for("sqlite:///none.db", redis_url="redis://127.0.0.1:9/0")), []
     monkeypatch.setattr(app.tasks[RUN], "apply_async", lambda args, queue: sent.append((*args, queue)))
     app.tasks[ENQUEUE].run()
-    engine = connect_engine(database_url, readers=1)
-    with engine.connect() as connection:
-        names = dict(map(tuple, connection.execute(text("SELECT id, name FROM duty_runs"))))
-    engine.dispose()
-    urgent = {"order and approval expiry", "intraday square-off"}  # those that are due now
-    assert sent
-    assert all((queue == URGENT_QUEUE) is (names[run_id] in urgent) for run_id, queue in sent)
-    assert {queue for _, queue in sent} <= {QUEUE, URGENT_QUEUE}
+    assert sent == [(1, URGENT_QUEUE), (2, QUEUE)]
     assert app.conf.beat_schedule["enqueue due jobs"]["options"]["queue"] == URGENT_QUEUE
+
+
+@pytest.mark.any_database
+def test_runner_enqueues_urgent_duties_apart(engine):
+    duties = [Duty("slow", MINUTE, print), Duty("quick", MINUTE, print, is_urgent=True)]
+    runner = DutyRunner(engine, duties, lambda: NOON)
+    assert len(runner.enqueue_due(is_urgent=True)) == len(runner.enqueue_due(is_urgent=False)) == 1
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name FROM duty_runs ORDER BY id")).scalars().all()
+    assert rows == ["quick", "slow"]
+    runner.close()
 
 
 def test_messages_are_acknowledged_late_and_hold_json_only():

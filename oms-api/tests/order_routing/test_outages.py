@@ -3,9 +3,12 @@
 import pytest
 from sqlalchemy import text
 
+from app.brokers.errors import RateLimitUsedUp
 from app.database import set_tenant_scope, unit_of_work
+from app.orders.errors import NotReplaceable
 from app.orders.rules.values import Status
-from tests.order_routing.scripted_broker import DOWN
+from tests.order_routing.scripted_broker import DOWN, LOST
+from tests.orders.rig import Rig
 
 pytestmark = pytest.mark.any_database
 
@@ -119,3 +122,78 @@ def test_reconnect_writes_nothing_for_orders_that_did_not_change(routing):
     routing.restart()
     routing.run()
     assert [command.event.execution_id for command in written] == [fill.execution_id]
+
+
+def test_circuit_is_told_with_the_kind_of_failure_and_closes_again(routing):
+    assert (routing.stored().circuit, routing.stored().failures) == ("closed", 0)
+    routing.broker.faults["events"] = [DOWN]
+    routing.broker.faults["account"] = [DOWN] * 5
+    routing.run(1)
+    opened = routing.stored()
+    assert (opened.circuit, opened.failure_kind, opened.failures) == ("open", "not_reached", 1)
+    assert opened.next_attempt_at > opened.circuit_opened_at
+    routing.run(20)
+    closed = routing.stored()
+    assert (closed.status, closed.circuit, closed.failures) == ("connected", "closed", 0)
+    assert (closed.circuit_opened_at, closed.next_attempt_at) == (None, None)
+
+
+def test_single_missing_answer_does_not_open_the_circuit_but_three_in_a_row_do(routing):
+    orders = [routing.place() for _ in range(4)]
+    routing.broker.faults["submit"] = [LOST]
+    routing.run(1)
+    assert routing.stored().status == "connected"
+    assert len(routing.broker.received) == 3
+    orders = [routing.place() for _ in range(4)]
+    routing.broker.faults["submit"] = [LOST] * 4
+    routing.session.step()
+    assert routing.broker.faults["submit"] == [LOST]  # the fourth order was not sent
+    assert (routing.stored().circuit, routing.stored().failure_kind) == ("open", "no_answer")
+    routing.broker.faults.clear()
+    routing.run(10)
+    assert routing.rig.order(orders[3]).status is Status.ACCEPTED
+
+
+def test_used_up_rate_limit_is_no_failure_of_the_broker(routing, monkeypatch):
+    order = routing.place()
+
+    def refuse(*_):
+        raise RateLimitUsedUp
+
+    monkeypatch.setattr(routing.broker, "submit", refuse)
+    routing.run(1)
+    assert (routing.stored().status, routing.stored().circuit) == ("connected", "closed")
+    monkeypatch.undo()
+    routing.run(5)
+    assert routing.rig.order(order).status is Status.ACCEPTED
+
+
+def name_people(routing, people):
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        connection.execute(text("UPDATE broker_connections SET people = :people"), {"people": people})
+
+
+def act_as(routing, person):
+    create = Rig.origin
+    routing.rig.origin = lambda *given, **named: create(routing.rig, *given, **named)._replace(actor=person)
+
+
+def test_person_whom_the_connection_does_not_name_is_denied(routing):
+    name_people(routing, '["slack:T1:U1"]')
+    act_as(routing, "slack:T1:U2")
+    denied = routing.place()
+    assert denied.status is Status.DENIED
+    assert "NOT_YOUR_BROKER_ACCOUNT" in str(denied.denial)
+    act_as(routing, None)  # a key that acts for nobody
+    assert routing.place().status is Status.SUBMITTED
+    act_as(routing, "slack:T1:U1")
+    order = routing.work()
+    assert order.status is Status.ACCEPTED
+    act_as(routing, "slack:T1:U2")
+    refused = routing.rig.replace(order, limit_price=91)
+    assert isinstance(refused, NotReplaceable)
+    assert "may not trade" in refused.detail
+    routing.rig.cancel(order)  # everybody may take a risk away
+    routing.run()
+    assert routing.rig.order(order).status is Status.CANCELED

@@ -182,9 +182,9 @@ def portfolio_of(rig, name):
         valued = {key: one.book for key, one in exposure.valuations.items()}
         books = {key: book for key, book in valued.items() if book.position or book.orders}
         for key, book in books.items():  # risk checks use them instead of new ones
-            orders = context.order_store.open_of(portfolio_key, key.symbol)
-            position_key = PositionKey(portfolio_key.tenant_id, portfolio_key.id, key.symbol, key.product)
-            assert book == build_book(context, position_key, orders)
+            position_key = PositionKey(rig.tenant, portfolio_key.portfolio_id, key.symbol, key.product)
+            in_symbol = context.order_store.open_of(portfolio_key, key.symbol)
+            assert book == build_book(context, position_key, in_symbol)
         positions = dict(context.books.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)

@@ -10,6 +10,7 @@ import app.sandbox.service.check
 from app.sandbox.__main__ import CANNOT, SAFE, UNSAFE, main
 from app.sandbox.errors import SandboxError
 from app.sandbox.rules.layers import Layer
+from app.sandbox.service.bubblewrap import build_wrapper, find_bubblewrap
 from app.sandbox.service.check import SandboxCheck, list_available_layers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
@@ -52,3 +53,28 @@ def test_a_machine_without_the_kernel_interfaces_offers_fewer_layers(monkeypatch
     assert Layer.LANDLOCK not in layers
     assert Layer.SECCOMP not in layers
     assert Layer.BUBBLEWRAP in layers
+
+
+def test_elsewhere_than_on_linux_there_is_no_sandbox(monkeypatch, capsys):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    assert list_available_layers() == [Layer.ISOLATED_INTERPRETER, Layer.RESOURCE_LIMITS]
+    assert main([]) == CANNOT
+    assert capsys.readouterr().err == "The sandbox needs Linux.\n"
+
+
+def test_bubblewrap_is_used_only_where_it_works(tmp_path, monkeypatch):
+    program = tmp_path / "bwrap"
+    for script, expected in (("exit 1", None), ("exit 0", str(program))):
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        find_bubblewrap.cache_clear()
+        assert find_bubblewrap() == expected
+    program.unlink()
+    find_bubblewrap.cache_clear()
+    assert find_bubblewrap() is None
+    command = build_wrapper("bwrap", [tmp_path])
+    assert command[:2] == ["bwrap", "--unshare-all"]
+    assert command[-4:] == ["--ro-bind-try", str(tmp_path), str(tmp_path), "--"]
+    monkeypatch.undo()
+    find_bubblewrap.cache_clear()

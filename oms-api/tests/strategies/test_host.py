@@ -75,7 +75,7 @@ def bar(number, price="100"):
     start = PAST + number * MINUTE
     found = Bar("AAPL", start, *[Decimal(price)] * 4)
     payload = {"bars": [serialize_bars("AAPL", 60, [found])]}
-    return NewInput(InputKind.BARS, start + MINUTE, orjson.dumps(payload).decode())
+    return NewInput(InputKind.BARS, utc_now(), orjson.dumps(payload).decode())
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ UNPROVEN: dict[str, set[str]] = {
     "backtests": EVERY_COLUMN["backtests"] | {DELETED},
     "bars": EVERY_COLUMN["bars"] | {DELETED},
     "broker_connections": EVERY_COLUMN["broker_connections"] | {DELETED},
+    "broker_rate_limits": EVERY_COLUMN["broker_rate_limits"] | {DELETED},
     "broker_requests": EVERY_COLUMN["broker_requests"] | {DELETED},
     "cancellations": EVERY_COLUMN["cancellations"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},

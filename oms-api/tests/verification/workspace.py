@@ -8,6 +8,7 @@ from sqlalchemy import insert, text
 
 from app.audit.service import record
 from app.backtests.models import BacktestFileRow, BacktestRow
+from app.brokers.models import BrokerRateLimitRow
 from app.database import set_tenant_scope, unit_of_work, write
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.idempotent_operations import OperationContext
@@ -103,6 +104,8 @@ def _connect_broker(api: ApiClient) -> None:
         order_id, portfolio_id = connection.execute(text(order), mine).first() or ("", 0)
         request = (api.tenant_id, "paper", order_id, "submit", None, None, iso(_TOMORROW))
         write(connection, build_request_insert([request]))
+        limit = {"name": "alpaca-requests:1", "millitokens": 200_000, "updated_at": _TOMORROW}
+        connection.execute(insert(BrokerRateLimitRow).values(limit))
         facts: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
         facts += ["AAPL", None, "10", "9", "open", None, None, None, _TOMORROW, _TOMORROW, None, None]
         insert_issue(connection, Issue(*facts))

@@ -230,14 +230,17 @@ class OmsClient:
         return answer
 
     def read(
-        self, person: Person | None, path: str, params: Mapping[str, str], request_id: str, **absent: Any
+        self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
     ) -> Any:
-        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422.
+        """Return the JSON of the answer. If `absent` is given, return it for 404 and 422."""
+        return self._read(self._build_headers(person, request_id), path, params, **absent)
 
-        Without a person, the bot's own key must allow the call.
-        """
+    def read_as_bot(self, path: str, params: Mapping[str, str], request_id: str, **absent: Any) -> Any:
+        """Like `read`, without a person: the bot's own key must allow the call."""
+        return self._read(_build_trace_headers(request_id), path, params, **absent)
+
+    def _read(self, headers: Mapping[str, str], path: str, params: Mapping[str, str], **absent: Any) -> Any:
         try:
-            headers = self._build_headers(person, request_id)
             answer = self._http.request(
                 "GET", path, seconds=self._read_seconds, params=params, headers=headers
             )
@@ -269,16 +272,14 @@ class OmsClient:
             raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
         return answer.content if answer else None
 
-    def _build_headers(self, person: Person | None, request_id: str) -> dict[str, str]:
-        if person is None:
-            return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
+    def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
         if self._get_team is not None and person.team != self._get_team():
             raise NotAllowed(DenialReason.WORKSPACE)
-        return {
-            "X-Request-ID": request_id,
-            "traceparent": build_traceparent(request_id),
-            ON_BEHALF_OF: person.actor,
-        }
+        return {**_build_trace_headers(request_id), ON_BEHALF_OF: person.actor}
+
+
+def _build_trace_headers(request_id: str) -> dict[str, str]:
+    return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
 
 
 def _parse_trade(answer: HttpAnswer) -> Trade:

@@ -97,7 +97,11 @@ class OrderClient:
 
         Without a person, it is read with the bot's own key, which sees all orders.
         """
-        found = self.oms.read(person, _path(order_id), {}, request_id, absent=None)
+        path = _path(order_id)
+        if person is None:
+            found = self.oms.read_as_bot(path, {}, request_id, absent=None)
+        else:
+            found = self.oms.read(person, path, {}, request_id, absent=None)
         return None if found is None else order_from_json(found)
 
     def find(self, person: Person, client_order_id: str, *, request_id: str) -> Order | None:

@@ -20,6 +20,13 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[tuple[Any, ...]] = []
+        self.closed_connections = threading.Semaphore(0)
+
+    @override
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        super().shutdown_request(request)
+        self.closed_connections.release()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -74,6 +81,7 @@ def test_a_connection_that_the_server_closed_is_replaced(client, server):
     server.closes = True
     for method in ("GET", "POST", "POST"):
         assert client.request(method, "/x", seconds=10.0, body={}).status_code == 200
+        assert server.closed_connections.acquire(timeout=10.0)
     assert len({address for _, _, address, _ in server.seen}) == 3
 
 

@@ -2,21 +2,30 @@
 
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.client import BURST, BURST_SECONDS, LABEL, KiteCredentials
-from app.brokers.remote.budgets import get_budget
+from app.brokers.remote.budgets import NOT_SHARED, LimitStore, get_budget
+from app.brokers.remote.request_budget import Priority
 from app.brokers.rules.connections import ConnectionTerms
+from app.brokers.rules.rate_limits import RateLimit
 
 _ORDERS, _QUERIES = "orders", "queries"
+_PER_SECOND = RateLimit(BURST, BURST_SECONDS)
+# Kite takes 400 orders a minute: 100 at once and 300 that come back within the minute are never more. Cancels
+# do not count towards the 5,000 orders of a day.
+_FURTHER_LIMITS = {
+    "orders-per-minute": (RateLimit(100, 20.0), frozenset({Priority.ORDER, Priority.CANCEL})),
+    "orders-per-day": (RateLimit(5_000, 86_400.0, "Asia/Kolkata"), frozenset({Priority.ORDER})),
+}
 
 
-def create_kite_broker(terms: ConnectionTerms, redis_url: str | None = None) -> KiteBroker:
+def create_kite_broker(terms: ConnectionTerms, store: LimitStore = NOT_SHARED) -> KiteBroker:
     """Return the adapter of a connection. It sends nothing yet."""
     credentials = get_credentials(terms)
     key = credentials.api_key
     return KiteBroker(
         terms.base_url,
         credentials,
-        budget=get_budget(LABEL, key, redis_url, BURST, BURST_SECONDS, _ORDERS),
-        query_budget=get_budget(LABEL, key, redis_url, BURST, BURST_SECONDS, _QUERIES),
+        budget=get_budget(LABEL, key, store, _PER_SECOND, _ORDERS, _FURTHER_LIMITS),
+        query_budget=get_budget(LABEL, key, store, _PER_SECOND, _QUERIES),
     )
 
 

@@ -7,11 +7,11 @@ not sent.
 import heapq
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from app.brokers.errors import BrokerUnavailable
+from app.brokers.errors import RateLimitUsedUp
 from app.clock import monotonic_seconds
 
 REQUESTS_PER_MINUTE = 200
@@ -41,6 +41,10 @@ class TokenBucket(Protocol):
 
     def take(self, reserved: int) -> float:
         """Take a token if more than `reserved` are left, and return 0. Else return the seconds to wait."""
+        ...
+
+    def return_token(self) -> None:
+        """Return a token that was taken and not used."""
         ...
 
     def get_level(self) -> float:
@@ -74,6 +78,10 @@ class LocalTokenBucket:
         self._level -= 1
         return 0.0
 
+    def return_token(self) -> None:
+        """Return a token that was taken and not used."""
+        self._level = min(float(self.capacity), self.get_level() + 1)
+
     def get_level(self) -> float:
         """Return the number of tokens that are left."""
         now = self._clock()
@@ -86,16 +94,27 @@ class LocalTokenBucket:
         self._level = min(self.get_level(), level)
 
 
+class FurtherLimit(NamedTuple):
+    """A limit beside the first one, such as that of a day, of the requests with some priorities."""
+
+    bucket: TokenBucket
+    priorities: frozenset[Priority]
+
+
 class RequestBudget:
-    """Admits requests as the bucket allows, by priority. Thread-safe."""
+    """Admits requests as the buckets allow, by priority. Thread-safe.
+
+    The first bucket keeps a reserve for requests of a higher priority; the further ones do not.
+    """
 
     def __init__(
         self,
         bucket: TokenBucket,
         clock: Callable[[], float] = monotonic_seconds,
         label: str = "The broker",
+        further: Sequence[FurtherLimit] = (),
     ) -> None:
-        self._bucket, self._clock, self._label = bucket, clock, label
+        self._bucket, self._clock, self._label, self._further = bucket, clock, label, further
         self._changed = threading.Condition()
         self._queue: list[tuple[Priority, int]] = []
         self._numbers = itertools.count()
@@ -105,10 +124,11 @@ class RequestBudget:
     def requests_left(self) -> int:
         """The number of requests that may be sent at once."""
         with self._changed:
-            return max(int(self._bucket.get_level()), 0)
+            buckets = [self._bucket, *(one.bucket for one in self._further)]
+            return max(int(min(bucket.get_level() for bucket in buckets)), 0)
 
     def take(self, priority: Priority, patience_seconds: float) -> None:
-        """Wait for a token. Raise BrokerUnavailable if that would take longer than `patience_seconds`."""
+        """Wait for a token. Raise RateLimitUsedUp if that would take longer than `patience_seconds`."""
         deadline = self._clock() + patience_seconds
         with self._changed:
             place = (priority, next(self._numbers))
@@ -131,15 +151,29 @@ class RequestBudget:
         with self._changed:
             self._bucket.set_level(level)
 
+    def _take_tokens(self, priority: Priority) -> float:
+        """Take a token of each bucket, or none and return the seconds to wait."""
+        taken: list[TokenBucket] = []
+        buckets = [(one.bucket, 0) for one in self._further if priority in one.priorities]
+        buckets.append((self._bucket, self._bucket.capacity * _RESERVED_TENTHS[priority] // 10))
+        for bucket, reserved in buckets:
+            seconds = bucket.take(reserved)
+            if seconds:
+                for one in taken:
+                    one.return_token()
+                return seconds
+            taken.append(bucket)
+        return 0.0
+
     def _wait(self, place: tuple[Priority, int], deadline: float) -> None:
         while True:
             now = self._clock()
             seconds = self._blocked_until - now
             if seconds <= 0 and self._queue[0] == place:
-                seconds = self._bucket.take(self._bucket.capacity * _RESERVED_TENTHS[place[0]] // 10)
+                seconds = self._take_tokens(place[0])
                 if not seconds:
                     return
             if now + max(seconds, 0.0) > deadline or now >= deadline:
-                raise BrokerUnavailable(f"{self._label}'s rate limit is used up. Nothing was sent.")
+                raise RateLimitUsedUp(f"{self._label}'s rate limit is used up. Nothing was sent.")
             wait = seconds if seconds > 0 else _MAX_WAIT_SECONDS
             self._changed.wait(min(wait, _MAX_WAIT_SECONDS, deadline - now))

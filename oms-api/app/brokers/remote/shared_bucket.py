@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 0.5
 _KEPT_SECONDS = 2 * WINDOW_SECONDS  # then the bucket is full again
 _KEY_PREFIX = "slackoms-broker-requests:"
 # Returns the level after the call, and the seconds to wait if no token was taken. ARGV: capacity, tokens per
-# second, tokens to leave (or -1 to take none), and the level that the broker reports (or "").
+# second, tokens to leave (or -1 to take none), the level that the broker reports (or ""), tokens to return.
 _SCRIPT = f"""
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -28,6 +28,7 @@ local level = capacity
 if held[1] then
   level = math.min(capacity, tonumber(held[1]) + math.max(0, now - tonumber(held[2])) * rate)
 end
+level = math.min(capacity, level + tonumber(ARGV[5]))
 if ARGV[4] ~= '' then level = math.min(level, tonumber(ARGV[4])) end
 local wait = 0
 if reserved >= 0 then
@@ -71,6 +72,11 @@ class RedisTokenBucket:
         result = self._call(reserved, "")
         return self._own.take(reserved) if result is None else result[1]
 
+    def return_token(self) -> None:
+        """Return a token that was taken and not used."""
+        if self._call(_TAKE_NONE, "", 1) is None:
+            self._own.return_token()
+
     def get_level(self) -> float:
         """Return the number of tokens that are left."""
         result = self._call(_TAKE_NONE, "")
@@ -81,8 +87,8 @@ class RedisTokenBucket:
         self._own.set_level(level)
         self._call(_TAKE_NONE, f"{level:.6f}")
 
-    def _call(self, reserved: int, reported: str) -> tuple[float, float] | None:
-        arguments = (self.capacity, self.capacity / self._window_seconds, reserved, reported)
+    def _call(self, reserved: int, reported: str, returned: int = 0) -> tuple[float, float] | None:
+        arguments = (self.capacity, self.capacity / self._window_seconds, reserved, reported, returned)
         try:
             level, wait = self._script(keys=[self._key], args=arguments)
         except RedisError as error:

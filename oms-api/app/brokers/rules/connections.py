@@ -4,7 +4,8 @@ A connection that is not live never uses an address of a live environment, and r
 broker calls live. The addresses are those of the brokers' documentation.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -146,6 +147,19 @@ def find_credentials_problem(broker: BrokerName, credentials: Mapping[str, str])
         if not is_printable or not 0 < len(value) <= MAX_CREDENTIAL_LENGTH:
             return f"`{name}` must be 1 to {MAX_CREDENTIAL_LENGTH} printable ASCII characters."
     return None
+
+
+def parse_people(text: str | None) -> list[str] | None:
+    """Return the people who may trade over a connection, None if nobody is excluded."""
+    if text is None:
+        return None
+    people: list[str] = json.loads(text)
+    return people
+
+
+def may_trade(people: Collection[str] | None, person: str | None) -> bool:
+    """Return whether a person may trade over a connection. A key that acts for nobody is not a person."""
+    return people is None or person is None or person in people
 
 
 def find_account_problem(

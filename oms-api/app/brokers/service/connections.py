@@ -1,8 +1,9 @@
 """Create, change, enable and delete connections to brokers. Credentials are never returned."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -28,6 +29,7 @@ from app.brokers.rules.connections import (
     find_address_problem,
     find_credentials_problem,
     get_default_address,
+    parse_people,
 )
 from app.brokers.service.credentials import encrypt_credentials
 from app.encryption import KeyRing
@@ -35,10 +37,12 @@ from app.identity.service.idempotent_operations import Change, OperationContext
 from app.timestamps import iso
 
 MAX_CONNECTIONS = 50  # per tenant
-_AUDITED = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by")
+_AUDITED = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by", "people")
 _FRESH: dict[str, Any] = {  # the state of a connection that has not connected with its present terms
     "error": None, "connected_since": None, "checked_at": None, "requests_left": None,
     "session_expires_at": None, "live_enabled_by": None, "live_enabled_at": None,
+    "circuit": "closed", "failures": 0, "failure_kind": None, "circuit_opened_at": None,
+    "next_attempt_at": None,
 }  # fmt: skip
 
 HasLimits = Callable[[Connection, int], bool]  # whether somebody set a limit of the tenant
@@ -91,9 +95,14 @@ class BrokerConnections:
         changes: dict[str, Any],
         now: datetime,
     ) -> Change:
-        """Change the account, the address or the credentials. Live trading must then be enabled again."""
+        """Change the account, the address or the credentials. Live trading must then be enabled again.
+
+        A change of the people who may trade alone leaves the rest as it is.
+        """
         stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
         broker, values = BrokerName(stored.broker), dict(changes)
+        if values.keys() == {"people"}:
+            return self._save(connection, context, stored, values | {"updated_at": now}, now)
         self._check(broker, values.get("base_url", stored.base_url), is_live=stored.is_live)
         credentials = values.pop("credentials", None)
         if credentials is not None:
@@ -103,9 +112,16 @@ class BrokerConnections:
             _require_free_account(connection, stored.tenant_id, broker, values.get("account"), name)
         status = ConnectionStatus.AWAITING_LIVE if stored.is_live else ConnectionStatus.NEW
         values |= _FRESH | {"status": status.value, "changed_by": context.caller.actor, "updated_at": now}
+        note = {"access": "changed"} if credentials is not None else {}
+        return self._save(connection, context, stored, values, now, note)
+
+    def _save(
+        self, connection: Connection, context: OperationContext, stored: StoredConnection,
+        values: dict[str, Any], now: datetime, note: Mapping[str, str] = MappingProxyType({}),
+    ) -> Change:  # fmt: skip
         queries.update_connection(connection, stored, values)
         updated = stored._replace(**values)
-        after = _facts(updated) | ({"access": "changed"} if credentials is not None else {})
+        after = {**_facts(updated), **note}
         entry = context.entry(now, "broker_connection.updated", _target(stored), _facts(stored), after)
         return Change(self._serialize(connection, updated, now), [entry])
 
@@ -188,7 +204,10 @@ def serialize_connection(
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
     lag = None if stored.checked_at is None else max((now - stored.checked_at).total_seconds(), 0.0)
-    instants = ("connected_since", "last_event_at", "session_expires_at", "live_enabled_at")
+    instants = (
+        *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
+        *("circuit_opened_at", "next_attempt_at"),
+    )
     return {
         "name": stored.name,
         "broker": stored.broker,
@@ -200,8 +219,12 @@ def serialize_connection(
         "error": stored.error,
         "lag_seconds": None if lag is None else round(lag, 3),
         "requests_left": stored.requests_left,
+        "circuit": stored.circuit,
+        "failures": stored.failures,
+        "failure_kind": stored.failure_kind,
         **{name: None if (at := getattr(stored, name)) is None else iso(at) for name in instants},
         "live_enabled_by": stored.live_enabled_by,
+        "people": parse_people(stored.people),
         "created_by": stored.created_by,
         "created_at": iso(stored.created_at),
         "updated_at": iso(stored.updated_at),

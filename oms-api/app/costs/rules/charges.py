@@ -46,6 +46,15 @@ def find_rates(order: OrderTerms, table: RateTable) -> Rates:
 
     Raise RateUnknown if the table begins after the order's day.
     """
+    cached = table.cached
+    if cached is None:
+        return _read_rates(order, table)
+    if order not in cached:
+        cached[order] = _read_rates(order, table)
+    return cached[order]
+
+
+def _read_rates(order: OrderTerms, table: RateTable) -> Rates:
     if not is_covered(order):
         return {}
     terms = (order.on, order.exchange, order.product or _DELIVERY, order.side)

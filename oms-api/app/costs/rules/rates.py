@@ -79,7 +79,13 @@ class InvalidRates(ValueError):
 
 
 class RateTable:
-    """All rates, indexed by schedule and component."""
+    """All rates, indexed by schedule and component.
+
+    `cached` has the rates of the terms that were asked for before, None if they are not to be cached.
+    A backtest asks for the same ones at each fill.
+    """
+
+    cached: dict[object, dict[str, Rate]] | None = None
 
     def __init__(self, rates: Iterable[Rate]) -> None:
         self._rates: dict[tuple[str, str], list[Rate]] = defaultdict(list)

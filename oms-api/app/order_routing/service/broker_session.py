@@ -3,18 +3,21 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from sqlalchemy import Engine
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitUsedUp
 from app.brokers.protocol import Broker, BrokerEventRecord
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
+from app.brokers.rules.circuit_breaker import Circuit, FailureKind, begin_attempt, record_failure
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.values import Accepted, BrokerEvent, Expired
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
 from app.order_routing.queries import find_assigned_portfolio, publish_status, reading, transaction
+from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasDailyOrders
+from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
@@ -23,8 +26,7 @@ from app.orders.rules.values import Order
 from app.orders.service.express_lane import ExpressLane
 
 STATUS_INTERVAL = timedelta(seconds=1)
-RECONNECT_INTERVAL = timedelta(seconds=1)  # doubled after each attempt that failed, up to the next one
-MAX_RECONNECT_INTERVAL = timedelta(seconds=15)
+RECONNECT_INTERVAL = timedelta(seconds=1)  # until the stream is asked again whether it is logged in
 RECONCILE_INTERVAL = timedelta(minutes=5)
 CONFIRMATION_INTERVAL = timedelta(seconds=3)  # until a difference that was found is looked at again
 MAX_CONFIRMATIONS = 3  # in a row: the figures of an account that trades all the time always differ
@@ -32,62 +34,12 @@ REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
 MAX_EVENTS = 200  # that are applied together, when orders are read again
 MAX_REQUESTS = 50  # between two readings of events
 ACCEPTANCE_SECONDS = 0.005  # that an acceptance waits for the fill that often follows it within milliseconds
-_MAX_COUNTED_FAILURES = 10
-_QUICK_ATTEMPTS = 3  # before the interval grows, because most losses are short
 _NO_ANSWER = "The broker does not answer."
 _LOG = logging.getLogger(__name__)
 
 
-class Reconcile(Protocol):
-    """Compares an account with our books. `apply` books what the broker executed."""
-
-    def __call__(
-        self, stored: StoredConnection, broker: Broker, apply: Callable[[Sequence[BrokerEvent]], None], /
-    ) -> bool:
-        """Compare, and return whether another comparison must confirm a difference.
-
-        Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
-        """
-        ...
-
-
-def compare_nothing(
-    _stored: StoredConnection, _broker: Broker, _apply: Callable[[Sequence[BrokerEvent]], None]
-) -> bool:
-    """Compare nothing."""
-    return False
-
-
-class AdapterState(Protocol):
-    """What an adapter with a stream and a rate limit knows of its connection."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the broker reports events now."""
-        ...
-
-    @property
-    def requests_left(self) -> int:
-        """The requests that the broker takes at once."""
-        ...
-
-
-@runtime_checkable
-class HasConnectionState(Protocol):
-    """An adapter that knows the state of its connection. Asking for it sends nothing."""
-
-    def get_connection_state(self) -> AdapterState:
-        """Return the state of the connection."""
-        ...
-
-
-@runtime_checkable
-class HasDailyOrders(Protocol):
-    """An adapter whose broker forgets the orders of earlier days. None of them works any more."""
-
-    def get_day_start(self, now: datetime) -> datetime:
-        """Return the time before which the broker knows no order."""
-        ...
+class StreamDown(BrokerUnavailable):
+    """The stream of the broker's events is not logged in."""
 
 
 class ConnectionChanged(Exception):
@@ -122,11 +74,12 @@ class BrokerSession:
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(engine, stored.tenant_id, run, now)
         self._sender = RequestSender(
-            *(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now, lane, is_woken)
+            *(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now, lane, is_woken),
+            self._note_answer,
         )
         self._cursor = stored.cursor
         self._is_connected = False
-        self._failures = 0  # in a row: after each one, the broker is left alone for longer
+        self._circuit = Circuit()
         self._next_connect = self._next_status = EPOCH
         self._last_event_at: datetime | None = stored.last_event_at
 
@@ -147,15 +100,19 @@ class BrokerSession:
                 return False
             has_worked = self._read_events()
             for _ in range(MAX_REQUESTS):
-                if not self._sender.send_next():
+                if not self._is_connected or not self._sender.send_next():
                     break
                 has_worked = True
                 self._read_events()  # a fill must not wait for the other requests
+            if not self._is_connected:
+                return False
             self._sender.save_progress(is_idle=is_idle)
             self._keep_status()
             self._reconcile_if_due()
+        except RateLimitUsedUp:
+            return False  # the broker is sound; what was not sent is tried again
         except (BrokerUnavailable, OutcomeOpen) as error:
-            self._lose(str(error) or _NO_ANSWER)
+            self._record_failure(_get_kind(error), str(error) or _NO_ANSWER)
             return False
         return has_worked
 
@@ -166,10 +123,11 @@ class BrokerSession:
             self._require_unchanged(now)
             return False
         self._next_connect = now + RECONNECT_INTERVAL
+        self._begin_attempt(now)
         try:
             number, _ = check_account(self._stored, self._broker)
         except ConnectionRefused as refusal:
-            self._next_connect = now + REFUSED_INTERVAL
+            self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # it answered
             self._save(status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None)
             return False
         self._broker.events(self._cursor)  # starts the stream of an adapter that has one
@@ -178,7 +136,7 @@ class BrokerSession:
             return False
         self._read_events()  # in their order, before what the orders' states prove
         self._reread_orders()
-        self._is_connected, self._failures = True, 0
+        self._is_connected, self._circuit = True, Circuit()
         self._next_reconciliation = EPOCH
         self._save(
             status=ConnectionStatus.CONNECTED.value, error=None, connected_since=now, checked_at=now,
@@ -246,7 +204,7 @@ class BrokerSession:
         self._next_status = now + STATUS_INTERVAL
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
-            raise BrokerUnavailable
+            raise StreamDown
         self._save(checked_at=now, requests_left=None if state is None else state.requests_left)
 
     def _get_adapter_state(self) -> AdapterState | None:
@@ -276,13 +234,25 @@ class BrokerSession:
         if found is None or found.version != stored.version:
             raise ConnectionChanged
 
-    def _lose(self, reason: str) -> None:
-        """Note that the broker does not answer. The next steps connect again."""
-        self._is_connected = False
-        doublings = max(self._failures - _QUICK_ATTEMPTS, 0)
-        interval: timedelta = min(RECONNECT_INTERVAL * 2**doublings, MAX_RECONNECT_INTERVAL)
-        self._failures = min(self._failures + 1, _MAX_COUNTED_FAILURES)
-        self._next_connect = self._now() + interval
+    def _begin_attempt(self, now: datetime) -> None:
+        """Let an open circuit be half-open for this attempt."""
+        previous, self._circuit = self._circuit, begin_attempt(self._circuit, now)
+        if self._circuit != previous:
+            self._save()
+
+    def _note_answer(self, is_missing: bool) -> None:  # a callback
+        """Count requests without an answer, in a row."""
+        if is_missing:
+            self._record_failure(FailureKind.NO_ANSWER, _NO_ANSWER)
+        elif self._circuit.failures and self._is_connected:
+            self._circuit = Circuit()
+
+    def _record_failure(self, kind: FailureKind, reason: str) -> None:
+        """Count a failure. If it opens the circuit, the next steps connect again."""
+        self._circuit = record_failure(self._circuit, kind, self._now())
+        if self._circuit.next_attempt_at is None:
+            return
+        self._is_connected, self._next_connect = False, self._circuit.next_attempt_at
         self._sender.return_lane()
         self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
         self._sender.reject_overdue()
@@ -291,6 +261,7 @@ class BrokerSession:
         stored = self._stored
         with transaction(self._engine, stored.tenant_id) as connection:
             changes |= {"cursor": self._cursor, "last_event_at": self._last_event_at}
+            changes |= _list_columns(self._circuit)
             if not update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes):
                 raise ConnectionChanged
             found = find_connection(connection, stored.tenant_id, stored.name)
@@ -299,6 +270,23 @@ class BrokerSession:
         if found is None:
             raise ConnectionChanged
         self._stored = found
+
+
+def _get_kind(error: Exception) -> FailureKind:
+    if isinstance(error, StreamDown):
+        return FailureKind.STREAM_DOWN
+    return FailureKind.NO_ANSWER if isinstance(error, OutcomeOpen) else FailureKind.NOT_REACHED
+
+
+def _list_columns(circuit: Circuit) -> dict[str, Any]:
+    """Return the columns of a connection that tell the state of its circuit breaker."""
+    return {
+        "circuit": circuit.state.value,
+        "failures": circuit.failures,
+        "failure_kind": None if circuit.kind is None else circuit.kind.value,
+        "circuit_opened_at": circuit.opened_at,
+        "next_attempt_at": circuit.next_attempt_at,
+    }
 
 
 def _has_only_acceptances(records: Sequence[BrokerEventRecord], answer: Sequence[BrokerEvent]) -> bool:

@@ -84,7 +84,9 @@ class RequestSender:
         now: Now,
         lane: ExpressLane | None = None,
         is_woken: Callable[[], bool] = lambda: False,
+        note_answer: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        self._note_answer = note_answer  # gets whether the answer of a request is missing
         self._is_woken = is_woken  # whether other processes tell of the requests that they store
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
         self._broker, self._apply, self._now = broker, apply, now
@@ -226,10 +228,12 @@ class RequestSender:
             raise
         except OutcomeOpen:
             self._postpone(request, RequestStatus.UNKNOWN, "The broker did not answer.")
+            self._note_answer(True)
         except Exception as failure:  # noqa: BLE001  # whatever an adapter raised, the broker may have the order
             _LOG.exception("the answer of a broker was not understood")
             self._postpone(request, RequestStatus.UNKNOWN, f"Not understood: {type(failure).__name__}.")
         else:
+            self._note_answer(False)
             self._finish(request, self._resolver.complete(request, events))
 
     def _call(self, request: BrokerRequest, order: BrokerOrder | None, at: datetime) -> Sequence[BrokerEvent]:

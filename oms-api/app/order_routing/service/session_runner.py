@@ -28,9 +28,8 @@ from app.order_routing.service.broker_session import (
     RECONCILE_INTERVAL,
     BrokerSession,
     ConnectionChanged,
-    Reconcile,
-    compare_nothing,
 )
+from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
 from app.order_routing.service.wake_channel import WakeChannel
 from app.orders.service.commands import Command, Outcome

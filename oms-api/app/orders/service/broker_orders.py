@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from app.brokers.queries import StoredConnection, find_connection
-from app.brokers.rules.connections import ConnectionStatus
+from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
 from app.brokers.rules.values import Replaced
 from app.ledger.rules.settings import HOLD
 from app.orders.errors import IllegalMove, NotReplaceable
@@ -18,7 +18,7 @@ from app.orders.rules.broker_requests import RequestKind
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL, GroupKind, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.express_lane import LaneOrder
 from app.risk.rules.values import Denial
@@ -31,10 +31,17 @@ def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = 
     """Return why the order's broker cannot take it now, None if it can. The paper market always can."""
     if order.broker == PAPER:
         return None
-    if is_group or order.group_id is not None:
-        message = "Groups and brackets are not sent to brokers yet: place each order by itself."
+    is_linked = is_group or order.group_id is not None
+    if is_linked and order.group_kind is not GroupKind.OTO:  # its second order is sent after the first
+        message = (
+            "Brackets, OCO and exits of positions are not sent to brokers yet: place each order by itself, "
+            "or as OTO, whose second order is held here until the first is filled."
+        )
         return Denial("BROKER_GROUPS", message, None, order.broker, None)
     name, stored = _find_connection(context, order)
+    if stored is not None and not may_trade(parse_people(stored.people), order.actor):
+        message = f"{order.actor} may not trade over the broker connection {name!r}."
+        return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
     if find_broker_hold(context, order) is not None:
         return None
     if stored is None or stored.status != ConnectionStatus.CONNECTED:
@@ -109,8 +116,12 @@ def require_replaceable(
         raise NotReplaceable(order.id, "The change needs an approval.")
     if successor.quantity <= order.filled_quantity:
         raise NotReplaceable(order.id, "Its quantity would be filled already.")
-    if find_broker_denial(context, order) is not None:
-        raise NotReplaceable(order.id, "The broker is not connected.")
+    if order.group_id is not None:
+        raise NotReplaceable(order.id, "It is linked with another order: cancel both and place them again.")
+    denial = find_broker_denial(context, order._replace(actor=successor.actor))
+    if denial is not None:
+        is_connected = denial.code != "BROKER_NOT_CONNECTED"
+        raise NotReplaceable(order.id, denial.message if is_connected else "The broker is not connected.")
 
 
 def request_replacement(

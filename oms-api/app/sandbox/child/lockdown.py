@@ -46,8 +46,15 @@ def lock_down(limits: Limits, readable: Sequence[Path]) -> list[Layer]:
     return layers
 
 
+def is_linux() -> bool:
+    """Return whether the layers can exist: the numbers of system calls are others elsewhere."""
+    return platform.system() == "Linux"
+
+
 def get_landlock_version() -> int:
     """Return the version of Landlock's interface, 0 if the kernel has none."""
+    if not is_linux():
+        return 0
     version: int = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION)
     return max(version, 0)
 

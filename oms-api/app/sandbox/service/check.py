@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from app.sandbox.child.lockdown import get_landlock_version
+from app.sandbox.child.lockdown import get_landlock_version, is_linux
 from app.sandbox.rules.layers import Layer
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.rules.system_calls import build_filter
@@ -34,6 +34,8 @@ def run_attempts() -> SandboxCheck:
 
 def list_available_layers() -> list[Layer]:
     """Return the layers that this machine offers to a child. No child is started."""
+    if not is_linux():
+        return [Layer.ISOLATED_INTERPRETER, Layer.RESOURCE_LIMITS]
     layers = [
         Layer.ISOLATED_INTERPRETER,
         Layer.RESOURCE_LIMITS,

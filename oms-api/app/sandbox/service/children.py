@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def launch(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child":
 
     Raise SandboxUnavailable, and SandboxError if it does not start.
     """
+    if platform.system() != "Linux":
+        raise SandboxUnavailable("The sandbox needs Linux.")
     wrapper = _build_wrapper(spec.source)
     command = [*wrapper, sys.executable, "-I", "-S", "-B", "-c", _START, *_list_code_paths()]
     process = subprocess.Popen(  # noqa: S603  # the command is fixed

@@ -75,6 +75,7 @@ class InProcessRunner:
     def _start(self, payload: Mapping[str, Any]) -> None:
         settings = BacktestSettings(interval=Interval(payload["interval"]), seed=payload["seed"])
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
+        self._context.owner = type(self._strategy)
         self._context.seconds = payload["seconds"]
         saved = payload["saved"]
         self._context.state.update(saved["state"])

@@ -70,7 +70,7 @@ def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
     counted = []
     away = terms_at("http://127.0.0.1:9")
     for terms in (terms_at(alpaca.url), terms_at(alpaca.url, "another key"), away):
-        broker = create_adapter(terms, None, lambda *facts: counted.append(facts))
+        broker = create_adapter(terms, observe=lambda *facts: counted.append(facts))
         with suppress(BrokerUnavailable), closing(broker):
             broker.account()
     assert [facts[:3] for facts in counted] == [

@@ -11,6 +11,8 @@ from app.brokers.rules.connections import (
     find_credentials_problem,
     get_default_address,
     is_live_gateway,
+    may_trade,
+    parse_people,
 )
 
 STRICT = AddressPolicy()
@@ -131,6 +133,17 @@ def test_account_must_be_of_the_expected_kind_and_number(is_live, expected, numb
 def test_representation_of_terms_has_no_credentials():
     terms = ConnectionTerms("alpaca", PAPER, is_live=False, account=None, credentials={"key_id": "CANARY"})
     assert "CANARY" not in f"{terms!r} {terms}"
+
+
+def test_only_people_of_the_connection_may_trade_if_it_names_some():
+    people = parse_people('["alice"]')
+    assert people == ["alice"]
+    assert parse_people(None) is None
+    assert may_trade(people, "alice")
+    assert may_trade(people, None)
+    assert not may_trade(people, "bob")
+    assert may_trade(None, "bob")
+    assert not may_trade([], "alice")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""How long a bar takes from its delivery to a strategy until its order is accepted by the paper broker.
+
+The service runs in this process, without HTTP for the strategy, on PostgreSQL. A strategy places one order at
+each bar; the next bar is delivered when the host has saved the state after the one before.
+`PYTHONPATH=oms-api python -m bench.strategies [--bars 300]`.
+"""
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from time import perf_counter
+
+import orjson
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+from starlette.datastructures import State
+
+from app.clock import utc_now
+from app.config import Settings
+from app.database import connect_engine, set_tenant_scope, snapshot
+from app.main import create_app
+from app.market_data.rules.values import Bar as MarketBar
+from app.strategies.queries.registry import find_strategy
+from app.strategies.rules.journal import InputKind, NewInput
+from app.strategies.rules.payloads import serialize_bars
+from app.strategies.service.host import StrategyHost
+from app.strategies.service.order_gateway import OrderGateway
+from app.strategies.service.session import StrategySession
+from bench.disk import scratch
+from bench.postgres import Server, postgres
+from bench.report import Line, at_most, show
+from bench.service import fresh_key, migrate
+from slackoms_strategy import Bar, Context, Side, Strategy
+
+BARS, WARM_BARS = 300, 30
+_START = datetime(2026, 1, 5, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
+
+
+class EveryBar(Strategy):
+    """Buys one unit at each bar."""
+
+    def on_bar(self, context: Context, bar: Bar) -> None:
+        context.order(bar.symbol, Side.BUY, 1)
+
+
+def measure(server: Server, bars: int = BARS) -> list[Line]:
+    """Return the line of the table."""
+    url, key = server.fresh_database("strategies"), fresh_key()
+    migrate(url, key)
+    settings = Settings(
+        _env_file=None, oms_api_key=key, database_url=url, strategy_modules=("bench",), strategy_host="off",
+        duties="worker", broker_sessions="off", rate_limit_per_minute=0, log_level="ERROR",
+    )  # fmt: skip
+    app = create_app(settings)
+    with TestClient(app) as client:
+        client.headers["X-API-Key"] = key
+        code = {"name": "every", "entry_point": "bench.strategies:EveryBar", "portfolio": "Bench"}
+        for path, body in (
+            ("portfolios", {"name": "Bench"}),
+            ("strategies", code | {"symbols": ["AAPL"]}),
+            ("strategies/every:start", {}),
+        ):
+            client.post(f"/api/v1/{path}", json=body).raise_for_status()
+        portal = client.portal
+        if portal is None:
+            raise RuntimeError("the service did not start")
+        engine = connect_engine(url, readers=1, tenant_scoped=True)
+        session = _open_session(app.state, engine, portal.call(_get_loop))
+        for number in range(WARM_BARS):
+            session.deliver([_build_bar(number)])
+        took = sorted(_deliver(session, WARM_BARS + number) for number in range(bars))
+        engine.dispose()
+    p99 = took[min(int(len(took) * 0.99), len(took) - 1)] * 1000
+    what = "strategy on an idle service: bar delivered → order accepted on paper, p99"
+    return [Line(what, f"{p99:.1f} ms", at_most(p99, 50, 15))]
+
+
+async def _get_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+def _open_session(state: State, engine: Engine, loop: asyncio.AbstractEventLoop) -> StrategySession:
+    """Return the session of the strategy, as the host runs it."""
+    catalog = state.strategy_registry.catalog
+    host = StrategyHost(engine, state.readers, state.market, state.order_service, catalog, utc_now)
+    with snapshot(engine) as connection:
+        found = find_strategy(set_tenant_scope(connection, [1]), 1, "every")
+    if found is None:
+        raise RuntimeError("the strategy was not created")
+    session = host.create_session(found, OrderGateway(state.order_service, loop))
+    session.start()
+    return session
+
+
+def _build_bar(number: int) -> NewInput:
+    start, price = _START + number * _MINUTE, Decimal(100)
+    bars = [serialize_bars("AAPL", 60, [MarketBar("AAPL", start, price, price, price, price)])]
+    return NewInput(InputKind.BARS, start + _MINUTE, orjson.dumps({"bars": bars}).decode())
+
+
+def _deliver(session: StrategySession, number: int) -> float:
+    """Return the seconds until the order of a bar is accepted and the state is saved."""
+    one, started = _build_bar(number), perf_counter()
+    session.deliver([one])
+    took = perf_counter() - started
+    session.step()
+    return took
+
+
+def main() -> int:
+    """Run the benchmark alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bars", type=int, default=BARS)
+    options = parser.parse_args()
+    with scratch() as folder, postgres(folder) as server:
+        lines = measure(server, options.bars)
+    show(lines)
+    return int(any(line.verdict.startswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

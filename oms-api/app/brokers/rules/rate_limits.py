@@ -1,0 +1,26 @@
+"""How many requests a broker still takes, after a time."""
+
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+
+class RateLimit(NamedTuple):
+    """At most `capacity` requests at once, which come back evenly within the window.
+
+    With `resets_daily`, the name of a time zone, all come back at its midnight instead.
+    """
+
+    capacity: int
+    window_seconds: float
+    resets_daily: str | None = None
+
+
+def refill(limit: RateLimit, level: float, since: datetime, now: datetime) -> float:
+    """Return the requests that are left now, given those that were left at `since`."""
+    if limit.resets_daily is not None:
+        zone = ZoneInfo(limit.resets_daily)
+        is_new_day = now.astimezone(zone).date() > since.astimezone(zone).date()
+        return float(limit.capacity) if is_new_day else level
+    seconds = max((now - since).total_seconds(), 0.0)
+    return min(float(limit.capacity), level + seconds * limit.capacity / limit.window_seconds)

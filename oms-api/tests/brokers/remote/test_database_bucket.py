@@ -1,0 +1,129 @@
+"""Processes share a rate limit through the database."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.brokers.errors import RateLimitUsedUp
+from app.brokers.remote.database_bucket import KEPT_SECONDS, DatabaseTokenBucket
+from app.brokers.remote.request_budget import FurtherLimit, LocalTokenBucket, Priority, RequestBudget
+from app.brokers.rules.rate_limits import RateLimit
+from app.database import connect_engine
+
+LIMIT = RateLimit(200, 60)
+
+
+class Clock:
+    def __init__(self):
+        self.now = datetime(2026, 11, 30, 9, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def seconds(self):
+        return self.now.timestamp()
+
+    def add(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def create(engine, clock):
+    return lambda name="a", limit=LIMIT: DatabaseTokenBucket(engine, name, limit, clock, clock.seconds)
+
+
+def take_all(*buckets, reserved=0):
+    taken = 0
+    while any(not bucket.take(reserved) and (taken := taken + 1) for bucket in buckets):
+        pass
+    return taken
+
+
+def test_two_processes_take_no_more_than_one(create):
+    one, two = create(), create()
+    assert take_all(one, two) == 200
+    assert (int(one.get_level()), int(two.get_level())) == (0, 0)
+    assert create("another account").take(0) == 0
+
+
+def test_level_is_that_of_all_processes(create):
+    one, two = create(), create()
+    for _ in range(50):
+        one.take(0)
+    assert two.get_level() == one.get_level() == 150
+    two.set_level(20)
+    assert 20 <= one.get_level() <= 25  # it has taken some ahead
+    assert two.get_level() == 20
+    two.set_level(100)  # it is never raised
+    assert two.get_level() == 20
+
+
+def test_tokens_are_reserved_and_come_back(create, clock):
+    bucket = create()
+    assert take_all(bucket, reserved=40) == 160
+    assert bucket.take(40) == pytest.approx(0.3)
+    clock.add(3)
+    assert take_all(bucket, reserved=40) == 10
+
+
+def test_portion_that_is_not_used_is_dropped(create, clock):
+    one, two = create(), create()
+    one.take(0)
+    held = two.get_level()
+    clock.add(KEPT_SECONDS + 1)
+    assert two.get_level() == 200
+    assert held < 200
+
+
+def test_process_in_use_takes_tokens_ahead(create, monkeypatch):
+    bucket = create()
+    for _ in range(5):
+        bucket.take(0)
+    assert bucket.get_level() == 195
+    monkeypatch.setattr(bucket, "_run", None)  # no transaction is needed
+    assert [bucket.take(0) for _ in range(5)] == [0] * 5
+
+
+def test_limit_of_a_day_is_not_refilled_during_the_day(create, clock):
+    limit = RateLimit(4, 86_400, "Asia/Kolkata")
+    one, two = create("day", limit), create("day", limit)
+    assert take_all(one, two) == 4
+    clock.add(8 * 3600)
+    assert one.take(0) > 0
+    clock.add(12 * 3600)
+    assert one.take(0) == 0
+
+
+def test_request_takes_a_token_of_each_limit_or_of_none(create):
+    day, minute = create("day", RateLimit(2, 86_400, "Asia/Kolkata")), LocalTokenBucket(10)
+    budget = RequestBudget(minute, further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
+    assert budget.requests_left == 2
+    budget.take(Priority.ORDER, 0.01)
+    minute.set_level(0)
+    with pytest.raises(RateLimitUsedUp):
+        budget.take(Priority.ORDER, 0.01)
+    assert day.get_level() == 1
+    assert LocalTokenBucket(1).get_level() == 1
+
+
+def test_cancels_do_not_count_towards_the_orders_of_a_day(create):
+    day = create("day", RateLimit(1, 86_400, "Asia/Kolkata"))
+    budget = RequestBudget(LocalTokenBucket(10), further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
+    budget.take(Priority.ORDER, 0.01)
+    with pytest.raises(RateLimitUsedUp):
+        budget.take(Priority.ORDER, 0.01)
+    budget.take(Priority.CANCEL, 0.01)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_process_has_tokens_of_its_own_without_the_database(engine, tmp_path):
+    away = connect_engine(f"sqlite:///{tmp_path}/empty.db")  # without tables
+    bucket = DatabaseTokenBucket(away, "a", RateLimit(2, 60))
+    assert take_all(bucket) == 2
+    assert bucket.get_level() < 1
+    away.dispose()
