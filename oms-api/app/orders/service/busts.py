@@ -95,7 +95,7 @@ def record_bust(
 def restore_exits_of(
     context: BatchContext, order: Order, original: TradeRow, trade: TradeRow, reason: str
 ) -> None:
-    """Restore the exits where `trade` took back a reduction of the position by the trade of a fill."""
+    """Restore the exits if `trade` reversed a fill that had reduced the position."""
     reversed_reduction = find_reversed_reduction(original, trade, reason)
     if reversed_reduction is not None:
         group_id = order.group_id if order.role in EXITS else None
