@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits on incomplete requests, and streams that end at shutdown.
+"""uvicorn's HTTP protocol, with limits on incomplete requests and a fast path for hot routes.
 
 uvicorn's own parser reads headers of any size and waits for them without a timeout.
 """
@@ -18,12 +18,12 @@ if TYPE_CHECKING:  # imported before the application in worker processes
     from app.edge import Edge
 
 HEAD_LIMIT = 64 * 1024
-STREAMS = "/stream"  # paths with this suffix stream without end
+STREAM_SUFFIX = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
-WEBSOCKET_MESSAGE_LIMIT = 65_536  # bytes of a message of a client
+WEBSOCKET_MESSAGE_LIMIT = 65_536  # the largest message of a client, in bytes
 WEBSOCKET_SEND_BUFFER = 65_536
-HANDOVER_SECONDS = 0.05  # a hot route waits this long for the rest of a body
+HANDOVER_SECONDS = 0.05  # a hot route waits this long for the rest of a body; then ASGI takes over
 _FIELD_OVERHEAD = len(": \r\n")
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
@@ -46,7 +46,7 @@ class _DiscardedTrailers(list[Any]):
         pass
 
 
-_IGNORED = _DiscardedTrailers()
+_DISCARDED = _DiscardedTrailers()
 
 
 class CappedHttp(HttpToolsProtocol):
@@ -60,8 +60,8 @@ class CappedHttp(HttpToolsProtocol):
     A complete request always gets its response. Input that cannot be parsed closes the connection after that
     response.
 
-    It calls the hot routes of the application's `edge` itself. uvicorn's middleware for proxy headers is left
-    out: the application knows its trusted proxies.
+    It calls the hot routes of the application's `edge` directly; see `hot_routes`. It removes uvicorn's
+    middleware for proxy headers, because the application has its own list of trusted proxies.
     """
 
     head_seconds = HEAD_SECONDS
@@ -70,17 +70,17 @@ class CappedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = True
     _in_message = False
-    _messages = 0
+    _message_count = 0
     _field_bytes = 0
-    _hosts = 0
+    _host_count = 0
     _refusal = _NOT_HTTP
     _is_ending = False
     _is_upgraded = False
-    _last_whole: RequestResponseCycle | None = None
+    _last_complete_cycle: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
     _edge: "Edge | None" = None
-    _hot: HotRequest | None = None
+    _pending_hot_request: HotRequest | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
@@ -95,7 +95,7 @@ class CappedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timeout(None)
         self._stop_write_deadline()
-        self._hot = None
+        self._pending_hot_request = None
         super().connection_lost(exc)
 
     @override
@@ -118,30 +118,30 @@ class CappedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_ending:
             return  # stop reading: send the pending responses, then close the connection
-        messages = self._messages
+        messages = self._message_count
         super().data_received(data)
         if self._is_upgraded:
             return
         # It is unknown how much of this chunk belongs to a message that began in it: count from the next
         # chunk.
-        continues_head = self._in_head and self._messages == messages
+        continues_head = self._in_head and self._message_count == messages
         self._head_bytes = self._head_bytes + len(data) if continues_head else 0
         if self._head_bytes > HEAD_LIMIT:
             self._refuse(_TOO_LARGE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
                 self._set_timeout(self.head_seconds)
-        elif self._deadline is not None and not self._is_answered:
+        elif self._deadline is not None and not self._is_response_complete:
             self._set_timeout(None)
-        if self._hot is not None and not self._hot.is_timed:
-            self._hot.is_timed = True
-            self.loop.call_later(HANDOVER_SECONDS, self._hand_over, self._hot)
+        if self._pending_hot_request is not None and not self._pending_hot_request.is_timed:
+            self._pending_hot_request.is_timed = True
+            self.loop.call_later(HANDOVER_SECONDS, self._hand_over, self._pending_hot_request)
 
     @override
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
-        self._messages += 1
-        self._field_bytes = self._hosts = 0
+        self._message_count += 1
+        self._field_bytes = self._host_count = 0
         super().on_message_begin()
 
     @override
@@ -154,7 +154,7 @@ class CappedHttp(HttpToolsProtocol):
         name = name.lower()
         self._field_bytes += len(name) + len(value) + _FIELD_OVERHEAD
         if name == b"host":
-            self._hosts += 1
+            self._host_count += 1
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -164,20 +164,20 @@ class CappedHttp(HttpToolsProtocol):
         if self._field_bytes > HEAD_LIMIT:
             self._refusal = _TOO_LARGE
             raise _HeadRefused
-        if self._hosts > 1 or (self._hosts == 0 and self.parser.get_http_version() == "1.1"):
+        if self._host_count > 1 or (self._host_count == 0 and self.parser.get_http_version() == "1.1"):
             raise _HeadRefused
         self._in_head = False
         super().on_headers_complete()
         if not self.parser.should_upgrade():  # uvicorn reads the headers again in that case
-            self.headers = _IGNORED
+            self.headers = _DISCARDED
 
     @override
     def on_message_complete(self) -> None:
         self._in_message = False
-        self._last_whole = self.cycle
+        self._last_complete_cycle = self.cycle
         super().on_message_complete()
-        if self._hot is not None and self._hot.cycle is self.cycle:
-            self._start_hot(self._hot)
+        if self._pending_hot_request is not None and self._pending_hot_request.cycle is self.cycle:
+            self._start_hot(self._pending_hot_request)
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -186,7 +186,7 @@ class CappedHttp(HttpToolsProtocol):
         if hot is None:
             super()._start_asgi_task(cycle, app)
         elif cycle.more_body:
-            self._hot = hot
+            self._pending_hot_request = hot
         else:  # it waited for the response to an earlier request of the connection
             self._start_hot(hot)
 
@@ -199,14 +199,14 @@ class CappedHttp(HttpToolsProtocol):
         return None if headers is None else HotRequest(route, cycle, headers, self.send_response)
 
     def _start_hot(self, hot: HotRequest) -> None:
-        self._hot = None
+        self._pending_hot_request = None
         if self._edge is None or not self._edge.start_hot(hot):
             super()._start_asgi_task(hot.cycle, self.app)
 
     def _hand_over(self, hot: HotRequest) -> None:
         """Let the ASGI application wait for the rest of a body. It has a timeout for it."""
-        if self._hot is hot:
-            self._hot = None
+        if self._pending_hot_request is hot:
+            self._pending_hot_request = None
             super()._start_asgi_task(hot.cycle, self.app)
 
     def send_response(self, cycle: RequestResponseCycle, status: int, fields: bytes, body: bytes) -> None:
@@ -225,14 +225,14 @@ class CappedHttp(HttpToolsProtocol):
     @override
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._is_answered and not self._in_head:
+        if self._is_response_complete and not self._in_head:
             self._set_timeout(self.rest_seconds)
 
     @override
     def handle_websocket_upgrade(self) -> None:
         """Let uvicorn's WebSocket protocol continue, with small buffers and without compression.
 
-        A query string is refused, because it may have a key, which uvicorn would log.
+        A URL with a query string is refused: the query may contain a key, which uvicorn would log.
         """
         if b"?" in self.url or not self._is_free:
             self._refuse(_NOT_HTTP)
@@ -243,44 +243,44 @@ class CappedHttp(HttpToolsProtocol):
         self.config.ws_per_message_deflate = False
         connection: socket.socket | None = self.transport.get_extra_info("socket")
         if connection is not None:
-            # The system would grow it to megabytes, which hide for long that a client does not read.
+            # The system would grow the buffer to megabytes, which delays the write timeout of slow clients.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WEBSOCKET_SEND_BUFFER)
         super().handle_websocket_upgrade()
 
     @override
     def send_400_response(self, msg: str) -> None:
-        is_stray = self._messages > 1 and not (self._in_message and self.url)
+        is_stray = self._message_count > 1 and not (self._in_message and self.url)
         self._refuse(b"" if is_stray else self._refusal)
 
-    def _refuse(self, answer: bytes) -> None:
+    def _refuse(self, response: bytes) -> None:
         """Stop reading. Complete requests get their responses, then the connection closes.
 
-        Send `answer` if no response is pending.
+        Send `response` if no response is pending.
         """
         if self._is_ending or self.transport.is_closing():
             return
         self._is_ending = True
-        self._hot = None
+        self._pending_hot_request = None
         self._set_timeout(None)
-        pending_response = self._last_whole
+        pending_response = self._last_complete_cycle
         if pending_response is not None and not pending_response.response_complete:
             if self.pipeline and self.pipeline[0][0] is not pending_response:
                 self.pipeline.popleft()  # its body was cut off, and it is still queued
             pending_response.keep_alive = False  # the connection closes after this response
             return
         is_half_answered = self._in_message and not self._in_head and self.cycle.response_started
-        if answer and not is_half_answered:
-            self.transport.write(answer)
+        if response and not is_half_answered:
+            self.transport.write(response)
         self.transport.close()
 
     @override
     def shutdown(self) -> None:
         super().shutdown()
-        if self.cycle is not None and self.cycle.scope["path"].endswith(STREAMS):
+        if self.cycle is not None and self.cycle.scope["path"].endswith(STREAM_SUFFIX):
             self.transport.close()  # clients reconnect to a server that keeps running
 
     @property
-    def _is_answered(self) -> bool:
+    def _is_response_complete(self) -> bool:
         """Return whether the response is complete while the body continues."""
         return self._in_message and self._is_free
 

@@ -78,8 +78,8 @@ def delete_alerts_of(connection: Connection, tenant_id: int, owner: str) -> None
 
 def find_alert(connection: Connection, tenant_id: int, alert_id: str, now: datetime) -> Alert | None:
     """Return an alert by its id. None if it does not exist or its owner is not active."""
-    is_it = (AlertRow.tenant_id == tenant_id, AlertRow.id == alert_id, _has_active_owner(now))
-    row = connection.execute(select(*_COLUMNS).where(*is_it)).one_or_none()
+    is_match = (AlertRow.tenant_id == tenant_id, AlertRow.id == alert_id, _has_active_owner(now))
+    row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
     return None if row is None else _build(row)
 
 

@@ -19,8 +19,8 @@ def insert_backtest(connection: Connection, backtest: Backtest) -> None:
 
 def find_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> Backtest | None:
     """Return a backtest."""
-    is_it = (BacktestRow.tenant_id == tenant_id, BacktestRow.id == backtest_id)
-    row = connection.execute(select(*_COLUMNS).where(*is_it)).one_or_none()
+    is_match = (BacktestRow.tenant_id == tenant_id, BacktestRow.id == backtest_id)
+    row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
     return None if row is None else _build(row)
 
 
@@ -45,8 +45,8 @@ def delete_backtest(connection: Connection, tenant_id: int, backtest_id: str) ->
     """Delete a backtest with its files. Return whether there was one."""
     files = (BacktestFileRow.tenant_id == tenant_id, BacktestFileRow.backtest_id == backtest_id)
     connection.execute(delete(BacktestFileRow).where(*files))
-    is_it = (BacktestRow.tenant_id == tenant_id, BacktestRow.id == backtest_id)
-    return connection.execute(delete(BacktestRow).where(*is_it)).rowcount == 1
+    is_match = (BacktestRow.tenant_id == tenant_id, BacktestRow.id == backtest_id)
+    return connection.execute(delete(BacktestRow).where(*is_match)).rowcount == 1
 
 
 def has_due_backtest(connection: Connection, now: datetime) -> bool:
@@ -69,12 +69,12 @@ def claim_backtest(
     found = connection.execute(oldest).one_or_none()
     if found is None:
         return None
-    is_it = (BacktestRow.tenant_id == found.tenant_id, BacktestRow.id == found.id)
+    is_match = (BacktestRow.tenant_id == found.tenant_id, BacktestRow.id == found.id)
     values = {
         "status": BacktestStatus.RUNNING.value, "progress": 0, "holder": holder, "started_at": now,
         "leased_until": leased_until,
     }  # fmt: skip
-    connection.execute(update(BacktestRow).where(*is_it).values(**values))
+    connection.execute(update(BacktestRow).where(*is_match).values(**values))
     return find_backtest(connection, found.tenant_id, found.id)
 
 
@@ -98,8 +98,8 @@ def insert_file(connection: Connection, backtest: Backtest, name: str, content: 
 def find_file(connection: Connection, tenant_id: int, backtest_id: str, name: str) -> bytes | None:
     """Return the compressed content of a file."""
     row = BacktestFileRow
-    is_it = (row.tenant_id == tenant_id, row.backtest_id == backtest_id, row.name == name)
-    return connection.execute(select(row.content).where(*is_it)).scalar_one_or_none()
+    is_match = (row.tenant_id == tenant_id, row.backtest_id == backtest_id, row.name == name)
+    return connection.execute(select(row.content).where(*is_match)).scalar_one_or_none()
 
 
 def _is_free(now: datetime) -> Any:  # a condition

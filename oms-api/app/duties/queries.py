@@ -110,8 +110,8 @@ def queue_run(
         is_to_send = DutyRunRow.holder == QUEUED
     else:
         is_to_send = and_(DutyRunRow.holder == QUEUED, DutyRunRow.started_at < sent_before)
-    is_it = (DutyRunRow.name == name, DutyRunRow.slot == slot, DutyRunRow.status == RUNNING)
-    run_id = connection.execute(select(DutyRunRow.id).where(*is_it, is_to_send)).scalar_one_or_none()
+    is_match = (DutyRunRow.name == name, DutyRunRow.slot == slot, DutyRunRow.status == RUNNING)
+    run_id = connection.execute(select(DutyRunRow.id).where(*is_match, is_to_send)).scalar_one_or_none()
     if run_id is not None:
         connection.execute(update(DutyRunRow).where(DutyRunRow.id == run_id).values(started_at=now))
     return run_id
@@ -148,9 +148,9 @@ def finish_run(
     connection: Connection, name: str, slot: datetime, duration_ms: int, error: str | None
 ) -> None:
     """Store the result of a run."""
-    is_it = (DutyRunRow.name == name, DutyRunRow.slot == slot)
+    is_match = (DutyRunRow.name == name, DutyRunRow.slot == slot)
     status = SUCCEEDED if error is None else FAILED
-    finished = update(DutyRunRow).where(*is_it)
+    finished = update(DutyRunRow).where(*is_match)
     connection.execute(finished.values(status=status, duration_ms=duration_ms, error=error))
 
 

@@ -1,6 +1,6 @@
 """Queries of the outbox.
 
-They read up to a number below which no transaction can add an event, so that none is skipped.
+They read events up to the horizon: a number below which no transaction can add an event. So none is skipped.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -14,7 +14,7 @@ from app.events.models import Event
 from app.events.rules import (
     MAX_EVENTS_IN_ROW,
     PACKED_TYPES,
-    Sighting,
+    OutboxState,
     get_event_number,
     get_row_id,
     is_requested,
@@ -33,7 +33,7 @@ _CHUNK = {"yield_per": 5_000}
 
 
 class StoredEvent(NamedTuple):
-    """A stored event. `payload` is JSON text, `number` its place in the outbox."""
+    """A stored event. `payload` is JSON text, `number` its position in the outbox."""
 
     number: int
     type: str
@@ -54,12 +54,12 @@ class EventFilter(NamedTuple):
 
 
 def select_events(tenant_id: int) -> Select[Any]:
-    """Return the query of the tenant's rows, for other queries to extend."""
+    """Return a query of the tenant's rows, which other queries extend."""
     columns: tuple[Any, ...] = (Event.id, Event.type, Event.payload, Event.following, Event.created_at)
     return select(*columns).where(Event.tenant_id == tenant_id)
 
 
-def read_sighting(connection: Connection, tenant_id: int | None, known: int = 0) -> Sighting | None:
+def read_outbox_state(connection: Connection, tenant_id: int | None, known: int = 0) -> OutboxState | None:
     """Read the end of the tenant's events, or without a tenant of all events, then the running transactions.
 
     Return None if there is no event after `known`. Call it outside a transaction, since each statement needs
@@ -73,8 +73,8 @@ def read_sighting(connection: Connection, tenant_id: int | None, known: int = 0)
     if last is None or highest <= known:
         return None
     if connection.dialect.name == "sqlite":  # SQLite has one writer at a time, so ids are in commit order
-        return Sighting(highest, 0, 0)
-    return Sighting(highest, *connection.execute(_NUMBERS).one())
+        return OutboxState(highest, 0, 0)
+    return OutboxState(highest, *connection.execute(_NUMBERS).one())
 
 
 def list_events_after(
@@ -99,7 +99,7 @@ class EventPage(NamedTuple):
 def list_events_of_tenants(
     connection: Connection, tenant_ids: Collection[int], after: int, horizon: int, max_rows: int
 ) -> EventPage:
-    """Return the events of these tenants with numbers after `after` and up to `horizon`, a page of rows."""
+    """Return the tenants' events after `after` and up to `horizon`, from at most `max_rows` rows."""
     statement = (
         select(Event.id, Event.tenant_id, Event.type, Event.payload, Event.following, Event.created_at)
         .where(
@@ -159,7 +159,7 @@ def iterate_events(
 
 
 def find_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
-    """Yield row id and type of following events of which no other part of the verification is in charge."""
+    """Yield row id and type of packed events that no other part of the verification checks."""
     statement = select(Event.id, Event.following).where(Event.following.is_not(None))
     for row_id, following in connection.execute(statement, execution_options=_CHUNK):
         for kind, _ in islice(unpack_events("", "", following), 1, None):
@@ -187,7 +187,7 @@ def _conditions(filters: EventFilter) -> list[Any]:
 
 
 def _has_one_of(types: Sequence[str]) -> Any:  # a SQL condition
-    """Return whether a row has an event of the types, among those that follow too."""
+    """Return the condition that a row contains an event of the types, at its start or packed after it."""
     exact = [one for one in types if not one.endswith(".*")]
     families = [one.removesuffix("*") for one in types if one.endswith(".*")]
     starts = [Event.type.startswith(family, autoescape=True) for family in families]

@@ -79,10 +79,11 @@ def is_requested(type_: str, types: Sequence[str] | None) -> bool:
     return types is None or type_ in types or f"{type_.partition('.')[0]}.*" in types
 
 
-class Sighting(NamedTuple):
-    """A look at the outbox: its highest number, and the transactions that were running shortly after.
+class OutboxState(NamedTuple):
+    """The highest number of the outbox at one moment, and the transactions that were running shortly after.
 
-    All transactions below `ended_below` had ended, and all that had begun were below `begun_below`.
+    All transactions with numbers below `ended_below` had ended. All that had begun had numbers below
+    `begun_below`.
     """
 
     highest: int
@@ -93,15 +94,15 @@ class Sighting(NamedTuple):
 class Horizon(NamedTuple):
     """All events up to `safe` are final.
 
-    Those up to `pending.highest` are final once the transactions of that sighting have ended.
+    Events up to `pending.highest` are final when the transactions of `pending` have ended.
     """
 
     safe: int = 0
-    pending: Sighting | None = None
+    pending: OutboxState | None = None
 
 
-def advance_horizon(horizon: Horizon, seen: Sighting) -> Horizon:
-    """Return the horizon after another sighting."""
+def advance_horizon(horizon: Horizon, seen: OutboxState) -> Horizon:
+    """Return the horizon after the outbox was read again."""
     safe, pending = horizon
     if seen.ended_below >= seen.begun_below:  # no transaction is running
         return Horizon(max(safe, seen.highest))

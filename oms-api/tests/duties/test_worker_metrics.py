@@ -32,8 +32,8 @@ def runs(engine):
 
 
 def read(server, path="/metrics"):
-    with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as answer:  # ours
-        return answer.read().decode()
+    with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as response:  # of this test
+        return response.read().decode()
 
 
 def test_metrics_of_a_worker_have_its_runs_and_the_state_of_all_jobs(runs, engine):

@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.events.rules import Horizon, Sighting, advance_horizon
+from app.events.rules import Horizon, OutboxState, advance_horizon
 
 
 def after(*sightings):
     horizon = Horizon()
     for seen in sightings:
-        horizon = advance_horizon(horizon, Sighting(*seen))
+        horizon = advance_horizon(horizon, OutboxState(*seen))
     return horizon.safe
 
 
@@ -50,6 +50,6 @@ def test_no_event_appears_below_the_horizon_for_any_commit_sequence(moves):
             active[slot] = (numbers, {ids})
             numbers += 1
         xmin = min((number for number, _ in active.values()), default=numbers)
-        horizon = advance_horizon(horizon, Sighting(max(committed, default=0), xmin, numbers))
+        horizon = advance_horizon(horizon, OutboxState(max(committed, default=0), xmin, numbers))
         shown |= {one for one in committed if one <= horizon.safe}
     assert shown == {one for one in committed if one <= horizon.safe}

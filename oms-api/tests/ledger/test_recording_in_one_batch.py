@@ -17,10 +17,10 @@ from app.ledger.service.recording import Recording
 from app.text import name_key
 
 
-def trade(book: str, key: str | None = None) -> RecordTrade:
-    origin = Origin(1, "tests", None, utc_now(), key, fingerprint(book) if key else None)
+def trade(portfolio_name: str, key: str | None = None) -> RecordTrade:
+    origin = Origin(1, "tests", None, utc_now(), key, fingerprint(portfolio_name) if key else None)
     valued = value_trade(Decimal(1), Decimal(10), None)
-    return RecordTrade(origin, "AAPL", "", Side.BUY, valued, book, name_key(book), None)
+    return RecordTrade(origin, "AAPL", "", Side.BUY, valued, portfolio_name, name_key(portfolio_name), None)
 
 
 def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
@@ -41,7 +41,7 @@ def test_duplicate_requests_in_one_batch_are_recorded_once(engine):
 
 def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):
     recording = Recording()
-    for _ in range(2):  # the second time the names are remembered
+    for _ in range(2):  # the second time the names are cached
         with unit_of_work(engine) as connection:
             recording.handle(connection, [trade("One"), trade("Two")])
     with unit_of_work(engine) as connection:

@@ -22,7 +22,7 @@ from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import StrategyHost, run_session
 from app.strategies.service.order_gateway import NotReachable, OrderGateway
 from app.strategies.service.parity import NoJournal, ParityChecker
-from app.strategies.service.session import JournalTaken
+from app.strategies.service.session import JournalConflict
 from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
 from tests.support.service import settings_for
@@ -128,7 +128,7 @@ def test_restart_keeps_state_and_repeats_nothing(stage):
     second.step()
     assert stage.state["state"] == {"bars": 2, "fills": 2}
     assert len(stage.orders) == 2
-    with pytest.raises(JournalTaken):
+    with pytest.raises(JournalConflict):
         first.deliver([bar(1)])  # the journal has other inputs by now
     assert len(stage.orders) == 2
 

@@ -13,7 +13,7 @@ LIVE = {"dispatch_action_config": {"trigger_actions_on": ["on_character_entered"
 def build_input(
     block_id: str, label: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
 ) -> Json:
-    """Return an input block. With `live`, the bot is told about every change of the entry."""
+    """Return an input block. With `live`, Slack sends the bot every change of the entry."""
     block: Json = {"type": "input", "block_id": block_id, "label": plain_text(label), "element": element}
     if live:
         block["dispatch_action"] = True
@@ -52,5 +52,5 @@ def build_context_line(block_id: str, text: str) -> Json:
 
 
 def given(name: str, value: Any) -> Json:
-    """Return the property if it has a value, else nothing."""
+    """Return a dictionary with the property, empty if the value is empty."""
     return {name: value} if value else {}

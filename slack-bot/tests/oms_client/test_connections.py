@@ -97,6 +97,7 @@ def test_a_request_is_never_sent_again(client, server, monkeypatch):
 
 
 def test_nothing_is_sent_without_a_connection(server):
+    server.shutdown()  # a thread that waits for connections keeps the port open
     server.server_close()
     with pytest.raises(NothingSent):
         Connections(f"http://127.0.0.1:{server.server_port}", {}, 5.0).request("GET", "/x", seconds=10.0)

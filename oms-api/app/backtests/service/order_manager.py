@@ -1,4 +1,4 @@
-"""The life of orders in a backtest: placing, matching on bars, cancelling, replacing, exits."""
+"""Manages the orders of a backtest: places, matches on bars, cancels and replaces them, and manages exits."""
 
 from collections import deque
 from collections.abc import Callable
@@ -36,7 +36,10 @@ Notice = Fill | OrderState
 
 
 class OrderManager:
-    """The orders of a backtest. `open` has the open ones by symbol and id, `notices` what to report."""
+    """The orders of a backtest.
+
+    `open` contains the open orders by symbol and id. `notices` contains the fills and new statuses that the
+    strategy has not received yet."""
 
     def __init__(
         self, settings: BacktestSettings, account: Account, recorder: Recorder,
@@ -51,11 +54,11 @@ class OrderManager:
         self._book = Book()
         self._exits = ExitManager(self._create, self._reduce)
         self._instruments: dict[str, Instrument] = {}
-        self.count = 0  # of orders, denied ones included
+        self.count = 0  # of orders, including denied ones
         self._calendars = calendars
 
     def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
-        """Place an order: it works, or is denied or rejected. Raise ValueError for impossible fields."""
+        """Place an order, which may be denied or rejected. Raise ValueError for an invalid ticket."""
         if errors := shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         order = self._create(ticket, ticket.quantity or ZERO, at)

@@ -10,7 +10,7 @@ from app.database import Readers, set_tenant_scope
 from app.errors import Unavailable
 from app.events import queries
 from app.events.queries import EventFilter, StoredEvent
-from app.events.rules import Horizon, Sighting, advance_horizon
+from app.events.rules import Horizon, OutboxState, advance_horizon
 from app.rate_limit import SlotLimits, Slots
 
 LOOK_SECONDS = 0.2
@@ -70,9 +70,9 @@ class Feed:
             raise Unavailable("A transaction takes too long; try again in a moment.")
         return horizon.safe
 
-    async def _sight(self, tenant_id: int, known: int) -> Sighting | None:
+    async def _sight(self, tenant_id: int, known: int) -> OutboxState | None:
         return await self._readers.run_single(
-            lambda connection: queries.read_sighting(
+            lambda connection: queries.read_outbox_state(
                 set_tenant_scope(connection, [tenant_id]), tenant_id, known
             )
         )

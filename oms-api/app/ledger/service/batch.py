@@ -76,7 +76,7 @@ class Batch:
         self.rows_by_request_key: dict[RequestKey, list[TradeRow]] = {}
 
     def load(self) -> None:
-        """Lock the portfolios, then read. What is read under the locks cannot change before the commit."""
+        """Lock the portfolios, then read. Values read under the locks cannot change before the commit."""
         connection = self.books.connection
         set_tenant_scope(connection, self._tenants)
         commands: list[Command] = [*self._records, *self._reversals]
@@ -85,10 +85,10 @@ class Batch:
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
         self.originals = {row.trade_key: row for row in originals}
         self._resolve_portfolios()
-        touched = {PortfolioKey(name.tenant_id, portfolio_id) for name, portfolio_id in self._ids.items()}
-        touched |= self._portfolio_keys
-        touched -= self._new.keys()
-        self.books.lock(touched | {row.portfolio_key for row in self.originals.values()})
+        locked_keys = {PortfolioKey(name.tenant_id, portfolio_id) for name, portfolio_id in self._ids.items()}
+        locked_keys |= self._portfolio_keys
+        locked_keys -= self._new.keys()
+        self.books.lock(locked_keys | {row.portfolio_key for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
         self._index_request_keys(commands)
         recorded = chain.from_iterable(self.rows_by_request_key.values())
@@ -158,7 +158,7 @@ class Batch:
             raise StaleNames
 
     def flush(self) -> None:
-        """Write what was recorded so far, the new portfolios first: the statements that follow read it."""
+        """Write the rows recorded so far, new portfolios first, because later statements read them."""
         self.insert_portfolios()
         self.books.flush()
 
@@ -178,8 +178,9 @@ class Batch:
     def _prepare_portfolios(self, missing: list[PortfolioNameKey]) -> dict[PortfolioNameKey, int]:
         """Prepare the missing portfolios of reported trades.
 
-        A portfolio is skipped if all its requests repeat recorded keys, which a caller who is limited to some
-        portfolios may do by chance. The rows are inserted at the end, once a trade is recorded in them.
+        A portfolio is skipped if all its requests repeat recorded keys. The requests of a caller with limited
+        portfolios never count as repeats here, because the recorded key may belong to a portfolio that this
+        caller cannot see. The rows are inserted at the end, if a trade is recorded in them.
         """
         self._index_request_keys(self._records)
         first: dict[PortfolioNameKey, RecordTrade] = {}

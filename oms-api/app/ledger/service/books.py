@@ -76,7 +76,7 @@ class PortfolioState:
         return PortfolioKey(self.tenant_id, self.id)
 
     def schedule_in(self, exchange: str) -> str:
-        """Return the cost schedule of trades at an exchange; empty where the instrument names none."""
+        """Return the cost schedule of trades at an exchange. `exchange` may be empty."""
         market = MARKETS.get(exchange)
         return schedule_for(self.cost_schedule, self.cost_schedules, None if market is None else market.code)
 
@@ -137,24 +137,28 @@ class Books:
         self._listed: dict[InstrumentKey, str] = {}  # currencies of listed instruments
         self._exchanges: dict[InstrumentKey, str] = {}  # of the same instruments
         self._symbols: dict[InstrumentKey, str] = {}  # symbols of instruments by alias
-        self._whole: dict[PortfolioKey, Held] = {}  # portfolios all of whose positions are loaded
+        self._complete_positions: dict[
+            PortfolioKey, Held
+        ] = {}  # of portfolios whose positions are all loaded
         self._rows: list[TradeRow] = []
-        self._happened: list[TradeRow | NewEvent] = []  # what is published in the outbox, in order
+        self._outbox_items: list[TradeRow | NewEvent] = []  # for the outbox, in order
         self._cash_rows: list[CashRow] = []
-        self._moved: dict[PositionKey, TradeRow] = {}  # the last row of each position
-        self._touched: set[PortfolioKey] = set()
+        self._last_rows: dict[PositionKey, TradeRow] = {}  # the last row of each position
+        self._changed_portfolios: set[PortfolioKey] = set()
         self.changes = 0  # the number of changes, written or not
 
     def lock(self, keys: Iterable[PortfolioKey]) -> None:
         """Lock and load the portfolios."""
-        self._locked = self._keep(queries.lock_portfolios(self.connection, sorted(set(keys))))
+        self._locked = self._add_states(queries.lock_portfolios(self.connection, sorted(set(keys))))
 
     def load_unlocked(self, keys: Iterable[PortfolioKey]) -> None:
-        """Load the portfolios that are not locked, for reading: a repeated request may name a renamed one."""
-        self._keep(queries.portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys())))
+        """Load portfolios without a lock, for reading. A repeated request may use an old name."""
+        self._add_states(
+            queries.portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys()))
+        )
 
-    def _keep(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
-        states = [_state(row) for row in rows]
+    def _add_states(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
+        states = [_build_state(row) for row in rows]
         self.portfolios.update((state.key, state) for state in states)
         return [state.key for state in states]
 
@@ -191,25 +195,26 @@ class Books:
     def load_all_positions(self, cached: Mapping[PortfolioKey, tuple[Held, int]]) -> set[PositionKey]:
         """Load every position of the portfolios, and return the keys of those that were read.
 
-        `cached` are positions as of a sequence number of the ledger, which the caller gives away: only those
-        that later trades changed are read. A portfolio without cached positions has the number -1.
+        `cached` are positions as of a sequence number of the ledger. Only positions that later trades changed
+        are read. A portfolio without cached positions has the number -1. The caller must not use the cached
+        dictionaries afterwards, because this batch changes them.
         """
         outdated = []
         for portfolio_key, (held, sequence) in cached.items():
-            self._whole[portfolio_key] = held
+            self._complete_positions[portfolio_key] = held
             self._positions.update(held.items())
             if sequence < self.portfolio(portfolio_key).last_sequence:
                 outdated.append((*portfolio_key, sequence + 1))
         read = set()
         for row in queries.positions_since(self.connection, outdated):
             key, position = PositionKey(*row[:4]), queries.position_of(row[4:])
-            self._positions[key] = self._whole[key.portfolio_key][key] = position
+            self._positions[key] = self._complete_positions[key.portfolio_key][key] = position
             read.add(key)
         return read
 
     def positions(self, portfolio_key: PortfolioKey) -> Held:
         """Return the positions of a portfolio whose positions are all loaded."""
-        return self._whole.get(portfolio_key, {})
+        return self._complete_positions.get(portfolio_key, {})
 
     def portfolio(self, key: PortfolioKey) -> PortfolioState:
         """Return a locked portfolio."""
@@ -225,7 +230,7 @@ class Books:
 
     def get_new_price(self, key: PositionKey) -> Decimal | None:
         """Return the price of the last trade that this batch made in a position, None if it made none."""
-        row = self._moved.get(key)
+        row = self._last_rows.get(key)
         return None if row is None else Decimal(row.price)
 
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
@@ -235,7 +240,7 @@ class Books:
         )
 
     def exchange_of(self, tenant_id: int, symbol: str) -> str:
-        """Return the exchange of an instrument whose position was loaded, empty where none is listed."""
+        """Return the exchange of an instrument whose position was loaded, empty if it has none."""
         return self._exchanges.get(InstrumentKey(tenant_id, symbol), "")
 
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
@@ -256,20 +261,20 @@ class Books:
         at = iso(origin.at)
         portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
         portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
-        row = _row(portfolio, origin, at, entry, before, after)
+        row = _build_trade_row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after
-        if portfolio_key in self._whole:
-            self._whole[portfolio_key][key] = after
-        self._moved[key] = row
-        self._touched.add(portfolio_key)
+        if portfolio_key in self._complete_positions:
+            self._complete_positions[portfolio_key][key] = after
+        self._last_rows[key] = row
+        self._changed_portfolios.add(portfolio_key)
         self._rows.append(row)
-        self._happened.append(row)
+        self._outbox_items.append(row)
         return row
 
     def add_event(self, event: NewEvent) -> None:
-        """Add an event of something else than a trade to the outbox."""
-        self._happened.append(event)
+        """Add an event to the outbox that is not about a trade."""
+        self._outbox_items.append(event)
 
     def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
         """Append a row to the cash ledger's hash chain and update the cash. Raises BookIsFull."""
@@ -288,8 +293,10 @@ class Books:
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash
         self._cash_rows.append(row)
-        home = (row.tenant_id, row.created_at, f"cash {portfolio.id} {row.sequence}")
-        self._happened.append(_event(home, f"cash.{row.kind}", build_cash_payload(row, portfolio.name)))
+        header = (row.tenant_id, row.created_at, f"cash {portfolio.id} {row.sequence}")
+        self._outbox_items.append(
+            _build_event(header, f"cash.{row.kind}", build_cash_payload(row, portfolio.name))
+        )
         return row
 
     def has_cash_movement(
@@ -305,53 +312,59 @@ class Books:
     def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
         self.portfolios[portfolio_key].orders_stamp = stamp
-        self._touched.add(portfolio_key)
+        self._changed_portfolios.add(portfolio_key)
 
     def flush(self, *others: Write) -> None:
         """Write the changes so far, together with `others`."""
-        portfolios = [_projection(self.portfolios[key]) for key in self._touched]
+        portfolios = [_build_portfolio_update(self.portfolios[key]) for key in self._changed_portfolios]
         moved = {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self._cash_rows}
         write(
             self.connection,
             queries.insert_trades(self._rows),
             queries.insert_cash_movements(self._cash_rows),
-            queries.upsert_positions([self._position_row(key) for key in self._moved]),
+            queries.upsert_positions([self._position_row(key) for key in self._last_rows]),
             queries.update_portfolios_and_stamps(portfolios),
-            queries.update_cash([_cash(self.portfolios[key]) for key in sorted(moved)]),
+            queries.update_cash([_build_cash_update(self.portfolios[key]) for key in sorted(moved)]),
             build_packed_insert(self._build_events()),
             *others,
         )
-        for written in (self._rows, self._cash_rows, self._happened, self._moved, self._touched):
+        for written in (
+            self._rows,
+            self._cash_rows,
+            self._outbox_items,
+            self._last_rows,
+            self._changed_portfolios,
+        ):
             written.clear()
 
     def _build_events(self) -> list[NewEvent]:
         """Return the events in order. The last trade of a position is followed by the position."""
         events: list[NewEvent] = []
-        for one in self._happened:
+        for one in self._outbox_items:
             if isinstance(one, NewEvent):
                 events.append(one)
                 continue
             name = self.portfolios[one.portfolio_key].name
-            home = (one.tenant_id, one.created_at, one.order_id or one.trade_id)
-            events.append(_event(home, "trade.recorded", build_trade_payload(one, name)))
-            if self._moved[one.position_key] is one:
-                events.append(_event(home, "position.changed", build_position_payload(one, name)))
+            header = (one.tenant_id, one.created_at, one.order_id or one.trade_id)
+            events.append(_build_event(header, "trade.recorded", build_trade_payload(one, name)))
+            if self._last_rows[one.position_key] is one:
+                events.append(_build_event(header, "position.changed", build_position_payload(one, name)))
         return events
 
     def _position_row(self, key: PositionKey) -> Row:
-        row = self._moved[key]
+        row = self._last_rows[key]
         amounts = (row.position_quantity, row.position_cost, row.position_realized_pnl)
         held = self._positions[key]
         local = (row.currency, row.position_local_cost)
         return (*key, *amounts, row.sequence, *local, *held.times)
 
 
-def _event(home: tuple[int, Timestamp, str], type_: str, payload: str) -> NewEvent:
-    tenant_id, created_at, subject = home
+def _build_event(header: tuple[int, Timestamp, str], type_: str, payload: str) -> NewEvent:
+    tenant_id, created_at, subject = header
     return NewEvent(tenant_id, type_, payload, created_at, subject)
 
 
-def _row(
+def _build_trade_row(
     state: PortfolioState, origin: Origin, at: Timestamp, entry: Entry, before: Position, after: Position
 ) -> TradeRow:
     fields = (
@@ -387,7 +400,7 @@ def _row(
         fixed(state.cash),
         origin.actor,
         origin.request_id,
-        *(_NOT_LOCAL if entry.fx_rate is None else _local(entry, entry.fx_rate, before, after)),
+        *(_NOT_LOCAL if entry.fx_rate is None else _build_local_amounts(entry, entry.fx_rate, before, after)),
         entry.backdated_reason,
         HASH_VERSION,
     )
@@ -397,24 +410,26 @@ def _row(
 _NOT_LOCAL = (None, None, None, None)
 
 
-def _local(entry: Entry, fx_rate: Decimal, before: Position, after: Position) -> tuple[str | None, ...]:
+def _build_local_amounts(
+    entry: Entry, fx_rate: Decimal, before: Position, after: Position
+) -> tuple[str | None, ...]:
     delta = after.local_cost - before.local_cost
     return (entry.currency, fixed(fx_rate), fixed(delta), fixed(after.local_cost))
 
 
-def _projection(state: PortfolioState) -> Row:
+def _build_portfolio_update(state: PortfolioState) -> Row:
     amounts = (fixed(state.cash), fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
     counts = (state.total_trades, state.total_buys)
     return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
 
 
-def _cash(state: PortfolioState) -> Row:
+def _build_cash_update(state: PortfolioState) -> Row:
     chain = (state.cash_sequence, state.cash_hash)
     return (fixed(state.cash), fixed(state.moved_cash), *chain, state.tenant_id, state.id)
 
 
-def _state(row: tuple[Any, ...]) -> PortfolioState:
+def _build_state(row: tuple[Any, ...]) -> PortfolioState:
     """Return the state of a `STATE` row. PostgreSQL returns decimals and datetimes, SQLite text."""
     values = dict(zip(queries.STATE, row, strict=True))
     for name in ("cash", "realized_pnl", "moved_cash", "participation", "slippage"):

@@ -52,5 +52,5 @@ def insert_subscriptions(
 
 def delete_subscription(connection: Connection, key: InstrumentKey) -> bool:
     """Delete a subscription. Return whether there was one."""
-    is_it = (SubscriptionRow.tenant_id == key.tenant_id, SubscriptionRow.symbol == key.symbol)
-    return connection.execute(delete(SubscriptionRow).where(*is_it)).rowcount == 1
+    is_match = (SubscriptionRow.tenant_id == key.tenant_id, SubscriptionRow.symbol == key.symbol)
+    return connection.execute(delete(SubscriptionRow).where(*is_match)).rowcount == 1

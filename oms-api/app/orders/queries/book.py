@@ -81,7 +81,7 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderNam
     ]
 
 
-def find_orders_by_rare_name(connection: Connection, column: str, names: Sequence[OrderName]) -> list[Order]:
+def find_orders_by_name_index(connection: Connection, column: str, names: Sequence[OrderName]) -> list[Order]:
     """Return the orders whose `column` has one of the values, when few matches are expected.
 
     The ids are read first, from the index alone, and then the rows.

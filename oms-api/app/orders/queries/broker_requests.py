@@ -51,8 +51,8 @@ def list_requests_of_order(connection: Connection, tenant_id: int, order_id: str
 
 def update_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> None:
     """Update the progress of a request. The row of one that was never read is that of its order."""
-    is_it = REQUESTS.c.id == request.id if request.id else _is_submission([request.order_id])
-    mine = (REQUESTS.c.tenant_id == request.tenant_id, is_it)
+    is_match = REQUESTS.c.id == request.id if request.id else _is_submission([request.order_id])
+    mine = (REQUESTS.c.tenant_id == request.tenant_id, is_match)
     connection.execute(update(REQUESTS).where(*mine).values(**changes))
 
 

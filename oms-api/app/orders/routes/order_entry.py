@@ -1,4 +1,4 @@
-"""Routes that place, change, cancel and close."""
+"""Routes that place, replace and cancel orders, correct executions, and close positions."""
 
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -55,7 +55,7 @@ TICKET_EXAMPLE: dict[str, Any] = {
     "type": "MARKET",
     "time_in_force": "DAY",
 }
-_PAIR: dict[str, Any] = {
+_GROUP_EXAMPLE: dict[str, Any] = {
     "kind": "OCO",
     "orders": [
         {**TICKET_EXAMPLE, "side": "SELL", "type": "LIMIT", "limit_price": "100000"},
@@ -90,7 +90,7 @@ async def place_order(
     summary="Place an OCO or OTO group",
     status_code=201,
     responses=responses(201, {"model": OrdersOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(GroupIn, _PAIR),
+    openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
     caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: TheOrderService,
@@ -107,10 +107,10 @@ async def place_group(
     if first.take_profit or first.stop_loss or second.take_profit or second.stop_loss:
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
-    tickets = [one.ticket() for one in body.orders]
+    tickets = [order.ticket() for order in body.orders]
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     done = await service.place_group(request_source, GroupKind(body.kind), first.portfolio_name, tickets)
-    return _orders(raise_if_denied(done), 201)
+    return _build_orders_response(raise_if_denied(done), 201)
 
 
 @router.post(
@@ -145,10 +145,11 @@ async def cancel_all(
     caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: TheOrderService,
     cancellations: TheCancellations, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Cancel all open orders that match and were created until now.
+    """Cancel all open orders that match and were created before the request.
 
-    The request is stored, then the portfolios are done one by one. Those in `unsettled` were not done after
-    five seconds. They are done without another request, also after a restart of the service.
+    The request is stored, then the orders are cancelled portfolio by portfolio. `unsettled` lists the
+    portfolios that were not finished after five seconds. The service finishes them without another request,
+    also after a restart.
     """
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     if body.portfolio_name is not None:
@@ -195,9 +196,9 @@ async def bust_execution(
     """Reverse an execution that its venue cancelled (a bust).
 
     The trade and its charges are reversed, and the order's filled quantity and average price are reduced.
-    The order keeps its status. If it is open, the reversed quantity can fill again. Where the fill had
-    reduced a position, the exits protect it again: open ones grow, and ended ones continue as new orders.
-    `legs` lists them.
+    The order keeps its status. If it is open, the reversed quantity can fill again. If the fill had reduced
+    a position, its exits protect the larger position again: open exits grow, and new orders replace exits
+    that have ended. `legs` lists them.
     """
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     return build_order_response(
@@ -219,10 +220,10 @@ async def correct_execution(
     caller: Buster, order_id: OrderId, body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))],
     service: TheOrderService, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Correct the quantity or the price of an execution, as its venue did.
+    """Correct the quantity or the price of an execution after its venue corrected it.
 
-    The execution is busted, and a new one is booked in its place, at the time of the original and with
-    charges of its own. Its id is `<execution_id>:correction1`. Exits follow the quantity, as after a bust.
+    The execution is reversed, and a new one is booked in its place, with the time of the original and its
+    own charges. Its id is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
     """
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     facts = (body.execution_id, body.quantity, body.price, body.reason)
@@ -289,7 +290,7 @@ async def set_exits(
     body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: TheOrderService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Set the stop-loss and the take-profit of a position that is held.
+    """Set the stop-loss and the take-profit of an open position.
 
     They replace the position's exits and close its whole quantity. The response lists the exit orders.
     """
@@ -297,23 +298,27 @@ async def set_exits(
     done = await service.set_exits(
         request_source, portfolio.strip(), symbol, body.product or "", *body.legs()
     )
-    return _orders(raise_if_denied(done), 200)
+    return _build_orders_response(raise_if_denied(done), 200)
 
 
 def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome]:
-    """Return the operation of `place_order`."""
-    parse = partial(_parse_order, service)
-    return WriteOperation(Operation.PLACE_ORDER, parse, service.submit, _build_order, service.explain)
+    """Return how a hot route or the ASGI application places an order."""
+    parse = partial(_parse_place_request, service)
+    return WriteOperation(
+        Operation.PLACE_ORDER, parse, service.submit, _build_place_response, service.explain
+    )
 
 
-def _parse_order(service: OrderService, caller: Caller, request: FastRequest, key: str | None) -> PlaceOrder:
+def _parse_place_request(
+    service: OrderService, caller: Caller, request: FastRequest, key: str | None
+) -> PlaceOrder:
     body = _parse_body(TicketIn, request)
     return service.build_place_command(
         RequestSource(caller, request.request_id, key), body.portfolio_name, body.ticket()
     )
 
 
-def _build_order(outcome: Outcome) -> FastResponse:
+def _build_place_response(outcome: Outcome) -> FastResponse:
     assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
     done = raise_if_denied(outcome)
     return FastResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
@@ -337,6 +342,6 @@ def build_order_response(done: Done, status: int) -> Response:
     return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 
-def _orders(done: Done, status: int) -> Response:
+def _build_orders_response(done: Done, status: int) -> Response:
     content = {"orders": [order_out(view) for view in done.orders]}
     return answer(content, status, _REPLAY if done.replayed else None)

@@ -21,8 +21,8 @@ _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status
 def event_type_of(move: Move) -> str:
     """Return the event type of a history row.
 
-    A fill is order.filled or order.partially_filled, one that is taken back order.fill_busted, and one that
-    replaces it order.fill_corrected. A change of status is named after the new status. Any other change is
+    A fill is order.filled or order.partially_filled, a reversed fill order.fill_busted, and its
+    replacement order.fill_corrected. A change of status is named after the new status. Any other change is
     order.changed.
     """
     if move.execution_id is not None and move.reason in _RETROSPECTIVE:

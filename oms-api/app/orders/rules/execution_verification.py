@@ -32,7 +32,7 @@ def get_correction_id(execution_id: str) -> str:
 
 
 def list_unbusted(rows: Sequence[ExecutionRow]) -> list[ExecutionRow]:
-    """Return the executions that were not taken back, without the rows that took others back."""
+    """Return the executions that were not reversed, without the rows that reverse others."""
     busts = {row.execution_id for row in rows if row.note == BUST}
     return [
         row for row in rows if row.execution_id not in busts and get_bust_id(row.execution_id) not in busts

@@ -26,7 +26,7 @@ from app.orders.service.approvals import (
 )
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import DecideApproval, Done, RequestOverride
-from app.orders.service.groups import after_fill, cancel, close_order, deny
+from app.orders.service.groups import apply_fill_to_group, cancel, close_order, deny
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import add, build_result, find_repeated_request, send
 from app.orders.service.protection import change_denial
@@ -156,7 +156,7 @@ def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, detail
         return
     sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **details)
     full = context.order_store.move(sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill.")
-    after_fill(context, full, ZERO, at)
+    apply_fill_to_group(context, full, ZERO, at)
     match_released_orders(context, at)
 
 

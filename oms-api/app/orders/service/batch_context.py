@@ -88,12 +88,16 @@ class BatchContext:
         self.books: Books = batch.books
         self.connection: Connection = batch.books.connection
         self.order_store = OrderStore(self.books)
-        self.arrivals: list[Order] = []  # released orders that are not matched yet
+        self.arrivals: list[Order] = []  # child orders that their group released and that are not matched yet
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
         self.has_sessions = False  # whether any portfolio enforces trading sessions
-        self.has_requests = False  # to brokers, which are sent after the commit
-        self.lane_orders: list[LaneOrder] = []  # of them, those that the session gets in memory
+        self.has_requests = (
+            False  # whether the batch stores requests to brokers, which are sent after the commit
+        )
+        self.lane_orders: list[
+            LaneOrder
+        ] = []  # orders that the session of their broker receives in memory: see `express_lane`
         self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
         self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
@@ -101,7 +105,7 @@ class BatchContext:
         self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
         self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `marks`
         self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
-        # The values of the keys are idempotency keys, and "/" + client order ids.
+        # By tenant id, and idempotency key or "/" + client order id.
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
         self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
         self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
@@ -111,7 +115,9 @@ class BatchContext:
         self.firm_currencies: dict[int, str] = {}  # by tenant
         # Executions of earlier batches by (tenant id, symbol, time of the quote).
         self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
-        self._counted_messages = {} if messages is None else messages  # by command, over all its attempts
+        self._counted_messages = (
+            {} if messages is None else messages
+        )  # by command, over all attempts of the batch
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self._marks_version = str(services.market.overrides.version)
         # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
@@ -132,7 +138,7 @@ class BatchContext:
             self.services.calendars.refresh(self.connection)
 
     def _load_portfolios(self, keys: Sequence[PortfolioKey]) -> dict[PortfolioKey, Exposure]:
-        """Load positions and open orders: what is cached, and what changed since. Return cached exposures."""
+        """Take positions and open orders from the cache, and read later changes. Return cached exposures."""
         cached = {
             key: self.services.portfolios.take(self.connection, self.books.portfolio(key)) for key in keys
         }
@@ -211,7 +217,7 @@ class BatchContext:
             self.services.controls.refresh_latches(self.connection, missing)
 
     def begin(self, command: int, request_id: str | None) -> None:
-        """Begin a command, given its identity and the id of its request."""
+        """Begin a command. `command` is its identity, `request_id` the id of its request."""
         self.request_id = request_id
         self._command, self._messages = command, 0
 

@@ -1,4 +1,4 @@
-"""Process batches of trades and orders: one batch is one transaction, its commands in order."""
+"""Process batches of trades and orders. One batch is one transaction, and its commands run in order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -89,7 +89,11 @@ from app.orders.service.square_off import square_off
 from app.orders.service.trade_effects import apply_trade_to_orders, apply_trades_to_orders
 from app.orders.service.trade_guard import get_working_quantity
 
-_EXPIRING = (CancelOrder, ReplaceOrder, DecideApproval)  # these look at the order as of now
+_COMMANDS_AFTER_EXPIRY = (
+    CancelOrder,
+    ReplaceOrder,
+    DecideApproval,
+)  # if the order is overdue, it expires before these commands run
 
 
 class OrderBatchHandler:
@@ -102,7 +106,9 @@ class OrderBatchHandler:
     def handle(
         self, connection: Connection, commands: Sequence[Command], retained: Retained
     ) -> BatchResult[Outcome]:
-        """Process the commands in order; see `group_commit.Handler`. `retained` are their message counts."""
+        """Process the commands in order; see `group_commit.Handler`.
+
+        `retained` counts the messages of each command. It is kept when the batch is retried."""
         try:
             if all(isinstance(command, (RecordTrade, ReverseTrade)) for command in commands):
                 recorded = self._record_trades(connection, cast("Sequence[LedgerCommand]", commands))
@@ -122,16 +128,16 @@ class OrderBatchHandler:
         result = record_all(batch, commands)
         update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
 
-        def finish() -> None:
+        def run_after_commit() -> None:
             update_caches()
             count_trades(self._services.metrics, result.outcomes)
 
-        return replace(result, on_commit=finish)
+        return replace(result, on_commit=run_after_commit)
 
     def _process_batch(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
     ) -> BatchResult[Outcome]:
-        identities = [id(command) for command in commands]  # keys of their message counts
+        identities = [id(command) for command in commands]  # by which `messages` counts
         context, commands = self._load_context(connection, commands, messages)
         plan = context.plan
         changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
@@ -141,17 +147,17 @@ class OrderBatchHandler:
         for identity, command in zip(identities, commands, strict=True):
             request_id = None if isinstance(command, InternalCommand) else command.origin.request_id
             context.begin(identity, request_id)
-            if isinstance(command, _EXPIRING) and plan.has_order(command):
+            if isinstance(command, _COMMANDS_AFTER_EXPIRY) and plan.has_order(command):
                 expire_one(context, command.origin, command.order_id)
             outcomes.append(_process(context, command))
-        arrived = [
+        arrived_quotes = [
             (command.tenant_id, command.quote)
             for command, outcome in zip(commands, outcomes, strict=True)
             if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
-        context.writes += build_quote_writes(arrived, plan.unmatched) if arrived else []
+        context.writes += build_quote_writes(arrived_quotes, plan.unmatched) if arrived_quotes else []
         context.writes += context.signals.list_writes() if context.signals else []
-        is_recorded = build_commit_check(context, outcomes, arrived)
+        is_recorded = build_commit_check(context, outcomes, arrived_quotes)
         context.flush()
         return BatchResult(outcomes, is_recorded, on_commit=self._create_commit_action(context, outcomes))
 
@@ -159,7 +165,7 @@ class OrderBatchHandler:
         """Return what follows the commit: cache the written state, wake sessions, and count the changes."""
         update_caches = context.create_cache_update()
 
-        def finish() -> None:
+        def run_after_commit() -> None:
             update_caches()
             if context.has_requests:
                 self._services.outgoing.notify()
@@ -170,13 +176,13 @@ class OrderBatchHandler:
             if context.signals:
                 context.signals.count_committed()
 
-        return finish
+        return run_after_commit
 
     def _load_context(
         self, connection: Connection, commands: Sequence[Command], messages: Retained
     ) -> tuple[BatchContext, Sequence[Command]]:
         """Lock and load what the commands need. Return the commands with aliases replaced by symbols."""
-        tenants = set(map(_tenant, commands))
+        tenants = set(map(_get_tenant_id, commands))
         set_tenant_scope(connection, tenants)
         signals, commands = begin_signals(self._services.signals, connection, commands)
         ledger = [command for command in commands if isinstance(command, (RecordTrade, ReverseTrade))]
@@ -260,7 +266,7 @@ def _finish_quote(context: BatchContext, command: QuoteMatched) -> Done:
     return NOTHING
 
 
-# What each command of the orders does.
+# The function of each order command.
 _OPERATIONS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
     PlaceOrder: place,
     PlaceSignal: _process_signal,
@@ -289,7 +295,7 @@ _OPERATIONS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
 }
 
 
-def _tenant(command: Command) -> int:
+def _get_tenant_id(command: Command) -> int:
     if isinstance(command, InternalCommand):
         return command.tenant_id
     return command.origin.tenant_id

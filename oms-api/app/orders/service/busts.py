@@ -25,7 +25,7 @@ from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import BustExecution, CorrectExecution, Done
 from app.orders.service.exit_quantities import reduce_competing_orders
-from app.orders.service.exit_restoration import find_taken_back, restore_exits
+from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import build_result
@@ -77,7 +77,7 @@ def record_bust(
         executed_at=trade.executed_at,
         charges=_negate_charges(execution.charges),
     )
-    context.order_store.execute(bust)
+    context.order_store.add_execution(bust)
     busted = find_successor(context, order)
     return context.order_store.note(
         busted,
@@ -95,11 +95,11 @@ def record_bust(
 def restore_exits_of(
     context: BatchContext, order: Order, original: TradeRow, trade: TradeRow, reason: str
 ) -> None:
-    """Restore the exits where `trade` took back a reduction of the position by the trade of a fill."""
-    taken = find_taken_back(original, trade, reason)
-    if taken is not None:
+    """Restore the exits if `trade` reversed a fill that had reduced the position."""
+    reversed_reduction = find_reversed_reduction(original, trade, reason)
+    if reversed_reduction is not None:
         group_id = order.group_id if order.role in EXITS else None
-        restore_exits(context, taken._replace(group_id=group_id), trade.created_at)
+        restore_exits(context, reversed_reduction._replace(group_id=group_id), trade.created_at)
 
 
 def build_answer(context: BatchContext, order: Order) -> Done:

@@ -18,7 +18,7 @@ from app.timestamps import Timestamp
 
 
 class PlaceOrder(NamedTuple):
-    """Check a ticket and send it to its broker, with its exits. The portfolio must exist.
+    """Check an order and its exits, and send the order to its broker. The portfolio must exist.
 
     With `requires_approval`, the order waits as if the approval policy of its portfolio covered every order.
     """
@@ -33,7 +33,7 @@ class PlaceOrder(NamedTuple):
 class PlaceSignal(NamedTuple):
     """Store a signal together with its order: see `signal_orders`.
 
-    `signal` is a value of the package `signals`. The portfolio is known once the signal is prepared.
+    `signal` is a `PreparedSignal` of the package `signals`. Its preparation may find the portfolio.
     """
 
     origin: Origin
@@ -54,7 +54,7 @@ class PlaceGroup(NamedTuple):
 
 
 class PreviewOrder(NamedTuple):
-    """Compute the effect of a ticket without sending it."""
+    """Compute the effect of an order without placing it."""
 
     origin: Origin
     ticket: Ticket
@@ -71,7 +71,7 @@ class CancelOrder(NamedTuple):
 
 
 class ReplaceOrder(NamedTuple):
-    """Replace an order by a successor."""
+    """Replace an order by a new order with changed terms."""
 
     origin: Origin
     order_id: str
@@ -93,7 +93,7 @@ class DecideApproval(NamedTuple):
 
 
 class RequestOverride(NamedTuple):
-    """Place a denied order again, to wait for a second person who lets it exceed the limit."""
+    """Place a denied order again. It waits for a second person who may let it exceed the limit."""
 
     origin: Origin
     order_id: str
@@ -110,7 +110,7 @@ class ReviewApprovals(NamedTuple):
 
 
 class BustExecution(NamedTuple):
-    """Take back an execution of an order that its venue cancelled."""
+    """Reverse an execution of an order that its venue cancelled."""
 
     origin: Origin
     order_id: str
@@ -146,7 +146,7 @@ class CancelAll(NamedTuple):
 
 
 class CancelInPortfolio(NamedTuple):
-    """Do the part of a stored cancellation in one portfolio."""
+    """Cancel the orders of one portfolio that a stored cancellation selects."""
 
     origin: Origin
     portfolio_id: int
@@ -211,7 +211,7 @@ class QuoteArrived(NamedTuple):
 
 
 class QuoteMatched(NamedTuple):
-    """Note that the quote which has waited since `at` met the orders of all portfolios."""
+    """Record that the stored quote of time `at` was matched against the orders of all portfolios."""
 
     tenant_id: int
     symbol: str
@@ -223,13 +223,16 @@ class QuoteMatched(NamedTuple):
         return InstrumentKey(self.tenant_id, self.symbol)
 
 
-MAX_EXPIRIES = 1_000  # by one command, so that other commands do not wait long for a close with many orders
+MAX_EXPIRIES = (
+    1_000  # of one command, so that other commands do not wait long when many orders expire at once
+)
 
 
 class ExpireOrders(NamedTuple):
-    """Expire orders of a portfolio that are due, at most MAX_EXPIRIES besides those of their groups.
+    """Expire the orders of a portfolio whose end time has passed, or of all portfolios of the tenant.
 
-    Without a portfolio, they are those of the tenant, and orders that nobody approved in time.
+    At most MAX_EXPIRIES orders expire, and the other orders of their groups. Without a portfolio, orders
+    that nobody approved in time expire too.
     """
 
     tenant_id: int
@@ -246,16 +249,16 @@ class ReleaseOrders(NamedTuple):
 
 
 class SquareOff(NamedTuple):
-    """Cancel the intraday orders of a tenant that are due, and close its intraday positions."""
+    """Cancel a tenant's intraday orders and close its intraday positions after their square-off time."""
 
     tenant_id: int
     at: Timestamp
 
 
 class CancelHalted(NamedTuple):
-    """End what a kill switch forbids but is still open.
+    """Cancel open orders that a kill switch forbids.
 
-    The process that set the switch may have ended before it cancelled.
+    The process that set the switch may have ended before it cancelled them.
     """
 
     tenant_id: int
@@ -336,14 +339,14 @@ class Applied(NamedTuple):
 
 
 class SignalProcessed(NamedTuple):
-    """A stored signal with what became of it. `replayed` marks one of an earlier request."""
+    """A stored signal with its outcome. `replayed` marks a signal of an earlier request."""
 
     signal: Any
     replayed: bool = False
 
 
 class QuoteStored(NamedTuple):
-    """A new quote was stored only: it has so many orders to meet that they are matched in parts."""
+    """A new quote was stored but not matched: its symbol has too many orders for one transaction."""
 
 
 Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | SignalProcessed | QuoteStored
@@ -367,6 +370,6 @@ def get_lock_group(command: Command) -> tuple[int, str]:
             return get_ledger_lock_group(command)
         case QuoteArrived() | QuoteMatched():
             return tenant_id, f"/{command.instrument_key.symbol}"
-        case _:  # these have an order, or concern many portfolios
+        case _:  # commands that name an order, or that concern many portfolios
             order_id = getattr(command, "order_id", None)
             return tenant_id, "" if order_id is None else f"/{order_id}"

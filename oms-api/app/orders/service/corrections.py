@@ -32,11 +32,11 @@ from app.orders.service.filling import (
     STRAY,
     apply_execution,
     build_execution,
-    find_mark,
+    find_anomaly,
     find_successor,
     record_trade,
 )
-from app.orders.service.groups import after_fill
+from app.orders.service.groups import apply_fill_to_group
 from app.orders.service.order_changes import actor_of
 from app.timestamps import iso
 
@@ -63,7 +63,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Done:
     corrected, booked = _book(context, order, execution, event, command)
     at = iso(command.origin.at)
     if booked.difference > 0:
-        after_fill(context, corrected, booked.difference, at)
+        apply_fill_to_group(context, corrected, booked.difference, at)
     reduce_competing_orders(context, booked.trade, at, corrected)
     reason = f"{execution.execution_id} was corrected"
     restore_exits_of(context, order, booked.original, booked.trade, reason)
@@ -104,8 +104,8 @@ def _book(
     original, reversal = reverse_trade(context, command, execution)
     record_bust(context, order, execution, reversal, command)
     trade, charges = record_trade(context, order, event, at, execution.executed_at)
-    mark = find_mark(order, find_successor(context, order), event)
-    note = mark if mark in {OVER, STRAY} else CORRECTION
+    anomaly = find_anomaly(order, find_successor(context, order), event)
+    note = anomaly if anomaly in {OVER, STRAY} else CORRECTION
     row = build_execution(order, event, trade, note, charges)
     facts = {"broker_words": command.reason, "request_key": command.origin.idempotency_key}
     corrected = apply_execution(context, order, row, at, actor, **facts)

@@ -148,7 +148,7 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
 
 
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
-    """Book the broker's charges. Those of an execution that is not booked, or was taken back, are noted."""
+    """Book the broker's charges. Raises IllegalMove if the execution is not booked, or was reversed."""
     try:
         book_broker_charges(context, order, event, at)
     except (NotFound, Conflict) as refusal:
@@ -156,7 +156,7 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
 
 
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
-    """Take back an execution because the broker did. One that is not booked, or was taken back, is noted."""
+    """Reverse an execution that the broker reversed. Raises IllegalMove if it is not booked."""
     who = (order.tenant_id, order.broker, None, datetime.fromisoformat(at), None, None, order.broker)
     changes = context.changes
     try:

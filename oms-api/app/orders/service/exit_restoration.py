@@ -1,4 +1,4 @@
-"""Restore the exits of a position when a reduction of it is taken back: by a bust, correction or reversal."""
+"""Restore the exits of a position when a bust, a correction or a reversal undoes a reduction of it."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,10 +19,11 @@ from app.timestamps import Timestamp
 _AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 
 
-class TakenBack(NamedTuple):
-    """A reduction of a position that was taken back: how much of it, when it was booked, and why.
+class ReversedReduction(NamedTuple):
+    """A reduction of a position that was undone, completely or in part.
 
-    With `group_id`, only the exits of that group continue.
+    `quantity` is the quantity undone, `since` the time when the reduction was booked. With `group_id`, only
+    the exits of that group are restored.
     """
 
     position_key: PositionKey
@@ -32,26 +33,28 @@ class TakenBack(NamedTuple):
     group_id: str | None = None
 
 
-def find_taken_back(original: TradeRow, row: TradeRow, reason: str) -> TakenBack | None:
-    """Return what `row` took back of the reduction by `original`, None if nothing."""
+def find_reversed_reduction(original: TradeRow, row: TradeRow, reason: str) -> ReversedReduction | None:
+    """Return the part of the reduction by `original` that `row` undid, None if it undid nothing."""
     delta = Decimal(row.quantity_delta)
     reduction = reduction_of(Decimal(original.position_quantity), Decimal(original.quantity_delta))
     quantity = reopened_quantity(Decimal(row.position_quantity), delta)
     if reduction is None or not quantity:
         return None
-    return TakenBack(original.position_key, quantity, original.created_at, reason)
+    return ReversedReduction(original.position_key, quantity, original.created_at, reason)
 
 
-def restore_exits(context: BatchContext, taken: TakenBack, at: Timestamp) -> list[Order]:
-    """Let the exits that the reduction filled, cut or cancelled protect the position again.
+def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, at: Timestamp) -> list[Order]:
+    """Restore the exits that the reduction filled, reduced or cancelled.
 
-    Open exits grow. Ended ones get a successor of the same group and terms, because an ended order cannot be
-    revived. An exit that a person cancelled stays cancelled. Return the exits that were changed or placed.
+    Open exits grow. An exit that has ended gets a successor of the same group and terms, because an ended
+    order cannot be reopened. An exit that a person cancelled stays cancelled.
+
+    Return the exits that were changed or placed.
     """
-    held = context.books.position(taken.position_key).quantity
-    groups = _list_groups(context, taken, "SELL" if held > 0 else "BUY")
+    held = context.books.position(reversed_reduction.position_key).quantity
+    groups = _list_groups(context, reversed_reduction, "SELL" if held > 0 else "BUY")
     covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
-    room, left = abs(held) - sum(covered.values(), ZERO), taken.quantity
+    room, left = abs(held) - sum(covered.values(), ZERO), reversed_reduction.quantity
     restored: list[Order] = []
     for name, legs in groups.items():
         target = covered[name] + min(max(room, ZERO), left)
@@ -60,23 +63,29 @@ def restore_exits(context: BatchContext, taken: TakenBack, at: Timestamp) -> lis
             target = min(target, exit_quantity(entry, context.order_store.children_of(entry)))
         if target > covered[name]:
             room, left = room - target + covered[name], left - target + covered[name]
-            current = (_restore_leg(context, leg, target, taken, at) for leg in legs)
+            current = (_restore_leg(context, leg, target, reversed_reduction, at) for leg in legs)
             restored += [leg for leg in current if leg is not None]
     return restored
 
 
-def _list_groups(context: BatchContext, taken: TakenBack, side: str) -> dict[str, list[Order]]:
+def _list_groups(
+    context: BatchContext, reversed_reduction: ReversedReduction, side: str
+) -> dict[str, list[Order]]:
     """Return by group the last exit of each role, as this batch sees them, the newest group first."""
     store = context.order_store
-    recent = list_recent_exits(context.connection, taken.position_key, taken.since)
+    recent = list_recent_exits(context.connection, reversed_reduction.position_key, reversed_reduction.since)
     store.take(recent)
-    known = {order.id: store.get_current(order) for order in [*recent, *store.made]}
+    known = {order.id: store.get_current(order) for order in [*recent, *store.created]}
     legs: dict[str, dict[Role | None, Order]] = {}
     for order in sorted(known.values(), key=lambda one: one.id):
-        is_exit = order.role in EXITS and order.position_key == taken.position_key
+        is_exit = order.role in EXITS and order.position_key == reversed_reduction.position_key
         if is_exit and order.side == side and order.status is not Status.REPLACED:
             legs.setdefault(order.group_id or order.id, {})[order.role] = order
-    names = sorted(legs, reverse=True) if taken.group_id is None else legs.keys() & {taken.group_id}
+    names = (
+        sorted(legs, reverse=True)
+        if reversed_reduction.group_id is None
+        else legs.keys() & {reversed_reduction.group_id}
+    )
     return {name: list(legs[name].values()) for name in names}
 
 
@@ -86,14 +95,14 @@ def _covered_quantity(legs: Iterable[Order]) -> Decimal:
 
 
 def _restore_leg(
-    context: BatchContext, leg: Order, target: Decimal, taken: TakenBack, at: Timestamp
+    context: BatchContext, leg: Order, target: Decimal, reversed_reduction: ReversedReduction, at: Timestamp
 ) -> Order | None:
     """Return the exit with `target` left to fill, None if it is not to be restored."""
     if leg.status in WORKING:
         size = leg.filled_quantity + target
         if size <= leg.quantity:
             return leg
-        reason = f"{taken.reason}: grew to {shortest(size)}"
+        reason = f"{reversed_reduction.reason}: grew to {shortest(size)}"
         return context.order_store.note(leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
     if leg.status not in FINAL or not _ended_by_group(context, leg):
         return None
@@ -113,7 +122,9 @@ def _restore_leg(
         accepted_at=None,
     )
     successor = changed(successor, **dict.fromkeys(_AMOUNTS, ZERO))
-    added = context.order_store.add(successor, successor.placed_by, f"{taken.reason}: continues {leg.id}")
+    added = context.order_store.add(
+        successor, successor.placed_by, f"{reversed_reduction.reason}: continues {leg.id}"
+    )
     return release(context, added, at)
 
 

@@ -1,8 +1,8 @@
-"""Hand new orders to the session with their broker in memory, right after their commit.
+"""Pass new orders to the session of their broker in memory, right after their commit.
 
-The request of such an order is stored as being sent, in the transaction of the order. The session then sends
-it without another transaction and without reading the order again. After a crash nobody knows whether it was
-sent: it is treated like every request whose outcome is not known, and never sent again.
+The request of such an order is stored with the status *being sent*, in the transaction of the order. The
+session then sends it without another transaction and without reading the order. After a crash it is unknown
+whether the request was sent. It is treated like every request with an unknown outcome, and never sent again.
 """
 
 import threading
@@ -14,12 +14,12 @@ from app.clock import monotonic_seconds
 from app.instruments.rules import Instrument
 from app.orders.rules.values import Order
 
-MAX_ORDERS = 50  # that wait in a lane; further ones are read from the database
+MAX_ORDERS = 50  # orders in a lane; further orders are read from the database
 RESERVED_SECONDS = 20.0  # longer than a transaction of the writer takes
 
 
 class LaneOrder(NamedTuple):
-    """A committed order whose request is stored as being sent, but which was certainly not sent yet."""
+    """A committed order whose request is stored as being sent and was not sent yet."""
 
     connection: str
     order: Order
@@ -38,20 +38,20 @@ class ExpressLane:
         self._is_open = False
         self._reserved: dict[str, float] = {}  # by order id, the time of the reservation
         self._orders: deque[LaneOrder] = deque()
-        self.has_stored_requests = True  # that must be read from the database
+        self.has_stored_requests = True  # requests that must be read from the database
 
     def open(self) -> None:
-        """Take orders from now on."""
+        """Accept orders from now on."""
         with self._lock:
             self._is_open = True
 
     def close(self) -> None:
-        """Take no more orders. Those that have a place still arrive."""
+        """Accept no more orders. Orders with a reserved place are still delivered."""
         with self._lock:
             self._is_open = False
 
     def reserve(self, order_id: str) -> bool:
-        """Return whether the order gets a place. A reservation without a commit ends by itself."""
+        """Reserve a place for the order. Return False if there is none. A reservation expires."""
         now = self._clock()
         with self._lock:
             if not self._is_open or len(self._reserved) + len(self._orders) >= MAX_ORDERS:
@@ -61,7 +61,7 @@ class ExpressLane:
             return True
 
     def deliver(self, item: LaneOrder) -> None:
-        """Add a committed order that has a place."""
+        """Add a committed order with a reserved place."""
         with self._lock:
             self._reserved.pop(item.order.id, None)
             self._orders.append(item)

@@ -21,30 +21,32 @@ from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import reduce_competing_orders
-from app.orders.service.exit_restoration import TakenBack, restore_exits
+from app.orders.service.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
-from app.orders.service.groups import after_fill
+from app.orders.service.groups import apply_fill_to_group
 from app.timestamps import Timestamp, iso
 
 _SIDES = {side.value: side for side in Side}
-LATE, OVER, STRAY = "late", "over", "stray"  # recorded as the broker did it, with an issue
+# What is unexpected about an execution, as stored in its note: it came after the order's end, exceeds the
+# order's quantity, or belongs to a rejected order. It is recorded all the same.
+LATE, OVER, STRAY = "late", "over", "stray"
 
 
 def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
     """Record an execution of the order and return the updated order.
 
-    An execution after the order's end, or beyond its quantity, is recorded too and marked. Raises
-    BookIsFull, NoRate or RateUnknown before anything is changed. A fill at a broker was executed when the
-    broker says so; `at` is when it is booked.
+    An unexpected execution is recorded too, with the anomaly as its note. Raises
+    BookIsFull, NoRate or RateUnknown before anything is changed. `at` is the time of booking. A broker
+    other than the paper market reports the time of execution.
     """
-    mark = find_mark(order, find_successor(context, order), event)
+    anomaly = find_anomaly(order, find_successor(context, order), event)
     trade, charges = record_trade(context, order, event, at, _get_execution_time(order, event, at))
-    row = build_execution(order, event, trade, mark, charges)
+    row = build_execution(order, event, trade, anomaly, charges)
     moved = apply_execution(context, order, row, at, order.broker)
-    after_fill(context, moved, event.quantity, at)
-    if mark is not None and moved.role is Role.ENTRY:
-        reason = f"{event.execution_id} filled {mark}"
-        late = TakenBack(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
+    apply_fill_to_group(context, moved, event.quantity, at)
+    if anomaly is not None and moved.role is Role.ENTRY:
+        reason = f"{event.execution_id} filled {anomaly}"
+        late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
         restore_exits(context, late, at)
     reduce_competing_orders(context, trade, at, moved)
     return moved
@@ -58,27 +60,27 @@ def _get_execution_time(order: Order, event: Executed, at: Timestamp) -> Timesta
 
 
 def apply_execution(
-    context: BatchContext, order: Order, row: ExecutionRow, at: Timestamp, actor: str, **others: Any
+    context: BatchContext, order: Order, row: ExecutionRow, at: Timestamp, actor: str, **fields: Any
 ) -> Order:
-    """Add an execution of the order, and return the order that it counts for with its new filled amounts.
+    """Add an execution, and return the updated order that it counts for: see `find_successor`.
 
-    `others` are further fields of the history row.
+    `fields` are further fields of the history row.
     """
-    context.order_store.execute(row)
+    context.order_store.add_execution(row)
     successor = find_successor(context, order)
     filled = successor.filled_quantity + Decimal(row.quantity)
     status = status_after_fill(successor.status, successor.quantity, filled)
-    facts: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "execution_id": row.execution_id,
         "reason": row.note,
         "filled_quantity": filled,
         "filled_value": successor.filled_value + Decimal(row.value),
-        **others,
+        **fields,
     }
     if status is successor.status and status is not Status.PARTIALLY_FILLED:
-        moved = context.order_store.note(successor, at, actor, **facts)
+        moved = context.order_store.note(successor, at, actor, **changes)
     else:
-        moved = context.order_store.move(successor, status, at, actor, **facts)
+        moved = context.order_store.move(successor, status, at, actor, **changes)
     if row.note in {OVER, STRAY}:
         issue = {"order_id": order.id, "execution_id": row.execution_id, "kind": row.note}
         context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
@@ -93,7 +95,7 @@ def find_successor(context: BatchContext, order: Order) -> Order:
     return order
 
 
-def find_mark(order: Order, successor: Order, event: Executed) -> str | None:
+def find_anomaly(order: Order, successor: Order, event: Executed) -> str | None:
     """Return what is unexpected about an execution that counts for `successor`, None if nothing."""
     if successor.status in {Status.REJECTED, Status.DENIED}:
         return STRAY
@@ -117,7 +119,7 @@ def record_trade(
     side, held = _SIDES[order.side], context.position(order)
     currency = currency_in(context, order.portfolio_key, order.symbol, held)
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
-    fill = _fill(event, side, currency, rate, traded_at)
+    fill = _build_fill(event, side, currency, rate, traded_at)
     after = apply_fill(held, fill)
     execution = Execution(event.quantity, event.value)
     charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
@@ -151,16 +153,18 @@ def record_trade(
     return trade, charges
 
 
-def _fill(event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: Timestamp) -> Fill:
+def _build_fill(
+    event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: Timestamp
+) -> Fill:
     if rate is None:
         return Fill(side, event.quantity, event.value, at=at)
     return Fill(side, event.quantity, product(event.value, rate), event.value, currency, at)
 
 
 def build_execution(
-    order: Order, event: Executed, trade: TradeRow, mark: str | None, charges: BookedCharges
+    order: Order, event: Executed, trade: TradeRow, anomaly: str | None, charges: BookedCharges
 ) -> ExecutionRow:
-    """Return the row of an execution and its trade; `mark` is its note."""
+    """Return the row of an execution, which refers to its trade. `anomaly` is its note."""
     return ExecutionRow(
         tenant_id=order.tenant_id,
         broker=order.broker,
@@ -173,7 +177,7 @@ def build_execution(
         price=fixed(event.price),
         value=fixed(event.value),
         trade_id=trade.trade_id,
-        note=mark,
+        note=anomaly,
         executed_at=trade.executed_at,
         charges=format_components(charges),
     )

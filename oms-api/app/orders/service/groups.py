@@ -25,7 +25,7 @@ def close_order(
 ) -> Order:
     """End an order and apply its end to its group. `facts` are the fields of the history row."""
     ended = context.order_store.move(order, to, at, actor, **facts)
-    after_end(context, ended, at)
+    apply_end_to_group(context, ended, at)
     return ended
 
 
@@ -51,7 +51,7 @@ def deny(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **f
     return close_order(context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields)
 
 
-def after_fill(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
+def apply_fill_to_group(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
     """Apply a fill of `quantity` to the order's group."""
     if order.role is Role.CLOSING:
         _apply_part_fill(context, order, at)
@@ -63,7 +63,7 @@ def after_fill(context: BatchContext, order: Order, quantity: Decimal, at: Times
         _apply_shared_fill(context, order, quantity, at)
 
 
-def after_end(context: BatchContext, order: Order, at: Timestamp) -> None:
+def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
         for child in _list_children(context, order):

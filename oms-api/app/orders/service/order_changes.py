@@ -24,7 +24,7 @@ from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_replacement, require_replaceable
 from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, Done, ReplaceOrder
-from app.orders.service.groups import after_fill, cancel, close_order, deny
+from app.orders.service.groups import apply_fill_to_group, cancel, close_order, deny
 from app.orders.service.halts import opening_in
 from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import (
@@ -227,7 +227,7 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
         full = context.order_store.move(
             sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
         )
-        after_fill(context, full, ZERO, at)
+        apply_fill_to_group(context, full, ZERO, at)
         match_released_orders(context, at)
     elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
         submit(context, successor)

@@ -21,7 +21,7 @@ from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
-from app.orders.service.protection import follower_denial, legs_denial, pair_denial
+from app.orders.service.protection import find_follower_denial, find_legs_denial, find_pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
@@ -29,13 +29,13 @@ from app.timestamps import Timestamp, iso
 
 
 def place(context: BatchContext, command: PlaceOrder) -> Done:
-    """Place one order, with the exits of a bracket. A repeated request returns the earlier outcome."""
-    known = find_repeated_placement(context, command)
-    if known is not None:
-        return known
+    """Place one order and, for a bracket, its exits. A repeated request returns the earlier outcome."""
+    earlier = find_repeated_placement(context, command)
+    if earlier is not None:
+        return earlier
     origin = command.origin
     require_unexpired(command.ticket, iso(origin.at))
-    order = _make(context, command, command.ticket, NO_LINKS)
+    order = _create_order(context, command, command.ticket, NO_LINKS)
     count_message(context, origin, order)
     order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     legs = build_exit_tickets(order, command.ticket)
@@ -47,7 +47,7 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
         deny(context, order, denial, order.created_at)
     else:
         for role, ticket in legs:
-            _hold(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
+            _add_held_exit(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
         submit(
             context,
             context.order_store.get(order.tenant_id, order.id),
@@ -58,12 +58,12 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
 
 def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     """Place two linked orders. If risk denies one, neither is sent."""
-    known = find_repeated_placement(context, command)
-    if known is not None:
-        return known
+    earlier = find_repeated_placement(context, command)
+    if earlier is not None:
+        return earlier
     for number, ticket in enumerate(command.tickets):
         require_unexpired(ticket, iso(command.origin.at), f"orders.{number}.")
-    first, second = (_make(context, command, ticket, NO_LINKS) for ticket in command.tickets)
+    first, second = (_create_order(context, command, ticket, NO_LINKS) for ticket in command.tickets)
     for order in (first, second):
         count_message(context, command.origin, order)
     key, request_hash = command.origin.idempotency_key, command.origin.request_hash
@@ -86,7 +86,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
 
 
 def require_unexpired(ticket: Ticket, now: str, prefix: str = "") -> None:
-    """Raise Invalid if the ticket has expired. A repeated request may come later."""
+    """Raise Invalid if the ticket has expired. Call it only for new requests: a repeat may come late."""
     for bad in validate_expiry(ticket, now):
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
@@ -105,17 +105,17 @@ def find_repeated_request(
     Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request. Orders that the
     caller may not see do not count.
     """
-    known = _find_visible_order(context, origin, origin.idempotency_key or "")
-    if known is not None and known.request_hash != origin.request_hash:
-        raise OrderKeyReused((known.idempotency_key or "").partition(":")[2])
+    earlier = _find_visible_order(context, origin, origin.idempotency_key or "")
+    if earlier is not None and earlier.request_hash != origin.request_hash:
+        raise OrderKeyReused((earlier.idempotency_key or "").partition(":")[2])
     for name in client_order_ids:
         order = _find_visible_order(context, origin, f"/{name}") if name else None
         if order is not None and order.request_hash != origin.request_hash:
             raise ClientOrderIdReused(name or "")
-        known = known or order
-    if known is None:
+        earlier = earlier or order
+    if earlier is None:
         return None
-    return build_result(context, known.tenant_id, _list_ids_of_request(context, known))._replace(
+    return build_result(context, earlier.tenant_id, _list_ids_of_request(context, earlier))._replace(
         replayed=True
     )
 
@@ -127,7 +127,7 @@ def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Ord
         return None
     visible = [one for one in orders if context.sees(origin, one.portfolio_key)]
     same = [one for one in visible if one.request_hash == origin.request_hash]
-    return min(same or visible, key=_age, default=None)
+    return min(same or visible, key=_get_id, default=None)
 
 
 def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
@@ -135,11 +135,11 @@ def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
     if order.group_kind not in {GroupKind.OCO, GroupKind.OTO} or not order.group_id or order.replaces:
         return [order.id]
     group_orders = context.order_store.group_of(order)
-    return sorted(one.id for one in group_orders if one.request_hash == order.request_hash)
+    return sorted(member.id for member in group_orders if member.request_hash == order.request_hash)
 
 
 def add(context: BatchContext, order: Order) -> Order:
-    """Store a new order and index its request keys."""
+    """Store a new order, and index its idempotency key and client order id."""
     added = context.order_store.add(order, order.placed_by)
     context.index_request_keys([added])
     return added
@@ -165,26 +165,28 @@ def find_ticket_denial(
         find_broker_denial(context, order, is_group=bool(legs))
         or find_quantity_denial(order)
         or find_denial(context, order, confirms=confirms)
-        or legs_denial(context, order, legs)
+        or find_legs_denial(context, order, legs)
     )
 
 
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
-    """Check both orders of a group and deny the one that does not pass."""
+    """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
     refusal = find_broker_denial(context, first, is_group=True)
     if refusal is not None:
         deny(context, first, refusal, first.created_at)
         return True
     if first.group_kind is GroupKind.OCO:
         for order in (first, second):
-            denial = find_quantity_denial(order) or find_denial(context, order) or pair_denial(context, order)
+            denial = (
+                find_quantity_denial(order) or find_denial(context, order) or find_pair_denial(context, order)
+            )
             if denial is not None:
                 deny(context, order, denial, order.created_at)
                 return True
         return False
     if deny_if_refused(context, first):
         return True
-    denial = find_quantity_denial(second) or follower_denial(context, first, second)
+    denial = find_quantity_denial(second) or find_follower_denial(context, first, second)
     if denial is not None:
         deny(context, second, denial, second.created_at)
     return denial is not None
@@ -205,8 +207,8 @@ def send(
     """Send a checked order to its broker, or hold it until its session opens or its broker is connected.
 
     The paper broker accepts and matches it at once. An exit is never held: it does not match outside its
-    session. An order that waited for approval is sent later than it was created, by an `actor`. `facts` are
-    fields of that row of its history.
+    session. `at` and `actor` are set for an order that waited for approval; they are the time and the person
+    of the approval. `facts` are further fields of the history row.
     """
     at, actor = at or order.created_at, actor or order.placed_by
     hold = None if order.role in EXITS else find_order_hold(context, order, at)
@@ -235,15 +237,17 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
         legs: list[Order] = []
         if order.role in {Role.ENTRY, Role.CLOSING}:
             legs = context.order_store.children_of(order)
-        orders.append(OrderView(order, context.portfolio(order).name, tuple(sorted(legs, key=_age))))
+        orders.append(OrderView(order, context.portfolio(order).name, tuple(sorted(legs, key=_get_id))))
     return Done(tuple(orders))
 
 
-def _age(order: Order) -> str:
-    return order.id
+def _get_id(order: Order) -> str:
+    return order.id  # ids increase with time, so the oldest order is first
 
 
-def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str) -> OrderOrigin:
+def build_order_origin(
+    context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str
+) -> OrderOrigin:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
     portfolio = context.books.portfolio(portfolio_key)
@@ -258,22 +262,22 @@ def origin_of(context: BatchContext, origin: Origin, portfolio_key: PortfolioKey
     )
 
 
-def _make(
+def _create_order(
     context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, links: OrderLinks
 ) -> Order:
     origin = command.origin
     portfolio_key = context.get_portfolio_key(
         origin.tenant_id, command.portfolio_name, command.portfolio_name_key
     )
-    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
+    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
     return set_session_end(context, new_order(order_id, order_origin, ticket, quantity, links))
 
 
-def _hold(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
-    made = _make(context, command, ticket, links)
-    leg = context.order_store.add(made, made.placed_by)
+def _add_held_exit(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
+    order = _create_order(context, command, ticket, links)
+    leg = context.order_store.add(order, order.placed_by)
     context.order_store.move(leg, Status.HELD, leg.created_at, leg.placed_by)
 
 
@@ -289,7 +293,7 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
 
 
 def send_pair(context: BatchContext, *orders: Order) -> None:
-    """Send orders of which only one can fill. A fill of the first may have cancelled the second."""
+    """Send orders of which only one can fill. Skip those that a fill of an earlier one has cancelled."""
     for order in orders:
         waiting = context.order_store.get(order.tenant_id, order.id)
         if waiting.status is Status.INITIALIZED:

@@ -58,12 +58,12 @@ class OrderService:
     def build_place_command(self, request_source: RequestSource, name: str, ticket: Ticket) -> PlaceOrder:
         """Return the command that places an order. Raises Invalid if the ticket is malformed.
 
-        DENIED and REJECTED are outcomes of the command too.
+        A denied or rejected order is an outcome of the command, not an error.
         """
-        folded = _require_visible_portfolio(request_source, name)
-        origin = self._origin(request_source, "place", folded, *_list_ticket_values(ticket))
+        portfolio_name_key = _require_visible_portfolio(request_source, name)
+        origin = self._build_origin(request_source, "place", portfolio_name_key, *_list_ticket_values(ticket))
         validate_ticket(ticket)
-        return PlaceOrder(origin, ticket, name, folded)
+        return PlaceOrder(origin, ticket, name, portfolio_name_key)
 
     def submit(self, command: PlaceOrder) -> "asyncio.Future[Outcome]":
         """Queue an order. The future resolves once it is committed."""
@@ -73,9 +73,9 @@ class OrderService:
         self, request_source: RequestSource, kind: GroupKind, name: str, tickets: Sequence[Ticket]
     ) -> Done:
         """Place two linked orders."""
-        facts = [fact for ticket in tickets for fact in _list_ticket_values(ticket)]
-        folded = _require_visible_portfolio(request_source, name)
-        origin = self._origin(request_source, "group", kind, folded, *facts)
+        values = [value for ticket in tickets for value in _list_ticket_values(ticket)]
+        portfolio_name_key = _require_visible_portfolio(request_source, name)
+        origin = self._build_origin(request_source, "group", kind, portfolio_name_key, *values)
         for number, ticket in enumerate(tickets):
             is_exit = kind is GroupKind.OCO or number > 0
             validate_ticket(ticket, f"orders.{number}.", is_exit=is_exit)
@@ -83,11 +83,13 @@ class OrderService:
         if len(set(names)) < len(names):
             message = "Each order of a group needs a different `client_order_id`."
             raise Invalid(message, [FieldError("orders.1.client_order_id", message, "not_unique")])
-        return await self._done(PlaceGroup(origin, kind, tuple(tickets), name, folded))
+        return await self._submit_for_orders(
+            PlaceGroup(origin, kind, tuple(tickets), name, portfolio_name_key)
+        )
 
     async def preview(self, request_source: RequestSource, name: str, ticket: Ticket) -> OrderPreview:
         """Compute the effect of a ticket without sending it."""
-        origin = self._origin(request_source, "preview")
+        origin = self._build_origin(request_source, "preview")
         validate_ticket(ticket)
         outcome = await self._submit(
             PreviewOrder(origin, ticket, name, _require_visible_portfolio(request_source, name))
@@ -97,19 +99,19 @@ class OrderService:
 
     async def cancel(self, request_source: RequestSource, order_id: str, reason: str | None) -> Done:
         """Cancel an order."""
-        return await self._done(
-            CancelOrder(self._origin(request_source, "cancel", order_id, reason), order_id, reason)
+        return await self._submit_for_orders(
+            CancelOrder(self._build_origin(request_source, "cancel", order_id, reason), order_id, reason)
         )
 
     async def replace(self, request_source: RequestSource, order_id: str, changes: Changes) -> Done:
         """Replace an order by a successor."""
-        origin = self._origin(request_source, "replace", order_id, *map(_text, changes))
-        return await self._done(ReplaceOrder(origin, order_id, changes))
+        origin = self._build_origin(request_source, "replace", order_id, *map(_format_value, changes))
+        return await self._submit_for_orders(ReplaceOrder(origin, order_id, changes))
 
     async def approve(
         self, request_source: RequestSource, order_id: str, reason: str | None, price_seen: Decimal | None
     ) -> Done:
-        """Approve an order that waits. DENIED is an outcome too: the risk checks run again."""
+        """Approve an order that waits. The risk checks run again, so the order may be denied."""
         return await self._decide(request_source, order_id, reason, price_seen, is_granted=True)
 
     async def reject(self, request_source: RequestSource, order_id: str, reason: str) -> Done:
@@ -126,32 +128,34 @@ class OrderService:
         is_granted: bool,
     ) -> Done:
         operation = "approve" if is_granted else "reject"
-        origin = self._origin(request_source, operation, order_id, reason, _text(price_seen))
-        role = _role_of(request_source)
-        return await self._done(DecideApproval(origin, order_id, is_granted, reason, price_seen, role))
+        origin = self._build_origin(request_source, operation, order_id, reason, _format_value(price_seen))
+        role = _get_role(request_source)
+        return await self._submit_for_orders(
+            DecideApproval(origin, order_id, is_granted, reason, price_seen, role)
+        )
 
     async def request_override(
         self, request_source: RequestSource, order_id: str, reason: str, expires_minutes: int
     ) -> Done:
         """Place a denied order again, to wait for a second person."""
-        origin = self._origin(request_source, "override", order_id, reason, str(expires_minutes))
-        return await self._done(RequestOverride(origin, order_id, reason, expires_minutes))
+        origin = self._build_origin(request_source, "override", order_id, reason, str(expires_minutes))
+        return await self._submit_for_orders(RequestOverride(origin, order_id, reason, expires_minutes))
 
     async def list_approvals(self, request_source: RequestSource, limit: int) -> Sequence[ApprovalView]:
         """Return the orders that wait and on which the caller may decide, oldest first."""
         if not request_source.caller.may(Operation.DECIDE_APPROVAL):
             return ()
-        origin = self._origin(request_source, "approvals")
-        outcome = await self._submit(ReviewApprovals(origin, _role_of(request_source), limit))
+        origin = self._build_origin(request_source, "approvals")
+        outcome = await self._submit(ReviewApprovals(origin, _get_role(request_source), limit))
         assert isinstance(outcome, Reviewed)  # noqa: S101  # for the type checker
         return outcome.approvals
 
     async def bust(
         self, request_source: RequestSource, order_id: str, execution_id: str, reason: str
     ) -> Done:
-        """Take back an execution of an order."""
-        origin = self._origin(request_source, "bust", order_id, execution_id, reason)
-        return await self._done(BustExecution(origin, order_id, execution_id, reason))
+        """Reverse an execution of an order that its venue cancelled."""
+        origin = self._build_origin(request_source, "bust", order_id, execution_id, reason)
+        return await self._submit_for_orders(BustExecution(origin, order_id, execution_id, reason))
 
     async def correct(
         self,
@@ -163,9 +167,11 @@ class OrderService:
         reason: str,
     ) -> Done:
         """Change the quantity or the price of an execution of an order."""
-        facts = (order_id, execution_id, _text(quantity), _text(price), reason)
-        origin = self._origin(request_source, "correct", *facts)
-        return await self._done(CorrectExecution(origin, order_id, execution_id, quantity, price, reason))
+        values = (order_id, execution_id, _format_value(quantity), _format_value(price), reason)
+        origin = self._build_origin(request_source, "correct", *values)
+        return await self._submit_for_orders(
+            CorrectExecution(origin, order_id, execution_id, quantity, price, reason)
+        )
 
     async def cancel_all(
         self,
@@ -181,10 +187,10 @@ class OrderService:
 
         With `keeps_exits`, cancel only those that could open or increase a position.
         """
-        folded = _require_visible_portfolio(request_source, portfolio_name)
-        origin = self._origin(request_source, "cancel-all")
-        return await self._done(
-            CancelAll(origin, folded, portfolio_name, symbol, side, strategy, reason, keeps_exits)
+        portfolio_name_key = _require_visible_portfolio(request_source, portfolio_name)
+        origin = self._build_origin(request_source, "cancel-all")
+        return await self._submit_for_orders(
+            CancelAll(origin, portfolio_name_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)
         )
 
     async def close(
@@ -199,10 +205,12 @@ class OrderService:
         strategy: str | None = None,
     ) -> Done:
         """Close a position, or `quantity` of it."""
-        folded = _require_visible_portfolio(request_source, name)
-        origin = self._origin(request_source, "close", folded, symbol, product, _text(quantity), reason)
-        facts = (symbol, product, quantity, reason, ignores_halt, strategy)
-        return await self._done(ClosePosition(origin, name, folded, *facts))
+        portfolio_name_key = _require_visible_portfolio(request_source, name)
+        origin = self._build_origin(
+            request_source, "close", portfolio_name_key, symbol, product, _format_value(quantity), reason
+        )
+        values = (symbol, product, quantity, reason, ignores_halt, strategy)
+        return await self._submit_for_orders(ClosePosition(origin, name, portfolio_name_key, *values))
 
     async def set_exits(
         self,
@@ -215,15 +223,19 @@ class OrderService:
     ) -> Done:
         """Replace the exits of a position."""
         legs = (take_profit or (None,)) + (stop_loss or (None, None))
-        folded = _require_visible_portfolio(request_source, name)
-        origin = self._origin(request_source, "exits", folded, symbol, product, *map(_text, legs))
-        return await self._done(SetExits(origin, name, folded, symbol, product, take_profit, stop_loss))
+        portfolio_name_key = _require_visible_portfolio(request_source, name)
+        origin = self._build_origin(
+            request_source, "exits", portfolio_name_key, symbol, product, *map(_format_value, legs)
+        )
+        return await self._submit_for_orders(
+            SetExits(origin, name, portfolio_name_key, symbol, product, take_profit, stop_loss)
+        )
 
     async def publish(self, tenant_id: int, quote: Quote) -> None:
         """Store a quote and match the working orders of its symbol; see `QuoteMatcher`."""
         await self.matcher.publish(tenant_id, quote)
 
-    async def _done(self, command: OrderRequest) -> Done:
+    async def _submit_for_orders(self, command: OrderRequest) -> Done:
         outcome = await self._submit(command)
         assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
         return outcome
@@ -235,9 +247,9 @@ class OrderService:
             raise await self.explain(command, refusal) from None
 
     async def explain(self, command: OrderRequest, refusal: OmsError) -> OmsError:
-        """Return the error of a command, for an unknown portfolio with the nearest names.
+        """Return the error of a command. The error of an unknown portfolio lists the nearest names.
 
-        They are read here, not in the writer, so that a wrong name costs no time of the writer.
+        The names are read here and not in the writer, so that a wrong name does not delay other commands.
         """
         if not isinstance(refusal, NoSuchPortfolio):
             return refusal
@@ -248,7 +260,7 @@ class OrderService:
         )
         return NoSuchPortfolio(name, nearest)
 
-    def _origin(self, request_source: RequestSource, operation: str, *facts: str | None) -> Origin:
+    def _build_origin(self, request_source: RequestSource, operation: str, *values: str | None) -> Origin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
         caller = request_source.caller
         return Origin(
@@ -257,7 +269,7 @@ class OrderService:
             user_id=None,
             at=self.now(),
             idempotency_key=f"{operation}:{request_source.key}" if request_source.key else None,
-            request_hash=fingerprint(operation, *facts),
+            request_hash=fingerprint(operation, *values),
             actor=caller.person,
             request_id=request_source.request_id,
             portfolios=caller.portfolios,
@@ -266,30 +278,30 @@ class OrderService:
 
 def _require_visible_portfolio(request_source: RequestSource, name: str) -> str:
     """Return the portfolio's name key. Raises NotYourPortfolio if the caller may not see it."""
-    folded = name_key(name)
-    if not request_source.caller.sees(folded):
+    portfolio_name_key = name_key(name)
+    if not request_source.caller.sees(portfolio_name_key):
         raise NotYourPortfolio
-    return folded
+    return portfolio_name_key
 
 
-def _role_of(request_source: RequestSource) -> str | None:
+def _get_role(request_source: RequestSource) -> str | None:
     return None if request_source.caller.role is None else request_source.caller.role.value
 
 
 def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
-    """Raise Invalid if the fields of a ticket contradict each other. `prefix` precedes their names."""
+    """Raise Invalid if the fields of a ticket contradict each other. `prefix` is put before field names."""
     errors = shape_errors(ticket) or (exit_errors(ticket) if is_exit else [])
     if errors:
-        named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
-        raise Invalid(errors[0].message, named)
+        prefixed = [FieldError(f"{prefix}{error.field}", error.message, error.code) for error in errors]
+        raise Invalid(errors[0].message, prefixed)
 
 
 def _list_ticket_values(ticket: Ticket) -> list[str | None]:
     legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
-    return [_text(fact) for fact in (*ticket[:-3], *legs)]
+    return [_format_value(value) for value in (*ticket[:-3], *legs)]
 
 
-def _text(fact: Any) -> str | None:
-    if fact is None or isinstance(fact, str):
-        return fact
-    return str(fact) if isinstance(fact, bool) else fixed(fact)
+def _format_value(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, bool) else fixed(value)

@@ -1,4 +1,4 @@
-"""Hold the orders of a batch: loaded under the portfolios' locks, changed in memory, written together."""
+"""The orders of a batch: loaded under the portfolios' locks, changed in memory, and written together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -30,13 +30,14 @@ class OrderStore:
         self._books = books
         self._connection = books.connection
         self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until the batch changes one
-        self._owned: set[PortfolioKey] = set()
+        self._copied: set[PortfolioKey] = set()
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
         self._new: dict[tuple[int, str], None] = {}
-        self._changed: dict[tuple[int, str], Order] = {}  # as they were before their first change
-        self._published: Order | None = None  # the order of the last event, with its facts for the next event
-        self._facts: dict[str, Any] = {}
+        self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
+        # The order of the last event, and its payload, which the next event may reuse.
+        self._last_published: Order | None = None
+        self._last_payload: dict[str, Any] = {}
         self._moves: list[Move] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
@@ -46,7 +47,7 @@ class OrderStore:
     def load(self, cached: Mapping[PortfolioKey, OpenOrders]) -> dict[PortfolioKey, set[HoldingKey]]:
         """Load the open orders of the locked portfolios. Return the positions whose orders were read.
 
-        `cached` are those of earlier versions of the portfolios. Only what changed since is read.
+        `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
         """
         self._open.update(cached)
         outdated = []
@@ -154,9 +155,9 @@ class OrderStore:
         return self._find_relatives("group_id", order, order.group_id or "")
 
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
-        """Return the orders of the order's portfolio whose `column` is `name`."""
+        """Return the orders of the order's portfolio that have `name` in `column`."""
         tenant_id = order.tenant_id
-        if (tenant_id, name) not in self._new:  # relatives of an order of this batch are all in this batch
+        if (tenant_id, name) not in self._new:  # an order of this batch has no relatives in the database
             self.take(queries.orders_by_name(self._connection, column, [OrderName(tenant_id, name)]))
         related = dict(self._open[order.portfolio_key].orders)
         related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
@@ -185,13 +186,13 @@ class OrderStore:
         self._store(altered, order)
         return altered
 
-    def execute(self, row: ExecutionRow) -> None:
+    def add_execution(self, row: ExecutionRow) -> None:
         """Add an execution."""
         self.changes += 1
         self._executions.append(row)
 
     def add_event(self, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp) -> None:
-        """Add an event to the outbox. Its first field is the id of what it describes."""
+        """Add an event to the outbox. The first value of `facts` must be the id of the event's object."""
         self.changes += 1
         subject = str(next(iter(facts.values())))
         if kind.startswith("approval."):
@@ -199,7 +200,7 @@ class OrderStore:
         self._books.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
 
     @property
-    def made(self) -> list[Order]:
+    def created(self) -> list[Order]:
         """The orders created in this batch, in their current state."""
         return [self._orders[key] for key in self._new]
 
@@ -226,7 +227,7 @@ class OrderStore:
     def renew_stamps(self) -> None:
         """Give a new stamp to the portfolios whose open orders changed.
 
-        An order that was created and ended in this batch was in nobody's open orders.
+        An order that was created and ended in this batch changes no portfolio's open orders.
         """
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
             stamp = renew_stamp(self._books.portfolio(portfolio_key).orders_stamp)
@@ -274,11 +275,11 @@ class OrderStore:
         facts = (reason, broker_words, execution_id, request_key)
         move = Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
         self._moves.append(move)
-        if order is not self._published or not fields.keys() <= _UNPUBLISHED:
-            self._facts = build_order_facts(moved, self._books.portfolio(portfolio_key).name)
-        self._published = moved
+        if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
+            self._last_payload = build_order_facts(moved, self._books.portfolio(portfolio_key).name)
+        self._last_published = moved
         execution = self._executions[-1] if execution_id is not None else None
-        text = orjson.dumps(add_move_facts(self._facts, moved, move, execution)).decode()
+        text = orjson.dumps(add_move_facts(self._last_payload, moved, move, execution)).decode()
         self._books.add_event(NewEvent(moved.tenant_id, event_type_of(move), text, at, moved.id))
         return moved
 
@@ -291,8 +292,8 @@ class OrderStore:
             self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
         self._orders[key] = order
         self._changed.setdefault(key, before)
-        if portfolio_key not in self._owned:  # the cache keeps the committed open orders
-            self._owned.add(portfolio_key)
+        if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders
+            self._copied.add(portfolio_key)
             self._open[portfolio_key] = self._open[portfolio_key].copied()
         self._open[portfolio_key].put(order)
         return portfolio_key

@@ -7,7 +7,7 @@ from app.orders.service.express_lane import ExpressLane, LaneOrder
 
 
 class OutgoingSignal:
-    """Wakes listeners. A relay tells other processes, which without it look for requests at intervals.
+    """Wakes listeners. A relay notifies other processes, which otherwise read requests at intervals.
 
     Each broker connection whose session runs in this process has an express lane for its new orders.
     """
@@ -24,13 +24,13 @@ class OutgoingSignal:
         return event
 
     def listen_as_relay(self) -> threading.Event:
-        """Return an event that is set at each notification of this process, but at none of another one."""
+        """Return an event that is set at each notification of this process, but not of other processes."""
         event = threading.Event()
         self._relays.append(event)
         return event
 
     def stop_listening(self, event: threading.Event) -> None:
-        """Forget a listener or relay."""
+        """Remove a listener or a relay."""
         for events in (self._listeners, self._relays):
             if event in events:
                 events.remove(event)
@@ -51,7 +51,7 @@ class OutgoingSignal:
         self._set(self._listeners)
 
     def notify(self) -> None:
-        """Wake all listeners because requests were stored, and tell the relays."""
+        """Wake all listeners and relays, because requests were stored."""
         self.wake()
         self._set(self._relays)
 

@@ -52,16 +52,23 @@ COMMANDS_WITH_ORDER = (
 )
 OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
-# Commands with a portfolio name.
-_NAMING = (PlaceOrder, PlaceSignal, PlaceGroup, PreviewOrder, ClosePosition, SetExits, CancelAll)
+_COMMANDS_WITH_PORTFOLIO_NAME = (
+    PlaceOrder,
+    PlaceSignal,
+    PlaceGroup,
+    PreviewOrder,
+    ClosePosition,
+    SetExits,
+    CancelAll,
+)
 
 
 @dataclass(slots=True)
 class Plan:
     """What a batch of commands needs to lock and load.
 
-    `names` are portfolios to find by name, `portfolio_keys` portfolios to lock, `recorded_orders` orders that
-    exist under the client order ids and request keys of the batch.
+    `names` are the portfolios to find by name, `portfolio_keys` the portfolios to lock. `recorded_orders` are
+    stored orders with a client order id or an idempotency key of the batch.
     """
 
     names: set[PortfolioNameKey] = field(default_factory=set)
@@ -71,7 +78,9 @@ class Plan:
     recorded_orders: list[Order] = field(default_factory=list)
     by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
-    unmatched: dict[InstrumentKey, str] = field(default_factory=dict)  # quotes to store only: their arrival
+    unmatched: dict[InstrumentKey, str] = field(
+        default_factory=dict
+    )  # quotes that are stored but not matched, with their times
     blocked: Collection[InstrumentKey] = ()  # symbols whose stored quote still has to be matched
     overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
     intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
@@ -89,7 +98,7 @@ class Plan:
 
     def has_order(self, command: OrderChange | BrokerReport) -> bool:
         """Return whether the command's order was found."""
-        return _order_key(command) in self.by_order
+        return _get_order_key(command) in self.by_order
 
     def require(self, command: OrderChange | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
@@ -100,7 +109,7 @@ class Plan:
 def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     """Return the plan of the commands."""
     plan = Plan()
-    _note_names(plan, commands)
+    _collect_names(plan, commands)
     _find_recorded_orders(connection, plan)
     _find_orders(connection, plan, commands)
     _find_portfolios(connection, plan, commands)
@@ -109,7 +118,7 @@ def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     return plan
 
 
-def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
+def _collect_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, InternalCommand):
             continue
@@ -118,9 +127,9 @@ def _note_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
             plan.request_keys.add(OrderName(origin.tenant_id, origin.idempotency_key))
         if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
-        if isinstance(command, _NAMING):
+        if isinstance(command, _COMMANDS_WITH_PORTFOLIO_NAME):
             plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
-        tickets = _tickets(command)
+        tickets = _list_tickets(command)
         names = [ticket.client_order_id for ticket in tickets]
         if isinstance(command, ReplaceOrder):
             names.append(command.changes.client_order_id)
@@ -133,13 +142,13 @@ def symbols_of(commands: Sequence[Command]) -> set[InstrumentKey]:
         InstrumentKey(command.origin.tenant_id, ticket.symbol)
         for command in commands
         if isinstance(command, (PlaceOrder, PlaceGroup, PreviewOrder))
-        for ticket in _tickets(command)
+        for ticket in _list_tickets(command)
     }
     signals = [command for command in commands if isinstance(command, PlaceSignal)]
     return found.union(InstrumentKey(one.origin.tenant_id, one.symbol) for one in signals)
 
 
-def _tickets(command: OrderCommand) -> Sequence[Ticket]:
+def _list_tickets(command: OrderCommand) -> Sequence[Ticket]:
     if isinstance(command, PlaceGroup):
         return command.tickets
     return (command.ticket,) if isinstance(command, (PlaceOrder, PreviewOrder)) else ()
@@ -153,17 +162,17 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     by_column = {"client_order_id": plan.client_order_ids, "idempotency_key": plan.request_keys}
     lock_names(connection, ((column, *name) for column, names in by_column.items() for name in names))
     for column, names in by_column.items():
-        plan.recorded_orders += queries.find_orders_by_rare_name(connection, column, sorted(names))
+        plan.recorded_orders += queries.find_orders_by_name_index(connection, column, sorted(names))
     plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 
-def _order_key(command: OrderChange | BrokerReport) -> OrderKey:
+def _get_order_key(command: OrderChange | BrokerReport) -> OrderKey:
     tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
     return OrderKey(tenant_id, command.order_id)
 
 
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    order_keys = {_order_key(command) for command in commands if isinstance(command, COMMANDS_WITH_ORDER)}
+    order_keys = {_get_order_key(command) for command in commands if isinstance(command, COMMANDS_WITH_ORDER)}
     plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.by_order.values())
 

@@ -11,7 +11,7 @@ from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticke
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.commands import ClosePosition, Done
 from app.orders.service.groups import cancel, deny
-from app.orders.service.order_entry import add, build_result, find_repeated_request, origin_of, send
+from app.orders.service.order_entry import add, build_order_origin, build_result, find_repeated_request, send
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 from app.orders.service.trading_sessions import set_session_end
 
@@ -78,7 +78,7 @@ def _against(
         reason=command.reason,
         strategy=command.strategy,
     )
-    order_origin = origin_of(context, origin, portfolio_key, ticket.symbol)
+    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
     order = new_order(
         context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
     )

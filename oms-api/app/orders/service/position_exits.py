@@ -16,10 +16,10 @@ from app.orders.service.groups import cancel, deny
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import (
     add,
+    build_order_origin,
     build_result,
     cancel_unsent,
     find_repeated_request,
-    origin_of,
     send_pair,
 )
 from app.orders.service.protection import exit_denial
@@ -108,7 +108,7 @@ def _build_exits(
     errors = shape_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
-    order_origin = origin_of(context, origin, portfolio_key, command.symbol)
+    order_origin = build_order_origin(context, origin, portfolio_key, command.symbol)
     entry = new_order("", order_origin, entry_ticket, abs(held))
     legs = build_exit_tickets(entry, entry_ticket)
     ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]

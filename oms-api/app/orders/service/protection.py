@@ -25,7 +25,9 @@ from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
 _NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOLLOWER: "The second order"}
 
 
-def legs_denial(context: BatchContext, entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> Denial | None:
+def find_legs_denial(
+    context: BatchContext, entry: Order, legs: Sequence[tuple[Role, Ticket]]
+) -> Denial | None:
     """Return the denial of the first exit of a bracket that does not pass, before its entry is sent."""
     for number, (role, ticket) in enumerate(legs, 1):
         leg = changed(
@@ -45,7 +47,7 @@ def legs_denial(context: BatchContext, entry: Order, legs: Sequence[tuple[Role, 
     return None
 
 
-def follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
+def find_follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
     """Return the risk denial of the second order of an OTO pair, as if the first had filled."""
     denial = evaluate_order(
         _assume_fill(context, first, risk_input(context, second), second)
@@ -53,7 +55,7 @@ def follower_denial(context: BatchContext, first: Order, second: Order) -> Denia
     return denial and _add_order_name(denial, second)
 
 
-def pair_denial(context: BatchContext, order: Order) -> Denial | None:
+def find_pair_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of an OCO stop order that the market has already reached."""
     prices = context.symbol_state(order.tenant_id, order.symbol).prices
     watched = get_trigger_price(order, prices)
@@ -65,7 +67,7 @@ def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Ord
     if context.state(order)[0] is TradingState.HALTED:
         return find_denial(context, order, *current_exits)
     risk = risk_input(context, order, *current_exits)
-    return evaluate_exit(risk, is_change=True) or pair_denial(context, order)
+    return evaluate_exit(risk, is_change=True) or find_pair_denial(context, order)
 
 
 def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
@@ -76,7 +78,7 @@ def change_denial(context: BatchContext, order: Order, successor: Order) -> Deni
         return _size_denial(order, successor, _most(context, order, None))
     entry = context.order_store.parent_of(order) if order.role is Role.FOLLOWER else None
     if entry is not None and order.status is Status.HELD:
-        return follower_denial(context, entry, successor)
+        return find_follower_denial(context, entry, successor)
     is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
     for leg in context.order_store.children_of(order) if is_entry else []:
         denial = _side_denial(context, successor, leg) if leg.status is Status.HELD else None
@@ -149,7 +151,7 @@ def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -
         return denial
     if order.status is Status.HELD:
         return None if entry is None else _side_denial(context, entry, successor)
-    return pair_denial(context, successor)
+    return find_pair_denial(context, successor)
 
 
 def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:

@@ -60,7 +60,7 @@ def match_unmatched_quotes(context: BatchContext) -> None:
 
 
 def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
-    """Match the working orders of the quote's symbol, unless they are so many that it is only stored.
+    """Match the working orders of the quote's symbol. If there are too many, only store the quote.
 
     Raises PreviousQuoteUnmatched for a new quote while an earlier one has orders to match.
     """
@@ -90,7 +90,7 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
         if command.is_new:
             cancel_halted(context, halted, command.at)
         halted_ids = {order.id for order in halted}  # these must not fill: the kill switch cancels them
-        _release_unhalted(context, portfolio_key, quote, command.at)
+        _release_held_orders(context, portfolio_key, quote, command.at)
         open_orders = context.order_store.open_of(portfolio_key, quote.symbol)
         closing = [order for order in open_orders if order.role is Role.CLOSING and not is_remote(order)]
         if closing:  # before the exits, which they reduce; one by one, because each leaves less for the next
@@ -111,7 +111,7 @@ def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Qu
             match(context, [order], quote, at)
 
 
-def _release_unhalted(
+def _release_held_orders(
     context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
 ) -> None:
     """Try again to release exits and followers whose release a kill switch prevented."""
@@ -123,7 +123,7 @@ def _release_unhalted(
 
 
 def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
-    """Return the quantity to release: what its entry filled for an exit, the whole order for a follower."""
+    """Return the quantity to release: what an exit's entry has filled, or the whole follower."""
     entry = context.order_store.parent_of(order)
     if entry is None or not entry.filled_quantity:
         return ZERO

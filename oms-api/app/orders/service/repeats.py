@@ -55,7 +55,7 @@ def _list_recent_orders(context: BatchContext, order: Order, actor: str, within:
             repeat_key = queries.RepeatKey(one.tenant_id, one.symbol, one.portfolio_id, one.actor or "")
             found[repeat_key].orders.append(one)
         known.update(found)
-    return [*known[key].orders, *context.order_store.made]
+    return [*known[key].orders, *context.order_store.created]
 
 
 def _is_same(one: Order, order: Order) -> bool:

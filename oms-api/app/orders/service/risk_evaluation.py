@@ -38,7 +38,7 @@ from app.risk.rules.values import (
 from app.text import label_key
 from app.timestamps import Timestamp
 
-_NOTHING_WAIVED: frozenset[str] = frozenset()
+_NO_CODES: frozenset[str] = frozenset()
 
 
 def find_denial(
@@ -46,8 +46,8 @@ def find_denial(
 ) -> Denial | None:
     """Return the risk denial of the order, None if it passes.
 
-    The orders `excluded` do not count. `confirms` allows a repeated order. For a replacement, the largest
-    passing quantity is the chain's total, including what was filled.
+    The check ignores the orders `excluded`. `confirms` allows a repeated order. For a replacement, the
+    largest passing quantity is the total of the replaced orders, including what was filled.
     """
     checks = evaluate_close if order.role is Role.CLOSING else evaluate_order
     denial = checks(risk_input(context, order, *excluded, confirms=confirms))
@@ -57,15 +57,15 @@ def find_denial(
 
 
 def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> RiskInput:
-    """Return the input of the risk checks. The order itself and the orders `excluded` do not count."""
+    """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
     portfolio, limits = context.portfolio(order), limits_of(context, order)
     symbol, market = context.symbol_state(order.tenant_id, order.symbol), context.services.market
     state, scope = context.state(order)
-    candidate = _candidate(order)
+    candidate = _build_candidate(order)
     exposure = exposure_in(context, order.portfolio_key)
     valued = exposure.valuations.get(order.holding_key)
     book = _book_of_others(context, order, excluded, candidate, valued)
-    unrated = None if book.rate is None else pair_without_rate(context, order, context.position(order))
+    missing_rate = None if book.rate is None else pair_without_rate(context, order, context.position(order))
     firm = firm_totals(context, order, limits)
     hold = find_current_hold(context, order)
     refusal = find_session_refusal(context, order, hold)
@@ -77,7 +77,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         book=book,
         limits=limits,
         cash=portfolio.cash,
-        charges=_charges_of(context, order, candidate, symbol.prices, book.rate),
+        charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
         other_exposure=subtract_totals(exposure.total, valued.totals) if valued else exposure.total,
         firm=firm.others,
         firm_rate=firm.rate,
@@ -91,24 +91,24 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
-        no_rate=unrated or firm.missing,
+        no_rate=missing_rate or firm.missing,
         session_refusal=refusal and refusal.reason,
         closed_until=refusal and refusal.opens_at,
-        # An order that waits for the open is checked again at its release, against the quote of then.
+        # An order that is held until the open is checked again at its release.
         feed_silence=_find_feed_silence(context, symbol.quote) if hold is None else None,
         max_feed_silence=market.max_silence_seconds,
-        waived=_waived(context, order),
+        waived=_find_waived_codes(context, order),
         critical_issues=count_critical_issues(context, order),
     )
 
 
-def _waived(context: BatchContext, order: Order) -> frozenset[str]:
-    """Return the code of the limit that the order's override waives, once the override is loaded."""
+def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
+    """Return the denial code that the order's override waives. Overrides must be loaded before."""
     request = context.approval_requests.get(order.key) if context.approval_requests else None
-    return frozenset({request.waived}) if request is not None and request.waived else _NOTHING_WAIVED
+    return frozenset({request.waived}) if request is not None and request.waived else _NO_CODES
 
 
-def _subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
+def _build_subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
     portfolio = context.portfolio(order)
     return Subject(
         portfolio_key=portfolio.name_key,
@@ -127,13 +127,13 @@ def limits_of(context: BatchContext, order: Order) -> Limits:
     found = context.limits.get(key)
     if found is None:
         instrument = context.instrument(order.tenant_id, order.symbol)
-        found = context.services.controls.limits(order.tenant_id, _subject(context, order, instrument))
+        found = context.services.controls.limits(order.tenant_id, _build_subject(context, order, instrument))
         context.limits[key] = found
     return found
 
 
 def count_message(context: BatchContext, origin: Origin, order: Order) -> None:
-    """Count an order, a change or a cancellation of the caller. Raises TooManyMessages above the limit."""
+    """Count a new, changed or cancelled order as a message. Raises TooManyMessages above the limit."""
     limits = limits_of(context, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
     context.count_message(sender, limits.messages_per_minute)
@@ -169,7 +169,7 @@ def _book_of_others(
 ) -> SymbolBook:
     """Return the book of the order's position with the other open orders in it.
 
-    `valued` is the current valuation of the position. Without any order, the book is the same.
+    `valued` is the current valuation of the position. Its book is reused if the position has no open orders.
     """
     if valued is not None and valued.book.position and not valued.book.orders:
         return valued.book
@@ -182,7 +182,7 @@ def _book_of_others(
     return build_book(context, order.position_key, others, candidate)
 
 
-def _charges_of(
+def _build_charge_estimate(
     context: BatchContext, order: Order, candidate: Candidate, prices: Prices, rate: Decimal | None
 ) -> Callable[[Decimal], Decimal]:
     """Return a function that estimates what filling a quantity of the order costs."""
@@ -194,7 +194,7 @@ def _charges_of(
     return lambda quantity: estimate_charges(order, market, quantity, price)
 
 
-def _candidate(order: Order) -> Candidate:
+def _build_candidate(order: Order) -> Candidate:
     return Candidate(
         symbol=order.symbol,
         side=order.side,

@@ -14,7 +14,7 @@ from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.contingency import reduction_of
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.exit_quantities import reduce_competing_orders
-from app.orders.service.exit_restoration import find_taken_back, restore_exits
+from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 
 
 def apply_trades_to_orders(
@@ -59,9 +59,9 @@ def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
 def _restore_exits(context: BatchContext, row: TradeRow) -> None:
     found = trades_by_id(context.connection, [(row.tenant_id, row.reverses or "")])
     for original in map(canonical_trade, found):
-        taken = find_taken_back(original, row, f"{original.trade_id} was reversed")
-        if taken is not None:
-            restore_exits(context, taken, row.created_at)
+        reversed_reduction = find_reversed_reduction(original, row, f"{original.trade_id} was reversed")
+        if reversed_reduction is not None:
+            restore_exits(context, reversed_reduction, row.created_at)
 
 
 def _may_concern_orders(batch: Batch, recorded: Recorded) -> bool:

@@ -62,8 +62,8 @@ def list_switches(connection: Connection, tenant_id: int) -> list[SwitchChange]:
 
 def find_switch(connection: Connection, tenant_id: int, change: SwitchChange) -> SwitchChange | None:
     """Return the switch that a change is about, None if it was never set."""
-    is_it = (KillSwitchRow.scope == change.scope, KillSwitchRow.name_key == change.key)
-    row = connection.execute(switches_of_tenant(tenant_id).where(*is_it)).one_or_none()
+    is_match = (KillSwitchRow.scope == change.scope, KillSwitchRow.name_key == change.key)
+    row = connection.execute(switches_of_tenant(tenant_id).where(*is_match)).one_or_none()
     return _change(row) if row else None
 
 
@@ -145,8 +145,8 @@ def is_latest_change(connection: Connection, tenant_id: int, change: SwitchChang
 
 def has_room(connection: Connection, tenant_id: int, change: SwitchChange, most: int) -> bool:
     """Return whether the switch exists, or fewer than `most` do."""
-    is_it = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
-    counts = (func.count(), func.coalesce(func.sum(case((is_it, 1), else_=0)), 0))
+    is_match = (SWITCHES.c.scope == change.scope) & (SWITCHES.c.name_key == change.key)
+    counts = (func.count(), func.coalesce(func.sum(case((is_match, 1), else_=0)), 0))
     switches, known = connection.execute(select(*counts).where(SWITCHES.c.tenant_id == tenant_id)).one()
     return bool(known) or int(switches) < most
 

@@ -94,23 +94,25 @@ def build_symbol_book(
     if not working:
         return SymbolBook(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
-    valued = [(one, value_of(one.leaves, _price_or(mark, one, prices), rate)) for one in working]
-    counted = _counted_once([pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive])
-    buys = _with_exits([pair for pair in counted if pair[0].side == "BUY"], -position, order)
-    sells = _with_exits([pair for pair in counted if pair[0].side != "BUY"], position, order)
+    valued = [(one, value_of(one.leaves, _get_price_or_mark(mark, one, prices), rate)) for one in working]
+    counted = _count_exclusive_orders_once(
+        [pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive]
+    )
+    buys = _limit_exits([pair for pair in counted if pair[0].side == "BUY"], -position, order)
+    sells = _limit_exits([pair for pair in counted if pair[0].side != "BUY"], position, order)
     group = order.group_id if order else None
     return SymbolBook(
         position,
         mark,
-        *_sums(buys),
-        *_sums(sells),
-        _shorting(position, sells),
+        *_sum_quantity_and_value(buys),
+        *_sum_quantity_and_value(sells),
+        _compute_shorting_value(position, sells),
         len(working),
-        min(_resting(working, "SELL", group), default=None),
-        max(_resting(working, "BUY", group), default=None),
+        min(_list_resting_prices(working, "SELL", group), default=None),
+        max(_list_resting_prices(working, "BUY", group), default=None),
         rate,
-        _exits_in(buys),
-        _exits_in(sells),
+        _sum_exit_quantity(buys),
+        _sum_exit_quantity(sells),
         sum((one.charges for one, _ in buys), ZERO),
     )
 
@@ -200,12 +202,14 @@ def market_value(book: SymbolBook) -> Decimal:
     return value_of(book.position, book.mark, book.rate)
 
 
-def _price_or(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:
+def _get_price_or_mark(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:
     price = price_of(order, prices)
     return (mark or ZERO) if price is None else price
 
 
-def _counted_once(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> list[tuple[WorkingOrder, Decimal]]:
+def _count_exclusive_orders_once(
+    valued: Sequence[tuple[WorkingOrder, Decimal]],
+) -> list[tuple[WorkingOrder, Decimal]]:
     counted: list[tuple[WorkingOrder, Decimal]] = []
     largest: dict[tuple[str, str], int] = {}
     for pair in valued:
@@ -222,8 +226,8 @@ def _counted_once(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> list[tuple[
     return counted
 
 
-def _with_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | None) -> list[_Valued]:
-    """Return the orders of one side, with exits last and limited to what other orders leave of the position.
+def _limit_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | None) -> list[_Valued]:
+    """Return the orders of one side, exits last. Exits are limited to the quantity that other orders leave.
 
     The evaluated order counts among the other orders. `held` is positive if that side reduces the position.
     """
@@ -243,15 +247,15 @@ def _with_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | Non
     return found
 
 
-def _exits_in(valued: Sequence[_Valued]) -> Decimal:
+def _sum_exit_quantity(valued: Sequence[_Valued]) -> Decimal:
     return sum((one.leaves for one, _ in valued if one.is_exit), ZERO)
 
 
-def _sums(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Decimal]:
+def _sum_quantity_and_value(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Decimal]:
     return sum((one.leaves for one, _ in valued), ZERO), sum((value for _, value in valued), ZERO)
 
 
-def _shorting(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) -> Decimal:
+def _compute_shorting_value(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) -> Decimal:
     """Return the value of the part of the sells that exceeds the position, in the order of the sells."""
     held, total = max(position, ZERO), ZERO
     for order, value in sells:
@@ -262,7 +266,7 @@ def _shorting(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) 
     return total
 
 
-def _resting(working: Sequence[WorkingOrder], side: str, group: str | None) -> list[Decimal]:
+def _list_resting_prices(working: Sequence[WorkingOrder], side: str, group: str | None) -> list[Decimal]:
     return [
         order.limit_price
         for order in working

@@ -1,6 +1,7 @@
 """Resolve which limits apply to an order.
 
-Of caps the strictest applies, of parameters the most specific. Firm-wide limits always apply.
+If several caps are set, the strictest applies. If several parameters are set, the most specific applies.
+Firm-wide limits always apply.
 """
 
 from collections.abc import Iterable, Mapping

@@ -27,7 +27,7 @@ from app.sandbox.service.process_time import ProcessTime
 _ROOT = Path(app.__file__).resolve().parent.parent
 _START = "import sys; sys.path[:0] = sys.argv[1:]; from app.sandbox.child.main import main; main()"
 _PIPE_BYTES = 1 << 20  # the most that Linux allows without privileges: some blocks of bars
-_POLL_SECONDS = 0.05  # between two looks at the processor time
+_POLL_SECONDS = 0.05  # between two checks of the processor time
 _LAYERS = {str(one): one for one in Layer}
 _DEFAULT_LIMITS = Limits()
 
@@ -35,8 +35,9 @@ _DEFAULT_LIMITS = Limits()
 class SandboxSpec(NamedTuple):
     """What a child runs.
 
-    `program` is a function `module:name` of this application. It gets the options, and returns what to run
-    with the strategy. `requires_layers`: refuse where too few layers of protection hold.
+    `program` is a function `module:name` of this application. It gets the options, and returns
+    the function to run with the strategy. With `requires_layers`, a machine with too few layers of protection
+    is refused.
     """
 
     source: StrategySource
@@ -46,7 +47,7 @@ class SandboxSpec(NamedTuple):
 
 
 def launch(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child":
-    """Start a child that has given up its rights, and lets the strategy's code run.
+    """Start a child that drops its rights and then runs the strategy's code.
 
     Raise SandboxUnavailable, and SandboxError if it does not start.
     """
@@ -74,8 +75,8 @@ class Child:
         self._process, self._limits, self._is_wrapped = process, limits, is_wrapped
         self.layers: Sequence[Layer] = ()
         self._is_killed = False
-        self._wall_end = self._used_end = 0.0
-        self._wall_seconds = self._used_seconds = 0.0
+        self._deadline = self._processor_time_limit = 0.0
+        self._max_elapsed_seconds = self._max_processor_seconds = 0.0
         self._time = ProcessTime(process.pid, is_wrapped=False)
         assert process.stdin is not None  # noqa: S101  # both are pipes
         assert process.stdout is not None  # noqa: S101
@@ -91,7 +92,7 @@ class Child:
         return self._process.pid
 
     def start(self, spec: SandboxSpec) -> None:
-        """Send what to run, wait until the child has given up its rights, and let it begin."""
+        """Send the specification, wait until the child has dropped its rights, and let it begin."""
         fields = {
             "source": spec.source, "limits": self._limits, "program": spec.program, "options": spec.options,
         }  # fmt: skip
@@ -120,7 +121,7 @@ class Child:
         """Return the next frame of the child.
 
         Raise ChildFailed if the strategy raised an exception, and another SandboxError if the child exceeded
-        a limit, sent nonsense, or has ended. It is killed then.
+        a limit, sent an invalid frame, or has ended. The child is killed then.
         """
         self._begin(self._limits.answer_wall_seconds, self._limits.answer_seconds)
         return self._receive()
@@ -128,7 +129,7 @@ class Child:
     def kill(self) -> None:
         """Kill the child with all of its process group, and wait until it has ended."""
         if self._is_killed:
-            return  # its id may be that of another process by now
+            return  # its id may belong to another process by now
         self._is_killed = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -166,27 +167,27 @@ class Child:
             self.kill()
             raise
 
-    def _begin(self, wall_seconds: float, used_seconds: float) -> None:
-        """Begin the time of an answer."""
-        self._wall_seconds, self._used_seconds = wall_seconds, used_seconds
-        self._wall_end = monotonic_seconds() + wall_seconds
-        self._used_end = self._time.measure() + used_seconds
-        self._time.limit(used_seconds)
+    def _begin(self, elapsed_seconds: float, processor_seconds: float) -> None:
+        """Start the time limits of one answer."""
+        self._max_elapsed_seconds, self._max_processor_seconds = elapsed_seconds, processor_seconds
+        self._deadline = monotonic_seconds() + elapsed_seconds
+        self._processor_time_limit = self._time.measure() + processor_seconds
+        self._time.limit(processor_seconds)
 
     def _check_time(self) -> float:
-        """Return the seconds to wait before the next look. Raise ChildKilled if an answer takes too long."""
-        if self._time.measure() > self._used_end:
+        """Return the seconds to wait before the next check. Raise ChildKilled if an answer takes too long."""
+        if self._time.measure() > self._processor_time_limit:
             raise ChildKilled(
-                f"It was stopped: it used more than {self._used_seconds:g} s of processor time."
+                f"It was stopped: it used more than {self._max_processor_seconds:g} s of processor time."
             )
-        left = self._wall_end - monotonic_seconds()
+        left = self._deadline - monotonic_seconds()
         if left <= 0:
-            raise ChildKilled(f"It was stopped: it did not answer within {self._wall_seconds:g} s.")
+            raise ChildKilled(f"It was stopped: it did not answer within {self._max_elapsed_seconds:g} s.")
         return min(left, _POLL_SECONDS)
 
 
 def _list_code_paths() -> list[str]:
-    """Return the folders of this application and its packages, for the time before untrusted code."""
+    """Return the folders from which the child imports its own code, before it runs untrusted code."""
     return [str(_ROOT), *(path for path in sys.path if path and Path(path).is_dir() and "-packages" in path)]
 
 

@@ -32,8 +32,8 @@ _COLUMNS = tuple(getattr(SignalHookRow, name) for name in Hook._fields)
 def find_hook_by_token(connection: Connection, token_hash: str) -> Hook | None:
     """Return the hook of an active tenant in scope with that token."""
     statement = select(*_COLUMNS).join(Tenant, Tenant.id == SignalHookRow.tenant_id)
-    is_it = (SignalHookRow.token_hash == token_hash, Tenant.status == "active")
-    row = connection.execute(statement.where(*is_it)).one_or_none()
+    is_match = (SignalHookRow.token_hash == token_hash, Tenant.status == "active")
+    row = connection.execute(statement.where(*is_match)).one_or_none()
     return None if row is None else Hook._make(row)
 
 
@@ -46,8 +46,8 @@ def list_hooks(connection: Connection, tenant_id: int) -> list[Hook]:
 
 def find_hook(connection: Connection, tenant_id: int, hook_id: str) -> Hook | None:
     """Return a hook."""
-    is_it = (SignalHookRow.tenant_id == tenant_id, SignalHookRow.id == hook_id)
-    row = connection.execute(select(*_COLUMNS).where(*is_it)).one_or_none()
+    is_match = (SignalHookRow.tenant_id == tenant_id, SignalHookRow.id == hook_id)
+    row = connection.execute(select(*_COLUMNS).where(*is_match)).one_or_none()
     return None if row is None else Hook._make(row)
 
 
@@ -64,11 +64,11 @@ def insert_hook(connection: Connection, hook: Hook) -> None:
 
 def update_hook(connection: Connection, hook: Hook, changes: dict[str, Any]) -> None:
     """Update columns of a hook."""
-    is_it = (SignalHookRow.tenant_id == hook.tenant_id, SignalHookRow.id == hook.id)
-    connection.execute(update(SignalHookRow).where(*is_it).values(**changes))
+    is_match = (SignalHookRow.tenant_id == hook.tenant_id, SignalHookRow.id == hook.id)
+    connection.execute(update(SignalHookRow).where(*is_match).values(**changes))
 
 
 def delete_hook(connection: Connection, hook: Hook) -> None:
     """Delete a hook."""
-    is_it = (SignalHookRow.tenant_id == hook.tenant_id, SignalHookRow.id == hook.id)
-    connection.execute(delete(SignalHookRow).where(*is_it))
+    is_match = (SignalHookRow.tenant_id == hook.tenant_id, SignalHookRow.id == hook.id)
+    connection.execute(delete(SignalHookRow).where(*is_match))

@@ -1,4 +1,4 @@
-"""Statements about the rules of strategies."""
+"""Statements about the signal rules of strategies."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -17,7 +17,7 @@ _TABLE = cast("Table", SignalStrategyRow.__table__)
 
 
 class StrategyKey(NamedTuple):
-    """A strategy of a tenant."""
+    """The name of a strategy within a tenant."""
 
     tenant_id: int
     name: str
@@ -38,18 +38,21 @@ class _Row(NamedTuple):
 
 def list_strategies(connection: Connection, tenant_id: int) -> list[StrategyRules]:
     """Return the rules of all strategies of the tenant, by name."""
-    is_theirs = SignalStrategyRow.tenant_id == tenant_id
-    statement = _select().where(is_theirs).order_by(SignalStrategyRow.name)
+    is_of_tenant = SignalStrategyRow.tenant_id == tenant_id
+    statement = _select().where(is_of_tenant).order_by(SignalStrategyRow.name)
     return [_build(_Row._make(row)) for row in connection.execute(statement)]
 
 
 def find_strategies(
     connection: Connection, keys: Collection[StrategyKey]
 ) -> dict[StrategyKey, StrategyRules]:
-    """Return the rules of those of the strategies that have some."""
+    """Return the rules of these strategies. Strategies without rules are left out."""
     row = SignalStrategyRow
-    is_wanted = (row.tenant_id.in_({key.tenant_id for key in keys}), row.name.in_({key.name for key in keys}))
-    found = [_build(_Row._make(one)) for one in connection.execute(_select().where(*is_wanted))]
+    conditions = (
+        row.tenant_id.in_({key.tenant_id for key in keys}),
+        row.name.in_({key.name for key in keys}),
+    )
+    found = [_build(_Row._make(one)) for one in connection.execute(_select().where(*conditions))]
     return {StrategyKey(rules.tenant_id, rules.name): rules for rules in found}
 
 
@@ -79,19 +82,19 @@ def put_strategy(connection: Connection, rules: StrategyRules, portfolio_id: int
 
 
 def delete_strategy(connection: Connection, tenant_id: int, name: str) -> bool:
-    """Delete the rules of a strategy. Return whether there were some."""
-    is_it = (SignalStrategyRow.tenant_id == tenant_id, SignalStrategyRow.name == name)
-    return connection.execute(delete(SignalStrategyRow).where(*is_it)).rowcount == 1
+    """Delete the rules of a strategy. Return whether it had rules."""
+    conditions = (SignalStrategyRow.tenant_id == tenant_id, SignalStrategyRow.name == name)
+    return connection.execute(delete(SignalStrategyRow).where(*conditions)).rowcount == 1
 
 
 def _select() -> Select[*tuple[Any, ...]]:
     row = SignalStrategyRow
-    home = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
+    has_portfolio = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
     columns = (row.tenant_id, row.name, Portfolio.name, row.mode, row.size_kind, row.size_value, row.symbols)
-    theirs = (StrategyRow.tenant_id == row.tenant_id) & (StrategyRow.name == row.name)
+    has_strategy = (StrategyRow.tenant_id == row.tenant_id) & (StrategyRow.name == row.name)
     is_stopped = func.coalesce((StrategyRow.kind == "signals") & (StrategyRow.status != "ACTIVE"), false())
     found = select(*columns, row.updated_by, row.updated_at, is_stopped)
-    return found.outerjoin(Portfolio, home).outerjoin(StrategyRow, theirs)
+    return found.outerjoin(Portfolio, has_portfolio).outerjoin(StrategyRow, has_strategy)
 
 
 def _build(row: _Row) -> StrategyRules:

@@ -17,7 +17,10 @@ _CHUNK = 500
 
 
 class SavedState(NamedTuple):
-    """What a strategy needs to go on: its state as JSON after the input `processed`, and its last input."""
+    """The saved state of a strategy, from which it continues after a restart.
+
+    `state` is JSON, as after the input with the number `processed`. `sequence` and `hash` are those of the
+    last input of the journal."""
 
     tenant_id: int
     strategy: str
@@ -34,10 +37,10 @@ class SavedState(NamedTuple):
 
 
 def find_state(connection: Connection, tenant_id: int, strategy: str) -> SavedState | None:
-    """Return the saved state of a strategy."""
+    """Return the saved state of a strategy, None if it has none."""
     columns = (getattr(StrategyStateRow, name) for name in SavedState._fields)
-    is_it = (StrategyStateRow.tenant_id == tenant_id, StrategyStateRow.strategy == strategy)
-    row = connection.execute(select(*columns).where(*is_it)).one_or_none()
+    conditions = (StrategyStateRow.tenant_id == tenant_id, StrategyStateRow.strategy == strategy)
+    row = connection.execute(select(*columns).where(*conditions)).one_or_none()
     return None if row is None else SavedState._make(row)
 
 
@@ -48,14 +51,14 @@ def put_state(connection: Connection, state: SavedState) -> None:
 
 
 def update_state(connection: Connection, state: SavedState) -> bool:
-    """Save the state after an input. Return False if the journal has other inputs than this process knows."""
-    is_it = (
+    """Save the state after an input. Return False if another process has added inputs to the journal."""
+    conditions = (
         StrategyStateRow.tenant_id == state.tenant_id,
         StrategyStateRow.strategy == state.strategy,
         StrategyStateRow.hash == state.hash,
     )
     values = {"state": state.state, "processed": state.processed, "updated_at": state.updated_at}
-    return connection.execute(update(StrategyStateRow).where(*is_it).values(**values)).rowcount == 1
+    return connection.execute(update(StrategyStateRow).where(*conditions).values(**values)).rowcount == 1
 
 
 def append_inputs(
@@ -63,13 +66,13 @@ def append_inputs(
 ) -> bool:
     """Add inputs after the head. Return False if another process has added some."""
     last = inputs[-1]
-    is_it = (
+    conditions = (
         StrategyStateRow.tenant_id == last.tenant_id,
         StrategyStateRow.strategy == last.strategy,
         StrategyStateRow.hash == previous.hash,
     )
     values = {"sequence": last.sequence, "hash": last.hash, "updated_at": at}
-    if connection.execute(update(StrategyStateRow).where(*is_it).values(**values)).rowcount != 1:
+    if connection.execute(update(StrategyStateRow).where(*conditions).values(**values)).rowcount != 1:
         return False
     connection.execute(insert(StrategyInputRow), [one._asdict() for one in inputs])
     return True
@@ -78,7 +81,7 @@ def append_inputs(
 def iterate_inputs(
     connection: Connection, tenant_id: int, strategy: str, after: int = 0
 ) -> Iterator[JournalInput]:
-    """Yield the inputs of a strategy in order, those after a sequence number."""
+    """Yield the inputs of a strategy after a sequence number, in order."""
     statement = (
         select(*_INPUTS)
         .where(StrategyInputRow.tenant_id == tenant_id, StrategyInputRow.strategy == strategy)

@@ -40,14 +40,14 @@ def insert_version(connection: Connection, version: StrategyVersion) -> None:
 
 def update_strategy(connection: Connection, strategy: Strategy, changes: Mapping[str, Any]) -> None:
     """Change columns of a strategy."""
-    is_it = (StrategyRow.tenant_id == strategy.tenant_id, StrategyRow.name == strategy.name)
-    connection.execute(update(StrategyRow).where(*is_it).values(**changes))
+    is_match = (StrategyRow.tenant_id == strategy.tenant_id, StrategyRow.name == strategy.name)
+    connection.execute(update(StrategyRow).where(*is_match).values(**changes))
 
 
 def delete_strategy(connection: Connection, strategy: Strategy) -> None:
     """Delete a strategy of signals, which has no versions and no journal."""
-    is_it = (StrategyRow.tenant_id == strategy.tenant_id, StrategyRow.name == strategy.name)
-    connection.execute(delete(StrategyRow).where(*is_it))
+    is_match = (StrategyRow.tenant_id == strategy.tenant_id, StrategyRow.name == strategy.name)
+    connection.execute(delete(StrategyRow).where(*is_match))
 
 
 def count_strategies(connection: Connection, tenant_id: int) -> int:
@@ -89,8 +89,8 @@ def list_started_strategies(connection: Connection) -> Sequence[ListedStrategy]:
 
 def find_portfolio_kind(connection: Connection, tenant_id: int, portfolio_id: int) -> str:
     """Return "paper" or "live"."""
-    is_it = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
-    return str(connection.execute(select(Portfolio.kind).where(*is_it)).scalar_one())
+    is_match = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
+    return str(connection.execute(select(Portfolio.kind).where(*is_match)).scalar_one())
 
 
 def _select(tenant_id: int) -> Select[Any]:

@@ -1,7 +1,8 @@
 """Runs all active strategies in one process at a time, each in a thread of its own.
 
-A lease in the database decides which process is the host. Strategies that are paused, stopped or changed
-leave; those that fail get the status ERROR. What such a strategy could still open is cancelled.
+A lease in the database decides which process is the host. A session ends when its strategy is
+paused, stopped or changed. A strategy that fails gets the status ERROR. When a session ends and its
+strategy is no longer active, the strategy's open entry orders are cancelled.
 """
 
 import asyncio
@@ -38,28 +39,28 @@ from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.input_collector import InputCollector
 from app.strategies.service.order_gateway import (
     SOURCE,
-    Flooded,
+    MessageLimitExceeded,
     NotReachable,
     OrderGateway,
     build_caller,
 )
 from app.strategies.service.runner import InProcessRunner
-from app.strategies.service.session import JournalTaken, StrategySession
+from app.strategies.service.session import JournalConflict, StrategySession
 from app.strategies.service.status_changes import publish_status
 from slackoms_strategy import Strategy as StrategyClass
 
 LEASE_NAME = "strategy host"
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 4.0
-CHECK_SECONDS = 0.5  # between two looks at the list of strategies
-IDLE_SECONDS = 0.1  # between two looks for new inputs of a strategy
-RETRY_SECONDS = 2.0  # until a strategy starts again whose process lost the database
+CHECK_SECONDS = 0.5  # between two reads of the list of strategies
+IDLE_SECONDS = 0.1  # between two reads of a strategy's new inputs
+RETRY_SECONDS = 2.0  # before a strategy restarts after its session lost the database
 MAX_ERROR_LENGTH = 2_000
 _LOG = logging.getLogger(__name__)
 
 
 class RunKey(NamedTuple):
-    """A run of a version of a strategy: another version runs in a new session."""
+    """A run of one version of a strategy. Another version runs in a new session."""
 
     tenant_id: int
     name: str
@@ -68,7 +69,7 @@ class RunKey(NamedTuple):
 
 
 class CodeChanged(Exception):
-    """The code is not that of the version."""
+    """The code differs from the code of the strategy's version."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -108,7 +109,7 @@ class StrategyHost:
             await asyncio.to_thread(self._close)
 
     async def check(self) -> None:
-        """Start and end sessions, as the status of each strategy says."""
+        """Start and end sessions according to the status of each strategy."""
         loop = asyncio.get_running_loop()
         active = await asyncio.to_thread(self._list_active)
         wanted = {_build_key(one): one for one in active}
@@ -132,8 +133,8 @@ class StrategyHost:
             raise CodeChanged
         instance = code.owner(**_parse(strategy.parameters))
         runner = InProcessRunner(instance, strategy.id, strategy.name, strategy.symbol_names)
-        hears_quotes = code.owner.on_quote is not StrategyClass.on_quote
-        collector = InputCollector(self._market, strategy, hears_quotes=hears_quotes)
+        uses_quotes = code.owner.on_quote is not StrategyClass.on_quote
+        collector = InputCollector(self._market, strategy, uses_quotes=uses_quotes)
         return StrategySession(self._engine, listed, runner, collector, gateway, self._now)
 
     def find_status(self, listed: ListedStrategy) -> StrategyStatus | None:
@@ -144,7 +145,7 @@ class StrategyHost:
         return None if found is None else found.strategy.status
 
     def close_run(self, listed: ListedStrategy, status: StrategyStatus, reason: str) -> None:
-        """Give a strategy that cannot go on the status ERROR or PAUSED, unless somebody changed it."""
+        """Set the status ERROR or PAUSED of a strategy that cannot continue, unless it has changed."""
         now, is_failed = self._now(), status is StrategyStatus.ERROR
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [listed.strategy.tenant_id])
@@ -163,7 +164,7 @@ class StrategyHost:
             publish_status(connection, updated, FAILED if is_failed else PAUSED, SOURCE, text, now)
 
     def _list_active(self) -> list[ListedStrategy]:
-        """Return the active strategies; none without the lease."""
+        """Return the active strategies, or none if this process does not have the lease."""
         now = self._now()
         if monotonic_seconds() >= self._next_renewal:
             self._hold_lease(now)
@@ -184,7 +185,7 @@ class StrategyHost:
                 )
 
     async def _cancel_entries(self, key: RunKey) -> None:
-        """Cancel what a strategy could still open, after its last callback, unless it runs on."""
+        """Cancel the strategy's entry orders after its last callback, unless the strategy is still active."""
         with snapshot(self._engine) as connection:
             set_tenant_scope(connection, [key.tenant_id])
             found = find_strategy(connection, key.tenant_id, key.name)
@@ -219,21 +220,21 @@ class _StrategyThread:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Let it end after the current callback."""
+        """Request the thread to end after the current callback."""
         self._stop.set()
 
     def join(self) -> None:
-        """Wait for its end."""
+        """Wait until the thread has ended."""
         self._thread.join()
 
     def _run(self) -> None:
         try:
             run_session(self._host, self._listed, self._gateway, self._stop.wait)
-        except (JournalTaken, NotReachable, SQLAlchemyError) as error:
+        except (JournalConflict, NotReachable, SQLAlchemyError) as error:
             _LOG.warning("the strategy %s starts again: %s", self._listed.strategy.name, type(error).__name__)
             self._stop.wait(RETRY_SECONDS)
 
@@ -241,9 +242,9 @@ class _StrategyThread:
 def run_session(
     host: StrategyHost, listed: ListedStrategy, gateway: OrderGateway, wait: Callable[[float], bool]
 ) -> None:
-    """Run a strategy until `wait` returns true, it floods or it fails.
+    """Run a strategy until `wait` returns true, it sends too many messages, or it fails.
 
-    Raise JournalTaken, NotReachable or SQLAlchemyError if it has to start again.
+    Raise JournalConflict, NotReachable or SQLAlchemyError if the session must be restarted.
     """
     try:
         session = host.create_session(listed, gateway)
@@ -253,16 +254,16 @@ def run_session(
                 wait(IDLE_SECONDS)
         if host.find_status(listed) is StrategyStatus.INACTIVE:
             session.stop()
-    except (JournalTaken, NotReachable, SQLAlchemyError):
+    except (JournalConflict, NotReachable, SQLAlchemyError):
         raise
     except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
-        status = StrategyStatus.PAUSED if isinstance(error, Flooded) else StrategyStatus.ERROR
+        status = StrategyStatus.PAUSED if isinstance(error, MessageLimitExceeded) else StrategyStatus.ERROR
         host.close_run(listed, status, _describe_end(error))
 
 
 def _describe_end(error: Exception) -> str:
-    """Return why a strategy cannot go on. An error of its code has file and line."""
-    if isinstance(error, Flooded | CodeChanged):
+    """Return why a strategy cannot continue. For an error of its code, the text contains file and line."""
+    if isinstance(error, MessageLimitExceeded | CodeChanged):
         return str(error)
     if isinstance(error, OmsError):
         return error.errors[0].message if error.errors else error.detail

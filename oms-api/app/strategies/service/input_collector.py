@@ -34,8 +34,8 @@ class Tracked:
 class InputCollector:
     """The inputs of one strategy. `tracked` are its orders that are not final, by client order id."""
 
-    def __init__(self, market: Market, strategy: Strategy, *, hears_quotes: bool) -> None:
-        self._market, self._strategy, self._hears_quotes = market, strategy, hears_quotes
+    def __init__(self, market: Market, strategy: Strategy, *, uses_quotes: bool) -> None:
+        self._market, self._strategy, self._hears_quotes = market, strategy, uses_quotes
         self._interval = Interval(strategy.interval or Interval.MINUTE)
         self._seconds = int(self._interval.length.total_seconds())
         self._next_start: datetime | None = None

@@ -1,6 +1,6 @@
-"""Orders and account of a running strategy, as it knows them from its inputs alone.
+"""The orders and the account of a running strategy, computed from its inputs only.
 
-They have no access to the service: what a strategy sees is a function of its journal.
+They do not access the service, so a replay of the journal gives the strategy the same values.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ class LiveOrder:
 
     @property
     def id(self) -> str:
-        """The id as the strategy knows it."""
+        """The id that the strategy uses."""
         return self.state.id
 
     @property
@@ -48,7 +48,7 @@ class LiveOrder:
 class LiveOrders:
     """The open orders by symbol and id, and the actions since the last input.
 
-    `prefix` is that of the ids of new orders. An order is SUBMITTED until an input says what became of it.
+    `prefix` begins the ids of new orders. An order is SUBMITTED until an input reports another status.
     """
 
     def __init__(self, strategy: str) -> None:
@@ -63,8 +63,8 @@ class LiveOrders:
         self.prefix, self._count, self.actions = prefix, 0, []
 
     def submit(self, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
-        """Place an order. Raise ValueError for impossible fields."""
-        _require_possible(ticket)
+        """Place an order. Raise ValueError for an invalid ticket."""
+        _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         self.actions.append(PlaceAction(ticket))
         return self._add(LiveOrder(_build_state(ticket), ticket))
@@ -78,7 +78,7 @@ class LiveOrders:
         """Replace an open order. Raise ValueError."""
         if self.find(order_id) is None:
             raise ValueError(f"Order {order_id} is not open.")
-        _require_possible(ticket)
+        _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         changes = Changes(
             ticket.quantity, ticket.limit_price, ticket.stop_price, client_order_id=ticket.client_order_id
@@ -91,7 +91,7 @@ class LiveOrders:
         return next((found[order_id] for found in self.open.values() if order_id in found), None)
 
     def apply(self, state: OrderState) -> None:
-        """Take over what became of an order."""
+        """Replace an order by its new state, or remove it if it is no longer open."""
         known = self.find(state.id)
         if not state.is_open:
             self.open.get(state.symbol, {}).pop(state.id, None)
@@ -103,7 +103,7 @@ class LiveOrders:
         return [serialize_order(order.state) for found in self.open.values() for order in found.values()]
 
     def restore(self, payloads: Iterable[dict[str, Any]]) -> None:
-        """Take over the orders of `serialize`."""
+        """Restore the orders from the result of `serialize`."""
         for payload in payloads:
             self.apply(parse_order(payload))
 
@@ -150,14 +150,14 @@ class LiveAccount:
         return {"cash": fixed(self.cash), "positions": positions}
 
     def restore(self, payload: dict[str, Any]) -> None:
-        """Take over the cash and positions of `serialize`."""
+        """Restore cash and positions from the result of `serialize`."""
         self.cash = Decimal(payload["cash"])
         for symbol, product_name, quantity, cost, realized in payload["positions"]:
             held = Position(Decimal(quantity), Decimal(cost), Decimal(realized))
             self.positions[HoldingKey(symbol, product_name)] = held
 
 
-def _require_possible(ticket: Ticket) -> None:
+def _require_valid(ticket: Ticket) -> None:
     if errors := shape_errors(ticket):
         raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
 

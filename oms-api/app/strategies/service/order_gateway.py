@@ -17,12 +17,12 @@ WRITER_SECONDS = 30.0
 T = TypeVar("T")
 
 
-class Flooded(Exception):
-    """The strategy sent more messages than its limit allows, or executed too often: it must pause."""
+class MessageLimitExceeded(Exception):
+    """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
 
 
 class NotReachable(Exception):
-    """The writer or the database does not answer. What was not done is repeated later."""
+    """The writer or the database does not answer. The session repeats the action later."""
 
 
 class ActionResult(NamedTuple):
@@ -43,12 +43,12 @@ class OrderGateway:
     ) -> ActionResult:
         """Carry out an action. `order_id` is that of the order to cancel or replace.
 
-        Raise Flooded or NotReachable.
+        Raise MessageLimitExceeded or NotReachable.
         """
         try:
             return self._execute(tenant_id, portfolio_name, action, order_id)
         except TooMany as refusal:
-            raise Flooded(refusal.detail) from None
+            raise MessageLimitExceeded(refusal.detail) from None
         except (Unavailable, TimeoutError) as error:
             raise NotReachable(str(error)) from None
         except OmsError as refusal:
@@ -73,7 +73,9 @@ class OrderGateway:
                 return ActionResult(refusal="There is no such order.")
         found = tuple(order for view in done.orders for order in (view.order, *view.legs))
         if any(order.status is Status.DENIED and "LATCH" in (order.denial or "") for order in found):
-            raise Flooded("It executed too often in a symbol; release the latch with `POST /latches`.")
+            raise MessageLimitExceeded(
+                "It executed too often in a symbol; release the latch with `POST /latches`."
+            )
         return ActionResult(found)
 
     async def _submit(self, command: Any) -> Done:  # a PlaceOrder

@@ -1,9 +1,9 @@
 """One run of a strategy: collect inputs, write them to the journal, deliver them, and carry out its actions.
 
 Each input is processed in three steps: it is committed to the journal, the code reacts, and its actions are
-carried out before the new state is saved. A process that ends in between repeats the last two steps. The ids
-of orders are derived from the strategy, the run, the sequence of the input and a counter, so that a repeat
-finds the orders of the first time.
+carried out before the new state is saved. If the process ends in between, the next
+one repeats the last two steps. Order ids are derived from the strategy, the run, the sequence of the input
+and a counter, so that a repeat finds the orders of the first attempt.
 """
 
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ from app.strategies.service.runner import StrategyRunner, build_empty_state
 REFUSED = "REJECTED"
 
 
-class JournalTaken(Exception):
-    """Another process runs the strategy: it has added inputs to its journal."""
+class JournalConflict(Exception):
+    """Another process runs the strategy, and has added inputs to its journal."""
 
 
 class StrategySession:
@@ -60,7 +60,7 @@ class StrategySession:
         self._refused: list[NewInput] = []
 
     def start(self) -> None:
-        """Restore the state, call `on_start`, and repeat what was not processed."""
+        """Restore the state, call `on_start`, and deliver again the inputs that were not processed."""
         now = self._now()
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [self._strategy.tenant_id])
@@ -77,7 +77,7 @@ class StrategySession:
             self._process(one, saves=one is repeated[-1])
 
     def step(self) -> bool:
-        """Deliver what is new, and return whether there was something."""
+        """Deliver new inputs, and return whether there were any."""
         now = self._now()
         with snapshot(self._engine) as connection:
             set_tenant_scope(connection, [self._strategy.tenant_id])
@@ -127,13 +127,13 @@ class StrategySession:
         return NewInput(InputKind.START, now, orjson.dumps(payload).decode())
 
     def _append(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
-        """Commit inputs to the journal. Raise JournalTaken."""
+        """Commit inputs to the journal. Raise JournalConflict."""
         strategy = self._strategy
         linked = link_inputs(strategy.tenant_id, strategy.name, strategy.run, self._head, inputs)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [strategy.tenant_id])
             if not queries.append_inputs(connection, self._head, linked, self._now()):
-                raise JournalTaken
+                raise JournalConflict
         self._head = JournalHead(linked[-1].sequence, linked[-1].hash)
         return linked
 
@@ -154,7 +154,7 @@ class StrategySession:
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [strategy.tenant_id])
             if not queries.update_state(connection, state):
-                raise JournalTaken
+                raise JournalConflict
 
     def _execute(self, action: Action) -> None:
         order_id = None if isinstance(action, PlaceAction) else self._find_order_id(action.order_id)
@@ -173,9 +173,9 @@ class StrategySession:
             return find_order_ids(connection, self._strategy.tenant_id, [name]).get(name)
 
     def _note_refusal(self, action: Action, result: ActionResult) -> None:
-        """Let the strategy hear that an order was refused before it was made."""
+        """Add an input about an order that was refused before it was stored, since it has no events."""
         if isinstance(action, CancelAction | ReplaceAction):
-            return  # the order's own events say what became of it
+            return  # the order's own events report the outcome
         ticket = action.ticket
         payload = {
             "id": action.order_id, "symbol": ticket.symbol, "side": ticket.side, "type": str(ticket.type),

@@ -24,7 +24,7 @@ _QUOTES = ChannelKind.QUOTES
 
 
 class QuoteFanout:
-    """The quotes for the connections of this process. For one event loop; quotes arrive in any thread."""
+    """Sends quotes to the connections of this process. It belongs to one event loop."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class QuoteFanout:
         self._market, self._readers, self._serialize, self._now = market, readers, serialize, now
         self._symbols: dict[Outbox, frozenset[InstrumentKey]] = {}
         self._groups: dict[frozenset[InstrumentKey], set[Outbox]] = {}
-        self._followed: frozenset[InstrumentKey] = frozenset()
+        self._subscribed: frozenset[InstrumentKey] = frozenset()
         self._unsubscribe: Callable[[], None] | None = None
         self._changed: dict[InstrumentKey, Quote] = {}
         self._lock = Lock()
 
     async def run(self) -> None:
-        """Send the quotes of each tenth of a second, until cancelled."""
+        """Send changed quotes every FLUSH_SECONDS until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self.flush()
@@ -68,7 +68,7 @@ class QuoteFanout:
             outbox.put_items(_QUOTES, {key.symbol: text for key, text in items.items()})
 
     async def remove(self, tenant_id: int, outbox: Outbox, names: Iterable[str]) -> None:
-        """Send the quotes of these symbols no more. Raise Unavailable."""
+        """Stop sending the quotes of these symbols. Raise Unavailable."""
         names = list(names)
 
         def read(connection: Connection) -> set[InstrumentKey]:
@@ -79,11 +79,11 @@ class QuoteFanout:
         self._set_symbols(outbox, self.get_symbols(outbox) - removed)
 
     def forget(self, outbox: Outbox) -> None:
-        """Send no more quotes to a connection."""
+        """Stop sending quotes to a connection."""
         self._set_symbols(outbox, frozenset())
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
-        """Send a quote with the next ones. It may be called in any thread."""
+        """Send a quote at the next flush. It may be called in any thread."""
         with self._lock:
             self._changed[InstrumentKey(tenant_id, quote.symbol)] = quote
 
@@ -114,14 +114,14 @@ class QuoteFanout:
         if keys and not outbox.closed.done():
             self._symbols[outbox] = keys
             self._groups.setdefault(keys, set()).add(outbox)
-        self._follow()
+        self._update_market_subscription()
 
-    def _follow(self) -> None:
-        """Listen to the market's quotes of all symbols."""
+    def _update_market_subscription(self) -> None:
+        """Subscribe to the market's quotes of all symbols that a connection has."""
         wanted = frozenset[InstrumentKey]().union(*self._groups)
-        if wanted == self._followed:
+        if wanted == self._subscribed:
             return
-        previous, self._followed = self._unsubscribe, wanted
+        previous, self._subscribed = self._unsubscribe, wanted
         self._unsubscribe = self._market.subscribe(wanted, self.apply_quote) if wanted else None
         if previous is not None:
             previous()

@@ -39,7 +39,7 @@ class Socket(Protocol):
     """A connection."""
 
     async def receive(self) -> str | None:
-        """Return the next message. Return "" for one that is no text, and None after the end."""
+        """Return the next message. Return "" for a message that is not text, and None after the end."""
         ...
 
     async def send(self, text: str) -> None:
@@ -59,7 +59,7 @@ class Fanouts:
 
 
 class Rights(NamedTuple):
-    """The caller, and how to find it again: None if its key was revoked."""
+    """The caller, and a function that returns its current rights, or None if its key was revoked."""
 
     caller: Caller
     find_current: Callable[[], Awaitable[Caller | None]]
@@ -79,8 +79,8 @@ class Session:
     async def serve(self) -> None:
         """Serve the connection until the client leaves. Raise StreamClosed if the service ends it."""
         self._reply("authenticated", person=self._caller.person, key=self._caller.name)
-        work = (self._outbox.run(), self._watch_rights(), self._read_messages())
-        tasks = [asyncio.create_task(one) for one in work]
+        activities = (self._outbox.run(), self._watch_rights(), self._read_messages())
+        tasks = [asyncio.create_task(one) for one in activities]
         ends: list[asyncio.Future[Any]] = [*tasks, self._outbox.closed]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -93,9 +93,11 @@ class Session:
             self._outbox.closed.cancel()
             for task in tasks:
                 task.cancel()
-            self._leave()
+            self._unsubscribe_all()
             for task in (await asyncio.wait(tasks))[0]:
-                _ = task.cancelled() or task.exception()  # it is retrieved, so that nothing logs it
+                _ = (
+                    task.cancelled() or task.exception()
+                )  # retrieve the exception, so that asyncio does not log it
 
     async def _read_messages(self) -> None:
         while (text := await self._socket.receive()) is not None:
@@ -145,7 +147,7 @@ class Session:
             await self._subscribe_events(kind, position, is_resumed=after is not None)
 
     async def _subscribe_events(self, kind: ChannelKind, position: int, *, is_resumed: bool) -> None:
-        """Send events after a position. A channel that is subscribed goes on unless it is resumed."""
+        """Send the events after a position. An existing subscription continues, unless it is resumed."""
         previous = self._events.get(kind)
         if previous is not None and not is_resumed:
             return
@@ -189,7 +191,7 @@ class Session:
     def _reply(self, type_: str, position: str | None = None, **facts: object) -> None:
         self._outbox.put(build_system_frame({"type": type_, **facts}, position))
 
-    def _leave(self) -> None:
+    def _unsubscribe_all(self) -> None:
         for subscription in self._events.values():
             self._fanouts.events.unsubscribe(self._caller.tenant_id, subscription)
         self._fanouts.quotes.forget(self._outbox)

@@ -15,9 +15,9 @@ from app.events.queries import (
     find_events,
     list_events_after,
     list_events_of_tenants,
-    read_sighting,
+    read_outbox_state,
 )
-from app.events.rules import EVENT_ID_KIND, Sighting
+from app.events.rules import EVENT_ID_KIND, OutboxState
 from app.events.schemas import serialize_event
 from app.timestamps import iso
 from app.webhooks.queries import dispatching
@@ -43,7 +43,7 @@ class DispatchStore:
 
     def __init__(self, engine: Engine, opaque_ids: OpaqueIds) -> None:
         self._engine, self._statements = engine, engine
-        if engine.dialect.name == "postgresql":  # see `read_sighting`
+        if engine.dialect.name == "postgresql":  # see `read_outbox_state`
             self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._opaque_ids = opaque_ids
         self._tenant_ids: list[int] = []
@@ -59,10 +59,10 @@ class DispatchStore:
         with self._engine.connect() as connection:
             return dispatching.list_pending(self._scoped(connection), webhook_ids, limit)
 
-    def read_sighting(self, known: int) -> Sighting | None:
+    def read_outbox_state(self, known: int) -> OutboxState | None:
         """Read the end of all events. None if there is no event after `known`."""
         with self._statements.connect() as connection:
-            return read_sighting(self._scoped(connection), None, known)
+            return read_outbox_state(self._scoped(connection), None, known)
 
     def list_new_events(self, tenant_ids: set[int], after: int, horizon: int) -> EventPage:
         """Return a page of the events of these tenants."""

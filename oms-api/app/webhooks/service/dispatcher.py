@@ -207,7 +207,7 @@ class Dispatcher:
         """Consider new events for all endpoints that keep up."""
         if not self._queues:
             return
-        seen = await self._run_blocking(self._store.read_sighting, self._horizon.safe)
+        seen = await self._run_blocking(self._store.read_outbox_state, self._horizon.safe)
         if seen is not None:
             self._horizon = advance_horizon(self._horizon, seen)
         horizon = self._horizon.safe

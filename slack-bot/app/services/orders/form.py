@@ -38,11 +38,11 @@ log = logging.getLogger(__name__)
 
 LOADING = "Loading the order…"
 NO_ACCESS = "You have no access to this order."
-NOT_OPEN = "This order is no longer open, so it cannot be changed. Its message shows what became of it."
+NOT_OPEN = "This order is no longer open, so it cannot be changed. Its message shows the current status."
 
 
 class OrderFacts(NamedTuple):
-    """What the OMS knows about the entries of the form. `problem` is why there is no preview."""
+    """The data of the OMS that the form shows. `problem` states why there is no preview."""
 
     instruments: list[Instrument] | None = None
     quote: Quote | None = None

@@ -1,4 +1,4 @@
-"""Post the messages of orders that a restart or a lost answer has left without one."""
+"""Post order messages that are missing after a restart or a lost response."""
 
 import logging
 import time
@@ -84,7 +84,7 @@ def _find(services: Services, pending: PendingOrder, person: Person) -> Order | 
 
 
 def _publish(services: Services, origin: Origin, order: Order, pending: PendingOrder) -> None:
-    """Post the message of an order, unless Slack has it: then only store where it is."""
+    """Post the message of an order. If Slack has the message already, only store its channel and time."""
     is_repeat = pending.state is PendingState.INTERRUPTED
     message = build_order_message(order)
     ts = services.slack.find_posted(pending.channel, message, pending.submitted_at) if is_repeat else ""
