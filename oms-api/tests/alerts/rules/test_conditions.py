@@ -15,8 +15,10 @@ from app.alerts.rules.conditions import (
     find_transition,
     get_rearm_level,
 )
+from app.alerts.rules.event_payloads import build_firing_payload
 from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
 from app.instruments.rules import InstrumentKey
+from app.timestamps import iso
 from tests.factories import NOON
 
 SECOND = timedelta(seconds=1)
@@ -125,3 +127,10 @@ def test_book_holds_no_alerts_of_portfolios():
     book = ThresholdBook()
     book.put(build_alert(kind="drawdown"))
     assert len(book) == 0
+
+
+def test_payload_of_a_firing_has_the_threshold_and_the_value():
+    alert = build_alert("below", firing=2, value=Decimal("99.5"), fired_at=NOON)
+    payload = build_firing_payload(alert, None)
+    assert (payload["above"], payload["below"], payload["value"]) == (None, "100.00", "99.50")
+    assert (payload["firing"], payload["at"], payload["symbol"]) == (2, iso(NOON), "AAPL")

@@ -12,14 +12,20 @@ from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,
     RequestStatus,
+    build_sending_request,
     choose_request,
     get_delay,
     is_new_order,
     is_too_late,
     list_proven_events,
+    return_to_new,
     was_never_received,
 )
+from app.orders.rules.order_factory import OrderLinks, OrderOrigin, new_order
+from app.timestamps import Timestamp
+from tests.orders.rig import ticket
 
+AT = Timestamp("2026-11-20T12:00:00.000000Z")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SUBMIT, CANCEL, REPLACE = RequestKind
 NEW, SENDING, UNKNOWN, _DONE = RequestStatus
@@ -89,3 +95,12 @@ def test_state_of_an_order_proves_its_events(is_open, leaves, end, kinds):
     order = BrokerOrder("O1", 1, "AAPL", Side.BUY, OrderType.MARKET, Decimal(10), Decimal(leaves), NOW)
     found = list_proven_events(OrderState(order, is_open, end), [], NOW)
     assert [type(one) for one in found] == kinds
+
+
+def test_request_that_was_stored_as_being_sent_returns_to_new():
+    terms = ticket()
+    order = new_order("O1", OrderOrigin(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
+    sending = build_sending_request(order, "env-alpaca")
+    assert (sending.kind, sending.status, sending.attempts, sending.sent_at) == (SUBMIT, SENDING, 1, NOW)
+    returned = return_to_new(sending)
+    assert (returned.status, returned.attempts, returned.sent_at) == (NEW, 0, None)
