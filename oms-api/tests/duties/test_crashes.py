@@ -118,7 +118,7 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(contents, two_p
 
 def test_duty_of_two_processes_at_once_leaves_what_one_leaves(contents, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
-    clock.set("2026-11-22T00:00:30")
+    clock.set("2026-11-23T00:00:30")  # every duty is due again after the test before
     at = clock()
     (engine, duties), (others, again) = two_processes
     for duty, repeated in zip(duties, again, strict=True):
