@@ -15,6 +15,7 @@ from tests.factories import BOOTSTRAP_KEY
 
 pytestmark = pytest.mark.any_database
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
+OPEN_OBJECTS = {"parameters"}  # their names are known only where the strategy is
 # All routes read their bodies by the same code. These kinds are tested at each route, the others at some.
 EVERYWHERE = {"empty", "half", "array", "null", "NUL", "overflow", "object", "NaN as text"}
 SOME = 7
@@ -144,7 +145,7 @@ class Route:
         return ("{" + ",".join([*parts, f"{json.dumps(name)}:{raw}"]) + "}").encode()
 
 
-def tested(kind, routes):
+def choose_routes(kind, routes):
     """Return every route, or each SOME-th of them for what is not of EVERYWHERE."""
     return routes if LONG_TESTS or kind in EVERYWHERE else routes[::SOME]
 
@@ -200,7 +201,7 @@ def faults(answers, *expected):
 @pytest.mark.parametrize("kind", whole_bodies(b'{"a":1}', b"a"))
 def test_body_that_is_not_a_json_object_is_rejected(routes, send, kind):
     answers = []
-    for route in tested(kind, routes):
+    for route in choose_routes(kind, routes):
         if kind == "empty" and not route.operation["requestBody"]["required"]:
             continue
         name = next(iter(route.properties)).encode()
@@ -223,7 +224,7 @@ def test_unknown_field_is_rejected(routes, send, field):
 def test_deceptive_text_is_rejected_in_every_field(routes, send, text):
     answers = [
         (f"{route.name} {name}", send(route, route.with_field(name, json.dumps(TEXTS[text]))))
-        for route in tested(text, routes)
+        for route in choose_routes(text, routes)
         for name in set(route.properties) - SECRETS
     ]
     assert faults(answers, 422) == {}
@@ -245,9 +246,10 @@ def test_unusual_number_is_rejected_in_every_field_unless_allowed(routes, send, 
     raw = NUMBERS[number]
     answers = [
         (f"{route.name} {name}", send(route, route.with_field(name, raw)))
-        for route in tested(number, routes)
+        for route in choose_routes(number, routes)
         for name in route.properties
         if not (raw.startswith('"') and route.may_hold(name, json.loads(raw)))
+        if not (number == "object" and name in OPEN_OBJECTS)
     ]
     assert answers
     assert faults(answers, 422) == {}
@@ -269,7 +271,7 @@ def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send)
     whole = b" " * HUGE
     answers = [
         (f"{route.name} {how}", send(route, body))
-        for route in tested("huge", routes)
+        for route in choose_routes("huge", routes)
         for how, body in (("whole", whole), ("chunked", in_chunks()))
     ]
     assert faults(answers, 413) == {}
@@ -278,5 +280,5 @@ def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send)
 def test_documented_examples_are_valid(routes, send):
     told = {route.name: send(route, route.good).status_code for route in routes}
     # 401, 403, 429: who logs in, refreshes, or claims a workspace is unknown here
-    allowed = {200, 201, 204, 404, 409, 401, 403, 429}
+    allowed = {200, 201, 202, 204, 404, 409, 401, 403, 429}
     assert set(told.values()) <= allowed, str(told)

@@ -233,11 +233,11 @@ class SwitchOut(BaseModel):
 class UnconfirmedCancelOut(BaseModel):
     """An order that its broker has not cancelled yet. The cancel is sent until the broker confirms it."""
 
-    order_id: str = Field(examples=["O17952360655300000c5d8cbe8"])
-    portfolio_name: str = Field(examples=["Growth"])
-    broker: str = Field(examples=["alpaca"])
-    symbol: str = Field(examples=["AAPL"])
-    side: str = Field(examples=["BUY"])
+    order_id: str = Field(description="Id of the order", examples=["O17952360655300000c5d8cbe8"])
+    portfolio_name: str = Field(description="Name of the portfolio", examples=["Growth"])
+    broker: str = Field(description="Name of the broker", examples=["alpaca"])
+    symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
+    side: str = Field(description="BUY or SELL", examples=["BUY"])
     leaves: str = Field(description="Units that can still fill", examples=["100"])
 
 

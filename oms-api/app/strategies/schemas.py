@@ -49,6 +49,15 @@ def _parse_parameters(value: Any) -> Any:  # any JSON value
     return {name: one.text if isinstance(one, JsonNumber) else one for name, one in value.items()}
 
 
+def _replace_numbers(value: Any) -> Any:  # any JSON value
+    """Return the value with its numbers as text, at any depth."""
+    if isinstance(value, JsonNumber):
+        return value.text
+    if isinstance(value, dict):
+        return {name: _replace_numbers(one) for name, one in value.items()}
+    return [_replace_numbers(one) for one in value] if isinstance(value, list) else value
+
+
 StrategyName = Annotated[Label, Field(min_length=1), AfterValidator(_require_plain_name)]
 EntryPoint = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[A-Za-z0-9_.:-]+$")]
 ParameterValue = StrictBool | Annotated[str, Field(max_length=1_000)] | int
@@ -59,7 +68,11 @@ Parameters = Annotated[
 ]
 Symbols = Annotated[list[Symbol], Field(min_length=1, max_length=MAX_SYMBOLS)]
 Mode = Annotated[StrategyMode, BeforeValidator(lower_case)]
-LimitValues = Annotated[dict[Annotated[str, Field(max_length=40)], Any], Field(max_length=40)]
+LimitValues = Annotated[
+    dict[Annotated[str, Field(max_length=40)], Any],
+    BeforeValidator(_replace_numbers),
+    Field(max_length=40),
+]
 _LIMITS = Field(
     description="Risk limits of the strategy by code, as in `PUT /limits`; null removes one",
     examples=[{"MAX_ORDER_VALUE": "25000"}],
