@@ -65,6 +65,23 @@ def test_bust_returns_the_charge(routing, fill):
     assert cash(routing) == before + fill.value
 
 
+@pytest.mark.parametrize("event", ["charge", "bust"])
+def test_report_under_the_id_of_a_replaced_order_finds_the_fill_of_its_successor(routing, event):
+    order = routing.work()
+    routing.rig.replace(order, quantity="20")
+    routing.run()
+    successor = routing.rig.order(order._replace(id=routing.rig.order(order).replaced_by))
+    fill = routing.broker.fill(successor, "20")
+    routing.run()
+    charge(routing, fill._replace(order_id=order.id))  # as after a restart, from a list of executions
+    if event == "bust":
+        routing.broker.report(Busted(order.id, fill.execution_id, "busted", routing.rig.now))
+        routing.run()
+    amounts = [Decimal("-1.25")] + ([Decimal("1.25")] if event == "bust" else [])
+    assert [row[1] for row in movements(routing)] == amounts
+    assert routing.rig.order(successor).filled_quantity == (0 if event == "bust" else 20)
+
+
 def test_charge_in_another_currency_needs_a_rate(routing, fill):
     charge(routing, fill, currency="EUR")
     assert movements(routing) == []

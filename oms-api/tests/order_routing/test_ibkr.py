@@ -3,6 +3,7 @@
 import random
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -95,6 +96,23 @@ def test_order_that_was_replaced_and_killed_is_found_under_its_successor(routing
     rows = routing.rig.rows("SELECT order_id FROM executions")
     assert [row[0] for row in rows] == [successor_id]
     assert len(tws.exchange.orders) == 1
+
+
+def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_filled(routing, tws):
+    order = routing.place(limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    routing.rig.replace(order, limit_price=96)
+    run_until(routing, lambda: find_status(routing, order) is Status.REPLACED)
+    tws.exchange.holds_commissions = True
+    tws.quote("AAPL", "94", "95.5")
+    run_until(routing, lambda: len(routing.executions()) == 1)
+    restart(routing)
+    run_until(routing, lambda: is_connected(routing) and routing.broker.gateway.is_ready.is_set())
+    [execution] = tws.exchange.executions
+    tws.call(partial(tws.exchange.charge, execution))
+    charges = "SELECT amount FROM cash_movements WHERE kind = 'charges'"
+    run_until(routing, lambda: routing.rig.rows(charges))
+    assert [Decimal(str(amount)) for (amount,) in routing.rig.rows(charges)] == [Decimal(-1)]
 
 
 def break_something(draw, tws, routing):

@@ -204,6 +204,16 @@ def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[t
     return set(find_matching_rows(connection, EXECUTIONS, names, names, keys))
 
 
+def find_executed_order(connection: Connection, tenant_id: int, broker: str, execution_id: str) -> str | None:
+    """Return the id of the order under which an execution is booked, None if it is not booked."""
+    is_same = (
+        EXECUTIONS.c.tenant_id == tenant_id,
+        EXECUTIONS.c.broker == broker,
+        EXECUTIONS.c.execution_id == execution_id,
+    )
+    return connection.execute(select(EXECUTIONS.c.order_id).where(*is_same)).scalar_one_or_none()
+
+
 def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
     """Return the executions of the orders."""
     keys = [(tenant_id, order_id) for order_id in order_ids]

@@ -147,8 +147,23 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     context.order_store.move(order, back, at, order.broker, broker_words=reason)
 
 
+def _find_executed_order(context: BatchContext, order: Order, execution_id: str) -> Order:
+    """Return the order under which an execution is booked, `order` itself if it is not booked.
+
+    A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
+    again after a restart.
+    """
+    key = (order.tenant_id, order.broker, execution_id)
+    unflushed = {
+        (row.tenant_id, row.broker, row.execution_id): row.order_id for row in context.order_store.executions
+    }
+    order_id = unflushed.get(key) or queries.find_executed_order(context.connection, *key)
+    return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
+
+
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
     """Book the broker's charges. Raises IllegalMove if the execution is not booked, or was reversed."""
+    order = _find_executed_order(context, order, event.execution_id)
     try:
         book_broker_charges(context, order, event, at)
     except (NotFound, Conflict) as refusal:
@@ -157,6 +172,7 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
 
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
     """Reverse an execution that the broker reversed. Raises IllegalMove if it is not booked."""
+    order = _find_executed_order(context, order, event.execution_id)
     who = (order.tenant_id, order.broker, None, datetime.fromisoformat(at), None, None, order.broker)
     changes = context.changes
     try:
