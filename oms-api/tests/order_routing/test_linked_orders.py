@@ -2,7 +2,6 @@
 
 import pytest
 
-from app.orders.errors import NotReplaceable
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import LIMIT
 from tests.orders.rig import ticket
@@ -45,11 +44,18 @@ def test_second_order_ends_with_the_first(routing, linked):
     assert [call for call, _ in routing.broker.received] == ["submit", "cancel"]
 
 
-def test_linked_order_at_a_broker_is_not_replaced(routing, linked):
-    assert isinstance(routing.rig.replace(linked[0], quantity="20"), NotReplaceable)
+def test_linked_order_is_replaced_and_keeps_its_second_order(routing, linked):
+    routing.rig.replace(linked[0], quantity="20")
+    routing.run()
+    successor_id = routing.rig.order(linked[0]).replaced_by
+    assert routing.rig.order(linked[1]).parent_id == successor_id
+    routing.broker.fill(routing.rig.order(linked[0]._replace(id=successor_id)), "20")
+    routing.run()
+    assert routing.rig.order(linked[1]).status is Status.ACCEPTED
 
 
-def test_pair_of_which_one_cancels_the_other_is_refused(routing):
+def test_pair_that_can_not_be_emulated_is_refused(routing):
     orders = routing.rig.pair("OCO", ticket(**LIMIT), ticket(**LIMIT))
     assert {order.status for order in orders} == {Status.DENIED, Status.CANCELED}
+    assert "BROKER_GROUPS" in next(order.denial for order in orders if order.denial)
     assert routing.broker.received == []

@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.rules.values import Accepted, Busted, Canceled, Executed, Expired
 from app.order_routing.service.request_sender import _convert
-from app.orders.rules.values import Status, Target
+from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import (
     DOWN,
     KILLED_AFTER,
@@ -205,13 +205,6 @@ def test_late_fill_after_the_end_is_booked(routing):
     routing.run()
     ended = routing.rig.order(order)
     assert (ended.status, ended.filled_quantity) == (Status.CANCELED, 4)
-
-
-def test_bracket_is_refused_before_anything_is_sent(routing):
-    denied = routing.rig.place(take_profit=Target(limit_price=Decimal(150)))
-    assert denied.status is Status.DENIED
-    assert "BROKER_GROUPS" in (denied.denial or "")
-    assert routing.undone() == []
 
 
 @pytest.mark.parametrize(("ahead", "is_theirs"), [(-30, True), (50, True), (120, False)])

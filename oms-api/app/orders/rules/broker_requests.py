@@ -5,11 +5,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.brokers.capabilities import TABLES, choose_exit_time
+from app.brokers.capabilities import is_watched as is_watched_at
 from app.brokers.protocol import OrderState
+from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Canceled, Executed, Rejected
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
+from app.orders.rules.contingency import EXITS, SHARING, exclusive_id
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.values import WORKING, Order
 
@@ -142,7 +146,36 @@ def _was_rejected(state: OrderState) -> bool:
 
 
 def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
-    """Return the order as a broker receives it, with our id."""
+    """Return the order as a broker receives it, with our id.
+
+    A pair that the broker links has a group. An exit of a broker without GTC orders is sent for a day.
+    """
+    built = _convert(order, instrument)
+    if order.role not in SHARING:
+        return built
+    is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
+    built = built._replace(group=exclusive_id(order) if is_linked else None)
+    if order.role in EXITS:
+        built = built._replace(time_in_force=choose_exit_time(order.broker, built))
+    return built
+
+
+def is_watched(order: Order, instrument: Instrument) -> bool:
+    """Return whether we watch an order of a pair at its broker, instead of letting it rest there."""
+    return (
+        is_remote(order)
+        and order.role in SHARING
+        and is_watched_at(order.broker, _convert(order, instrument))
+    )
+
+
+def is_sent_for_a_day(order: Order, instrument: Instrument) -> bool:
+    """Return whether a broker takes an exit for a day only, though it is meant to last longer."""
+    sent = choose_exit_time(order.broker, _convert(order, instrument))
+    return is_remote(order) and sent is not order.time_in_force
+
+
+def _convert(order: Order, instrument: Instrument) -> BrokerOrder:
     return BrokerOrder(
         id=order.id,
         portfolio_id=order.portfolio_id,

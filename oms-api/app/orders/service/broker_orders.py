@@ -1,9 +1,11 @@
 """Orders at brokers outside of this process: requests are stored with them and sent after the commit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from app.brokers.capabilities import find_linked_refusal
 from app.brokers.queries import StoredConnection, find_connection
 from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
 from app.brokers.rules.values import Replaced
@@ -14,11 +16,12 @@ from app.orders.queries.broker_requests import (
     build_sending_insert,
     list_requests_of_order,
 )
-from app.orders.rules.broker_requests import RequestKind
+from app.orders.rules.broker_requests import RequestKind, build_broker_order
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, GroupKind, Order, Status
+from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.express_lane import LaneOrder
 from app.risk.rules.values import Denial
@@ -27,17 +30,17 @@ from app.timestamps import Timestamp
 _RETURNING = frozenset({ConnectionStatus.NEW, ConnectionStatus.DOWN})  # connected again without a person
 
 
-def find_broker_denial(context: BatchContext, order: Order, *, is_group: bool = False) -> Denial | None:
-    """Return why the order's broker cannot take it now, None if it can. The paper market always can."""
+def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Order] = ()) -> Denial | None:
+    """Return why the order's broker cannot take it now, None if it can. The paper market always can.
+
+    `linked` are the exits of a bracket, or the orders of a pair. All are checked before the first is sent.
+    """
     if order.broker == PAPER:
         return None
-    is_linked = is_group or order.group_id is not None
-    if is_linked and order.group_kind is not GroupKind.OTO:  # its second order is sent after the first
-        message = (
-            "Brackets, OCO and exits of positions are not sent to brokers yet: place each order by itself, "
-            "or as OTO, whose second order is held here until the first is filled."
-        )
-        return Denial("BROKER_GROUPS", message, None, order.broker, None)
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    refusal = find_linked_refusal(order.broker, [build_broker_order(one, instrument) for one in linked])
+    if refusal is not None:
+        return Denial("BROKER_GROUPS", refusal, None, order.broker, None)
     name, stored = _find_connection(context, order)
     if stored is not None and not may_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
@@ -116,8 +119,6 @@ def require_replaceable(
         raise NotReplaceable(order.id, "The change needs an approval.")
     if successor.quantity <= order.filled_quantity:
         raise NotReplaceable(order.id, "Its quantity would be filled already.")
-    if order.group_id is not None:
-        raise NotReplaceable(order.id, "It is linked with another order: cancel both and place them again.")
     denial = find_broker_denial(context, order._replace(actor=successor.actor))
     if denial is not None:
         is_connected = denial.code != "BROKER_NOT_CONNECTED"
@@ -146,12 +147,23 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     if order.status is not Status.PENDING_REPLACE:
         order = context.order_store.move(order, Status.PENDING_REPLACE, at, order.broker)
     context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+    adopt_children(context, order, successor)
     added = context.order_store.add(_continue(order, successor, at), successor.placed_by)
     sent = context.order_store.move(added, Status.SUBMITTED, at, added.placed_by)
     back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
     working = context.order_store.move(sent, back, at, sent.broker, accepted_at=at)
     if is_cancelled:
         request_cancel(context, working, at, order.broker)
+
+
+def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:
+    """Make the exits and followers of a replaced order, or the parts of a close, those of its successor."""
+    if order.role not in {Role.ENTRY, Role.CLOSING}:
+        return
+    for child in context.order_store.children_of(order):
+        is_planned = child.role in EXITS and child.status is Status.HELD
+        quantity = successor.quantity if is_planned else child.quantity
+        context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
 
 
 def _store_request(

@@ -1,6 +1,7 @@
 """Apply execution reports of a broker. Each execution counts once, whatever the order's status."""
 
 from datetime import datetime
+from typing import Any
 
 from app.brokers.rules.values import (
     Accepted,
@@ -28,6 +29,7 @@ from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
+from app.orders.service.broker_exits import continue_pair
 from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
 from app.orders.service.commands import BrokerReport, BustExecution, Done
@@ -108,13 +110,13 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
         case TrailMoved():
             context.order_store.replace(order, trail_level=event.level)
         case Canceled():
-            close_order(context, order, Status.CANCELED, at, order.broker)
+            _close(context, order, Status.CANCELED, at)
         case Expired():
-            close_order(context, order, Status.EXPIRED, at, order.broker)
+            _close(context, order, Status.EXPIRED, at)
         case Lapsed():
-            close_order(context, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
+            _close(context, order, Status.CANCELED, at, broker_words=event.reason)
         case Rejected():
-            close_order(context, order, Status.REJECTED, at, order.broker, broker_words=event.reason)
+            _close(context, order, Status.REJECTED, at, broker_words=event.reason)
         case Refused():
             _resume(context, order, event.reason, at)
         case Replaced():
@@ -123,6 +125,11 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
             _bust(context, order, event, at)
         case Charged():
             _charge(context, order, event, at)
+
+
+def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **facts: Any) -> None:
+    ended = close_order(context, order, to, at, order.broker, **facts)
+    continue_pair(context, ended, at)
 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:

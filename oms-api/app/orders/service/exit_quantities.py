@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.ledger.rules.chain import TradeRow
-from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
+from app.orders.rules.broker_requests import is_at_broker
+from app.orders.rules.contingency import (
+    EXITS,
+    SHARING,
+    Reduction,
+    closes_only,
+    find_siblings,
+    plan_reductions,
+    reduction_of,
+)
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.groups import GROUPS, cancel, get_closable_quantity
+from app.orders.service.pair_swaps import RESIZED
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
@@ -97,7 +107,20 @@ def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: T
 
 def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
+    if is_at_broker(order):
+        return _resize_at_broker(context, order, size, at)
     return context.order_store.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+
+
+def _resize_at_broker(context: BatchContext, order: Order, size: Decimal, at: Timestamp) -> Order:
+    """Cut an order at a broker by a cancel; what is left of it is sent again once the broker confirms."""
+    reason = f"Cut to {shortest(size)}"
+    for sibling in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
+        if sibling.status is Status.HELD:
+            left = sibling.filled_quantity + size - order.filled_quantity
+            context.order_store.note(sibling, at, GROUPS, quantity=left, reason=reason)
+    cut = context.order_store.note(order, at, GROUPS, quantity=size, reason=reason)
+    return cancel(context, cut, at, GROUPS, reason=RESIZED)
 
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
@@ -118,9 +141,12 @@ def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> N
 
 
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
-    """Cancel an exit that a kill switch keeps held, if its entry has filled: it could be released later."""
+    """Cancel an exit that is held though its entry has filled: it could be released later.
+
+    A kill switch keeps it held, or a broker's pair of which the other one rests.
+    """
     entry = context.order_store.parent_of(order)
-    if order.role in EXITS and entry is not None and entry.filled_quantity:
+    if order.role in EXITS and (entry is None or entry.filled_quantity):
         _cancel(context, context.order_store.get_current(order), at, cause)
 
 

@@ -104,13 +104,22 @@ def _restore_leg(
             return leg
         reason = f"{reversed_reduction.reason}: grew to {shortest(size)}"
         return context.order_store.note(leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
-    if leg.status not in FINAL or not _ended_by_group(context, leg):
+    if leg.status not in FINAL or not was_ended_by_group(context, leg):
         return None
+    successor = copy_exit(context, leg, target, at)
+    added = context.order_store.add(
+        successor, successor.placed_by, f"{reversed_reduction.reason}: continues {leg.id}"
+    )
+    return release(context, added, at)
+
+
+def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestamp) -> Order:
+    """Return a new order with the terms of an exit, not stored yet."""
     order_id = context.services.order_ids.next(leg.tenant_id, datetime.fromisoformat(at), leg.id)
     successor = leg._replace(
         id=order_id,
         client_order_id=order_id,
-        quantity=target,
+        quantity=quantity,
         status=Status.INITIALIZED,
         is_triggered=False,
         idempotency_key=None,
@@ -121,14 +130,10 @@ def _restore_leg(
         updated_at=at,
         accepted_at=None,
     )
-    successor = changed(successor, **dict.fromkeys(_AMOUNTS, ZERO))
-    added = context.order_store.add(
-        successor, successor.placed_by, f"{reversed_reduction.reason}: continues {leg.id}"
-    )
-    return release(context, added, at)
+    return changed(successor, **dict.fromkeys(_AMOUNTS, ZERO))
 
 
-def _ended_by_group(context: BatchContext, leg: Order) -> bool:
+def was_ended_by_group(context: BatchContext, leg: Order) -> bool:
     """Return whether a fill ended the exit: its own, or one that closed the position."""
     if leg.status is Status.FILLED:
         return True

@@ -19,6 +19,7 @@ from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.broker_exits import is_broker_entry, protect_fill
 from app.orders.service.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import ReversedReduction, restore_exits
@@ -43,8 +44,11 @@ def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestam
     trade, charges = record_trade(context, order, event, at, _get_execution_time(order, event, at))
     row = build_execution(order, event, trade, anomaly, charges)
     moved = apply_execution(context, order, row, at, order.broker)
-    apply_fill_to_group(context, moved, event.quantity, at)
-    if anomaly is not None and moved.role is Role.ENTRY:
+    if is_broker_entry(moved):
+        protect_fill(context, moved, event.quantity, at)
+    else:
+        apply_fill_to_group(context, moved, event.quantity, at)
+    if anomaly is not None and moved.role is Role.ENTRY and not is_broker_entry(moved):
         reason = f"{event.execution_id} filled {anomaly}"
         late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
         restore_exits(context, late, at)

@@ -12,6 +12,7 @@ from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.approvals import await_approval, find_required_request, load_request
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.broker_orders import request_cancel, request_submission
+from app.orders.service.pair_swaps import find_cancel_reason
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp
@@ -71,7 +72,8 @@ def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> No
                 cancel(context, child, at, GROUPS, reason=f"{order.id} ended")
     if order.role is Role.CLOSING:
         _cancel_parts(context, order, at)
-    if order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}:
+    is_ended_pair = order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}
+    if is_ended_pair and (not is_remote(order) or find_cancel_reason(context, order) is None):
         for sibling in _list_open_siblings(context, order):
             cancel(context, sibling, at, GROUPS, reason=f"{order.id} ended")
 

@@ -14,7 +14,7 @@ from app.orders.queries.cancellations import build_part_update, find_cancelled_o
 from app.orders.rules.approvals import is_worse
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.cancellations import OrderFilter
-from app.orders.rules.contingency import EXITS, SHARING
+from app.orders.rules.contingency import SHARING
 from app.orders.rules.order_factory import get_expiry
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
@@ -22,7 +22,7 @@ from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInFo
 from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.broker_orders import request_replacement, require_replaceable
+from app.orders.service.broker_orders import adopt_children, request_replacement, require_replaceable
 from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, Done, ReplaceOrder
 from app.orders.service.groups import apply_fill_to_group, cancel, close_order, deny
 from app.orders.service.halts import opening_in
@@ -215,11 +215,7 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
     if not is_held and order.status is not Status.AWAITING_APPROVAL:
         order = context.order_store.move(order, Status.PENDING_REPLACE, at, actor)
     context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
-    if order.role in {Role.ENTRY, Role.CLOSING}:
-        for child in context.order_store.children_of(order):
-            is_planned = child.role in EXITS and child.status is Status.HELD
-            quantity = successor.quantity if is_planned else child.quantity
-            context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
+    adopt_children(context, order, successor)
     if is_held:
         context.order_store.move(successor, Status.HELD, at, actor)
     elif successor.quantity <= successor.filled_quantity:

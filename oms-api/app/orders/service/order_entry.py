@@ -7,7 +7,7 @@ from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
-from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.broker_requests import is_remote, is_watched
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
@@ -21,7 +21,7 @@ from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
-from app.orders.service.protection import find_follower_denial, find_legs_denial, find_pair_denial
+from app.orders.service.protection import build_legs, find_follower_denial, find_legs_denial, find_pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
@@ -162,7 +162,7 @@ def find_ticket_denial(
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
-        find_broker_denial(context, order, is_group=bool(legs))
+        find_broker_denial(context, order, build_legs(order, legs))
         or find_quantity_denial(order)
         or find_denial(context, order, confirms=confirms)
         or find_legs_denial(context, order, legs)
@@ -171,7 +171,7 @@ def find_ticket_denial(
 
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
-    refusal = find_broker_denial(context, first, is_group=True)
+    refusal = find_broker_denial(context, first, (first, second) if first.role is Role.EITHER else ())
     if refusal is not None:
         deny(context, first, refusal, first.created_at)
         return True
@@ -293,10 +293,16 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
 
 
 def send_pair(context: BatchContext, *orders: Order) -> None:
-    """Send orders of which only one can fill. Skip those that a fill of an earlier one has cancelled."""
+    """Send orders of which only one can fill. Skip those that a fill of an earlier one has cancelled.
+
+    One that we watch, because its broker links no orders, is HELD while the other rests at the broker.
+    """
     for order in orders:
         waiting = context.order_store.get(order.tenant_id, order.id)
-        if waiting.status is Status.INITIALIZED:
+        instrument = context.instrument(order.tenant_id, order.symbol)
+        if waiting.status is Status.INITIALIZED and len(orders) > 1 and is_watched(waiting, instrument):
+            context.order_store.move(waiting, Status.HELD, waiting.created_at, waiting.placed_by)
+        elif waiting.status is Status.INITIALIZED:
             send(context, waiting)
 
 

@@ -54,9 +54,7 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
         count_message(context, origin, order)
     added = [add(context, order) for order in new_exits]
     for order in added:
-        denial = find_broker_denial(context, order, is_group=True) or exit_denial(
-            context, order, current_exits
-        )
+        denial = find_broker_denial(context, order, added) or exit_denial(context, order, current_exits)
         if denial is not None:
             deny(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)

@@ -29,22 +29,30 @@ def find_legs_denial(
     context: BatchContext, entry: Order, legs: Sequence[tuple[Role, Ticket]]
 ) -> Denial | None:
     """Return the denial of the first exit of a bracket that does not pass, before its entry is sent."""
-    for number, (role, ticket) in enumerate(legs, 1):
-        leg = changed(
+    for number, leg in enumerate(build_legs(entry, legs), 1):
+        denial = _find_leg_denial(context, entry, leg, number)
+        if denial is not None:
+            return denial
+    return None
+
+
+def build_legs(entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> list[Order]:
+    """Return the exits of a bracket as orders for the checks, not stored."""
+    return [
+        changed(
             entry,
             id="",
             side=ticket.side,
             type=ticket.type,
+            time_in_force=ticket.time_in_force,
             limit_price=ticket.limit_price,
             stop_price=ticket.stop_price,
             trail_amount=None,
             trail_percent=None,
             role=role,
         )
-        denial = _find_leg_denial(context, entry, leg, number)
-        if denial is not None:
-            return denial
-    return None
+        for role, ticket in legs
+    ]
 
 
 def find_follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:

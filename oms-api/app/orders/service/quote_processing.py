@@ -14,12 +14,14 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, BatchServices
+from app.orders.service.broker_exits import watch_pair
 from app.orders.service.commands import NOTHING, Outcome, QuoteArrived, QuoteStored
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import get_closable_quantity, release
 from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.matching import can_match, match
 from app.orders.service.order_changes import expire
+from app.orders.service.pair_swaps import waits_for_quote
 from app.timestamps import Timestamp, iso
 
 
@@ -114,9 +116,11 @@ def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Qu
 def _release_held_orders(
     context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
 ) -> None:
-    """Try again to release exits and followers whose release a kill switch prevented."""
-    for order in context.order_store.open_of(portfolio_key, quote.symbol):
-        if order.status is Status.HELD:
+    """Try again to release exits and followers whose release a kill switch prevented, and watch pairs."""
+    for known in context.order_store.open_of(portfolio_key, quote.symbol):
+        order = context.order_store.get_current(known)
+        watch_pair(context, order, at)
+        if order.status is Status.HELD and not waits_for_quote(context, order):
             quantity = _find_due_quantity(context, order)
             if quantity:
                 release(context, order, at, quantity=quantity)
@@ -125,6 +129,8 @@ def _release_held_orders(
 def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
     """Return the quantity to release: what an exit's entry has filled, or the whole follower."""
     entry = context.order_store.parent_of(order)
+    if entry is None and is_remote(order) and order.role in EXITS:  # it is sent again on a new day
+        return min(order.quantity, get_closable_quantity(context, order))
     if entry is None or not entry.filled_quantity:
         return ZERO
     if order.role in EXITS:

@@ -8,6 +8,7 @@ from app.orders.service.commands import NOTHING, Done, ReleaseOrders
 from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_changes import expire
+from app.orders.service.pair_swaps import waits_for_quote
 from app.orders.service.trading_sessions import find_order_hold
 from app.timestamps import Timestamp
 
@@ -27,7 +28,9 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> Done:
 
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if not waits_for_session(order) or find_order_hold(context, order, at) is not None:
+    if not waits_for_session(order) or waits_for_quote(context, order):
+        return
+    if find_order_hold(context, order, at) is not None:
         return
     if find_broker_hold(context, order) is not None:
         return

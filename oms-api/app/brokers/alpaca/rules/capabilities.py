@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -22,7 +23,7 @@ class AssetClass(StrEnum):
 
 
 class Capabilities(NamedTuple):
-    """What is possible for an asset class. Linked orders are brackets and other groups of orders."""
+    """What is possible for an asset class. `pairing` is how a pair is executed."""
 
     order_types: frozenset[OrderType]
     times_in_force: frozenset[TimeInForce]
@@ -31,7 +32,7 @@ class Capabilities(NamedTuple):
     can_short: bool
     can_replace: bool
     has_extended_hours: bool
-    has_linked_orders: bool
+    pairing: Pairing
 
 
 _EQUITY_TIMES_IN_FORCE = frozenset(TimeInForce) - {TimeInForce.GTD}
@@ -47,7 +48,7 @@ CAPABILITIES = {
         can_short=True,
         can_replace=True,
         has_extended_hours=True,
-        has_linked_orders=False,  # Alpaca wants all legs in one request, and an order is one request
+        pairing=Pairing.EMULATED,
     ),
     AssetClass.CRYPTO: Capabilities(
         order_types=_CRYPTO_TYPES,
@@ -57,7 +58,7 @@ CAPABILITIES = {
         can_short=False,
         can_replace=True,
         has_extended_hours=True,  # the market has no regular hours
-        has_linked_orders=False,
+        pairing=Pairing.EMULATED,
     ),
 }
 
@@ -67,12 +68,15 @@ def get_asset_class(symbol: str) -> AssetClass:
     return AssetClass.CRYPTO if "/" in symbol else AssetClass.EQUITY
 
 
+def get_pairing(order: BrokerOrder) -> Pairing:
+    """Return how a pair with this order is executed."""
+    return CAPABILITIES[get_asset_class(order.symbol)].pairing
+
+
 def find_refusal(order: BrokerOrder) -> str | None:
     """Return why Alpaca cannot execute an order and what to do, or None if it can."""
     asset_class = get_asset_class(order.symbol)
     able = CAPABILITIES[asset_class]
-    if order.group is not None and not able.has_linked_orders:
-        return "Alpaca orders cannot be linked with other orders yet: send one exit order without a group."
     if order.kind not in able.order_types:
         return f"Alpaca has no {order.kind} orders for {asset_class}: use {_list(able.order_types)}."
     if order.time_in_force not in able.times_in_force:

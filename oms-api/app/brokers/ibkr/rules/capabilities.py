@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.ibkr.rules.contracts import FOREX, STOCK, find_contract
+from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -19,7 +20,7 @@ _CONTINUOUS = _LASTING | {TimeInForce.IOC}
 class Capabilities(NamedTuple):
     """What is possible for a kind of contract. All our order types are.
 
-    Without `fraction_types` quantities are whole. Linked orders are brackets and other groups of orders.
+    Without `fraction_types` quantities are whole. `pairing` is how a pair is executed.
     """
 
     times_in_force: frozenset[TimeInForce]
@@ -28,7 +29,7 @@ class Capabilities(NamedTuple):
     can_short: bool
     can_replace: bool
     has_extended_hours: bool
-    has_linked_orders: bool
+    pairing: Pairing
 
 
 CAPABILITIES = {
@@ -39,7 +40,7 @@ CAPABILITIES = {
         can_short=True,
         can_replace=True,
         has_extended_hours=True,
-        has_linked_orders=False,
+        pairing=Pairing.NATIVE,
     ),
     FOREX: Capabilities(
         times_in_force=_CONTINUOUS,
@@ -48,9 +49,14 @@ CAPABILITIES = {
         can_short=True,
         can_replace=True,
         has_extended_hours=True,  # the market has no regular hours
-        has_linked_orders=False,
+        pairing=Pairing.NATIVE,
     ),
 }
+
+
+def get_pairing(_: BrokerOrder) -> Pairing:
+    """Return how a pair of orders is executed: in an OCA group of IBKR."""
+    return Pairing.NATIVE
 
 
 def find_refusal(order: BrokerOrder) -> str | None:
@@ -59,8 +65,6 @@ def find_refusal(order: BrokerOrder) -> str | None:
     if contract is None:
         return "Over IBKR, stocks, ETFs and currency pairs can be traded: set the instrument's asset class."
     able = CAPABILITIES[contract.sec_type]
-    if order.group is not None and not able.has_linked_orders:
-        return "IBKR orders cannot be linked with other orders yet: send one exit order without a group."
     if order.time_in_force not in able.times_in_force:
         return (
             f"Over IBKR there are no {order.time_in_force} orders for it: use {_list(able.times_in_force)}."

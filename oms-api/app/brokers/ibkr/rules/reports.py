@@ -25,6 +25,8 @@ _AT_CLOSE = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
 _TYPES = {name: kind for kind, name in (*_KINDS.items(), *_AT_CLOSE.items())}
 _FIGURES = frozenset({"TotalCashValue", "CashBalance", "BuyingPower"})
 _END_FORMAT = "%Y%m%d-%H:%M:%S"  # the dash stands for UTC
+# A fill reduces the other orders of the group, of which only one is at an exchange at a time.
+REDUCE_WITH_BLOCK = "2"
 _UNSET = Decimal("1e300")  # the API writes an absent amount as the largest float
 
 
@@ -204,6 +206,8 @@ def build_terms(order: BrokerOrder, account: str, ref: str) -> dict[str, str | b
         terms["goodTillDate"] = order.expires_at.astimezone(UTC).strftime(_END_FORMAT)
     if order.extended_hours:
         terms["outsideRth"] = True
+    if order.group is not None:
+        terms |= {"ocaGroup": order.group, "ocaType": REDUCE_WITH_BLOCK}
     return terms | {name: format_amount(price) for name, price in prices.items() if price is not None}
 
 

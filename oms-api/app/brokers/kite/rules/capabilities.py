@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 
@@ -30,7 +31,7 @@ class Capabilities(NamedTuple):
     products_to_short: frozenset[str]
     has_fractions: bool
     has_extended_hours: bool
-    has_linked_orders: bool
+    pairing: Pairing
     can_replace: bool
 
 
@@ -44,7 +45,7 @@ CAPABILITIES = {
         products_to_short=frozenset({INTRADAY}),
         has_fractions=False,
         has_extended_hours=False,
-        has_linked_orders=False,  # Kite has no brackets any more
+        pairing=Pairing.EMULATED,
         can_replace=True,  # by a cancel and a new order
     ),
     Segment.DERIVATIVES: Capabilities(
@@ -54,7 +55,7 @@ CAPABILITIES = {
         products_to_short=frozenset({CARRIED, INTRADAY}),
         has_fractions=False,
         has_extended_hours=False,
-        has_linked_orders=False,
+        pairing=Pairing.EMULATED,
         can_replace=True,
     ),
 }
@@ -84,6 +85,11 @@ def needs_holding(order: BrokerOrder) -> bool:
     return order.side is Side.SELL and choose_product(order) not in able.products_to_short
 
 
+def get_pairing(order: BrokerOrder) -> Pairing:
+    """Return how a pair with this order is executed."""
+    return CAPABILITIES[get_segment(order)].pairing
+
+
 def find_refusal(order: BrokerOrder) -> str | None:
     """Return why Kite cannot execute an order and what to do, or None if it can."""
     segment = get_segment(order)
@@ -91,8 +97,6 @@ def find_refusal(order: BrokerOrder) -> str | None:
     exchange, product = choose_exchange(order), choose_product(order)
     if exchange not in EXCHANGES:
         return f"Zerodha has no exchange {exchange}: set the instrument's exchange to {_list(EXCHANGES)}."
-    if order.group is not None and not able.has_linked_orders:
-        return "Zerodha orders cannot be linked with other orders: send one exit order without a group."
     if product not in able.products:
         return f"Zerodha has no product {product} for {segment}: use {_list(able.products)}."
     return _find_terms_refusal(order, able)

@@ -53,13 +53,6 @@ def test_impossible_order_is_refused(words, symbol, refusal):
     assert find_refusal(order(words, symbol=symbol)) == refusal
 
 
-def test_linked_orders_are_refused():
-    linked = order("SELL 1 LIMIT limit 5", symbol="AAPL", group="G")
-    assert find_refusal(linked) == (
-        "Alpaca orders cannot be linked with other orders yet: send one exit order without a group."
-    )
-
-
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [

@@ -51,7 +51,6 @@ def test_symbol_of_a_contract_is_ours():
     ("words", "changes", "reason"),
     [
         ("BUY 10 MARKET", {"asset_class": "crypto"}, "asset class"),
-        ("BUY 10 MARKET", {"group": "G"}, "linked"),
         ("BUY 10 LIMIT limit 5", {"extended_hours": True, "time_in_force": TimeInForce.FOK}, "regular hours"),
         ("BUY 10 MARKET", {"extended_hours": True}, "LIMIT orders that are DAY, GTC or GTD"),
         ("BUY 10 LIMIT limit 5 FOK", PAIR, "DAY, GTC, GTD or IOC"),

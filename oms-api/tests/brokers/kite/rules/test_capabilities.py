@@ -11,6 +11,7 @@ from app.brokers.kite.rules.capabilities import (
     find_replacement_refusal,
     needs_holding,
 )
+from app.brokers.rules.linked_orders import Pairing
 from tests.brokers.market import order
 
 
@@ -43,7 +44,6 @@ def test_possible_orders_are_not_refused(text, fields):
         ("BUY 10 MARKET", {"product": "NRML"}, "use CNC or MIS"),
         ("BUY 10 MARKET", {"exchange": "NFO", "product": "CNC"}, "use MIS or NRML"),
         ("BUY 10 MARKET", {"exchange": "NASDAQ"}, "no exchange NASDAQ"),
-        ("BUY 10 MARKET", {"group": "G"}, "cannot be linked"),
         ("BUY 10 LIMIT limit 95", {"extended_hours": True}, "no extended hours"),
     ],
 )
@@ -75,5 +75,5 @@ def test_replacement_keeps_symbol_and_side():
 
 def test_nothing_is_promised_that_an_order_cannot_ask_for():
     for able in CAPABILITIES.values():
-        assert not any((able.has_fractions, able.has_extended_hours, able.has_linked_orders))
+        assert not any((able.has_fractions, able.has_extended_hours, able.pairing is Pairing.NATIVE))
     assert set(CAPABILITIES) == set(Segment)

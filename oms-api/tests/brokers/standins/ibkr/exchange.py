@@ -114,7 +114,19 @@ class Exchange:
         self.publish_state(order)
         if not self.holds_commissions:
             self.charge(execution)
+        self._reduce_group(order, amount)
         return execution
+
+    def _reduce_group(self, filled: Order, amount: Decimal) -> None:
+        """Reduce the other orders of an OCA group by a fill, or cancel those without a rest."""
+        for order in [one for one in self.orders if one.oca_group and one.oca_group == filled.oca_group]:
+            if order is filled or not order.is_open:
+                continue
+            if order.oca_type == "1" or order.remaining <= amount:
+                self.cancel(order, "OCA group")
+            else:
+                order.quantity -= amount
+                self.publish_state(order)
 
     def charge(self, execution: Execution) -> None:
         """Send the commission report of an execution."""

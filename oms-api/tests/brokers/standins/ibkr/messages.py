@@ -99,7 +99,7 @@ def _build_contract(contract: Contract) -> tuple[Part, ...]:
 def _build_terms(order: Order) -> tuple[Part, ...]:
     return (
         *(order.action, order.quantity, order.kind, order.limit_price, order.aux_price, order.tif),
-        *("", order.account, "O"),
+        *(order.oca_group, order.account, "O"),
     )
 
 
@@ -125,4 +125,6 @@ def parse_order(fields: list[str], client_id: int, perm_id: int) -> Order:
         trail_percent=fields[69],
         good_till_date=fields[38],
         outside_rth=fields[33],
+        oca_group=fields[22],
+        oca_type=fields[46],
     )

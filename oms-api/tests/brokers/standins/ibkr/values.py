@@ -65,6 +65,8 @@ class Order:
     trail_percent: str
     good_till_date: str
     outside_rth: str
+    oca_group: str = ""
+    oca_type: str = ""
     status: str = "PreSubmitted"
     filled: Decimal = ZERO
     value: Decimal = ZERO

@@ -1,0 +1,39 @@
+"""How two orders of which only one may fill are executed at a broker."""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from app.brokers.rules.values import BrokerOrder, OrderType
+
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+
+
+class Pairing(StrEnum):
+    """Who ensures that only one of two orders fills."""
+
+    NATIVE = "native"  # both rest at the broker, which reduces or cancels the other one
+    EMULATED = (
+        "emulated"  # the stop rests at the broker; we watch the limit, and send it in place of the stop
+    )
+
+
+def is_resting(order: BrokerOrder) -> bool:
+    """Return whether an order of an emulated pair is the one that rests at the broker: the stop."""
+    return order.kind in STOPS
+
+
+def find_pair_refusal(orders: Collection[BrokerOrder]) -> str | None:
+    """Return why a pair cannot be emulated and what to do, or None if it can.
+
+    A single order needs no emulation. A pair needs one stop, which rests, and one limit, which is watched.
+    """
+    if len(orders) < 2:
+        return None
+    resting = [order for order in orders if is_resting(order)]
+    watched = [order for order in orders if order.kind is OrderType.LIMIT]
+    if len(orders) == 2 and len(resting) == len(watched) == 1 and resting[0].side == watched[0].side:
+        return None
+    return (
+        "This broker cannot link these two orders: send one LIMIT order and one stop order of the same side, "
+        "or each order by itself."
+    )

@@ -1,0 +1,40 @@
+"""Why an order of a pair at a broker was cancelled by its group, and which one waits for its quote."""
+
+from app.orders.queries.book import list_moves
+from app.orders.rules.broker_requests import is_watched
+from app.orders.rules.contingency import find_siblings
+from app.orders.rules.values import Order, Status
+from app.orders.service.batch_context import BatchContext
+
+SWAPPED = "The market reached the other order of the pair, which is sent in its place."
+WITHDRAWN = "The market left the limit: the stop of the pair is sent in its place."
+RESIZED = "The order is sent again with its new quantity."
+REASONS = frozenset({SWAPPED, WITHDRAWN, RESIZED})
+
+
+def find_cancel_reason(context: BatchContext, order: Order) -> str | None:
+    """Return the one of the reasons above for which an order was last cancelled, None for any other."""
+    requests = _list_cancel_requests(context, order)
+    return requests[-1] if requests and requests[-1] in REASONS else None
+
+
+def was_cancel_requested(context: BatchContext, order: Order) -> bool:
+    """Return whether anybody asked the broker to cancel an order."""
+    return bool(_list_cancel_requests(context, order))
+
+
+def is_watched_order(context: BatchContext, order: Order) -> bool:
+    """Return whether we watch the price of an order, while the other one of its pair rests at the broker."""
+    if not is_watched(order, context.instrument(order.tenant_id, order.symbol)):
+        return False
+    return bool(find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)))
+
+
+def waits_for_quote(context: BatchContext, order: Order) -> bool:
+    """Return whether an order is HELD because we watch its price."""
+    return order.status is Status.HELD and is_watched_order(context, order)
+
+
+def _list_cancel_requests(context: BatchContext, order: Order) -> list[str | None]:
+    moves = list_moves(context.connection, order.tenant_id, order.id) + context.order_store.moves_of(order)
+    return [move.reason for move in moves if move.to_status == Status.PENDING_CANCEL]

@@ -1,0 +1,225 @@
+"""Brackets and pairs at a broker that links no orders: one exit rests there at a time."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.orders.rules.values import FINAL, WORKING, Protection, Status, Target
+from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LIMIT, LOST, UNANSWERED
+from tests.orders.rig import ticket
+
+pytestmark = pytest.mark.any_database
+EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+
+
+@pytest.fixture
+def bracket(routing):
+    """Place a bracket whose entry the broker works."""
+    return routing.work(**EXITS)
+
+
+def list_exits(routing):
+    """Return (type, status, open quantity) of the exits that have not ended, oldest first."""
+    rows = routing.rig.rows("SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id")
+    ids = [row[0] for row in rows]
+    orders = [routing.rig.order(routing.entry._replace(id=order_id)) for order_id in ids]
+    return [one for one in orders if one.status not in FINAL]
+
+
+def describe(orders):
+    return sorted((one.type.value, one.status.value, int(one.leaves_quantity)) for one in orders)
+
+
+def fill(routing, order, quantity, price="90"):
+    routing.broker.fill(order, quantity, price)
+    routing.run()
+
+
+def check_protection(routing, held):
+    """Check that what rests at the broker closes the position, and no more."""
+    resting = [one for one in routing.broker.open_orders() if one.side == "SELL"]
+    assert sum(one.leaves for one in resting) == held
+
+
+@pytest.fixture
+def protected(routing, bracket):
+    """Fill the entry completely, so that the stop rests and the target is watched."""
+    routing.entry = bracket
+    fill(routing, bracket, "10")
+    return sorted(list_exits(routing), key=lambda one: one.type)
+
+
+def test_fill_sends_the_stop_and_holds_the_target(routing, protected):
+    assert describe(protected) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
+    check_protection(routing, 10)
+
+
+def test_each_fill_of_the_entry_is_protected(routing, bracket):
+    routing.entry = bracket
+    for filled, quantity in ((4, "4"), (7, "3"), (10, "3")):
+        fill(routing, bracket, quantity)
+        check_protection(routing, filled)
+    assert sum(one.leaves_quantity for one in list_exits(routing) if one.status in WORKING) == 10
+
+
+def test_late_fill_of_a_canceled_entry_is_protected(routing, bracket):
+    routing.entry = bracket
+    late = routing.broker.fill(bracket, "4")
+    routing.broker._events.remove(late)
+    routing.rig.cancel(bracket)
+    routing.run()
+    assert list_exits(routing) == []
+    routing.broker.report(late)
+    routing.run()
+    check_protection(routing, 4)
+
+
+def test_entry_that_ends_after_a_part_keeps_its_exits(routing, bracket):
+    routing.entry = bracket
+    fill(routing, bracket, "4")
+    routing.rig.cancel(bracket)
+    routing.run()
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
+
+
+def test_stop_that_fills_ends_the_target(routing, protected):
+    target, stop = protected
+    fill(routing, stop, "4", "80")
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "PARTIALLY_FILLED", 6)]
+    fill(routing, stop, "6", "80")
+    assert routing.rig.order(target).status is Status.CANCELED
+    check_protection(routing, 0)
+
+
+FAULTS = [None, DOWN, LOST, UNANSWERED, KILLED_BEFORE, KILLED_AFTER]
+
+
+@pytest.mark.parametrize("call", ["cancel", "submit"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_target_takes_the_place_of_the_stop_once(routing, protected, call, fault):
+    target, stop = protected
+    routing.broker.received.clear()
+    routing.rig.quote("119", "121", "119")
+    routing.run()
+    assert routing.broker.received == []  # the target is not reached
+    routing.broker.faults[call] = [fault] if fault else []
+    routing.rig.quote("120", "121", "120")
+    run_past(routing, fault)
+    sent = [name for name, order_id in routing.broker.received if order_id == target.id]
+    assert len(sent) <= 1
+    assert routing.rig.order(stop).status is Status.CANCELED
+    was_lost = call == "submit" and fault in (LOST, KILLED_BEFORE)
+    assert routing.rig.order(target).status is (Status.REJECTED if was_lost else Status.ACCEPTED)
+
+
+def run_past(routing, fault):
+    """Let the outcome of a fault become known; the exits never exceed the position meanwhile."""
+    for _ in range(70 if fault in (LOST, KILLED_BEFORE) else 10):
+        routing.run(1)
+        resting = [one for one in routing.broker.open_orders() if one.side == "SELL"]
+        assert sum(one.leaves for one in resting) <= 10
+
+
+@pytest.mark.parametrize("kill", ["before", "after"])
+def test_swap_goes_on_after_a_kill(routing, protected, kill):
+    target, _ = protected
+    routing.rig.quote("120", "121", "120")
+    routing.kills = [kill]
+    routing.run(5)
+    assert routing.rig.order(target).status is Status.ACCEPTED
+    check_protection(routing, 10)
+
+
+def test_stop_that_fills_while_it_is_canceled_leaves_nothing_to_the_target(routing, protected):
+    target, stop = protected
+    routing.rig.quote("120", "121", "120")
+    routing.broker.fill(stop, "10", "80")
+    routing.run(3)
+    assert routing.rig.order(target).status is Status.CANCELED
+    check_protection(routing, 0)
+
+
+def test_stop_returns_when_the_market_leaves_the_target(routing, protected):
+    routing.rig.quote("120", "121", "120")
+    routing.run()
+    target = protected[0]
+    fill(routing, target, "3", "120")
+    routing.rig.quote("110", "111", "110")
+    routing.run()
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 7), ("STOP", "ACCEPTED", 7)]
+    check_protection(routing, 7)
+    routing.rig.quote("121", "122", "121")
+    routing.run()
+    assert describe(list_exits(routing)) == [("LIMIT", "ACCEPTED", 7)]
+
+
+def test_sale_of_a_part_cuts_the_exits(routing, protected):
+    sale = routing.work(side="SELL", quantity="4", limit_price="95")
+    fill(routing, sale, "4", "95")
+    routing.run()
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
+    check_protection(routing, 6)
+    sale = routing.work(side="SELL", quantity="6", limit_price="95")
+    fill(routing, sale, "6", "95")
+    routing.run()
+    assert list_exits(routing) == []
+    check_protection(routing, 0)
+
+
+def test_person_who_cancels_the_stop_leaves_the_target(routing, protected):
+    target, stop = protected
+    routing.rig.cancel(stop)
+    routing.run()
+    assert routing.rig.order(target).status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_stop_is_replaced(routing, protected, fault):
+    _, stop = protected
+    routing.broker.faults["replace"] = [fault] if fault else []
+    routing.rig.replace(stop, stop_price="85")
+    run_past(routing, fault)
+    [current] = [one for one in list_exits(routing) if one.status in WORKING]
+    assert (current.stop_price, current.role) in {(85, stop.role), (80, stop.role)}
+    check_protection(routing, 10)
+    routing.rig.quote("120", "121", "120")
+    routing.run()
+    assert describe(list_exits(routing)) == [("LIMIT", "ACCEPTED", 10)]
+
+
+def test_pair_of_a_limit_and_a_stop_rests_one_at_a_time(routing):
+    stop = {"type": "STOP", "stop_price": "110", "time_in_force": "GTC"}
+    limit, stop = routing.rig.pair("OCO", ticket(**LIMIT), ticket(**stop))
+    routing.run()
+    assert routing.broker.received == [("submit", stop.id)]
+    routing.rig.quote("88", "89", "89")
+    routing.run()
+    assert (routing.rig.order(stop).status, routing.rig.order(limit).status) == (
+        Status.CANCELED,
+        Status.ACCEPTED,
+    )
+    assert routing.broker.received == [("submit", stop.id), ("cancel", stop.id), ("submit", limit.id)]
+
+
+def test_exit_that_the_broker_cannot_execute_denies_the_entry(routing):
+    routing.rig.quote("99", "101", "100", symbol="BTC/USD")
+    denied = routing.place(symbol="BTC/USD", **EXITS)
+    assert denied.status is Status.DENIED
+    assert "BROKER_GROUPS" in (denied.denial or "")
+    assert routing.undone() == []
+
+
+def test_exit_that_ended_with_the_day_is_sent_again_with_the_next_quote(routing):
+    routing.rig.quote("99", "101", "100")
+    entry = routing.work(quantity="1.5", time_in_force="DAY", **EXITS)
+    routing.entry = entry
+    fill(routing, entry, "1.5")
+    [stop] = [one for one in routing.broker.open_orders() if one.side == "SELL"]
+    assert stop.time_in_force == "DAY"  # Alpaca takes fractions for a day only
+    routing.rig.tick(hours=12)
+    routing.broker.cancel(stop.id, routing.rig.now)
+    routing.run()
+    assert {one.status for one in list_exits(routing)} == {Status.HELD}
+    routing.rig.quote("99", "101", "100")
+    routing.run()
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 1), ("STOP", "ACCEPTED", 1)]
