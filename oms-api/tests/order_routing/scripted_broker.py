@@ -127,17 +127,18 @@ class Routing:
     broker: ScriptedBroker = field(default_factory=ScriptedBroker)
     kills: list[str] = field(default_factory=list)  # "before" or "after" the next commits of the writer
     has_lane: bool = False  # whether the session gets new orders in memory
+    broker_name: str = "alpaca"
 
     def __post_init__(self) -> None:
         rig = self.rig
         rig.open_portfolio()
         with unit_of_work(rig.engine) as connection:
             set_tenant_scope(connection, [rig.tenant])
-            insert_connection(connection, _build_connection(rig))
+            insert_connection(connection, _build_connection(rig)._replace(broker=self.broker_name))
             change = (
-                "UPDATE portfolios SET broker = 'alpaca', broker_connection = :name WHERE name = 'Growth'"
+                "UPDATE portfolios SET broker = :broker, broker_connection = :name WHERE name = 'Growth'"
             )
-            connection.execute(text(change), {"name": NAME})
+            connection.execute(text(change), {"broker": self.broker_name, "name": NAME})
         self.restart()
         self.run()
 

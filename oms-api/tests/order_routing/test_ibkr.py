@@ -12,7 +12,8 @@ import pytest
 from app.brokers.ibkr.broker import IbkrBroker
 from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
 from app.order_routing.service.replacement_chains import load_chains
-from app.orders.rules.values import FINAL, Status
+from app.orders.queries.book import orders_by_id
+from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.scripted_broker import NAME, Routing
@@ -28,6 +29,7 @@ class IbkrRouting(Routing):
     """The session of the process, and a function that connects another one."""
 
     create: Any = None
+    broker_name: str = "ibkr"
 
 
 @pytest.fixture
@@ -96,6 +98,52 @@ def test_order_that_was_replaced_and_killed_is_found_under_its_successor(routing
     rows = routing.rig.rows("SELECT order_id FROM executions")
     assert [row[0] for row in rows] == [successor_id]
     assert len(tws.exchange.orders) == 1
+
+
+def list_exits(routing):
+    """Return the exits by their role, with their status and open quantity."""
+    rows = routing.rig.rows("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
+    with routing.rig.engine.connect() as connection:
+        orders = orders_by_id(connection, [OrderKey(routing.rig.tenant, row[0]) for row in rows])
+    return {one.role: one for one in orders}
+
+
+@pytest.fixture
+def protected(routing, tws):
+    """Fill a bracket's entry at TWS, so that both exits work there."""
+    exits = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+    order = routing.place(limit_price="95", **exits)
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    tws.quote("AAPL", "94", "95")
+    run_until(routing, lambda: {one.status for one in list_exits(routing).values()} == {Status.ACCEPTED})
+    return list_exits(routing)
+
+
+def test_exits_work_in_an_oca_group_of_which_a_fill_reduces_the_other(routing, tws, protected):
+    target, stop = (tws.exchange.find_by_ref(protected[role].id) for role in ("take_profit", "stop_loss"))
+    assert target.oca_group == stop.oca_group != ""
+    tws.exchange.max_fill = 4
+    tws.quote("AAPL", "120", "121")
+    run_until(routing, lambda: find_status(routing, protected["take_profit"]) is Status.PARTIALLY_FILLED)
+    assert [one.leaves_quantity for one in list_exits(routing).values()] == [6, 6]
+    tws.cut()
+    tws.exchange.max_fill = None
+    tws.quote("AAPL", "120", "121")
+    run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.CANCELED)
+    assert find_status(routing, protected["take_profit"]) is Status.FILLED
+    assert stop.status == "Cancelled"
+    assert sum(quantity for quantity, _ in tws.exchange.positions.values()) == 0
+
+
+def test_stop_in_an_oca_group_is_replaced_and_still_cancels_the_other(routing, tws, protected):
+    routing.rig.replace(protected["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.REPLACED)
+    restart(routing)
+    run_until(routing, lambda: is_connected(routing))
+    tws.quote("AAPL", "84", "85")
+    run_until(routing, lambda: find_status(routing, protected["take_profit"]) is Status.CANCELED)
+    assert list_exits(routing)["stop_loss"].status is Status.FILLED
+    assert sum(quantity for quantity, _ in tws.exchange.positions.values()) == 0
 
 
 def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_filled(routing, tws):
