@@ -103,7 +103,7 @@ from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
 from app.performance.service.reading import PerformanceReader
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
-from app.reconciliation.service.adoption import PositionAdoption
+from app.reconciliation.service.adoption import Adoption
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.reports.service import list_closed_trips
 from app.risk.queries.limits import has_limits
@@ -258,9 +258,7 @@ class Components:
             "broker_log_ins": BrokerLogIns(
                 create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), LOG_INS
             ),
-            "position_adoption": PositionAdoption(
-                cast("GroupCommit[LedgerCommand, Recorded]", self.writer), readers, now
-            ),
+            "adoption": Adoption(self.writer, readers, now),
             "sessions": self.sessions,
             "passwords": self.passwords,
             "login_service": LoginService(

@@ -57,6 +57,15 @@ class NotReplaceable(Conflict):
         )
 
 
+class NotAtBroker(Conflict):
+    """Raise when an order of a broker is to be adopted by a portfolio of the paper market."""
+
+    def __init__(self, portfolio_name: str) -> None:
+        super().__init__(
+            f"The portfolio {portfolio_name!r} does not trade at a broker; assign its connection again first."
+        )
+
+
 class OrderIsPending(Conflict):
     """Raise when the order already waits for its broker's answer to another request.
 

@@ -42,6 +42,16 @@ class FiguresChanged(Conflict):
         )
 
 
+class OrderNotAdoptable(Conflict):
+    """The broker's id of the order does not fit, or its terms are not known."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            f"The order {order_id!r} cannot be adopted, because its ID at the broker is too long or its "
+            "terms are not known: watch it, or cancel it at the broker."
+        )
+
+
 class SeveralProducts(Conflict):
     """The position is held in several products, and the broker does not tell which one differs."""
 

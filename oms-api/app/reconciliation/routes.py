@@ -11,7 +11,7 @@ from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
 from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, ResolutionIn, RunOut
 from app.reconciliation.service import issues as service
-from app.reconciliation.service.adoption import ADOPT, PositionAdoption
+from app.reconciliation.service.adoption import ADOPT, Adoption
 from app.text import name_key
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -21,7 +21,7 @@ router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
-ThePositionAdoption = Annotated[PositionAdoption, part("position_adoption")]
+TheAdoption = Annotated[Adoption, part("adoption")]
 Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
 
 
@@ -70,7 +70,7 @@ async def run_reconciliation(
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
     body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
-    administration: TheAdministration, request_context: TheRequestContext, adoption: ThePositionAdoption,
+    administration: TheAdministration, request_context: TheRequestContext, adoption: TheAdoption,
 ) -> Response:  # fmt: skip
     """Take care of an issue: by a booking, by leaving both sides as they are, or by making it yours.
 

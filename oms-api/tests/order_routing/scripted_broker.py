@@ -135,9 +135,7 @@ class Routing:
         with unit_of_work(rig.engine) as connection:
             set_tenant_scope(connection, [rig.tenant])
             insert_connection(connection, _build_connection(rig)._replace(broker=self.broker_name))
-            change = (
-                "UPDATE portfolios SET broker = :broker, broker_connection = :name WHERE name = 'Growth'"
-            )
+            change = "UPDATE portfolios SET broker = :broker, broker_connection = :name WHERE name = 'Growth'"
             connection.execute(text(change), {"broker": self.broker_name, "name": NAME})
         self.restart()
         self.run()

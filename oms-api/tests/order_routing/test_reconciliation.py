@@ -9,7 +9,9 @@ from app.brokers.rules.values import BrokerOrder, Holding
 from app.database import set_tenant_scope, unit_of_work
 from app.ledger.errors import NoRate
 from app.orders.rules.values import Status
+from app.orders.service.commands import AdoptOrder
 from app.reconciliation import queries
+from app.reconciliation.rules.order_terms import parse_ticket
 
 pytestmark = pytest.mark.any_database
 
@@ -96,6 +98,43 @@ def test_order_that_is_not_ours_is_shown(routing):
     [issue] = issues(routing)
     assert (issue.type, issue.order_id) == ("unknown_order", "placed-by-hand")
     assert routing.rig.order(order).status is Status.ACCEPTED
+
+
+@pytest.fixture
+def adopted(routing):
+    """Let somebody place an order at the broker by hand, of which a part fills, and adopt it."""
+    order = routing.work(quantity="20")
+    foreign = routing.broker._book.find(order.id)
+    routing.broker.cancel(order.id, routing.rig.now)
+    routing.broker.submit(foreign._replace(id="placed-by-hand", leaves=foreign.quantity), routing.rig.now)
+    by_hand = order._replace(id="placed-by-hand")
+    routing.broker.fill(by_hand, "5")
+    routing.rig.tick(seconds=10)
+    reconcile(routing)
+    [issue] = [one for one in issues(routing) if one.type == "unknown_order"]
+    ticket = parse_ticket("AAPL", issue.details, "Known")
+    command = AdoptOrder(routing.rig.origin(), issue.order_id, ticket, "Growth", "growth")
+    for _ in range(2):  # a repeat changes nothing
+        routing.rig.run(command)
+    reconcile(routing)
+    return by_hand
+
+
+def test_adopted_order_has_its_fills_and_follows_its_events(routing, adopted):
+    assert [one.type for one in issues(routing) if one.type == "unknown_order"] == []
+    order = routing.rig.order(adopted)
+    assert (order.source, order.filled_quantity) == ("external", 5)
+    routing.broker.fill(adopted, "15")
+    routing.run()
+    assert routing.rig.order(adopted).status is Status.FILLED
+    assert len(routing.executions()) == 2
+
+
+def test_adopted_order_is_canceled_at_its_broker(routing, adopted):
+    routing.rig.cancel(routing.rig.order(adopted))
+    routing.run()
+    assert routing.rig.order(adopted).status is Status.CANCELED
+    assert ("cancel", "placed-by-hand") in routing.broker.received
 
 
 def test_accounts_are_compared_at_intervals(routing):

@@ -140,6 +140,38 @@ def test_missing_execution_is_tried_again(tenant):
     assert tenant.resolve(issue_id, "adopt").status_code == 422
 
 
+TERMS = (
+    '{"side": "BUY", "type": "LIMIT", "time_in_force": "GTC", "product": "", '
+    '"quantity": "10", "limit_price": "90"}'
+)
+
+
+def test_unknown_order_is_adopted_once_by_a_person(tenant):
+    api = tenant.api
+    issue_id = tenant.create("unknown_order", "warning", "AAPL", "by-hand", None, "by-hand", details=TERMS)
+    assert tenant.resolve(issue_id, "adopt", None).status_code == 403
+    refused = tenant.resolve(issue_id, "adopt")
+    assert (refused.status_code, "does not trade at a broker" in refused.json()["detail"]) == (409, True)
+    with unit_of_work(api.service.engine) as connection:
+        set_tenant_scope(connection, [api.tenant_id])
+        change = (
+            "UPDATE portfolios SET broker = 'alpaca', broker_connection = 'paper' WHERE tenant_id = :tenant"
+        )
+        connection.execute(text(change), {"tenant": api.tenant_id})
+    first = tenant.resolve(issue_id, "adopt", key="once")
+    assert (first.status_code, first.json()["action"]) == (200, "adopt"), first.text
+    assert tenant.resolve(issue_id, "adopt", key="once").json() == first.json()
+    order = api.get("/orders/by-hand").json()
+    assert (order["status"], order["quantity"], order["limit_price"]) == ("ACCEPTED", "10", "90.00")
+
+
+def test_order_whose_id_does_not_fit_is_not_adopted(tenant):
+    name = "x" * 33
+    issue_id = tenant.create("unknown_order", "warning", "AAPL", name, None, name, details=TERMS)
+    assert tenant.resolve(issue_id, "adopt").status_code == 409
+    assert _get_stored(tenant.api, issue_id).status == "open"
+
+
 def test_run_is_accepted(api):
     answer = api.post("/reconciliation:run")
     assert (answer.status_code, answer.json()["connections"]) == (202, 0)

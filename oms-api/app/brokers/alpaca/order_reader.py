@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.brokers.alpaca.client import AlpacaClient
-from app.brokers.alpaca.rules.responses import parse_activity, parse_order
+from app.brokers.alpaca.rules.responses import format_client_order_id, parse_activity, parse_order
 from app.brokers.remote.rest_client import RequestRefused
 from app.brokers.rules.order_reports import FillReport, OrderReport
 from app.timestamps import iso
@@ -23,7 +23,9 @@ class OrderReader:
 
     def find(self, order_id: str) -> OrderReport | None:
         """Return the order of our id, or None if Alpaca never received it."""
-        return self._find("/v2/orders:by_client_order_id", {"client_order_id": order_id})
+        return self._find(
+            "/v2/orders:by_client_order_id", {"client_order_id": format_client_order_id(order_id)}
+        )
 
     def find_by_broker_id(self, broker_id: str) -> OrderReport | None:
         """Return the order of Alpaca's id, or None."""

@@ -26,6 +26,7 @@ from app.orders.service.busts import bust_execution
 from app.orders.service.commands import (
     MAX_EXPIRIES,
     NOTHING,
+    AdoptOrder,
     ApplyCorporateAction,
     BrokerReport,
     BustExecution,
@@ -62,6 +63,7 @@ from app.orders.service.halts import cancel_all_halted
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.loss_limits import check_losses
 from app.orders.service.lost_commit import build_commit_check
+from app.orders.service.order_adoption import adopt_order
 from app.orders.service.order_changes import (
     cancel_all,
     cancel_in_portfolio,
@@ -281,6 +283,7 @@ _OPERATIONS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
     ReviewApprovals: review,
     ClosePosition: close,
     SetExits: set_exits,
+    AdoptOrder: adopt_order,
     BustExecution: bust_execution,
     CorrectExecution: correct_execution,
     ApplyCorporateAction: apply_corporate_action,

@@ -183,6 +183,16 @@ class SetExits(NamedTuple):
     stop_loss: Protection | None
 
 
+class AdoptOrder(NamedTuple):
+    """Make an order that works at a broker one of the portfolio's orders, under its id there."""
+
+    origin: Origin
+    order_id: str
+    ticket: Ticket
+    portfolio_name: str
+    portfolio_name_key: str
+
+
 class ApplyCorporateAction(NamedTuple):
     """Book a corporate action in a portfolio, or reverse it. A repeat changes nothing."""
 
@@ -292,6 +302,7 @@ OrderRequest = (
     | CancelInPortfolio
     | ClosePosition
     | SetExits
+    | AdoptOrder
     | DecideApproval
     | RequestOverride
     | ReviewApprovals
@@ -363,6 +374,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:
             | PreviewOrder()
             | ClosePosition()
             | SetExits()
+            | AdoptOrder()
             | CancelAll()
         ):
             return tenant_id, command.portfolio_name_key

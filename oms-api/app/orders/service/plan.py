@@ -17,6 +17,7 @@ from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, OrderKey, Ticket
 from app.orders.service.commands import (
     MAX_EXPIRIES,
+    AdoptOrder,
     ApplyCorporateAction,
     BrokerReport,
     BustExecution,
@@ -60,6 +61,7 @@ _COMMANDS_WITH_PORTFOLIO_NAME = (
     ClosePosition,
     SetExits,
     CancelAll,
+    AdoptOrder,
 )
 
 

@@ -5,7 +5,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.brokers.rules.values import BrokerOrder
 from app.money import ZERO, fixed, quantity_text, ratio
+from app.reconciliation.rules.order_terms import format_terms
 
 CENT = Decimal("0.01")
 _PRICE_TOLERANCE = Decimal("0.001")  # of the price: brokers round averages, and some include commissions
@@ -69,6 +71,7 @@ _PROPOSED_ACTIONS = {
 _POSSIBLE_ACTIONS: dict[IssueType, frozenset[str]] = {
     IssueType.MISSING_POSITION: frozenset({"adopt"}),
     IssueType.QUANTITY_MISMATCH: frozenset({"adopt"}),
+    IssueType.UNKNOWN_ORDER: frozenset({"adopt"}),
     IssueType.MISSING_EXECUTION: frozenset({"book_missing"}),
     IssueType.CASH_MISMATCH: frozenset({"adjust_cash"}),
 }
@@ -88,11 +91,12 @@ def compare_positions(ours: Mapping[str, HeldAmount], theirs: Mapping[str, HeldA
     return found
 
 
-def compare_orders(known: Collection[str], theirs: Mapping[str, str]) -> list[Difference]:
-    """Return the working orders of the broker (symbol by order id) that are not ours."""
+def compare_orders(known: Collection[str], theirs: Mapping[str, BrokerOrder]) -> list[Difference]:
+    """Return the working orders of the broker by id that are not ours, with their terms as details."""
+    kind, severity = IssueType.UNKNOWN_ORDER, Severity.WARNING
     return [
-        Difference(IssueType.UNKNOWN_ORDER, Severity.WARNING, symbol, order_id, None, order_id)
-        for order_id, symbol in sorted(theirs.items())
+        Difference(kind, severity, order.symbol, order_id, None, order_id, format_terms(order))
+        for order_id, order in sorted(theirs.items())
         if order_id not in known
     ]
 

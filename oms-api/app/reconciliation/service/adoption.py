@@ -1,4 +1,4 @@
-"""Adopt a broker's position: the writer books the trade that makes ours equal to it."""
+"""Adopt a broker's position or order: the writer books the trade, or stores the order, that makes it ours."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,13 +11,15 @@ from app.group_commit import GroupCommit
 from app.identity.service.idempotent_operations import OperationContext
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade
-from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade
+from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO
+from app.orders.service.commands import AdoptOrder, Command, Outcome
 from app.reconciliation import queries
-from app.reconciliation.errors import FiguresChanged, SeveralProducts
+from app.reconciliation.errors import FiguresChanged, OrderNotAdoptable, SeveralProducts
 from app.reconciliation.queries import Issue
 from app.reconciliation.rules.adoption import AdoptionTrade, build_adoption_trade
-from app.reconciliation.rules.differences import HeldAmount, format_quantity
+from app.reconciliation.rules.differences import HeldAmount, IssueType, format_quantity
+from app.reconciliation.rules.order_terms import MAX_ID_LENGTH, parse_ticket
 from app.reconciliation.service.issues import find_resolvable
 from app.text import name_key
 
@@ -25,21 +27,21 @@ ADOPT = "adopt"
 
 
 @dataclass(frozen=True, slots=True)
-class PositionAdoption:
-    """Books adopted positions. One instance serves a process.
+class Adoption:
+    """Books adopted positions, and stores adopted orders. One instance serves a process.
 
     The trade has the issue's id as its idempotency key, so that a repeated request books it once.
     """
 
-    writer: "GroupCommit[Command, Recorded]"
+    writer: "GroupCommit[Command, Outcome]"
     readers: Readers
     now: Now
 
     async def adopt(self, context: OperationContext, issue_id: str, reason: str) -> None:
-        """Book the trade of an open issue. Nothing happens if the issue is resolved already.
+        """Book the trade of an open issue, or store its order. A resolved issue changes nothing.
 
-        Raises NoSuchIssue, ActionNotPossible, PersonNeeded, FiguresChanged, SeveralProducts, and what refuses
-        a reported trade.
+        Raises NoSuchIssue, ActionNotPossible, PersonNeeded, FiguresChanged, SeveralProducts,
+        OrderNotAdoptable, NotAtBroker, and what refuses a reported trade.
         """
         tenant_id = context.caller.tenant_id
         command = await self.readers.run(
@@ -50,10 +52,12 @@ class PositionAdoption:
 
     def _build_command(
         self, connection: Connection, context: OperationContext, issue_id: str, reason: str
-    ) -> RecordTrade | None:
+    ) -> RecordTrade | AdoptOrder | None:
         issue = find_resolvable(connection, context.caller, issue_id, ADOPT)
         if issue.status == "resolved":
             return None
+        if issue.type == IssueType.UNKNOWN_ORDER:
+            return self._build_order_command(context, issue, reason)
         product, trade = _find_trade(connection, issue)
         if trade is None:
             return None
@@ -62,6 +66,16 @@ class PositionAdoption:
             side=trade.side, trade=value_trade(trade.quantity, trade.value, None),
             portfolio_name=issue.portfolio_name, portfolio_name_key=name_key(issue.portfolio_name),
             note=f"Adopted from the broker: {reason}", charges=ZERO,
+        )  # fmt: skip
+
+    def _build_order_command(self, context: OperationContext, issue: Issue, reason: str) -> AdoptOrder:
+        order_id = issue.order_id or ""
+        if len(order_id) > MAX_ID_LENGTH or issue.details is None:
+            raise OrderNotAdoptable(order_id)
+        return AdoptOrder(
+            self._build_origin(context, issue.id)._replace(idempotency_key=None), order_id,
+            parse_ticket(issue.symbol or "", issue.details, reason),
+            issue.portfolio_name, name_key(issue.portfolio_name),
         )  # fmt: skip
 
     def _build_origin(self, context: OperationContext, issue_id: str) -> Origin:

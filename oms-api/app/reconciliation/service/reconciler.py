@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.protocol import Broker
 from app.brokers.queries import StoredConnection
-from app.brokers.rules.values import BrokerEvent, Executed
+from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
 from app.money import fixed, quantity_text
@@ -40,9 +40,9 @@ _CONFIRMED_AFTER = timedelta(seconds=2)
 
 
 class _BrokerBooks(NamedTuple):
-    """What the broker says: symbols of working orders by id, positions by symbol, and cash."""
+    """What the broker says: working orders by id, positions by symbol, and cash."""
 
-    orders: Mapping[str, str]
+    orders: Mapping[str, BrokerOrder]
     positions: Mapping[str, HeldAmount]
     cash: Decimal
 
@@ -139,7 +139,7 @@ class Reconciler:
 
 
 def _read_books(broker: Broker) -> _BrokerBooks:
-    orders = {order.id: order.symbol for order in broker.open_orders()}
+    orders = {order.id: order for order in broker.open_orders()}
     held = {one.symbol: HeldAmount(one.quantity, one.cost) for one in broker.positions() if one.quantity}
     return _BrokerBooks(orders, held, broker.account().cash)
 

@@ -15,6 +15,7 @@ from app.reconciliation.rules.differences import (
     is_possible_action,
     needs_person,
 )
+from tests.brokers.market import order
 
 
 def held(quantity, price="100"):
@@ -59,8 +60,8 @@ def test_average_cost_may_differ_by_rounding(ours, theirs, differs):
 
 
 def test_only_orders_of_others_are_unknown():
-    [found] = compare_orders({"O1"}, {"O1": "AAPL", "X9": "MSFT"})
-    assert (found.type, found.symbol, found.order_id) == (IssueType.UNKNOWN_ORDER, "MSFT", "X9")
+    [found] = compare_orders({"O1"}, {name: order("BUY 10 MARKET", name) for name in ("O1", "X9")})
+    assert (found.type, found.symbol, found.order_id) == (IssueType.UNKNOWN_ORDER, "X", "X9")
 
 
 def test_cash_may_differ_by_less_than_a_cent():
@@ -71,7 +72,7 @@ def test_cash_may_differ_by_less_than_a_cent():
 
 def test_every_type_has_a_proposed_action_that_is_possible():
     assert all(is_possible_action(kind, get_proposed_action(kind)) for kind in IssueType)
-    assert not is_possible_action(IssueType.UNKNOWN_ORDER, "adopt")
+    assert not is_possible_action(IssueType.PRICE_MISMATCH, "adopt")
     assert not is_possible_action(IssueType.CASH_MISMATCH, "book_missing")
 
 

@@ -1,7 +1,9 @@
 """Alpaca's JSON as records. Amounts are parsed from their text, never through a float."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from app.brokers.rules.order_reports import (
     FillReport,
@@ -17,6 +19,8 @@ from app.ledger.rules.accounting import Side
 from app.money import ZERO
 
 Json = Mapping[str, Any]
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HEX = re.compile(r"[0-9a-f]{32}")
 PAPER_ACCOUNT_PREFIX = "PA"
 _CRYPTO_QUOTES = ("USDT", "USDC", "USD", "BTC")
 
@@ -26,7 +30,7 @@ def parse_order(json: Json) -> OrderReport:
     try:
         return OrderReport(
             broker_id=str(json["id"]),
-            order_id=str(json["client_order_id"]),
+            order_id=parse_order_id(str(json["client_order_id"])),
             symbol=str(json["symbol"]),
             side=Side(json["side"].upper()),
             kind=OrderType(json["type"].upper()),
@@ -45,6 +49,17 @@ def parse_order(json: Json) -> OrderReport:
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise MalformedResponse(f"an order: {type(error).__name__}") from None
+
+
+def parse_order_id(client_order_id: str) -> str:
+    """Return our id of an order: one that Alpaca or another program chose, a UUID, without its dashes."""
+    is_uuid = _UUID.fullmatch(client_order_id) is not None
+    return client_order_id.replace("-", "") if is_uuid else client_order_id
+
+
+def format_client_order_id(order_id: str) -> str:
+    """Return Alpaca's client order id of our id; see `parse_order_id`."""
+    return str(UUID(order_id)) if _HEX.fullmatch(order_id) is not None else order_id
 
 
 def parse_activity(json: Json) -> FillReport:

@@ -4,7 +4,7 @@ Reports arrive twice, late and out of order: as events, and from a new reading a
 order keeps its id and its reference at IBKR, so that one tracked order has the ids of all its successors.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from app.brokers.ibkr.rules.messages import Effect, find_effect, format_reason
@@ -97,13 +97,13 @@ class OrderTracker:
             events.append(Replaced(tracked.order_id, tracked.pending.id, at))
             self._add_id(tracked, tracked.pending.id)
             tracked.pending = None
-        return self._publish(tracked, events + self._apply_state(tracked, status, at))
+        return events + self._apply_state(tracked, status, at)
 
     def apply_status(self, report: StatusReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of a status. That of an unknown order is left for the order's own report."""
         own = self._by_venue_id.get(report.venue_id) if report.client_id == self._client_id else None
         tracked = own or self._by_perm_id.get(report.perm_id)
-        return [] if tracked is None else self._publish(tracked, self._apply_state(tracked, report, at))
+        return [] if tracked is None else self._apply_state(tracked, report, at)
 
     def apply_fill(self, fill: FillReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of an execution. A correction takes the executions before it back."""
@@ -122,7 +122,7 @@ class OrderTracker:
         self._by_execution[fill.execution_id] = tracked
         waiting = self._charges.pop(fill.execution_id, None)
         charged = [] if waiting is None else self.apply_charge(waiting, at)
-        return self._publish(tracked, events) + charged
+        return events + charged
 
     def apply_charge(self, report: ChargeReport, at: datetime) -> list[BrokerEvent]:
         """Return the charge of an execution, unless it was reported before."""
@@ -135,7 +135,7 @@ class OrderTracker:
         tracked.charges[report.execution_id] = report.amount
         owner = tracked.owners.get(report.execution_id.rpartition(".")[0], tracked.order_id)
         charged = Charged(owner, report.execution_id, report.amount, report.currency, at)
-        return self._publish(tracked, [charged])
+        return [charged]
 
     def apply_message(self, venue_id: int, code: int, text: str, at: datetime) -> list[BrokerEvent]:
         """Return the new events of a message about an order."""
@@ -144,10 +144,10 @@ class OrderTracker:
             return []
         if effect is Effect.CANCELS:
             tracked.reason = _ENDED_BY_BROKER if reason == text.strip() else reason
-            return self._publish(tracked, self._cancel(tracked, at))
+            return self._cancel(tracked, at)
         if effect is Effect.REFUSES_LAST_REQUEST and not tracked.is_accepted:
-            return self._publish(tracked, self._reject(tracked, reason, at))
-        return self._publish(tracked, self._refuse(tracked, reason, at))
+            return self._reject(tracked, reason, at)
+        return self._refuse(tracked, reason, at)
 
     def lapse(self, order_id: str, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that IBKR does not know any more."""
@@ -163,7 +163,7 @@ class OrderTracker:
         return [
             one.order_id
             for one in self.orders
-            if one.is_published and one.is_accepted and not one.is_closed and one.perm_id not in read
+            if one.is_accepted and not one.is_closed and one.perm_id not in read
         ]
 
     def _identify(self, ref: str, venue_id: int, client_id: int, perm_id: int) -> TrackedOrder:
@@ -172,7 +172,7 @@ class OrderTracker:
         found = found or self._by_perm_id.get(perm_id) or self._by_id.get(ref)
         if found is None:
             chain = self._chains.get(ref, Chain((ref or f"ib-{perm_id}",)))
-            found = TrackedOrder(list(chain.ids), pending=chain.pending, is_published=bool(ref))
+            found = TrackedOrder(list(chain.ids), pending=chain.pending)
             self._by_id |= dict.fromkeys(chain.ids, found)
         if is_ours_to_change:
             found.venue_id = venue_id
@@ -236,7 +236,3 @@ class OrderTracker:
         tracked.is_cancel_requested, tracked.pending = False, None
         tracked.reason = reason
         return [Refused(tracked.order_id, reason, at)] if is_pending else []
-
-    def _publish(self, tracked: TrackedOrder, events: Sequence[BrokerEvent]) -> list[BrokerEvent]:
-        """Return the events, none of an order that we did not give a reference to."""
-        return list(events) if tracked.is_published else []

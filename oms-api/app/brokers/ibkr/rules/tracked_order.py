@@ -25,14 +25,12 @@ class Chain(NamedTuple):
 class TrackedOrder:
     """What was reported of an order. `ids` are ours; `reason` is its last remark.
 
-    `venue_id` is TWS's id, 0 if another client of TWS sent the order. Events are published for orders that
-    have a reference of ours.
+    `venue_id` is TWS's id, 0 if another client of TWS sent the order.
     """
 
     ids: list[str]
     venue_id: int = 0
     perm_id: int = 0
-    is_published: bool = True
     report: OrderReport | None = None
     is_accepted: bool = False
     is_closed: bool = False

@@ -7,9 +7,11 @@ import pytest
 
 from app.brokers.alpaca.rules.requests import build_order, build_replacement
 from app.brokers.alpaca.rules.responses import (
+    format_client_order_id,
     parse_account,
     parse_activity,
     parse_order,
+    parse_order_id,
     parse_position,
     parse_update,
 )
@@ -156,3 +158,16 @@ def test_order_is_sent_with_texts():
 def test_replacement_has_the_unfilled_quantity_if_it_is_whole(words, leaves, fields):
     body = build_replacement(order(words, "O2", symbol="AAPL"), Decimal(leaves))
     assert body == {"client_order_id": "O2", "time_in_force": "day"} | fields
+
+
+@pytest.mark.parametrize(
+    ("client_order_id", "order_id"),
+    [
+        ("7b08df51-c1ac-453c-99f9-323a5f075f0d", "7b08df51c1ac453c99f9323a5f075f0d"),
+        ("O17951760030000001334d5409", "O17951760030000001334d5409"),
+        ("my-order", "my-order"),
+    ],
+)
+def test_id_of_another_program_fits_ours_and_is_found_again(client_order_id, order_id):
+    assert parse_order_id(client_order_id) == order_id
+    assert format_client_order_id(order_id) == client_order_id

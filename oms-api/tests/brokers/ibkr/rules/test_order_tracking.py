@@ -151,10 +151,12 @@ def test_order_of_another_process_has_its_replacements(tracker):
     assert [one.order_id for one in tracker.orders] == ["B"]
 
 
-def test_orders_without_our_reference_have_no_events(tracker):
-    assert tracker.apply_order(report(ref="", venue_id=5, client_id=0, perm_id=9), NOON) == []
+def test_orders_without_our_reference_are_reported_under_an_id_of_ibkr(tracker):
+    events = tracker.apply_order(report(ref="", venue_id=5, client_id=0, perm_id=9), NOON)
+    assert format_events(events) == ["ib-9 accepted"]
     assert tracker.find("ib-9").venue_id == 0
-    assert tracker.apply_status(status("Filled", perm_id=9, client_id=0), NOON) == []
+    canceled = tracker.apply_status(status("Cancelled", perm_id=9, client_id=0), NOON)
+    assert format_events(canceled) == ["ib-9 lapsed"]
 
 
 def test_order_without_a_number_is_found_by_its_reference(tracker):

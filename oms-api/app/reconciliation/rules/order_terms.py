@@ -1,0 +1,37 @@
+"""The terms of an order at a broker as text, so that a person can adopt it later."""
+
+import json
+from decimal import Decimal
+
+from app.brokers.rules.values import BrokerOrder
+from app.money import fixed, quantity_text
+from app.orders.rules.values import OrderType, Ticket, TimeInForce
+from app.timestamps import iso
+
+MAX_ID_LENGTH = 32  # of an order's id here
+_AMOUNTS = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
+
+
+def format_terms(order: BrokerOrder) -> str:
+    """Return the terms of an order as JSON. Amounts are texts."""
+    amounts = {name: getattr(order, name) for name in _AMOUNTS}
+    terms = {name: quantity_text(fixed(amount)) for name, amount in amounts.items() if amount is not None}
+    expires_at = {} if order.expires_at is None else {"expires_at": iso(order.expires_at)}
+    names = {"side": order.side.value, "type": order.kind.value, "time_in_force": order.time_in_force.value}
+    return json.dumps(terms | names | expires_at | {"product": order.product})
+
+
+def parse_ticket(symbol: str, details: str, reason: str) -> Ticket:
+    """Return the ticket of an order that is adopted for `reason`."""
+    terms = json.loads(details)
+    amounts = {name: Decimal(terms[name]) for name in _AMOUNTS if name in terms}
+    ticket = Ticket(
+        symbol=symbol,
+        side=terms["side"],
+        type=OrderType(terms["type"]),
+        time_in_force=TimeInForce(terms["time_in_force"]),
+        expires_at=terms.get("expires_at"),
+        product=terms["product"],
+        reason=f"Adopted from the broker: {reason}",
+    )
+    return ticket._replace(**amounts)  # type: ignore[arg-type]  # amounts alone
