@@ -30,9 +30,9 @@ class ResolutionIn(RequestBody):
 
     action: Literal["adopt", "book_missing", "adjust_cash", "ignore", "watch", "assign"] = Field(
         description="`adopt`: book a trade that makes our position the broker's, or make its order one of "
-        "the portfolio's; `book_missing`: try to book the execution again; `adjust_cash`: book the difference; "
-        "`ignore`: both sides may stay as they are; `watch`: likewise, and the issue stays open; `assign`: "
-        "you take care of it",
+        "the portfolio's; `book_missing`: try to book the execution again; `adjust_cash`: book the "
+        "difference; `ignore`: both sides may stay as they are; `watch`: likewise, and the issue stays open; "
+        "`assign`: you take care of it",
         examples=["assign"],
     )
     reason: Annotated[str, Field(min_length=1, max_length=_MAX_REASON), AfterValidator(clean)] = Field(

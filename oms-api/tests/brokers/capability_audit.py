@@ -1,0 +1,52 @@
+"""Compare an adapter's table with its venue: the venue takes what the table allows, and gets nothing else."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.brokers.protocol import Broker
+from app.brokers.rules.values import Accepted, BrokerOrder, OrderType, Rejected, TimeInForce
+from tests.brokers.alpaca.conftest import wait_for
+from tests.brokers.market import order
+
+_PRICES = {
+    OrderType.MARKET: "",
+    OrderType.LIMIT: "limit 95",
+    OrderType.STOP: "stop 105",
+    OrderType.STOP_LIMIT: "stop 105 limit 106",
+    OrderType.TRAILING_STOP: "trail 1",
+}
+
+
+def list_orders(symbol: str, *, extended_hours: bool = False, **fields: Any) -> Iterator[BrokerOrder]:
+    """Return purchases of every order type and time in force, in whole units and in fractions."""
+    numbers = itertools.count(1)
+    name = symbol.replace("/", "") + fields.get("product", "")
+    for kind, time_in_force, quantity in itertools.product(OrderType, TimeInForce, ("10", "1.5")):
+        ends = {TimeInForce.GTD: {"expires_at": datetime.now(UTC) + timedelta(days=1)}}.get(time_in_force, {})
+        words = f"BUY {quantity} {kind} {_PRICES[kind]} {time_in_force}"
+        terms = fields | ends | {"symbol": symbol, "extended_hours": extended_hours}
+        yield order(words, f"{name}-{extended_hours:d}-{next(numbers)}", **terms)
+
+
+def audit(
+    broker: Broker,
+    orders: Sequence[BrokerOrder],
+    find_refusal: Callable[[BrokerOrder], str | None],
+    count_requests: Callable[[], int],
+) -> None:
+    """Submit the orders. Those that the table refuses must not be sent, and the others must be taken."""
+    allowed = {one.id for one in orders if find_refusal(one) is None}
+    assert allowed
+    assert len(allowed) < len(orders)
+    for one in orders:
+        before = count_requests()
+        broker.submit(one, datetime.now(UTC))
+        assert count_requests() - before == (one.id in allowed), one
+    wait_for(lambda: allowed <= _list_ids(broker, Accepted, Rejected))
+    assert _list_ids(broker, Rejected) == {one.id for one in orders} - allowed
+
+
+def _list_ids(broker: Broker, *kinds: type) -> set[str]:
+    return {record.event.order_id for record in broker.events() if isinstance(record.event, kinds)}
