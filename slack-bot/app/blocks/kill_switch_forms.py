@@ -70,11 +70,11 @@ def build_halt_form(
     )
 
 
-def _describe_open_risk(found: OpenRisk) -> str:
-    orders = count_things(found.orders, "working order", is_cut=found.is_cut)
-    positions = count_things(found.positions, "position", is_cut=found.is_cut)
+def _describe_open_risk(open_risk: OpenRisk) -> str:
+    orders = count_things(open_risk.orders, "working order", is_cut=open_risk.is_cut)
+    positions = count_things(open_risk.positions, "position", is_cut=open_risk.is_cut)
     return (
-        f"*Open now:* {orders}, {found.exits} of them exits, and {positions}.\n"
+        f"*Open now:* {orders}, {open_risk.exits} of them exits, and {positions}.\n"
         "Positions stay open unless you flatten. Halting cancels the orders that open or increase a "
         "position; exits stay unless you cancel them. Cancels always work.\n"
         "Another person has to resume trading."
@@ -83,7 +83,7 @@ def _describe_open_risk(found: OpenRisk) -> str:
 
 def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -> Json:
     """Return the form that resumes trading. `switches` restrict trading, and the person may resume them."""
-    options = [option(cut(_label(each), 75), get_switch_value(each)) for each in switches]
+    options = [option(cut(_label(switch), 75), get_switch_value(switch)) for switch in switches]
     lines = "\n".join(map(describe_switch, switches[:MAX_LISTED]))
     blocks = [
         section(lines),

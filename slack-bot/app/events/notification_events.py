@@ -50,10 +50,10 @@ def notify_of_alert(services: Services, event: Event) -> None:
 
 def notify_of_order(services: Services, event: Event) -> None:
     """Tell the person who placed the order in Slack."""
-    shown = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
-    if shown is not None:
+    order_message = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
+    if order_message is not None:
         text = describe_order_event(event.type, event.data)
-        notify_person(services, Person(shown.team, shown.user), event.type, text, event.id)
+        notify_person(services, Person(order_message.team, order_message.user), event.type, text, event.id)
 
 
 def notify_of_request(services: Services, event: Event) -> None:
@@ -72,11 +72,11 @@ def notify_of_decision(services: Services, event: Event) -> None:
     """Tell the person who placed the order what was decided."""
     order_id = str(event.data.get("order_id") or "")
     text = describe_approval_event(event.type, event.data)
-    shown = services.order_messages.find(order_id, MessageKind.ORDER)
-    if shown is None:
+    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    if order_message is None:
         _notify_requester(services, order_id, text, event.id)
     elif event.type != EXPIRED:  # the expiry of the order itself is told
-        notify_person(services, Person(shown.team, shown.user), event.type, text, event.id)
+        notify_person(services, Person(order_message.team, order_message.user), event.type, text, event.id)
 
 
 def notify_of_close(services: Services, event: Event) -> None:

@@ -87,8 +87,10 @@ def deliver_notifications(services: Services) -> None:
     """Apply preferences to new notifications, and send those that are due: one message a recipient."""
     with services.notification_pace.lock:
         _schedule(services, services.notifications.list_new())
-        due = sorted(services.notifications.list_due(time.time()), key=lambda each: each.recipient)
-        for recipient, rows in groupby(due, key=lambda each: each.recipient):
+        due = sorted(
+            services.notifications.list_due(time.time()), key=lambda notification: notification.recipient
+        )
+        for recipient, rows in groupby(due, key=lambda notification: notification.recipient):
             _send_all(services, recipient, list(rows))
 
 
@@ -114,14 +116,14 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
         person = Person(notifications[0].team, user)
         preferences = load_preferences(services, person, notifications[0].key)
         quiet_until = preferences.find_end_of_quiet_hours(now)
-        for each in notifications:
-            mode = preferences.get_mode(each.event_type)
+        for notification in notifications:
+            mode = preferences.get_mode(notification.event_type)
             if mode is Mode.OFF:
-                services.notifications.remove(each.key)
+                services.notifications.remove(notification.key)
                 continue
-            due_at = each.created_at + (BUNDLE_SECONDS if mode is Mode.BUNDLE else 0.0)
+            due_at = notification.created_at + (BUNDLE_SECONDS if mode is Mode.BUNDLE else 0.0)
             quiet = quiet_until.timestamp() if quiet_until else 0.0
-            services.notifications.set_due(each.key, max(due_at, quiet))
+            services.notifications.set_due(notification.key, max(due_at, quiet))
 
 
 def _send_all(services: Services, recipient: str, due: list[Notification]) -> None:
@@ -131,8 +133,8 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     rows = _send_reminders(services, [each for each in due if services.notifications.claim(each, until)])
     if not rows:
         return
-    message = build_notification([each.text for each in rows])
-    if any(each.attempts for each in rows):
+    message = build_notification([row.text for row in rows])
+    if any(row.attempts for row in rows):
         message = with_hint(message, MAYBE_REPEATED)
     try:
         channel = rows[0].channel or services.slack.direct_channel(rows[0].user)
@@ -141,25 +143,25 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
         _keep_or_give_up(services, rows, error)
         return
     services.notification_pace.record(recipient)
-    for each in rows:
-        services.notifications.remove(each.key)
+    for notification in rows:
+        services.notifications.remove(notification.key)
 
 
 def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
     """Keep what is sent later. What a channel refuses goes to its owner, else it is given up."""
     if isinstance(error, SlackRateLimited | SlackRefused):
-        for each in rows:
-            services.notifications.retract(each.key)
+        for notification in rows:
+            services.notifications.retract(notification.key)
     if isinstance(error, SlackRateLimited):
         return
     log.warning("Notification not delivered", extra={"request_id": rows[0].key, "fault": str(error)})
     services.notification_pace.record(rows[0].recipient)
-    for each in rows:
-        if _is_final(error) and each.channel and each.user:
-            text = f"{each.text}\n{INVITE_HINT.format(channel=each.channel)}"
-            services.notifications.redirect(each, text, time.time())
-        elif _is_final(error) or time.time() - each.created_at > GIVE_UP_SECONDS:
-            services.notifications.remove(each.key)
+    for notification in rows:
+        if _is_final(error) and notification.channel and notification.user:
+            text = f"{notification.text}\n{INVITE_HINT.format(channel=notification.channel)}"
+            services.notifications.redirect(notification, text, time.time())
+        elif _is_final(error) or time.time() - notification.created_at > GIVE_UP_SECONDS:
+            services.notifications.remove(notification.key)
 
 
 def _is_final(error: SlackError) -> bool:
@@ -169,9 +171,9 @@ def _is_final(error: SlackError) -> bool:
 def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:
     """Send the reminders, and return the other notifications."""
     others = []
-    for each in due:
-        if each.event_type != REMINDER:
-            others.append(each)
-        elif send_reminder(services, each) or time.time() - each.due_at > GIVE_UP_SECONDS:
-            services.notifications.remove(each.key)
+    for notification in due:
+        if notification.event_type != REMINDER:
+            others.append(notification)
+        elif send_reminder(services, notification) or time.time() - notification.due_at > GIVE_UP_SECONDS:
+            services.notifications.remove(notification.key)
     return others

@@ -29,7 +29,11 @@ TYPES = {
     "stop-limit": OrderType.STOP_LIMIT,
     "stoplimit": OrderType.STOP_LIMIT,
 }
-TIMES = {each.value.lower(): each.value for each in TimeInForce if each is not TimeInForce.GTD}
+TIMES = {
+    time_in_force.value.lower(): time_in_force.value
+    for time_in_force in TimeInForce
+    if time_in_force is not TimeInForce.GTD
+}
 AMOUNTS = {
     **dict.fromkeys(("limit", "lmt", "@", "at"), fields.LIMIT),
     **dict.fromkeys(("stop", "stp", "trigger"), fields.STOP),
