@@ -106,9 +106,9 @@ def verify_calendars(connection: Connection) -> Iterator[Difference]:
             continue
         version, act = expected[target]
         row = stored[target]
-        facts = row | {"sessions": orjson.loads(row["sessions"])}
+        fields = row | {"sessions": orjson.loads(row["sessions"])}
         written = {"version": version, "set_by": act.actor, "set_at": act.at}
-        yield from find_differences(place, facts, act.after | written)
+        yield from find_differences(place, fields, act.after | written)
 
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:

@@ -119,7 +119,7 @@ def build_settings(
         basis_points=terms.read_amount("basis_points") or _NO_AMOUNT,
         latency=timedelta(milliseconds=int(terms.read_amount("latency_milliseconds") or 0)),
     )
-    found = BacktestSettings(
+    backtest_settings = BacktestSettings(
         interval=interval,
         cash=cash,
         costs=cost_terms,
@@ -133,7 +133,7 @@ def build_settings(
         strategy=strategy,
     )
     terms.require_all_read()
-    return found
+    return backtest_settings
 
 
 class _SettingsReader:

@@ -102,7 +102,7 @@ class BacktestEngine:
         )  # fmt: skip
 
     def _start(self, block: BarBlock) -> None:
-        first = min(one.starts[0] for one in block.columns.values())
+        first = min(bar_columns.starts[0] for bar_columns in block.columns.values())
         self._context.seconds = first
         self._call("on_start", self._strategy.on_start, self._context)
         self._context.finish_start()

@@ -149,8 +149,8 @@ class IbkrBroker:
         self._require_ready()
         self.gateway.run(self._read_open_orders())
         states = (
-            one.build_state(one.order_id, self._portfolio_id, self._now())
-            for one in self._orders.list_orders()
+            order.build_state(order.order_id, self._portfolio_id, self._now())
+            for order in self._orders.list_orders()
         )
         return [state.order for state in states if state is not None and state.is_open]
 
@@ -171,8 +171,10 @@ class IbkrBroker:
         if tracked is not None and not tracked.has_missing_fills:
             return tracked.list_executions(order_id)
         self.gateway.run(self._read_executions())
-        found = [one for order in self._orders.list_orders() for one in order.list_executions(order_id)]
-        return sorted(found, key=lambda one: (one.at, one.execution_id))
+        executions = [
+            execution for order in self._orders.list_orders() for execution in order.list_executions(order_id)
+        ]
+        return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
 
     def account(self) -> Account:
         """Return cash and buying power. The cash is that in the account's currency."""

@@ -82,7 +82,7 @@ class OrderLog:
     def is_reading_due(self) -> bool:
         """Whether orders or executions are missing."""
         with self._changed:
-            return bool(self._absent) or any(one.has_missing_fills for one in self.tracker.orders)
+            return bool(self._absent) or any(order.has_missing_fills for order in self.tracker.orders)
 
     def add_chains(self, chains: Sequence[Chain]) -> None:
         """Note the replacements of earlier processes."""
@@ -133,7 +133,7 @@ class OrderLog:
         """Return the orders whose cancel TWS dropped because of too many messages."""
         with self._changed:
             dropped, self._paced = self._paced, set()
-            waiting = {one.venue_id for one in self.tracker.orders if one.is_cancel_requested}
+            waiting = {order.venue_id for order in self.tracker.orders if order.is_cancel_requested}
             return sorted(dropped & waiting)
 
     def list_orders(self) -> list[TrackedOrder]:

@@ -176,10 +176,15 @@ class KiteBroker(RemoteBroker):
     def _find_holding_refusal(self, order: BrokerOrder) -> str | None:
         if not needs_holding(order):
             return None
-        held = sum((one.quantity for one in self.positions() if one.symbol == order.symbol), ZERO)
-        if held >= order.quantity:
+        held_quantity = sum(
+            (holding.quantity for holding in self.positions() if holding.symbol == order.symbol), ZERO
+        )
+        if held_quantity >= order.quantity:
             return None
-        return f"Zerodha sells only shares that the account has ({held:f}) as CNC: use MIS to sell short."
+        return (
+            f"Zerodha sells as CNC only shares that the account holds ({held_quantity:f}). "
+            "Use MIS to sell short."
+        )
 
     def _await_end(self, order_id: str) -> OrderReport:
         """Return the order once its cancel is done. Raise OutcomeOpen if that takes too long."""

@@ -101,9 +101,9 @@ def find_address_problem(
         return f"This is the broker's {mismatch}."
     if base_url in policy.internal_urls or (policy.allows_loopback and is_loopback_host(target.host)):
         return None
-    known = hosts.live if is_live else hosts.paper
-    if target.host not in known or not target.is_encrypted or target.port != _HTTPS_PORT:
-        listed = " or ".join(f"https://{host}" for host in known) or "one of `BROKER_INTERNAL_URLS`"
+    live = hosts.live if is_live else hosts.paper
+    if target.host not in live or not target.is_encrypted or target.port != _HTTPS_PORT:
+        listed = " or ".join(f"https://{host}" for host in live) or "one of `BROKER_INTERNAL_URLS`"
         return f"Must be {listed}."
     return None
 

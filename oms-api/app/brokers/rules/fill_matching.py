@@ -44,12 +44,12 @@ def select_missing_fills(
     fills are more than what is missing, those that equal an applied fill in quantity and price are that fill
     under another id.
     """
-    known = {one.execution_id for one in applied} | set(busted)
+    known = {fill.execution_id for fill in applied} | set(busted)
     unknown = [one for one in reported if one.execution_id not in known]
-    missing = filled - sum((one.quantity for one in applied), ZERO)
+    missing = filled - sum((fill.quantity for fill in applied), ZERO)
     excess = sum((one.quantity for one in unknown), ZERO) - missing
     named = {one.execution_id for one in reported}
-    renamed = Counter((one.quantity, one.price) for one in applied if one.execution_id not in named)
+    renamed = Counter((fill.quantity, fill.price) for fill in applied if fill.execution_id not in named)
     selected = []
     for one in unknown:
         terms = (one.quantity, one.price)

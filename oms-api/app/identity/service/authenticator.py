@@ -96,8 +96,8 @@ class Authenticator:
 
     async def authenticate(self, key: str | None) -> Caller:
         """Return the caller of a key. Raise NoValidKey if it is not valid."""
-        known = self.find_cached(key)
-        return await self._load_caller(key or "") if known is None else known
+        caller = self.find_cached(key)
+        return await self._load_caller(key or "") if caller is None else caller
 
     async def _load_caller(self, key: str) -> Caller:
         digest = hash_key(key)
@@ -164,11 +164,11 @@ class People:
             raise ActingNotAllowed
         person = self._cache.get((caller.tenant_id, text))
         if person is None:
-            named = parse_slack_person(text)
-            if named is None:
+            slack_person = parse_slack_person(text)
+            if slack_person is None:
                 raise NotAPerson
             asked_at = monotonic_seconds()
-            person = await self._meet(caller, named, where)
+            person = await self._meet(caller, slack_person, where)
             self._cache.put((caller.tenant_id, text), person, asked_at)
         if not person.active:
             raise PersonRejected

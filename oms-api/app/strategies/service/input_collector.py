@@ -70,16 +70,19 @@ class InputCollector:
     ) -> None:
         """Continue from the saved orders and the inputs that are in the journal but not processed."""
         self.tracked = {name: Tracked(*facts) for name, facts in saved.items()}
-        for one in pending:
-            payload = orjson.loads(one.payload)
-            if one.kind is InputKind.ORDER:
+        for journal_input in pending:
+            payload = orjson.loads(journal_input.payload)
+            if journal_input.kind is InputKind.ORDER:
                 self._find_tracked(connection, payload["id"]).event_count = payload["event_count"]
-            elif one.kind is InputKind.FILL:
+            elif journal_input.kind is InputKind.FILL:
                 self._find_tracked(connection, payload["order_id"]).fills = payload["number"]
 
     def serialize(self) -> dict[str, list[Any]]:
         """Return the tracked orders as JSON values."""
-        return {name: [one.order_id, one.event_count, one.fills] for name, one in self.tracked.items()}
+        return {
+            name: [tracked.order_id, tracked.event_count, tracked.fills]
+            for name, tracked in self.tracked.items()
+        }
 
     def forget_final(self, order_id: str) -> None:
         """Stop following an order whose end was delivered."""
@@ -87,8 +90,8 @@ class InputCollector:
 
     def _find_tracked(self, connection: Connection, name: str) -> Tracked:
         if name not in self.tracked:
-            found = find_order_ids(connection, self._strategy.tenant_id, [name])
-            self.tracked[name] = Tracked(found.get(name, name))
+            order_ids = find_order_ids(connection, self._strategy.tenant_id, [name])
+            self.tracked[name] = Tracked(order_ids.get(name, name))
         return self.tracked[name]
 
     def _collect_orders(self, connection: Connection, now: datetime) -> list[NewInput]:

@@ -62,16 +62,18 @@ class OrderGateway:
             case PlaceAction():
                 source = RequestSource(caller, action.order_id, action.order_id)
                 command = self._orders.build_place_command(source, portfolio_name, action.ticket)
-                done = self._wait(self._submit(command))
+                result = self._wait(self._submit(command))
             case CancelAction() if order_id is not None:
-                done = self._wait(self._orders.cancel(RequestSource(caller, action.order_id), order_id, None))
+                result = self._wait(
+                    self._orders.cancel(RequestSource(caller, action.order_id), order_id, None)
+                )
             case ReplaceAction() if order_id is not None:
                 key = action.changes.client_order_id
                 source = RequestSource(caller, key or "", key)
-                done = self._wait(self._orders.replace(source, order_id, action.changes))
+                result = self._wait(self._orders.replace(source, order_id, action.changes))
             case _:
                 return ActionResult(refusal="There is no such order.")
-        found = tuple(order for view in done.orders for order in (view.order, *view.legs))
+        found = tuple(order for view in result.orders for order in (view.order, *view.legs))
         if any(order.status is Status.DENIED and "LATCH" in (order.denial or "") for order in found):
             raise MessageLimitExceeded(
                 "It executed too often in a symbol; release the latch with `POST /latches`."

@@ -118,10 +118,12 @@ class QuoteFanout:
 
     def _update_market_subscription(self) -> None:
         """Subscribe to the market's quotes of all symbols that a connection has."""
-        wanted = frozenset[InstrumentKey]().union(*self._groups)
-        if wanted == self._subscribed:
+        instrument_keys = frozenset[InstrumentKey]().union(*self._groups)
+        if instrument_keys == self._subscribed:
             return
-        previous, self._subscribed = self._unsubscribe, wanted
-        self._unsubscribe = self._market.subscribe(wanted, self.apply_quote) if wanted else None
+        previous, self._subscribed = self._unsubscribe, instrument_keys
+        self._unsubscribe = (
+            self._market.subscribe(instrument_keys, self.apply_quote) if instrument_keys else None
+        )
         if previous is not None:
             previous()

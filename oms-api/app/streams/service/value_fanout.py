@@ -135,11 +135,11 @@ def _serialize(statement: Statement, value: PortfolioValue) -> PortfolioText:
         "gross_exposure": value.exposure.gross,
         "net_exposure": value.exposure.net,
     }
-    facts = {
+    fields = {
         "portfolio_name": book.name,
         "base_currency": book.base_currency,
         "cash": money_text(book.cash),
         "realized_pnl": money_text(book.realized_pnl),
     }
-    facts |= {name: money_text(fixed(amount)) for name, amount in amounts.items()}
-    return PortfolioText(book.name, orjson.dumps(facts).decode())
+    fields |= {name: money_text(fixed(amount)) for name, amount in amounts.items()}
+    return PortfolioText(book.name, orjson.dumps(fields).decode())

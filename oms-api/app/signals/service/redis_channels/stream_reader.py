@@ -139,5 +139,5 @@ class StreamReader:
 
 def describe_refusal(refusal: OmsError) -> str:
     """Return why a signal was refused, with its fields."""
-    fields = "; ".join(f"`{one.field}`: {one.message}" for one in refusal.errors)
+    fields = "; ".join(f"`{error.field}`: {error.message}" for error in refusal.errors)
     return fields or refusal.detail
