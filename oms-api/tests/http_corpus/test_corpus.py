@@ -144,7 +144,7 @@ def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
     keys = (admin.key, service.mint("read", admin.tenant_id), service.mint("act_as trade", admin.tenant_id))
 
     async def run() -> dict[str, list[Any]]:
-        return {one.name: await send(port, one) for one in list_exchanges(Keys(*keys), team)}
+        return {exchange.name: await send(port, exchange) for exchange in list_exchanges(Keys(*keys), team)}
 
     return asyncio.run(run())
 

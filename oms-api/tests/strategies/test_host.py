@@ -179,14 +179,14 @@ def drive(stage, inputs):
 @pytest.mark.any_database
 def test_error_names_file_and_line_and_needs_an_acknowledgement(stage):
     drive(stage, [bar(number) for number in range(4)])
-    shown = stage.shown
-    assert shown["status"] == "ERROR"
-    assert "ValueError: no more bars (examples.py, line " in shown["last_error"]
+    body = stage.shown
+    assert body["status"] == "ERROR"
+    assert "ValueError: no more bars (examples.py, line " in body["last_error"]
     assert stage.state["state"]["bars"] == 3  # that before the failure
     assert [event["type"] for event in stage.api.get("/events", type="strategy.error").json()]
     assert stage.api.post("/strategies/counter:start", {}).status_code == 409
-    answer = stage.api.post("/strategies/counter:start", {"acknowledge_error": True})
-    assert (answer.json()["status"], answer.json()["last_error"]) == ("ACTIVE", None)
+    response = stage.api.post("/strategies/counter:start", {"acknowledge_error": True})
+    assert (response.json()["status"], response.json()["last_error"]) == ("ACTIVE", None)
 
 
 @pytest.mark.any_database
