@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from app.http_server import HEAD_LIMIT
+from app.http_server import MAX_HEAD_BYTES
 from tests.factories import trade_body
 from tests.support.processes import running
 
@@ -120,8 +120,8 @@ async def _head_of(port: int, size: int, piece: int) -> bytes:
 def test_endless_head_is_disconnected_but_a_long_one_is_not(database_url):
     with running(DATABASE_URL=database_url) as process:
         port = int(process.url.rpartition(":")[2])
-        assert b"200" in asyncio.run(_head_of(port, HEAD_LIMIT // 2, 1024))
-        refused = asyncio.run(_head_of(port, 40 * HEAD_LIMIT, 8192))
+        assert b"200" in asyncio.run(_head_of(port, MAX_HEAD_BYTES // 2, 1024))
+        refused = asyncio.run(_head_of(port, 40 * MAX_HEAD_BYTES, 8192))
         assert refused == b"closed" or b"431" in refused
 
 

@@ -20,7 +20,7 @@ from app.strategies.rules.payloads import serialize_bars
 from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import StrategyHost, run_session
-from app.strategies.service.order_gateway import NotReachable, OrderGateway
+from app.strategies.service.order_gateway import OrderGateway, OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
 from tests.support.duties import EndlessLease
@@ -139,18 +139,18 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(stage, broken, m
     execute = stage.gateway.execute
 
     def fail_before(*_):
-        raise NotReachable
+        raise OrderServiceUnavailable
 
     def fail_after(*arguments):
         execute(*arguments)
-        raise NotReachable
+        raise OrderServiceUnavailable
 
     if broken == "before the state":
         monkeypatch.setattr(session, "_save", fail_before)
     else:
         failure = fail_before if broken == "before the order" else fail_after
         monkeypatch.setattr(stage.gateway, "execute", failure)
-    with pytest.raises(NotReachable):
+    with pytest.raises(OrderServiceUnavailable):
         session.deliver([bar(0)])
     monkeypatch.undo()
     again = stage.start()

@@ -56,7 +56,7 @@ class AlpacaBroker(RemoteBroker):
         try:
             response = self._client.post("/v2/orders", requests.build_order(order))
         except BrokerUnavailable:
-            self._state.forget(order.id)
+            self._state.untrack(order.id)
             raise
         except RequestRefused as refused:
             if not is_duplicate(refused):
@@ -69,7 +69,7 @@ class AlpacaBroker(RemoteBroker):
         """Request the cancellation of an order. The stream reports the result."""
         tracked = self._state.track(order_id)
         if tracked.broker_id is None and self._read(order_id) is None:
-            self._state.forget(order_id)
+            self._state.untrack(order_id)
             return self._state.record([Refused(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
         self._state.await_report(order_id)
@@ -99,7 +99,7 @@ class AlpacaBroker(RemoteBroker):
             response = self._client.patch(f"/v2/orders/{report.broker_id}", body)
         except (BrokerUnavailable, RequestRefused) as error:
             tracked.successor_id = tracked.assumed_filled = None
-            self._state.forget(successor.id)
+            self._state.untrack(successor.id)
             if isinstance(error, BrokerUnavailable):
                 raise
             return self._state.record([Refused(order_id, error.message, at)])

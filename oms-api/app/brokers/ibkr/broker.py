@@ -225,7 +225,7 @@ class IbkrBroker:
         try:
             self._place(number, order, account, order.id)
         except ConnectionError:
-            self._orders.forget(tracked)
+            self._orders.untrack(tracked)
             raise
         return tracked
 

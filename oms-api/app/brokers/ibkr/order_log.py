@@ -99,10 +99,10 @@ class OrderLog:
         with self._changed:
             return self.tracker.register(order_id, venue_id)
 
-    def forget(self, tracked: TrackedOrder) -> None:
+    def untrack(self, tracked: TrackedOrder) -> None:
         """Remove an order that was not sent."""
         with self._changed:
-            self.tracker.forget(tracked)
+            self.tracker.untrack(tracked)
 
     def reject(self, order_id: str, reason: str, at: datetime) -> Sequence[BrokerEvent]:
         """Record the rejection of an order that is not sent."""

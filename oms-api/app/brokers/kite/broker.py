@@ -77,7 +77,7 @@ class KiteBroker(RemoteBroker):
         """Request the cancellation of an order. A frame reports the result."""
         tracked = self._state.track(order_id)
         if tracked.broker_id is None and self._read(order_id) is None:
-            self._state.forget(order_id)
+            self._state.untrack(order_id)
             return self._state.record([Refused(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
         self._state.await_report(order_id)
@@ -163,7 +163,7 @@ class KiteBroker(RemoteBroker):
             broker_id = self._client.post_order(form)
         except BrokerUnavailable:
             self._reader.seen.discard(order.id)
-            self._state.forget(order.id)
+            self._state.untrack(order.id)
             raise
         except RequestRefused as refused:
             return self._state.reject(order.id, refused.message, at)

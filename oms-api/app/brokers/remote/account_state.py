@@ -81,11 +81,11 @@ class AccountState:
         with self._lock:
             self._awaited[order_id] = self._clock() + (AWAIT_SECONDS if seconds is None else seconds)
 
-    def forget(self, order_id: str) -> None:
-        """Stop to expect an order, because nothing was sent."""
+    def untrack(self, order_id: str) -> None:
+        """Stop expecting events of an order, because nothing was sent."""
         with self._lock:
             self._awaited.pop(order_id, None)
-            self._tracker.forget(order_id)
+            self._tracker.untrack(order_id)
 
     def record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
         """Add events to the log, and return them."""
@@ -232,7 +232,7 @@ class AccountState:
             if asked < MAX_QUESTIONS:
                 self.await_report(order_id)
             else:
-                self._tracker.forget(order_id)
+                self._tracker.untrack(order_id)
 
     def _apply(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> Sequence[BrokerEvent]:
         fills = list(fills)

@@ -80,7 +80,7 @@ class OrderTracker:
         """Return the state of an order by our id, or None."""
         return self._orders.get(order_id)
 
-    def forget(self, order_id: str) -> None:
+    def untrack(self, order_id: str) -> None:
         """Remove an order that the broker never received."""
         tracked = self._orders.get(order_id)
         if tracked is not None and tracked.broker_id is None and not tracked.is_closed:

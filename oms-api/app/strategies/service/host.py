@@ -40,8 +40,8 @@ from app.strategies.service.input_collector import InputCollector
 from app.strategies.service.order_gateway import (
     SOURCE,
     MessageLimitExceeded,
-    NotReachable,
     OrderGateway,
+    OrderServiceUnavailable,
     build_caller,
 )
 from app.strategies.service.runner import InProcessRunner
@@ -238,7 +238,7 @@ class _StrategyThread:
     def _run(self) -> None:
         try:
             run_session(self._host, self._listed, self._gateway, self._stop.wait)
-        except (JournalConflict, NotReachable, SQLAlchemyError) as error:
+        except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError) as error:
             _LOG.warning("the strategy %s starts again: %s", self._listed.strategy.name, type(error).__name__)
             self._stop.wait(RETRY_SECONDS)
 
@@ -248,7 +248,7 @@ def run_session(
 ) -> None:
     """Run a strategy until `wait` returns true, it sends too many messages, or it fails.
 
-    Raise JournalConflict, NotReachable or SQLAlchemyError if the session must be restarted.
+    Raise JournalConflict, OrderServiceUnavailable or SQLAlchemyError if the session must be restarted.
     """
     try:
         session = host.create_session(listed_strategy, gateway)
@@ -258,7 +258,7 @@ def run_session(
                 wait(IDLE_SECONDS)
         if host.find_status(listed_strategy) is StrategyStatus.INACTIVE:
             session.stop()
-    except (JournalConflict, NotReachable, SQLAlchemyError):
+    except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError):
         raise
     except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
         status = StrategyStatus.PAUSED if isinstance(error, MessageLimitExceeded) else StrategyStatus.ERROR

@@ -35,7 +35,7 @@ class InputCollector:
     """The inputs of one strategy. `tracked` are its orders that are not final, by client order id."""
 
     def __init__(self, market: Market, strategy: Strategy, *, uses_quotes: bool) -> None:
-        self._market, self._strategy, self._hears_quotes = market, strategy, uses_quotes
+        self._market, self._strategy, self._uses_quotes = market, strategy, uses_quotes
         self._interval = Interval(strategy.interval or Interval.MINUTE)
         self._seconds = int(self._interval.length.total_seconds())
         self._next_start: datetime | None = None
@@ -57,7 +57,7 @@ class InputCollector:
         return [
             *self._collect_orders(connection, now),
             *self._collect_bars(connection, now),
-            *(self._collect_quotes(connection, now) if self._hears_quotes else ()),
+            *(self._collect_quotes(connection, now) if self._uses_quotes else ()),
         ]
 
     def track(self, orders: Iterable[Order]) -> None:
@@ -84,8 +84,8 @@ class InputCollector:
             for name, tracked in self.tracked.items()
         }
 
-    def forget_final(self, order_id: str) -> None:
-        """Stop following an order whose end was delivered."""
+    def untrack_closed_order(self, order_id: str) -> None:
+        """Stop following a closed order whose last event was delivered."""
         self.tracked.pop(order_id, None)
 
     def _find_tracked(self, connection: Connection, name: str) -> Tracked:

@@ -21,7 +21,7 @@ class MessageLimitExceeded(Exception):
     """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
 
 
-class NotReachable(Exception):
+class OrderServiceUnavailable(Exception):
     """The writer or the database does not answer. The session repeats the action later."""
 
 
@@ -43,14 +43,14 @@ class OrderGateway:
     ) -> ActionResult:
         """Carry out an action. `order_id` is that of the order to cancel or replace.
 
-        Raise MessageLimitExceeded or NotReachable.
+        Raise MessageLimitExceeded or OrderServiceUnavailable.
         """
         try:
             return self._execute(tenant_id, portfolio_name, action, order_id)
         except TooMany as refusal:
             raise MessageLimitExceeded(refusal.detail) from None
         except (Unavailable, TimeoutError) as error:
-            raise NotReachable(str(error)) from None
+            raise OrderServiceUnavailable(str(error)) from None
         except OmsError as refusal:
             return ActionResult(refusal=refusal.detail)
 

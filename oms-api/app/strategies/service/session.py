@@ -143,7 +143,7 @@ class StrategySession:
         for action in reaction.actions:
             self._execute(action)
         if journal_input.kind is InputKind.ORDER:
-            self._forget_final(orjson.loads(journal_input.payload))
+            self._untrack_closed_order(orjson.loads(journal_input.payload))
         self._saved = {"saved": orjson.loads(reaction.state), "tracked": self._collector.serialize()}
         if saves:
             self._save(
@@ -188,9 +188,9 @@ class StrategySession:
         }  # fmt: skip
         self._refused.append(NewInput(InputKind.ORDER, self._now(), orjson.dumps(payload).decode()))
 
-    def _forget_final(self, payload: dict[str, Any]) -> None:
+    def _untrack_closed_order(self, payload: dict[str, Any]) -> None:
         if payload["status"] in _FINAL:
-            self._collector.forget_final(payload["id"])
+            self._collector.untrack_closed_order(payload["id"])
 
 
 _FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"})

@@ -78,7 +78,7 @@ class QuoteFanout:
         removed = await self._readers.run_single(read)
         self._set_symbols(outbox, self.get_symbols(outbox) - removed)
 
-    def forget(self, outbox: Outbox) -> None:
+    def unsubscribe_all(self, outbox: Outbox) -> None:
         """Stop sending quotes to a connection."""
         self._set_symbols(outbox, frozenset())
 

@@ -194,8 +194,8 @@ class Session:
     def _unsubscribe_all(self) -> None:
         for subscription in self._events.values():
             self._fanouts.events.unsubscribe(self._caller.tenant_id, subscription)
-        self._fanouts.quotes.forget(self._outbox)
-        self._fanouts.values.forget(self._outbox)
+        self._fanouts.quotes.unsubscribe_all(self._outbox)
+        self._fanouts.values.unsubscribe_all(self._outbox)
 
 
 def _group_names(channels: tuple[Channel, ...]) -> dict[ChannelKind, list[str]]:

@@ -83,7 +83,7 @@ class ValueFanout:
             client.wanted -= {name_key(name) for name in names}
             client.sent.clear()
 
-    def forget(self, outbox: Outbox) -> None:
+    def unsubscribe_all(self, outbox: Outbox) -> None:
         """Send no more values to a connection."""
         self._clients.pop(outbox, None)
 

@@ -74,7 +74,7 @@ class OrderTracker:
         self._by_id[order_id] = self._by_venue_id[venue_id] = tracked
         return tracked
 
-    def forget(self, tracked: TrackedOrder) -> None:
+    def untrack(self, tracked: TrackedOrder) -> None:
         """Remove an order that was not sent."""
         self._by_id.pop(tracked.order_id, None)
         self._by_venue_id.pop(tracked.venue_id, None)

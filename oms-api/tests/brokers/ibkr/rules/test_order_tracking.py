@@ -125,7 +125,7 @@ def test_order_that_is_not_sent_is_rejected_once(tracker, working):
 
 
 def test_order_that_could_not_be_sent_is_forgotten(tracker):
-    tracker.forget(tracker.register("A", 1))
+    tracker.untrack(tracker.register("A", 1))
     assert tracker.find("A") is None
 
 
