@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 class OmsReadError(Exception):
-    """The OMS did not return the data. The message says why."""
+    """The OMS did not return the data. The message states the reason."""
 
 
 class OmsView:

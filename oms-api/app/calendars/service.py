@@ -93,7 +93,7 @@ def serialize_override(override: CalendarOverride) -> dict[str, Any]:
 
 
 def verify_calendars(connection: Connection) -> Iterator[Difference]:
-    """Yield each date that differs from what the audit log says the operator last set."""
+    """Yield each date that differs from what the operator last set according to the audit log."""
     stored = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
     expected = {
         act.target: (number, act) for number, act in enumerate(list_actions(connection, "calendar.set"), 1)

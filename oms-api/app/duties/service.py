@@ -1,7 +1,7 @@
 """Run duties: in the API processes, or in `python -m app.worker`.
 
 Any number of processes may run them. A lease in the database gives each duty to one process at a time. A
-process that dies keeps its lease until it ends; then another process runs the duty again. A duty must
+crashed process keeps its lease until the lease expires; then another process runs the duty again. A duty must
 therefore be idempotent.
 """
 

@@ -91,7 +91,7 @@ async def ready(components: TheHealthComponents) -> Response:
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
 
-    It also says which layers of protection strategies run in.
+    It also states which layers of protection strategies run in.
 
     The status is always 200 for a valid key.
     """

@@ -7,7 +7,7 @@ from app.duties.rules.schedule import DutyReport
 from app.sandbox.rules.layers import Layer, find_missing_layers
 
 ComponentStatus = Literal["ok", "degraded", "down", "off"]
-MAX_LAG_SECONDS = 60.0  # a duty that is later is not run by anybody
+MAX_LAG_SECONDS = 60.0  # a duty that is later is run by no process
 _VITAL = ("database", "writer")
 
 

@@ -76,7 +76,7 @@ def set_terms(
 
 
 def verify_instruments(connection: Connection) -> Iterator[Difference]:
-    """Yield each symbol whose terms or aliases differ from those that the audit log says were last set."""
+    """Yield each symbol whose terms or aliases differ from those that the audit log records as last set."""
     stored = queries.list_all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
     expected = {

@@ -21,7 +21,7 @@ from app.forms import action_ids
 from app.forms.portfolio_values import KillSwitch, KillSwitchResult, describe_unconfirmed_cancel
 from app.forms.request_context import RequestContext
 
-EVERYTHING = "/"  # the value of the option that stands for all portfolios; not a portfolio's name
+EVERYTHING = "/"  # the value of the option that means all portfolios; not a portfolio's name
 REDUCE, HALT, HALT_EXITS, FLATTEN = "reduce", "halt", "halt_exits", "flatten"
 MODES = {
     REDUCE: "Reduce only: orders may only make positions smaller",
@@ -50,7 +50,7 @@ class OpenRisk(NamedTuple):
 def build_halt_form(
     open_risk: OpenRisk, portfolios: Sequence[str], chosen: str, context: RequestContext
 ) -> Json:
-    """Return the form that stops trading. It says what stays open."""
+    """Return the form that stops trading. It states what stays open."""
     options = [option("The whole desk", EVERYTHING), *(option(name, name) for name in portfolios[:99])]
     initial = next((each for each in options if chosen and each["value"] == chosen), options[0])
     blocks = [

@@ -16,7 +16,7 @@ MAX_CHARACTERS = 2_700
 
 
 def build_notification(lines: Sequence[str]) -> Message:
-    """Return one message: the line itself, or a list of several ones. It says how many are left out."""
+    """Return one message: the line itself, or a list of several ones. It states how many are left out."""
     if len(lines) == 1:
         return notice(lines[0])
     shown: list[str] = []

@@ -79,7 +79,7 @@ class OwedBannerStore:
         self._run(_REMOVE_EARLIER, self._get_team(), owed.portfolio, owed.created_at)
 
     def adopt(self) -> list[OwedBanner]:
-        """Take over the banners of bots that died. Return them, oldest first."""
+        """Take over the banners of crashed bots. Return them, oldest first."""
         where = f"team = ? AND state = ? AND {self._is_dead}"
         owed_banners = [
             replace(_banner(row), is_repeat=state is BannerState.POSTING)

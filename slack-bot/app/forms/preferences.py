@@ -32,7 +32,7 @@ NOTIFY_PREFIX = "notify:"
 
 
 class Mode(StrEnum):
-    """How a person is told about an event: at once, together with others, or not at all."""
+    """How a person is notified of an event: at once, together with others, or not at all."""
 
     PING = "ping"
     BUNDLE = "bundle"
@@ -40,7 +40,7 @@ class Mode(StrEnum):
 
 
 class NotificationType(NamedTuple):
-    """What a person can be told by direct message, and the mode without a preference."""
+    """The events that a person can be notified of by direct message, and the mode without a preference."""
 
     label: str
     default: Mode
@@ -91,7 +91,7 @@ class Preferences:
         return self.number_format == NUMBER_FORMATS[1]
 
     def get_mode(self, event_type: str) -> Mode:
-        """Return how the person wants to be told: by the type, else by its family, else the default."""
+        """Return how the person wants to be notified: by the type, else by its family, else the default."""
         family = f"{event_type.partition('.')[0]}.*"
         chosen = self.notify.get(event_type) or self.notify.get(family)
         notification_type = NOTIFICATION_TYPES.get(event_type)

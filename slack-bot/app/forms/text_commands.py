@@ -29,7 +29,7 @@ HELP_WORDS = ("help", "?", "--help")
 
 
 class Verb(StrEnum):
-    """What a person wants to see or do."""
+    """The request of a person."""
 
     HELP = "help"
     PORTFOLIO = "portfolio"

@@ -1,4 +1,4 @@
-"""Call the OMS. Each failure says whether a trade may have been recorded."""
+"""Call the OMS. Each failure states whether a trade may have been recorded."""
 
 import secrets
 import time

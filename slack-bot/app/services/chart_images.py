@@ -52,7 +52,7 @@ def add_chart_images(services: Services, reply: Reply, request_id: str) -> Reply
 
 
 def load_matplotlib(_services: Services) -> None:
-    """Import the package and draw once, which takes seconds, before somebody waits for a chart."""
+    """Import the package and draw once, which takes seconds, before a user waits for a chart."""
     if has_matplotlib():
         points = [{"label": "", "value": 0.0}, {"label": " ", "value": 1.0}]
         draw_chart({"title": "", "chart": {"type": "line", "series": [{"name": "", "data": points}]}})

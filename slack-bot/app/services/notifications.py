@@ -1,4 +1,4 @@
-"""Tell people and channels about events, as people's preferences say: at once, bundled, or not at all."""
+"""Notify people and channels about events, as people's preferences say: at once, bundled, or not at all."""
 
 import logging
 import time
@@ -25,11 +25,11 @@ BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
-PRIVATE_NOTE = "note"  # what a person is told about their own request, whatever their preferences
+PRIVATE_NOTE = "note"  # a notice of their own request is sent, whatever their preferences
 
 
 def notify_person(services: Services, person: Person, event_type: str, text: str, event_id: str) -> None:
-    """Tell a person about an event. Return at once."""
+    """Notify a person about an event. Return at once."""
     key = f"{event_id}:{person.user}"
     _add(services, Notification(key, person.team, person.user, "", event_type, text, time.time()))
 
@@ -37,7 +37,7 @@ def notify_person(services: Services, person: Person, event_type: str, text: str
 def notify_channel(
     services: Services, channel: str, event_type: str, text: str, event_id: str, owner: Person | None = None
 ) -> None:
-    """Tell a channel about an event. If it cannot be posted there, `owner` is told. Return at once."""
+    """Notify a channel about an event. If it cannot be posted there, `owner` is notified. Return at once."""
     team, user = services.team, owner.user if owner else ""
     wait = SUMMARY_SECONDS if event_type == SUMMARY else 0.0
     now = time.time()

@@ -74,7 +74,7 @@ class ViewRequest:
 
 
 def open_request_form(services: Services, origin: Origin, command: TextCommand) -> None:
-    """Open the form of a command, or tell the person why it does not open."""
+    """Open the form of a command, or notify the person why it does not open."""
     context = RequestContext(origin.channel, command.text)
     build = FORMS[command.verb]
     _open(services, ViewRequest(origin, TITLES[command.verb]), lambda client: build(client, command, context))

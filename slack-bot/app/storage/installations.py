@@ -73,7 +73,7 @@ class InstallationStore:
         return bool(self._database.execute(statement, self._keys.encrypt(oms_key, _key_context(team)), team))
 
     def uninstall(self, team: str, at: float) -> bool:
-        """Forget the token and the key of a workspace that removed the app at `at` (Unix seconds).
+        """Remove the token and the key of a workspace that removed the app at `at` (Unix seconds).
 
         Return False if the app was installed after that: the event is older than the installation.
         """

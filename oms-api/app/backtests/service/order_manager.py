@@ -47,7 +47,7 @@ class OrderManager:
     ) -> None:  # fmt: skip
         self._settings, self._account, self._recorder = settings, account, recorder
         self._find_price = find_price
-        self.has_fill_handler = self.has_order_handler = True  # whether notices of them are wanted
+        self.has_fill_handler = self.has_order_handler = True  # whether the strategy handles them
         self.open: dict[str, dict[str, BacktestOrder]] = {}
         self.notices: deque[Notice] = deque()
         self.risk = RiskEvaluator(settings, account, self.open, find_price)
@@ -167,7 +167,7 @@ class OrderManager:
         self._notify(order)
 
     def _apply(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
-        """Apply an event of the market at the start of a bar. The strategy hears of it at the bar's end."""
+        """Apply an event of the market at the start of a bar. The strategy is notified at the bar's end."""
         order = self.open[symbol].get(event.order_id)
         if order is None:  # an earlier fill of the bar has closed what this exit protects
             return

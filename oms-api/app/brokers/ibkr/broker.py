@@ -165,7 +165,7 @@ class IbkrBroker:
         ]
 
     def executions(self, order_id: str | None = None) -> Sequence[Executed]:
-        """Return the fills of one order, or of all. TWS tells those since midnight."""
+        """Return the fills of one order, or of all. TWS reports those since midnight."""
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
         if tracked is not None and not tracked.has_missing_fills:

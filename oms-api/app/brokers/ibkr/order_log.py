@@ -74,7 +74,7 @@ class OrderLog:
     # Requests
 
     def note_absent(self, order_id: str) -> None:
-        """Note that somebody asked for an order that TWS does not show."""
+        """Note that a caller requested an order that TWS does not show."""
         with self._changed:
             self._absent.setdefault(order_id, (self._now(), 0))
 

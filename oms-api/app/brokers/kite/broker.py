@@ -95,7 +95,7 @@ class KiteBroker(RemoteBroker):
         """Cancel an order, and send its successor with the unfilled quantity.
 
         Kite can change an order in place, but its tag stays that of the old order, so that after a crash
-        nobody could tell whether the change was made. The order loses its place in the exchange's queue.
+        it would be unknown whether the change was made. The order loses its place in the exchange's queue.
         """
         report = self._read(order_id)
         refusal = self._find_replacement_refusal(report, successor)
@@ -123,7 +123,7 @@ class KiteBroker(RemoteBroker):
         if not tracked.is_replaced_by_cancel or state.is_open:
             return state
         successor = self._state.track(tracked.successor_id or "")
-        if successor.broker_id is None:  # nobody knows yet whether it was received
+        if successor.broker_id is None:  # it is unknown whether it was received
             return state._replace(is_open=True, end=None)
         return state._replace(end=Replaced(order_id, successor.order_id, self._now()))
 

@@ -167,7 +167,7 @@ def find_account_problem(
 ) -> str | None:
     """Return why an account that the broker answered may not be traded, None if it may.
 
-    An account whose kind the broker does not tell counts as live.
+    An account whose kind the broker does not report counts as live.
     """
     if not is_live and is_paper is not True:
         return "The account is a live account, and `live` is false."

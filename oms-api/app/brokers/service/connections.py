@@ -45,7 +45,7 @@ _FRESH: dict[str, Any] = {  # the state of a connection that has not connected w
     "next_attempt_at": None,
 }  # fmt: skip
 
-HasLimits = Callable[[Connection, int], bool]  # whether somebody set a limit of the tenant
+HasLimits = Callable[[Connection, int], bool]  # whether a limit of the tenant is set
 
 
 class BrokerConnections:

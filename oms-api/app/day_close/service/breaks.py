@@ -43,7 +43,7 @@ class SequenceRange(NamedTuple):
 
 
 def list_order_breaks(connection: Connection, tenant_id: int, portfolio_id: int) -> Iterator[FoundBreak]:
-    """Yield the open orders of a portfolio. Beyond MAX_ORDERS, the last one says that there are more."""
+    """Yield the open orders of a portfolio. Beyond MAX_ORDERS, the last one states that there are more."""
     open_orders = queries.list_open_orders(connection, tenant_id, portfolio_id, MAX_ORDERS + 1)
     for order in open_orders[:MAX_ORDERS]:
         kind = "awaiting_approval" if order.status == Status.AWAITING_APPROVAL else "working_order"

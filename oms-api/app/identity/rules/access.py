@@ -125,7 +125,7 @@ class Operation(StrEnum):
 class Rule:
     """One row of the table. A caller needs any one of `scopes`.
 
-    `narrowed` says whether a caller restricted to some portfolios may call the operation. `operators`
+    `narrowed` states whether a caller restricted to some portfolios may call the operation. `operators`
     restricts it to keys of the first tenant, which is the operator's. `people` restricts it to named persons
     and excludes keys that act for nobody.
     """

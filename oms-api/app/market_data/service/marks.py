@@ -83,7 +83,7 @@ def serialize_mark(override: MarkOverride) -> dict[str, Any]:
 
 
 def verify_marks(connection: Connection) -> Iterator[Difference]:
-    """Yield each mark that differs from what the audit log says was last set."""
+    """Yield each mark that differs from what the audit log records as last set."""
     stored = {
         InstrumentKey(tenant_id, mark_override.symbol): mark_override
         for tenant_id, mark_override in marks.list_all_overrides(connection)

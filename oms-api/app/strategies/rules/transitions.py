@@ -9,7 +9,7 @@ _INACTIVE, _ERROR = StrategyStatus.INACTIVE, StrategyStatus.ERROR
 
 
 class Action(StrEnum):
-    """What a person asks for."""
+    """The request of a person."""
 
     START = "start"
     PAUSE = "pause"

@@ -1,4 +1,4 @@
-"""Compare all strategies with the replays of their journals each day, and tell of differences."""
+"""Compare all strategies with the replays of their journals each day, and report differences."""
 
 import logging
 from datetime import datetime, timedelta

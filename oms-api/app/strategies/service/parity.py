@@ -37,7 +37,7 @@ _NOT_REPEATED = frozenset({InputKind.START, InputKind.STOP})
 
 
 class NoJournal(Exception):
-    """There is no journal of that time, or it is not whole. The text says which."""
+    """There is no journal of that time, or it is not whole. The text states which."""
 
 
 class ParityReport(NamedTuple):

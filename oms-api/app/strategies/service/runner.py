@@ -27,7 +27,7 @@ class StrategyRunner(Protocol):
     """Runs a strategy. An implementation may run it in another process: all values are plain."""
 
     def deliver(self, journal_input: JournalInput) -> Reaction:
-        """Call the callbacks for an input, and return what the strategy wants. Raise its exception."""
+        """Call the callbacks for an input, and return the actions that it requests. Raise its exception."""
         ...
 
 

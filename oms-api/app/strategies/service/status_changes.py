@@ -25,7 +25,7 @@ _WORDS = {Action.START: "started", Action.PAUSE: "paused", Action.STOP: "stopped
 
 
 class StatusRequest(NamedTuple):
-    """What a person asks for, and why."""
+    """The request of a person, and its reason."""
 
     action: Action
     name: str

@@ -88,7 +88,7 @@ class ValueFanout:
         self._clients.pop(outbox, None)
 
     async def flush(self) -> None:
-        """Value the portfolios that somebody wants, and send what each connection has not got."""
+        """Value the portfolios that a client subscribed to, and send what each connection has not got."""
         for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted}:
             wanted = {
                 key for one in self._clients.values() if one.tenant_id == tenant_id for key in one.wanted

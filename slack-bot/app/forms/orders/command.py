@@ -171,7 +171,7 @@ PARSERS: dict[str, Callable[[str], str]] = {
 def parse_order_command(text: str) -> OrderDraft | HelpRequest:
     """Return the initial entries of the order form for the text after `/order`.
 
-    `read_as` says exactly what was not understood. Raises `BadCommand` if nothing was.
+    `read_as` states exactly what was not understood. Raises `BadCommand` if nothing was.
     """
     line = PRICE_SIGN.sub(" @ ", GROUPING_SPACE.sub(",", unescape(text))).strip()
     if len(line) > MAX_LINE_CHARACTERS:

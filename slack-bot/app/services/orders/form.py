@@ -126,7 +126,7 @@ def apply_proposal(
 def _redraw(
     services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], updated: Json
 ) -> str | None:
-    """Replace the form, and forget the view of the latest keystroke. Return the hash, None if it failed."""
+    """Replace the form, and remove the view of the latest keystroke. Return the hash, None if it failed."""
     form, view_id = forms.get(str(view["id"])), str(view["id"])
     with form.lock:
         form.view = None

@@ -181,7 +181,7 @@ def refresh_open_orders(services: Services) -> None:
 
 
 def _update(services: Services, order_id: str, request_id: str) -> None:
-    """Edit the message of an order, unless another bot is editing it. The refresh tells later changes."""
+    """Edit the message of an order, unless another bot is editing it. The refresh shows later changes."""
     claim = services.order_messages.claim(order_id)
     if claim is Claim.TAKEN:
         return
@@ -249,7 +249,7 @@ def _edit(services: Services, order_message: OrderMessage, message: Message, req
         services.slack.update_message(order_message.channel, order_message.ts, message)
     except (SlackRateLimited, SlackUnreachable):  # an edit may be repeated
         raise
-    except SlackError as error:  # the message may have been deleted; the thread still tells the change
+    except SlackError as error:  # the message may have been deleted; the thread still shows the change
         log.warning("Order message not edited", extra={"request_id": request_id, "fault": str(error)})
 
 
