@@ -100,8 +100,8 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
         _open_portfolio(connection, now)
         placed = [_done(handler, connection, command) for command in placements(prices, now)]
         fresh = [done for done in placed if not done.replayed]
-        for done in fresh:
-            follow_up = _follow_up(done, now)
+        for result in fresh:
+            follow_up = _follow_up(result, now)
             if follow_up is not None:
                 _done(handler, connection, follow_up)
     readers.close()

@@ -60,9 +60,9 @@ def test_denials_of_an_earlier_version_have_no_numbers():
     for name in build_terms(first):
         del events[0].facts[name]
     assert denied.denial
-    facts = build_denial_payload(denied, denied.denial)
-    del facts["denial"]
-    events.append(OrderEventRow(3, 1, "O1", "risk.denied", facts, AT))
+    denial_payload = build_denial_payload(denied, denied.denial)
+    del denial_payload["denial"]
+    events.append(OrderEventRow(3, 1, "O1", "risk.denied", denial_payload, AT))
     assert find_event_differences(denied, [FIRST, move], events, {}) == []
     assert fields(find_event_differences(denied, [FIRST, move], events[:2], {})) == ["risk.denied"]
     broken = denied._replace(denial="no JSON")
@@ -73,8 +73,8 @@ def test_trailing_stop_price_only_moves_closer():
     event = event_of(order(trail_level=Decimal(90)))
     assert find_event_differences(order(trail_level=Decimal(91)), [FIRST], [event], {}) == []
     for level in (Decimal(89), None):
-        found = find_event_differences(order(trail_level=level), [FIRST], [event], {})
-        assert fields(found) == ["trail_level"]
+        findings = find_event_differences(order(trail_level=level), [FIRST], [event], {})
+        assert fields(findings) == ["trail_level"]
     buy = order(side="BUY", trail_level=Decimal(89))
     assert find_event_differences(buy, [FIRST], [event_of(buy._replace(trail_level=Decimal(90)))], {}) == []
 

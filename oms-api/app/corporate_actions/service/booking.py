@@ -78,12 +78,15 @@ class CorporateActions:
         """Apply the action until a repeat changes nothing: what an outcome reported is then committed."""
         action = created.action
         for _ in range(_MAX_ROUNDS):
-            found = await self.readers.run(
+            named_portfolios = await self.readers.run(
                 lambda connection: queries.list_portfolios(connection, action.tenant_id, action.symbol),
                 action.tenant_id,
             )
             origin = Origin(action.tenant_id, BOOKED_BY, None, self.now(), None, None, actor)
-            commands = [ApplyCorporateAction(origin, one.id, action, is_reversal) for one in found]
+            commands = [
+                ApplyCorporateAction(origin, named_portfolio.id, action, is_reversal)
+                for named_portfolio in named_portfolios
+            ]
             if not await self._submit(commands):
                 return
 

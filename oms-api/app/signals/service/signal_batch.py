@@ -103,8 +103,8 @@ class SignalBatch:
         def is_stored(connection: Connection) -> bool:
             set_tenant_scope(connection, [last.tenant_id])
             key = SignalKey(last.tenant_id, last.id)
-            found = queries.find_signals(connection, [key]).get(key)
-            return found is not None and found.is_complete
+            signal = queries.find_signals(connection, [key]).get(key)
+            return signal is not None and signal.is_complete
 
         return is_stored
 
@@ -213,14 +213,14 @@ def _place(
         return signal, Outcome(SignalStatus.RECORDED, completion.AT_TARGET_REASON)
     signal = signal._replace(order_side=sized.side, quantity=sized.quantity, notional=sized.notional)
     try:
-        done = _place_order(context, command, signal)
+        result = _place_order(context, command, signal)
     except Unavailable:
         raise
     except OmsError as refusal:
         if context.changes != changes:
             raise
         return signal, Outcome(SignalStatus.REJECTED, refusal.detail)
-    return signal, _find_outcome([view.order for view in done.orders])
+    return signal, _find_outcome([view.order for view in result.orders])
 
 
 def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> Done:

@@ -43,6 +43,6 @@ def test_ticket_has_the_size_of_the_order_and_a_limit_if_a_price_was_sent():
 
 def test_completed_signal_says_how_long_it_took():
     later = NOON + timedelta(milliseconds=12)
-    done = complete(SIGNAL, Outcome(SignalStatus.FILLED, None, ("O1", "O2")), later)
-    assert (done.order_ids, done.completed_at, done.latency_ms) == ("O1 O2", later, 12)
+    signal = complete(SIGNAL, Outcome(SignalStatus.FILLED, None, ("O1", "O2")), later)
+    assert (signal.order_ids, signal.completed_at, signal.latency_ms) == ("O1 O2", later, 12)
     assert complete(SIGNAL, Outcome(SignalStatus.FILLED), NOON - timedelta(seconds=1)).latency_ms == 0
