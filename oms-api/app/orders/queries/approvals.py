@@ -10,17 +10,14 @@ from sqlalchemy import Connection, Select, Table, or_, select
 from app.column_values import convert_instant
 from app.database import build_insert, find_matching_rows
 from app.database.bulk import Write
-from app.ledger.models import Portfolio
 from app.money import fixed
-from app.orders.models import IS_WAITING, ApprovalRequestRecord, OrderEvent
-from app.orders.queries.book import ORDERS
+from app.orders.models import IS_WAITING, ApprovalRequestRecord
+from app.orders.queries.tables import MOVES, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.rows import MOVE_COLUMNS, Move, unpack_moves
 from app.orders.rules.values import OrderKey, Status
 
 REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
-MOVES = cast("Table", OrderEvent.__table__)
-PORTFOLIOS = cast("Table", Portfolio.__table__)
 _COLUMNS = ApprovalRequest._fields
 _SELECTED = [REQUESTS.c[name] for name in _COLUMNS]
 _ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
@@ -41,8 +38,7 @@ def list_waiting_requests(
     """
     statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id)
     if portfolio_keys is not None:
-        is_owner = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
-        statement = statement.join(PORTFOLIOS, is_owner)
+        statement = statement.join(PORTFOLIOS, ORDER_OF_PORTFOLIO)
         statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_keys)))
     rows = connection.execute(statement.order_by(ORDERS.c.id).limit(limit))
     return [_parse_request(row) for row in rows]

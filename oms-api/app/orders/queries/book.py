@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, func, literal_column, select, type_coerce
-from sqlalchemy.types import NullType
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
@@ -13,7 +12,8 @@ from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
-from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
+from app.orders.models import IS_OPEN
+from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, MOVES, ORDERS, select_orders
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import (
@@ -33,12 +33,7 @@ from app.orders.rules.values import WORKING, Order, OrderKey
 from app.risk.rules.latches import Holder, LatchScope
 from app.timestamps import Timestamp
 
-ORDERS = cast("Table", OrderRecord.__table__)
-MOVES = cast("Table", OrderEvent.__table__)
-EXECUTIONS = cast("Table", Execution.__table__)
 _KEY = ("tenant_id", "id")
-# As the driver returns them, since `order_of` converts the values.
-_PICKED = [type_coerce(ORDERS.c[name], NullType()).label(name) for name in COLUMNS]
 
 
 class OrderName(NamedTuple):
@@ -94,10 +89,8 @@ def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) 
     """Return the open orders of the portfolios."""
     found = []
     for tenant_id, values in _by_tenant(portfolio_keys).items():
-        statement = select(*_PICKED).where(
-            ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
-        )
-        found += [order_of(row) for row in connection.execute(statement)]
+        is_its = ORDERS.c.portfolio_id.in_(values)
+        found += select_orders(connection, ORDERS.c.tenant_id == tenant_id, is_its, IS_OPEN)
     return found
 
 
@@ -123,13 +116,13 @@ def list_open_orders_in_symbol(
     connection: Connection, portfolio_key: PortfolioKey, symbol: str
 ) -> list[Order]:
     """Return the open orders of a portfolio in a symbol."""
-    statement = select(*_PICKED).where(
+    return select_orders(
+        connection,
         ORDERS.c.tenant_id == portfolio_key.tenant_id,
         ORDERS.c.portfolio_id == portfolio_key.portfolio_id,
         ORDERS.c.symbol == symbol,
         IS_OPEN,
     )
-    return [order_of(row) for row in connection.execute(statement)]
 
 
 def count_open_orders(
@@ -231,11 +224,10 @@ def find_executed_order_ids(
 
     Exits of brackets are left out.
     """
-    home = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
     is_exit = ORDERS.c.role.in_(EXITS)
     statement = (
         select(EXECUTIONS.c.order_id)
-        .select_from(EXECUTIONS.join(ORDERS, home))
+        .select_from(EXECUTIONS.join(ORDERS, EXECUTION_OF_ORDER))
         .where(
             EXECUTIONS.c.tenant_id == tenant_id,
             EXECUTIONS.c.symbol == holder.symbol,

@@ -8,7 +8,8 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.approvals import select_tenants_with_expired_requests
-from app.orders.queries.book import ORDERS, has_ended
+from app.orders.queries.book import has_ended
+from app.orders.queries.tables import ORDERS
 from app.orders.rules.trading_sessions import OPENING
 from app.orders.rules.values import Role, Status, TimeInForce
 

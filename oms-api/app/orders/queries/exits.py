@@ -2,20 +2,20 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, or_
 
 from app.ledger.rules.keys import PositionKey
 from app.orders.models import IS_OPEN
-from app.orders.queries.book import ORDERS
+from app.orders.queries.tables import ORDERS, select_orders
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.values import Order
 from app.timestamps import Timestamp
 
 
 def list_recent_exits(connection: Connection, key: PositionKey, since: Timestamp) -> list[Order]:
     """Return the exits of a position that are open or changed at `since` or later, oldest first."""
-    statement = select(*(ORDERS.c[name] for name in COLUMNS)).where(
+    return select_orders(
+        connection,
         ORDERS.c.tenant_id == key.tenant_id,
         ORDERS.c.symbol == key.symbol,
         ORDERS.c.portfolio_id == key.portfolio_id,
@@ -23,4 +23,3 @@ def list_recent_exits(connection: Connection, key: PositionKey, since: Timestamp
         ORDERS.c.role.in_(EXITS),
         or_(IS_OPEN, ORDERS.c.updated_at >= datetime.fromisoformat(since)),
     )
-    return [order_of(row) for row in connection.execute(statement.order_by(ORDERS.c.id))]

@@ -16,7 +16,7 @@ from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
 from app.orders.queries.book import list_moves
-from app.orders.queries.reading import Listed, OrderFilter
+from app.orders.queries.reading import OrderFilter
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import ExecutionRow, Move
 from app.orders.rules.values import FINAL, Status
@@ -119,7 +119,7 @@ async def list_orders(
     tenant_id, filters = caller.tenant_id, query.filter(caller.portfolios)
     after = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
 
-    def read(connection: Connection) -> list[Listed]:
+    def read(connection: Connection) -> list[OrderView]:
         resolved = filters
         if filters.symbol is not None:
             resolved = filters._replace(symbol=find_symbol(connection, tenant_id, filters.symbol))
@@ -129,7 +129,7 @@ async def list_orders(
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None
-    return answer([_serialize(one) for one in page], headers=link(request, cursor))
+    return answer([order_out(one) for one in page], headers=link(request, cursor))
 
 
 @router.get(
@@ -149,13 +149,9 @@ async def get_order(
             raise NoSuchOrder(order_id)
         moves = list_moves(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
-        return {**_serialize(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
+        return {**order_out(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
 
     return answer(await readers.run(read, tenant_id))
-
-
-def _serialize(listed: Listed) -> dict[str, Any]:
-    return order_out(OrderView(*listed))
 
 
 def _move(move: Move) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.orders.rules.values import (
     GroupKind,
@@ -13,6 +13,7 @@ from app.orders.rules.values import (
     Status,
     Ticket,
     TimeInForce,
+    changed,
 )
 from app.timestamps import Timestamp, iso
 
@@ -84,6 +85,21 @@ def new_order(
         group_kind=links.kind,
         role=links.role,
     )
+
+
+def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Order:
+    """Return a new order with the terms of another one. `fields` are those that differ."""
+    own: dict[str, Any] = {
+        "id": order_id,
+        "client_order_id": order_id,
+        "status": Status.INITIALIZED,
+        "idempotency_key": None,
+        "event_count": 0,
+        "created_at": at,
+        "updated_at": at,
+        "accepted_at": None,
+    }
+    return changed(order, **own | fields)
 
 
 def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:

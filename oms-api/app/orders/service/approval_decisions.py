@@ -7,14 +7,14 @@ import orjson
 
 from app.identity.queries.people import find_key_creator, list_person_names
 from app.ledger.service.commands import Origin
-from app.money import ZERO, fixed, money_text, quantity_text
+from app.money import fixed, money_text, quantity_text
 from app.orders.errors import NotAnApprover, NotAwaitingApproval, NotOverridable, OwnOrder, PriceMoved
 from app.orders.queries import approvals as queries
 from app.orders.queries.book import list_moves
 from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest, Decider
-from app.orders.rules.order_factory import get_expiry
-from app.orders.rules.values import FINAL, Order, Role, Status
+from app.orders.rules.order_factory import copy_order, get_expiry
+from app.orders.rules.values import Order, Role, Status
 from app.orders.service.approvals import (
     SYSTEM,
     Actor,
@@ -26,9 +26,15 @@ from app.orders.service.approvals import (
 )
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import DecideApproval, Done, RequestOverride
-from app.orders.service.groups import apply_fill_to_group, cancel, close_order, deny
+from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import add, build_result, find_repeated_request, send
+from app.orders.service.order_entry import (
+    add,
+    build_result,
+    find_repeated_change,
+    find_repeated_request,
+    send,
+)
 from app.orders.service.protection import change_denial
 from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
 from app.orders.service.trading_sessions import set_session_end
@@ -48,8 +54,9 @@ def decide(context: BatchContext, command: DecideApproval) -> Done:
     """
     origin = command.origin
     order = context.order_for(origin, command.order_id)
-    if origin.idempotency_key and context.has_request_key(order, origin.idempotency_key):
-        return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
+    repeated = find_repeated_change(context, origin, order)
+    if repeated is not None:
+        return repeated
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None:
         raise NotAwaitingApproval(order.id, order.status, _find_decision(context, order))
@@ -137,7 +144,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
         denial = find_current_denial(context, one)
         if denial is not None:
             deny(context, one, denial, at, request_key=_find_request_key(command, order, one))
-            _cancel_others(context, orders, at, "The other order of the group was denied.")
+            cancel_open_orders(context, orders, at, "risk", "The other order of the group was denied.")
             return
     for one in orders:
         if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
@@ -154,9 +161,7 @@ def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, detail
     if order.leaves_quantity:
         send(context, order, at, actor, **details)
         return
-    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **details)
-    full = context.order_store.move(sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill.")
-    apply_fill_to_group(context, full, ZERO, at)
+    complete_order(context, order, at, actor, **details)
     match_released_orders(context, at)
 
 
@@ -188,13 +193,6 @@ def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     group = [context.order_store.get_current(one) for one in context.order_store.group_of(order)]
     waiting = [one for one in group if one.status is Status.AWAITING_APPROVAL]
     return sorted(waiting, key=lambda one: one.id)
-
-
-def _cancel_others(context: BatchContext, orders: Iterable[Order], at: Timestamp, reason: str) -> None:
-    for known in orders:
-        one = context.order_store.get_current(known)
-        if one.status not in FINAL:
-            cancel(context, one, at, "risk", reason=reason)
 
 
 def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
@@ -248,20 +246,16 @@ def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = iso(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
-    order = denied._replace(
-        id=order_id,
-        client_order_id=order_id,
+    order = copy_order(
+        denied,
+        order_id,
+        at,
         ends_at=get_expiry(denied.time_in_force, denied.expires_at, at),
         source=origin.source,
         actor=origin.actor,
-        status=Status.INITIALIZED,
-        created_at=at,
-        updated_at=at,
         denial=None,
         idempotency_key=origin.idempotency_key,
         request_hash=origin.request_hash,
-        event_count=0,
-        accepted_at=None,
     )
     return set_session_end(context, order)
 

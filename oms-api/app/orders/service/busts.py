@@ -28,7 +28,7 @@ from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_entry import build_result
+from app.orders.service.order_entry import build_result, find_repeated_change
 from app.timestamps import iso
 
 ExecutionChange = BustExecution | CorrectExecution
@@ -43,7 +43,7 @@ def bust_execution(context: BatchContext, command: BustExecution) -> Done:
     """
     origin = command.origin
     order, at = context.order_for(origin, command.order_id), iso(origin.at)
-    if is_repeated(context, order, command):
+    if find_repeated_change(context, origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     original, trade = reverse_trade(context, command, execution)
@@ -51,12 +51,6 @@ def bust_execution(context: BatchContext, command: BustExecution) -> Done:
     reduce_competing_orders(context, trade, at)
     restore_exits_of(context, order, original, trade, f"{execution.execution_id} was busted")
     return build_answer(context, order)
-
-
-def is_repeated(context: BatchContext, order: Order, command: ExecutionChange) -> bool:
-    """Return whether the order was changed under the request's idempotency key."""
-    key = command.origin.idempotency_key
-    return key is not None and context.has_request_key(find_successor(context, order), key)
 
 
 def record_bust(

@@ -10,6 +10,7 @@ from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
 from app.orders.queries.book import list_moves
+from app.orders.rules.order_factory import copy_order
 from app.orders.rules.split_adjustments import (
     RestatedOrder,
     Terms,
@@ -19,11 +20,11 @@ from app.orders.rules.split_adjustments import (
     restore_order,
 )
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, Order, OrderType, Status
+from app.orders.rules.values import Order, OrderType, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import Applied, ApplyCorporateAction
 from app.orders.service.currency_conversion import rate_now
-from app.orders.service.groups import cancel
+from app.orders.service.groups import cancel_open_orders
 from app.orders.service.price_restatement import ACTOR, restate_prices
 from app.timestamps import Timestamp, iso
 
@@ -61,14 +62,8 @@ def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, 
 
 def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
     reason = f"{command.action.symbol} became {command.action.new_symbol}"
-    for known in context.order_store.open_of(portfolio_key, command.action.symbol):
-        _cancel(context, known, iso(command.origin.at), reason)
-
-
-def _cancel(context: BatchContext, known: Order, at: Timestamp, reason: str) -> None:
-    order = context.order_store.get_current(known)  # its group may have cancelled it
-    if order.status not in FINAL:
-        cancel(context, order, at, ACTOR, reason=reason)
+    orders = context.order_store.open_of(portfolio_key, command.action.symbol)
+    cancel_open_orders(context, orders, iso(command.origin.at), ACTOR, reason)
 
 
 def _restate_orders(
@@ -84,11 +79,11 @@ def _restate_orders(
     for known in [order for order in open_orders if _is_due(context, order, command)]:
         order = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
         if order.status in _NOT_RESTATED:
-            _cancel(context, order, at, f"{mark}: place the order again")
+            cancel_open_orders(context, [order], at, ACTOR, f"{mark}: place the order again")
             continue
         restated = _find_previous_terms(context, order, command, terms) or restate_order(order, ratio, terms)
         if restated is None:
-            _cancel(context, order, at, f"{mark}: less than one lot is left")
+            cancel_open_orders(context, [order], at, ACTOR, f"{mark}: less than one lot is left")
         else:
             _restate(context, order, restated, at, f"{_REVERSED}{mark}" if command.is_reversal else mark)
 
@@ -154,21 +149,16 @@ def _replace_trailing_stop(
 ) -> None:
     store = context.order_store
     order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
-    successor = order._replace(
-        id=order_id,
-        client_order_id=order_id,
+    successor = copy_order(
+        order,
+        order_id,
+        at,
         quantity=restated.quantity,
         trail_amount=restated.trail_amount,
         trail_level=restated.trail_level,
-        status=Status.INITIALIZED,
         carried_quantity=order.filled_quantity,
         carried_value=order.filled_value,
         replaces=order.id,
-        idempotency_key=None,
-        event_count=0,
-        created_at=at,
-        updated_at=at,
-        accepted_at=None,
     )
     added = store.add(successor, successor.placed_by, mark)
     if order.status is Status.HELD:

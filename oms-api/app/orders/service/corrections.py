@@ -20,7 +20,6 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.busts import (
     build_answer,
     find_execution,
-    is_repeated,
     record_bust,
     restore_exits_of,
     reverse_trade,
@@ -38,6 +37,7 @@ from app.orders.service.filling import (
 )
 from app.orders.service.groups import apply_fill_to_group
 from app.orders.service.order_changes import actor_of
+from app.orders.service.order_entry import find_repeated_change
 from app.timestamps import iso
 
 
@@ -56,7 +56,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Done:
     `bust_execution` raises.
     """
     order = context.order_for(command.origin, command.order_id)
-    if is_repeated(context, order, command):
+    if find_repeated_change(context, command.origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)

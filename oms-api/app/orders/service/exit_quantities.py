@@ -7,7 +7,7 @@ from app.ledger.rules.chain import TradeRow
 from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.groups import GROUPS, cancel, get_closable_quantity
+from app.orders.service.groups import GROUPS, cancel, cancel_open_orders, get_closable_quantity
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
@@ -109,12 +109,10 @@ def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]
 
 
 def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
-    entry = _open_entry(context, order)
-    if entry is not None:  # it would continue without its exits
-        cancel(context, entry, at, GROUPS, reason=f"{cause} closed the position")
-    order = context.order_store.get_current(order)
-    if order.status not in FINAL:
-        cancel(context, order, at, GROUPS, reason=f"{cause} closed the position")
+    """Cancel an order and its open entry, which would continue without its exits."""
+    entry = context.order_store.parent_of(order)
+    orders = [order] if entry is None else [entry, order]
+    cancel_open_orders(context, orders, at, GROUPS, f"{cause} closed the position")
 
 
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:

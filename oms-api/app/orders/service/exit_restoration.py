@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PositionKey
@@ -11,7 +11,8 @@ from app.money import ZERO
 from app.orders.queries.book import list_moves
 from app.orders.queries.exits import list_recent_exits
 from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
-from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, changed
+from app.orders.rules.order_factory import copy_order
+from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.groups import GROUPS, release
 from app.timestamps import Timestamp
@@ -107,24 +108,11 @@ def _restore_leg(
     if leg.status not in FINAL or not _ended_by_group(context, leg):
         return None
     order_id = context.services.order_ids.next(leg.tenant_id, datetime.fromisoformat(at), leg.id)
-    successor = leg._replace(
-        id=order_id,
-        client_order_id=order_id,
-        quantity=target,
-        status=Status.INITIALIZED,
-        is_triggered=False,
-        idempotency_key=None,
-        request_hash=None,
-        event_count=0,
-        replaces=None,
-        created_at=at,
-        updated_at=at,
-        accepted_at=None,
-    )
-    successor = changed(successor, **dict.fromkeys(_AMOUNTS, ZERO))
-    added = context.order_store.add(
-        successor, successor.placed_by, f"{reversed_reduction.reason}: continues {leg.id}"
-    )
+    fields: dict[str, Any] = {"is_triggered": False, "request_hash": None, "replaces": None}
+    fields |= dict.fromkeys(_AMOUNTS, ZERO)
+    successor = copy_order(leg, order_id, at, quantity=target, **fields)
+    reason = f"{reversed_reduction.reason}: continues {leg.id}"
+    added = context.order_store.add(successor, successor.placed_by, reason)
     return release(context, added, at)
 
 

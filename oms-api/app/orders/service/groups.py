@@ -1,5 +1,6 @@
 """Process contingent orders: apply the fill or the end of an order to the others of its group."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +44,28 @@ def cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fac
     return close_order(context, order, Status.CANCELED, at, order.broker)
 
 
+def cancel_open_orders(
+    context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, reason: str | None
+) -> list[str]:
+    """Cancel the orders, without those that their group has cancelled meanwhile. Return their ids."""
+    cancelled = []
+    for known in orders:
+        order = context.order_store.get_current(known)
+        if order.status not in FINAL:
+            cancel(context, order, at, actor, reason=reason)
+            cancelled.append(order.id)
+    return cancelled
+
+
+def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:
+    """Move a replacement with nothing left to fill to FILLED."""
+    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
+    filled = context.order_store.move(
+        sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
+    )
+    apply_fill_to_group(context, filled, ZERO, at)
+
+
 def deny(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
     """Deny an order and publish a risk.denied event."""
     text = denial_text(denial)
@@ -66,14 +89,14 @@ def apply_fill_to_group(context: BatchContext, order: Order, quantity: Decimal, 
 def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
-        for child in _list_children(context, order):
-            if child.status not in FINAL:
-                cancel(context, child, at, GROUPS, reason=f"{order.id} ended")
+        children = context.order_store.children_of(order)
+        cancel_open_orders(context, children, at, GROUPS, f"{order.id} ended")
     if order.role is Role.CLOSING:
-        _cancel_parts(context, order, at)
+        parts = _list_waiting_parts(context, order)
+        cancel_open_orders(context, parts, at, GROUPS, f"{order.id} ended")
     if order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}:
-        for sibling in _list_open_siblings(context, order):
-            cancel(context, sibling, at, GROUPS, reason=f"{order.id} ended")
+        siblings = _list_open_siblings(context, order)
+        cancel_open_orders(context, siblings, at, GROUPS, f"{order.id} ended")
 
 
 def release(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
@@ -136,7 +159,7 @@ def get_closable_quantity(context: BatchContext, order: Order) -> Decimal:
 
 
 def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
-    children = _list_children(context, entry)
+    children = context.order_store.children_of(entry)
     if entry.group_kind is GroupKind.OTO:
         held = [child for child in children if child.status is Status.HELD]
         for child in held if entry.status is Status.FILLED else []:
@@ -168,13 +191,6 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
         cancel(context, parts[0], at, GROUPS, reason="The position is closed.")
 
 
-def _cancel_parts(context: BatchContext, order: Order, at: Timestamp) -> None:
-    for part in _list_waiting_parts(context, order):
-        # The cancellation of another part may have cancelled this one.
-        if context.order_store.get_current(part).status is Status.HELD:
-            cancel(context, part, at, GROUPS, reason=f"{order.id} ended")
-
-
 def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
     """Return the held parts of the same close, the next one first."""
     first = order.parent_id or order.id
@@ -194,8 +210,7 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
     """
     if order.role in EXITS and order.parent_id:
         entry = context.order_store.parent_of(order)
-        if entry is not None and entry.status not in FINAL:
-            cancel(context, entry, at, GROUPS, reason=f"{order.id} filled")
+        cancel_open_orders(context, [entry] if entry else [], at, GROUPS, f"{order.id} filled")
     for sibling in _list_open_siblings(context, order):
         is_over = order.status is Status.FILLED and order.role is Role.EITHER
         if sibling.leaves_quantity <= quantity or is_over:
@@ -208,8 +223,3 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
 def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:
     portfolio_key = order.portfolio_key
     return find_siblings(order, context.order_store.open_of(portfolio_key, order.symbol))
-
-
-def _list_children(context: BatchContext, entry: Order) -> list[Order]:
-    """Return the child orders of the entry, including final ones."""
-    return context.order_store.children_of(entry)

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.rules.contingency import opening_orders
-from app.orders.rules.values import FINAL, Order
+from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import NOTHING, CancelHalted, Done
-from app.orders.service.groups import cancel
+from app.orders.service.groups import cancel_open_orders
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
 
@@ -44,7 +44,4 @@ def cancel_all_halted(context: BatchContext, command: CancelHalted) -> Done:
 
 def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
     """Cancel the orders that a halt forbids before a new quote can fill them."""
-    for known in orders:
-        order = context.order_store.get_current(known)  # its group may have cancelled it meanwhile
-        if order.status not in FINAL:
-            cancel(context, order, at, _SWITCH, reason=REASON)
+    cancel_open_orders(context, orders, at, _SWITCH, REASON)

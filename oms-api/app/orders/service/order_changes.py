@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from itertools import chain, islice
+from typing import Any
 
 from app.brokers.rules.trails import Trail, replace_trail_level
 from app.errors import Invalid
@@ -15,7 +16,7 @@ from app.orders.rules.approvals import is_worse
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.cancellations import OrderFilter
 from app.orders.rules.contingency import EXITS, SHARING
-from app.orders.rules.order_factory import get_expiry
+from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce, changed
@@ -24,12 +25,13 @@ from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_replacement, require_replaceable
 from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, Done, ReplaceOrder
-from app.orders.service.groups import apply_fill_to_group, cancel, close_order, deny
+from app.orders.service.groups import cancel, cancel_open_orders, close_order, complete_order, deny
 from app.orders.service.halts import opening_in
 from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import (
     add,
     build_result,
+    find_repeated_change,
     find_repeated_request,
     send,
     submit,
@@ -51,9 +53,10 @@ def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
     order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
     key = origin.idempotency_key
     if order.status in FINAL:
-        if key and context.has_request_key(order, key):
-            return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
-        raise OrderIsFinal(order.id, order.status)
+        repeated = find_repeated_change(context, origin, order)
+        if repeated is None:
+            raise OrderIsFinal(order.id, order.status)
+        return repeated
     count_message(context, origin, order)
     cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
     return build_result(context, order.tenant_id, [order.id])
@@ -65,10 +68,15 @@ def cancel_all(context: BatchContext, command: CancelAll) -> Done:
     portfolio_key = context.get_portfolio_key(
         origin.tenant_id, command.portfolio_name, command.portfolio_name_key
     )
-    list_orders = opening_in if command.keeps_exits else _list_open
     wanted = OrderFilter(command.symbol, command.side, command.strategy)
-    found = [order for order in list_orders(context, portfolio_key) if wanted.matches(order)]
-    return build_result(context, origin.tenant_id, _cancel_each(context, found, origin, command.reason))
+    orders = (
+        opening_in(context, portfolio_key)
+        if command.keeps_exits
+        else context.order_store.open_in(portfolio_key)
+    )
+    found = [order for order in orders if wanted.matches(order)]
+    ids = cancel_open_orders(context, found, iso(origin.at), actor_of(origin), command.reason)
+    return build_result(context, origin.tenant_id, sorted(ids))
 
 
 def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Done:
@@ -83,24 +91,10 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Do
             for order in context.order_store.open_in(portfolio_key)
             if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
         ]
-        ids = _cancel_each(context, found, origin, cancellation.reason)
+        at, actor = iso(origin.at), actor_of(origin)
+        ids = sorted(cancel_open_orders(context, found, at, actor, cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
     return build_result(context, origin.tenant_id, ids)
-
-
-def _list_open(context: BatchContext, portfolio_key: PortfolioKey) -> list[Order]:
-    return list(context.order_store.open_in(portfolio_key))
-
-
-def _cancel_each(context: BatchContext, orders: list[Order], origin: Origin, reason: str | None) -> list[str]:
-    """Cancel the orders. Return the ids of those that their group had not cancelled before."""
-    ended = []
-    for known in orders:
-        order = context.order_store.get_current(known)
-        if order.status not in FINAL:
-            cancel(context, order, iso(origin.at), actor_of(origin), reason=reason)
-            ended.append(order.id)
-    return sorted(ended)
 
 
 def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
@@ -118,9 +112,10 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
     if order.status in _PENDING:
-        if origin.idempotency_key and context.has_request_key(order, origin.idempotency_key):
-            return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
-        raise OrderIsPending(order.id, order.status)
+        repeated = find_repeated_change(context, origin, order)
+        if repeated is None:
+            raise OrderIsPending(order.id, order.status)
+        return repeated
     if is_at_broker(order):
         return _replace_at_broker(context, order, command)
     count_message(context, origin, order)
@@ -223,11 +218,7 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
     if is_held:
         context.order_store.move(successor, Status.HELD, at, actor)
     elif successor.quantity <= successor.filled_quantity:
-        sent = context.order_store.move(successor, Status.SUBMITTED, at, actor)
-        full = context.order_store.move(
-            sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
-        )
-        apply_fill_to_group(context, full, ZERO, at)
+        complete_order(context, successor, at, actor)
         match_released_orders(context, at)
     elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
         submit(context, successor)
@@ -239,7 +230,7 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
     origin, changes = command.origin, command.changes
     at = iso(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
-    fields = {name: value for name, value in changes._asdict().items() if value is not None}
+    fields: dict[str, Any] = {name: value for name, value in changes._asdict().items() if value is not None}
     if _trails(changes):  # the trail may change from an amount to a percentage or back
         fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
     if changes.quantity is not None:  # a smaller quantity completes the order
@@ -247,31 +238,28 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
     if changes.time_in_force is not None:
         fields["time_in_force"] = TimeInForce(changes.time_in_force)
         fields.setdefault("expires_at", None)
-    changed = order._replace(
-        **{**fields, "client_order_id": changes.client_order_id or order_id, "notional": None}
-    )
-    _check(changed, at)
-    successor = changed._replace(
-        id=order_id,
-        ends_at=get_expiry(changed.time_in_force, changed.expires_at, at)
-        if _times(changes)
-        else order.ends_at,
+    if _times(changes):
+        terms = changed(order, **fields)
+        fields["ends_at"] = get_expiry(terms.time_in_force, terms.expires_at, at)
+    successor = copy_order(
+        order,
+        order_id,
+        at,
+        notional=None,
         source=origin.source,
         actor=origin.actor,
-        status=Status.INITIALIZED,
         carried_quantity=order.filled_quantity,
         carried_value=order.filled_value,
-        trail_level=_trail_level(context, order, changed) if _trails(changes) else order.trail_level,
         is_triggered=order.is_triggered and changes.stop_price is None,
         replaces=order.id,
         replaced_by=None,
         idempotency_key=origin.idempotency_key,
         request_hash=origin.request_hash,
-        event_count=0,
-        created_at=at,
-        updated_at=at,
-        accepted_at=None,
+        **fields,
     )
+    _check(successor, at)
+    if _trails(changes):
+        successor = changed(successor, trail_level=_trail_level(context, order, successor))
     return set_session_end(context, successor) if _times(changes) else successor
 
 

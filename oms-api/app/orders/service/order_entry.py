@@ -120,6 +120,13 @@ def find_repeated_request(
     )
 
 
+def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> Done | None:
+    """Return the order if it was changed under the request's idempotency key, else None."""
+    if not origin.idempotency_key or not context.has_request_key(order, origin.idempotency_key):
+        return None
+    return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
+
+
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
     """Return the oldest order with a key or client order id, that of the same request if there is one."""
     orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
@@ -145,18 +152,6 @@ def add(context: BatchContext, order: Order) -> Order:
     return added
 
 
-def deny_if_refused(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> bool:
-    """Deny the order if a risk check refuses it, and return whether it was denied.
-
-    The orders `excluded` do not count.
-    """
-    denial = find_quantity_denial(order) or find_denial(context, order, *excluded, confirms=confirms)
-    if denial is None:
-        return False
-    deny(context, order, denial, order.created_at)
-    return True
-
-
 def find_ticket_denial(
     context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirms: bool = False
 ) -> Denial | None:
@@ -172,24 +167,18 @@ def find_ticket_denial(
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
     refusal = find_broker_denial(context, first, is_group=True)
-    if refusal is not None:
-        deny(context, first, refusal, first.created_at)
-        return True
-    if first.group_kind is GroupKind.OCO:
-        for order in (first, second):
-            denial = (
-                find_quantity_denial(order) or find_denial(context, order) or find_pair_denial(context, order)
-            )
-            if denial is not None:
-                deny(context, order, denial, order.created_at)
-                return True
-        return False
-    if deny_if_refused(context, first):
-        return True
-    denial = find_quantity_denial(second) or find_follower_denial(context, first, second)
-    if denial is not None:
-        deny(context, second, denial, second.created_at)
-    return denial is not None
+    is_pair = first.group_kind is GroupKind.OCO
+    for order in (first, second):
+        denial = refusal or find_quantity_denial(order)
+        if order is first or is_pair:
+            denial = denial or find_denial(context, order)
+            denial = denial or (find_pair_denial(context, order) if is_pair else None)
+        else:
+            denial = denial or find_follower_denial(context, first, order)
+        if denial is not None:
+            deny(context, order, denial, order.created_at)
+            return True
+    return False
 
 
 def submit(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:

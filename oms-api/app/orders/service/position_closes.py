@@ -10,7 +10,7 @@ from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, shortest
 from app.orders.service.commands import ClosePosition, Done
-from app.orders.service.groups import cancel, deny
+from app.orders.service.groups import cancel_open_orders, deny
 from app.orders.service.order_entry import add, build_order_origin, build_result, find_repeated_request, send
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 from app.orders.service.trading_sessions import set_session_end
@@ -58,7 +58,8 @@ def close_in_portfolio(context: BatchContext, command: ClosePosition, portfolio_
     if denial is not None:
         deny(context, order, denial, order.created_at)
     else:
-        _clear(context, rivals, order)
+        at, actor = order.created_at, order.placed_by
+        cancel_open_orders(context, rivals, at, actor, "The position is closed.")
         send(context, _in_parts(context, order))
     return build_result(context, order.tenant_id, [order.id])
 
@@ -125,10 +126,3 @@ def _closes_too(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
     return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits
-
-
-def _clear(context: BatchContext, rivals: list[Order], closing: Order) -> None:
-    for known in rivals:
-        order = context.order_store.get_current(known)  # its group may have cancelled it
-        if order.status not in FINAL:
-            cancel(context, order, closing.created_at, closing.placed_by, reason="The position is closed.")

@@ -12,7 +12,7 @@ from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial
 from app.orders.service.commands import Done, SetExits
-from app.orders.service.groups import cancel, deny
+from app.orders.service.groups import cancel_open_orders, deny
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import (
     add,
@@ -25,8 +25,6 @@ from app.orders.service.order_entry import (
 from app.orders.service.protection import exit_denial
 from app.orders.service.risk_evaluation import count_message
 from app.timestamps import iso
-
-_REASON = "The position's exits were set anew."
 
 
 def set_exits(context: BatchContext, command: SetExits) -> Done:
@@ -61,7 +59,8 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
             deny(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
-    _cancel_exits(context, command, current_exits)
+    at, actor = iso(origin.at), actor_of(origin)
+    cancel_open_orders(context, current_exits, at, actor, "The position's exits were set anew.")
     send_pair(context, *added)
     return build_result(context, origin.tenant_id, [one.id for one in added])
 
@@ -126,11 +125,3 @@ def _terms(order: Order) -> tuple[str, ...]:
     """Return the terms by which exits are compared."""
     facts = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
     return tuple(map(str, facts))
-
-
-def _cancel_exits(context: BatchContext, command: SetExits, current_exits: list[Order]) -> None:
-    at, actor = iso(command.origin.at), actor_of(command.origin)
-    for known in current_exits:
-        order = context.order_store.get_current(known)  # cancelling its sibling may have cancelled it
-        if order.status not in FINAL:
-            cancel(context, order, at, actor, reason=_REASON)

@@ -5,7 +5,7 @@ from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_hold
 from app.orders.service.commands import NOTHING, Done, ReleaseOrders
-from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
+from app.orders.service.groups import GROUPS, cancel, cancel_open_orders, get_closable_quantity, release
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_changes import expire
 from app.orders.service.trading_sessions import find_order_hold
@@ -38,7 +38,9 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if released.status in WORKING:
         match_against_quote(context, released, at)
     elif released.status is Status.DENIED and order.role is Role.EITHER:
-        _cancel_siblings(context, order, at)
+        orders = context.order_store.open_of(order.portfolio_key, order.symbol)
+        siblings = [one for one in orders if one.group_id == order.group_id]
+        cancel_open_orders(context, siblings, at, GROUPS, f"{order.id} was denied")
 
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -48,10 +50,3 @@ def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -
         cancel(context, order, at, GROUPS, reason="The position is closed.")
         return
     match_against_quote(context, release(context, order, at, quantity=min(order.quantity, left)), at)
-
-
-def _cancel_siblings(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Cancel the other order of an OCO pair: a group is accepted or denied as a whole."""
-    for known in context.order_store.open_of(order.portfolio_key, order.symbol):
-        if known.group_id == order.group_id:
-            cancel(context, known, at, GROUPS, reason=f"{order.id} was denied")
