@@ -19,7 +19,7 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import batch_handler, order_entry
+from app.orders.service import decisions, order_entry
 from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
@@ -86,7 +86,7 @@ class Watched:
 def watched(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     seen = Watched([])
-    process = batch_handler._process
+    process = decisions.decide
 
     def compare(context, command):
         before = state_of(context)
@@ -97,7 +97,7 @@ def watched(monkeypatch):
             seen.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(batch_handler, "_process", compare)
+    monkeypatch.setattr(decisions, "decide", compare)
     return seen
 
 

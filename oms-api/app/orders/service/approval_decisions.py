@@ -47,7 +47,7 @@ _DECISIONS = {
 }  # fmt: skip
 
 
-def decide(context: BatchContext, command: DecideApproval) -> Done:
+def decide_approval(context: BatchContext, command: DecideApproval) -> Done:
     """Approve or reject a waiting order. The orders of an OCO pair are decided together.
 
     Raises NoSuchOrder, NotAwaitingApproval, OwnOrder, NotAnApprover, PriceMoved.
