@@ -144,7 +144,7 @@ class OrderRecord(Base):
     cost_schedule: Mapped[str] = mapped_column(String(20), server_default="none")
 
 
-class OrderEvent(Base):
+class OrderEventRecord(Base):
     """One change of an order, append-only, and in `following` those that followed in the same transaction.
 
     It holds the statuses, time, actor, reason, the broker's message and the execution. A change that keeps

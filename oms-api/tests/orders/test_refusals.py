@@ -230,7 +230,12 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, mon
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
     outcomes = writing.write(works)
     writing.drop_connection()
-    assert [type(one).__name__ for one in outcomes] == ["Done", "NothingToClose", "Done", "Recorded"]
+    assert [type(one).__name__ for one in outcomes] == [
+        "OrderResult",
+        "NothingToClose",
+        "OrderResult",
+        "Recorded",
+    ]
     quantities = sorted(Decimal(str(row[0])) for row in rig.rows("SELECT quantity FROM orders"))
     assert quantities == [1, 2]
     assert rig.rows("SELECT count(*) FROM trades") == [(3,)]

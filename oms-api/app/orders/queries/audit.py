@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Table, collate, func, select
 from app.column_values import to_canonical
 from app.events.models import Event
 from app.events.queries import iterate_events
-from app.orders.queries.tables import EXECUTIONS, MOVES, ORDERS, TRADES
-from app.orders.rules.event_verification import NON_MOVE_EVENTS
-from app.orders.rules.rows import COLUMNS, MOVE_COLUMNS, ExecutionRow, Move, order_of, unpack_moves
+from app.orders.queries.tables import EXECUTIONS, ORDER_EVENTS, ORDERS, TRADES
+from app.orders.rules.event_verification import UNRECORDED_EVENTS
+from app.orders.rules.rows import COLUMNS, EVENT_COLUMNS, ExecutionRow, OrderEvent, order_of, unpack_events
 from app.orders.rules.values import Order
 from app.timestamps import Timestamp
 
@@ -59,11 +59,11 @@ def iterate_orders(connection: Connection) -> Iterator[Order]:
         yield order_of(tuple(row))
 
 
-def iterate_moves(connection: Connection) -> Iterator[Move]:
+def iterate_history(connection: Connection) -> Iterator[OrderEvent]:
     """Yield all changes of orders, sorted by tenant, order and sequence."""
-    columns = [MOVES.c[name] for name in MOVE_COLUMNS]
+    columns = [ORDER_EVENTS.c[name] for name in EVENT_COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
-        yield from unpack_moves([*map(to_canonical, row)])
+        yield from unpack_events([*map(to_canonical, row)])
 
 
 def iterate_executions(connection: Connection) -> Iterator[Booked]:
@@ -90,7 +90,7 @@ def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str
     whole = _EVENTS.c.payload + func.coalesce(_EVENTS.c.following, "")
     start = (func.instr if is_sqlite else func.strpos)(whole, ORDER_ID_PREFIX)
     order_id = func.substr(whole, start, len(ORDER_ID_PREFIX) + _MAX_ID_LENGTH)
-    types = ("order.*", *sorted(NON_MOVE_EVENTS))
+    types = ("order.*", *sorted(UNRECORDED_EVENTS))
     order = (_EVENTS.c.tenant_id, order_id if is_sqlite else collate(order_id, "C"))
     for event_id, tenant_id, kind, payload, at in iterate_events(connection, types, order):
         yield event_id, tenant_id, kind, payload, Timestamp(to_canonical(at))

@@ -13,21 +13,21 @@ from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
-from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, MOVES, ORDERS, select_orders
+from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import (
     COLUMNS,
-    MOVE_COLUMNS,
+    EVENT_COLUMNS,
     MUTABLE,
     STATUS_COLUMNS,
     ExecutionRow,
-    Move,
+    OrderEvent,
     is_status_change,
     order_of,
-    pack_moves,
+    pack_events,
     row_of,
-    unpack_moves,
+    unpack_events,
 )
 from app.orders.rules.values import WORKING, Order, OrderKey
 from app.risk.rules.latches import Holder, LatchScope
@@ -247,21 +247,21 @@ def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
 
 def has_request_key(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
     """Return whether the order's history has a change with that idempotency key."""
-    return any(move.request_key == key for move in list_moves(connection, tenant_id, order_id))
+    return any(event.request_key == key for event in list_order_events(connection, tenant_id, order_id))
 
 
-def list_moves(connection: Connection, tenant_id: int, order_id: str) -> list[Move]:
+def list_order_events(connection: Connection, tenant_id: int, order_id: str) -> list[OrderEvent]:
     """Return the order's history, oldest first."""
-    statement = select(*(MOVES.c[name] for name in MOVE_COLUMNS)).where(
-        MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id
+    statement = select(*(ORDER_EVENTS.c[name] for name in EVENT_COLUMNS)).where(
+        ORDER_EVENTS.c.tenant_id == tenant_id, ORDER_EVENTS.c.order_id == order_id
     )
-    rows = connection.execute(statement.order_by(MOVES.c.sequence))
-    return [move for row in rows for move in unpack_moves([*map(to_canonical, row)])]
+    rows = connection.execute(statement.order_by(ORDER_EVENTS.c.sequence))
+    return [event for row in rows for event in unpack_events([*map(to_canonical, row)])]
 
 
-def is_move_recorded(connection: Connection, move: Move) -> bool:
+def is_event_recorded(connection: Connection, event: OrderEvent) -> bool:
     """Return whether the order's history has that change."""
-    return move in list_moves(connection, move.tenant_id, move.order_id)
+    return event in list_order_events(connection, event.tenant_id, event.order_id)
 
 
 def insert_orders(orders: Sequence[Order]) -> Write:
@@ -280,9 +280,9 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> Write:
     return build_update(ORDERS, columns, _KEY, rows)
 
 
-def insert_moves(moves: Sequence[Move]) -> Write:
+def insert_order_events(history: Sequence[OrderEvent]) -> Write:
     """Return the statement that inserts the history rows."""
-    return build_insert(MOVES, MOVE_COLUMNS, pack_moves(moves))
+    return build_insert(ORDER_EVENTS, EVENT_COLUMNS, pack_events(history))
 
 
 def insert_executions(rows: Sequence[ExecutionRow]) -> Write:

@@ -28,7 +28,7 @@ from app.orders.schemas.requests import (
     TicketIn,
 )
 from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
-from app.orders.service.commands import Done, Outcome, PlaceOrder
+from app.orders.service.commands import OrderResult, Outcome, PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
@@ -297,12 +297,12 @@ def _parse_place_request(
 
 
 def _build_place_response(outcome: Outcome) -> FastResponse:
-    assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+    assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
     done = raise_if_denied(outcome)
     return FastResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
 
 
-def raise_if_denied(done: Done) -> Done:
+def raise_if_denied(done: OrderResult) -> OrderResult:
     """Return the result. Raises OrderDenied if risk denied one of its orders."""
     for view in done.orders:
         if view.order.status is Status.DENIED and view.order.denial:
@@ -311,11 +311,11 @@ def raise_if_denied(done: Done) -> Done:
     return done
 
 
-def build_order_response(done: Done, status: int) -> Response:
+def build_order_response(done: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
     return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 
-def _build_orders_response(done: Done, status: int) -> Response:
+def _build_orders_response(done: OrderResult, status: int) -> Response:
     content = {"orders": [order_out(view) for view in done.orders]}
     return answer(content, status, _REPLAY if done.replayed else None)

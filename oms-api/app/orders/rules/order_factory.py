@@ -22,7 +22,7 @@ _DAY = timedelta(days=1)
 _DATE_LENGTH = len("2026-01-31")
 
 
-class OrderOrigin(NamedTuple):
+class Placement(NamedTuple):
     """The portfolio of an order, its cost schedule, and who placed it. `at` is canonical text."""
 
     tenant_id: int
@@ -48,13 +48,13 @@ NO_LINKS = OrderLinks()
 
 
 def new_order(
-    order_id: str, order_origin: OrderOrigin, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
+    order_id: str, placement: Placement, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
 ) -> Order:
     """Return the order of a ticket with the status INITIALIZED."""
     return Order(
-        tenant_id=order_origin.tenant_id,
+        tenant_id=placement.tenant_id,
         id=order_id,
-        portfolio_id=order_origin.portfolio_id,
+        portfolio_id=placement.portfolio_id,
         client_order_id=ticket.client_order_id or order_id,
         symbol=ticket.symbol,
         product=ticket.product,
@@ -68,18 +68,18 @@ def new_order(
         trail_amount=ticket.trail_amount,
         trail_percent=ticket.trail_percent,
         expires_at=ticket.expires_at,
-        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, order_origin.at),
+        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, placement.at),
         extended_hours=ticket.extended_hours,
         reason=ticket.reason,
         strategy=ticket.strategy,
-        user_id=ticket.user_id or order_origin.user_id,
-        source=order_origin.source,
-        actor=order_origin.actor,
-        cost_schedule=order_origin.cost_schedule,
-        broker=order_origin.broker,
+        user_id=ticket.user_id or placement.user_id,
+        source=placement.source,
+        actor=placement.actor,
+        cost_schedule=placement.cost_schedule,
+        broker=placement.broker,
         status=Status.INITIALIZED,
-        created_at=order_origin.at,
-        updated_at=order_origin.at,
+        created_at=placement.at,
+        updated_at=placement.at,
         parent_id=links.parent_id,
         group_id=links.group_id,
         group_kind=links.kind,

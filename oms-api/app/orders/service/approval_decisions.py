@@ -10,7 +10,6 @@ from app.ledger.service.commands import Origin
 from app.money import fixed, money_text, quantity_text
 from app.orders.errors import NotAnApprover, NotAwaitingApproval, NotOverridable, OwnOrder, PriceMoved
 from app.orders.queries import approvals as queries
-from app.orders.queries.book import list_moves
 from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest, Decider
 from app.orders.rules.order_factory import copy_order, get_expiry
@@ -25,7 +24,7 @@ from app.orders.service.approvals import (
     publish,
 )
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import DecideApproval, Done, RequestOverride
+from app.orders.service.commands import DecideApproval, OrderResult, RequestOverride
 from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import (
@@ -47,7 +46,7 @@ _DECISIONS = {
 }  # fmt: skip
 
 
-def decide_approval(context: BatchContext, command: DecideApproval) -> Done:
+def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResult:
     """Approve or reject a waiting order. The orders of an OCO pair are decided together.
 
     Raises NoSuchOrder, NotAwaitingApproval, OwnOrder, NotAnApprover, PriceMoved.
@@ -102,7 +101,7 @@ def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], 
             expire_request(context, order, at)
 
 
-def request_override(context: BatchContext, command: RequestOverride) -> Done:
+def request_override(context: BatchContext, command: RequestOverride) -> OrderResult:
     """Place a denied order again, so that a second person can allow it to exceed the limit.
 
     Raises NoSuchOrder and NotOverridable. If another check denies it, it is stored as DENIED.
@@ -217,13 +216,12 @@ def _find_request_key(command: DecideApproval, named: Order, order: Order) -> st
 
 def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
     """Return how, by whom and when the wait of an order ended, None if it never did."""
-    stored = list_moves(context.connection, order.tenant_id, order.id)
-    for move in (*stored, *context.order_store.moves_of(order)):
-        if move.from_status == Status.AWAITING_APPROVAL != move.to_status:
-            decision = _DECISIONS.get(Status(move.to_status), "decided")
-            if decision == "denied" and move.actor != "risk":
+    for event in context.order_store.list_history(order):
+        if event.from_status == Status.AWAITING_APPROVAL != event.to_status:
+            decision = _DECISIONS.get(Status(event.to_status), "decided")
+            if decision == "denied" and event.actor != "risk":
                 decision = "rejected"
-            return {"decision": decision, "decided_by": move.actor, "decided_at": move.at}
+            return {"decision": decision, "decided_by": event.actor, "decided_at": event.at}
     return None
 
 

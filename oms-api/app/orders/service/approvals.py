@@ -92,11 +92,11 @@ def build_request(
 
 
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
-    """Move the order to AWAITING_APPROVAL, and store and publish its request."""
+    """OrderEvent the order to AWAITING_APPROVAL, and store and publish its request."""
     context.approval_requests[order.key] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at
-    waiting = context.order_store.move(order, Status.AWAITING_APPROVAL, at, order.placed_by)
+    waiting = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
     name = order.actor or f"key:{order.source}"
     publish(
         context,

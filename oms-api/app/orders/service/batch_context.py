@@ -30,7 +30,6 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.express_lane import LaneOrder
 from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
@@ -39,6 +38,7 @@ from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
 from app.orders.service.profit_cache import ProfitCache, create_profit_cache
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
+from app.orders.service.submission_queue import CommittedOrder
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
@@ -95,9 +95,9 @@ class BatchContext:
         self.has_requests = (
             False  # whether the batch stores requests to brokers, which are sent after the commit
         )
-        self.lane_orders: list[
-            LaneOrder
-        ] = []  # orders that the session of their broker receives in memory: see `express_lane`
+        self.committed_orders: list[
+            CommittedOrder
+        ] = []  # orders that the session of their broker receives in memory: see `submission_queue`
         self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
         self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
@@ -327,7 +327,7 @@ class BatchContext:
             record(self.connection, self.entries)
 
 
-def shortest(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """Return an amount without trailing zeros, for messages."""
     text = f"{amount:.8f}"
     return text.rstrip("0").rstrip(".")

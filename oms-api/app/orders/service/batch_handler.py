@@ -86,8 +86,8 @@ class OrderBatchHandler:
             update_caches()
             if context.has_requests:
                 self._services.outgoing.notify()
-            if context.lane_orders:
-                self._services.outgoing.deliver(context.lane_orders)
+            if context.committed_orders:
+                self._services.outgoing.deliver(context.committed_orders)
             count_changes(self._services.metrics, context.order_store)
             count_trades(self._services.metrics, outcomes)
             if context.signals:

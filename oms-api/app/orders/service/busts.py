@@ -23,7 +23,7 @@ from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import BustExecution, CorrectExecution, Done
+from app.orders.service.commands import BustExecution, CorrectExecution, OrderResult
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
@@ -34,7 +34,7 @@ from app.timestamps import iso
 ExecutionChange = BustExecution | CorrectExecution
 
 
-def bust_execution(context: BatchContext, command: BustExecution) -> Done:
+def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult:
     """Take an execution back: its trade is reversed, and the order's filled amounts are reduced.
 
     The status of the order stays. What an open order lost is open again. Where the execution had reduced the
@@ -73,7 +73,7 @@ def record_bust(
     )
     context.order_store.add_execution(bust)
     busted = find_successor(context, order)
-    return context.order_store.note(
+    return context.order_store.record_change(
         busted,
         iso(command.origin.at),
         actor_of(command.origin),
@@ -96,7 +96,7 @@ def restore_exits_of(
         restore_exits(context, reversed_reduction._replace(group_id=group_id), trade.created_at)
 
 
-def build_answer(context: BatchContext, order: Order) -> Done:
+def build_answer(context: BatchContext, order: Order) -> OrderResult:
     """Return the order. Its legs are those of its own and the open exits of the position."""
     done = build_result(context, order.tenant_id, [order.id])
     (view,) = done.orders

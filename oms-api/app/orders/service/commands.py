@@ -321,7 +321,7 @@ OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
 
-class Done(NamedTuple):
+class OrderResult(NamedTuple):
     """The orders that a command created or changed.
 
     `replayed` marks the repeated outcome of an earlier request.
@@ -331,16 +331,16 @@ class Done(NamedTuple):
     replayed: bool = False
 
 
-NOTHING = Done(())  # the outcome of a command that no caller waits for
+NO_ORDERS = OrderResult(())  # the outcome of a command that no caller waits for
 
 
-class Reviewed(NamedTuple):
+class WaitingApprovals(NamedTuple):
     """The orders that wait and on which the caller may decide."""
 
     approvals: tuple[ApprovalView, ...]
 
 
-class Applied(NamedTuple):
+class CorporateActionResult(NamedTuple):
     """Whether a corporate action changed a portfolio."""
 
     is_changed: bool
@@ -357,7 +357,15 @@ class QuoteStored(NamedTuple):
     """A new quote was stored but not matched: its symbol has too many orders for one transaction."""
 
 
-Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | SignalProcessed | QuoteStored
+Outcome = (
+    Recorded
+    | OrderResult
+    | OrderPreview
+    | WaitingApprovals
+    | CorporateActionResult
+    | SignalProcessed
+    | QuoteStored
+)
 
 
 def get_tenant_id(command: Command) -> int:

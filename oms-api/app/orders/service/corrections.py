@@ -24,7 +24,7 @@ from app.orders.service.busts import (
     restore_exits_of,
     reverse_trade,
 )
-from app.orders.service.commands import CorrectExecution, Done
+from app.orders.service.commands import CorrectExecution, OrderResult
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.filling import (
     OVER,
@@ -49,7 +49,7 @@ class _Booked(NamedTuple):
     difference: Decimal
 
 
-def correct_execution(context: BatchContext, command: CorrectExecution) -> Done:
+def correct_execution(context: BatchContext, command: CorrectExecution) -> OrderResult:
     """Replace an execution by one with another quantity or price, at the time of the original.
 
     Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, BookIsFull, and what

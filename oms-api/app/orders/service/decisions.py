@@ -13,7 +13,7 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.busts import bust_execution
 from app.orders.service.commands import (
     MAX_EXPIRIES,
-    NOTHING,
+    NO_ORDERS,
     ApplyCorporateAction,
     BrokerReport,
     BustExecution,
@@ -26,10 +26,10 @@ from app.orders.service.commands import (
     Command,
     CorrectExecution,
     DecideApproval,
-    Done,
     ExpireOrders,
     InternalCommand,
     OrderChange,
+    OrderResult,
     Outcome,
     PlaceGroup,
     PlaceOrder,
@@ -121,15 +121,15 @@ def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
     return context.signals.process(context, command)
 
 
-def _expire(context: BatchContext, command: ExpireOrders) -> Done:
+def _expire(context: BatchContext, command: ExpireOrders) -> OrderResult:
     expire(context, context.plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
     expire_requests(context, context.plan.expired_requests.get(command.tenant_id, []), command.at)
-    return NOTHING
+    return NO_ORDERS
 
 
-def _finish_quote(context: BatchContext, command: QuoteMatched) -> Done:
+def _finish_quote(context: BatchContext, command: QuoteMatched) -> OrderResult:
     context.writes.append(build_matched_write(command.instrument_key, command.at))
-    return NOTHING
+    return NO_ORDERS
 
 
 # The function of each order command.

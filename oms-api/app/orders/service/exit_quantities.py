@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.ledger.rules.chain import TradeRow
 from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
-from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.groups import GROUPS, cancel, cancel_open_orders, get_closable_quantity
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
@@ -97,7 +97,9 @@ def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: T
 
 def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
-    return context.order_store.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+    return context.order_store.record_change(
+        order, at, GROUPS, quantity=size, reason=f"Cut to {format_amount(size)}"
+    )
 
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:

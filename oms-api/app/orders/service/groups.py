@@ -11,7 +11,7 @@ from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.approvals import await_approval, find_required_request, load_request
-from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.broker_orders import request_cancel, request_submission
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
@@ -25,7 +25,7 @@ def close_order(
     context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any
 ) -> Order:
     """End an order and apply its end to its group. `facts` are the fields of the history row."""
-    ended = context.order_store.move(order, to, at, actor, **facts)
+    ended = context.order_store.change_status(order, to, at, actor, **facts)
     apply_end_to_group(context, ended, at)
     return ended
 
@@ -40,7 +40,7 @@ def cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fac
     if is_remote(order):
         return request_cancel(context, order, at, actor, **facts)
     if order.status is not Status.PENDING_CANCEL:
-        order = context.order_store.move(order, Status.PENDING_CANCEL, at, actor, **facts)
+        order = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
     return close_order(context, order, Status.CANCELED, at, order.broker)
 
 
@@ -58,9 +58,9 @@ def cancel_open_orders(
 
 
 def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:
-    """Move a replacement with nothing left to fill to FILLED."""
-    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
-    filled = context.order_store.move(
+    """OrderEvent a replacement with nothing left to fill to FILLED."""
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
+    filled = context.order_store.change_status(
         sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
     )
     apply_fill_to_group(context, filled, ZERO, at)
@@ -114,7 +114,7 @@ def release(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -
     if denial is not None and context.state(order)[0] is not TradingState.ACTIVE:
         if released == order:
             return order
-        return context.order_store.note(order, at, GROUPS, reason=denial.message, **fields)
+        return context.order_store.record_change(order, at, GROUPS, reason=denial.message, **fields)
     if denial is not None:
         return deny(context, order, denial, at, **fields)
     request = None if _was_approved(context, order) else find_required_request(context, released, at)
@@ -135,11 +135,11 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
 
 
 def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
-    sent = context.order_store.move(order, Status.SUBMITTED, at, GROUPS, **fields)
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, GROUPS, **fields)
     if is_remote(sent):
         request_submission(context, sent, at)
         return sent
-    return context.order_store.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
+    return context.order_store.change_status(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
 
 
 def _only_reduces(context: BatchContext, order: Order) -> bool:
@@ -174,8 +174,8 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
                 release(context, child, at, quantity=due)
         elif quantity and child.status not in FINAL:
             size = child.quantity + quantity
-            reason = f"Grew to {shortest(size)}"  # it matches from the next quote on
-            context.order_store.note(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
+            reason = f"Grew to {format_amount(size)}"  # it matches from the next quote on
+            context.order_store.record_change(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
 
 
 def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -217,7 +217,9 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
             cancel(context, sibling, at, GROUPS, reason=f"{order.id} filled")
         else:
             size = sibling.quantity - quantity
-            context.order_store.note(sibling, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+            context.order_store.record_change(
+                sibling, at, GROUPS, quantity=size, reason=f"Cut to {format_amount(size)}"
+            )
 
 
 def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:

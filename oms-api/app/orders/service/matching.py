@@ -40,7 +40,7 @@ def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> N
         return
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
-        arrived = [] if order.time_in_force in AT_AUCTION else [as_broker_order(context, order)]
+        arrived = [] if order.time_in_force in AT_AUCTION else [build_paper_order(context, order)]
         apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _parse_instant(at)), at)
     else:
         match(context, [order], quote, at)
@@ -85,7 +85,7 @@ def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Tim
     by_settings: dict[PaperSettings, list[BrokerOrder]] = {}
     for order in orders:
         settings = _build_paper_settings(context, order)
-        by_settings.setdefault(settings, []).append(as_broker_order(context, order))
+        by_settings.setdefault(settings, []).append(build_paper_order(context, order))
     instant = _parse_instant(at)
     events = [
         event
@@ -134,7 +134,7 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
             match_against_quote(context, arrived, at)
 
 
-def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
+def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
     """Return the order as the paper market's matching rules need it, with its links and its position."""
     broker_order = build_broker_order(order, context.instrument(order.tenant_id, order.symbol))
     return broker_order._replace(
@@ -187,7 +187,7 @@ def _number_execution(context: BatchContext, order: Order, event: Executed) -> E
 
 def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in {Status.SUBMITTED, Status.ACCEPTED}:
-        context.order_store.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+        context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
     else:
         context.order_store.replace(order, is_triggered=True)
 

@@ -24,7 +24,7 @@ from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_replacement, require_replaceable
-from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, Done, ReplaceOrder
+from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, OrderResult, ReplaceOrder
 from app.orders.service.groups import cancel, cancel_open_orders, close_order, complete_order, deny
 from app.orders.service.halts import opening_in
 from app.orders.service.matching import match_at_close, match_released_orders
@@ -47,7 +47,7 @@ _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_valu
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
-def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
+def cancel_one(context: BatchContext, command: CancelOrder) -> OrderResult:
     """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
     order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
@@ -62,7 +62,7 @@ def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
     return build_result(context, order.tenant_id, [order.id])
 
 
-def cancel_all(context: BatchContext, command: CancelAll) -> Done:
+def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
     origin = command.origin
     portfolio_key = context.get_portfolio_key(
@@ -79,7 +79,7 @@ def cancel_all(context: BatchContext, command: CancelAll) -> Done:
     return build_result(context, origin.tenant_id, sorted(ids))
 
 
-def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Done:
+def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> OrderResult:
     """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
     origin, cancellation = command.origin, command.cancellation
     portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
@@ -97,7 +97,7 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Do
     return build_result(context, origin.tenant_id, ids)
 
 
-def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
+def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
 
     The successor's quantity is the total of the chain, including what was filled. If risk denies the
@@ -130,7 +130,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
     return build_result(context, order.tenant_id, [successor.id])
 
 
-def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrder) -> Done:
+def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrder) -> OrderResult:
     """Ask the order's broker for the replacement. The order is PENDING_REPLACE until the broker answers."""
     origin = command.origin
     successor = _successor(context, order, command)
@@ -208,15 +208,15 @@ def _is_judged_now(context: BatchContext, order: Order) -> bool:
 def _supersede(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
     previous, is_held = order, order.status is Status.HELD
     if not is_held and order.status is not Status.AWAITING_APPROVAL:
-        order = context.order_store.move(order, Status.PENDING_REPLACE, at, actor)
-    context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+        order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor)
+    context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     if order.role in {Role.ENTRY, Role.CLOSING}:
         for child in context.order_store.children_of(order):
             is_planned = child.role in EXITS and child.status is Status.HELD
             quantity = successor.quantity if is_planned else child.quantity
             context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
     if is_held:
-        context.order_store.move(successor, Status.HELD, at, actor)
+        context.order_store.change_status(successor, Status.HELD, at, actor)
     elif successor.quantity <= successor.filled_quantity:
         complete_order(context, successor, at, actor)
         match_released_orders(context, at)

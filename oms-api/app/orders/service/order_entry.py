@@ -9,7 +9,7 @@ from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
+from app.orders.rules.order_factory import NO_LINKS, OrderLinks, Placement, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
@@ -17,7 +17,7 @@ from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, chan
 from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
-from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
+from app.orders.service.commands import OrderResult, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
@@ -28,7 +28,7 @@ from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, iso
 
 
-def place(context: BatchContext, command: PlaceOrder) -> Done:
+def place(context: BatchContext, command: PlaceOrder) -> OrderResult:
     """Place one order and, for a bracket, its exits. A repeated request returns the earlier outcome."""
     earlier = find_repeated_placement(context, command)
     if earlier is not None:
@@ -56,7 +56,7 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     return build_result(context, order.tenant_id, [order.id])
 
 
-def place_group(context: BatchContext, command: PlaceGroup) -> Done:
+def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     """Place two linked orders. If risk denies one, neither is sent."""
     earlier = find_repeated_placement(context, command)
     if earlier is not None:
@@ -80,7 +80,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     elif is_pair:
         _submit_pair(context, first, second)
     else:
-        context.order_store.move(second, Status.HELD, second.created_at, second.placed_by)
+        context.order_store.change_status(second, Status.HELD, second.created_at, second.placed_by)
         submit(context, first)
     return build_result(context, first.tenant_id, [first.id, second.id])
 
@@ -91,7 +91,7 @@ def require_unexpired(ticket: Ticket, now: str, prefix: str = "") -> None:
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
-def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGroup) -> Done | None:
+def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGroup) -> OrderResult | None:
     """Return the earlier outcome of the same request, None if it is new; see `find_repeated_request`."""
     tickets = command.tickets if isinstance(command, PlaceGroup) else (command.ticket,)
     return find_repeated_request(context, command.origin, *(ticket.client_order_id for ticket in tickets))
@@ -99,7 +99,7 @@ def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGr
 
 def find_repeated_request(
     context: BatchContext, origin: Origin, *client_order_ids: str | None
-) -> Done | None:
+) -> OrderResult | None:
     """Return the earlier outcome of the same request, None if it is new.
 
     Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request. Orders that the
@@ -120,7 +120,7 @@ def find_repeated_request(
     )
 
 
-def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> Done | None:
+def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> OrderResult | None:
     """Return the order if it was changed under the request's idempotency key, else None."""
     if not origin.idempotency_key or not context.has_request_key(order, origin.idempotency_key):
         return None
@@ -203,9 +203,9 @@ def send(
     hold = None if order.role in EXITS else find_order_hold(context, order, at)
     reason = find_broker_hold(context, order) if hold is None else hold.reason
     if reason is not None:
-        context.order_store.move(order, Status.HELD, at, actor, **facts | {"reason": reason})
+        context.order_store.change_status(order, Status.HELD, at, actor, **facts | {"reason": reason})
         return
-    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
     if is_remote(sent):
         request_submission(context, sent, at)
         return
@@ -214,11 +214,11 @@ def send(
         close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
         return
     resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    accepted = context.order_store.move(sent, resting, at, sent.broker, accepted_at=at)
+    accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
     match_against_quote(context, accepted, at)
 
 
-def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
+def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> OrderResult:
     """Return the result with the current state of the orders and their child orders."""
     orders = []
     for order_id in ids:
@@ -227,20 +227,20 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
         if order.role in {Role.ENTRY, Role.CLOSING}:
             legs = context.order_store.children_of(order)
         orders.append(OrderView(order, context.portfolio(order).name, tuple(sorted(legs, key=_get_id))))
-    return Done(tuple(orders))
+    return OrderResult(tuple(orders))
 
 
 def _get_id(order: Order) -> str:
     return order.id  # ids increase with time, so the oldest order is first
 
 
-def build_order_origin(
+def build_placement(
     context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str
-) -> OrderOrigin:
+) -> Placement:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
     portfolio = context.books.portfolio(portfolio_key)
-    return OrderOrigin(
+    return Placement(
         *portfolio_key,
         source=origin.source,
         user_id=origin.user_id,
@@ -258,16 +258,16 @@ def _create_order(
     portfolio_key = context.get_portfolio_key(
         origin.tenant_id, command.portfolio_name, command.portfolio_name_key
     )
-    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
+    placement = build_placement(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
-    return set_session_end(context, new_order(order_id, order_origin, ticket, quantity, links))
+    return set_session_end(context, new_order(order_id, placement, ticket, quantity, links))
 
 
 def _add_held_exit(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
     order = _create_order(context, command, ticket, links)
     leg = context.order_store.add(order, order.placed_by)
-    context.order_store.move(leg, Status.HELD, leg.created_at, leg.placed_by)
+    context.order_store.change_status(leg, Status.HELD, leg.created_at, leg.placed_by)
 
 
 def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:

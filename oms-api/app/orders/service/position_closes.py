@@ -8,15 +8,15 @@ from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
 from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.commands import ClosePosition, Done
+from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.commands import ClosePosition, OrderResult
 from app.orders.service.groups import cancel_open_orders, deny
-from app.orders.service.order_entry import add, build_order_origin, build_result, find_repeated_request, send
+from app.orders.service.order_entry import add, build_placement, build_result, find_repeated_request, send
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 from app.orders.service.trading_sessions import set_session_end
 
 
-def close(context: BatchContext, command: ClosePosition) -> Done:
+def close(context: BatchContext, command: ClosePosition) -> OrderResult:
     """Send the order that closes the position, or a part of it.
 
     Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
@@ -39,14 +39,16 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
     return close_in_portfolio(context, command, portfolio_key)
 
 
-def close_in_portfolio(context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey) -> Done:
+def close_in_portfolio(
+    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey
+) -> OrderResult:
     """Send the order that closes the position in a locked portfolio; see `close`."""
     origin = command.origin
     held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):
-        raise MoreThanHeld(command.symbol, shortest(abs(held)))
+        raise MoreThanHeld(command.symbol, format_amount(abs(held)))
     made = _against(context, command, portfolio_key, held)
     if not command.ignores_halt:
         count_message(context, origin, made)
@@ -79,9 +81,9 @@ def _against(
         reason=command.reason,
         strategy=command.strategy,
     )
-    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
+    placement = build_placement(context, origin, portfolio_key, ticket.symbol)
     order = new_order(
-        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
+        context.services.order_ids.next(origin.tenant_id, origin.at), placement, ticket, quantity
     )
     order = set_session_end(context, order._replace(role=Role.CLOSING))
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
@@ -97,13 +99,13 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     if size == order.quantity:
         return order
     left, at = order.quantity - size, order.created_at
-    reason = f"Closed in parts of at most {shortest(size)}"
-    first = context.order_store.note(order, at, order.placed_by, quantity=size, reason=reason)
+    reason = f"Closed in parts of at most {format_amount(size)}"
+    first = context.order_store.record_change(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
     while left:
         part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
         part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
-        context.order_store.move(
+        context.order_store.change_status(
             context.order_store.add(part, part.placed_by), Status.HELD, at, part.placed_by
         )
         left -= part.quantity

@@ -11,12 +11,12 @@ from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial
-from app.orders.service.commands import Done, SetExits
+from app.orders.service.commands import OrderResult, SetExits
 from app.orders.service.groups import cancel_open_orders, deny
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import (
     add,
-    build_order_origin,
+    build_placement,
     build_result,
     cancel_unsent,
     find_repeated_request,
@@ -27,7 +27,7 @@ from app.orders.service.risk_evaluation import count_message
 from app.timestamps import iso
 
 
-def set_exits(context: BatchContext, command: SetExits) -> Done:
+def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     """Replace the exits of a position by those of the command, for its whole quantity.
 
     Raises NoSuchPortfolio, NothingToClose, Invalid, and ExitsOfEntry if exits grow with an entry that can
@@ -107,12 +107,12 @@ def _build_exits(
     errors = shape_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
-    order_origin = build_order_origin(context, origin, portfolio_key, command.symbol)
-    entry = new_order("", order_origin, entry_ticket, abs(held))
+    placement = build_placement(context, origin, portfolio_key, command.symbol)
+    entry = new_order("", placement, entry_ticket, abs(held))
     legs = build_exit_tickets(entry, entry_ticket)
     ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]
     new_exits = [
-        new_order(order_id, order_origin, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
+        new_order(order_id, placement, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
         for order_id, (role, ticket) in zip(ids, legs, strict=True)
     ]
     new_exits = [order._replace(request_hash=origin.request_hash) for order in new_exits]

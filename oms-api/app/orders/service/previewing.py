@@ -5,7 +5,7 @@ from app.orders.rules.order_views import OrderPreview
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import build_order_origin, find_ticket_denial, require_unexpired
+from app.orders.service.order_entry import build_placement, find_ticket_denial, require_unexpired
 from app.orders.service.order_estimates import estimate_order
 from app.orders.service.order_quantities import resolve_quantity
 from app.orders.service.risk_evaluation import risk_input
@@ -24,10 +24,10 @@ def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     portfolio_key = context.get_portfolio_key(
         origin.tenant_id, command.portfolio_name, command.portfolio_name_key
     )
-    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
+    placement = build_placement(context, origin, portfolio_key, ticket.symbol)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
-    order = set_session_end(context, new_order(order_id, order_origin, ticket, quantity))
+    order = set_session_end(context, new_order(order_id, placement, ticket, quantity))
     hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)

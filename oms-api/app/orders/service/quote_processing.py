@@ -14,7 +14,7 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, BatchServices
-from app.orders.service.commands import NOTHING, Outcome, QuoteArrived, QuoteStored
+from app.orders.service.commands import NO_ORDERS, Outcome, QuoteArrived, QuoteStored
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import get_closable_quantity, release
 from app.orders.service.halts import cancel_halted, list_halted
@@ -72,7 +72,7 @@ def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
             return QuoteStored()
     found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
     process_quote(context, command, found)
-    return NOTHING
+    return NO_ORDERS
 
 
 def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:

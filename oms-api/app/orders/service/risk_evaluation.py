@@ -12,7 +12,7 @@ from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import exclusive_id
 from app.orders.rules.values import Order, OrderKey, Role
 from app.orders.service.aggregates import firm_totals
-from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.broker_orders import count_critical_issues
 from app.orders.service.currency_conversion import pair_without_rate
 from app.orders.service.current_losses import find_current_losses
@@ -152,7 +152,7 @@ def denial_text(denial: Denial) -> str:
 
 
 def _format_value(value: Decimal | str | None) -> str | None:
-    return shortest(value) if isinstance(value, Decimal) else value
+    return format_amount(value) if isinstance(value, Decimal) else value
 
 
 def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:

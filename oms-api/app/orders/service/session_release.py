@@ -4,7 +4,7 @@ from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_hold
-from app.orders.service.commands import NOTHING, Done, ReleaseOrders
+from app.orders.service.commands import NO_ORDERS, OrderResult, ReleaseOrders
 from app.orders.service.groups import GROUPS, cancel, cancel_open_orders, get_closable_quantity, release
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_changes import expire
@@ -12,7 +12,7 @@ from app.orders.service.trading_sessions import find_order_hold
 from app.timestamps import Timestamp
 
 
-def release_orders(context: BatchContext, command: ReleaseOrders) -> Done:
+def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult:
     """Release the held orders of the symbols whose session is open. The risk checks run again.
 
     Orders whose time has ended expire first.
@@ -23,7 +23,7 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> Done:
         for symbol in command.symbols:
             for known in context.order_store.open_of(portfolio_key, symbol):
                 _release_if_due(context, context.order_store.get_current(known), command.at)
-    return NOTHING
+    return NO_ORDERS
 
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:

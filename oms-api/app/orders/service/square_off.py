@@ -7,7 +7,7 @@ from app.ledger.service.commands import Origin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import NOTHING, ClosePosition, Done, SquareOff
+from app.orders.service.commands import NO_ORDERS, ClosePosition, OrderResult, SquareOff
 from app.orders.service.groups import cancel_open_orders
 from app.orders.service.position_closes import close_in_portfolio
 from app.orders.service.trading_sessions import find_last_square_off
@@ -17,7 +17,7 @@ _REASON = "Squared off"
 _BEGINNING = Timestamp("1970-01-01T00:00:00Z")
 
 
-def square_off(context: BatchContext, command: SquareOff) -> Done:
+def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
     """Cancel the tenant's intraday orders that are due for square-off, and close their positions.
 
     Orders and positions that began after the last square-off of their instrument are left alone.
@@ -30,7 +30,7 @@ def square_off(context: BatchContext, command: SquareOff) -> Done:
         for symbol in _list_due_symbols(context, portfolio_key, at):
             if not _is_closing(context, portfolio_key, symbol):
                 _close(context, portfolio_key, symbol, at)
-    return NOTHING
+    return NO_ORDERS
 
 
 def _is_due(context: BatchContext, order: Order, at: Timestamp) -> bool:

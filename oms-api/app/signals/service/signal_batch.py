@@ -17,7 +17,7 @@ from app.metrics import SignalMetrics
 from app.orders.queries.book import OrderName
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import ClosePosition, Done, PlaceOrder, PlaceSignal, SignalProcessed
+from app.orders.service.commands import ClosePosition, OrderResult, PlaceOrder, PlaceSignal, SignalProcessed
 from app.orders.service.order_entry import place
 from app.orders.service.order_service import validate_ticket
 from app.orders.service.position_closes import close
@@ -223,7 +223,7 @@ def _place(
     return signal, _find_outcome([view.order for view in done.orders])
 
 
-def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> Done:
+def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> OrderResult:
     origin, name, key = command.origin, command.portfolio_name, command.portfolio_name_key
     if signal.size_kind is SizeKind.CLOSE:
         return close(
