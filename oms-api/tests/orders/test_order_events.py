@@ -67,7 +67,7 @@ def test_bracket_leg_events_name_the_parent_and_quantity_increase(api):
     api.quote("AAPL", "99", "101", "100", ask_size="3")
     leg = [data for _, data in list_events(api) if data.get("parent_id") == order["id"]]
     assert [data["quantity"] for data in leg][-1] == "7"
-    assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Grew to 7", "90.00")
+    assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Quantity increased to 7", "90.00")
 
 
 def test_denial_event_contains_the_reason(market):

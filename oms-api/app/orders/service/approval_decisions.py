@@ -21,18 +21,18 @@ from app.orders.service.approvals import (
     build_request,
     get_reference,
     load_request,
-    publish,
+    publish_approval_event,
 )
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import DecideApproval, OrderResult, RequestOverride
-from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny
+from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny_order
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import (
-    add,
+    add_order,
     build_result,
     find_repeated_change,
     find_repeated_request,
-    send,
+    send_order,
 )
 from app.orders.service.protection import change_denial
 from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
@@ -88,7 +88,7 @@ def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
     if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
         return order
     facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "expires_at": request.expires_at}
-    publish(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
+    publish_approval_event(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
     reason = "Nobody approved it in time."
     return close_order(context, order, Status.EXPIRED, at, rules.CALENDAR, reason=reason)
 
@@ -113,7 +113,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     denied = context.order_for(origin, command.order_id)
     code = _require_overridable(context, denied)
     count_message(context, origin, denied)
-    order = add(context, _copy_order(context, denied, origin))
+    order = add_order(context, _copy_order(context, denied, origin))
     policy = ApprovalPolicy(
         ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
     )
@@ -124,7 +124,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     denial = find_denial(context, order, confirms=True)
     if denial is not None:
         del context.approval_requests[order.key]
-        deny(context, order, denial, order.created_at)
+        deny_order(context, order, denial, order.created_at)
     else:
         await_approval(context, order, request)
     return build_result(context, order.tenant_id, [order.id])
@@ -142,7 +142,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
         load_request(context, one)
         denial = find_current_denial(context, one)
         if denial is not None:
-            deny(context, one, denial, at, request_key=_find_request_key(command, order, one))
+            deny_order(context, one, denial, at, request_key=_find_request_key(command, order, one))
             cancel_open_orders(context, orders, at, "risk", "The other order of the group was denied.")
             return
     for one in orders:
@@ -150,7 +150,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
             continue  # a fill of the other cancelled it
         prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
         payload = _build_payload(one, command) | prices
-        publish(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
+        publish_approval_event(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
         details = {"reason": command.reason, "request_key": _find_request_key(command, order, one)}
         _send(context, context.order_store.get_current(one), at, origin.actor or origin.source, details)
 
@@ -158,7 +158,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
     """Send an approved order. A replacement with nothing left to fill becomes FILLED."""
     if order.leaves_quantity:
-        send(context, order, at, actor, **details)
+        send_order(context, order, at, actor, **details)
         return
     complete_order(context, order, at, actor, **details)
     match_released_orders(context, at)
@@ -177,7 +177,7 @@ def _reject(context: BatchContext, order: Order, command: DecideApproval) -> Non
     orders = _list_decided_together(context, order)
     for one in orders:
         payload = _build_payload(one, command)
-        publish(context, one.tenant_id, rules.REJECTED, payload, at, _build_actor(origin))
+        publish_approval_event(context, one.tenant_id, rules.REJECTED, payload, at, _build_actor(origin))
     denial = rules.build_rejection(actor, command.reason)
     for one in orders:
         details = {"reason": denial.message, "request_key": _find_request_key(command, order, one)}

@@ -14,7 +14,7 @@ from app.orders.service.order_estimates import estimate_order, serialize_estimat
 from app.orders.service.risk_evaluation import risk_input
 
 
-def review(context: BatchContext, command: ReviewApprovals) -> WaitingApprovals:
+def review_approvals(context: BatchContext, command: ReviewApprovals) -> WaitingApprovals:
     """Return the waiting orders on which the caller may decide, oldest first."""
     origin = command.origin
     decider = find_decider(context, origin, command.role)

@@ -98,7 +98,7 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
     at = request.requested_at
     waiting = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
     name = order.actor or f"key:{order.source}"
-    publish(
+    publish_approval_event(
         context,
         order.tenant_id,
         rules.REQUESTED,
@@ -118,7 +118,7 @@ def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
     return context.approval_requests.get(key)
 
 
-def publish(
+def publish_approval_event(
     context: BatchContext, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp, actor: Actor
 ) -> None:
     """Add the event of a request or a decision, and its audit entry."""

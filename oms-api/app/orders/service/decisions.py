@@ -8,7 +8,7 @@ from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.recording import record_command
 from app.market_data.queries import build_matched_write
 from app.orders.service.approval_decisions import decide_approval, expire_requests, request_override
-from app.orders.service.approval_review import review
+from app.orders.service.approval_review import review_approvals
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.busts import bust_execution
 from app.orders.service.commands import (
@@ -52,15 +52,15 @@ from app.orders.service.loss_limits import check_losses
 from app.orders.service.order_changes import (
     cancel_all,
     cancel_in_portfolio,
-    cancel_one,
-    expire,
-    expire_one,
+    cancel_requested_order,
+    expire_order,
+    expire_orders,
     replace_order,
 )
-from app.orders.service.order_entry import place, place_group
-from app.orders.service.position_closes import close
+from app.orders.service.order_entry import place_group, place_order
+from app.orders.service.position_closes import close_position
 from app.orders.service.position_exits import set_exits
-from app.orders.service.previewing import preview
+from app.orders.service.previewing import preview_order
 from app.orders.service.quote_processing import (
     apply_quote,
 )
@@ -87,7 +87,7 @@ def decide_all(
         request_id = None if isinstance(command, InternalCommand) else command.origin.request_id
         context.begin(identity, request_id)
         if isinstance(command, _COMMANDS_AFTER_EXPIRY) and context.plan.has_order(command):
-            expire_one(context, command.origin, command.order_id)
+            expire_order(context, command.origin, command.order_id)
         outcomes.append(decide(context, command))
     return outcomes
 
@@ -122,7 +122,7 @@ def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
 
 
 def _expire(context: BatchContext, command: ExpireOrders) -> OrderResult:
-    expire(context, context.plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
+    expire_orders(context, context.plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
     expire_requests(context, context.plan.expired_requests.get(command.tenant_id, []), command.at)
     return NO_ORDERS
 
@@ -134,18 +134,18 @@ def _finish_quote(context: BatchContext, command: QuoteMatched) -> OrderResult:
 
 # The function of each order command.
 _OPERATIONS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
-    PlaceOrder: place,
+    PlaceOrder: place_order,
     PlaceSignal: _process_signal,
     PlaceGroup: place_group,
-    PreviewOrder: preview,
-    CancelOrder: cancel_one,
+    PreviewOrder: preview_order,
+    CancelOrder: cancel_requested_order,
     CancelAll: cancel_all,
     CancelInPortfolio: cancel_in_portfolio,
     ReplaceOrder: replace_order,
     DecideApproval: decide_approval,
     RequestOverride: request_override,
-    ReviewApprovals: review,
-    ClosePosition: close,
+    ReviewApprovals: review_approvals,
+    ClosePosition: close_position,
     SetExits: set_exits,
     BustExecution: bust_execution,
     CorrectExecution: correct_execution,

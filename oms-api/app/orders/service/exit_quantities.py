@@ -7,7 +7,7 @@ from app.ledger.rules.chain import TradeRow
 from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, format_amount
-from app.orders.service.groups import GROUPS, cancel, cancel_open_orders, get_closable_quantity
+from app.orders.service.groups import GROUPS, cancel_open_orders, cancel_order, get_closable_quantity
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
@@ -24,7 +24,7 @@ def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Orde
     if order.status not in WORKING or order.leaves_quantity <= left:
         return order
     if not left:
-        return cancel(context, order, at, GROUPS, reason="The position is closed.")
+        return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
     return _reduce(context, order, left, at)
 
 
@@ -98,7 +98,7 @@ def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: T
 def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
     return context.order_store.record_change(
-        order, at, GROUPS, quantity=size, reason=f"Cut to {format_amount(size)}"
+        order, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_amount(size)}"
     )
 
 

@@ -13,7 +13,7 @@ from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reo
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, format_amount
-from app.orders.service.groups import GROUPS, release
+from app.orders.service.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
 _AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
@@ -102,7 +102,7 @@ def _restore_leg(
         size = leg.filled_quantity + target
         if size <= leg.quantity:
             return leg
-        reason = f"{reversed_reduction.reason}: grew to {format_amount(size)}"
+        reason = f"{reversed_reduction.reason}: quantity increased to {format_amount(size)}"
         return context.order_store.record_change(
             leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason
         )
@@ -114,7 +114,7 @@ def _restore_leg(
     successor = copy_order(leg, order_id, at, quantity=target, **fields)
     reason = f"{reversed_reduction.reason}: continues {leg.id}"
     added = context.order_store.add(successor, successor.placed_by, reason)
-    return release(context, added, at)
+    return release_order(context, added, at)
 
 
 def _ended_by_group(context: BatchContext, leg: Order) -> bool:

@@ -30,7 +30,7 @@ def close_order(
     return ended
 
 
-def cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
     """Cancel an open order.
 
     A working order is cancelled through its broker; the paper broker confirms at once.
@@ -52,7 +52,7 @@ def cancel_open_orders(
     for known in orders:
         order = context.order_store.get_current(known)
         if order.status not in FINAL:
-            cancel(context, order, at, actor, reason=reason)
+            cancel_order(context, order, at, actor, reason=reason)
             cancelled.append(order.id)
     return cancelled
 
@@ -66,7 +66,7 @@ def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: st
     apply_fill_to_group(context, filled, ZERO, at)
 
 
-def deny(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
+def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
     """Deny an order and publish a risk.denied event."""
     text = denial_text(denial)
     facts = build_denial_payload(order, text)
@@ -99,7 +99,7 @@ def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> No
         cancel_open_orders(context, siblings, at, GROUPS, f"{order.id} ended")
 
 
-def release(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
+def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
     """Send a held order to the market.
 
     An exit is always released: it only reduces a position, so neither limits nor a halt deny it. It matches
@@ -116,7 +116,7 @@ def release(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -
             return order
         return context.order_store.record_change(order, at, GROUPS, reason=denial.message, **fields)
     if denial is not None:
-        return deny(context, order, denial, at, **fields)
+        return deny_order(context, order, denial, at, **fields)
     request = None if _was_approved(context, order) else find_required_request(context, released, at)
     if request is not None:
         return await_approval(context, context.order_store.replace(order, **fields), request)
@@ -163,7 +163,7 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
     if entry.group_kind is GroupKind.OTO:
         held = [child for child in children if child.status is Status.HELD]
         for child in held if entry.status is Status.FILLED else []:
-            context.arrivals.append(release(context, child, at))
+            context.arrivals.append(release_order(context, child, at))
         return
     grown = exit_quantity(entry, children)
     was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
@@ -171,10 +171,10 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
         if child.status is Status.HELD:
             due = min(grown, get_closable_quantity(context, child)) if was_kept else grown
             if due:
-                release(context, child, at, quantity=due)
+                release_order(context, child, at, quantity=due)
         elif quantity and child.status not in FINAL:
             size = child.quantity + quantity
-            reason = f"Grew to {format_amount(size)}"  # it matches from the next quote on
+            reason = f"Quantity increased to {format_amount(size)}"  # it matches from the next quote on
             context.order_store.record_change(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
 
 
@@ -185,10 +185,10 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
         return
     left = get_closable_quantity(context, order)
     if left:
-        context.arrivals.append(release(context, parts[0], at, quantity=min(parts[0].quantity, left)))
+        context.arrivals.append(release_order(context, parts[0], at, quantity=min(parts[0].quantity, left)))
     else:
         # This cancels the other parts too.
-        cancel(context, parts[0], at, GROUPS, reason="The position is closed.")
+        cancel_order(context, parts[0], at, GROUPS, reason="The position is closed.")
 
 
 def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
@@ -214,11 +214,11 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
     for sibling in _list_open_siblings(context, order):
         is_over = order.status is Status.FILLED and order.role is Role.EITHER
         if sibling.leaves_quantity <= quantity or is_over:
-            cancel(context, sibling, at, GROUPS, reason=f"{order.id} filled")
+            cancel_order(context, sibling, at, GROUPS, reason=f"{order.id} filled")
         else:
             size = sibling.quantity - quantity
             context.order_store.record_change(
-                sibling, at, GROUPS, quantity=size, reason=f"Cut to {format_amount(size)}"
+                sibling, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_amount(size)}"
             )
 
 

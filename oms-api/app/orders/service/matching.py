@@ -43,10 +43,10 @@ def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> N
         arrived = [] if order.time_in_force in AT_AUCTION else [build_paper_order(context, order)]
         apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _parse_instant(at)), at)
     else:
-        match(context, [order], quote, at)
+        match_orders(context, [order], quote, at)
 
 
-def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
+def match_orders(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
     """Match orders of one symbol against a quote and apply the events.
 
     An order that arrived before the quote fills at the time of the quote: `executed_at` shows which quote a

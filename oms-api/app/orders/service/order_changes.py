@@ -25,16 +25,22 @@ from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_replacement, require_replaceable
 from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, OrderResult, ReplaceOrder
-from app.orders.service.groups import cancel, cancel_open_orders, close_order, complete_order, deny
+from app.orders.service.groups import (
+    cancel_open_orders,
+    cancel_order,
+    close_order,
+    complete_order,
+    deny_order,
+)
 from app.orders.service.halts import opening_in
 from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import (
-    add,
+    add_order,
     build_result,
     find_repeated_change,
     find_repeated_request,
-    send,
-    submit,
+    send_order,
+    submit_order,
 )
 from app.orders.service.order_quantities import find_quantity_denial
 from app.orders.service.protection import change_denial, is_exit_change
@@ -47,7 +53,7 @@ _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_valu
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
-def cancel_one(context: BatchContext, command: CancelOrder) -> OrderResult:
+def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
     """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
     order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
@@ -58,7 +64,7 @@ def cancel_one(context: BatchContext, command: CancelOrder) -> OrderResult:
             raise OrderIsFinal(order.id, order.status)
         return repeated
     count_message(context, origin, order)
-    cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
+    cancel_order(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -119,10 +125,10 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     if is_at_broker(order):
         return _replace_at_broker(context, order, command)
     count_message(context, origin, order)
-    successor = add(context, _successor(context, order, command))
+    successor = add_order(context, _successor(context, order, command))
     denial = _denial(context, order, successor)
     if denial is not None:
-        deny(context, successor, denial, successor.created_at)
+        deny_order(context, successor, denial, successor.created_at)
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
@@ -142,13 +148,13 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
     denial = _denial(context, order, successor)
     if denial is not None:
         unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
-        deny(context, add(context, unfilled), denial, successor.created_at)
+        deny_order(context, add_order(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
     request_replacement(context, order, successor, iso(origin.at), actor_of(origin), origin.idempotency_key)
     return build_result(context, order.tenant_id, [order.id])
 
 
-def expire(
+def expire_orders(
     context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
@@ -157,7 +163,7 @@ def expire(
         _as_of_now(context, context.order_store.get_current(known), at)
 
 
-def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
+def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
     """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
     if order is not None and context.sees(origin, order.portfolio_key):
@@ -221,9 +227,9 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
         complete_order(context, successor, at, actor)
         match_released_orders(context, at)
     elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
-        submit(context, successor)
+        submit_order(context, successor)
     else:
-        send(context, successor)
+        send_order(context, successor)
 
 
 def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:

@@ -18,7 +18,7 @@ from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
 from app.orders.service.commands import OrderResult, PlaceGroup, PlaceOrder
-from app.orders.service.groups import RISK, close_order, deny
+from app.orders.service.groups import RISK, close_order, deny_order
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
 from app.orders.service.protection import find_follower_denial, find_legs_denial, find_pair_denial
@@ -28,7 +28,7 @@ from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, iso
 
 
-def place(context: BatchContext, command: PlaceOrder) -> OrderResult:
+def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
     """Place one order and, for a bracket, its exits. A repeated request returns the earlier outcome."""
     earlier = find_repeated_placement(context, command)
     if earlier is not None:
@@ -41,14 +41,14 @@ def place(context: BatchContext, command: PlaceOrder) -> OrderResult:
     legs = build_exit_tickets(order, command.ticket)
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
-    order = add(context, order)
+    order = add_order(context, order)
     denial = find_ticket_denial(context, order, legs, confirms=command.ticket.confirm_repeat)
     if denial is not None:
-        deny(context, order, denial, order.created_at)
+        deny_order(context, order, denial, order.created_at)
     else:
         for role, ticket in legs:
             _add_held_exit(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
-        submit(
+        submit_order(
             context,
             context.order_store.get(order.tenant_id, order.id),
             requires_approval=command.requires_approval,
@@ -71,17 +71,17 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     second = second._replace(request_hash=request_hash)
     is_pair = command.kind is GroupKind.OCO
     group: dict[str, Any] = {"group_id": first.id, "group_kind": command.kind}
-    first = add(context, first._replace(**group, role=Role.EITHER if is_pair else Role.ENTRY))
+    first = add_order(context, first._replace(**group, role=Role.EITHER if is_pair else Role.ENTRY))
     parent_id = None if is_pair else first.id
     role = Role.EITHER if is_pair else Role.FOLLOWER
-    second = add(context, second._replace(**group, parent_id=parent_id, role=role))
+    second = add_order(context, second._replace(**group, parent_id=parent_id, role=role))
     if _is_group_denied(context, first, second):
         cancel_unsent(context, [first, second], iso(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
     else:
         context.order_store.change_status(second, Status.HELD, second.created_at, second.placed_by)
-        submit(context, first)
+        submit_order(context, first)
     return build_result(context, first.tenant_id, [first.id, second.id])
 
 
@@ -145,7 +145,7 @@ def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
     return sorted(member.id for member in group_orders if member.request_hash == order.request_hash)
 
 
-def add(context: BatchContext, order: Order) -> Order:
+def add_order(context: BatchContext, order: Order) -> Order:
     """Store a new order, and index its idempotency key and client order id."""
     added = context.order_store.add(order, order.placed_by)
     context.index_request_keys([added])
@@ -176,21 +176,21 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
         else:
             denial = denial or find_follower_denial(context, first, order)
         if denial is not None:
-            deny(context, order, denial, order.created_at)
+            deny_order(context, order, denial, order.created_at)
             return True
     return False
 
 
-def submit(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
+def submit_order(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
     """Send a checked order, or let it wait for approval if its portfolio's policy covers it."""
     request = find_required_request(context, order, is_forced=requires_approval)
     if request is None:
-        send(context, order)
+        send_order(context, order)
     else:
         await_approval(context, order, request)
 
 
-def send(
+def send_order(
     context: BatchContext, order: Order, at: Timestamp | None = None, actor: str | None = None, **facts: Any
 ) -> None:
     """Send a checked order to its broker, or hold it until its session opens or its broker is connected.
@@ -286,7 +286,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
     for order in orders:
         waiting = context.order_store.get(order.tenant_id, order.id)
         if waiting.status is Status.INITIALIZED:
-            send(context, waiting)
+            send_order(context, waiting)
 
 
 def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> None:

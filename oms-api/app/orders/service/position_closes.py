@@ -10,13 +10,19 @@ from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.commands import ClosePosition, OrderResult
-from app.orders.service.groups import cancel_open_orders, deny
-from app.orders.service.order_entry import add, build_placement, build_result, find_repeated_request, send
+from app.orders.service.groups import cancel_open_orders, deny_order
+from app.orders.service.order_entry import (
+    add_order,
+    build_placement,
+    build_result,
+    find_repeated_request,
+    send_order,
+)
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 from app.orders.service.trading_sessions import set_session_end
 
 
-def close(context: BatchContext, command: ClosePosition) -> OrderResult:
+def close_position(context: BatchContext, command: ClosePosition) -> OrderResult:
     """Send the order that closes the position, or a part of it.
 
     Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
@@ -42,7 +48,7 @@ def close(context: BatchContext, command: ClosePosition) -> OrderResult:
 def close_in_portfolio(
     context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey
 ) -> OrderResult:
-    """Send the order that closes the position in a locked portfolio; see `close`."""
+    """Send the order that closes the position in a locked portfolio; see `close_position`."""
     origin = command.origin
     held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
@@ -55,14 +61,14 @@ def close_in_portfolio(
     exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
     is_whole = made.quantity == abs(held) and command.strategy is None
     rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
-    order = add(context, made)
+    order = add_order(context, made)
     denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
     if denial is not None:
-        deny(context, order, denial, order.created_at)
+        deny_order(context, order, denial, order.created_at)
     else:
         at, actor = order.created_at, order.placed_by
         cancel_open_orders(context, rivals, at, actor, "The position is closed.")
-        send(context, _in_parts(context, order))
+        send_order(context, _in_parts(context, order))
     return build_result(context, order.tenant_id, [order.id])
 
 

@@ -12,10 +12,10 @@ from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial
 from app.orders.service.commands import OrderResult, SetExits
-from app.orders.service.groups import cancel_open_orders, deny
+from app.orders.service.groups import cancel_open_orders, deny_order
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import (
-    add,
+    add_order,
     build_placement,
     build_result,
     cancel_unsent,
@@ -50,13 +50,13 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
         return build_result(context, origin.tenant_id, [one.id for one in current_exits])
     for order in new_exits or current_exits[:1]:
         count_message(context, origin, order)
-    added = [add(context, order) for order in new_exits]
+    added = [add_order(context, order) for order in new_exits]
     for order in added:
         denial = find_broker_denial(context, order, is_group=True) or exit_denial(
             context, order, current_exits
         )
         if denial is not None:
-            deny(context, order, denial, order.created_at)
+            deny_order(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
     at, actor = iso(origin.at), actor_of(origin)

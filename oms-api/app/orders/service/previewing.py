@@ -14,7 +14,7 @@ from app.risk.rules.evaluation import list_headrooms
 from app.timestamps import iso
 
 
-def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
+def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     """Return the expected price, the cash and position after it, and the result of every check.
 
     Raises NoSuchPortfolio.

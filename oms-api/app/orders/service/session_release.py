@@ -5,9 +5,15 @@ from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_hold
 from app.orders.service.commands import NO_ORDERS, OrderResult, ReleaseOrders
-from app.orders.service.groups import GROUPS, cancel, cancel_open_orders, get_closable_quantity, release
+from app.orders.service.groups import (
+    GROUPS,
+    cancel_open_orders,
+    cancel_order,
+    get_closable_quantity,
+    release_order,
+)
 from app.orders.service.matching import match_against_quote
-from app.orders.service.order_changes import expire
+from app.orders.service.order_changes import expire_orders
 from app.orders.service.trading_sessions import find_order_hold
 from app.timestamps import Timestamp
 
@@ -18,7 +24,7 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
     Orders whose time has ended expire first.
     """
     portfolio_keys = context.plan.portfolios_of(command.tenant_id, command.symbols)
-    expire(context, portfolio_keys, command.at)
+    expire_orders(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
             for known in context.order_store.open_of(portfolio_key, symbol):
@@ -34,7 +40,7 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.role is Role.CLOSING:
         _release_closing_order(context, order, at)
         return
-    released = release(context, order, at)
+    released = release_order(context, order, at)
     if released.status in WORKING:
         match_against_quote(context, released, at)
     elif released.status is Status.DENIED and order.role is Role.EITHER:
@@ -47,6 +53,6 @@ def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -
     """Release a closing order for at most what is left of the position."""
     left = get_closable_quantity(context, order)
     if not left:
-        cancel(context, order, at, GROUPS, reason="The position is closed.")
+        cancel_order(context, order, at, GROUPS, reason="The position is closed.")
         return
-    match_against_quote(context, release(context, order, at, quantity=min(order.quantity, left)), at)
+    match_against_quote(context, release_order(context, order, at, quantity=min(order.quantity, left)), at)
