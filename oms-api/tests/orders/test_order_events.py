@@ -88,4 +88,5 @@ def test_trailing_stop_event_contains_its_stop_price(market):
 def test_lapsed_order_event_contains_the_broker_reason(market):
     market.order(type="LIMIT", limit_price="90", time_in_force="IOC")
     (ended,) = (data for kind, data in list_events(market) if kind == "order.canceled")
-    assert (ended["actor"], bool(ended["broker_words"])) == ("paper", True)
+    assert (ended["actor"], bool(ended["broker_reason"])) == ("paper", True)
+    assert ended["broker_words"] == ended["broker_reason"]  # the former name

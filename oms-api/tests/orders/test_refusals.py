@@ -21,13 +21,18 @@ from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
 from app.orders.service import decisions, order_entry
 from app.orders.service.commands import (
+    BustExecution,
     CancelAll,
     CancelOrder,
     ClosePosition,
+    CorrectExecution,
+    DecideApproval,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    RequestOverride,
+    SetExits,
     get_lock_group,
 )
 from app.orders.service.exposure import exposure_in
@@ -168,6 +173,12 @@ def make_commands(rig):
             CancelAll(rig.origin(), "nowhere", "Nowhere", None, None, None, None),
             ClosePosition(rig.origin(), "Growth", "growth", "MSFT", "", None, None),
             ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
+            SetExits(rig.origin(), "Growth", "growth", "MSFT", "", None, None),
+            DecideApproval(rig.origin(), "O-unknown", True, None, None, None),
+            DecideApproval(rig.origin(), done.id, False, "No.", None, None),
+            RequestOverride(rig.origin(), done.id, "Once more", 30),
+            BustExecution(rig.origin(), done.id, "X-unknown", "Wrong"),
+            CorrectExecution(rig.origin(), done.id, "X-unknown", Decimal(2), None, "Wrong"),
             PreviewOrder(rig.origin(), limit, "Growth", "growth"),
             PreviewOrder(rig.origin(), limit, "Nowhere", "nowhere"),
             PreviewOrder(rig.origin(), limit._replace(**past), "Growth", "growth"),
@@ -202,6 +213,7 @@ def test_rejected_command_leaves_the_batch_state_unchanged(rig, make_commands, w
     expected = {
         *("KeyReused", "BookIsFull", "TradingHalted", "NoSuchTrade", "AlreadyReversed", "OrderKeyReused"),
         *("ReversalOfReversal", "ClientOrderIdReused", "Invalid", "NoSuchOrder"),
+        *("NotAwaitingApproval", "NotOverridable", "NoSuchExecution"),
         *("OrderIsFinal", "NoSuchPortfolio", "NothingToClose", "MoreThanHeld", "OrderPreview"),
     }
     assert kinds >= expected

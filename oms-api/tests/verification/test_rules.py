@@ -53,6 +53,17 @@ def test_events_of_an_earlier_version_have_no_terms():
     assert find_event_differences(one, [FIRST], [event], {}) == []
 
 
+def test_events_of_an_earlier_version_name_only_the_broker_words():
+    canceled = order(status=Status.CANCELED)
+    second = OrderEvent(1, "O1", 2, "INITIALIZED", "CANCELED", AT, "paper", broker_reason="Expired.")
+    events = [event_of(order()), event_of(canceled, second)]
+    del events[1].facts["broker_reason"]
+    assert find_event_differences(canceled, [FIRST, second], events, {}) == []
+    events[1].facts["broker_words"] = "Filled."
+    findings = find_event_differences(canceled, [FIRST, second], events, {})
+    assert fields(findings) == ["broker_words of order.canceled 2"]
+
+
 def test_denials_of_an_earlier_version_have_no_numbers():
     denied = order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
     first, order_event = order(), OrderEvent(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")

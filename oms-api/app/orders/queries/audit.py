@@ -81,7 +81,7 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 
-def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
+def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
     They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.

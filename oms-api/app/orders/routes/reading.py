@@ -149,14 +149,18 @@ async def get_order(
             raise NoSuchOrder(order_id)
         history = list_order_events(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
-        return {**order_out(found), "events": list(map(_move, history)), "fills": list(map(_fill, fills))}
+        return {
+            **order_out(found),
+            "events": list(map(_serialize_event, history)),
+            "fills": list(map(_fill, fills)),
+        }
 
     return answer(await readers.run(read, tenant_id))
 
 
-def _move(event: OrderEvent) -> dict[str, Any]:
+def _serialize_event(event: OrderEvent) -> dict[str, Any]:
     fields = event._asdict()
-    return {name: fields[name] for name in OrderEvent._fields[2:-1]}
+    return {name: fields[name] for name in OrderEvent._fields[2:-1]} | {"broker_words": event.broker_reason}
 
 
 def _fill(row: ExecutionRow) -> dict[str, Any]:

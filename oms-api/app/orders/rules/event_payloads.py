@@ -92,8 +92,9 @@ def add_event_facts(
         payload |= build_terms(order)
     if event.reason is not None:
         payload["reason"] = event.reason
-    if event.broker_words is not None:
-        payload["broker_words"] = event.broker_words
+    if event.broker_reason is not None:
+        payload["broker_reason"] = event.broker_reason
+        payload["broker_words"] = event.broker_reason  # the former name, for one release
     return payload
 
 

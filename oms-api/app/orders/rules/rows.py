@@ -57,7 +57,7 @@ _ENUMS: dict[str, Callable[[str], Any]] = {
 
 
 class OrderEvent(NamedTuple):
-    """One change of an order."""
+    """One change of an order: a row of its history, or a part of one."""
 
     tenant_id: int
     order_id: str
@@ -67,13 +67,15 @@ class OrderEvent(NamedTuple):
     at: Timestamp
     actor: str
     reason: str | None = None
-    broker_words: str | None = None
+    broker_reason: str | None = None
     execution_id: str | None = None
     request_key: str | None = None
 
 
-_FOLLOWING = OrderEvent._fields[4:]  # the status before is that of the change before
-EVENT_COLUMNS = (*OrderEvent._fields, "following")  # of `order_events`
+_STORED_NAMES = {"broker_reason": "broker_words"}  # where a column has another name than its field
+_COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in OrderEvent._fields)
+_FOLLOWING = _COLUMNS[4:]  # the status before is that of the change before
+EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
 
 
 def pack_events(history: Iterable[OrderEvent]) -> list[Row]:
@@ -104,7 +106,10 @@ def unpack_events(row: Sequence[Any]) -> list[OrderEvent]:
     history = [OrderEvent._make(values)]
     for change in orjson.loads(following) if following is not None else ():
         tenant_id, order_id, sequence, _, status, *_ = history[-1]
-        history.append(OrderEvent(tenant_id, order_id, sequence + 1, status, **change))
+        values = dict(change)
+        broker_reason = values.pop(_STORED_NAMES["broker_reason"], None)
+        key = (tenant_id, order_id, sequence + 1, status)
+        history.append(OrderEvent(*key, broker_reason=broker_reason, **values))
     return history
 
 

@@ -91,6 +91,7 @@ class OrderEventOut(BaseModel):
     at: str
     actor: str
     reason: str | None
+    broker_reason: str | None
     broker_words: str | None
     execution_id: str | None
 

@@ -143,7 +143,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
         denial = find_current_denial(context, one)
         if denial is not None:
             deny_order(context, one, denial, at, request_key=_find_request_key(command, order, one))
-            cancel_open_orders(context, orders, at, "risk", "The other order of the group was denied.")
+            cancel_open_orders(context, orders, at, "risk", reason="The other order of the group was denied.")
             return
     for one in orders:
         if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:

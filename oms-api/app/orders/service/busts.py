@@ -78,7 +78,7 @@ def record_bust(
         iso(command.origin.at),
         actor_of(command.origin),
         reason=BUST,
-        broker_words=command.reason,
+        broker_reason=command.reason,
         execution_id=bust.execution_id,
         filled_quantity=busted.filled_quantity + Decimal(bust.quantity),
         filled_value=busted.filled_value + Decimal(bust.value),

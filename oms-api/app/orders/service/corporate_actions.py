@@ -62,7 +62,7 @@ def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, 
 def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
     reason = f"{command.action.symbol} became {command.action.new_symbol}"
     orders = context.order_store.open_of(portfolio_key, command.action.symbol)
-    cancel_open_orders(context, orders, iso(command.origin.at), ACTOR, reason)
+    cancel_open_orders(context, orders, iso(command.origin.at), ACTOR, reason=reason)
 
 
 def _restate_orders(
@@ -78,11 +78,11 @@ def _restate_orders(
     for known in [order for order in open_orders if _is_due(context, order, command)]:
         order = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
         if order.status in _NOT_RESTATED:
-            cancel_open_orders(context, [order], at, ACTOR, f"{mark}: place the order again")
+            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: place the order again")
             continue
         restated = _find_previous_terms(context, order, command, terms) or restate_order(order, ratio, terms)
         if restated is None:
-            cancel_open_orders(context, [order], at, ACTOR, f"{mark}: less than one lot is left")
+            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: less than one lot is left")
         else:
             _restate(context, order, restated, at, f"{_REVERSED}{mark}" if command.is_reversal else mark)
 
@@ -102,7 +102,7 @@ def _find_previous_terms(
         return restore_order(order, previous, command.action.ratio, terms)
     mark = _build_mark(command.action)
     history = context.order_store.list_history(order)
-    words = [event.broker_words for event in history if event.reason == mark and event.broker_words]
+    words = [event.broker_reason for event in history if event.reason == mark and event.broker_reason]
     return restore_order(order, parse_terms(words[-1]), command.action.ratio, terms) if words else None
 
 
@@ -140,7 +140,7 @@ def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: T
     accepted: dict[str, Any] = {} if order.accepted_at is None else {"accepted_at": at}
     words = format_terms(order)
     facts = fields | accepted | {"quantity": restated.quantity}
-    context.order_store.record_change(order, at, ACTOR, reason=mark, broker_words=words, **facts)
+    context.order_store.record_change(order, at, ACTOR, reason=mark, broker_reason=words, **facts)
 
 
 def _replace_trailing_stop(

@@ -69,7 +69,7 @@ def apply_execution_report(context: BatchContext, command: BrokerReport) -> Orde
         except (IllegalMove, BookIsFull, NoRate, RateUnknown) as refusal:
             message = f"{type(command.event).__name__}: {refusal.detail}"
             context.order_store.record_change(
-                order, command.at, order.broker, reason="not applied", broker_words=message
+                order, command.at, order.broker, reason="not applied", broker_reason=message
             )
     return build_result(context, order.tenant_id, [order.id])
 
@@ -112,9 +112,9 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
         case Expired():
             close_order(context, order, Status.EXPIRED, at, order.broker)
         case Lapsed():
-            close_order(context, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
+            close_order(context, order, Status.CANCELED, at, order.broker, broker_reason=event.reason)
         case Rejected():
-            close_order(context, order, Status.REJECTED, at, order.broker, broker_words=event.reason)
+            close_order(context, order, Status.REJECTED, at, order.broker, broker_reason=event.reason)
         case Refused():
             _resume(context, order, event.reason, at)
         case Replaced():
@@ -144,7 +144,7 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     if order.status not in _PENDING:
         raise IllegalMove(order.id, order.status, "a refused request")
     back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    context.order_store.change_status(order, back, at, order.broker, broker_words=reason)
+    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
 
 
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:

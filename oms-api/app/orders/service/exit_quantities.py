@@ -114,7 +114,7 @@ def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> N
     """Cancel an order and its open entry, which would continue without its exits."""
     entry = context.order_store.parent_of(order)
     orders = [order] if entry is None else [entry, order]
-    cancel_open_orders(context, orders, at, GROUPS, f"{cause} closed the position")
+    cancel_open_orders(context, orders, at, GROUPS, reason=f"{cause} closed the position")
 
 
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:

@@ -45,7 +45,7 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
 
 
 def cancel_open_orders(
-    context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, reason: str | None
+    context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, *, reason: str | None
 ) -> list[str]:
     """Cancel the orders, without those that their group has cancelled meanwhile. Return their ids."""
     cancelled = []
@@ -90,13 +90,13 @@ def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> No
     """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
         children = context.order_store.children_of(order)
-        cancel_open_orders(context, children, at, GROUPS, f"{order.id} ended")
+        cancel_open_orders(context, children, at, GROUPS, reason=f"{order.id} ended")
     if order.role is Role.CLOSING:
         parts = _list_waiting_parts(context, order)
-        cancel_open_orders(context, parts, at, GROUPS, f"{order.id} ended")
+        cancel_open_orders(context, parts, at, GROUPS, reason=f"{order.id} ended")
     if order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}:
         siblings = _list_open_siblings(context, order)
-        cancel_open_orders(context, siblings, at, GROUPS, f"{order.id} ended")
+        cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} ended")
 
 
 def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
@@ -210,7 +210,7 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
     """
     if order.role in EXITS and order.parent_id:
         entry = context.order_store.parent_of(order)
-        cancel_open_orders(context, [entry] if entry else [], at, GROUPS, f"{order.id} filled")
+        cancel_open_orders(context, [entry] if entry else [], at, GROUPS, reason=f"{order.id} filled")
     for sibling in _list_open_siblings(context, order):
         is_over = order.status is Status.FILLED and order.role is Role.EITHER
         if sibling.leaves_quantity <= quantity or is_over:

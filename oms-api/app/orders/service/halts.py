@@ -44,4 +44,4 @@ def cancel_all_halted(context: BatchContext, command: CancelHalted) -> OrderResu
 
 def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
     """Cancel the orders that a halt forbids before a new quote can fill them."""
-    cancel_open_orders(context, orders, at, _SWITCH, REASON)
+    cancel_open_orders(context, orders, at, _SWITCH, reason=REASON)

@@ -122,7 +122,7 @@ def apply_broker_events(
                 context.order_store.replace(order, trail_level=event.level)
             case Lapsed():
                 to = Status.EXPIRED if order.time_in_force in AT_AUCTION else Status.CANCELED
-                close_order(context, order, to, at, order.broker, broker_words=event.reason)
+                close_order(context, order, to, at, order.broker, broker_reason=event.reason)
     match_released_orders(context, at)
 
 
@@ -170,7 +170,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
         count_execution_for_latch(context, order, at)
     except (BookIsFull, NoRate, RateUnknown) as refusal:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
-        close_order(context, order, to, at, order.broker, broker_words=refusal.detail)
+        close_order(context, order, to, at, order.broker, broker_reason=refusal.detail)
 
 
 def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:

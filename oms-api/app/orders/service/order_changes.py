@@ -81,7 +81,7 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
         else context.order_store.open_in(portfolio_key)
     )
     found = [order for order in orders if wanted.matches(order)]
-    ids = cancel_open_orders(context, found, iso(origin.at), actor_of(origin), command.reason)
+    ids = cancel_open_orders(context, found, iso(origin.at), actor_of(origin), reason=command.reason)
     return build_result(context, origin.tenant_id, sorted(ids))
 
 
@@ -98,7 +98,7 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
             if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
         ]
         at, actor = iso(origin.at), actor_of(origin)
-        ids = sorted(cancel_open_orders(context, found, at, actor, cancellation.reason))
+        ids = sorted(cancel_open_orders(context, found, at, actor, reason=cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
     return build_result(context, origin.tenant_id, ids)
 

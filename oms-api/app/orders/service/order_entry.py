@@ -211,7 +211,7 @@ def send_order(
         return
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
-        close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
+        close_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=refusal)
         return
     resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
     accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)

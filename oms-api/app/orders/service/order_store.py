@@ -264,7 +264,7 @@ class OrderStore:
         actor: str,
         *,
         reason: str | None = None,
-        broker_words: str | None = None,
+        broker_reason: str | None = None,
         execution_id: str | None = None,
         request_key: str | None = None,
         **fields: Any,
@@ -272,7 +272,7 @@ class OrderStore:
         count = order.event_count + 1
         moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
         portfolio_key = self._store(moved, order)
-        facts = (reason, broker_words, execution_id, request_key)
+        facts = (reason, broker_reason, execution_id, request_key)
         event = OrderEvent(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
         self._events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:

@@ -67,7 +67,7 @@ def close_in_portfolio(
         deny_order(context, order, denial, order.created_at)
     else:
         at, actor = order.created_at, order.placed_by
-        cancel_open_orders(context, rivals, at, actor, "The position is closed.")
+        cancel_open_orders(context, rivals, at, actor, reason="The position is closed.")
         send_order(context, _in_parts(context, order))
     return build_result(context, order.tenant_id, [order.id])
 

@@ -46,7 +46,7 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     elif released.status is Status.DENIED and order.role is Role.EITHER:
         orders = context.order_store.open_of(order.portfolio_key, order.symbol)
         siblings = [one for one in orders if one.group_id == order.group_id]
-        cancel_open_orders(context, siblings, at, GROUPS, f"{order.id} was denied")
+        cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} was denied")
 
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:

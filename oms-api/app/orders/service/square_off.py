@@ -26,7 +26,7 @@ def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
     for portfolio_key in context.plan.intraday.get(command.tenant_id, []):
         orders = context.order_store.open_in(portfolio_key)
         due = [order for order in orders if _is_due(context, order, at)]
-        cancel_open_orders(context, due, at, SQUARE_OFF, _REASON)
+        cancel_open_orders(context, due, at, SQUARE_OFF, reason=_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
             if not _is_closing(context, portfolio_key, symbol):
                 _close(context, portfolio_key, symbol, at)

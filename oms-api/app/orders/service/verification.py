@@ -94,9 +94,9 @@ class _OrderVerification:
     def __init__(self, connection: Connection, verdict: Verdict) -> None:
         self._verdict = verdict
         self._connection = connection
-        self._events = _Groups(audit.iterate_history(connection), self._blame_orphan)
+        self._history = _Groups(audit.iterate_history(connection), self._blame_orphan)
         self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
-        self._events = _Groups(self._order_events(), self._blame_orphan)
+        self._events = _Groups(self._published_events(), self._blame_orphan)
         self._chains = _Chains()
         self._list_names = portfolio_names(connection)
         self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
@@ -105,7 +105,7 @@ class _OrderVerification:
         """Check every order, then the chains and links that need all orders."""
         for order in audit.iterate_orders(self._connection):
             self._check(order)
-        for group in (self._events, self._executions, self._events):
+        for group in (self._history, self._executions, self._events):
             group.finish()
         for links in self._chains.ends():
             self._check_chain(links)
@@ -126,7 +126,7 @@ class _OrderVerification:
 
     def _check(self, order: Order) -> None:
         key = order.key
-        history: list[OrderEvent] = self._events.of(key)
+        history: list[OrderEvent] = self._history.of(key)
         booked: list[Booked] = self._executions.of(key)
         events: list[PublishedEvent] = self._events.of(key)
         filled = Filled()
@@ -164,8 +164,8 @@ class _OrderVerification:
         links = [link, *self._chains.before(link.order)] if link.execution_events else [link]
         return {row.execution_id: row for one in links for row in one.executions}
 
-    def _order_events(self) -> Iterator[PublishedEvent]:
-        for event_id, tenant_id, kind, payload, at in audit.iterate_order_events(self._connection):
+    def _published_events(self) -> Iterator[PublishedEvent]:
+        for event_id, tenant_id, kind, payload, at in audit.iterate_published_events(self._connection):
             facts = _facts(payload)
             if facts is None:
                 finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")

@@ -13,7 +13,7 @@ CHANGES = st.lists(
 )
 
 
-def list_new_events(changes):
+def build_history(changes):
     """Return changes of orders, each from the status that its order has."""
     statuses: dict[str, str] = {}
     counts: dict[str, int] = {}
@@ -30,7 +30,7 @@ def list_new_events(changes):
 
 @given(CHANGES)
 def test_packed_row_of_each_order_restores_all_its_changes(changes):
-    history = list_new_events(changes)
+    history = build_history(changes)
     rows = pack_events(history)
     assert len(rows) == len({event.order_id for event in history})
     assert all(len(row) == len(EVENT_COLUMNS) for row in rows)
@@ -40,6 +40,6 @@ def test_packed_row_of_each_order_restores_all_its_changes(changes):
 
 @pytest.mark.parametrize("following", ["no JSON", "[1]", '[{"status": "HELD"}]', "7"])
 def test_invalid_packed_changes_are_rejected(following):
-    (row,) = pack_events(list_new_events([("A", "HELD", None, None, None, None)]))
+    (row,) = pack_events(build_history([("A", "HELD", None, None, None, None)]))
     with pytest.raises((TypeError, ValueError)):
         unpack_events((*row[:-1], following))
