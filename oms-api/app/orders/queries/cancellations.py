@@ -13,7 +13,7 @@ from app.database.bulk import Write
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Cancellation, PortfolioCancellation
 from app.orders.queries.tables import ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
-from app.orders.rules.cancellations import OrderFilter, StoredCancellation
+from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 
 _CANCELLATIONS = cast("Table", Cancellation.__table__)
 _PARTS = cast("Table", PortfolioCancellation.__table__)
@@ -33,7 +33,7 @@ class NamedPortfolio(NamedTuple):
 
 
 def list_portfolios_to_cancel_in(
-    connection: Connection, tenant_id: int, wanted: OrderFilter, visible: Collection[str] | None
+    connection: Connection, tenant_id: int, wanted: CancellationFilter, visible: Collection[str] | None
 ) -> list[NamedPortfolio]:
     """Return the portfolios with open orders that match, by id.
 

@@ -14,7 +14,7 @@ from app.instruments.schemas import Symbol
 from app.ledger.service.trade_service import RequestSource
 from app.orders.dependencies import Orders, TheCancellations, require_source
 from app.orders.errors import OrderDenied
-from app.orders.rules.cancellations import OrderFilter
+from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.requests import (
     BustIn,
@@ -149,7 +149,7 @@ async def cancel_all(
     if body.portfolio_name is not None:
         done = await service.cancel_all(source, **body.model_dump())
         return answer({"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200)
-    wanted = OrderFilter(body.symbol, body.side, body.strategy)
+    wanted = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(source, wanted, body.reason)
     content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
     return answer(content, 200, _REPLAY if result.replayed else None)

@@ -106,10 +106,10 @@ def unpack_events(row: Sequence[Any]) -> list[OrderEvent]:
     history = [OrderEvent._make(values)]
     for change in orjson.loads(following) if following is not None else ():
         tenant_id, order_id, sequence, _, status, *_ = history[-1]
-        values = dict(change)
-        broker_reason = values.pop(_STORED_NAMES["broker_reason"], None)
+        fields = dict(change)
+        broker_reason = fields.pop(_STORED_NAMES["broker_reason"], None)
         key = (tenant_id, order_id, sequence + 1, status)
-        history.append(OrderEvent(*key, broker_reason=broker_reason, **values))
+        history.append(OrderEvent(*key, broker_reason=broker_reason, **fields))
     return history
 
 

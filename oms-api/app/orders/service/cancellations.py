@@ -26,7 +26,7 @@ from app.ledger.service.trade_service import RequestSource
 from app.orders.errors import OrderKeyReused
 from app.orders.queries import cancellations as queries
 from app.orders.queries.cancellations import NamedPortfolio
-from app.orders.rules.cancellations import OrderFilter, StoredCancellation
+from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 from app.orders.rules.order_views import OrderView
 from app.orders.service.commands import CancelInPortfolio, Command, OrderResult, Outcome
 from app.timestamps import iso
@@ -62,7 +62,7 @@ class Cancellations:
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
     async def cancel_all(
-        self, request_source: RequestSource, wanted: OrderFilter, reason: str | None
+        self, request_source: RequestSource, wanted: CancellationFilter, reason: str | None
     ) -> CancellationResult:
         """Cancel the open orders that match, in all portfolios that the caller may see.
 
@@ -134,7 +134,7 @@ class Cancellations:
             results[portfolio] = outcome
 
     def _build(
-        self, request_source: RequestSource, wanted: OrderFilter, reason: str | None
+        self, request_source: RequestSource, wanted: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
         caller, now = request_source.caller, self._now()
         sender = (caller.name, caller.person)

@@ -14,7 +14,7 @@ from app.orders.errors import OrderIsFinal, OrderIsPending
 from app.orders.queries.cancellations import build_part_update, find_cancelled_orders
 from app.orders.rules.approvals import is_worse
 from app.orders.rules.broker_requests import is_at_broker
-from app.orders.rules.cancellations import OrderFilter
+from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.contingency import EXITS, SHARING
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import Changes
@@ -71,10 +71,8 @@ def cancel_requested_order(context: BatchContext, command: CancelOrder) -> Order
 def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
     origin = command.origin
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
-    wanted = OrderFilter(command.symbol, command.side, command.strategy)
+    portfolio_key = context.get_portfolio_key(command)
+    wanted = CancellationFilter(command.symbol, command.side, command.strategy)
     orders = (
         opening_in(context, portfolio_key)
         if command.keeps_exits

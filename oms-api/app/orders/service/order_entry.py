@@ -35,7 +35,8 @@ def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
         return earlier
     origin = command.origin
     require_unexpired(command.ticket, iso(origin.at))
-    order = _create_order(context, command, command.ticket, NO_LINKS)
+    portfolio_key = context.get_portfolio_key(command)
+    order = create_order(context, origin, portfolio_key, command.ticket)
     count_message(context, origin, order)
     order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     legs = build_exit_tickets(order, command.ticket)
@@ -47,7 +48,8 @@ def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
         deny_order(context, order, denial, order.created_at)
     else:
         for role, ticket in legs:
-            _add_held_exit(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
+            links = OrderLinks(order.id, order.id, GroupKind.BRACKET, role)
+            hold_order(context, create_order(context, origin, portfolio_key, ticket, links))
         submit_order(
             context,
             context.order_store.get(order.tenant_id, order.id),
@@ -63,7 +65,10 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
         return earlier
     for number, ticket in enumerate(command.tickets):
         require_unexpired(ticket, iso(command.origin.at), f"orders.{number}.")
-    first, second = (_create_order(context, command, ticket, NO_LINKS) for ticket in command.tickets)
+    portfolio_key = context.get_portfolio_key(command)
+    first, second = (
+        create_order(context, command.origin, portfolio_key, ticket) for ticket in command.tickets
+    )
     for order in (first, second):
         count_message(context, command.origin, order)
     key, request_hash = command.origin.idempotency_key, command.origin.request_hash
@@ -251,23 +256,24 @@ def build_placement(
     )
 
 
-def _create_order(
-    context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, links: OrderLinks
+def create_order(
+    context: BatchContext,
+    origin: Origin,
+    portfolio_key: PortfolioKey,
+    ticket: Ticket,
+    links: OrderLinks = NO_LINKS,
 ) -> Order:
-    origin = command.origin
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
+    """Return the order of a ticket, not stored yet. Raises Invalid for an auction that its venue lacks."""
     placement = build_placement(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
     return set_session_end(context, new_order(order_id, placement, ticket, quantity, links))
 
 
-def _add_held_exit(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
-    order = _create_order(context, command, ticket, links)
-    leg = context.order_store.add(order, order.placed_by)
-    context.order_store.change_status(leg, Status.HELD, leg.created_at, leg.placed_by)
+def hold_order(context: BatchContext, order: Order) -> None:
+    """Store a new order that is released later."""
+    added = context.order_store.add(order, order.placed_by)
+    context.order_store.change_status(added, Status.HELD, added.created_at, added.placed_by)
 
 
 def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:

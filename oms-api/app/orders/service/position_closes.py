@@ -6,20 +6,19 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
-from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.commands import ClosePosition, OrderResult
 from app.orders.service.groups import cancel_open_orders, deny_order
 from app.orders.service.order_entry import (
     add_order,
-    build_placement,
     build_result,
+    create_order,
     find_repeated_request,
+    hold_order,
     send_order,
 )
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
-from app.orders.service.trading_sessions import set_session_end
 
 
 def close_position(context: BatchContext, command: ClosePosition) -> OrderResult:
@@ -39,9 +38,7 @@ def close_position(context: BatchContext, command: ClosePosition) -> OrderResult
     known = find_repeated_request(context, origin)
     if known is not None:
         return known
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
+    portfolio_key = context.get_portfolio_key(command)
     return close_in_portfolio(context, command, portfolio_key)
 
 
@@ -87,11 +84,7 @@ def _against(
         reason=command.reason,
         strategy=command.strategy,
     )
-    placement = build_placement(context, origin, portfolio_key, ticket.symbol)
-    order = new_order(
-        context.services.order_ids.next(origin.tenant_id, origin.at), placement, ticket, quantity
-    )
-    order = set_session_end(context, order._replace(role=Role.CLOSING))
+    order = create_order(context, origin, portfolio_key, ticket)._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
@@ -111,9 +104,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     while left:
         part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
         part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
-        context.order_store.change_status(
-            context.order_store.add(part, part.placed_by), Status.HELD, at, part.placed_by
-        )
+        hold_order(context, part)
         left -= part.quantity
     return first
 

@@ -38,9 +38,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     repeated = find_repeated_request(context, origin)
     if repeated is not None:
         return repeated
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
+    portfolio_key = context.get_portfolio_key(command)
     held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)

@@ -1,15 +1,14 @@
 """Preview a ticket with the books, prices and limits of an order, without any change."""
 
-from app.orders.rules.order_factory import build_exit_tickets, new_order
+from app.orders.rules.order_factory import build_exit_tickets
 from app.orders.rules.order_views import OrderPreview
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import build_placement, find_ticket_denial, require_unexpired
+from app.orders.service.order_entry import create_order, find_ticket_denial, require_unexpired
 from app.orders.service.order_estimates import estimate_order
-from app.orders.service.order_quantities import resolve_quantity
 from app.orders.service.risk_evaluation import risk_input
-from app.orders.service.trading_sessions import find_current_hold, set_session_end
+from app.orders.service.trading_sessions import find_current_hold
 from app.risk.rules.evaluation import list_headrooms
 from app.timestamps import iso
 
@@ -21,13 +20,8 @@ def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     """
     origin, ticket = command.origin, command.ticket
     require_unexpired(ticket, iso(origin.at))
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
-    placement = build_placement(context, origin, portfolio_key, ticket.symbol)
-    quantity = resolve_quantity(context, origin.tenant_id, ticket)
-    order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
-    order = set_session_end(context, new_order(order_id, placement, ticket, quantity))
+    portfolio_key = context.get_portfolio_key(command)
+    order = create_order(context, origin, portfolio_key, ticket)
     hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)

@@ -140,9 +140,8 @@ def _require_same(stored: Signal, signal: PreparedSignal) -> None:
 
 
 def _find_portfolio(context: BatchContext, command: PlaceSignal) -> PortfolioKey:
-    tenant_id = command.origin.tenant_id
     try:
-        return context.get_portfolio_key(tenant_id, command.portfolio_name, command.portfolio_name_key)
+        return context.get_portfolio_key(command)
     except NoSuchPortfolio:
         raise refuse_unknown_portfolio() from None
 
