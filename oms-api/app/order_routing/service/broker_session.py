@@ -85,7 +85,7 @@ class BrokerSession:
 
     def close(self) -> None:
         """Let another session send what this one has in memory."""
-        self._sender.return_lane()
+        self._sender.return_queued_orders()
         self._sender.save_progress()
 
     def step(self, *, is_idle: bool = True) -> bool:
@@ -95,7 +95,7 @@ class BrokerSession:
         """
         try:
             if not self._is_connected and not self._connect():
-                self._sender.return_lane()
+                self._sender.return_queued_orders()
                 self._sender.reject_overdue()
                 return False
             has_worked = self._read_events()
@@ -253,7 +253,7 @@ class BrokerSession:
         if self._circuit.next_attempt_at is None:
             return
         self._is_connected, self._next_connect = False, self._circuit.next_attempt_at
-        self._sender.return_lane()
+        self._sender.return_queued_orders()
         self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
         self._sender.reject_overdue()
 

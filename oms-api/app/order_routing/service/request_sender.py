@@ -99,7 +99,7 @@ class RequestSender:
     def send_next(self) -> bool:
         """Process the next request that is due. Return False if there is none.
 
-        New orders from the express lane go first, unless other requests were stored: a cancel may be one.
+        New orders from the submission queue go first, unless other requests were stored: a cancel may be one.
         Raises BrokerUnavailable if the broker was not reached, and NotApplied.
         """
         queue = self._queue
@@ -116,8 +116,8 @@ class RequestSender:
                 self._mark_done(connection)
             self._done.clear()
 
-    def return_lane(self) -> None:
-        """Close the lane, and mark the orders in it as not sent. They are sent later like other requests."""
+    def return_queued_orders(self) -> None:
+        """Close the queue, and mark the orders in it as not sent. They are sent later like other requests."""
         self._queue.close()
         self._is_backlogged = True
         returned = [one.order.id for one in self._queue.take_all()]
@@ -126,7 +126,7 @@ class RequestSender:
                 queries.return_submissions(connection, self._tenant_id, returned)
 
     def _send_from_queue(self) -> bool:
-        """Send the oldest order of the lane. Return False if there is none."""
+        """Send the oldest order of the queue. Return False if there is none."""
         item = self._queue.take()
         if item is None:
             return False
@@ -142,7 +142,7 @@ class RequestSender:
         queue.has_stored_requests = False  # before the look, so that none is missed
         with transaction(self._engine, self._tenant_id) as connection:
             self._mark_done(connection)
-            undone = self._list_outside_of_lane(connection)
+            undone = self._list_unqueued_requests(connection)
             request = choose_request([one for one in undone if not queue.is_expecting(one.order_id)], now)
             if request is not None and is_new_order(request):  # by one transaction, because it is urgent
                 sending = self._begin(connection, request)
@@ -161,10 +161,10 @@ class RequestSender:
             self._send(request, sending)
         return True
 
-    def _list_outside_of_lane(self, connection: Connection) -> list[BrokerRequest]:
-        """Return the undone requests, without the orders of the lane.
+    def _list_unqueued_requests(self, connection: Connection) -> list[BrokerRequest]:
+        """Return the undone requests, without the orders of the queue.
 
-        An order of the lane about which there is another request leaves the lane: it was certainly not sent.
+        An order of the queue about which there is another request leaves it: it was certainly not sent.
         """
         undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
         changed = {one.order_id for one in undone if not is_submission(one)}
@@ -180,7 +180,7 @@ class RequestSender:
         now = self._now()
         self.save_progress()
         with transaction(self._engine, self._tenant_id) as connection:
-            undone = self._list_outside_of_lane(connection)
+            undone = self._list_unqueued_requests(connection)
         for request in undone:
             if request.status is RequestStatus.NEW and is_too_late(request, now):
                 self._reject_unsent(request)

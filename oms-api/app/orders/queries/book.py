@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select
 
 from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.keys import PortfolioKey
+from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.contingency import EXITS
@@ -122,6 +122,19 @@ def list_open_orders_in_symbol(
         ORDERS.c.portfolio_id == portfolio_key.portfolio_id,
         ORDERS.c.symbol == symbol,
         IS_OPEN,
+    )
+
+
+def list_recent_exits(connection: Connection, key: PositionKey, since: Timestamp) -> list[Order]:
+    """Return the exits of a position that are open or changed at `since` or later, oldest first."""
+    return select_orders(
+        connection,
+        ORDERS.c.tenant_id == key.tenant_id,
+        ORDERS.c.symbol == key.symbol,
+        ORDERS.c.portfolio_id == key.portfolio_id,
+        ORDERS.c.product == key.product,
+        ORDERS.c.role.in_(EXITS),
+        or_(IS_OPEN, ORDERS.c.updated_at >= datetime.fromisoformat(since)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
-from app.orders.queries.exits import list_recent_exits
+from app.orders.queries.book import list_recent_exits
 from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status

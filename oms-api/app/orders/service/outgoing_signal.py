@@ -9,7 +9,7 @@ from app.orders.service.submission_queue import CommittedOrder, SubmissionQueue
 class OutgoingSignal:
     """Wakes listeners. A relay notifies other processes, which otherwise read requests at intervals.
 
-    Each broker connection whose session runs in this process has an express lane for its new orders.
+    Each broker connection whose session runs in this process has an submission queue for its new orders.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class OutgoingSignal:
                 events.remove(event)
 
     def get_queue(self, tenant_id: int, connection: str) -> SubmissionQueue:
-        """Return the lane of a broker connection. It is closed until a session opens it."""
+        """Return the queue of a broker connection. It is closed until a session opens it."""
         return self._queues.setdefault((tenant_id, connection), SubmissionQueue())
 
     def reserve(self, tenant_id: int, connection: str, order_id: str) -> bool:
-        """Return whether a new order gets a place in its connection's lane."""
+        """Return whether a new order gets a place in its connection's queue."""
         queue = self._queues.get((tenant_id, connection))
         return queue is not None and queue.reserve(order_id)
 

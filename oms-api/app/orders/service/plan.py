@@ -12,7 +12,7 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderName
-from app.orders.queries.intraday import find_intraday_portfolios
+from app.orders.queries.due_orders import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.commands import (

@@ -25,16 +25,11 @@ def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
-    estimate = estimate_order(context, order, risk)
     denial = find_ticket_denial(context, order, legs, confirms=ticket.confirm_repeat)
     return OrderPreview(
         order=order,
         portfolio_name=context.portfolio(order).name,
-        price=estimate.price,
-        value=estimate.value,
-        charges=estimate.charges,
-        cash_after=estimate.cash_after,
-        position_after=estimate.position_after,
+        estimate=estimate_order(context, order, risk),
         denial=denial,
         checks=tuple(list_headrooms(risk)),
         opens_at=None if hold is None else hold.opens_at,

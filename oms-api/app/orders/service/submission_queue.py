@@ -14,7 +14,7 @@ from app.clock import monotonic_seconds
 from app.instruments.rules import Instrument
 from app.orders.rules.values import Order
 
-MAX_ORDERS = 50  # orders in a lane; further orders are read from the database
+MAX_ORDERS = 50  # orders in a queue; further orders are read from the database
 RESERVED_SECONDS = 20.0  # longer than a transaction of the writer takes
 
 
@@ -30,7 +30,7 @@ class SubmissionQueue:
     """The orders of one broker connection that wait for its session. Thread-safe.
 
     The writer reserves a place before it stores a request, and delivers the order after the commit. The
-    session opens the lane when it has sent everything else, and closes it when it loses the broker.
+    session opens the queue when it has sent everything else, and closes it when it loses the broker.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
