@@ -17,7 +17,7 @@ from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_restoration import copy_exit, was_ended_by_group
-from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
+from app.orders.service.groups import GROUPS, cancel_order, get_closable_quantity, release_order
 from app.orders.service.pair_swaps import (
     RESIZED,
     SWAPPED,
@@ -50,7 +50,7 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     waiting = [one for one in children if one.status is Status.HELD and one.group_id == entry.group_id]
     if waiting and not any(one.status in WORKING | FINAL for one in children):
         facts = {"quantity": due, "reason": f"{entry.id} filled"}
-        sized = [context.order_store.note(one, at, GROUPS, **facts) for one in waiting]
+        sized = [context.order_store.record_change(one, at, GROUPS, **facts) for one in waiting]
         _send(context, sized, at)
         return
     latest = {one.role: one for one in sorted(children, key=lambda one: one.id)}
@@ -100,11 +100,11 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
     if waits_for_quote(context, order) and is_reached:
         for stop in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
             if stop.status in _RESTING:
-                cancel(context, stop, at, GROUPS, reason=SWAPPED)
+                cancel_order(context, stop, at, GROUPS, reason=SWAPPED)
     elif order.status in _RESTING and not is_reached:
         stop_before = _find_stop(context, order)
         if stop_before is not None and find_cancel_reason(context, stop_before) == SWAPPED:
-            cancel(context, order, at, GROUPS, reason=WITHDRAWN)
+            cancel_order(context, order, at, GROUPS, reason=WITHDRAWN)
 
 
 def _send(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
@@ -112,9 +112,9 @@ def _send(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None
     for known in orders:
         order = context.order_store.get_current(known)
         if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
-            release(context, order, at)
+            release_order(context, order, at)
         elif order.status is Status.INITIALIZED:
-            context.order_store.move(order, Status.HELD, at, GROUPS)
+            context.order_store.change_status(order, Status.HELD, at, GROUPS)
 
 
 def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
@@ -126,9 +126,9 @@ def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
         if ended.role in EXITS:
             quantity = min(quantity, get_closable_quantity(context, ended))
         if quantity:
-            release(context, sibling, at, quantity=quantity)
+            release_order(context, sibling, at, quantity=quantity)
         else:
-            cancel(context, sibling, at, GROUPS, reason="The position is closed.")
+            cancel_order(context, sibling, at, GROUPS, reason="The position is closed.")
 
 
 def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *, is_held: bool) -> None:
@@ -139,9 +139,9 @@ def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *,
     copied = copy_exit(context, ended, left, at)
     added = context.order_store.add(copied, copied.placed_by, f"Continues {ended.id}")
     if is_held:
-        context.order_store.move(added, Status.HELD, at, GROUPS)
+        context.order_store.change_status(added, Status.HELD, at, GROUPS)
     else:
-        release(context, added, at)
+        release_order(context, added, at)
 
 
 def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:

@@ -15,8 +15,8 @@ from app.orders.rules.contingency import (
     reduction_of,
 )
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
-from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.groups import GROUPS, cancel, get_closable_quantity
+from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.groups import GROUPS, cancel_open_orders, cancel_order, get_closable_quantity
 from app.orders.service.pair_swaps import RESIZED
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
@@ -34,7 +34,7 @@ def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Orde
     if order.status not in WORKING or order.leaves_quantity <= left:
         return order
     if not left:
-        return cancel(context, order, at, GROUPS, reason="The position is closed.")
+        return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
     return _reduce(context, order, left, at)
 
 
@@ -107,20 +107,22 @@ def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: T
 
 def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
+    reason = f"Quantity reduced to {format_amount(size)}"
     if is_at_broker(order):
-        return _resize_at_broker(context, order, size, at)
-    return context.order_store.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+        return _resize_at_broker(context, order, size, at, reason)
+    return context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)
 
 
-def _resize_at_broker(context: BatchContext, order: Order, size: Decimal, at: Timestamp) -> Order:
-    """Cut an order at a broker by a cancel; what is left of it is sent again once the broker confirms."""
-    reason = f"Cut to {shortest(size)}"
+def _resize_at_broker(
+    context: BatchContext, order: Order, size: Decimal, at: Timestamp, reason: str
+) -> Order:
+    """Reduce an order at a broker by a cancel; the rest is sent again once the broker confirms."""
     for sibling in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
         if sibling.status is Status.HELD:
             left = sibling.filled_quantity + size - order.filled_quantity
-            context.order_store.note(sibling, at, GROUPS, quantity=left, reason=reason)
-    cut = context.order_store.note(order, at, GROUPS, quantity=size, reason=reason)
-    return cancel(context, cut, at, GROUPS, reason=RESIZED)
+            context.order_store.record_change(sibling, at, GROUPS, quantity=left, reason=reason)
+    resized = context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)
+    return cancel_order(context, resized, at, GROUPS, reason=RESIZED)
 
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
@@ -132,12 +134,10 @@ def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]
 
 
 def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
-    entry = _open_entry(context, order)
-    if entry is not None:  # it would continue without its exits
-        cancel(context, entry, at, GROUPS, reason=f"{cause} closed the position")
-    order = context.order_store.get_current(order)
-    if order.status not in FINAL:
-        cancel(context, order, at, GROUPS, reason=f"{cause} closed the position")
+    """Cancel an order and its open entry, which would continue without its exits."""
+    entry = context.order_store.parent_of(order)
+    orders = [order] if entry is None else [entry, order]
+    cancel_open_orders(context, orders, at, GROUPS, reason=f"{cause} closed the position")
 
 
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:

@@ -4,14 +4,14 @@ from app.orders.errors import NotAtBroker
 from app.orders.rules.order_factory import PAPER, new_order
 from app.orders.rules.values import Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import AdoptOrder, Done
-from app.orders.service.order_entry import add, build_order_origin, build_result
+from app.orders.service.commands import AdoptOrder, OrderResult
+from app.orders.service.order_entry import add_order, build_placement, build_result
 from app.timestamps import iso
 
 EXTERNAL = "external"  # the source of an adopted order
 
 
-def adopt_order(context: BatchContext, command: AdoptOrder) -> Done:
+def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     """Store the order as accepted by its broker. An order that is adopted already does not change.
 
     It keeps the broker's id, so that the broker's events and its fills are those of the order. No risk check
@@ -19,14 +19,14 @@ def adopt_order(context: BatchContext, command: AdoptOrder) -> Done:
     """
     origin, ticket = command.origin, command.ticket
     tenant_id, at = origin.tenant_id, iso(origin.at)
-    portfolio_key = context.get_portfolio_key(tenant_id, command.portfolio_name, command.portfolio_name_key)
+    portfolio_key = context.get_portfolio_key(command)
     if context.order_store.find(tenant_id, command.order_id) is not None:
         return build_result(context, tenant_id, [command.order_id])
-    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)._replace(source=EXTERNAL)
-    if order_origin.broker == PAPER:
+    placement = build_placement(context, origin, portfolio_key, ticket.symbol)._replace(source=EXTERNAL)
+    if placement.broker == PAPER:
         raise NotAtBroker(command.portfolio_name)
     assert ticket.quantity is not None  # noqa: S101  # the broker's orders have one
-    order = add(context, new_order(command.order_id, order_origin, ticket, ticket.quantity))
-    sent = context.order_store.move(order, Status.SUBMITTED, at, order.placed_by)
-    context.order_store.move(sent, Status.ACCEPTED, at, order.broker, accepted_at=at)
+    order = add_order(context, new_order(command.order_id, placement, ticket, ticket.quantity))
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, order.placed_by)
+    context.order_store.change_status(sent, Status.ACCEPTED, at, order.broker, accepted_at=at)
     return build_result(context, tenant_id, [order.id])

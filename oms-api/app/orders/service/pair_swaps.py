@@ -1,6 +1,5 @@
 """Why an order of a pair at a broker was cancelled by its group, and which one waits for its quote."""
 
-from app.orders.queries.book import list_moves
 from app.orders.rules.broker_requests import is_watched
 from app.orders.rules.contingency import find_siblings
 from app.orders.rules.values import Order, Status
@@ -36,5 +35,5 @@ def waits_for_quote(context: BatchContext, order: Order) -> bool:
 
 
 def _list_cancel_requests(context: BatchContext, order: Order) -> list[str | None]:
-    moves = list_moves(context.connection, order.tenant_id, order.id) + context.order_store.moves_of(order)
-    return [move.reason for move in moves if move.to_status == Status.PENDING_CANCEL]
+    history = context.order_store.list_history(order)
+    return [event.reason for event in history if event.to_status == Status.PENDING_CANCEL]
