@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from app.brokers.rules.values import Busted
 from app.orders.rules.values import FINAL, WORKING, Protection, Status, Target
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LIMIT, LOST, UNANSWERED
 from tests.orders.rig import ticket
@@ -164,6 +165,33 @@ def test_sale_of_a_part_cuts_the_exits(routing, protected):
     routing.run()
     assert list_exits(routing) == []
     check_protection(routing, 0)
+
+
+def bust(routing, fill):
+    routing.broker.report(Busted(fill.order_id, fill.execution_id, "busted", routing.rig.now))
+    routing.run(3)
+
+
+def count_protection(routing):
+    return sum(one.leaves_quantity for one in list_exits(routing) if one.status in WORKING)
+
+
+def test_bust_of_a_sale_protects_the_position_again(routing, protected):
+    sale = routing.work(side="SELL", quantity="4", limit_price="95")
+    sold = routing.broker.fill(sale, "4", "95")
+    routing.run(3)
+    assert count_protection(routing) == 6
+    bust(routing, sold)
+    check_protection(routing, 10)
+    assert count_protection(routing) == 10
+
+
+def test_bust_of_a_stop_protects_the_position_again(routing, protected):
+    stopped = routing.broker.fill(protected[1], "10", "80")
+    routing.run(3)
+    assert list_exits(routing) == []
+    bust(routing, stopped)
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
 
 
 def test_person_who_cancels_the_stop_leaves_the_target(routing, protected):

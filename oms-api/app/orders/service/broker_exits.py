@@ -5,7 +5,6 @@ the take-profit is HELD here, and its quote lets the two change places. The rest
 and confirmed before the other is sent, so that both together never exceed the position.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -16,14 +15,13 @@ from app.orders.rules.contingency import EXITS, SHARING, exit_quantity, find_sib
 from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.exit_restoration import copy_exit, was_ended_by_group
+from app.orders.service.exit_restoration import add_exits, copy_exit, send_exits, was_ended_by_group
 from app.orders.service.groups import GROUPS, cancel_order, get_closable_quantity, release_order
 from app.orders.service.pair_swaps import (
     RESIZED,
     SWAPPED,
     WITHDRAWN,
     find_cancel_reason,
-    is_watched_order,
     waits_for_quote,
     was_cancel_requested,
 )
@@ -51,27 +49,12 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     if waiting and not any(one.status in WORKING | FINAL for one in children):
         facts = {"quantity": due, "reason": f"{entry.id} filled"}
         sized = [context.order_store.record_change(one, at, GROUPS, **facts) for one in waiting]
-        _send(context, sized, at)
+        send_exits(context, sized, at)
         return
     latest = {one.role: one for one in sorted(children, key=lambda one: one.id)}
     legs = [one for one in latest.values() if one.status not in FINAL or was_ended_by_group(context, one)]
     if legs:
         add_exits(context, legs, min(quantity, due), at, f"{entry.id} filled")
-
-
-def add_exits(
-    context: BatchContext, legs: Sequence[Order], quantity: Decimal, at: Timestamp, reason: str
-) -> None:
-    """Place exits with the terms of `legs` as a pair of its own, and send them."""
-    if quantity <= ZERO:
-        return
-    group_id, added = None, []
-    for leg in legs:
-        copied = copy_exit(context, leg, quantity, at)
-        group_id = group_id or copied.id
-        copied = copied._replace(group_id=group_id)
-        added.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
-    _send(context, added, at)
 
 
 def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
@@ -105,16 +88,6 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
         stop_before = _find_stop(context, order)
         if stop_before is not None and find_cancel_reason(context, stop_before) == SWAPPED:
             cancel_order(context, order, at, GROUPS, reason=WITHDRAWN)
-
-
-def _send(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
-    """Send exits to their broker. One of an emulated pair that is watched is HELD."""
-    for known in orders:
-        order = context.order_store.get_current(known)
-        if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
-            release_order(context, order, at)
-        elif order.status is Status.INITIALIZED:
-            context.order_store.change_status(order, Status.HELD, at, GROUPS)
 
 
 def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:

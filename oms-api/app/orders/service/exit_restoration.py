@@ -1,6 +1,6 @@
 """Restore the exits of a position when a bust, a correction or a reversal undoes a reduction of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -9,11 +9,13 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
 from app.orders.queries.book import list_recent_exits
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
 from app.orders.rules.order_factory import copy_order
-from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
+from app.orders.rules.values import FINAL, OPEN, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.groups import GROUPS, release_order
+from app.orders.service.pair_swaps import is_watched_order
 from app.timestamps import Timestamp
 
 _AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
@@ -46,8 +48,8 @@ def find_reversed_reduction(original: TradeRow, row: TradeRow, reason: str) -> R
 def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, at: Timestamp) -> list[Order]:
     """Restore the exits that the reduction filled, reduced or cancelled.
 
-    Open exits grow. An exit that has ended gets a successor of the same group and terms, because an ended
-    order cannot be reopened. An exit that a person cancelled stays cancelled.
+    Open exits grow; at a broker, further ones are placed instead. An exit that has ended gets a successor of
+    the same group and terms, because an ended order cannot be reopened. An exit that a person cancelled stays cancelled.
 
     Return the exits that were changed or placed.
     """
@@ -63,6 +65,11 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
             target = min(target, exit_quantity(entry, context.order_store.children_of(entry)))
         if target > covered[name]:
             room, left = room - target + covered[name], left - target + covered[name]
+            if is_remote(legs[0]):  # the quantity of an order at a broker does not grow
+                lost = [leg for leg in legs if leg.status in OPEN or was_ended_by_group(context, leg)]
+                growth = target - covered[name]
+                restored += add_exits(context, lost, growth, at, reversed_reduction.reason)
+                continue
             current = (_restore_leg(context, leg, target, reversed_reduction, at) for leg in legs)
             restored += [leg for leg in current if leg is not None]
     return restored
@@ -120,6 +127,33 @@ def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestam
     fields: dict[str, Any] = {"is_triggered": False, "request_hash": None, "replaces": None}
     fields |= dict.fromkeys(_AMOUNTS, ZERO)
     return copy_order(leg, order_id, at, quantity=quantity, **fields)
+
+
+def add_exits(
+    context: BatchContext, legs: Sequence[Order], quantity: Decimal, at: Timestamp, reason: str
+) -> list[Order]:
+    """Place exits at a broker with the terms of `legs` as a pair of its own, and send them."""
+    if quantity <= ZERO:
+        return []
+    group_id: str | None = None
+    added: list[Order] = []
+    for leg in legs:
+        copied = copy_exit(context, leg, quantity, at)
+        group_id = group_id or copied.id
+        copied = copied._replace(group_id=group_id)
+        added.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
+    send_exits(context, added, at)
+    return added
+
+
+def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
+    """Send exits to their broker. One of an emulated pair that is watched is HELD."""
+    for known in orders:
+        order = context.order_store.get_current(known)
+        if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
+            release_order(context, order, at)
+        elif order.status is Status.INITIALIZED:
+            context.order_store.change_status(order, Status.HELD, at, GROUPS)
 
 
 def was_ended_by_group(context: BatchContext, leg: Order) -> bool:
