@@ -43,6 +43,10 @@ class TooManyStrategies(Conflict):
     kind, title = "too-many-strategies", "Too many strategies"
 
 
+class MessageLimitExceeded(Exception):
+    """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
+
+
 def refuse_field(field: str, message: str, code: str) -> Invalid:
     """Return the error of one field."""
     return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])

@@ -8,8 +8,10 @@ from app.clock import utc_now
 from app.database import Readers, set_all_tenants_scope, unit_of_work
 from app.market_data.service import Market
 from app.market_data.sources.simulated import SimulatedSource
+from app.sandbox.service.policy import SandboxPolicy
 from tests.support.event_schemas import VALIDATORS
 
+POLICY = SandboxPolicy(is_on=True)
 BACKTEST = {
     "strategy": "moving_average_cross",
     "parameters": {"fast": 3, "slow": 8},
@@ -27,7 +29,7 @@ BACKTEST = {
 def jobs(service):
     """Provide what runs the jobs, on simulated bars. Other tests' backtests are run first."""
     readers = Readers(service.engine, 1)
-    jobs = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), utc_now)
+    jobs = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), POLICY, utc_now)
     while jobs.run_next():
         pass
     yield jobs

@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
+
 from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ledger.service.trade_service import RequestSource
-from app.orders.rules.values import Order, Status
+from app.orders.rules.values import Order
 from app.orders.service.commands import Done
 from app.orders.service.order_service import OrderService
+from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 
 SOURCE = "strategy"  # the source of the orders that the host places
 WRITER_SECONDS = 30.0
+_LATCHED = "REPEATED_EXECUTION"  # the code of the denial
 T = TypeVar("T")
-
-
-class MessageLimitExceeded(Exception):
-    """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
 
 
 class NotReachable(Exception):
@@ -72,9 +72,9 @@ class OrderGateway:
             case _:
                 return ActionResult(refusal="There is no such order.")
         found = tuple(order for view in done.orders for order in (view.order, *view.legs))
-        if any(order.status is Status.DENIED and "LATCH" in (order.denial or "") for order in found):
+        if any(map(_is_latched, found)):
             raise MessageLimitExceeded(
-                "It executed too often in a symbol; release the latch with `POST /latches`."
+                "It executed too often in a symbol; release its latch with `POST /latches/{id}/release`."
             )
         return ActionResult(found)
 
@@ -85,6 +85,11 @@ class OrderGateway:
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WRITER_SECONDS)
+
+
+def _is_latched(order: Order) -> bool:
+    """Return whether a latch denied the order."""
+    return order.denial is not None and orjson.loads(order.denial)["code"] == _LATCHED
 
 
 def build_caller(tenant_id: int) -> Caller:
