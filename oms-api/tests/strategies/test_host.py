@@ -1,20 +1,26 @@
 """The host of strategies: inputs, orders, restarts, errors, floods and the journal."""
 
 import asyncio
+from datetime import timedelta
 
 import orjson
 import pytest
+from sqlalchemy import delete, update
 
 from app.brokers.rules.settings import IDEAL_MARKET
 from app.clock import utc_now
+from app.database import set_all_tenants_scope
 from app.parity import main
 from app.sandbox.service.policy import SandboxPolicy
+from app.strategies.models import StrategyInputRow, StrategyStateRow
+from app.strategies.queries.journal import delete_inputs, iterate_inputs
 from app.strategies.rules.journal import find_break
 from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import run_session
 from app.strategies.service.order_gateway import NotReachable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
+from app.strategies.service.verification import verify_journals
 from tests.strategies.support import bar, compare, drive, open_stage
 from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
@@ -139,6 +145,49 @@ def test_host_starts_active_strategies_and_ends_paused_ones(stage, service):
     stage.host._close()  # gives the lease back
 
 
+def _is_input(sequence):
+    return StrategyInputRow.sequence == sequence
+
+
+@pytest.mark.any_database
+def test_verification_finds_a_journal_that_was_changed(stage, service):
+    session = stage.start()
+    session.deliver([bar(0), bar(1)])
+    mine = StrategyInputRow.tenant_id == stage.api.tenant_id
+    for statement, problem in (
+        (update(StrategyInputRow).where(mine, _is_input(2)).values(payload="{}"), ("hash", "input 2")),
+        (delete(StrategyInputRow).where(mine, _is_input(2)), ("hash", "input 3")),
+        (delete(StrategyInputRow).where(mine, _is_input(3)), ("end", "input 2")),
+        (
+            delete(StrategyStateRow).where(StrategyStateRow.tenant_id == stage.api.tenant_id),
+            ("state", "none"),
+        ),
+    ):
+        with service.engine.connect() as connection:
+            set_all_tenants_scope(connection)
+            assert list(verify_journals(connection)) == []
+            connection.execute(statement)
+            (difference,) = verify_journals(connection)
+            assert (difference.field, difference.stored) == problem
+            connection.rollback()
+
+
+@pytest.mark.any_database
+def test_deletion_of_old_inputs_leaves_no_gap(stage, service):
+    session = stage.start()
+    ahead, now = timedelta(hours=1), utc_now()
+    one, two, three = (bar(number) for number in range(3))
+    session.deliver([one._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
+    with service.engine.connect() as connection:
+        set_all_tenants_scope(connection)
+        delete_inputs(connection, now + ahead / 2)
+        left = list(iterate_inputs(connection, stage.api.tenant_id, "counter"))
+        assert [one.sequence for one in left] == [2, 3, 4]
+        assert list(verify_journals(connection)) == []
+        connection.rollback()
+
+
+@pytest.mark.any_database
 def test_replay_of_the_journal_gives_the_same_orders_and_fills(stage):
     session = stage.start()
     for number in range(2):

@@ -47,7 +47,7 @@ def lock_down(limits: Limits, readable: Sequence[Path]) -> list[Layer]:
     return layers
 
 
-def end_with_parent() -> None:
+def set_parent_death_signal() -> None:
     """Let the kernel end this process when the thread that started it ends."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 

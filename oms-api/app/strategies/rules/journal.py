@@ -76,19 +76,28 @@ def compute_hash(previous: str, one: JournalInput) -> str:
     return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
 
 
-def find_break(inputs: Iterable[JournalInput]) -> int | None:
-    """Return the sequence of the first input that does not follow the one before, None if all do.
+class JournalEnd(NamedTuple):
+    """Where a journal ends. `broken` is the first input that does not follow the one before, or None."""
+
+    broken: int | None
+    head: JournalHead
+
+
+def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
+    """Return where a journal ends, or is broken.
 
     The first of the inputs may follow deleted ones: it is only the start of the chain.
     """
-    previous: JournalInput | None = None
+    previous = NO_HEAD
     for one in inputs:
-        starts = previous is None
-        if previous is not None and (
-            one.sequence != previous.sequence + 1 or compute_hash(previous.hash, one) != one.hash
-        ):
-            return one.sequence
-        if starts and one.sequence == 1 and compute_hash(FIRST_HASH, one) != one.hash:
-            return one.sequence
-        previous = one
-    return None
+        is_first = previous is NO_HEAD and one.sequence > 1
+        follows = one.sequence == previous.sequence + 1 and compute_hash(previous.hash, one) == one.hash
+        if not (follows or is_first):
+            return JournalEnd(one.sequence, previous)
+        previous = JournalHead(one.sequence, one.hash)
+    return JournalEnd(None, previous)
+
+
+def find_break(inputs: Iterable[JournalInput]) -> int | None:
+    """Return the sequence of the first input that does not follow the one before, None if all do."""
+    return find_end(inputs).broken
