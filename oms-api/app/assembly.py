@@ -346,6 +346,7 @@ class Components:
             signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties != "embedded",
+            uses_sandbox=self.settings.strategy_sandbox == "on",
         )
 
     def _list_portfolio_values(self, connection: Connection) -> list[ValuedPortfolio]:

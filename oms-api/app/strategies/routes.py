@@ -75,7 +75,7 @@ async def get_strategies(caller: Reader, readers: TheReaders, inspector: TheCode
     """List the strategies by name, with their statistics. The first is `manual`, of orders that name none."""
 
     found = await readers.run(lambda connection: list_strategies(connection, caller), caller.tenant_id)
-    inspected = await inspector.inspect_all(one.strategy.entry_point for one in found)
+    inspected = await inspector.inspect_for_display(one.strategy.entry_point for one in found)
 
     def read(connection: Connection) -> list[dict[str, Any]]:
         manual = describe_manual(connection, caller)
@@ -120,9 +120,8 @@ async def patch_strategy(
     """
     context = request_context.context(caller, body, strategy_name)
     changes = body.build(strategy_name, caller.actor, clock())
-    registry = StrategyRegistry(
-        await _inspect(inspector, readers, caller, strategy_name, changes.get("entry_point"))
-    )
+    entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
+    registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
     done = await administration.change(
         context, lambda connection, now: registry.update(connection, context, strategy_name, changes, now)
     )
@@ -197,16 +196,17 @@ class _Services(NamedTuple):
     administration: Administration
 
 
-async def _inspect(
-    inspector: CodeInspector, readers: Readers, caller: Caller, name: str, entry_point: str | None = None
-) -> Inspected:
-    """Inspect the code of a strategy, or a new one, before the transaction that needs it."""
+async def _inspect(inspector: CodeInspector, readers: Readers, caller: Caller, name: str) -> Inspected:
+    """Inspect the code of a strategy before the transaction that shows it."""
+    return await inspector.inspect_for_display([await _read_entry_point(readers, caller, name)])
 
+
+async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str | None:
     def read(connection: Connection) -> str | None:
         found = find_strategy(connection, caller.tenant_id, name)
         return None if found is None else found.strategy.entry_point
 
-    return await inspector.inspect_all([entry_point or await readers.run(read, caller.tenant_id)])
+    return await readers.run(read, caller.tenant_id)
 
 
 async def _halt(request: StatusRequest, context: OperationContext, services: _Services) -> Answer:

@@ -129,9 +129,11 @@ def test_code_of_others_is_refused_where_layers_are_missing(api, service, monkey
     with closing(Readers(service.engine, 1)) as readers:
         policy = SandboxPolicy(is_on=True, list_layers=list)
         refusing = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), policy, utc_now)
-        assert refusing.run_next().id == backtest_id
+        refused = refusing.run_next()
+        assert refused is not None
+        assert refused.id == backtest_id
     shown = api.get(f"/backtests/{backtest_id}").json()
-    assert (shown["status"], shown["error"][-26:]) == ("failed", "set STRATEGY_SANDBOX=off.")
+    assert (shown["status"], shown["error"][-25:]) == ("failed", "set STRATEGY_SANDBOX=off.")
 
 
 @pytest.mark.any_database

@@ -1,6 +1,7 @@
 """Inspections of code: once for each version, outside of transactions, with failures kept for a while."""
 
 import sys
+import threading
 
 import pytest
 
@@ -11,6 +12,7 @@ from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.service import code_inspection
 from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.code_inspection import CodeInspector, StrategyCode, require_code
+from tests.strategies.support import open_stage
 
 pytestmark = pytest.mark.any_database
 CODE = """
@@ -96,6 +98,22 @@ def test_least_recently_used_inspection_is_forgotten(path, starts, monkeypatch):
     assert len(starts) == 3
     inspector.inspect("breakout")
     assert len(starts) == 4
+
+
+def test_pause_does_not_wait_for_code_that_hangs(api, loop, monkeypatch):
+    stage = open_stage(api, loop, SandboxPolicy(is_on=False), "pairs")
+    released = threading.Event()
+    monkeypatch.setattr(code_inspection, "DISPLAY_SECONDS", 0.1)
+    monkeypatch.setattr(code_inspection, "_inspect", lambda _: released.wait(60))
+    state = api.service.app.state
+    kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)
+    try:
+        answer = api.post(f"/strategies/{stage.name}:pause", {})
+        assert (answer.json()["status"], answer.json()["parameter_definitions"]) == ("PAUSED", [])
+        assert not released.is_set()
+    finally:
+        released.set()
+        state.code_inspector = kept
 
 
 def test_other_writes_go_on_during_an_inspection(api, monkeypatch):

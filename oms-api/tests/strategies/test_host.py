@@ -116,6 +116,16 @@ def test_flood_of_orders_pauses_the_strategy(stage):
 
 
 @pytest.mark.any_database
+def test_flood_of_orders_without_a_limit_pauses_the_strategy_too(stage, monkeypatch):
+    monkeypatch.setattr("app.strategies.service.order_gateway.MAX_MESSAGES_PER_MINUTE", 2)
+    drive(stage, [bar(0), bar(1), bar(2)])
+    assert (stage.shown["status"], stage.shown["reason"]) == (
+        *("PAUSED", "It sent more than 2 messages in a minute."),
+    )
+    assert len(stage.orders) == 2
+
+
+@pytest.mark.any_database
 def test_stopped_strategy_hears_it_and_its_state_is_saved(stage):
     stage.api.post("/strategies/counter:stop", {"reason": "Evening"})
     run_session(stage.host, stage.listed, stage.gateway, lambda _: True)

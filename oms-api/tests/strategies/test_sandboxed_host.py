@@ -146,7 +146,7 @@ def test_latched_strategy_is_paused(api, loop):
     assert api.put("/limits", limit).status_code == 200
     drive(stage, [bar(0), bar(1), bar(2)])
     assert stage.shown["status"] == "PAUSED"
-    assert "release the latch" in stage.shown["reason"]
+    assert "release its latch" in stage.shown["reason"]
     assert api.order(side="BUY", quantity="1")["status"] == "FILLED"
 
 

@@ -7,7 +7,8 @@ done in a transaction: routes inspect first, and then open the transaction.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from threading import BoundedSemaphore, Lock
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import NamedTuple
 
 from app.backtests.errors import InvalidBacktest, StrategyFailed
@@ -25,6 +26,7 @@ from slackoms_strategy import ParameterDescription, list_parameters
 
 MAX_KEPT = 500  # inspections; the least recently used are forgotten
 MAX_AT_ONCE = 2  # processes of inspections
+DISPLAY_SECONDS = 2.0  # that a response waits for what it only shows
 FAILURE_SECONDS = 60.0  # until code that could not be inspected is inspected again
 LIMITS = Limits(
     callback_seconds=3,
@@ -62,29 +64,67 @@ class _Kept(NamedTuple):
     until: float  # a monotonic time
 
 
+class _Found(NamedTuple):
+    """By entry point: the results of earlier inspections, and code that was not inspected yet."""
+
+    kept: dict[str, StrategyCode | Invalid]
+    new: dict[str, FoundCode]
+
+
 class CodeInspector:
     """Inspects code. One instance per process."""
 
     def __init__(self, catalog: CodeCatalog) -> None:
         self.catalog = catalog
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._lock, self._slots = Lock(), BoundedSemaphore(MAX_AT_ONCE)
+        self._lock = Lock()
+        self._executor = ThreadPoolExecutor(MAX_AT_ONCE, "inspection")
 
     async def inspect_all(self, names: Iterable[str | None]) -> Inspected:
         """Inspect the code of entry points, in threads. None stands for a strategy without code."""
-        wanted = {name for name in names if name is not None}
-        return await asyncio.to_thread(lambda: {name: self.inspect(name) for name in sorted(wanted)})
+        found = await self._find_all(names)
+        return found.kept | await self._inspect_new(found.new)
+
+    async def inspect_for_display(self, names: Iterable[str | None]) -> Inspected:
+        """Do the same, but leave out what takes too long: a pause must not wait for code that hangs."""
+        found = await self._find_all(names)
+        if not found.new:
+            return found.kept
+        try:
+            return found.kept | await asyncio.wait_for(
+                asyncio.shield(self._inspect_new(found.new)), DISPLAY_SECONDS
+            )
+        except TimeoutError:
+            return found.kept
 
     def inspect(self, entry_point: str) -> StrategyCode | Invalid:
         """Return the code of an entry point, or why it cannot be used."""
+        found = self._find(entry_point)
+        return self._inspect_once(found) if isinstance(found, FoundCode) else found
+
+    async def _find_all(self, names: Iterable[str | None]) -> "_Found":
+        wanted = sorted({name for name in names if name is not None})
+        found = await asyncio.to_thread(lambda: {name: self._find(name) for name in wanted})
+        new = {name: one for name, one in found.items() if isinstance(one, FoundCode)}
+        return _Found({name: one for name, one in found.items() if not isinstance(one, FoundCode)}, new)
+
+    async def _inspect_new(self, new: Mapping[str, FoundCode]) -> dict[str, StrategyCode | Invalid]:
+        run = asyncio.get_running_loop().run_in_executor
+        results = await asyncio.gather(
+            *(run(self._executor, self._inspect_once, code) for code in new.values())
+        )
+        return dict(zip(new, results, strict=True))
+
+    def _find(self, entry_point: str) -> StrategyCode | Invalid | FoundCode:
+        """Return the result of an earlier inspection, or else the code."""
         try:
             code = self.catalog.find(entry_point)
         except Invalid as refusal:
             return refusal
-        key = (code.entry_point, code.code_hash)
-        return self._find_kept(key) or self._inspect_once(code, key)
+        return self._find_kept(code) or code
 
-    def _find_kept(self, key: tuple[str, str]) -> StrategyCode | Invalid | None:
+    def _find_kept(self, code: FoundCode) -> StrategyCode | Invalid | None:
+        key = (code.entry_point, code.code_hash)
         with self._lock:
             kept = self._kept.get(key)
             if kept is None or kept.until < monotonic_seconds():
@@ -92,18 +132,17 @@ class CodeInspector:
             self._kept.move_to_end(key)
             return kept.result
 
-    def _inspect_once(self, code: FoundCode, key: tuple[str, str]) -> StrategyCode | Invalid:
-        with self._slots:
-            kept = self._find_kept(key)  # another thread may have inspected it meanwhile
-            if kept is not None:
-                return kept
-            result = _inspect(code)
-            seconds = FAILURE_SECONDS if isinstance(result, Invalid) else float("inf")
-            with self._lock:
-                self._kept[key] = _Kept(result, monotonic_seconds() + seconds)
-                while len(self._kept) > MAX_KEPT:
-                    self._kept.popitem(last=False)
-            return result
+    def _inspect_once(self, code: FoundCode) -> StrategyCode | Invalid:
+        kept = self._find_kept(code)  # another thread may have inspected it meanwhile
+        if kept is not None:
+            return kept
+        result = _inspect(code)
+        seconds = FAILURE_SECONDS if isinstance(result, Invalid) else float("inf")
+        with self._lock:
+            self._kept[code.entry_point, code.code_hash] = _Kept(result, monotonic_seconds() + seconds)
+            while len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return result
 
 
 def _inspect(code: FoundCode) -> StrategyCode | Invalid:

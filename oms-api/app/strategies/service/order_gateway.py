@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
+from app.clock import monotonic_seconds
 from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ledger.service.trade_service import RequestSource
@@ -17,6 +18,8 @@ from app.strategies.rules.actions import Action, CancelAction, PlaceAction, Repl
 
 SOURCE = "strategy"  # the source of the orders that the host places
 WRITER_SECONDS = 30.0
+MAX_MESSAGES_PER_MINUTE = 3_000  # of a strategy, also without the limit MESSAGES_PER_MINUTE
+_MINUTE_SECONDS = 60.0
 _LATCHED = "REPEATED_EXECUTION"  # the code of the denial
 T = TypeVar("T")
 
@@ -37,6 +40,7 @@ class OrderGateway:
 
     def __init__(self, orders: OrderService, loop: asyncio.AbstractEventLoop) -> None:
         self._orders, self._loop = orders, loop
+        self._minute_end, self._messages = 0.0, 0
 
     def execute(
         self, tenant_id: int, portfolio_name: str, action: Action, order_id: str | None
@@ -45,6 +49,7 @@ class OrderGateway:
 
         Raise MessageLimitExceeded or NotReachable.
         """
+        self._count_message()
         try:
             return self._execute(tenant_id, portfolio_name, action, order_id)
         except TooMany as refusal:
@@ -77,6 +82,13 @@ class OrderGateway:
                 "It executed too often in a symbol; release its latch with `POST /latches/{id}/release`."
             )
         return ActionResult(found)
+
+    def _count_message(self) -> None:
+        if monotonic_seconds() >= self._minute_end:
+            self._minute_end, self._messages = monotonic_seconds() + _MINUTE_SECONDS, 0
+        self._messages += 1
+        if self._messages > MAX_MESSAGES_PER_MINUTE:
+            raise MessageLimitExceeded(f"It sent more than {MAX_MESSAGES_PER_MINUTE:,} messages in a minute.")
 
     async def _submit(self, command: Any) -> Done:  # a PlaceOrder
         outcome = await self._orders.submit(command)
