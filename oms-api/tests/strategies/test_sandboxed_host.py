@@ -158,6 +158,15 @@ def test_process_ends_with_the_session(api, loop):
     assert stage.shown["status"] == "ACTIVE"
 
 
+def test_code_that_changes_while_its_process_starts_does_not_run(api, loop, monkeypatch):
+    stage = open_stage(api, loop, ON, "examples:Counter")
+    hashes = iter([stage.listed.strategy.code_hash])
+    monkeypatch.setattr("app.backtests.service.loading.hash_code", lambda *_: next(hashes, "0" * 64))
+    drive(stage, [bar(0)])
+    assert stage.shown["last_error"].startswith("The code changed since its version was made")
+    assert stage.orders == []
+
+
 def test_missing_package_is_named(tmp_path, api, loop, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "with_numpy.py").write_text("import numpy\n", encoding="utf-8")

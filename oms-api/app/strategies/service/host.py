@@ -27,7 +27,7 @@ from app.duties import queries as leases
 from app.errors import OmsError
 from app.market_data.service import Market
 from app.orders.service.order_service import OrderService
-from app.strategies.errors import MessageLimitExceeded
+from app.strategies.errors import CodeChanged, MessageLimitExceeded
 from app.strategies.queries.registry import (
     ListedStrategy,
     find_strategy,
@@ -62,15 +62,6 @@ class RunKey(NamedTuple):
     name: str
     run: int
     version: int
-
-
-class CodeChanged(Exception):
-    """The code differs from the code of the strategy's version."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The code changed since its version was made; send `entry_point` with `PATCH` to take it over."
-        )
 
 
 class StrategyHost:
