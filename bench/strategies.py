@@ -79,8 +79,8 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
     for place, column in zip(_PLACES.values(), zip(*took, strict=True), strict=True):
         p99 = _find_p99(column) * 1000
         lines.append(Line(f"strategy {place}: the same, median", f"{median(column) * 1000:.1f} ms"))
-        what = f"strategy {place}, idle service: bar delivered → order accepted on paper, p99"
-        lines.append(Line(what, f"{p99:.1f} ms", at_most(p99, 50, 15)))
+        label = f"strategy {place}, idle service: bar delivered → order accepted on paper, p99"
+        lines.append(Line(label, f"{p99:.1f} ms", at_most(p99, 50, 15)))
     return lines
 
 
@@ -105,11 +105,11 @@ def _open_session(state: State, engine: Engine, loop: asyncio.AbstractEventLoop,
     runners = RunnerFactory(CodeCatalog(["bench"], SandboxPolicy(is_on=name == "sandboxed")))
     host = StrategyHost(engine, state.readers, state.market, state.order_service, runners, utc_now)
     with snapshot(engine) as connection:
-        found = find_strategy(set_tenant_scope(connection, [1]), 1, name)
-    if found is None:
+        strategy = find_strategy(set_tenant_scope(connection, [1]), 1, name)
+    if strategy is None:
         raise RuntimeError("the strategy was not created")
     started = perf_counter()
-    session = host.create_session(found, OrderGateway(state.order_service, loop))
+    session = host.create_session(strategy, OrderGateway(state.order_service, loop))
     session.start()
     return Opened(session, perf_counter() - started)
 

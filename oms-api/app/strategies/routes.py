@@ -63,23 +63,23 @@ async def post_strategy(
     """Register a strategy with its code, parameters, portfolio and limits. It is INACTIVE until started."""
     context, new = request_context.context(caller, body), body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
-    done = await administration.change(
+    result = await administration.change(
         context, lambda connection, now: registry.create(connection, context, new, now)
     )
     controls.forget(caller.tenant_id)
-    return build_response(done)
+    return build_response(result)
 
 
 @router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
 async def get_strategies(caller: Reader, readers: TheReaders, inspector: TheCodeInspector) -> Response:
     """List the strategies by name, with their statistics. The first is `manual`, of orders that name none."""
 
-    found = await readers.run(lambda connection: list_strategies(connection, caller), caller.tenant_id)
-    inspected = await inspector.inspect_for_display(one.strategy.entry_point for one in found)
+    strategies = await readers.run(lambda connection: list_strategies(connection, caller), caller.tenant_id)
+    inspected = await inspector.inspect_for_display(one.strategy.entry_point for one in strategies)
 
     def read(connection: Connection) -> list[dict[str, Any]]:
         manual = describe_manual(connection, caller)
-        return [manual, *describe_strategies(connection, caller, found, inspected)]
+        return [manual, *describe_strategies(connection, caller, strategies, inspected)]
 
     return answer(await readers.run(read, caller.tenant_id))
 
@@ -96,8 +96,8 @@ async def get_strategy(
     def read(connection: Connection) -> dict[str, Any]:
         if strategy_name == MANUAL:
             return describe_manual(connection, caller)
-        found = require_strategy(connection, caller, strategy_name)
-        return describe_strategies(connection, caller, [found], inspected)[0]
+        listed_strategy = require_strategy(connection, caller, strategy_name)
+        return describe_strategies(connection, caller, [listed_strategy], inspected)[0]
 
     return answer(await readers.run(read, caller.tenant_id))
 
@@ -122,11 +122,11 @@ async def patch_strategy(
     changes = body.build(strategy_name, caller.actor, clock())
     entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
     registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
-    done = await administration.change(
+    result = await administration.change(
         context, lambda connection, now: registry.update(connection, context, strategy_name, changes, now)
     )
     controls.forget(caller.tenant_id)
-    return build_response(done)
+    return build_response(result)
 
 
 @router.post(
@@ -214,9 +214,9 @@ async def _halt(request: StatusRequest, context: OperationContext, services: _Se
     changes = StatusChanges(
         await _inspect(services.inspector, services.readers, context.caller, request.name)
     )
-    done = await services.administration.change(
+    result = await services.administration.change(
         context, lambda connection, now: changes.change(connection, context, request, now)
     )
     request_id = context.request_id or ""
     await cancel_entries(services.orders, services.readers, context.caller, request.name, request_id)
-    return done
+    return result

@@ -17,7 +17,7 @@ from app.strategies.queries.journal import delete_inputs, iterate_inputs
 from app.strategies.rules.journal import find_break
 from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import run_session
-from app.strategies.service.order_gateway import NotReachable
+from app.strategies.service.order_gateway import OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
 from app.strategies.service.verification import verify_journals
@@ -70,18 +70,18 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(stage, broken, m
     execute = stage.gateway.execute
 
     def fail_before(*_):
-        raise NotReachable
+        raise OrderServiceUnavailable
 
     def fail_after(*arguments):
         execute(*arguments)
-        raise NotReachable
+        raise OrderServiceUnavailable
 
     if broken == "before the state":
         monkeypatch.setattr(session, "_save", fail_before)
     else:
         failure = fail_before if broken == "before the order" else fail_after
         monkeypatch.setattr(stage.gateway, "execute", failure)
-    with pytest.raises(NotReachable):
+    with pytest.raises(OrderServiceUnavailable):
         session.deliver([bar(0)])
     monkeypatch.undo()
     again = stage.start()
@@ -95,14 +95,14 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(stage, broken, m
 @pytest.mark.any_database
 def test_error_names_file_and_line_and_needs_an_acknowledgement(stage):
     drive(stage, [bar(number) for number in range(4)])
-    shown = stage.shown
-    assert shown["status"] == "ERROR"
-    assert "ValueError: no more bars (examples.py, line " in shown["last_error"]
+    body = stage.shown
+    assert body["status"] == "ERROR"
+    assert "ValueError: no more bars (examples.py, line " in body["last_error"]
     assert stage.state["state"]["bars"] == 3  # that before the failure
     assert [event["type"] for event in stage.api.get("/events", type="strategy.error").json()]
     assert stage.api.post("/strategies/counter:start", {}).status_code == 409
-    answer = stage.api.post("/strategies/counter:start", {"acknowledge_error": True})
-    assert (answer.json()["status"], answer.json()["last_error"]) == ("ACTIVE", None)
+    response = stage.api.post("/strategies/counter:start", {"acknowledge_error": True})
+    assert (response.json()["status"], response.json()["last_error"]) == ("ACTIVE", None)
 
 
 @pytest.mark.any_database

@@ -62,17 +62,28 @@ def link_inputs(
 ) -> list[JournalInput]:
     """Return inputs as the next ones of a journal."""
     linked, (sequence, previous) = [], head
-    for one in inputs:
+    for new_input in inputs:
         sequence += 1
-        facts = JournalInput(tenant_id, strategy, sequence, run, one.kind, one.at, one.payload, "")
-        previous = compute_hash(previous, facts)
-        linked.append(facts._replace(hash=previous))
+        journal_input = JournalInput(
+            tenant_id, strategy, sequence, run, new_input.kind, new_input.at, new_input.payload, ""
+        )
+        previous = compute_hash(previous, journal_input)
+        linked.append(journal_input._replace(hash=previous))
     return linked
 
 
-def compute_hash(previous: str, one: JournalInput) -> str:
+def compute_hash(previous: str, journal_input: JournalInput) -> str:
     """Return the hash of an input after the one with the hash `previous`."""
-    facts = (previous, one.tenant_id, one.strategy, one.sequence, one.run, one.kind, iso(one.at), one.payload)
+    facts = (
+        previous,
+        journal_input.tenant_id,
+        journal_input.strategy,
+        journal_input.sequence,
+        journal_input.run,
+        journal_input.kind,
+        iso(journal_input.at),
+        journal_input.payload,
+    )
     return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
 
 
@@ -89,12 +100,15 @@ def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
     The first of the inputs may follow deleted ones: it is only the start of the chain.
     """
     previous = NO_HEAD
-    for one in inputs:
-        is_first = previous is NO_HEAD and one.sequence > 1
-        follows = one.sequence == previous.sequence + 1 and compute_hash(previous.hash, one) == one.hash
+    for journal_input in inputs:
+        is_first = previous is NO_HEAD and journal_input.sequence > 1
+        follows = (
+            journal_input.sequence == previous.sequence + 1
+            and compute_hash(previous.hash, journal_input) == journal_input.hash
+        )
         if not (follows or is_first):
-            return JournalEnd(one.sequence, previous)
-        previous = JournalHead(one.sequence, one.hash)
+            return JournalEnd(journal_input.sequence, previous)
+        previous = JournalHead(journal_input.sequence, journal_input.hash)
     return JournalEnd(None, previous)
 
 

@@ -50,7 +50,9 @@ class _PreparedCode:
         try:
             code = require_code(self._inspected, _get_entry_point(strategy, name))
         except Invalid as error:
-            errors = [FieldError("strategy", one.message, one.code) for one in error.errors]
+            errors = [
+                FieldError("strategy", field_error.message, field_error.code) for field_error in error.errors
+            ]
             raise Invalid(error.detail, errors) from None
         known = {} if strategy is None else orjson.loads(strategy.parameters)
 

@@ -57,14 +57,14 @@ class CodeCatalog:
     def find(self, entry_point: str) -> FoundCode:
         """Return the code of an entry point's name or MODULE:CLASS. Raise Invalid for `entry_point`."""
         names = self.list_names()
-        found = names.get(entry_point, entry_point)
-        if found not in names.values() and not self._is_allowed(found):
+        class_path = names.get(entry_point, entry_point)
+        if class_path not in names.values() and not self._is_allowed(class_path):
             known = ", ".join(sorted(names))
             message = f"There is no such entry point. Known are: {known}. STRATEGY_MODULES allows others."
             raise refuse_field("entry_point", message, "unknown")
         try:
-            located = locate_code(found)
-            return FoundCode(found, *located, self._policy.requires_sandbox(found))
+            located = locate_code(class_path)
+            return FoundCode(class_path, *located, self._policy.requires_sandbox(class_path))
         except InvalidBacktest as error:
             raise refuse_field("entry_point", str(error), "unknown") from None
         except SandboxUnavailable as error:

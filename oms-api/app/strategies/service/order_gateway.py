@@ -11,7 +11,7 @@ from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ledger.service.trade_service import RequestSource
 from app.orders.rules.values import Order
-from app.orders.service.commands import Done
+from app.orders.service.commands import OrderResult
 from app.orders.service.order_service import OrderService
 from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
@@ -24,7 +24,7 @@ _LATCHED = "REPEATED_EXECUTION"  # the code of the denial
 T = TypeVar("T")
 
 
-class NotReachable(Exception):
+class OrderServiceUnavailable(Exception):
     """The writer or the database does not answer. The session repeats the action later."""
 
 
@@ -47,7 +47,7 @@ class OrderGateway:
     ) -> ActionResult:
         """Carry out an action. `order_id` is that of the order to cancel or replace.
 
-        Raise MessageLimitExceeded or NotReachable.
+        Raise MessageLimitExceeded or OrderServiceUnavailable.
         """
         self._count_message()
         try:
@@ -55,7 +55,7 @@ class OrderGateway:
         except TooMany as refusal:
             raise MessageLimitExceeded(refusal.detail) from None
         except (Unavailable, TimeoutError) as error:
-            raise NotReachable(str(error)) from None
+            raise OrderServiceUnavailable(str(error)) from None
         except OmsError as refusal:
             return ActionResult(refusal=refusal.detail)
 
@@ -67,16 +67,18 @@ class OrderGateway:
             case PlaceAction():
                 source = RequestSource(caller, action.order_id, action.order_id)
                 command = self._orders.build_place_command(source, portfolio_name, action.ticket)
-                done = self._wait(self._submit(command))
+                result = self._wait(self._submit(command))
             case CancelAction() if order_id is not None:
-                done = self._wait(self._orders.cancel(RequestSource(caller, action.order_id), order_id, None))
+                result = self._wait(
+                    self._orders.cancel(RequestSource(caller, action.order_id), order_id, None)
+                )
             case ReplaceAction() if order_id is not None:
                 key = action.changes.client_order_id
                 source = RequestSource(caller, key or "", key)
-                done = self._wait(self._orders.replace(source, order_id, action.changes))
+                result = self._wait(self._orders.replace(source, order_id, action.changes))
             case _:
                 return ActionResult(refusal="There is no such order.")
-        found = tuple(order for view in done.orders for order in (view.order, *view.legs))
+        found = tuple(order for view in result.orders for order in (view.order, *view.legs))
         if any(map(_is_latched, found)):
             raise MessageLimitExceeded(
                 "It executed too often in a symbol; release its latch with `POST /latches/{id}/release`."
@@ -90,9 +92,9 @@ class OrderGateway:
         if self._messages > MAX_MESSAGES_PER_MINUTE:
             raise MessageLimitExceeded(f"It sent more than {MAX_MESSAGES_PER_MINUTE:,} messages in a minute.")
 
-    async def _submit(self, command: Any) -> Done:  # a PlaceOrder
+    async def _submit(self, command: Any) -> OrderResult:  # a PlaceOrder
         outcome = await self._orders.submit(command)
-        assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+        assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
