@@ -75,13 +75,11 @@ def parse_reaction(fields: Mapping[str, Any], sequence: int, scope: ActionScope)
 
 
 def _pack_action(action: Action) -> list[Any]:
-    match action:
-        case PlaceAction():
-            return pack_submission(_NO_TIME, action.ticket)
-        case CancelAction():
-            return pack_cancellation(_NO_TIME, action.order_id)
-        case ReplaceAction():
-            return pack_replacement(_NO_TIME, action.order_id, action.changes)
+    if isinstance(action, PlaceAction):
+        return pack_submission(_NO_TIME, action.ticket)
+    if isinstance(action, CancelAction):
+        return pack_cancellation(_NO_TIME, action.order_id)
+    return pack_replacement(_NO_TIME, action.order_id, action.changes)
 
 
 def _parse_actions(actions: Sequence[object], scope: ActionScope) -> list[Action]:
