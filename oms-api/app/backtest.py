@@ -31,13 +31,14 @@ from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.report import build_report
 from app.backtests.service.results import build_result, compute_statistics
-from app.backtests.service.runs import RunStrategy, is_own_code, prepare_sandboxed, prepare_trusted
+from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_trusted
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.clock import MILLISECOND, monotonic_seconds
 from app.costs.rules.markets import Exchange
 from app.market_data.rules.bars import Interval
 from app.money import parse_plain
 from app.replay import ProgressBar
+from app.sandbox.rules.sources import is_own_code
 
 DONE, FAILED, CANNOT = 0, 1, 2
 

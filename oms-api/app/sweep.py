@@ -38,11 +38,12 @@ from app.backtests.rules.sweeps import (
     list_windows,
     split_days,
 )
-from app.backtests.service.runs import inspect_strategy, is_own_code
+from app.backtests.service.runs import inspect_strategy
 from app.backtests.service.sweeps import SweepTask, run_sets
 from app.clock import monotonic_seconds
 from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR
 from app.replay import ProgressBar
+from app.sandbox.rules.sources import is_own_code
 
 COLUMNS = (
     "parameters", "seed", "in_sample_sharpe", "out_of_sample_sharpe", "deflated_sharpe", "pnl_net",

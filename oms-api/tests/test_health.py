@@ -296,8 +296,10 @@ def test_service_state_is_derived_from_its_components():
 
 
 def test_the_sandbox_is_off_where_layers_are_missing():
-    assert describe_sandbox([Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]) == Component("ok")
-    component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS])
+    enough = [Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]
+    assert describe_sandbox(enough, is_on=True) == Component("ok")
+    assert describe_sandbox(enough, is_on=False).status == "off"
+    component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS], is_on=True)
     assert component.status == "off"
     assert component.last_error == "Untrusted strategies are refused without Landlock or bubblewrap."
 

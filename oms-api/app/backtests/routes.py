@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.backtests.dependencies import TheCodeFinder
+from app.backtests.dependencies import TheCodePreparation
 from app.backtests.errors import NoSuchBacktest
 from app.backtests.queries import delete_backtest, list_backtests
 from app.backtests.schemas import (
@@ -56,11 +56,12 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     openapi_extra=documented_body(BacktestIn, EXAMPLE),
 )
 async def post_backtest(
-    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))], find_code: TheCodeFinder,
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
+    prepare_code: TheCodePreparation, administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
     backtest_request, context = body.build(), request_context.context(caller, body)
+    find_code = await prepare_code(caller, backtest_request.strategy)
 
     def create(connection: Connection, now: datetime) -> Change:
         backtest = create_backtest(connection, caller, backtest_request, find_code, now)

@@ -99,7 +99,9 @@ async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     status = summarize(found)
     layers = await asyncio.to_thread(find_sandbox_layers)
     shown = {name: _serialize_component(component) for name, component in found.items()}
-    shown["sandbox"] = _serialize_component(describe_sandbox(layers)) | {"layers": layers}
+    shown["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
+        "layers": layers
+    }
     fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",

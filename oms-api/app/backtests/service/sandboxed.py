@@ -43,10 +43,10 @@ class SandboxedRun(NamedTuple):
 
 
 class StrategyCode(NamedTuple):
-    """A strategy's code, and its parameters as text."""
+    """A strategy's code, and its parameters as text or JSON values."""
 
     source: StrategySource
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, Any]
 
 
 class SandboxedBacktest:
@@ -121,11 +121,11 @@ class SandboxedBacktest:
 
 
 def inspect_sandboxed(
-    source: StrategySource, sets: Sequence[Mapping[str, str]]
+    source: StrategySource, sets: Sequence[Mapping[str, str]], limits: Limits | None = None
 ) -> list[ParameterDescription]:
     """Return the parameters of a strategy. Raise InvalidBacktest if a set is wrong, and StrategyFailed."""
     spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
-    with _report_errors(), launch(spec) as child:
+    with _report_errors(), launch(spec, limits or Limits()) as child:
         found = _get(child.receive(), "parameters", list)
         return [_parse_description(one) for one in found]
 
@@ -134,6 +134,8 @@ def _parse_description(fields: object) -> ParameterDescription:
     if not isinstance(fields, list) or len(fields) != len(ParameterDescription._fields):
         raise InvalidFrame("It sent a wrong description of a parameter.")
     name, kind, default, description, minimum, maximum, choices = fields
+    if not isinstance(choices, list):
+        raise InvalidFrame("It sent a wrong description of a parameter.")
     bounds = [None if bound is None else str(bound) for bound in (minimum, maximum)]
     texts = [str(one) for one in (name, kind, default, description)]
     return ParameterDescription(

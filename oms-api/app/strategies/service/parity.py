@@ -1,6 +1,7 @@
 """Replay the journal of a strategy and compare its orders and fills with those that happened."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -27,9 +28,10 @@ from app.strategies.rules.parity import (
     compare_orders,
 )
 from app.strategies.rules.values import Strategy
-from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.failures import describe_end
 from app.strategies.service.order_gateway import SOURCE
-from app.strategies.service.runner import InProcessRunner
+from app.strategies.service.runner import RunnerSpec, StrategyRunner
+from app.strategies.service.runner_factory import RunnerFactory
 
 _PAPER = "paper"
 _SECOND = timedelta(seconds=1)
@@ -51,17 +53,17 @@ class ParityReport(NamedTuple):
 class ParityChecker:
     """Compares the runs of strategies with replays of their journals."""
 
-    def __init__(self, market: Market, catalog: CodeCatalog, paper: PaperSettings) -> None:
-        self._market, self._catalog, self._paper = market, catalog, paper
+    def __init__(self, market: Market, runners: RunnerFactory, paper: PaperSettings) -> None:
+        self._market, self._runners, self._paper = market, runners, paper
 
     def compare(
         self, connection: Connection, strategy: Strategy, since: datetime, until: datetime
     ) -> ParityReport:
         """Compare the orders of [since, until). Raise NoJournal, and Invalid if the code cannot be loaded."""
         inputs = _read_inputs(connection, strategy, since, until)
-        replay = _Replay(self._catalog, strategy)
-        for journal_input in inputs:
-            replay.play(journal_input)
+        with closing(_Replay(self._runners, strategy)) as replay:
+            for journal_input in inputs:
+                replay.play(journal_input)
         replayed = {
             name: compared_order
             for name, compared_order in replay.orders.items()
@@ -109,9 +111,9 @@ class ParityChecker:
 class _Replay:
     """Runs the code on a journal, and collects the orders that it wants."""
 
-    def __init__(self, catalog: CodeCatalog, strategy: Strategy) -> None:
-        self._catalog, self._strategy = catalog, strategy
-        self._runner: InProcessRunner | None = None
+    def __init__(self, runners: RunnerFactory, strategy: Strategy) -> None:
+        self._runners, self._strategy = runners, strategy
+        self._runner: StrategyRunner | None = None
         self._pending: list[JournalInput] = []
         self.orders: dict[str, ComparedOrder] = {}
         self.cause = "The strategy is not deterministic: the same inputs gave other orders."
@@ -128,13 +130,23 @@ class _Replay:
             self._deliver(journal_input)
         self._pending.append(journal_input)
 
+    def close(self) -> None:
+        """End the process of the strategy, if there is one."""
+        if self._runner is not None:
+            self._runner.close()
+        self._runner = None
+
     def _start(self, journal_input: JournalInput, payload: dict[str, Any]) -> None:
-        code = self._catalog.load(payload["entry_point"])
+        code = self._runners.catalog.find(payload["entry_point"])
         if code.code_hash != payload["code"]:
             self.cause = "The code is not that of the run: its hash differs."
-        self._runner = InProcessRunner(
-            code.owner(**payload["parameters"]), self._strategy.id, self._strategy.name, payload["symbols"]
-        )
+        strategy = self._strategy
+        self.close()
+        spec = RunnerSpec(strategy.id, strategy.name, payload["parameters"], payload["symbols"])
+        try:
+            self._runner = self._runners.create(code, spec)
+        except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
+            self.cause = f"The code cannot be started: {describe_end(error)}"
         self._deliver(journal_input)
         first = payload["repeats_from"]
         for repeated in self._pending if first is not None else ():
@@ -147,7 +159,7 @@ class _Replay:
         try:
             reaction = self._runner.deliver(journal_input)
         except Exception:  # noqa: BLE001  # it failed in the run too, and has another START after that
-            self._runner = None
+            self.close()
             return
         for action in reaction.actions:
             self._note(action, journal_input.at)

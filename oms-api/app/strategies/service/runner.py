@@ -1,9 +1,9 @@
 """Runs the code of a strategy on the inputs of its journal, without access to anything else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -23,11 +23,26 @@ from slackoms_strategy import Bar, BarColumns, Strategy
 _SECOND = timedelta(seconds=1)
 
 
+class RunnerSpec(NamedTuple):
+    """What runs: the strategy with its id and its name, the values of its parameters, and its symbols."""
+
+    strategy_id: str
+    name: str
+    parameters: Mapping[str, Any]
+    symbols: Sequence[str]
+
+
 class StrategyRunner(Protocol):
     """Runs a strategy. An implementation may run it in another process: all values are plain."""
 
+    uses_quotes: bool  # whether it defines `on_quote`
+
     def deliver(self, journal_input: JournalInput) -> Reaction:
         """Call the callbacks for an input, and return the actions that it requests. Raise its exception."""
+        ...
+
+    def close(self) -> None:
+        """End the process of the strategy, if it has one."""
         ...
 
 
@@ -41,8 +56,9 @@ class InvalidState(Exception):
 class InProcessRunner:
     """Runs a strategy in this process. The first input must be of the kind START."""
 
-    def __init__(self, strategy: Strategy, strategy_id: str, name: str, symbols: list[str]) -> None:
+    def __init__(self, strategy: Strategy, strategy_id: str, name: str, symbols: Iterable[str]) -> None:
         self._strategy, self._id = strategy, strategy_id
+        self.uses_quotes = type(strategy).on_quote is not Strategy.on_quote
         self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
         self._orders = LiveOrders(name)
         self._account = LiveAccount(lambda symbol: self._feeds[symbol].find_price() or ZERO)
@@ -71,6 +87,9 @@ class InProcessRunner:
             case InputKind.STOP:
                 self._strategy.on_stop(self._context)
         return Reaction(tuple(self._orders.actions), self._serialize_state())
+
+    def close(self) -> None:
+        """See `StrategyRunner`. There is no process to end."""
 
     def _start(self, payload: Mapping[str, Any]) -> None:
         settings = BacktestSettings(interval=Interval(payload["interval"]), seed=payload["seed"])
