@@ -110,8 +110,7 @@ class PostgresDatabase:
 
 def _add_columns() -> list[str]:
     return [
-        f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {definition}"
-        for table, definition in ADDED_COLUMNS.items()
+        f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {definition}" for table, definition in ADDED_COLUMNS
     ]
 
 

@@ -40,7 +40,8 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS notifications (
         key TEXT PRIMARY KEY, team TEXT NOT NULL, member TEXT NOT NULL, channel TEXT NOT NULL,
         event_type TEXT NOT NULL, text TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
-        due_at DOUBLE PRECISION NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
+        due_at DOUBLE PRECISION NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+        thread TEXT NOT NULL DEFAULT ''
     )""",
     """CREATE TABLE IF NOT EXISTS summary_readers (
         team TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (team, member)
@@ -67,9 +68,10 @@ TABLES = (
 )
 
 # Columns that databases of earlier versions do not have, by table.
-ADDED_COLUMNS = {
-    "owed_confirmations": "owner TEXT NOT NULL DEFAULT ''",
-    "pending_orders": "owner TEXT NOT NULL DEFAULT ''",
-    "order_messages": "owner TEXT NOT NULL DEFAULT ''",
-    "notifications": "attempts INTEGER NOT NULL DEFAULT 0",
-}
+ADDED_COLUMNS = (
+    ("owed_confirmations", "owner TEXT NOT NULL DEFAULT ''"),
+    ("pending_orders", "owner TEXT NOT NULL DEFAULT ''"),
+    ("order_messages", "owner TEXT NOT NULL DEFAULT ''"),
+    ("notifications", "attempts INTEGER NOT NULL DEFAULT 0"),
+    ("notifications", "thread TEXT NOT NULL DEFAULT ''"),
+)

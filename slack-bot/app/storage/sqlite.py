@@ -64,7 +64,7 @@ class SqliteDatabase:
             self._lock_file.close()
 
     def _add_missing_columns(self) -> None:
-        for table, definition in ADDED_COLUMNS.items():
+        for table, definition in ADDED_COLUMNS:
             column = definition.split(" ", 1)[0]
             columns = self.execute("SELECT name FROM pragma_table_info(?)", table)
             if (column,) not in columns:

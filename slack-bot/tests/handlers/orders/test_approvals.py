@@ -70,10 +70,10 @@ def test_the_form_shows_the_estimates_then_and_now(workspace: Workspace, order_i
     view = open_decision(workspace, order_id)
     check_view(view)
     text = view["blocks"][0]["text"]["text"]
-    assert "Market price 410.00 when it was placed, 412.00 now" in text
-    assert "Value: 20,500.00 then, 20,600.00 now" in text
-    assert "Charges: 1.20 then, unknown now" in text
-    assert "Equity: 100,000.00 then, 100,000.00 now" in text
+    assert "Market price: 410.00 when it was placed, 412.00 now" in text
+    assert "Value: 20,500.00 when it was placed, 20,600.00 now" in text
+    assert "Charges: 1.20 when it was placed, unknown now" in text
+    assert "Equity: 100,000.00, unchanged" in text
 
 
 def test_an_approval_is_told_to_the_requester_and_closes_the_request(workspace: Workspace, order_id):
