@@ -42,7 +42,11 @@ def _build_strategy(strategy: StrategySummary, member: Member) -> list[Json]:
 def _describe_first_line(strategy: StrategySummary) -> str:
     name = ORDERS_WITHOUT_STRATEGY if strategy.is_manual else strategy.name
     status = "" if strategy.is_manual else f" · {escape(strategy.status)}"
-    rounds = f"{strategy.wins} of {count_things(strategy.trades, 'round trip')} won"
+    rounds = (
+        f"{strategy.wins} of {count_things(strategy.trades, 'round trip')} won"
+        if strategy.trades
+        else "no round trips"
+    )
     return f"*{literal(name)}*{status} · P&amp;L {format_signed(strategy.pnl_net)} · {rounds}"
 
 
