@@ -96,21 +96,28 @@ def format_review(approval: Approval) -> str:
             f"Exceeds {escape(approval.waived.replace('_', ' ').lower())}: "
             f"{literal(approval.override_reason)}"
         )
-    lines.append(_format_change("Market price", _price(approval.price_seen), _price(approval.price)))
-    lines += [
-        _format_change(label, _format_amount(name, approval.then), _format_amount(name, approval.now))
-        for name, label in AMOUNTS.items()
-    ]
+    lines += _format_estimates(approval)
     if approval.denial:
         lines.append(f"An approval would fail. {format_denial(approval.denial)}")
     return "\n".join(lines)
 
 
-def _format_change(label: str, previous: str, current: str) -> str:
+def _format_estimates(approval: Approval) -> list[str]:
     """Return the estimates when the order was placed and now. Equal ones are shown once."""
+    estimates = [("Market price", _price(approval.price_seen), _price(approval.price))]
+    estimates += [
+        (label, _format_amount(name, approval.then), _format_amount(name, approval.now))
+        for name, label in AMOUNTS.items()
+    ]
+    if all(previous == current for _, previous, current in estimates):
+        return ["Unchanged since it was placed:", *(f"{label}: {now}" for label, _, now in estimates)]
+    return [_format_estimate(*estimate) for estimate in estimates]
+
+
+def _format_estimate(label: str, previous: str, current: str) -> str:
     if previous == current:
         return f"{label}: {current}" if current == UNKNOWN else f"{label}: {current}, unchanged"
-    return f"{label}: {previous} when it was placed, {current} now"
+    return f"{label}: {previous} when it was placed, *{current} now*"
 
 
 def _format_amount(name: str, estimate: Mapping[str, str]) -> str:
