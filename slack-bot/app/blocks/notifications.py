@@ -1,12 +1,11 @@
 """Build the lines about events of the OMS, and the messages that list them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.blocks.amounts import format_rounded, format_signed
-from app.blocks.messages import Message, format_time, notice
+from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.order_reports import format_person
 from app.blocks.text import code, escape, literal
 from app.forms.numbers import format_grouped, format_money
@@ -86,16 +85,6 @@ def describe_reminder(approvers: Sequence[str], expires_at: str) -> str:
     people = " ".join(format_person(approver) for approver in approvers if approver.startswith("slack:"))
     waiting = f"This order still waits for a decision. It expires {format_local_time(expires_at)}."
     return f"{people} {waiting}".strip()
-
-
-def format_local_time(instant: str) -> str:
-    """Return an instant that Slack shows in the time zone of each reader, else in UTC."""
-    fallback = format_time(instant)
-    try:
-        seconds = int(datetime.fromisoformat(instant).timestamp())
-    except ValueError:
-        return fallback
-    return f"<!date^{seconds}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Read strategies and backtests from the OMS for a person, start and pause strategies, request backtests."""
+"""Read strategies and backtests from the OMS for a person, start, pause and stop them, request backtests."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -38,6 +38,10 @@ class StrategyClient(PersonClient):
     def pause_strategy(self, name: str, *, idempotency_key: str) -> StrategySummary:
         """Stop the callbacks of a strategy and cancel its entries."""
         return parse_strategy(self._write("POST", f"{_get_path(name)}:pause", {}, idempotency_key))
+
+    def stop_strategy(self, name: str, *, idempotency_key: str) -> StrategySummary:
+        """Pause a strategy, save its state, and make it INACTIVE."""
+        return parse_strategy(self._write("POST", f"{_get_path(name)}:stop", {}, idempotency_key))
 
     def list_parameters(self, name: str) -> list[StrategyParameter]:
         """Return the parameters of a strategy with their values and ranges."""

@@ -31,7 +31,7 @@ def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -
     order_id = str(data.get("order_id") or "")
     services.notifications.add(
         Notification(
-            key=f"{order_id}:reminder",
+            key=f"{services.team}:{order_id}:reminder",
             team=services.team,
             user="",
             channel=order_id,

@@ -82,7 +82,7 @@ def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
     if proposal is None:
         return None
     entry, text = proposal
-    label = f"Use {fields.LABELS[entry].lower()} {text} instead"
+    label = f"Use {fields.LABELS[entry].lower()} {format_grouped(Decimal(text))} instead"
     button = {
         "type": "button",
         "action_id": fields.PROPOSAL_ACTION,

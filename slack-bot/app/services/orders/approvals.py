@@ -80,6 +80,11 @@ def save_request(services: Services, owed: PendingOrder, order_id: str, channel:
     )
 
 
+def build_request_key(team: str, order_id: str) -> str:
+    """Return the key of an owed request. Each workspace of a tenant asks its own approvers."""
+    return f"{REQUEST_PREFIX}{team}:{order_id}"
+
+
 def _post_request(services: Services, owed: PendingOrder, message: Message) -> tuple[str, str]:
     """Post in the channel, else to the person who placed the order, if that is a person in Slack."""
     if person := Person.find(owed.team, owed.user):
@@ -91,8 +96,8 @@ def _store_request(services: Services, origin: Origin, order: Order, channel: st
     """Store that a request for approval is owed. None if none is."""
     if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
         return None
-    key, target = f"{REQUEST_PREFIX}{order.id}", services.approvals_channel or channel
-    person = origin.person
+    person, target = origin.person, services.approvals_channel or channel
+    key = build_request_key(person.team, order.id)
     owed = PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
     services.pending_orders.add(owed)
     return owed
