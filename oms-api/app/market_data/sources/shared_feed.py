@@ -54,7 +54,7 @@ class _Keys(NamedTuple):
 
 
 class SharedFeed:
-    """Implements `PriceSource` over `source`. It sends nothing before the first symbol is followed."""
+    """Implements `PriceSource` over `source`. It starts when it is first used."""
 
     def __init__(self, redis_url: str, source: PriceSource) -> None:
         self._url, self._source, self._keys = redis_url, source, _Keys.of(source.name)
@@ -76,10 +76,12 @@ class SharedFeed:
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the latest quote that the owner sent or this process read, or None."""
+        self._start()
         return pick_newer(self._quotes.get(symbol), self._source.quote(symbol, at))
 
     def get_last_heartbeat(self, at: datetime) -> datetime | None:
         """Return when the feed sent something last, to the owner or to this process."""
+        self._start()
         return max(self._heard_at, self._source.get_last_heartbeat(at) or EPOCH)
 
     def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:
@@ -92,8 +94,7 @@ class SharedFeed:
         self._renewed_at = float("-inf")
         if not self.is_connected:
             self._source.follow(symbols)
-        if symbols:
-            self._start()
+        self._start()
 
     def close(self) -> None:
         """Stop the thread. Another process may own the feed at once."""
@@ -102,6 +103,8 @@ class SharedFeed:
             self._thread.join()
 
     def _start(self) -> None:
+        if self._thread is not None:
+            return
         with self._lock:
             if self._thread is None and not self._stop.is_set():
                 self._thread = Thread(target=self._run, name="price-feed", daemon=True)
