@@ -137,7 +137,7 @@ class PostgresServer:
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
         command = [str(self._programs / program), *arguments]
         with tempfile.TemporaryFile() as output:
-            done = subprocess.run(
+            completed = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -149,7 +149,7 @@ class PostgresServer:
                 timeout=START_SECONDS * 2,
             )
             output.seek(0)
-            assert done.returncode == 0, f"{program}: {output.read().decode(errors='replace')}"
+            assert completed.returncode == 0, f"{program}: {output.read().decode(errors='replace')}"
 
 
 class Databases:

@@ -16,9 +16,9 @@ def serialize_quote(quote: Quote) -> list[Any]:
     return [quote.symbol, *prices, iso(quote.at), quote.source]
 
 
-def parse_quote(facts: list[Any]) -> Quote:
+def parse_quote(values: list[Any]) -> Quote:
     """Return the quote of `serialize_quote`."""
-    symbol, *prices, at, source = facts
+    symbol, *prices, at, source = values
     bid, ask, last, *sizes = (None if price is None else Decimal(price) for price in prices)
     return Quote(symbol, bid, ask, last, sizes[0], sizes[1], datetime.fromisoformat(at), source)
 

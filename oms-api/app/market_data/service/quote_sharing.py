@@ -74,8 +74,8 @@ class QuoteSharing:
     def _apply(self, data: bytes) -> None:
         sender, quotes = orjson.loads(data)
         if sender != self._sender:
-            for tenant_id, *facts in quotes:
-                self._market.apply_shared(tenant_id, parse_quote(facts))
+            for tenant_id, *values in quotes:
+                self._market.apply_shared(tenant_id, parse_quote(values))
 
     def _create_client(self) -> "Redis":
         # Imported here, since most installations have no Redis and its client imports slowly.

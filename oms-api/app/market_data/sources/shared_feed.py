@@ -112,7 +112,7 @@ class SharedFeed:
 
     def _run(self) -> None:
         # Imported here, since most installations have no Redis and its client imports slowly.
-        from redis import Redis, RedisError  # noqa: PLC0415  # as above
+        from redis import Redis  # noqa: PLC0415  # as above
 
         while not self._stop.is_set():
             redis = Redis.from_url(
@@ -123,7 +123,7 @@ class SharedFeed:
             )
             try:
                 self._share(redis)
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # this process reads the feed itself
                 self._leave(type(error).__name__)
             finally:
                 redis.close()
@@ -178,18 +178,20 @@ class SharedFeed:
 
     def _publish(self, redis: "Redis") -> None:
         """Send the quotes that are new, and the heartbeat if it is."""
-        found = {symbol: self._source.quote(symbol, EPOCH) for symbol in self._followed}
-        current = {symbol: quote for symbol, quote in found.items() if quote is not None}
-        new = {symbol: quote for symbol, quote in current.items() if self._published.get(symbol) is not quote}
+        quotes = {symbol: self._source.quote(symbol, EPOCH) for symbol in self._followed}
+        current = {symbol: quote for symbol, quote in quotes.items() if quote is not None}
+        new = {symbol: quote for symbol, quote in current.items() if self._published.get(symbol) != quote}
         heard_at = self._source.get_last_heartbeat(EPOCH) or EPOCH
         if not new and heard_at == self._published_heard_at:
             return
-        heard, facts = iso(heard_at), [serialize_quote(quote) for quote in new.values()]
+        heard, serialized = iso(heard_at), [serialize_quote(quote) for quote in new.values()]
         with redis.pipeline(transaction=False) as pipeline:
-            pipeline.publish(self._keys.channel, orjson.dumps([heard, facts]))
+            pipeline.publish(self._keys.channel, orjson.dumps([heard, serialized]))
             pipeline.set(self._keys.heard, heard, ex=KEPT_SECONDS)
-            if facts:
-                pipeline.hset(self._keys.last, mapping={one[0]: orjson.dumps(one) for one in facts})
+            if serialized:
+                pipeline.hset(
+                    self._keys.last, mapping={values[0]: orjson.dumps(values) for values in serialized}
+                )
                 pipeline.expire(self._keys.last, KEPT_SECONDS)
             pipeline.execute()
         self._published, self._published_heard_at = current, heard_at
@@ -200,10 +202,10 @@ class SharedFeed:
         if message is not None:
             self._apply(*orjson.loads(message["data"]))
 
-    def _apply(self, heard: str, facts: list[list[Any]]) -> None:
+    def _apply(self, heard: str, serialized: list[list[Any]]) -> None:
         self._heard_at = max(self._heard_at, datetime.fromisoformat(heard))
-        for one in facts:
-            quote = parse_quote(one)
+        for values in serialized:
+            quote = parse_quote(values)
             self._quotes[quote.symbol] = pick_newer(self._quotes.get(quote.symbol), quote) or quote
 
     def _leave(self, reason: str) -> None:
