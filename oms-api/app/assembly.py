@@ -67,6 +67,7 @@ from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
+from app.market_data.rules.alpaca_messages import SOURCE as ALPACA
 from app.market_data.schemas import serialize_quote
 from app.market_data.service import Market
 from app.market_data.service.quote_sharing import QuoteSharing
@@ -78,6 +79,7 @@ from app.market_data.sources import (
     SourceNotConfigured,
     SourceSettings,
 )
+from app.market_data.sources.shared_feed import SharedFeed
 from app.metrics import Metrics
 from app.migrate import is_current
 from app.order_routing.service.charge_comparison import ChargeComparison
@@ -514,7 +516,10 @@ def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings, engine), readers, silence, calendars)
+    source = _price_source(settings, engine)
+    if settings.redis_url is not None and settings.price_source in {ALPACA, KITE}:
+        source = SharedFeed(settings.redis_url, source)
+    return Market(source, readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

@@ -236,10 +236,13 @@ def test_duties_without_a_worker_are_reported(serve):
         exposition = service.client.get("/metrics", headers=headers).text
         assert 'oms_duty_lag_seconds{duty="day closes"} 0.0' in exposition
         assert 'oms_duty_failed{duty="day closes"} 0.0' in exposition
+        assert 'oms_component_degraded{component="writer"} 0.0' in exposition
         service.app.state.trade_service.writer.close()
         body = service.client.get("/api/v1/health/detailed", headers=headers).json()
         assert (body["status"], body["execution_engine_status"]) == ("down", "stopped")
         assert body["components"]["writer"]["last_error"] == "The writer has stopped. Restart the service."
+        exposition = service.client.get("/metrics", headers=headers).text
+        assert 'oms_component_degraded{component="writer"} 1.0' in exposition
 
 
 @pytest.mark.any_database

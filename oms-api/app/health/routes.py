@@ -126,6 +126,8 @@ async def metrics(
     set_duty_metrics(components.metrics, await _report_duties(components) or ())
     for kind, count in (await _count_pending(components)).items():
         components.metrics.set_pending(kind, count)
+    for name, component in (await _describe_components(components)).items():
+        components.metrics.set_component(name, is_degraded=component.status in {"degraded", "down"})
     _set_portfolio_values(components.metrics, await _read(components, components.list_portfolio_values) or ())
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
 
