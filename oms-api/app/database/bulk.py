@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from app.database.commit_status import TRANSACTION_NUMBER, keep_transaction_number
-from app.database.prepared import run_json_statements
+from app.database.prepared import read_json_statements, run_json_statements
 
 Value = str | int | bool | None
 Row = Sequence[Value]
@@ -132,10 +132,8 @@ def _find(
     connection: Connection, statement: str, keys: Sequence[Row], locks: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[Any, ...]]:
     if _is_sqlite(connection):
-        found = connection.exec_driver_sql(statement, (_json(keys),))
-    else:
-        found = run_json_statements(connection, [*locks, (statement, _json(keys))])
-    return [tuple(row) for row in found]
+        return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+    return read_json_statements(connection, [*locks, (statement, _json(keys))])
 
 
 def _is_sqlite(connection: Connection) -> bool:
