@@ -119,44 +119,44 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--latency-milliseconds", type=int, default=0)
 
 
-def build_settings(given: argparse.Namespace) -> BacktestSettings:
+def build_settings(namespace: argparse.Namespace) -> BacktestSettings:
     """Return the settings of the arguments. Raise InvalidBacktest."""
     try:
-        costs = parse_costs(given.costs)
-        limits = dict(map(parse_limit, given.limit))
+        costs = parse_costs(namespace.costs)
+        limits = dict(map(parse_limit, namespace.limit))
     except ValueError as error:
         raise InvalidBacktest(f"--costs or --limit: {error}.") from None
-    exchange = get_default_exchange(costs.schedule) if given.exchange is None else given.exchange
+    exchange = get_default_exchange(costs.schedule) if namespace.exchange is None else namespace.exchange
     market = PaperSettings(
-        spread=given.spread,
-        participation=given.participation,
-        slippage=given.slippage,
-        basis_points=given.basis_points,
-        latency=given.latency_milliseconds * MILLISECOND,
+        spread=namespace.spread,
+        participation=namespace.participation,
+        slippage=namespace.slippage,
+        basis_points=namespace.basis_points,
+        latency=namespace.latency_milliseconds * MILLISECOND,
     )
     return BacktestSettings(
-        interval=given.interval,
-        cash=given.cash,
+        interval=namespace.interval,
+        cash=namespace.cash,
         costs=costs,
-        instruments=InstrumentTerms(exchange, given.tick, given.lot),
+        instruments=InstrumentTerms(exchange, namespace.tick, namespace.lot),
         market=market,
-        product=given.product,
+        product=namespace.product,
         limits=limits,
-        has_risk_checks=given.risk == "on",
-        enforces_sessions=given.sessions == "on",
-        seed=given.seed,
-        strategy=given.strategy.partition(":")[2],
+        has_risk_checks=namespace.risk == "on",
+        enforces_sessions=namespace.sessions == "on",
+        seed=namespace.seed,
+        strategy=namespace.strategy.partition(":")[2],
     )
 
 
-def run_backtest(given: argparse.Namespace, progress: "ByteProgress") -> Outcome:
+def run_backtest(namespace: argparse.Namespace, progress: "ByteProgress") -> Outcome:
     """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
-    run_strategy = _prepare_strategy(given, build_settings(given))
-    files = open_files(given)
-    symbols = list_names(given) or files.list_symbols()
+    run_strategy = _prepare_strategy(namespace, build_settings(namespace))
+    files = open_files(namespace)
+    symbols = list_names(namespace) or files.list_symbols()
     progress.start(files.count_bytes())
     started = monotonic_seconds()
-    with closing(Recorder(given.out)) as recorder:
+    with closing(Recorder(namespace.out)) as recorder:
         finished = run_strategy(symbols, recorder, files.read_blocks(progress.update))
     seconds = monotonic_seconds() - started
     hashes = {
@@ -165,32 +165,32 @@ def run_backtest(given: argparse.Namespace, progress: "ByteProgress") -> Outcome
         "result_hash": finished.run.result_hash,
     }
     statistics = compute_statistics(finished.run)
-    result = build_result(given.strategy, finished.parameters, hashes, statistics)
+    result = build_result(namespace.strategy, finished.parameters, hashes, statistics)
     return Outcome(finished.run, result, seconds)
 
 
-def list_names(given: argparse.Namespace) -> list[str]:
+def list_names(namespace: argparse.Namespace) -> list[str]:
     """Return the symbols that the arguments name, empty for all of the data."""
-    return [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
+    return [name.strip().upper() for name in namespace.symbols.split(",") if name.strip()]
 
 
-def open_files(given: argparse.Namespace) -> BarFiles:
+def open_files(namespace: argparse.Namespace) -> BarFiles:
     """Return the bars of the arguments. Raise InvalidBacktest."""
-    selection = Selection(list_names(given))
-    if given.start is not None:
-        selection = selection._replace(start=given.start)
-    if given.end is not None:
-        selection = selection._replace(end=given.end)
-    return BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
+    selection = Selection(list_names(namespace))
+    if namespace.start is not None:
+        selection = selection._replace(start=namespace.start)
+    if namespace.end is not None:
+        selection = selection._replace(end=namespace.end)
+    return BarFiles(namespace.data, namespace.interval, selection, allow_gaps=namespace.gaps == "allow")
 
 
-def _prepare_strategy(given: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
+def _prepare_strategy(namespace: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
     """Return what runs the strategy: in a sandbox, unless its code is of this project or trusted."""
-    parameters = dict(given.param)
-    sandbox = given.sandbox or ("off" if is_own_code(given.strategy) else "on")
+    parameters = dict(namespace.param)
+    sandbox = namespace.sandbox or ("off" if is_own_code(namespace.strategy) else "on")
     if sandbox == "on":
-        return prepare_sandboxed(given.strategy, parameters, settings)
-    return prepare_trusted(given.strategy, parameters, settings)
+        return prepare_sandboxed(namespace.strategy, parameters, settings)
+    return prepare_trusted(namespace.strategy, parameters, settings)
 
 
 def write_results(folder: Path, outcome: Outcome) -> None:

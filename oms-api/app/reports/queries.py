@@ -292,7 +292,10 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
     rows = connection.execute(statement).fetchall()
     for key, found in groupby(rows, lambda one: tuple(one[:3])):
         stored = [DayTotals._make(map(to_canonical, one[3:])) for one in found]
-        yield StatsOwner(*key), {one.date: one for one in stored}
+        yield (
+            StatsOwner(*key),
+            {day_totals.date: day_totals for day_totals in stored},
+        )
 
 
 def build_day_insert(rows: Sequence[Row]) -> Write:

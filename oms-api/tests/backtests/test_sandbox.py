@@ -55,7 +55,7 @@ def _run(name, lines=LINES, limits=None, **settings):
 
 def _move_into_session(lines):
     for night, day in (("T00:", "T04:"), ("T01:", "T05:"), ("T02:", "T06:")):
-        lines = [one.replace(night, day) for one in lines]
+        lines = [line.replace(night, day) for line in lines]
     return lines
 
 

@@ -38,9 +38,9 @@ def traded(backend, new_database, clock):
 
 
 def days(api, **params):
-    answer = api.get("/daily-stats", **params)
-    assert answer.status_code == 200, answer.text
-    return [{**day, "converted": None} for day in answer.json()]  # its rate has an age
+    response = api.get("/daily-stats", **params)
+    assert response.status_code == 200, response.text
+    return [{**day, "converted": None} for day in response.json()]  # its rate has an age
 
 
 def count_stored(api):
@@ -73,12 +73,17 @@ def test_stored_days_are_those_of_the_ledger(traded, clock):
 def test_portfolios_of_today_are_not_read(traded, clock, monkeypatch):
     clock.set(f"{DAYS[0]}T23:00")
     read = []
-    monkeypatch.setattr(queries, "booked_rows", lambda *arguments: read.append(arguments) or [])
+
+    def note(_connection, _tenant_id, filters):
+        read.append(filters)
+        return []
+
+    monkeypatch.setattr(queries, "booked_rows", note)
     DailyStatistics(traded.service.engine, clock).store(EndlessLease())
     assert not read
     clock.set(f"{DAYS[1]}T12:00")
     DailyStatistics(traded.service.engine, clock).store(EndlessLease())
-    assert [filters.since.date().isoformat() for _, _, filters in read] == [DAYS[0]] * 2
+    assert [filters.since.date().isoformat() for filters in read] == [DAYS[0]] * 2
 
 
 def test_day_is_stored_once_it_is_over(traded, clock):

@@ -68,7 +68,7 @@ class Backtest(NamedTuple):
 
 
 class BacktestRequest(NamedTuple):
-    """A backtest as it was asked for. None stands for what the registration of the strategy says."""
+    """A backtest as it was asked for. None means the values of the strategy's registration."""
 
     strategy: str
     parameters: Mapping[str, Any]
@@ -83,7 +83,7 @@ class BacktestRequest(NamedTuple):
 
 
 class InvalidSetting(ValueError):
-    """A setting of a backtest is wrong. `name` is its name, and the text says what it must be."""
+    """A setting of a backtest is wrong. `name` is its name, and the text states what it must be."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(problem)
@@ -119,7 +119,7 @@ def build_settings(
         basis_points=terms.read_amount("basis_points") or _NO_AMOUNT,
         latency=timedelta(milliseconds=int(terms.read_amount("latency_milliseconds") or 0)),
     )
-    found = BacktestSettings(
+    backtest_settings = BacktestSettings(
         interval=interval,
         cash=cash,
         costs=cost_terms,
@@ -133,7 +133,7 @@ def build_settings(
         strategy=strategy,
     )
     terms.require_all_read()
-    return found
+    return backtest_settings
 
 
 class _SettingsReader:

@@ -53,15 +53,15 @@ class ChargeCalculator:
         order.day_value += fill.value
         return booked.total
 
-    def charge_delivery(self, order: BacktestOrder, fill: Executed, held: Position) -> Decimal:
+    def charge_delivery(self, order: BacktestOrder, fill: Executed, position: Position) -> Decimal:
         """Return the depository charge of a sale, once per symbol and day, as the ledger books it."""
         exchange, symbol = order.instrument.exchange, order.ticket.symbol
         if self.terms.schedule is not Schedule.ZERODHA or exchange not in MARKETS:
             return ZERO
-        if order.side.sign > 0 or held.quantity <= 0 or order.product == INTRADAY:
+        if order.side.sign > 0 or position.quantity <= 0 or order.product == INTRADAY:
             return ZERO
         day = find_trading_day(exchange, fill.at)
-        opened = None if held.opened_at is None else datetime.fromisoformat(held.opened_at)
+        opened = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
         is_intraday = opened is not None and find_trading_day(exchange, opened) == day
         terms = OrderTerms(Schedule.ZERODHA, exchange, order.side, day, order.product or None)
         if is_intraday or (symbol, day) in self._dp_days:
@@ -126,29 +126,29 @@ class Account:
     def book(self, order: BacktestOrder, fill: Executed) -> Decimal:
         """Book a fill, and return its charges. Raise InvalidBacktest if no rate of that time is known."""
         key = HoldingKey(order.ticket.symbol, order.product)
-        held, sign = self.position(key), order.side.sign
+        position, sign = self.position(key), order.side.sign
         try:
             charges = self.calculator.charge(order, fill)
         except RateUnknown as error:
             raise InvalidBacktest(str(error)) from None
-        delivery = self.calculator.charge_delivery(order, fill, held) if self._needs_days else ZERO
+        delivery = self.calculator.charge_delivery(order, fill, position) if self._needs_days else ZERO
         at = iso(fill.at.astimezone(UTC)) if self._needs_days and order.product != INTRADAY else None
-        current = apply_fill(held, Fill(order.side, fill.quantity, fill.value, at=at))
+        current = apply_fill(position, Fill(order.side, fill.quantity, fill.value, at=at))
         self.positions[key] = current
         self.cash -= sign * fill.value + charges + delivery
         self.charges += charges + delivery
-        self.realized_pnl += current.realized_pnl - held.realized_pnl
+        self.realized_pnl += current.realized_pnl - position.realized_pnl
         self.traded += fill.value
         self.fills += 1
-        self._trips[key].book(held, current, sign * fill.quantity, charges + delivery)
+        self._trips[key].book(position, current, sign * fill.quantity, charges + delivery)
         return charges
 
     def measure_exposure(self) -> tuple[Decimal, Decimal]:
         """Return the sum of the positions' values at the last prices, with and without their signs."""
         net = gross = ZERO
-        for key, held in self.positions.items():
-            if held.quantity:
-                value = product(held.quantity, self._get_price(key.symbol))
+        for key, position in self.positions.items():
+            if position.quantity:
+                value = product(position.quantity, self._get_price(key.symbol))
                 net += value
                 gross += abs(value)
         return net, gross

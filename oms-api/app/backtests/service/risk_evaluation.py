@@ -107,28 +107,36 @@ class RiskEvaluator:
         excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
     ) -> SymbolBook:  # fmt: skip
         """Return the book of a symbol and product, without an order and the one that it replaces."""
-        mark, held = self._find_price(key.symbol), self._account.position(key).quantity
+        mark, held_quantity = self._find_price(key.symbol), self._account.position(key).quantity
         prices = Prices(last=mark)
         working = [
-            one.build_working_order(self._estimate(one, price, at, one.leaves) if price is not None else ZERO)
-            for one in self._open.get(key.symbol, {}).values()
-            if one is not order and one is not excluded and one.product == key.product
-            for price in (price_of(one.build_candidate(), prices),)
+            backtest_order.build_working_order(
+                self._estimate(backtest_order, price, at, backtest_order.leaves)
+                if price is not None
+                else ZERO
+            )
+            for backtest_order in self._open.get(key.symbol, {}).values()
+            if backtest_order is not order
+            and backtest_order is not excluded
+            and backtest_order.product == key.product
+            for price in (price_of(backtest_order.build_candidate(), prices),)
         ]
-        return build_symbol_book(held, mark, working, prices, candidate)
+        return build_symbol_book(held_quantity, mark, working, prices, candidate)
 
     def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
         """Return the totals of the portfolio's other symbols and products."""
         positions = self._account.positions
         if len(self._open) == 1 and (not positions or (len(positions) == 1 and key in positions)):
             return NOTHING
-        keys = {one for one, held in positions.items() if held.quantity}
+        keys = {one for one, position in positions.items() if position.quantity}
         keys |= {
-            HoldingKey(symbol, one.product) for symbol, found in self._open.items() for one in found.values()
+            HoldingKey(symbol, backtest_order.product)
+            for symbol, found in self._open.items()
+            for backtest_order in found.values()
         }
         total = NOTHING
-        for one in keys - {key}:
-            total = add_totals(total, total_of(self._build_book(one, at)))
+        for holding_key in keys - {key}:
+            total = add_totals(total, total_of(self._build_book(holding_key, at)))
         return total
 
     def _measure_losses(self, limits: Limits) -> tuple[Decimal | None, Decimal | None]:

@@ -61,47 +61,51 @@ def compare_orders(
     ours: Mapping[str, ComparedOrder], replayed: Mapping[str, ComparedOrder], cause: str
 ) -> list[Difference]:
     """Return the differences by id. `cause` is that of orders which only one of the two has."""
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for order_id in sorted(ours.keys() | replayed.keys()):
-        one, other = ours.get(order_id), replayed.get(order_id)
-        if one is None or other is None:
-            kind = DifferenceKind.MISSING if one is None else DifferenceKind.EXTRA
-            shown = [None if order is None else order.describe() for order in (one, other)]
-            found.append(Difference(kind, order_id, shown[0], shown[1], cause))
+        compared_order, other = ours.get(order_id), replayed.get(order_id)
+        if compared_order is None or other is None:
+            kind = DifferenceKind.MISSING if compared_order is None else DifferenceKind.EXTRA
+            shown = [None if order is None else order.describe() for order in (compared_order, other)]
+            differences.append(Difference(kind, order_id, shown[0], shown[1], cause))
         else:
-            found += _compare_terms(order_id, one, other, cause)
-    return found
+            differences += _compare_terms(order_id, compared_order, other, cause)
+    return differences
 
 
 def _compare_terms(
-    order_id: str, ours: ComparedOrder, replayed: ComparedOrder, cause: str
+    order_id: str, compared_order: ComparedOrder, replayed: ComparedOrder, cause: str
 ) -> Iterable[Difference]:
     terms = (
-        (DifferenceKind.QUANTITY, ours.quantity, replayed.quantity),
-        (DifferenceKind.PRICE, ours.limit_price, replayed.limit_price),
-        (DifferenceKind.PRICE, ours.stop_price, replayed.stop_price),
+        (DifferenceKind.QUANTITY, compared_order.quantity, replayed.quantity),
+        (DifferenceKind.PRICE, compared_order.limit_price, replayed.limit_price),
+        (DifferenceKind.PRICE, compared_order.stop_price, replayed.stop_price),
     )
     for kind, one, other in terms:
         if one != other:
             yield Difference(kind, order_id, _text(one), _text(other), cause)
-    if ours.at - replayed.at > MAX_DELAY:
-        late = f"The order was placed {(ours.at - replayed.at).total_seconds():.0f} s after its input."
-        times = (ours.at.isoformat(), replayed.at.isoformat())
+    if compared_order.at - replayed.at > MAX_DELAY:
+        late = (
+            f"The order was placed {(compared_order.at - replayed.at).total_seconds():.0f} s after its input."
+        )
+        times = (compared_order.at.isoformat(), replayed.at.isoformat())
         yield Difference(DifferenceKind.TIME, order_id, *times, late)
 
 
-def compare_fill(order_id: str, ours: ComparedFill, candidates: Iterable[ComparedFill]) -> list[Difference]:
+def compare_fill(
+    order_id: str, compared_fill: ComparedFill, candidates: Iterable[ComparedFill]
+) -> list[Difference]:
     """Return the differences of a fill from what matching gives; `candidates` are by the quotes of then."""
-    found = list(candidates)
-    if ours in found:
+    compared_fills = list(candidates)
+    if compared_fill in compared_fills:
         return []
-    if not found:
+    if not compared_fills:
         cause = "The quote at the time of the fill does not fill the order."
-        return [Difference(DifferenceKind.EXTRA, order_id, fixed(ours.price), None, cause)]
-    replayed, cause = found[0], "The quote at the time of the fill gives another price or quantity."
+        return [Difference(DifferenceKind.EXTRA, order_id, fixed(compared_fill.price), None, cause)]
+    replayed, cause = compared_fills[0], "The quote at the time of the fill gives another price or quantity."
     pairs = (
-        (DifferenceKind.PRICE, ours.price, replayed.price),
-        (DifferenceKind.QUANTITY, ours.quantity, replayed.quantity),
+        (DifferenceKind.PRICE, compared_fill.price, replayed.price),
+        (DifferenceKind.QUANTITY, compared_fill.quantity, replayed.quantity),
     )
     return [
         Difference(kind, order_id, fixed(one), fixed(other), cause)
