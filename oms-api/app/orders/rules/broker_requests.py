@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.brokers.protocol import OrderState
 from app.brokers.rules.values import Accepted, BrokerEvent, BrokerOrder, Canceled, Executed, Rejected
@@ -11,7 +11,7 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.values import WORKING, Order
+from app.orders.rules.values import WORKING, Order, TimeInForce
 
 SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent until then is rejected
 UNKNOWN_LIMIT = timedelta(seconds=60)  # an order that the broker does not know then was not received
@@ -141,8 +141,13 @@ def _was_rejected(state: OrderState) -> bool:
     return isinstance(state.end, Rejected)
 
 
-def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
-    """Return the order as a broker receives it, with our id."""
+def build_broker_order(
+    order: Order, instrument: Instrument, time_in_force: TimeInForce | None = None, **links: Any
+) -> BrokerOrder:
+    """Return the order as a broker receives it, with our id.
+
+    `time_in_force` replaces that of the order. `links` are the fields that only the paper market reads.
+    """
     return BrokerOrder(
         id=order.id,
         portfolio_id=order.portfolio_id,
@@ -158,7 +163,7 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
         trail_percent=order.trail_percent,
         trail_level=order.trail_level,
         triggered=order.is_triggered,
-        time_in_force=order.time_in_force,
+        time_in_force=time_in_force or order.time_in_force,
         tick=instrument.tick_size,
         lot=instrument.lot_size,
         asset_class=instrument.asset_class,
@@ -167,4 +172,5 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
         product=order.product,
         expires_at=None if order.expires_at is None else datetime.fromisoformat(order.expires_at),
         extended_hours=order.extended_hours,
+        **links,
     )

@@ -136,10 +136,11 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
 
 def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
     """Return the order as the paper market's matching rules need it, with its links and its position."""
-    broker_order = build_broker_order(order, context.instrument(order.tenant_id, order.symbol))
-    return broker_order._replace(
+    return build_broker_order(
+        order,
+        context.instrument(order.tenant_id, order.symbol),
         # An auction order is matched once, at its price; what does not fill then lapses.
-        time_in_force=TimeInForce.IOC if order.time_in_force in AT_AUCTION else order.time_in_force,
+        TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
         group=exclusive_id(order),
         parent_id=order.parent_id if order.role in EXITS else None,
         reduces=order.leaves_quantity <= get_closable_quantity(context, order),
