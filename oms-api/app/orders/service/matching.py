@@ -13,7 +13,7 @@ from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO, product
 from app.orders.queries import book as queries
-from app.orders.rules.broker_requests import build_broker_order, is_remote
+from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
@@ -136,10 +136,11 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
 
 def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
     """Return the order as the paper market's matching rules need it, with its links and its position."""
-    broker_order = build_broker_order(order, context.instrument(order.tenant_id, order.symbol))
-    return broker_order._replace(
+    return convert_order(
+        order,
+        context.instrument(order.tenant_id, order.symbol),
         # An auction order is matched once, at its price; what does not fill then lapses.
-        time_in_force=TimeInForce.IOC if order.time_in_force in AT_AUCTION else order.time_in_force,
+        TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
         group=exclusive_id(order),
         parent_id=order.parent_id if order.role in EXITS else None,
         reduces=order.leaves_quantity <= get_closable_quantity(context, order),
