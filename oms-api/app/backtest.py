@@ -1,7 +1,8 @@
 """Runs a strategy on bars of the past: `python -m app.backtest MODULE:CLASS --data FILE`.
 
-The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. The folder
-of `--out` gets orders.csv, fills.csv, equity.csv, statistics.json and report.html. `--json` prints one line.
+The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. `--data
+bars` are the bars that the service stores, in the database of DATABASE_URL. The folder of `--out` gets
+orders.csv, fills.csv, equity.csv, statistics.json and report.html. `--json` prints one line.
 
 Exit status: 0 done, 1 the strategy failed, 2 the data or an argument is wrong.
 """
@@ -11,13 +12,14 @@ import json
 import logging
 import resource
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.backtest_data import OpenBars, open_files, parse_data
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.settings import (
     BacktestSettings,
@@ -26,7 +28,6 @@ from app.backtests.rules.settings import (
     parse_costs,
     parse_limit,
 )
-from app.backtests.service.bar_files import BarFiles, Selection
 from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.report import build_report
@@ -90,7 +91,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a run, which those of a sweep share."""
     add = parser.add_argument
     add("strategy", metavar="MODULE:CLASS")
-    add("--data", type=Path, required=True, help="a CSV file of bars, or a folder of them")
+    add(
+        "--data", type=parse_data, required=True,
+        help="a CSV file of bars, a folder of them, or bars: those that the service stores",
+    )  # fmt: skip
+    add("--tenant", help="the slug of the tenant of --data bars; by default the first")
     add("--symbols", default="", help="such as AAPL,MSFT; by default all of the file")
     add("--from", dest="start", type=parse_instant, help="the first day or instant, in UTC")
     add("--to", dest="end", type=parse_instant, help="the first day or instant that is left out, in UTC")
@@ -149,39 +154,36 @@ def build_settings(given: argparse.Namespace) -> BacktestSettings:
     )
 
 
-def run_backtest(given: argparse.Namespace, progress: "ByteProgress") -> Outcome:
+def run_backtest(given: argparse.Namespace, progress: "RunProgress") -> Outcome:
     """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
     run_strategy = _prepare_strategy(given, build_settings(given))
-    files = open_files(given)
-    symbols = list_names(given) or files.list_symbols()
-    progress.start(files.count_bytes())
-    started = monotonic_seconds()
-    with closing(Recorder(given.out)) as recorder:
-        finished = run_strategy(symbols, recorder, files.read_blocks(progress.update))
-    seconds = monotonic_seconds() - started
-    hashes = {
-        "code_hash": finished.code_hash,
-        "data_hash": files.data_hash,
-        "result_hash": finished.run.result_hash,
-    }
+    with open_bars(given) as bars:
+        progress.start(bars.size, bars.unit)
+        started = monotonic_seconds()
+        with closing(Recorder(given.out)) as recorder:
+            finished = run_strategy(bars.symbols, recorder, bars.read_blocks(progress.update))
+        seconds = monotonic_seconds() - started
+        hashes = {
+            "code_hash": finished.code_hash,
+            "data_hash": bars.get_data_hash(),
+            "result_hash": finished.run.result_hash,
+        }
     statistics = compute_statistics(finished.run)
     result = build_result(given.strategy, finished.parameters, hashes, statistics)
     return Outcome(finished.run, result, seconds)
 
 
-def list_names(given: argparse.Namespace) -> list[str]:
-    """Return the symbols that the arguments name, empty for all of the data."""
-    return [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
+@contextmanager
+def open_bars(given: argparse.Namespace) -> Iterator[OpenBars]:
+    """Open the bars of the arguments. Raise InvalidBacktest."""
+    if given.data is not None:
+        yield open_files(given)
+        return
+    # Imported here, since a backtest on files needs no memory for the service.
+    from app.backtest_stored_data import open_stored  # noqa: PLC0415  # as above
 
-
-def open_files(given: argparse.Namespace) -> BarFiles:
-    """Return the bars of the arguments. Raise InvalidBacktest."""
-    selection = Selection(list_names(given))
-    if given.start is not None:
-        selection = selection._replace(start=given.start)
-    if given.end is not None:
-        selection = selection._replace(end=given.end)
-    return BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
+    with open_stored(given) as bars:
+        yield bars
 
 
 def _prepare_strategy(given: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
@@ -213,19 +215,20 @@ def build_summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-class ByteProgress:
+class RunProgress:
     """A progress bar on standard error."""
 
     def __init__(self) -> None:
         self._bar: ProgressBar | None = None
         self._size = 1
 
-    def start(self, size: int) -> None:
-        """Begin, with the number of bytes to read."""
-        self._bar, self._size = ProgressBar(sys.stderr, max(size, 1), "bytes"), max(size, 1)
+    def start(self, size: int, unit: str) -> None:
+        """Begin, with how much there is to read."""
+        self._size = max(size, 1)
+        self._bar = ProgressBar(sys.stderr, self._size, unit)
 
     def update(self, done: int) -> None:
-        """Draw the progress after so many bytes."""
+        """Draw the progress after so much was read."""
         if self._bar is not None:
             self._bar.draw(min(done, self._size))
 
@@ -237,7 +240,7 @@ class ByteProgress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a backtest and return the exit status."""
-    given, progress = build_parser().parse_args(arguments), ByteProgress()
+    given, progress = build_parser().parse_args(arguments), RunProgress()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     status, message = DONE, ""
     try:

@@ -21,8 +21,7 @@ from app.backtest import (
     FAILED,
     add_run_arguments,
     build_settings,
-    list_names,
-    open_files,
+    open_bars,
     parse_pair,
 )
 from app.backtests.errors import InvalidBacktest, StrategyFailed
@@ -102,9 +101,8 @@ def run_sweep(given: argparse.Namespace) -> Sweep:
     settings = build_settings(given)
     is_trusted = (given.sandbox or ("off" if is_own_code(given.strategy) else "on")) == "off"
     sets = list_sets(given, is_trusted=is_trusted)
-    files = open_files(given)
-    symbols = list_names(given) or files.list_symbols()
-    blocks = list(files.read_blocks())
+    with open_bars(given) as bars:
+        symbols, blocks = bars.symbols, list(bars.read_blocks(lambda _: None))
     if not blocks:
         raise InvalidBacktest("There are no bars of these symbols in this period.")
     started = monotonic_seconds()

@@ -1,0 +1,48 @@
+"""The bars of a backtest as its command reads them, and the files that it reads."""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from app.backtests.rules.blocks import BarBlock
+from app.backtests.service.bar_files import BarFiles, Selection
+
+STORED = "bars"  # the value of --data for the service's own bars
+Report = Callable[[int], None]  # takes how much of `size` was read
+
+
+class OpenBars(NamedTuple):
+    """Bars to run a strategy on. `size` is what `read_blocks` reports at the end, in `unit`.
+
+    `get_data_hash` returns the hash of the bars once all were read.
+    """
+
+    symbols: Sequence[str]
+    size: int
+    unit: str
+    read_blocks: Callable[[Report], Iterator[BarBlock]]
+    get_data_hash: Callable[[], str]
+
+
+def parse_data(text: str) -> Path | None:
+    """Return the path of the bars, None for those of the service."""
+    return None if text == STORED else Path(text)
+
+
+def list_names(given: argparse.Namespace) -> list[str]:
+    """Return the symbols that the arguments name, empty for all of the data."""
+    return [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
+
+
+def open_files(given: argparse.Namespace) -> OpenBars:
+    """Open the files of the arguments. Raise InvalidBacktest."""
+    names = list_names(given)
+    selection = Selection(names)
+    if given.start is not None:
+        selection = selection._replace(start=given.start)
+    if given.end is not None:
+        selection = selection._replace(end=given.end)
+    files = BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
+    symbols = names or files.list_symbols()
+    return OpenBars(symbols, files.count_bytes(), "bytes", files.read_blocks, lambda: files.data_hash)

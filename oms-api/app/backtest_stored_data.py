@@ -1,0 +1,81 @@
+"""Opens the bars that the service stores, for `python -m app.backtest --data bars`."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.assembly import create_market
+from app.backtest_data import STORED, OpenBars, Report, list_names
+from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.blocks import BarBlock
+from app.backtests.service.stored_bars import StoredBars
+from app.calendars.service import Calendars
+from app.clock import Now, SteadyClock
+from app.config import ConfigurationError, Settings, load_settings
+from app.database import Readers, connect_engine, set_tenant_scope, snapshot
+from app.database.failures import format_reason
+from app.identity.queries.tenants import find_tenant
+from app.identity.rules.access import FIRST_TENANT
+from app.instruments.queries import find_symbol
+
+
+@contextmanager
+def open_stored(given: argparse.Namespace) -> Iterator[OpenBars]:
+    """Open the bars of the arguments. Raise InvalidBacktest."""
+    try:
+        with _connect(given) as bars:
+            yield bars
+    except ConfigurationError as error:
+        raise InvalidBacktest(str(error)) from None
+    except SQLAlchemyError as error:
+        reason = format_reason(error)
+        raise InvalidBacktest(f"The database cannot be used: {reason}. Check DATABASE_URL.") from None
+
+
+@contextmanager
+def _connect(given: argparse.Namespace) -> Iterator[OpenBars]:
+    names, now = list_names(given), SteadyClock()
+    if not names or given.start is None:
+        raise InvalidBacktest(f"--data {STORED} needs --symbols and --from.")
+    settings = load_settings()
+    engine = connect_engine(
+        settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
+        tenant_scoped=True,
+    )  # fmt: skip
+    try:
+        with closing(Readers(engine, 1)) as readers:
+            yield _read_stored(given, settings, engine, readers, now)
+    finally:
+        engine.dispose()
+
+
+def _read_stored(
+    given: argparse.Namespace, settings: Settings, engine: Engine, readers: Readers, now: Now
+) -> OpenBars:
+    since = datetime.fromtimestamp(given.start, UTC)
+    until = now() if given.end is None else datetime.fromtimestamp(given.end, UTC)
+    market = create_market(settings, engine, readers, Calendars.load())
+    with snapshot(engine) as connection:
+        tenant_id = _find_tenant_id(connection, given.tenant)
+        set_tenant_scope(connection, [tenant_id])
+        symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(given)})
+    bars = StoredBars(engine, market, tenant_id, symbols, given.interval, (since, until), now)
+
+    def read_blocks(report: Report) -> Iterator[BarBlock]:
+        return bars.read_blocks(lambda at: report(int((at - since).total_seconds())))
+
+    size = max(int((until - since).total_seconds()), 1)
+    return OpenBars(symbols, size, "seconds", read_blocks, lambda: bars.data_hash)
+
+
+def _find_tenant_id(connection: Connection, slug: str | None) -> int:
+    if slug is None:
+        return FIRST_TENANT
+    tenant = find_tenant(connection, slug)
+    if tenant is None:
+        raise InvalidBacktest(f"There is no tenant {slug!r}.")
+    return tenant.id
