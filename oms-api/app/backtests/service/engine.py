@@ -5,7 +5,7 @@ that the strategy makes then is stamped with that end, and is matched from the n
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any, NamedTuple
 
 from app.backtests.errors import InvalidBacktest, InvalidCommand, StrategyFailed
@@ -25,7 +25,7 @@ from slackoms_strategy import Bar, Context, Fill, Strategy
 
 MAX_NOTICES = 10_000  # of one instant: more means that the strategy reacts to its own orders without end
 _FINAL_ERRORS = (InvalidBacktest, InvalidCommand, StrategyFailed)  # they need no description
-_new_bar: Callable[[type[Bar], tuple[Any, int]], Bar] = tuple.__new__
+_new_bar: Callable[[type[Bar], tuple[Any, ...]], Bar] = tuple.__new__
 
 
 class BacktestRun(NamedTuple):
@@ -141,13 +141,19 @@ class BacktestEngine:
         """Play some bars of one symbol, one after the other. This is the hot loop of a backtest."""
         columns, seconds = feed.columns, self._seconds
         assert columns is not None  # noqa: S101  # the block is loaded
-        starts, floats, prices = columns.starts, feed.floats, feed.prices
+        floats, prices = feed.floats, feed.prices
+        terms = map(repeat, (columns.seconds, columns.places, columns.volume_places))
+        rows = zip(
+            repeat(feed.symbol), columns.starts[first:stop], columns.opens[first:stop],
+            columns.highs[first:stop], columns.lows[first:stop], columns.closes[first:stop],
+            columns.volumes[first:stop], *terms, strict=False,
+        )  # fmt: skip
         context, on_bar = self._context, self._strategy.on_bar
         open_orders, notices = self._orders.open[feed.symbol], self._orders.notices
         ready = feed.warm_up - feed.seen - 1  # the index of the first bar after the warm-up
-        for index in range(first, stop):
+        for index, row in enumerate(rows, first):
             feed.index = index
-            context.seconds = end = starts[index] + seconds
+            context.seconds = end = row[1] + seconds
             for series, values in floats:
                 series.value = values[index]
             for price_series, integers in prices:
@@ -157,7 +163,7 @@ class BacktestEngine:
             if notices:
                 self._dispatch()
             if index >= ready:
-                on_bar(context, _new_bar(Bar, (columns, index)))
+                on_bar(context, _new_bar(Bar, row))
                 if notices:
                     self._dispatch()
 
@@ -174,8 +180,8 @@ class BacktestEngine:
                     self._orders.match(feed, end)
             self._dispatch()
             for feed in feeds:
-                if feed.seen + feed.index + 1 >= feed.warm_up and feed.columns is not None:
-                    self._call("on_bar", self._strategy.on_bar, self._context, Bar(feed.columns, feed.index))
+                if feed.seen + feed.index + 1 >= feed.warm_up:
+                    self._call("on_bar", self._strategy.on_bar, self._context, feed.build_bar())
                     self._dispatch()
             self._finish_instant()
             self._instants += 1
