@@ -2,7 +2,7 @@
 
 The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. `--data
 bars` are the bars that the service stores, in the database of DATABASE_URL. The folder of `--out` gets
-orders.csv, fills.csv, equity.csv, statistics.json and report.html. `--json` prints one line.
+orders.csv, fills.csv, equity.csv, cash.csv, statistics.json and report.html. `--json` prints one line.
 
 Exit status: 0 done, 1 the strategy failed, 2 the data or an argument is wrong.
 """
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from app.backtest_data import OpenBars, open_files, parse_data
 from app.backtests.errors import InvalidBacktest, StrategyFailed
+from app.backtests.rules.action_files import InvalidActions, parse_actions
 from app.backtests.rules.settings import (
     BacktestSettings,
     InstrumentTerms,
@@ -36,6 +37,7 @@ from app.backtests.service.runs import RunStrategy, is_own_code, prepare_sandbox
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.clock import MILLISECOND, monotonic_seconds
 from app.costs.rules.markets import Exchange
+from app.ledger.rules.corporate_actions import Action
 from app.market_data.rules.bars import Interval
 from app.money import parse_plain
 from app.replay import ProgressBar
@@ -99,6 +101,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--symbols", default="", help="such as AAPL,MSFT; by default all of the file")
     add("--from", dest="start", type=parse_instant, help="the first day or instant, in UTC")
     add("--to", dest="end", type=parse_instant, help="the first day or instant that is left out, in UTC")
+    add("--actions", type=Path, metavar="FILE", help="a CSV file of splits and dividends")
     add("--interval", type=Interval, default=Interval.MINUTE, help="1m, 5m, 15m, 1h or 1d")
     add("--param", type=parse_pair, action="append", default=[], help="a parameter of the strategy: k=v")
     add("--cash", type=parse_amount, default=Decimal(1_000_000))
@@ -151,13 +154,24 @@ def build_settings(given: argparse.Namespace) -> BacktestSettings:
         enforces_sessions=given.sessions == "on",
         seed=given.seed,
         strategy=given.strategy.partition(":")[2],
+        actions=_read_actions(given.actions, exchange),
     )
+
+
+def _read_actions(path: Path | None, exchange: str) -> tuple[Action, ...]:
+    if path is None:
+        return ()
+    try:
+        return tuple(parse_actions(path.read_text("utf-8"), exchange))
+    except (InvalidActions, UnicodeDecodeError, OSError) as error:
+        raise InvalidBacktest(f"{path}: {error}") from None
 
 
 def run_backtest(given: argparse.Namespace, progress: "RunProgress") -> Outcome:
     """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
-    run_strategy = _prepare_strategy(given, build_settings(given))
+    settings = build_settings(given)
     with open_bars(given) as bars:
+        run_strategy = _prepare_strategy(given, add_actions(settings, bars))
         progress.start(bars.size, bars.unit)
         started = monotonic_seconds()
         with closing(Recorder(given.out)) as recorder:
@@ -171,6 +185,11 @@ def run_backtest(given: argparse.Namespace, progress: "RunProgress") -> Outcome:
     statistics = compute_statistics(finished.run)
     result = build_result(given.strategy, finished.parameters, hashes, statistics)
     return Outcome(finished.run, result, seconds)
+
+
+def add_actions(settings: BacktestSettings, bars: OpenBars) -> BacktestSettings:
+    """Return the settings with the corporate actions stored beside the bars, unless a file gave some."""
+    return settings if settings.actions else settings._replace(actions=bars.actions)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.service.bar_files import BarFiles, Selection
+from app.ledger.rules.corporate_actions import Action
 
 STORED = "bars"  # the value of --data for the service's own bars
 Report = Callable[[int], None]  # takes how much of `size` was read
@@ -15,7 +16,8 @@ Report = Callable[[int], None]  # takes how much of `size` was read
 class OpenBars(NamedTuple):
     """Bars to run a strategy on. `size` is what `read_blocks` reports at the end, in `unit`.
 
-    `get_data_hash` returns the hash of the bars once all were read.
+    `actions` are the corporate actions that are stored beside them. `get_data_hash` returns the hash of the
+    bars once all were read.
     """
 
     symbols: Sequence[str]
@@ -23,6 +25,7 @@ class OpenBars(NamedTuple):
     unit: str
     read_blocks: Callable[[Report], Iterator[BarBlock]]
     get_data_hash: Callable[[], str]
+    actions: tuple[Action, ...] = ()
 
 
 def parse_data(text: str) -> Path | None:

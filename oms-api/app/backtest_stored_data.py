@@ -21,6 +21,7 @@ from app.database.failures import format_reason
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT
 from app.instruments.queries import find_symbol
+from app.ledger.queries.corporate_actions import list_actions_of_symbols
 
 
 @contextmanager
@@ -63,13 +64,14 @@ def _read_stored(
         tenant_id = _find_tenant_id(connection, given.tenant)
         set_tenant_scope(connection, [tenant_id])
         symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(given)})
+        actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
     bars = StoredBars(engine, market, tenant_id, symbols, given.interval, (since, until), now)
 
     def read_blocks(report: Report) -> Iterator[BarBlock]:
         return bars.read_blocks(lambda at: report(int((at - since).total_seconds())))
 
     size = max(int((until - since).total_seconds()), 1)
-    return OpenBars(symbols, size, "seconds", read_blocks, lambda: bars.data_hash)
+    return OpenBars(symbols, size, "seconds", read_blocks, lambda: bars.data_hash, tuple(actions))
 
 
 def _find_tenant_id(connection: Connection, slug: str | None) -> int:

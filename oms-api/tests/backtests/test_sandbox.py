@@ -19,6 +19,7 @@ from app.sandbox.service.children import SandboxSpec, launch
 from app.sandbox.service.sources import find_source
 from tests.backtests.bars import closes_to_lines
 from tests.backtests.support import build_blocks
+from tests.backtests.test_corporate_actions import dividend, split
 from tests.backtests.test_engine import walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
@@ -27,7 +28,7 @@ LINES = closes_to_lines(["10", "11", "12", "13"])
 TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
-    enforces_sessions=True,
+    enforces_sessions=True, actions=(dividend(290), split(300), split(310, symbol="MSFT")),
 )  # fmt: skip
 
 

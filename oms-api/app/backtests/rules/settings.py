@@ -9,6 +9,7 @@ from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.costs.rules.markets import MARKETS
 from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument, get_unlisted_terms
+from app.ledger.rules.corporate_actions import Action
 from app.market_data.rules.bars import Interval
 from app.money import ZERO, parse_plain
 from app.risk.rules.limits import LimitCode, LimitScope, Rows
@@ -50,7 +51,7 @@ class BacktestSettings(NamedTuple):
 
     `product` is that of orders which name none. `limits` are set limits by code, for the portfolio; without
     `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of the
-    exchange.
+    exchange. `actions` are the splits and dividends to book.
     """
 
     interval: Interval = Interval.MINUTE
@@ -64,6 +65,7 @@ class BacktestSettings(NamedTuple):
     enforces_sessions: bool = False
     seed: int = 0
     strategy: str = ""
+    actions: tuple[Action, ...] = ()
 
     @property
     def currency(self) -> str:

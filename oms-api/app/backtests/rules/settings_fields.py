@@ -44,9 +44,11 @@ def _parse(kind: Any, value: Any) -> Any:
     if get_origin(kind) is Mapping:
         key_kind, value_kind = get_args(kind)
         return {key_kind(key): _parse(value_kind, one) for key, one in value.items()}
-    if kind is timedelta:
-        return value * _MICROSECOND
+    if get_origin(kind) is tuple:  # of any length
+        return tuple(_parse(get_args(kind)[0], one) for one in value)
+    if not isinstance(kind, type) or not issubclass(kind, tuple | Decimal | StrEnum):
+        return value * _MICROSECOND if kind is timedelta else value
     if issubclass(kind, tuple):
         hints = get_type_hints(kind).values()
         return kind(*(_parse(hint, one) for hint, one in zip(hints, value, strict=True)))
-    return kind(value) if issubclass(kind, Decimal | StrEnum) else value
+    return kind(value)

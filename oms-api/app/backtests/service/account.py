@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.movements import CashMovement, MovementKind
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.rules.trips import TripTracker
 from app.backtests.service.orders import BacktestOrder
@@ -94,9 +95,12 @@ class Account:
     """Cash and positions after the fills so far. `get_price` returns the last price of a symbol."""
 
     def __init__(
-        self, settings: BacktestSettings, get_price: Callable[[str], Decimal], rates: RateTable
-    ) -> None:
-        self._get_price = get_price
+        self, settings: BacktestSettings, get_price: Callable[[str], Decimal], rates: RateTable,
+        record_movement: Callable[[CashMovement], None],
+    ) -> None:  # fmt: skip
+        self._get_price, self._record_movement = get_price, record_movement
+        self._currency = settings.currency
+        self.movements: defaultdict[MovementKind, Decimal] = defaultdict(lambda: ZERO)  # sums
         self.cash = self.opening_cash = settings.cash
         self.positions: dict[HoldingKey, Position] = {}
         self.charges = self.traded = self.realized_pnl = ZERO
@@ -142,6 +146,32 @@ class Account:
         self.fills += 1
         self._trips[key].book(held, current, sign * fill.quantity, charges + delivery)
         return charges
+
+    def book_movement(self, movement: CashMovement) -> None:
+        """Book cash that no fill moved, and record it."""
+        if movement.amount:
+            self.cash += movement.amount
+            self.movements[movement.kind] += movement.amount
+            self._record_movement(movement)
+
+    def book_fraction(self, key: HoldingKey, fill: Fill, at: int, reason: str) -> None:
+        """Book the cash in lieu of the fraction that a split leaves: a trade without charges."""
+        held = self.position(key)
+        current = apply_fill(held, fill)
+        self.positions[key] = current
+        self.realized_pnl += current.realized_pnl - held.realized_pnl
+        self._trips[key].book(held, current, fill.side.sign * fill.quantity, ZERO)
+        amount = -fill.side.sign * fill.value
+        self.book_movement(CashMovement(at, MovementKind.CASH_IN_LIEU, amount, reason, key.symbol))
+
+    def find_rate(self, currency: str | None) -> Decimal | None:
+        """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.
+
+        Raise InvalidBacktest if no rate is known.
+        """
+        if currency is None or currency == self._currency:
+            return None
+        raise InvalidBacktest(f"There is no rate from {currency} to {self._currency}.")
 
     def measure_exposure(self) -> tuple[Decimal, Decimal]:
         """Return the sum of the positions' values at the last prices, with and without their signs."""

@@ -4,6 +4,7 @@ For each start, all bars of it are matched first, then each is shown to the stra
 that the strategy makes then is stamped with that end, and is matched from the next bar on.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, repeat
 from typing import Any, NamedTuple
@@ -14,11 +15,13 @@ from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPo
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.account import Account
 from app.backtests.service.context import BacktestContext
+from app.backtests.service.corporate_actions import CorporateActionBooker
 from app.backtests.service.feeds import Feed
 from app.backtests.service.loading import find_code_path
 from app.backtests.service.market_tables import MarketTables, load_tables
 from app.backtests.service.order_manager import OrderManager
 from app.backtests.service.recorder import Recorder
+from app.backtests.service.scheduled_events import ScheduledEvents, build_action_events
 from app.money import ZERO
 from app.sandbox.rules.failures import describe_failure
 from slackoms_strategy import Bar, Context, Fill, Strategy
@@ -54,8 +57,9 @@ class BacktestEngine:
         self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
         self._seconds = int(settings.interval.length.total_seconds())
         self._account = Account(
-            settings, lambda symbol: self._feeds[symbol].find_price() or ZERO, tables.rates
-        )
+            settings, lambda symbol: self._feeds[symbol].find_price() or ZERO, tables.rates,
+            recorder.record_movement,
+        )  # fmt: skip
         self._orders = self.order_manager(
             settings, self._account, recorder, self._find_price, tables.calendars
         )
@@ -63,6 +67,8 @@ class BacktestEngine:
             self._orders.open[symbol] = {}
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
         self._context.owner = type(strategy)
+        booker = CorporateActionBooker(self._account, self._orders, self._feeds)
+        self._events = ScheduledEvents(build_action_events(settings, self._feeds, booker))
         self._curve = EquityCurve()
         self._bars = self._instants = 0
         self._day: int | None = None
@@ -92,6 +98,7 @@ class BacktestEngine:
             raise InvalidBacktest("There are no bars of these symbols in this period.")
         self._call("on_stop", self._strategy.on_stop, self._context)
         self._dispatch()
+        self._events.run_until(self._context.seconds)
         self._add_point(is_close=True)
         self._orders.close()
         self._recorder.record_equity(self._curve.points)
@@ -104,6 +111,7 @@ class BacktestEngine:
     def _start(self, block: BarBlock) -> None:
         first = min(one.starts[0] for one in block.columns.values())
         self._context.seconds = first
+        self._events.run_until(first)
         self._call("on_start", self._strategy.on_start, self._context)
         self._context.finish_start()
         self._add_point(is_close=False)
@@ -129,8 +137,11 @@ class BacktestEngine:
             self._begin_day(starts[first])
             index = first
             while index < last:
+                self._events.run_until(starts[index])
                 size = self._curve.step - self._instants % self._curve.step
                 stop = min(index + size, last)
+                if starts[stop - 1] >= self._events.next_at:
+                    stop = bisect_left(starts, self._events.next_at, index, stop)
                 self._play_bars(feed, index, stop)
                 self._instants += stop - index
                 index = stop
@@ -171,6 +182,7 @@ class BacktestEngine:
         """Play the bars of several symbols: those of one start together."""
         for start, group in groupby(self._advance(block.order or ()), key=lambda feed: feed[1]):
             self._begin_day(start)
+            self._events.run_until(start)
             self._context.seconds = end = start + self._seconds
             feeds = [feed for feed, _ in group]
             for feed in feeds:

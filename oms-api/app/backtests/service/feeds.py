@@ -9,7 +9,9 @@ from typing import TypeVar, overload
 
 from typing_extensions import override
 
+from app.ledger.rules.corporate_actions import Ratio
 from app.market_data.rules.values import Bar as MarketBar
+from app.money import share
 from slackoms_strategy import Bar, BarColumns, Indicator, PriceIndicator, PriceSeries, Series
 from slackoms_strategy.indicators import takes_blocks
 from slackoms_strategy.values import build_bar
@@ -50,7 +52,7 @@ class Feed:
     `floats` and `prices` are the declared indicators with their values in this block.
     """
 
-    __slots__ = ("_earlier", "columns", "floats", "index", "prices", "seen", "symbol", "warm_up")
+    __slots__ = ("_earlier", "_split", "columns", "floats", "index", "prices", "seen", "symbol", "warm_up")
 
     def __init__(self, symbol: str, warm_up: int) -> None:
         self.symbol = symbol
@@ -61,6 +63,7 @@ class Feed:
         self.floats: list[tuple[Series, Sequence[float]]] = []
         self.prices: list[tuple[PriceSeries, Sequence[int | None]]] = []
         self._earlier: deque[BarColumns] = deque()
+        self._split: tuple[int, Ratio] | None = None  # with the number of the bar before it
 
     def declare(self, series: Series | PriceSeries) -> None:
         """Add an indicator. It lengthens the warm-up to its own."""
@@ -93,6 +96,13 @@ class Feed:
         assert columns is not None  # noqa: S101  # there is a current bar
         return columns.starts[self.index]
 
+    def restate(self, ratio: Ratio) -> None:
+        """Divide the last price by the ratio of a split, until the next bar."""
+        number, earlier = self.seen + self.index, self._split
+        if earlier is not None and earlier[0] == number:  # of the same instant
+            ratio = Ratio(ratio.new_units * earlier[1].new_units, ratio.old_units * earlier[1].old_units)
+        self._split = (number, ratio)
+
     def find_price(self) -> Decimal | None:
         """Return the close of the current bar, None before the first."""
         columns, index = self.columns, self.index
@@ -100,7 +110,10 @@ class Feed:
             columns = self._earlier[-1]
         elif columns is None or index < 0:
             return None
-        return Decimal(columns.closes[index]).scaleb(-columns.places)
+        price = Decimal(columns.closes[index]).scaleb(-columns.places)
+        if self._split is None or self._split[0] != self.seen + self.index:
+            return price
+        return share(price, self._split[1].old_units, self._split[1].new_units)
 
     def build_market_bar(self) -> MarketBar:
         """Return the current bar as the market takes it."""

@@ -31,8 +31,10 @@ from app.backtests.service.report import build_report
 from app.backtests.service.results import build_result, compute_statistics
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
-from app.database import set_all_tenants_scope, set_tenant_scope, unit_of_work, write
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
 from app.events.service import build_event_insert
+from app.ledger.queries.corporate_actions import list_actions_of_symbols
+from app.ledger.rules.corporate_actions import Action
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market
 from app.timestamps import iso
@@ -88,6 +90,7 @@ class BacktestJobs:
             backtest.strategy,
         )  # fmt: skip
         period = (backtest.since, backtest.until)
+        settings = settings._replace(actions=self._read_actions(backtest))
         bars = StoredBars(
             self._engine, self._market, backtest.tenant_id, backtest.symbol_names, interval, period, self._now
         )
@@ -102,6 +105,13 @@ class BacktestJobs:
             result = build_result(backtest.strategy, parameters, hashes, statistics)
             (folder / REPORT_NAME).write_text(build_report(result, run.points), encoding="utf-8")
             self._store(backtest, folder, run, bars.data_hash, statistics)
+
+    def _read_actions(self, backtest: Backtest) -> tuple[Action, ...]:
+        period = (backtest.since, backtest.until)
+        with snapshot(self._engine) as connection:
+            set_tenant_scope(connection, [backtest.tenant_id])
+            names = backtest.symbol_names
+            return tuple(list_actions_of_symbols(connection, backtest.tenant_id, names, period))
 
     def _store(
         self,
