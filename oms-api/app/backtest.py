@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from app.backtest_data import OpenBars, open_files, parse_data
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.action_files import InvalidActions, parse_actions
+from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import (
     BacktestSettings,
     InstrumentTerms,
@@ -118,6 +119,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tick", type=parse_amount, help="the tick size of all symbols")
     add("--lot", type=parse_amount, help="the lot size of all symbols")
     add("--limit", action="append", default=[], help="a risk limit such as MAX_DAILY_LOSS=5000")
+    add(
+        "--carry", type=parse_pair, action="append", default=[], metavar="KIND=PERCENT",
+        help="a yearly rate: interest, margin or borrow, such as borrow=2.5 or borrow:USD@2026-01-01=2.5",
+    )  # fmt: skip
     add("--risk", choices=("on", "off"), default="on", help="off: no pre-trade checks")
     add("--sessions", choices=("on", "off"), default="off", help="on: orders follow the exchange")
     add("--spread", type=parse_amount, default=Decimal(0), help="the bid-ask spread, in currency")
@@ -132,8 +137,9 @@ def build_settings(given: argparse.Namespace) -> BacktestSettings:
     try:
         costs = parse_costs(given.costs)
         limits = dict(map(parse_limit, given.limit))
+        carry_rates = tuple(parse_carry_rate(*one) for one in given.carry)
     except ValueError as error:
-        raise InvalidBacktest(f"--costs or --limit: {error}.") from None
+        raise InvalidBacktest(f"--costs, --limit or --carry: {error}.") from None
     exchange = get_default_exchange(costs.schedule) if given.exchange is None else given.exchange
     market = PaperSettings(
         spread=given.spread,
@@ -155,6 +161,7 @@ def build_settings(given: argparse.Namespace) -> BacktestSettings:
         seed=given.seed,
         strategy=given.strategy.partition(":")[2],
         actions=_read_actions(given.actions, exchange),
+        carry_rates=carry_rates,
     )
 
 

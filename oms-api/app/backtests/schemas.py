@@ -120,7 +120,7 @@ class BacktestIn(BaseModel):
     settings: Settings = Field(
         default_factory=dict,
         description="spread, slippage, basis_points, participation, latency_milliseconds, risk, sessions, "
-        "exchange, product, tick, lot, limits",
+        "exchange, product, tick, lot, limits, carry_rates",
         examples=[{"slippage": "basis_points", "basis_points": "2", "limits": {"MAX_DAILY_LOSS": "5000"}}],
     )
     seed: WholeNumber = Field(0, description="Seed of `context.random`", examples=[1], le=2**31 - 1)

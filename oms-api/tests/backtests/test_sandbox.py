@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.backtests.errors import InvalidBacktest, StrategyFailed, StrategyStopped
+from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import BacktestSettings, InstrumentTerms, parse_costs
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
@@ -29,6 +30,7 @@ TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
     enforces_sessions=True, actions=(dividend(290), split(300), split(310, symbol="MSFT")),
+    carry_rates=(parse_carry_rate("borrow", "365"), parse_carry_rate("margin", "365")),
 )  # fmt: skip
 
 
@@ -55,7 +57,8 @@ def _run(name, lines=LINES, limits=None, **settings):
 
 
 def _move_into_session(lines):
-    for night, day in (("T00:", "T04:"), ("T01:", "T05:"), ("T02:", "T06:")):
+    """Move three hours into two sessions of the NSE, the second one over the square-off of the first."""
+    for night, day in (("T00:", "T04:"), ("T01:", "T09:"), ("05T02:", "06T04:")):
         lines = [one.replace(night, day) for one in lines]
     return lines
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import (
     BacktestSettings,
     InstrumentTerms,
@@ -14,6 +15,7 @@ from app.backtests.rules.settings import (
     parse_limit,
 )
 from app.brokers.rules.settings import PaperSettings, Slippage
+from app.carry.rules.accrual import CarryRate
 from app.market_data.rules.bars import Interval
 from app.money import parse_plain
 
@@ -131,6 +133,7 @@ def build_settings(
         enforces_sessions=terms.read_flag("sessions", default=False),
         seed=seed,
         strategy=strategy,
+        carry_rates=terms.read_carry_rates(),
     )
     terms.require_all_read()
     return found
@@ -178,6 +181,15 @@ class _SettingsReader:
             return dict(parse_limit(f"{code}={amount}") for code, amount in value.items())
         except ValueError as error:
             raise InvalidSetting("settings.limits", f"{error}.") from None
+
+    def read_carry_rates(self) -> tuple[CarryRate, ...]:
+        value = self._left.pop("carry_rates", {})
+        if not isinstance(value, dict):
+            raise InvalidSetting("settings.carry_rates", "Must be an object of percents by kind.")
+        try:
+            return tuple(parse_carry_rate(name, str(percent)) for name, percent in value.items())
+        except ValueError as error:
+            raise InvalidSetting("settings.carry_rates", f"{error}.") from None
 
     def require_all_read(self) -> None:
         for name in self._left:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
+from app.carry.rules.accrual import CarryRate
 from app.costs.rules.markets import MARKETS
 from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument, get_unlisted_terms
@@ -51,7 +52,8 @@ class BacktestSettings(NamedTuple):
 
     `product` is that of orders which name none. `limits` are set limits by code, for the portfolio; without
     `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of the
-    exchange. `actions` are the splits and dividends to book.
+    exchange. `actions` are the splits and dividends to book, `carry_rates` the yearly rates of interest
+    and borrow fees.
     """
 
     interval: Interval = Interval.MINUTE
@@ -66,6 +68,7 @@ class BacktestSettings(NamedTuple):
     seed: int = 0
     strategy: str = ""
     actions: tuple[Action, ...] = ()
+    carry_rates: tuple[CarryRate, ...] = ()
 
     @property
     def currency(self) -> str:

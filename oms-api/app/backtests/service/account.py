@@ -173,12 +173,16 @@ class Account:
             return None
         raise InvalidBacktest(f"There is no rate from {currency} to {self._currency}.")
 
+    def value_position(self, key: HoldingKey, held: Position) -> Decimal:
+        """Return the signed market value of a position at the last price."""
+        return product(held.quantity, self._get_price(key.symbol))
+
     def measure_exposure(self) -> tuple[Decimal, Decimal]:
         """Return the sum of the positions' values at the last prices, with and without their signs."""
         net = gross = ZERO
         for key, held in self.positions.items():
             if held.quantity:
-                value = product(held.quantity, self._get_price(key.symbol))
+                value = self.value_position(key, held)
                 net += value
                 gross += abs(value)
         return net, gross

@@ -14,6 +14,7 @@ from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPoint, split_days
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.account import Account
+from app.backtests.service.carry import CarryBooker
 from app.backtests.service.context import BacktestContext
 from app.backtests.service.corporate_actions import CorporateActionBooker
 from app.backtests.service.feeds import Feed
@@ -67,8 +68,8 @@ class BacktestEngine:
             self._orders.open[symbol] = {}
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
         self._context.owner = type(strategy)
-        booker = CorporateActionBooker(self._account, self._orders, self._feeds)
-        self._events = ScheduledEvents(build_action_events(settings, self._feeds, booker))
+        self._settings, self._events = settings, ScheduledEvents()
+        self._carry = CarryBooker(settings, self._account, tables.calendars)
         self._curve = EquityCurve()
         self._bars = self._instants = 0
         self._day: int | None = None
@@ -111,6 +112,10 @@ class BacktestEngine:
     def _start(self, block: BarBlock) -> None:
         first = min(one.starts[0] for one in block.columns.values())
         self._context.seconds = first
+        actions = CorporateActionBooker(self._account, self._orders, self._feeds)
+        self._events = ScheduledEvents(
+            build_action_events(self._settings, self._feeds, actions), self._carry.list_events(first)
+        )
         self._events.run_until(first)
         self._call("on_start", self._strategy.on_start, self._context)
         self._context.finish_start()

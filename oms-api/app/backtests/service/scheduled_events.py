@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
+from enum import IntEnum
 from functools import partial
 from heapq import merge
 from typing import NamedTuple
@@ -15,11 +16,20 @@ from app.market_data.rules.bars import Interval
 NEVER = 2**62
 
 
+class EventRank(IntEnum):
+    """The order of events of one instant. A dividend is paid on the units before a split."""
+
+    CARRY = 0
+    SQUARE_OFF = 1
+    DIVIDEND = 2
+    SPLIT = 3
+
+
 class ScheduledEvent(NamedTuple):
-    """An event at an instant in seconds since 1970. Of one instant, the lowest `rank` is first."""
+    """An event at an instant in seconds since 1970. `rank` orders those of one instant."""
 
     at: int
-    rank: int
+    rank: EventRank
     run: Callable[[int], None]  # takes the instant
 
 
@@ -46,12 +56,12 @@ class ScheduledEvents:
 def build_action_events(
     settings: BacktestSettings, feeds: Mapping[str, Feed], booker: CorporateActionBooker
 ) -> Iterator[ScheduledEvent]:
-    """Yield the corporate actions of the symbols. A dividend is paid on the units before a split."""
+    """Yield the corporate actions of the symbols."""
     actions = [one for one in settings.actions if one.symbol in feeds]
     found = [
         ScheduledEvent(
             _find_instant(one, settings.interval),
-            int(one.kind is not ActionKind.DIVIDEND),
+            EventRank.DIVIDEND if one.kind is ActionKind.DIVIDEND else EventRank.SPLIT,
             partial(booker.book, one),
         )
         for one in actions

@@ -212,7 +212,11 @@ def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
     held = Position(Decimal(5), Decimal(500))
     half = Decimal("0.5")
     assert price_fraction(action, held, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
-    assert price_fraction(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (60, 30)
+    assert price_fraction(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (
+        Decimal(60), Decimal(30),
+    )  # fmt: skip
     abroad = held._replace(currency="USD", local_cost=Decimal(60))
-    assert price_fraction(action, abroad, half) == (8, 4)
-    assert price_fraction(action, Position(Decimal(5), Decimal(0)), half) == (Decimal("0.00000001"), 0)
+    assert price_fraction(action, abroad, half) == (Decimal(8), Decimal(4))
+    assert price_fraction(action, Position(Decimal(5), Decimal(0)), half) == (
+        Decimal("0.00000001"), Decimal(0),
+    )  # fmt: skip
