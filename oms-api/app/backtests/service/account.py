@@ -87,7 +87,7 @@ class ChargeCalculator:
     def _build_trade(self, order: BacktestOrder, execution: Execution, at: datetime) -> ChargedTrade:
         return ChargedTrade(
             self.terms.schedule, order.instrument.exchange, order.product, order.side, execution,
-            self._currency, None, at,
+            self._currency, None, at, order.is_square_off,
         )  # fmt: skip
 
 
@@ -122,6 +122,10 @@ class Account:
     def position(self, key: HoldingKey) -> Position:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
+
+    def find_quantity(self, symbol: str, product_name: str) -> Decimal:
+        """Return the signed quantity of a position."""
+        return self.position(HoldingKey(symbol, product_name)).quantity
 
     def position_of(self, order: BacktestOrder) -> Position:
         """Return the position that an order changes."""

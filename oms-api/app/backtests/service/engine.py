@@ -23,6 +23,7 @@ from app.backtests.service.market_tables import MarketTables, load_tables
 from app.backtests.service.order_manager import OrderManager
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.scheduled_events import ScheduledEvents, build_action_events
+from app.backtests.service.square_off import build_square_offs
 from app.money import ZERO
 from app.sandbox.rules.failures import describe_failure
 from slackoms_strategy import Bar, Context, Fill, Strategy
@@ -69,6 +70,7 @@ class BacktestEngine:
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
         self._context.owner = type(strategy)
         self._settings, self._events = settings, ScheduledEvents()
+        self._calendars = tables.calendars
         self._carry = CarryBooker(settings, self._account, tables.calendars)
         self._curve = EquityCurve()
         self._bars = self._instants = 0
@@ -114,7 +116,11 @@ class BacktestEngine:
         self._context.seconds = first
         actions = CorporateActionBooker(self._account, self._orders, self._feeds)
         self._events = ScheduledEvents(
-            build_action_events(self._settings, self._feeds, actions), self._carry.list_events(first)
+            build_action_events(self._settings, self._feeds, actions),
+            self._carry.list_events(first),
+            *build_square_offs(
+                self._settings, self._account, self._orders, self._feeds, self._calendars, first
+            ),
         )
         self._events.run_until(first)
         self._call("on_start", self._strategy.on_start, self._context)

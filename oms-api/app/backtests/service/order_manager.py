@@ -21,6 +21,7 @@ from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import Canceled, Executed, Lapsed, MarketEvent, OrderType, TrailMoved, Triggered
 from app.calendars.sources import ReleasedCalendars
 from app.instruments.rules import Instrument
+from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import Ratio
 from app.money import ZERO, product
 from app.orders.rules.states import status_after_fill
@@ -30,6 +31,7 @@ from slackoms_strategy import Fill, OrderState
 
 _EXPIRED = "The order reached the end of its time in force."
 _GROUP_FILLED = "Another order of its group has filled."
+_SQUARED_OFF = "Squared off"
 _SPLIT = "A split leaves less than one lot."
 _NOT_OPEN = "Order {} is not open."
 Notice = Fill | OrderState
@@ -62,7 +64,9 @@ class OrderManager:
         if errors := shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         order = self._create(ticket, ticket.quantity or ZERO, at)
-        denial = self.risk.count_message(order.instrument, at) or self.risk.find_denial(order, at)
+        denial = self.risk.count_message(order.instrument, at)
+        denial = denial or self._sessions.find_denial(order.instrument, order.product, at)
+        denial = denial or self.risk.find_denial(order, at)
         for leg in self._exits.build_tickets(order) if order.has_exits and denial is None else ():
             exit_order = BacktestOrder("", leg, order.instrument, order.quantity, at, order.id)
             denial = denial or self.risk.find_denial(exit_order, at)
@@ -133,6 +137,22 @@ class OrderManager:
         for event in match_bar(orders, bar, self._settings.market):
             self._apply(event, feed.symbol, bar.start, start, now)
         self._book.ended.clear()
+
+    def cancel_product(self, symbol: str, product_name: str, at: int) -> None:
+        """Cancel the open orders of a symbol and product, because it is squared off."""
+        for order in list(self.open.get(symbol, {}).values()):
+            if order.product == product_name:
+                self._withdraw(order)
+                self._close(order, Status.CANCELED, at, _SQUARED_OFF)
+
+    def close_position(self, symbol: str, product_name: str, held: Decimal, at: int) -> None:
+        """Close a position by a market order, because it is squared off."""
+        side = Side.SELL if held > ZERO else Side.BUY
+        ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(held), product=product_name)
+        order = self._create(ticket._replace(reason=_SQUARED_OFF), abs(held), at)
+        order.is_square_off, order.reason = True, _SQUARED_OFF
+        order.move(Status.SUBMITTED, at)
+        self._start_working(order, at)
 
     def restate(self, symbol: str, ratio: Ratio, at: int) -> None:
         """Restate the open orders of a symbol after a split. They match from the next bar on."""

@@ -28,13 +28,14 @@ class BacktestOrder:
     """An order. Its status moves along the table of `orders.rules.states`.
 
     `day`, `day_quantity` and `day_value` are the fills of its last trading day, which charges depend on.
-    `parent_id` is the entry of an exit. `ends_at` is when it expires.
+    `parent_id` is the entry of an exit. `ends_at` is when it expires. One that
+    `is_square_off` closes an intraday position.
     """
 
     __slots__ = (
         "accepted_at", "created_at", "day", "day_quantity", "day_value", "ends_at", "filled_quantity",
-        "filled_value", "group", "id", "instrument", "is_triggered", "parent_id", "product", "quantity",
-        "reason", "side", "status", "ticket", "trail_level", "updated_at",
+        "filled_value", "group", "id", "instrument", "is_square_off", "is_triggered", "parent_id",
+        "product", "quantity", "reason", "side", "status", "ticket", "trail_level", "updated_at",
     )  # fmt: skip
 
     def __init__(
@@ -48,7 +49,7 @@ class BacktestOrder:
         self.filled_quantity = self.filled_value = ZERO
         self.day: object = None
         self.day_quantity = self.day_value = ZERO
-        self.is_triggered = False
+        self.is_triggered = self.is_square_off = False
         self.trail_level: Decimal | None = None
         self.reason: str | None = None
         self.parent_id = parent_id

@@ -1,6 +1,6 @@
 """The trading sessions of a backtest's instruments: when orders may fill, and when they end."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import BacktestSettings
@@ -9,7 +9,9 @@ from app.calendars.rules.calendars import Calendar
 from app.calendars.sources import ReleasedCalendars
 from app.instruments.rules import Instrument
 from app.market_data.rules.bars import Interval
+from app.orders.rules.trading_sessions import INTRADAY, describe_square_off
 from app.orders.rules.values import Ticket, TimeInForce
+from app.risk.rules.values import Denial
 
 
 class Sessions:
@@ -39,6 +41,22 @@ class Sessions:
             return calendar.session_from(at).close
         except SessionsUnknown as unknown:
             raise InvalidBacktest(unknown.detail) from None
+
+    def find_denial(self, instrument: Instrument, product_name: str, at: int) -> Denial | None:
+        """Return the denial of an intraday order between the square-off and the close, else None."""
+        calendar = self._find_calendar(instrument) if product_name == INTRADAY else None
+        if calendar is None or self._calendars is None:
+            return None
+        instant = datetime.fromtimestamp(at, UTC)
+        terms = (instrument.exchange, instrument.asset_class)
+        squared_off = self._calendars.find_last_square_off(*terms, instant)
+        try:
+            session = calendar.session_at(instant)
+        except SessionsUnknown as unknown:
+            raise InvalidBacktest(unknown.detail) from None
+        if squared_off is None or session is None or squared_off < session.open:
+            return None
+        return Denial("SESSION_CLOSED", describe_square_off(squared_off))
 
     def _find_calendar(self, instrument: Instrument) -> Calendar | None:
         if self._calendars is None:
