@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
+from app.backtests.rules.currency_pairs import parse_pair
 from app.backtests.service.bar_files import BarFiles, Selection
 from app.ledger.rules.corporate_actions import Action
 
@@ -14,10 +16,10 @@ Report = Callable[[int], None]  # takes how much of `size` was read
 
 
 class OpenBars(NamedTuple):
-    """Bars to run a strategy on. `size` is what `read_blocks` reports at the end, in `unit`.
+    """Bars to run a strategy on, and those of the currency pairs `rate_symbols`, which it does not receive.
 
-    `actions` are the corporate actions that are stored beside them. `get_data_hash` returns the hash of the
-    bars once all were read.
+    `size` is what `read_blocks` reports at the end, in `unit`. `actions` are the corporate actions that are
+    stored beside the bars. `get_data_hash` returns the hash of the bars once all were read.
     """
 
     symbols: Sequence[str]
@@ -26,6 +28,7 @@ class OpenBars(NamedTuple):
     read_blocks: Callable[[Report], Iterator[BarBlock]]
     get_data_hash: Callable[[], str]
     actions: tuple[Action, ...] = ()
+    rate_symbols: Sequence[str] = ()
 
 
 def parse_data(text: str) -> Path | None:
@@ -46,6 +49,15 @@ def open_files(given: argparse.Namespace) -> OpenBars:
         selection = selection._replace(start=given.start)
     if given.end is not None:
         selection = selection._replace(end=given.end)
-    files = BarFiles(given.data, given.interval, selection, allow_gaps=given.gaps == "allow")
-    symbols = names or files.list_symbols()
-    return OpenBars(symbols, files.count_bytes(), "bytes", files.read_blocks, lambda: files.data_hash)
+    allow_gaps = given.gaps == "allow"
+    files = BarFiles(given.data, given.interval, selection, allow_gaps=allow_gaps)
+    symbols, pairs = names or files.list_symbols(), list[str]()
+    if given.rates is not None:
+        path = Path(given.rates)
+        found = BarFiles(path, given.interval).list_symbols()
+        pairs = [symbol for symbol in found if parse_pair(symbol) is not None and symbol not in symbols]
+        if not pairs:
+            raise InvalidBacktest(f"{path}: there is no currency pair such as EURUSD that the data have not.")
+        files.append(BarFiles(path, given.interval, selection._replace(symbols=pairs), allow_gaps=allow_gaps))
+    size = files.count_bytes()
+    return OpenBars(symbols, size, "bytes", files.read_blocks, lambda: files.data_hash, (), pairs)

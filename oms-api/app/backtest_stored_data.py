@@ -12,6 +12,7 @@ from app.assembly import create_market
 from app.backtest_data import STORED, OpenBars, Report, list_names
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
+from app.backtests.rules.currency_pairs import parse_pairs
 from app.backtests.service.stored_bars import StoredBars
 from app.calendars.service import Calendars
 from app.clock import Now, SteadyClock
@@ -65,13 +66,18 @@ def _read_stored(
         set_tenant_scope(connection, [tenant_id])
         symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(given)})
         actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
-    bars = StoredBars(engine, market, tenant_id, symbols, given.interval, (since, until), now)
+    try:
+        pairs = [one for one in parse_pairs(given.rates or "") if one not in symbols]
+    except ValueError as error:
+        raise InvalidBacktest(f"--rates: {error}.") from None
+    names = [*symbols, *pairs]
+    bars = StoredBars(engine, market, tenant_id, names, given.interval, (since, until), now)
 
     def read_blocks(report: Report) -> Iterator[BarBlock]:
         return bars.read_blocks(lambda at: report(int((at - since).total_seconds())))
 
     size = max(int((until - since).total_seconds()), 1)
-    return OpenBars(symbols, size, "seconds", read_blocks, lambda: bars.data_hash, tuple(actions))
+    return OpenBars(symbols, size, "seconds", read_blocks, lambda: bars.data_hash, tuple(actions), pairs)
 
 
 def _find_tenant_id(connection: Connection, slug: str | None) -> int:

@@ -19,12 +19,10 @@ from app.backtest import (
     CANNOT,
     DONE,
     FAILED,
-    add_actions,
-    add_run_arguments,
-    build_settings,
+    complete_settings,
     open_bars,
-    parse_pair,
 )
+from app.backtest_arguments import add_run_arguments, build_settings, parse_pair
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.sweeps import (
     Parameters,
@@ -103,7 +101,7 @@ def run_sweep(given: argparse.Namespace) -> Sweep:
     is_trusted = (given.sandbox or ("off" if is_own_code(given.strategy) else "on")) == "off"
     sets = list_sets(given, is_trusted=is_trusted)
     with open_bars(given) as bars:
-        settings = add_actions(settings, bars)
+        settings = complete_settings(settings, bars)
         symbols, blocks = bars.symbols, list(bars.read_blocks(lambda _: None))
     if not blocks:
         raise InvalidBacktest("There are no bars of these symbols in this period.")

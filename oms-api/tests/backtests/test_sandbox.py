@@ -30,6 +30,7 @@ TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
     enforces_sessions=True, actions=(dividend(290), split(300), split(310, symbol="MSFT")),
+    currencies={"MSFT": "USD"}, rate_symbols=("USDINR",),
     carry_rates=(parse_carry_rate("borrow", "365"), parse_carry_rate("margin", "365")),
 )  # fmt: skip
 
@@ -67,7 +68,8 @@ def test_results_are_those_of_a_run_in_this_process(monkeypatch):
     monkeypatch.syspath_prepend(TRADER.parent)
     first, second = (_move_into_session(walk(seed, 150)) for seed in (1, 2))
     second = [one.replace("AAPL", "MSFT") for one in second]
-    pairs = [one for pair in zip(first, second, strict=True) for one in pair]
+    rates = [f"USDINR,{one.split(',')[1]},80,80,80,80,1" for one in first]
+    pairs = [one for bars in zip(first, second, rates, strict=True) for one in bars]
     for symbols, lines in ((["AAPL"], first), (["AAPL", "MSFT"], pairs)):
         found = []
         for prepare in (prepare_trusted, prepare_sandboxed):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from app.backtests.rules.carry_rates import parse_carry_rate
+from app.backtests.rules.currency_pairs import parse_currency, parse_pairs
 from app.backtests.rules.settings import (
     BacktestSettings,
     InstrumentTerms,
@@ -134,6 +135,9 @@ def build_settings(
         seed=seed,
         strategy=strategy,
         carry_rates=terms.read_carry_rates(),
+        base_currency=terms.read_currency(),
+        currencies=terms.read_currencies(),
+        rate_symbols=terms.read_pairs(),
     )
     terms.require_all_read()
     return found
@@ -190,6 +194,28 @@ class _SettingsReader:
             return tuple(parse_carry_rate(name, str(percent)) for name, percent in value.items())
         except ValueError as error:
             raise InvalidSetting("settings.carry_rates", f"{error}.") from None
+
+    def read_currency(self) -> str:
+        code = self.read_text("base_currency")
+        try:
+            return parse_currency(code) if code else ""
+        except ValueError as error:
+            raise InvalidSetting("settings.base_currency", f"{error}.") from None
+
+    def read_currencies(self) -> dict[str, str]:
+        value = self._left.pop("currencies", {})
+        if not isinstance(value, dict):
+            raise InvalidSetting("settings.currencies", "Must be an object of currencies by symbol.")
+        try:
+            return {symbol.upper(): parse_currency(str(code)) for symbol, code in value.items()}
+        except ValueError as error:
+            raise InvalidSetting("settings.currencies", f"{error}.") from None
+
+    def read_pairs(self) -> tuple[str, ...]:
+        try:
+            return parse_pairs(self.read_text("rates"))
+        except ValueError as error:
+            raise InvalidSetting("settings.rates", f"{error}.") from None
 
     def require_all_read(self) -> None:
         for name in self._left:

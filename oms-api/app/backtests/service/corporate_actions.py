@@ -7,7 +7,7 @@ from app.backtests.rules.movements import CashMovement, MovementKind
 from app.backtests.service.account import Account
 from app.backtests.service.feeds import Feed
 from app.backtests.service.order_manager import OrderManager
-from app.ledger.rules.accounting import Fill, Position, Side
+from app.ledger.rules.accounting import Position, Side, build_fill
 from app.ledger.rules.corporate_actions import (
     Action,
     ActionKind,
@@ -67,4 +67,6 @@ class CorporateActionBooker:
         side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
         _, value = price_fraction(action, held, quantity)
         reason = f"Cash in lieu of {fraction.normalize():f} {key.symbol}"
-        self._account.book_fraction(key, Fill(side, quantity, value, at=action.effective_at), at, reason)
+        rate = self._account.find_rate(held.currency)
+        fill = build_fill(side, quantity, value, held.currency, rate, action.effective_at)
+        self._account.book_fraction(key, fill, at, reason)

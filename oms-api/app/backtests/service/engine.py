@@ -17,6 +17,7 @@ from app.backtests.service.account import Account
 from app.backtests.service.carry import CarryBooker
 from app.backtests.service.context import BacktestContext
 from app.backtests.service.corporate_actions import CorporateActionBooker
+from app.backtests.service.currency_rates import CurrencyRates
 from app.backtests.service.feeds import Feed
 from app.backtests.service.loading import find_code_path
 from app.backtests.service.market_tables import MarketTables, load_tables
@@ -56,18 +57,21 @@ class BacktestEngine:
     ) -> None:  # fmt: skip
         self._strategy, self._recorder = strategy, recorder
         tables = tables or load_tables(settings)
-        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
+        self._hidden = frozenset(settings.rate_symbols) - frozenset(symbols)
+        names = sorted({*symbols, *self._hidden})
+        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in names}
         self._seconds = int(settings.interval.length.total_seconds())
         self._account = Account(
             settings, lambda symbol: self._feeds[symbol].find_price() or ZERO, tables.rates,
-            recorder.record_movement,
+            CurrencyRates(settings.currency, self._feeds), recorder.record_movement,
         )  # fmt: skip
         self._orders = self.order_manager(
             settings, self._account, recorder, self._find_price, tables.calendars
         )
         for symbol in self._feeds:
             self._orders.open[symbol] = {}
-        self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
+        shown = {symbol: feed for symbol, feed in self._feeds.items() if symbol not in self._hidden}
+        self._context = BacktestContext(settings, self._account, self._orders, shown)
         self._context.owner = type(strategy)
         self._settings, self._events = settings, ScheduledEvents()
         self._calendars = tables.calendars
@@ -132,8 +136,8 @@ class BacktestEngine:
         for symbol, columns in block.columns.items():
             self._feeds[symbol].load(columns)
         try:
-            if block.order is None:
-                (symbol,) = block.columns
+            symbol = next(iter(block.columns))
+            if block.order is None and symbol not in self._hidden:
                 self._play_symbol(self._feeds[symbol], block.columns[symbol].starts)
             else:
                 self._play_groups(block)
@@ -191,7 +195,7 @@ class BacktestEngine:
 
     def _play_groups(self, block: BarBlock) -> None:
         """Play the bars of several symbols: those of one start together."""
-        for start, group in groupby(self._advance(block.order or ()), key=lambda feed: feed[1]):
+        for start, group in groupby(self._advance(_list_order(block)), key=lambda feed: feed[1]):
             self._begin_day(start)
             self._events.run_until(start)
             self._context.seconds = end = start + self._seconds
@@ -203,7 +207,7 @@ class BacktestEngine:
                     self._orders.match(feed, end)
             self._dispatch()
             for feed in feeds:
-                if feed.seen + feed.index + 1 >= feed.warm_up:
+                if feed.seen + feed.index + 1 >= feed.warm_up and feed.symbol not in self._hidden:
                     self._call("on_bar", self._strategy.on_bar, self._context, feed.build_bar())
                     self._dispatch()
             self._finish_instant()
@@ -276,3 +280,10 @@ class BacktestEngine:
 
     def _build_failure(self, callback: str, error: Exception) -> StrategyFailed:
         return StrategyFailed(describe_failure(error, find_code_path(type(self._strategy)), callback))
+
+
+def _list_order(block: BarBlock) -> Sequence[str]:
+    """Return the symbol of each bar."""
+    if block.order is not None:
+        return block.order
+    return [symbol for symbol, columns in block.columns.items() for _ in columns.starts]

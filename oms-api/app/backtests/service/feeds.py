@@ -115,6 +115,13 @@ class Feed:
             return price
         return share(price, self._split[1].old_units, self._split[1].new_units)
 
+    def find_price_at(self, start: int | None) -> Decimal | None:
+        """Return the open of the current bar if it begins then, else its close; None before the first."""
+        columns, index = self.columns, self.index
+        if start is None or columns is None or index < 0 or columns.starts[index] != start:
+            return self.find_price()
+        return Decimal(columns.opens[index]).scaleb(-columns.places)
+
     def build_market_bar(self) -> MarketBar:
         """Return the current bar as the market takes it."""
         columns = self.columns

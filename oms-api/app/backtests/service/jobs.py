@@ -91,9 +91,8 @@ class BacktestJobs:
         )  # fmt: skip
         period = (backtest.since, backtest.until)
         settings = settings._replace(actions=self._read_actions(backtest))
-        bars = StoredBars(
-            self._engine, self._market, backtest.tenant_id, backtest.symbol_names, interval, period, self._now
-        )
+        names = sorted({*backtest.symbol_names, *settings.rate_symbols})
+        bars = StoredBars(self._engine, self._market, backtest.tenant_id, names, interval, period, self._now)
         progress = _Progress(self, backtest)
         with TemporaryDirectory() as name:
             folder = Path(name)

@@ -184,7 +184,8 @@ class OrderManager:
 
     def _start_working(self, order: BacktestOrder, at: int) -> None:
         order.accepted_at = instant = datetime.fromtimestamp(at, UTC)
-        order.ends_at = self._sessions.find_end(order.instrument, order.ticket, instant)
+        if self._sessions.are_enforced or order.ticket.expires_at is not None:
+            order.ends_at = self._sessions.find_end(order.instrument, order.ticket, instant)
         if order.parent_id is not None:  # the broker has exits already: they arrive without latency
             order.accepted_at -= self._settings.market.latency
         if order.ticket.type is OrderType.TRAILING_STOP and order.trail_level is None:

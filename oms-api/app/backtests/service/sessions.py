@@ -19,6 +19,7 @@ class Sessions:
 
     def __init__(self, settings: BacktestSettings, calendars: ReleasedCalendars | None) -> None:
         self._settings, self._calendars = settings, calendars
+        self.are_enforced = calendars is not None
 
     def is_open(self, instrument: Instrument, start: datetime) -> bool:
         """Return whether a bar that begins then is of a session. A bar of a day always is."""
