@@ -1,6 +1,6 @@
 """Replay the journal of a strategy and compare its orders and fills with those that happened."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -9,15 +9,16 @@ import orjson
 from sqlalchemy import Connection
 
 from app.brokers.rules.matching import match_quote
-from app.brokers.rules.settings import PaperSettings
+from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import Executed
 from app.instruments.queries import find_instruments
+from app.ledger.queries.reading import find_book
 from app.market_data.service import Market
 from app.orders.rules.broker_requests import build_broker_order
 from app.orders.rules.values import Order
 from app.strategies.queries.journal import iterate_inputs
 from app.strategies.queries.live_orders import OwnExecution, list_executions, list_orders_between
-from app.strategies.rules.actions import Action, CancelAction, PlaceAction
+from app.strategies.rules.actions import Action, PlaceAction, ReplaceAction
 from app.strategies.rules.journal import InputKind, JournalInput, find_break
 from app.strategies.rules.parity import (
     ComparedFill,
@@ -69,7 +70,8 @@ class ParityChecker:
             if order.client_order_id.startswith(f"{strategy.id}-")
             and _parse(order.created_at) < until + timedelta(minutes=1)
         ]
-        ours = {one.client_order_id: _build_compared(one) for one in found}
+        names = {one.id: one.client_order_id for one in found}
+        ours = {one.client_order_id: _build_compared(one, names) for one in found}
         ours = {name: one for name, one in ours.items() if name in replayed or since <= one.at < until}
         differences = compare_orders(ours, replayed, replay.cause)
         count = 0
@@ -85,17 +87,25 @@ class ParityChecker:
             return []
         instrument = find_instruments(connection, [order.instrument_key])[order.instrument_key]
         working = build_broker_order(order._replace(filled_quantity=Decimal(0)), instrument)
-        working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=fill.at)
+        paper = self._find_paper_settings(connection, order)
+        accepted_at = fill.at - paper.latency
+        working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at)
         candidates = list[ComparedFill]()
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
             quotes = self._market.quotes_at(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
-            events = [] if quote is None else match_quote([working], quote, fill.at, self._paper)
+            events = [] if quote is None else match_quote([working], quote, fill.at, paper)
             candidates += [
                 ComparedFill(one.price, one.quantity) for one in events if isinstance(one, Executed)
             ]
         ours = ComparedFill(fill.price, fill.quantity)
         return compare_fill(order.client_order_id, ours, candidates)
+
+    def _find_paper_settings(self, connection: Connection, order: Order) -> PaperSettings:
+        """Return the settings of the paper market for the order's portfolio."""
+        book = find_book(connection, order.tenant_id, order.portfolio_id)
+        terms = (None if one is None else Decimal(one) for one in (book.participation, book.slippage))
+        return set_portfolio_terms(self._paper, *terms)
 
 
 class _Replay:
@@ -105,12 +115,15 @@ class _Replay:
         self._catalog, self._strategy = catalog, strategy
         self._runner: InProcessRunner | None = None
         self._pending: list[JournalInput] = []
+        self._sides: dict[str, tuple[str, str]] = {}  # symbols and sides of the orders that it heard of
         self.orders: dict[str, ComparedOrder] = {}
         self.cause = "The strategy is not deterministic: the same inputs gave other orders."
 
     def play(self, one: JournalInput) -> None:
         """Play an input. Those that were repeated after a restart are played after its START."""
         payload = orjson.loads(one.payload)
+        if one.kind is InputKind.ORDER:
+            self._sides[payload["id"]] = (payload["symbol"], payload["side"])
         if one.kind is InputKind.START:
             self._start(one, payload)
         elif one.kind is InputKind.ORDER and payload["event_count"] == 0:
@@ -145,12 +158,20 @@ class _Replay:
             self._note(action, one.at)
 
     def _note(self, action: Action, at: datetime) -> None:
-        if isinstance(action, CancelAction):
-            return
-        if isinstance(action, PlaceAction):
-            ticket = action.ticket
-            terms = (ticket.symbol, ticket.side, ticket.quantity, ticket.limit_price, ticket.stop_price)
-            self.orders[action.order_id] = ComparedOrder(*terms, at)
+        match action:
+            case PlaceAction():
+                ticket = action.ticket
+                self._sides[action.order_id] = (ticket.symbol, ticket.side)
+                terms = (ticket.symbol, ticket.side, ticket.quantity, ticket.limit_price, ticket.stop_price)
+                self.orders[action.order_id] = ComparedOrder(*terms, at)
+            case ReplaceAction() if action.order_id in self._sides:
+                changes = action.changes
+                self._sides[changes.client_order_id or ""] = names = self._sides[action.order_id]
+                terms = (*names, changes.quantity, changes.limit_price, changes.stop_price)
+                order = ComparedOrder(*terms, at, action.order_id)
+                self.orders[changes.client_order_id or ""] = order
+            case _:  # a cancellation places nothing
+                pass
 
 
 def _read_inputs(
@@ -169,9 +190,10 @@ def _read_inputs(
     return [one for one in inputs if one.sequence >= first.sequence and one.at < until]
 
 
-def _build_compared(order: Order) -> ComparedOrder:
+def _build_compared(order: Order, names: Mapping[str, str]) -> ComparedOrder:
+    """Return an order as it is compared. `names` are the client order ids of orders by id."""
     terms = (order.symbol, order.side, order.quantity, order.limit_price, order.stop_price)
-    return ComparedOrder(*terms, _parse(order.created_at))
+    return ComparedOrder(*terms, _parse(order.created_at), names.get(order.replaces or ""))
 
 
 def _parse(timestamp: str) -> datetime:
