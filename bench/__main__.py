@@ -102,12 +102,12 @@ def _exports() -> list[Line]:
         return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
 
 
-def _run_separately(name: str, what: str, *arguments: str) -> list[Line]:
+def _run_separately(name: str, label: str, *arguments: str) -> list[Line]:
     """Run a benchmark that needs the service's package in its own interpreter."""
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
     command = [sys.executable, "-m", f"bench.{name}", *arguments]
     status = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
-    return [Line(what, "see above", "MISSED" if status else "met")]
+    return [Line(label, "see above", "MISSED" if status else "met")]
 
 
 def _acknowledgement() -> list[Line]:

@@ -62,7 +62,7 @@ def measure() -> list[Line]:
         key, url = fresh_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)
         settings = {"OMS_API_KEY": key, "DATABASE_URL": url, "RATE_LIMIT_PER_MINUTE": "1000000000"}
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-c", _PROBE],
             cwd=OMS_API,
             env=os.environ | settings,
@@ -70,15 +70,15 @@ def measure() -> list[Line]:
             check=True,
             timeout=120,
         )
-    spent = json.loads(done.stdout.splitlines()[-1])
+    spent = json.loads(completed.stdout.splitlines()[-1])
     named = {"key": "a key", "person": "a key that acts for a person"}
     return [
         Line(
-            f"authentication, limits and authorisation of {what}",
+            f"authentication, limits and authorisation of {label}",
             f"{spent[name]:.1f} µs",
             at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
         )
-        for name, what in named.items()
+        for name, label in named.items()
     ]
 
 
@@ -97,8 +97,8 @@ def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
         codes = {"now": OMS_API, "then": earlier / "oms-api"}
         ratios = [_run_round(server, codes, folder, seconds, turn) for turn in range(rounds)]
     kept = median(ratios)
-    what = f"POST /trade on PostgreSQL, of its rate at {revision}"
-    return [Line(what, f"{kept:.2f}", at_least(kept, KEPT_MUST, KEPT_REACH))]
+    label = f"POST /trade on PostgreSQL, of its rate at {revision}"
+    return [Line(label, f"{kept:.2f}", at_least(kept, KEPT_MUST, KEPT_REACH))]
 
 
 def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:

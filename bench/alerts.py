@@ -58,8 +58,8 @@ def measure(server: Server, seconds: int) -> list[Line]:
         engine.dispose()
     fired = int(server.sql("SELECT count(*) FROM events WHERE type = 'alert.fired'", "alerts") or 0)
     share = (watched - plain) / seconds * 100
-    what = f"{ALERTS:,} price alerts on {SYMBOLS} symbols, {QUOTES_A_SECOND:,} quotes/s ({fired:,} fired)"
-    return [Line(what, f"{share:.1f}% of a core", at_most(share, 25, 10))]
+    label = f"{ALERTS:,} price alerts on {SYMBOLS} symbols, {QUOTES_A_SECOND:,} quotes/s ({fired:,} fired)"
+    return [Line(label, f"{share:.1f}% of a core", at_most(share, 25, 10))]
 
 
 def _run(
@@ -82,7 +82,7 @@ def _run(
 
 def _make_quotes(seconds: int) -> list[list[Quote]]:
     random, prices = Random(1), [Decimal(100)] * SYMBOLS  # repeatable
-    found = []
+    quotes = []
     for second in range(seconds):
         batch = []
         for number in range(QUOTES_A_SECOND):
@@ -90,8 +90,8 @@ def _make_quotes(seconds: int) -> list[list[Quote]]:
             prices[symbol] += Decimal(random.randint(-5, 5)) / 100
             at = _START + timedelta(seconds=second, microseconds=number * 1_000)
             batch.append(Quote(f"SYM{symbol}", None, None, prices[symbol], None, None, at, "manual"))
-        found.append(batch)
-    return found
+        quotes.append(batch)
+    return quotes
 
 
 def _insert_alerts(url: str) -> None:

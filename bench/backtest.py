@@ -162,8 +162,8 @@ def measure(folder: Path, count: int, memory_count: int, python: Path | None) ->
     lines.append(Line("sandbox, compared with in process", f"{sandbox:.2f} ×", at_least(sandbox, 0.5, 0.8)))
     part = blocks[: max(len(blocks) // SWEEP_SETS, 1)]
     sweep = median([measure_sweep(part, SWEEP_SETS) for _ in range(SWEEP_ROUNDS)])
-    what = f"{SWEEP_SETS} sets of parameters, two workers compared with one"
-    lines.append(Line(what, f"{sweep:.2f} ×", at_least(sweep, 1.6, 1.85)))
+    label = f"{SWEEP_SETS} sets of parameters, two workers compared with one"
+    lines.append(Line(label, f"{sweep:.2f} ×", at_least(sweep, 1.6, 1.85)))
     blocks.clear()
     if memory_count:
         write_bars(data, memory_count)
@@ -172,8 +172,8 @@ def measure(folder: Path, count: int, memory_count: int, python: Path | None) ->
     return lines
 
 
-def _lines(what: str, own: list[float], reference: list[float], must: float, reach: float) -> list[Line]:
-    lines = [Line(f"bars, {what}", f"{median(own):,.0f}/s")]
+def _lines(label: str, own: list[float], reference: list[float], must: float, reach: float) -> list[Line]:
+    lines = [Line(f"bars, {label}", f"{median(own):,.0f}/s")]
     if reference:
         ratio = median([one / other for one, other in zip(own, reference, strict=True)])
         base = f"backtesting.py, {median(reference):,.0f}/s"
@@ -187,9 +187,9 @@ def main() -> int:
     parser.add_argument("--reference", type=Path, metavar="PYTHON")
     parser.add_argument("--bars", type=int, default=BARS)
     parser.add_argument("--memory-bars", type=int, default=MEMORY_BARS)
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        lines = measure(Path(folder), given.bars, given.memory_bars, given.reference)
+        lines = measure(Path(folder), args.bars, args.memory_bars, args.reference)
     show(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 

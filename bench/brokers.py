@@ -213,8 +213,8 @@ def _list_orders(base_url: str) -> list[dict[str, Any]]:
     headers = {"APCA-API-KEY-ID": KEY_ID, "APCA-API-SECRET-KEY": SECRET_KEY}
     request = urllib.request.Request(f"{base_url}/v2/orders?status=all&limit=500", headers=headers)  # noqa: S310
     with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as response:  # noqa: S310
-        found: list[dict[str, Any]] = json.load(response)
-        return found
+        orders: list[dict[str, Any]] = json.load(response)
+        return orders
 
 
 def _post(url: str, body: dict[str, Any]) -> None:

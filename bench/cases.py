@@ -100,9 +100,9 @@ def _drive(case: Case, server: Server, folder: Path, seconds: float, turn: int) 
 
 
 def _lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
-    ratio, rate = median([one.ratio for one in results]), median([one.rate for one in results])
-    api_time = median([one.load.api for one in results])
-    server_time = median([one.load.server for one in results])
+    ratio, rate = median([result.ratio for result in results]), median([result.rate for result in results])
+    api_time = median([result.load.api for result in results])
+    server_time = median([result.load.server for result in results])
     must, reach = (bounds.fast if is_fast else bounds.slow for bounds in (case.must, case.reach))
     found = [
         Line(f"{case.name}, {rate:,.0f}/s, of pgbench", f"{ratio:.2f}", at_least(ratio, must, reach)),
@@ -110,7 +110,7 @@ def _lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
             "processor time of a request in the API, in the server", f"{api_time:.0f}, {server_time:.0f} µs"
         ),
     ]
-    p99 = median([one.load.p99 for one in results])
+    p99 = median([result.load.p99 for result in results])
     verdict = ""
     if case.p99 is not None:
         verdict = at_most(p99, *(bounds.fast if is_fast else bounds.slow for bounds in case.p99))
@@ -125,6 +125,6 @@ def _compare(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
             gain = median(
                 [many.ratio / single.ratio for many, single in zip(results[case.name], one, strict=True)]
             )
-            what = f"{case.name}, compared with one process"
-            lines.append(Line(what, f"{gain:.2f} ×", at_least(gain, 1.2, 1.6)))
+            label = f"{case.name}, compared with one process"
+            lines.append(Line(label, f"{gain:.2f} ×", at_least(gain, 1.2, 1.6)))
     return lines

@@ -27,16 +27,18 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
         for turn in range(rounds):
             for path, found in ratios.items():
                 settings = (WITHOUT, WITH) if turn % 2 else (WITH, WITHOUT)
-                rates = {one["DUTIES"]: _drive(server, folder, path, seconds, one) for one in settings}
+                rates = {
+                    setting["DUTIES"]: _drive(server, folder, path, seconds, setting) for setting in settings
+                }
                 found.append(rates["embedded"] / rates["worker"])
                 print(f"  {LOADS[path]}: {rates['embedded']:,.0f}/s, {found[-1]:.2f} of without", flush=True)
     return [
         Line(
-            f"{what} while marks run, of without",
+            f"{label} while marks run, of without",
             f"{median(ratios[path]):.2f}",
             at_least(median(ratios[path]), MUST, REACH),
         )
-        for path, what in LOADS.items()
+        for path, label in LOADS.items()
     ]
 
 
@@ -54,8 +56,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
-    asked = parser.parse_args()
-    show(measure(asked.rounds, asked.seconds))
+    args = parser.parse_args()
+    show(measure(args.rounds, args.seconds))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ def measure(ledger: Ledger, folder: Path, rounds: int = ROUNDS) -> list[Line]:
     with api(ledger.database_url, folder / "exports.log", ledger.key) as service:
         rates = [_download(service, ledger.trades) for _ in range(rounds)]
     rate = median(rates)
-    what = f"GET /exports/trades as CSV, {ledger.trades:,} rows"
-    return [Line(what, f"{rate:,.0f} rows/s", at_least(rate, 50_000, 150_000))]
+    label = f"GET /exports/trades as CSV, {ledger.trades:,} rows"
+    return [Line(label, f"{rate:,.0f} rows/s", at_least(rate, 50_000, 150_000))]
 
 
 def _download(service: Service, trades: int) -> float:
@@ -34,8 +34,8 @@ def _download(service: Service, trades: int) -> float:
     url = f"http://127.0.0.1:{service.port}/api/v1/exports/trades"
     request = urllib.request.Request(url, headers={"X-API-Key": service.key})  # a URL of this benchmark
     started, lines = perf_counter(), 0
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # as above
-        while piece := answer.read(_PIECE_BYTES):
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310  # as above
+        while piece := response.read(_PIECE_BYTES):
             lines += piece.count(b"\r\n")
     seconds = perf_counter() - started
     if lines != trades + 1:

@@ -50,8 +50,10 @@ def measure(rounds: int = 7) -> list[Line]:
 
 def _seconds(program: str, environment: dict[str, str]) -> float:
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=OMS_API, env=environment, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+    completed = subprocess.run(
+        command, cwd=OMS_API, env=environment, capture_output=True, text=True, check=True
+    )
+    return float(completed.stdout.split()[-1])
 
 
 def _megabytes(process_id: int) -> tuple[float, float]:

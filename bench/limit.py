@@ -140,10 +140,12 @@ def pgbench(
     path.write_text(script.value)
     crowd = ["-c", str(CLIENTS), "-j", str(THREADS), "-T", str(seconds)]
     start = ["-D", f"turn={turn * 1_000_000}", "-M", "prepared", "-n", "-f", str(path)]
-    done = subprocess.run(
+    completed = subprocess.run(
         [program, *crowd, *start, server.url(database)], capture_output=True, text=True, check=True
     )
-    return Limit(_figure(r"tps = ([\d.]+)", done.stdout), _figure(r"latency average = ([\d.]+)", done.stdout))
+    return Limit(
+        _figure(r"tps = ([\d.]+)", completed.stdout), _figure(r"latency average = ([\d.]+)", completed.stdout)
+    )
 
 
 def _figure(pattern: str, text: str) -> float:

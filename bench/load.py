@@ -235,15 +235,15 @@ def main() -> None:
     parser.add_argument("--warm", type=float, default=1.0, help="seconds before counting")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--portfolios", type=int, default=PORTFOLIOS)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     key = os.environ["OMS_API_KEY"]
-    requests, expected = reads(key, asked.path), b"200"
-    if asked.path in POSTED:
-        post, expected = POSTED[asked.path]
-        requests = post(key, asked.portfolios)
+    requests, expected = reads(key, args.path), b"200"
+    if args.path in POSTED:
+        post, expected = POSTED[args.path]
+        requests = post(key, args.portfolios)
     gc.disable()
-    tally = drive(asked.port, requests, asked.connections, asked.warm, asked.seconds, expected)
-    print(json.dumps(tally.summary(asked.seconds)))
+    tally = drive(args.port, requests, args.connections, args.warm, args.seconds, expected)
+    print(json.dumps(tally.summary(args.seconds)))
 
 
 if __name__ == "__main__":

@@ -95,10 +95,10 @@ def bars() -> list[Line]:
     made = _bars(BARS)
     market = median([_rate(made, OrderType.MARKET) for _ in range(ROUNDS)])
     limit = median([_rate(made, OrderType.LIMIT) for _ in range(ROUNDS)])
-    what = f"bars of one symbol, an order every {BARS_AN_ORDER} bars"
+    label = f"bars of one symbol, an order every {BARS_AN_ORDER} bars"
     return [
-        Line(f"{what}, at market", f"{market:,.0f}/s", at_least(market, 150_000, 400_000)),
-        Line(f"{what}, a limit that rests", f"{limit:,.0f}/s", at_least(limit, 150_000, 400_000)),
+        Line(f"{label}, at market", f"{market:,.0f}/s", at_least(market, 150_000, 400_000)),
+        Line(f"{label}, a limit that rests", f"{limit:,.0f}/s", at_least(limit, 150_000, 400_000)),
     ]
 
 
@@ -154,10 +154,10 @@ def main() -> int:
     """Print the table. Return 1 if a required value was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     lines = measure()
     show(lines)
-    if asked.profile:
+    if args.profile:
         profiler = cProfile.Profile()
         profiler.runcall(_rate, _bars(BARS), OrderType.LIMIT)
         pstats.Stats(profiler).sort_stats("tottime").print_stats(15)

@@ -13,11 +13,11 @@ _DEPLOYED = (Bounds(0.5, 0.32), Bounds(0.65, 0.42))
 
 def list_cases(workers: int = CORES) -> list[Case]:
     """Return the loads. "As deployed" has as many processes as cores, or `workers`."""
-    what = f"POST /orders MARKET as deployed ({workers} processes)"
+    label = f"POST /orders MARKET as deployed ({workers} processes)"
     return [
         Case("POST /orders MARKET, one process", "orders", Bounds(0.32, 0.22), Bounds(0.4, 0.28)),
-        Case(what, "orders", *_DEPLOYED, workers),
-        Case(f"{what}, {MANY_PORTFOLIOS} portfolios", "orders", *_DEPLOYED, workers, MANY_PORTFOLIOS),
+        Case(label, "orders", *_DEPLOYED, workers),
+        Case(f"{label}, {MANY_PORTFOLIOS} portfolios", "orders", *_DEPLOYED, workers, MANY_PORTFOLIOS),
     ]
 
 

@@ -55,10 +55,10 @@ class Server:
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement through psql and return its unformatted output."""
         command = [str(self.binaries / "psql"), "-XAqt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)]
-        done = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SqlError(done.stderr)
-        return done.stdout.strip()
+        completed = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
+        if completed.returncode != 0:
+            raise SqlError(completed.stderr)
+        return completed.stdout.strip()
 
     def fresh_database(self, name: str) -> str:
         """Create an empty database, replacing one of that name, and return its URL."""
@@ -120,8 +120,8 @@ def _break_in(server: Server) -> None:
 
 def free_port() -> int:
     """Return a port that is currently free."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def _binaries() -> Path:
@@ -147,8 +147,10 @@ def _ordinary_user() -> str | None:
 
 
 def _version(binaries: Path) -> str:
-    told = subprocess.run([binaries / "postgres", "--version"], stdout=subprocess.PIPE, text=True, check=True)
-    return told.stdout.split()[2]
+    completed = subprocess.run(
+        [binaries / "postgres", "--version"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return completed.stdout.split()[2]
 
 
 def _await(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:

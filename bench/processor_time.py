@@ -21,7 +21,7 @@ def read_processor_seconds(process_id: int) -> float:
 
 
 def _read_processes() -> list[tuple[int, list[str]]]:
-    found = []
+    processes = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -29,5 +29,5 @@ def _read_processes() -> list[tuple[int, list[str]]]:
             except OSError:
                 continue  # it has ended
             # the name may contain spaces and parentheses
-            found.append((int(folder.name), stat.rpartition(")")[2].split()))
-    return found
+            processes.append((int(folder.name), stat.rpartition(")")[2].split()))
+    return processes

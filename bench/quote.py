@@ -96,9 +96,9 @@ async def _run(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -
     ended = perf_counter()
     await asyncio.sleep(_REPORT_SECONDS)
     longest, took = max(waits), ended - started
-    what = f"longest wait while a quote fills {RESTING:,} orders in {PORTFOLIOS} portfolios ({took:.1f} s)"
+    label = f"longest wait while a quote fills {RESTING:,} orders in {PORTFOLIOS} portfolios ({took:.1f} s)"
     return [
-        Line(what, f"{longest:.0f} ms", at_most(longest, MUST_MS, REACH_MS)),
+        Line(label, f"{longest:.0f} ms", at_most(longest, MUST_MS, REACH_MS)),
         Line(f"  median of {len(waits)}", f"{median(waits):.0f} ms"),
     ]
 

@@ -35,7 +35,7 @@ def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: fl
         page = _compare(lambda: _alone(old, deep, seconds), lambda: _alone(old, first, seconds), rounds)
         one_book = [old.load(BOOK, seconds) for _ in range(rounds)]
         every_book = [old.load(EVERY_PORTFOLIO, seconds) for _ in range(rounds)]
-    rate, best = (median([one.rate for one in loads]) for loads in (every_book, one_book))
+    rate, best = (median([load.rate for load in loads]) for loads in (every_book, one_book))
     return [
         Line(f"GET /portfolio of 50 positions, {large.trades:,} trades against {small.trades:,}",
              f"{book:.2f} ×", at_most(book, 1.2, 1.05)),
@@ -77,8 +77,8 @@ def _get(service: Service, address: str) -> tuple[bytes, str]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{service.port}{address}", headers={"X-API-Key": service.key}
     )  # a URL of this benchmark
-    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310  # as above
-        return answer.read(), answer.headers.get("Link", "")
+    with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310  # as above
+        return response.read(), response.headers.get("Link", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -87,10 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--trades", type=int, default=LARGE)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with scratch() as folder, postgres(folder) as server:
-        large, small = fill_database(server, "large", asked.trades), fill_database(server, "small", SMALL)
-        show(measure(large, small, folder, asked.rounds, asked.seconds))
+        large, small = fill_database(server, "large", args.trades), fill_database(server, "small", SMALL)
+        show(measure(large, small, folder, args.rounds, args.seconds))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class Service:
         limit = seconds + warm + 60
         processes = (self.process_id, *([server.process_id] if server else []))
         before = [read_processor_seconds(process_id) for process_id in processes]
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             cwd=ROOT,
             env=os.environ | {"OMS_API_KEY": self.key},
@@ -94,7 +94,7 @@ class Service:
             timeout=limit,
         )
         used = [read_processor_seconds(one) - earlier for one, earlier in zip(processes, before, strict=True)]
-        result = json.loads(done.stdout)
+        result = json.loads(completed.stdout)
         api_time, server_time = (1e6 * one / result["requests"] for one in (*used, 0.0)[:2])
         return Load(**result, api=api_time, server=server_time)
 

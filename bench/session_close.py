@@ -67,8 +67,8 @@ def _measure(url: str, database: str, orders: int) -> list[Line]:
     seconds = _close(components)
     with engine.connect() as connection:
         _require_all_expired(connection, orders)
-    what = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
-    return [Line(what, f"{seconds:.2f} s", at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
+    label = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
+    return [Line(label, f"{seconds:.2f} s", at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
 
 
 def _close(components: Components) -> float:

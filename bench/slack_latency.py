@@ -87,8 +87,8 @@ def measure_clicks(port: int) -> dict[str, Figures]:
 def _run_clients(port: int, name: str) -> list[float]:
     """Run the clients in a process of their own: the fakes would take the processor from them."""
     command = [sys.executable, __file__, str(port), name]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    found: list[float] = json.loads(done.stdout)
+    completed = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    found: list[float] = json.loads(completed.stdout)
     return found
 
 
@@ -168,13 +168,13 @@ def _fill(deployment: Deployment, symbol: str) -> float:
     line = f"/order buy 5 {symbol} limit 90 gtc in Bench"
     deployment.act("ava", "say", channel="trading", text=line)
     wait_until(lambda: _is_form_ready(deployment))
-    answer = deployment.act("ava", "submit")
-    if answer["outcome"] == "updated":  # a question about the new symbol
+    body = deployment.act("ava", "submit")
+    if body["outcome"] == "updated":  # a question about the new symbol
         form = deployment.form_of("U0AVACHEN01") or {"blocks": []}
-        boxes = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
-        ticks = {each["block_id"]: {each["element"]["action_id"]: ["yes"]} for each in boxes}
+        boxes = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
+        ticks = {box["block_id"]: {box["element"]["action_id"]: ["yes"]} for box in boxes}
         deployment.act("ava", "submit", values=ticks)
-    wait_until(lambda: any(symbol in each["text"] for each in _list_messages(deployment)))
+    wait_until(lambda: any(symbol in message["text"] for message in _list_messages(deployment)))
     time.sleep(FILL_PAUSE_SECONDS)
     threads = _count_fills(deployment)
     began = time.monotonic()
@@ -192,12 +192,12 @@ def _is_form_ready(deployment: Deployment) -> bool:
 
 def _list_messages(deployment: Deployment) -> list[dict]:
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
-    found: list[dict] = httpx.get(url, timeout=10, trust_env=False).json()["messages"]
-    return found
+    messages: list[dict] = httpx.get(url, timeout=10, trust_env=False).json()["messages"]
+    return messages
 
 
 def _count_fills(deployment: Deployment) -> int:
-    return sum(each["text"].startswith("Filled 5 at") for each in _list_messages(deployment))
+    return sum(message["text"].startswith("Filled 5 at") for message in _list_messages(deployment))
 
 
 MUSTS = {"fill": 1000.0, "overview,": 500.0}

@@ -74,8 +74,8 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         took = sorted(_deliver(session, WARM_BARS + number) for number in range(bars))
         engine.dispose()
     p99 = took[min(int(len(took) * 0.99), len(took) - 1)] * 1000
-    what = "strategy on an idle service: bar delivered → order accepted on paper, p99"
-    return [Line(what, f"{p99:.1f} ms", at_most(p99, 50, 15))]
+    label = "strategy on an idle service: bar delivered → order accepted on paper, p99"
+    return [Line(label, f"{p99:.1f} ms", at_most(p99, 50, 15))]
 
 
 async def _get_loop() -> asyncio.AbstractEventLoop:
@@ -87,10 +87,10 @@ def _open_session(state: State, engine: Engine, loop: asyncio.AbstractEventLoop)
     catalog = state.strategy_registry.catalog
     host = StrategyHost(engine, state.readers, state.market, state.order_service, catalog, utc_now)
     with snapshot(engine) as connection:
-        found = find_strategy(set_tenant_scope(connection, [1]), 1, "every")
-    if found is None:
+        strategy = find_strategy(set_tenant_scope(connection, [1]), 1, "every")
+    if strategy is None:
         raise RuntimeError("the strategy was not created")
-    session = host.create_session(found, OrderGateway(state.order_service, loop))
+    session = host.create_session(strategy, OrderGateway(state.order_service, loop))
     session.start()
     return session
 

@@ -12,12 +12,12 @@ _DEPLOYED = (Bounds(1.0, 0.55), Bounds(1.15, 0.7))
 
 def list_cases(workers: int = CORES) -> list[Case]:
     """Return the loads. "As deployed" has as many processes as cores, or `workers`."""
-    what = f"POST /trade as deployed ({workers} processes)"
+    label = f"POST /trade as deployed ({workers} processes)"
     p99 = (Bounds(30, 70), Bounds(20, 50))
     return [
         Case("POST /trade, one process", "trades", Bounds(0.8, 0.45), Bounds(0.95, 0.55), p99=p99),
-        Case(what, "trades", *_DEPLOYED, workers),
-        Case(f"{what}, {MANY_PORTFOLIOS} portfolios", "trades", *_DEPLOYED, workers, MANY_PORTFOLIOS),
+        Case(label, "trades", *_DEPLOYED, workers),
+        Case(f"{label}, {MANY_PORTFOLIOS} portfolios", "trades", *_DEPLOYED, workers, MANY_PORTFOLIOS),
         Case(
             *("trades of POST /trades:batch of 100", "batches", Bounds(1.5, 1.0), Bounds(2.0, 1.5)),
             items=TRADES_PER_BATCH,
@@ -35,9 +35,9 @@ def run(cases: list[Case], description: str | None) -> list[Line]:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--cases", type=int, nargs="*", help="numbers of the cases to measure, from 0")
-    asked = parser.parse_args()
-    chosen = cases if asked.cases is None else [cases[number] for number in asked.cases]
-    return measure(chosen, asked.rounds, asked.seconds)
+    args = parser.parse_args()
+    chosen = cases if args.cases is None else [cases[number] for number in args.cases]
+    return measure(chosen, args.rounds, args.seconds)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def measure_performance(server: Server, folder: Path) -> list[Line]:
     server.sql("VACUUM (ANALYZE)", "performance")
     lines = []
     with api(url, folder / "performance.log", key) as service:
-        for what, path in (
+        for label, path in (
             (f"GET /performance over {YEARS} years of daily closes", "Decade/performance"),
             ("GET /history of a day at 5 s", "Day/history?period=1D&interval=5s"),
         ):
@@ -118,7 +118,7 @@ def measure_performance(server: Server, folder: Path) -> list[Line]:
                 for _ in range(ROUNDS)
             ]
             milliseconds = median([load.p50 for load in loads])
-            lines.append(Line(what, f"{milliseconds:.1f} ms", at_most(milliseconds, 30, 10)))
+            lines.append(Line(label, f"{milliseconds:.1f} ms", at_most(milliseconds, 30, 10)))
     return lines
 
 

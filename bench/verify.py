@@ -27,8 +27,8 @@ def measure(ledger: Ledger) -> list[Line]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise ChildProcessError(f"app.verify ended with {process.returncode}")
-    what = f"verify {ledger.trades:,} trades (at most {usage.ru_maxrss / 1024:,.0f} MB)"
-    return [Line(what, f"{seconds:.1f} s", at_most(seconds, MUST_SECONDS, MUST_SECONDS))]
+    label = f"verify {ledger.trades:,} trades (at most {usage.ru_maxrss / 1024:,.0f} MB)"
+    return [Line(label, f"{seconds:.1f} s", at_most(seconds, MUST_SECONDS, MUST_SECONDS))]
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[Line]:
         migrate(url, key)
         with api(url, folder / "api.log", key, settings={"LOG_LEVEL": "WARNING"}) as service:
             p99 = _run(service, seconds, clients, folder)
-    what = f"{clients} WebSocket clients, {RATE} quotes/s each: delay, p99"
-    return [Line(what, f"{p99:.0f} ms", at_most(p99, 250, 100))]
+    label = f"{clients} WebSocket clients, {RATE} quotes/s each: delay, p99"
+    return [Line(label, f"{p99:.0f} ms", at_most(p99, 250, 100))]
 
 
 def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:
@@ -119,7 +119,7 @@ class Clients:
             self.frames += 1
             frame = json.loads(text)
             quotes = frame.get("items") or [frame["data"]]
-            numbers = (int(float(one["last"])) for one in quotes if one["source"] == "manual")
+            numbers = (int(float(quote["last"])) for quote in quotes if quote["source"] == "manual")
             self.received += [(number, now) for number in numbers]
 
 
@@ -129,7 +129,7 @@ async def _receive_quotes(pipe: Pipe, port: int, key: str, count: int) -> None:
     readers = [asyncio.create_task(clients.read(socket)) for socket in sockets]
     pipe.send("ready")
     await asyncio.to_thread(pipe.recv)  # until it must stop
-    failed = [one.exception() for one in readers if one.done()]
+    failed = [reader.exception() for reader in readers if reader.done()]
     if failed:
         raise RuntimeError(f"{len(failed)} connections ended: {failed[0]!r}")
     pipe.send((clients.received, clients.frames))

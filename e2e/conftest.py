@@ -33,11 +33,11 @@ def chromium():
 @pytest.fixture(scope="session")
 def postgres_databases():
     """Provide new databases on the server of TEST_DATABASE_URL, or on a temporary server."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    server = None if given else PostgresServer()
+    response = os.environ.get("TEST_DATABASE_URL")
+    server = None if response else PostgresServer()
     if server:
         server.start()
-    databases = Databases(server.url if server else given or "")
+    databases = Databases(server.url if server else response or "")
     yield databases
     databases.drop_all()
     if server:

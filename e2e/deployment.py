@@ -44,8 +44,8 @@ class Deployment:
     def get(self, path: str, **params: str) -> Any:
         """Send a GET request below /api/v1 of the OMS. Raise httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
-        answer = httpx.get(url, params=params, headers={"X-API-Key": self.key}, timeout=10, **LOOPBACK)
-        return answer.raise_for_status().json()
+        response = httpx.get(url, params=params, headers={"X-API-Key": self.key}, timeout=10, **LOOPBACK)
+        return response.raise_for_status().json()
 
     def trades(self, **filters: str) -> list[Json]:
         """Return the trades, newest first."""
@@ -70,8 +70,8 @@ class Deployment:
         """Send a request below /api/v1 as an administrator. Raise httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
-        answer = httpx.request(method, url, json=body, headers=headers, timeout=10, **LOOPBACK)
-        done: Json = answer.raise_for_status().json()
+        response = httpx.request(method, url, json=body, headers=headers, timeout=10, **LOOPBACK)
+        done: Json = response.raise_for_status().json()
         return done
 
     def change_person(self, actor: str, **changes: Any) -> None:
@@ -81,8 +81,8 @@ class Deployment:
     def act(self, user: str, verb: str, **body: Any) -> Json:
         """Act as a person in the simulator over its control API. Raise httpx.HTTPStatusError if it fails."""
         url = f"{self.url('simulator')}/control/{verb}"
-        answer = httpx.post(url, json={"user": user} | body, timeout=10, **LOOPBACK)
-        done: Json = answer.raise_for_status().json()
+        response = httpx.post(url, json={"user": user} | body, timeout=10, **LOOPBACK)
+        done: Json = response.raise_for_status().json()
         return done
 
     def form_of(self, user: str) -> Json | None:
@@ -104,11 +104,11 @@ class Deployment:
     def run_bot_command(self, *arguments: str, given: str = "") -> str:
         """Run a command of the operator with the settings of the bot. Return its output."""
         bot = self.programs["slack-bot"]
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", *arguments], cwd=bot.folder, env=dict(bot.environment),
             input=given, capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-        return done.stdout
+        return completed.stdout
 
     def kill_oms(self) -> None:
         """Kill the OMS."""

@@ -13,9 +13,9 @@ MODULES = sorted(path.stem for path in (ROOT / "bench").glob("[!_]*.py"))
 
 @pytest.mark.parametrize("module", MODULES)
 def test_what_a_benchmark_imports_is_there(module: str) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", f"import bench.{module}"],
         cwd=ROOT / "oms-api", env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr

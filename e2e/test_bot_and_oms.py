@@ -34,8 +34,8 @@ def type_in(deployment, line):
 def ticks(deployment):
     """Return the values that confirm all questions of the open form."""
     form = deployment.form_of(AVA) or {"blocks": []}
-    blocks = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
-    return {each["block_id"]: {"entry": ["yes"]} for each in blocks}
+    blocks = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
+    return {block["block_id"]: {"entry": ["yes"]} for block in blocks}
 
 
 def sees(deployment, sentence):

@@ -67,7 +67,7 @@ def image_environment(service):
 
 
 def env_of_render(service):
-    return {each["key"]: each for each in service["envVars"]}
+    return {item["key"]: item for item in service["envVars"]}
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_every_container_is_read_only_and_without_capabilities(compose):
 
 def test_the_migration_runs_once_by_the_same_image_and_command_as_render(compose, render):
     migrate = compose["services"]["migrate"]
-    api = next(each for each in render["services"] if each["name"] == "slackoms-api")
+    api = next(service for service in render["services"] if service["name"] == "slackoms-api")
     assert migrate["image"] == compose["services"]["oms-api"]["image"]
     assert migrate["restart"] == "no"
     assert shlex.join(migrate["command"]) == api["preDeployCommand"]
@@ -257,14 +257,14 @@ def test_the_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(c
 
 
 def test_render_has_both_services_and_a_database_for_each(render):
-    assert {each["rootDir"] for each in render["services"]} == set(SERVICES)
-    assert [each["name"] for each in render["databases"]] == ["slackoms-db", "slackoms-bot-db"]
+    assert {service["rootDir"] for service in render["services"]} == set(SERVICES)
+    assert [database["name"] for database in render["databases"]] == ["slackoms-db", "slackoms-bot-db"]
 
 
 def test_render_runs_two_bots_on_a_database_of_their_own(render):
-    (bot,) = (each for each in render["services"] if each["name"] == "slackoms-bot")
+    (bot,) = (service for service in render["services"] if service["name"] == "slackoms-bot")
     assert bot["numInstances"] == 2
-    (url,) = (each for each in bot["envVars"] if each["key"] == "BOT_DATABASE_URL")
+    (url,) = (item for item in bot["envVars"] if item["key"] == "BOT_DATABASE_URL")
     assert url["fromDatabase"]["name"] == "slackoms-bot-db"
 
 
@@ -284,10 +284,10 @@ def test_render_generates_the_keys_and_the_bot_takes_its_own_from_the_api(render
 
 
 def test_what_render_refers_to_is_defined_in_it(render):
-    known = {each["name"] for each in [*render["services"], *render["databases"]]}
+    known = {item["name"] for item in [*render["services"], *render["databases"]]}
     entries = [entry for service in render["services"] for entry in service["envVars"]]
     references = [entry.get("fromService") or entry.get("fromDatabase") for entry in entries]
-    assert {each["name"] for each in references if each} <= known
+    assert {reference["name"] for reference in references if reference} <= known
 
 
 def test_render_yaml_contains_no_secret(render):
@@ -298,19 +298,19 @@ def test_render_yaml_contains_no_secret(render):
 
 
 def test_all_of_render_is_in_one_region_so_that_the_private_network_works(render):
-    assert len({each["region"] for each in [*render["services"], *render["databases"]]}) == 1
+    assert len({item["region"] for item in [*render["services"], *render["databases"]]}) == 1
 
 
 def test_free_variant_of_render_has_the_same_services_and_no_private_network():
     free, paid = parsed("render-free.yaml"), parsed("render.yaml")
-    plans = {each["plan"] for each in [*free["services"], *free["databases"]]}
+    plans = {item["plan"] for item in [*free["services"], *free["databases"]]}
     assert plans == {"free"}
-    for one, other in zip(free["services"], paid["services"], strict=True):
-        assert (one["name"], one["rootDir"], one["healthCheckPath"]) == (
+    for body, other in zip(free["services"], paid["services"], strict=True):
+        assert (body["name"], body["rootDir"], body["healthCheckPath"]) == (
             *(other["name"], other["rootDir"], other["healthCheckPath"]),
         )
-        assert "preDeployCommand" not in one
-        entries = env_of_render(one)
+        assert "preDeployCommand" not in body
+        entries = env_of_render(body)
         assert not any(entry.get("fromService", {}).get("property") for entry in entries.values())
         assert set(entries) - set(env_of_render(other)) <= {"READER_THREADS"}
         assert set(env_of_render(other)) - set(entries) <= {"WEBHOOK_INTERNAL_URLS", "BOT_DATABASE_URL"}

@@ -129,7 +129,7 @@ def test_its_curl_examples_work(document, deployment, tmp_path):
     script = "\n".join(curls_of(document))
     script = OMS_ADDRESS.sub(deployment.url("oms-api"), script)
     wrapper = 'curl() { command curl --silent --show-error --fail-with-body --max-time 20 "$@"; }\n'
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", wrapper + script],
         env={"PATH": os.environ["PATH"], "OMS_API_KEY": deployment.key},
         cwd=tmp_path,
@@ -138,4 +138,4 @@ def test_its_curl_examples_work(document, deployment, tmp_path):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    assert completed.returncode == 0, f"{script}\n{completed.stdout}\n{completed.stderr}"

@@ -52,8 +52,8 @@ def test_a_sentence_shows_values_by_their_names(modules: list[Module]) -> None:
 
 
 def test_a_message_is_followed_through_variables_and_helpers(modules: list[Module]) -> None:
-    found = set(error_sentences.find_coded(modules, "FieldError", code=2, message=1))
-    assert found == {("missing", "Send a price."), ("misplaced", "Send a price above zero.")}
+    coded = set(error_sentences.find_coded(modules, "FieldError", code=2, message=1))
+    assert coded == {("missing", "Send a price."), ("misplaced", "Send a price above zero.")}
 
 
 @pytest.mark.parametrize(("codes", "entries"), [({"A", "B"}, {"A": []}), ({"A"}, {"A": [], "B": []})])

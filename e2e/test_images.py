@@ -59,8 +59,8 @@ def probe(service, program):
     """Run the image's health check against the program. Return its exit status."""
     (check,) = instruction(service, "HEALTHCHECK")
     command = [sys.executable, *json.loads(check.partition("CMD ")[2])[1:]]
-    done = subprocess.run(command, env=program.environment, capture_output=True, timeout=30, check=False)
-    return done.returncode
+    completed = subprocess.run(command, env=program.environment, capture_output=True, timeout=30, check=False)
+    return completed.returncode
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -35,7 +35,7 @@ def quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
 def test_the_page_shows_working_orders_and_positions_and_updates_them(slack, deployment, portfolio):
     quote(deployment, "DESKA", "1499", "1500")
     slack.page.get_by_test_id("desk-button").click()
-    orders, positions = (slack.page.get_by_test_id(f"desk-{what}") for what in ("orders", "positions"))
+    orders, positions = (slack.page.get_by_test_id(f"desk-{label}") for label in ("orders", "positions"))
     expect(orders).to_contain_text("Working orders")
     expect(orders).not_to_contain_text("DESKA")
 

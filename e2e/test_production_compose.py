@@ -44,7 +44,7 @@ def test_every_container_is_hardened_and_restarts(compose):
 
 
 def test_only_the_proxy_is_reachable_from_outside_and_databases_have_no_way_out(compose):
-    published = {name: one["ports"] for name, one in compose["services"].items() if "ports" in one}
+    published = {name: body["ports"] for name, body in compose["services"].items() if "ports" in body}
     assert published.pop("proxy") == ["443:8443", "80:8080"]
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
     assert compose["networks"]["data"]["internal"] is True
@@ -117,19 +117,19 @@ def test_nginx_accepts_the_configuration(tmp_path):
     text = text.replace("/tmp/", f"{tmp_path}/").replace("/etc/nginx/certificates", str(tmp_path))
     (tmp_path / "nginx.conf").write_text(text)
     command = [nginx, "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "/dev/null"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_prometheus_finds_every_process_by_the_shared_name(compose):
     config = yaml.safe_load((ROOT / "deploy/monitoring/prometheus.yml").read_text())
     scrape, worker = config["scrape_configs"]
-    [found] = scrape["dns_sd_configs"]
+    [body] = scrape["dns_sd_configs"]
     assert worker["dns_sd_configs"] == [{"names": ["worker"], "type": "A", "port": 9464}]
     assert compose["services"]["worker"]["environment"]["WORKER_METRICS_PORT"] == "9464"
     assert set(compose["services"]["prometheus"]["networks"]) & set(compose["services"]["worker"]["networks"])
     aliases = [compose["services"][f"oms-api-{number}"]["networks"]["front"]["aliases"] for number in (1, 2)]
-    assert aliases == [found["names"], found["names"]]
+    assert aliases == [body["names"], body["names"]]
     assert compose["services"]["prometheus"]["secrets"][0]["target"] == "/etc/prometheus/oms-key"
 
 

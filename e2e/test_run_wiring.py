@@ -86,7 +86,7 @@ def test_the_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
         own | {"OMS_BOT_KEY": "b" * 40, "BOT_STATEMENT_SECRET": "s" * 40},
     )
     for environment, bot, oms in ((own, {}, {}), *(({}, own if oms else {}, oms) for oms in oms_files)):
-        programs = {each.name: each for each in run.list_programs(environment, bot, PORTS, oms)}
+        programs = {program.name: program for program in run.list_programs(environment, bot, PORTS, oms)}
         api, slack_bot = (programs[name].environment for name in ("oms-api", "slack-bot"))
         assert slack_bot["OMS_API_KEY"] == api["OMS_BOT_KEY"] != "k" * 40
         assert slack_bot["BOT_STATEMENT_SECRET"] == api["BOT_STATEMENT_SECRET"]
@@ -97,7 +97,8 @@ def test_the_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
 def test_a_bot_with_a_key_of_its_own_keeps_it():
     programs = run.list_programs({}, {"OMS_API_KEY": "b" * 40}, PORTS, {"OMS_API_KEY": "k" * 40})
     assert not any(
-        "OMS_API_KEY" in each.environment or "OMS_BOT_KEY" in each.environment for each in programs[:1]
+        "OMS_API_KEY" in program.environment or "OMS_BOT_KEY" in program.environment
+        for program in programs[:1]
     )
     assert "OMS_API_KEY" not in programs[-1].environment
 
@@ -144,8 +145,8 @@ def test_a_port_that_is_none_stops_the_start(text):
 
 
 def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
         program = Program("slack-bot", [], tmp_path, {}, port)
         with pytest.raises(run.CannotStartError, match=f"Port {port}.*make run BOT_PORT="):
             run.require_free([program])

@@ -96,10 +96,12 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
     control = f"{deployment.url('simulator')}/control"
     log = httpx.get(f"{control}/log", **LOOPBACK).raise_for_status().json()
-    submission = [each["id"] for each in log["deliveries"] if each["kind"] == "view_submission"][-1]
+    submission = [delivery["id"] for delivery in log["deliveries"] if delivery["kind"] == "view_submission"][
+        -1
+    ]
     body = {"delivery": submission, "times": 7, "at_once": True}
     repeated = httpx.post(f"{control}/repeat", json=body, timeout=30, **LOOPBACK).raise_for_status().json()
-    assert [each["status"] for each in repeated["deliveries"]] == [200] * 7
+    assert [delivery["status"] for delivery in repeated["deliveries"]] == [200] * 7
     assert len(deployment.trades(portfolio="Repeats")) == 1
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
 

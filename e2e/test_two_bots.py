@@ -33,8 +33,8 @@ def place(deployment, symbol):
     wait_until(lambda: "Preview" in json.dumps(deployment.form_of(AVA) or {}))
     if deployment.act("ava", "submit")["outcome"] == "updated":  # asked about the new symbol
         form = deployment.form_of(AVA) or {"blocks": []}
-        boxes = [each for each in form["blocks"] if each.get("element", {}).get("type") == "checkboxes"]
-        ticks = {each["block_id"]: {each["element"]["action_id"]: ["yes"]} for each in boxes}
+        boxes = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
+        ticks = {box["block_id"]: {box["element"]["action_id"]: ["yes"]} for box in boxes}
         deployment.act("ava", "submit", values=ticks)
     wait_until(lambda: any(symbol in text for text in texts(deployment)))
 
@@ -42,7 +42,7 @@ def place(deployment, symbol):
 def texts(deployment):
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
     messages = httpx.get(url, timeout=10, **LOOPBACK).json()["messages"]
-    return [each["text"] for each in messages]
+    return [message["text"] for message in messages]
 
 
 def fills(deployment):

@@ -39,8 +39,8 @@ def call(deployment, key, method, path, **body):
     """Send a request with the key of another tenant."""
     url = f"{deployment.url('oms-api')}/api/v1{path}"
     headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
-    answer = httpx.request(method, url, json=body or None, headers=headers, timeout=10, **LOOPBACK)
-    return answer.raise_for_status().json()
+    response = httpx.request(method, url, json=body or None, headers=headers, timeout=10, **LOOPBACK)
+    return response.raise_for_status().json()
 
 
 def trade_and_order(slack, deployment, key):

@@ -43,15 +43,15 @@ class NotMigrated(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Execute the command of the arguments."""
-    wanted = _parser().parse_args(arguments)
-    if not (wanted.store or wanted.list or wanted.revoke):
+    args = _parser().parse_args(arguments)
+    if not (args.store or args.list or args.revoke):
         print(make_key(secrets.choice))
         return DONE
     try:
         engine = connect_engine(load_settings().database_url, readers=1)
         with engine.connect() as connection:
             _require_tables(connection)
-        _work(engine, wanted, utc_now())
+        _work(engine, args, utc_now())
     except (ConfigurationError, NotMigrated) as error:
         return _print_and_exit(str(error), CANNOT)
     except OmsError as error:
@@ -62,30 +62,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _work(engine: Engine, wanted: argparse.Namespace, now: datetime) -> None:
-    if wanted.list:
+def _work(engine: Engine, namespace: argparse.Namespace, now: datetime) -> None:
+    if namespace.list:
         with snapshot(engine) as connection:
             sys.stdout.writelines(_lines(list_keys(connection, FIRST_TENANT), now))
         return
     with unit_of_work(engine) as connection:
-        key = "" if wanted.revoke else _mint(connection, wanted, now)
-        if wanted.revoke:
-            revoke_key(connection, wanted.revoke, now)
-            _record(connection, "key.revoked", wanted.revoke, {"name": wanted.revoke}, now)
+        key = "" if namespace.revoke else _mint(connection, namespace, now)
+        if namespace.revoke:
+            revoke_key(connection, namespace.revoke, now)
+            _record(connection, "key.revoked", namespace.revoke, {"name": namespace.revoke}, now)
     if key:
         print(key)
-        _print_and_exit(f"This key is shown once. It is stored, hashed, as {wanted.store!r}.", DONE)
+        _print_and_exit(f"This key is shown once. It is stored, hashed, as {namespace.store!r}.", DONE)
     else:
-        _print_and_exit(f"{wanted.revoke!r} is revoked, effective within one second.", DONE)
+        _print_and_exit(f"{namespace.revoke!r} is revoked, effective within one second.", DONE)
 
 
-def _mint(connection: Connection, wanted: argparse.Namespace, now: datetime) -> str:
-    expires_at = now + timedelta(days=wanted.expires_in_days) if wanted.expires_in_days else None
-    words = " ".join(wanted.scopes)
-    key = store_new_key(connection, wanted.store, words, now, expires_at=expires_at, created_by=_actor())
+def _mint(connection: Connection, namespace: argparse.Namespace, now: datetime) -> str:
+    expires_at = now + timedelta(days=namespace.expires_in_days) if namespace.expires_in_days else None
+    words = " ".join(namespace.scopes)
+    key = store_new_key(connection, namespace.store, words, now, expires_at=expires_at, created_by=_actor())
     until = iso(expires_at) if expires_at else None
-    facts = {"key_id": get_key_id(key), "name": wanted.store, "scopes": wanted.scopes, "expires_at": until}
-    _record(connection, "key.created", wanted.store, facts, now)
+    fields = {
+        "key_id": get_key_id(key),
+        "name": namespace.store,
+        "scopes": namespace.scopes,
+        "expires_at": until,
+    }
+    _record(connection, "key.created", namespace.store, fields, now)
     return key
 
 

@@ -136,14 +136,14 @@ def _deals_of(style: Style, now: datetime) -> Iterator[Deal]:
         )
 
 
-def _move(line: Line, held: Decimal, dice: random.Random) -> tuple[Side, Decimal]:
+def _move(line: Line, held_quantity: Decimal, dice: random.Random) -> tuple[Side, Decimal]:
     """Return the next trade: mostly an addition, sometimes a reduction by half, a close or a reversal."""
     whim = dice.random()
-    away = Side.SELL if held > 0 else Side.BUY
-    if held and whim < 0.1:
-        return away, abs(held)
-    if held and whim < 0.16:
-        return away, abs(held) + line.size
+    away = Side.SELL if held_quantity > 0 else Side.BUY
+    if held_quantity and whim < 0.1:
+        return away, abs(held_quantity)
+    if held_quantity and whim < 0.16:
+        return away, abs(held_quantity) + line.size
     size = line.size * dice.choice((1, 1, 1, 2, 3)) / dice.choice((1, 1, 2))
     step = line.size if line.size < 1 else Decimal(1)
     quantity = max(size.quantize(step / 100 if line.size < 1 else step), step)

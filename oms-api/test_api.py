@@ -64,8 +64,8 @@ class ApiClient:
         data = None if body is None else json.dumps(body).encode()
         request = Request(self.url + path, data, sent, method=method)  # noqa: S310  # main() takes http and https alone
         try:
-            with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  # as above
-                return _read(answer.status, answer)
+            with urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310  # as above
+                return _read(response.status, response)
         except HTTPError as refusal:
             with refusal:
                 return _read(refusal.code, refusal)
@@ -94,10 +94,10 @@ def expect(answer: Answer, status: int) -> Answer:
     return answer
 
 
-def equal(what: str, seen: object, due: object) -> None:
+def equal(label: str, seen: object, due: object) -> None:
     """Raise Failed unless both are equal."""
     if seen != due:
-        raise Failed(f"{what} is {seen!r}, must be {due!r}")
+        raise Failed(f"{label} is {seen!r}, must be {due!r}")
 
 
 def health(client: ApiClient) -> None:
@@ -131,17 +131,17 @@ def unauthenticated(client: ApiClient) -> None:
 
 def trade(client: ApiClient) -> None:
     """Check that a trade is recorded and priced, and creates a position."""
-    answer = expect(client.report("buy"), 201)
-    client.trade = answer.json["trade"]
+    response = expect(client.report("buy"), 201)
+    client.trade = response.json["trade"]
     equal("price", client.trade["price"], "100.00")
-    equal("trade_id", answer.json["trade_id"], client.trade["trade_id"])
+    equal("trade_id", response.json["trade_id"], client.trade["trade_id"])
 
 
 def replay(client: ApiClient) -> None:
     """Check that a repeat with the same key and body gets the same response and records no second trade."""
-    answer = expect(client.report("buy"), 201)
-    equal("trade_id", answer.json["trade_id"], client.trade["trade_id"])
-    equal("Idempotent-Replayed", answer.headers.get("idempotent-replayed"), "true")
+    response = expect(client.report("buy"), 201)
+    equal("trade_id", response.json["trade_id"], client.trade["trade_id"])
+    equal("Idempotent-Replayed", response.headers.get("idempotent-replayed"), "true")
 
 
 def conflict(client: ApiClient) -> None:
@@ -151,8 +151,8 @@ def conflict(client: ApiClient) -> None:
 
 def bad_input(client: ApiClient) -> None:
     """Invalid input is rejected with an error for each field."""
-    answer = expect(client.report("bad", quantity="-1", side="HOLD"), 422)
-    equal("bad fields", sorted({error["field"] for error in answer.json["errors"]}), ["quantity", "side"])
+    response = expect(client.report("bad", quantity="-1", side="HOLD"), 422)
+    equal("bad fields", sorted({error["field"] for error in response.json["errors"]}), ["quantity", "side"])
 
 
 def listing(client: ApiClient) -> None:

@@ -139,8 +139,8 @@ def _send(method: str, url: str, key: str, body: Mapping[str, Any] | None) -> di
     if key:
         request.add_header("X-API-Key", key)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+            found: dict[str, Any] = json.load(response)
             return found
     except urllib.error.HTTPError:
         return None

@@ -52,7 +52,7 @@ def build_document(root: Path) -> str:
 
 def _list_problems(modules: list[source.Module], texts: Texts) -> list[str]:
     classes = source.find_error_classes(modules)
-    kinds = {one.kind: one for one in reversed(classes.values())}
+    kinds = {class_.kind: class_ for class_ in reversed(classes.values())}
     check_complete("problems", kinds, texts)
     rows = [[f"`{kind}`", str(kinds[kind].status), *texts[kind]] for kind in sorted(kinds)]
     return _table(["type", "status", "meaning", "remedy"], rows)
@@ -87,19 +87,23 @@ def _list_denials(modules: list[source.Module], texts: Texts) -> list[str]:
 def _list_order_reasons(modules: list[source.Module], texts: Texts) -> list[str]:
     found = {
         text
-        for name in ("cancel", "close_order", "move")
-        for keyword in ("reason", "broker_words")
+        for name in ("cancel_order", "cancel_open_orders", "close_order", "change_status")
+        for keyword in ("reason", "broker_reason")
         for text in source.find_keyword(modules, name, keyword)
     }
     found |= {text for _, text in source.find_coded(modules, "Lapsed", code=1, message=1)}
-    found |= {source.find_constants(one)["REASON"] for one in modules if one.path.endswith("/rejections.py")}
+    found |= {
+        source.find_constants(module)["REASON"]
+        for module in modules
+        if module.path.endswith("/rejections.py")
+    }
     check_complete("order_reasons", found, texts)
     rows = [[texts[text][0], text, *texts[text][1:]] for text in sorted(found)]
     return _table(["status", "text", "meaning", "remedy"], rows)
 
 
 def _list_bot_messages(modules: list[source.Module], texts: Texts) -> list[str]:
-    failures = next(one for one in modules if one.path.endswith("failure_messages.py"))
+    failures = next(module for module in modules if module.path.endswith("failure_messages.py"))
     coded = source.find_entries(failures, "DENIAL_MESSAGES")
     check_complete("bot", coded, texts)
     rows = [[f"`{code}`", coded[code], *texts[code]] for code in sorted(coded)]

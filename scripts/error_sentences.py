@@ -73,12 +73,12 @@ def _parse(file: Path, folder: Path) -> Module:
 def find_error_classes(modules: list[Module]) -> dict[str, ErrorClass]:
     """Return the classes derived from `OmsError`, by name."""
     nodes = {name: node for module in modules for name, node in module.classes.items()}
-    found = {}
+    error_classes = {}
     for name in nodes:
-        facts: dict[str, object] = {}
-        if _inherits(name, nodes, facts):
-            found[name] = ErrorClass(str(facts["kind"]), int(str(facts["status"])), str(facts["title"]))
-    return found
+        body: dict[str, object] = {}
+        if _inherits(name, nodes, body):
+            error_classes[name] = ErrorClass(str(body["kind"]), int(str(body["status"])), str(body["title"]))
+    return error_classes
 
 
 def _inherits(name: str, nodes: dict[str, ast.ClassDef], facts: dict[str, object]) -> bool:
@@ -147,7 +147,7 @@ def find_coded(modules: list[Module], name: str, code: int, message: int) -> Ite
 def _pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Yield code and message. If both are parameters of a function, yield what each of its calls passes."""
     function = module.functions.get(code)
-    parameters = [one.arg for one in function.args.args] if function else []
+    parameters = [arg.arg for arg in function.args.args] if function else []
     names = [getattr(one, "id", "") for one in (code, message)]
     if function is None or not set(names) <= set(parameters):
         yield code, message
@@ -179,12 +179,12 @@ def find_keyword(modules: list[Module], name: str, keyword: str) -> Iterator[str
 
 def find_constants(module: Module) -> dict[str, str]:
     """Return the texts that a module defines as public constants."""
-    found = {}
+    constants = {}
     for name, value in module.constants.items():
         texts = _texts(module, value)
         if name.isupper() and not name.startswith("_") and texts:
-            found[name] = texts[0]
-    return found
+            constants[name] = texts[0]
+    return constants
 
 
 def find_entries(module: Module, name: str) -> dict[str, str]:
@@ -226,7 +226,7 @@ def _named_texts(module: Module, node: ast.Name, name: str) -> list[str]:
         assigned = _assigned_texts(module, function, node)
         if assigned:
             return assigned
-        parameters = [one.arg for one in function.args.args]
+        parameters = [arg.arg for arg in function.args.args]
         if name in parameters:
             return _passed_texts(module, function.name, parameters.index(name), name)
     return _texts(module, module.constants[name]) if name in module.constants else []

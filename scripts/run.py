@@ -238,8 +238,8 @@ def banner(programs: list[Program], key_file: str) -> str:
 def migrate(oms: Program) -> None:
     """Migrate the OMS's database. Raise CannotStartError if that fails."""
     command = [sys.executable, "-m", "app.migrate"]
-    done = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
-    if done.returncode != 0:
+    completed = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
+    if completed.returncode != 0:
         raise CannotStartError("The database could not be migrated; see the output above.")
 
 

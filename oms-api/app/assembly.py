@@ -300,8 +300,8 @@ class Components:
             key_id, secret = self.settings.alpaca_api_key, self.settings.alpaca_api_secret
             if key_id and secret:
                 variables = AlpacaVariables(key_id, secret, self.settings.alpaca_base_url)
-                wanted = build_alpaca_connection(variables)
-                save_environment_connection(self.engine, keys, wanted, self.now())
+                alpaca_connection = build_alpaca_connection(variables)
+                save_environment_connection(self.engine, keys, alpaca_connection, self.now())
 
         reconciler = Reconciler(self.engine, self.now)
         charges = ChargeComparison(self.engine, self.now, self.metrics.count_charge_difference)
@@ -377,9 +377,9 @@ class Components:
 
 def describe_broker_connections(connection: Connection) -> Component:
     """Return the component of the broker connections of all tenants."""
-    found = list_connections(set_all_tenants_scope(connection))
-    open_circuits = sum(stored.circuit != CircuitState.CLOSED for stored in found)
-    return describe_brokers([stored.status for stored in found], open_circuits)
+    connections = list_connections(set_all_tenants_scope(connection))
+    open_circuits = sum(stored.circuit != CircuitState.CLOSED for stored in connections)
+    return describe_brokers([stored.status for stored in connections], open_circuits)
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:

@@ -93,13 +93,15 @@ def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
         "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
     )
 
-    async def find_or_create_person(caller: Caller, named: SlackPerson, where: ClientInfo) -> Person:
-        person = await readers.run(lambda connection: find_known_person(connection, caller.tenant_id, named))
+    async def find_or_create_person(caller: Caller, slack_person: SlackPerson, where: ClientInfo) -> Person:
+        person = await readers.run(
+            lambda connection: find_known_person(connection, caller.tenant_id, slack_person)
+        )
         if person is not None:
             return person
         new_user_limit.take(caller.tenant_id, monotonic_seconds())
         return await transactions.run(
-            lambda connection: create_slack_user(connection, caller, named, where, now())
+            lambda connection: create_slack_user(connection, caller, slack_person, where, now())
         )
 
     return People(find_or_create_person)

@@ -53,14 +53,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run_backtest(given: argparse.Namespace, progress: "RunProgress") -> Outcome:
+def run_backtest(namespace: argparse.Namespace, progress: "RunProgress") -> Outcome:
     """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
-    settings = build_settings(given)
-    with open_bars(given) as bars:
-        run_strategy = _prepare_strategy(given, complete_settings(settings, bars))
+    settings = build_settings(namespace)
+    with open_bars(namespace) as bars:
+        run_strategy = _prepare_strategy(namespace, complete_settings(settings, bars))
         progress.start(bars.size, bars.unit)
         started = monotonic_seconds()
-        with closing(Recorder(given.out)) as recorder:
+        with closing(Recorder(namespace.out)) as recorder:
             finished = run_strategy(bars.symbols, recorder, bars.read_blocks(progress.update))
         seconds = monotonic_seconds() - started
         hashes = {
@@ -69,7 +69,7 @@ def run_backtest(given: argparse.Namespace, progress: "RunProgress") -> Outcome:
             "result_hash": finished.run.result_hash,
         }
     statistics = compute_statistics(finished.run)
-    result = build_result(given.strategy, finished.parameters, hashes, statistics)
+    result = build_result(namespace.strategy, finished.parameters, hashes, statistics)
     return Outcome(finished.run, result, seconds)
 
 
@@ -82,25 +82,25 @@ def complete_settings(settings: BacktestSettings, bars: OpenBars) -> BacktestSet
 
 
 @contextmanager
-def open_bars(given: argparse.Namespace) -> Iterator[OpenBars]:
+def open_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
     """Open the bars of the arguments. Raise InvalidBacktest."""
-    if given.data is not None:
-        yield open_files(given)
+    if namespace.data is not None:
+        yield open_files(namespace)
         return
     # Imported here, since a backtest on files needs no memory for the service.
     from app.backtest_stored_data import open_stored  # noqa: PLC0415  # as above
 
-    with open_stored(given) as bars:
+    with open_stored(namespace) as bars:
         yield bars
 
 
-def _prepare_strategy(given: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
+def _prepare_strategy(namespace: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
     """Return what runs the strategy: in a sandbox, unless its code is of this project or trusted."""
-    parameters = dict(given.param)
-    sandbox = given.sandbox or ("off" if is_own_code(given.strategy) else "on")
+    parameters = dict(namespace.param)
+    sandbox = namespace.sandbox or ("off" if is_own_code(namespace.strategy) else "on")
     if sandbox == "on":
-        return prepare_sandboxed(given.strategy, parameters, settings)
-    return prepare_trusted(given.strategy, parameters, settings)
+        return prepare_sandboxed(namespace.strategy, parameters, settings)
+    return prepare_trusted(namespace.strategy, parameters, settings)
 
 
 def write_results(folder: Path, outcome: Outcome) -> None:
@@ -148,13 +148,13 @@ class RunProgress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a backtest and return the exit status."""
-    given, progress = build_parser().parse_args(arguments), RunProgress()
+    namespace, progress = build_parser().parse_args(arguments), RunProgress()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     status, message = DONE, ""
     try:
-        outcome = run_backtest(given, progress)
-        if given.out is not None:
-            write_results(given.out, outcome)
+        outcome = run_backtest(namespace, progress)
+        if namespace.out is not None:
+            write_results(namespace.out, outcome)
     except (InvalidBacktest, OSError) as error:
         status, message = CANNOT, str(error)
     except StrategyFailed as error:
@@ -164,7 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{message}\n")
         return status
     summary = build_summary(outcome)
-    lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
+    lines = (
+        [json.dumps(summary)] if namespace.json else [f"{name}: {value}" for name, value in summary.items()]
+    )
     sys.stdout.write("\n".join(lines) + "\n")
     return status
 

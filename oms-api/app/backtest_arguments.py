@@ -125,37 +125,37 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--latency-milliseconds", type=int, default=0)
 
 
-def build_settings(given: argparse.Namespace) -> BacktestSettings:
+def build_settings(namespace: argparse.Namespace) -> BacktestSettings:
     """Return the settings of the arguments. Raise InvalidBacktest."""
     try:
-        costs = parse_costs(given.costs)
-        limits = dict(map(parse_limit, given.limit))
+        costs = parse_costs(namespace.costs)
+        limits = dict(map(parse_limit, namespace.limit))
     except ValueError as error:
         raise InvalidBacktest(f"--costs or --limit: {error}.") from None
-    exchange = get_default_exchange(costs.schedule) if given.exchange is None else given.exchange
+    exchange = get_default_exchange(costs.schedule) if namespace.exchange is None else namespace.exchange
     market = PaperSettings(
-        spread=given.spread,
-        participation=given.participation,
-        slippage=given.slippage,
-        basis_points=given.basis_points,
-        latency=given.latency_milliseconds * MILLISECOND,
+        spread=namespace.spread,
+        participation=namespace.participation,
+        slippage=namespace.slippage,
+        basis_points=namespace.basis_points,
+        latency=namespace.latency_milliseconds * MILLISECOND,
     )
     return BacktestSettings(
-        interval=given.interval,
-        cash=given.cash,
+        interval=namespace.interval,
+        cash=namespace.cash,
         costs=costs,
-        instruments=InstrumentTerms(exchange, given.tick, given.lot),
+        instruments=InstrumentTerms(exchange, namespace.tick, namespace.lot),
         market=market,
-        product=given.product,
+        product=namespace.product,
         limits=limits,
-        has_risk_checks=given.risk == "on",
-        enforces_sessions=given.sessions == "on",
-        seed=given.seed,
-        strategy=given.strategy.partition(":")[2],
-        actions=_read_actions(given.actions, exchange),
-        carry_rates=tuple(given.carry),
-        base_currency=given.base_currency or "",
-        currencies=dict(given.currency),
+        has_risk_checks=namespace.risk == "on",
+        enforces_sessions=namespace.sessions == "on",
+        seed=namespace.seed,
+        strategy=namespace.strategy.partition(":")[2],
+        actions=_read_actions(namespace.actions, exchange),
+        carry_rates=tuple(namespace.carry),
+        base_currency=namespace.base_currency or "",
+        currencies=dict(namespace.currency),
     )
 
 

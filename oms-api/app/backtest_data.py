@@ -36,28 +36,30 @@ def parse_data(text: str) -> Path | None:
     return None if text == STORED else Path(text)
 
 
-def list_names(given: argparse.Namespace) -> list[str]:
+def list_names(namespace: argparse.Namespace) -> list[str]:
     """Return the symbols that the arguments name, empty for all of the data."""
-    return [name.strip().upper() for name in given.symbols.split(",") if name.strip()]
+    return [name.strip().upper() for name in namespace.symbols.split(",") if name.strip()]
 
 
-def open_files(given: argparse.Namespace) -> OpenBars:
+def open_files(namespace: argparse.Namespace) -> OpenBars:
     """Open the files of the arguments. Raise InvalidBacktest."""
-    names = list_names(given)
+    names = list_names(namespace)
     selection = Selection(names)
-    if given.start is not None:
-        selection = selection._replace(start=given.start)
-    if given.end is not None:
-        selection = selection._replace(end=given.end)
-    allow_gaps = given.gaps == "allow"
-    files = BarFiles(given.data, given.interval, selection, allow_gaps=allow_gaps)
+    if namespace.start is not None:
+        selection = selection._replace(start=namespace.start)
+    if namespace.end is not None:
+        selection = selection._replace(end=namespace.end)
+    allow_gaps = namespace.gaps == "allow"
+    files = BarFiles(namespace.data, namespace.interval, selection, allow_gaps=allow_gaps)
     symbols, pairs = names or files.list_symbols(), list[str]()
-    if given.rates is not None:
-        path = Path(given.rates)
-        found = BarFiles(path, given.interval).list_symbols()
+    if namespace.rates is not None:
+        path = Path(namespace.rates)
+        found = BarFiles(path, namespace.interval).list_symbols()
         pairs = [symbol for symbol in found if parse_pair(symbol) is not None and symbol not in symbols]
         if not pairs:
             raise InvalidBacktest(f"{path}: there is no currency pair such as EURUSD that the data have not.")
-        files.append(BarFiles(path, given.interval, selection._replace(symbols=pairs), allow_gaps=allow_gaps))
+        files.append(
+            BarFiles(path, namespace.interval, selection._replace(symbols=pairs), allow_gaps=allow_gaps)
+        )
     size = files.count_bytes()
     return OpenBars(symbols, size, "bytes", files.read_blocks, lambda: files.data_hash, (), pairs)

@@ -26,10 +26,10 @@ from app.ledger.queries.corporate_actions import list_actions_of_symbols
 
 
 @contextmanager
-def open_stored(given: argparse.Namespace) -> Iterator[OpenBars]:
+def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
     """Open the bars of the arguments. Raise InvalidBacktest."""
     try:
-        with _connect(given) as bars:
+        with _connect(namespace) as bars:
             yield bars
     except ConfigurationError as error:
         raise InvalidBacktest(str(error)) from None
@@ -39,9 +39,9 @@ def open_stored(given: argparse.Namespace) -> Iterator[OpenBars]:
 
 
 @contextmanager
-def _connect(given: argparse.Namespace) -> Iterator[OpenBars]:
-    names, now = list_names(given), SteadyClock()
-    if not names or given.start is None:
+def _connect(namespace: argparse.Namespace) -> Iterator[OpenBars]:
+    names, now = list_names(namespace), SteadyClock()
+    if not names or namespace.start is None:
         raise InvalidBacktest(f"--data {STORED} needs --symbols and --from.")
     settings = load_settings()
     engine = connect_engine(
@@ -50,28 +50,28 @@ def _connect(given: argparse.Namespace) -> Iterator[OpenBars]:
     )  # fmt: skip
     try:
         with closing(Readers(engine, 1)) as readers:
-            yield _read_stored(given, settings, engine, readers, now)
+            yield _read_stored(namespace, settings, engine, readers, now)
     finally:
         engine.dispose()
 
 
 def _read_stored(
-    given: argparse.Namespace, settings: Settings, engine: Engine, readers: Readers, now: Now
+    namespace: argparse.Namespace, settings: Settings, engine: Engine, readers: Readers, now: Now
 ) -> OpenBars:
-    since = datetime.fromtimestamp(given.start, UTC)
-    until = now() if given.end is None else datetime.fromtimestamp(given.end, UTC)
+    since = datetime.fromtimestamp(namespace.start, UTC)
+    until = now() if namespace.end is None else datetime.fromtimestamp(namespace.end, UTC)
     market = create_market(settings, engine, readers, Calendars.load())
     with snapshot(engine) as connection:
-        tenant_id = _find_tenant_id(connection, given.tenant)
+        tenant_id = _find_tenant_id(connection, namespace.tenant)
         set_tenant_scope(connection, [tenant_id])
-        symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(given)})
+        symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(namespace)})
         actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
     try:
-        pairs = [one for one in parse_pairs(given.rates or "") if one not in symbols]
+        pairs = [one for one in parse_pairs(namespace.rates or "") if one not in symbols]
     except ValueError as error:
         raise InvalidBacktest(f"--rates: {error}.") from None
     names = [*symbols, *pairs]
-    bars = StoredBars(engine, market, tenant_id, names, given.interval, (since, until), now)
+    bars = StoredBars(engine, market, tenant_id, names, namespace.interval, (since, until), now)
 
     def read_blocks(report: Report) -> Iterator[BarBlock]:
         return bars.read_blocks(lambda at: report(int((at - since).total_seconds())))

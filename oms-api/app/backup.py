@@ -172,11 +172,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Back up the configured database, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app.backup", description="Back up the database.")
     parser.add_argument("folder", type=Path, help="a new folder for the files")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
         settings = load_settings()
         engine = connect_engine(get_migration_url(settings), readers=1)
-        manifest = back_up(engine, asked.folder, create_backup_keys(settings))
+        manifest = back_up(engine, args.folder, create_backup_keys(settings))
     except (ConfigurationError, CannotBackUp, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -185,8 +185,11 @@ def main(arguments: Sequence[str] = ()) -> int:
         sys.stderr.write(f"The backup was not made: {reason}\n")
         return CANNOT
     engine.dispose()
-    size, state = sum(one.bytes for one in manifest.files), "encrypted" if manifest.is_encrypted else "plain"
-    sys.stdout.write(f"Complete: {len(manifest.files)} files, {size:,} bytes, {state}, in {asked.folder}.\n")
+    size, state = (
+        sum(file.bytes for file in manifest.files),
+        "encrypted" if manifest.is_encrypted else "plain",
+    )
+    sys.stdout.write(f"Complete: {len(manifest.files)} files, {size:,} bytes, {state}, in {args.folder}.\n")
     return DONE
 
 

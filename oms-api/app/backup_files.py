@@ -133,8 +133,8 @@ class BackupReader:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, last: a backup without one is not complete."""
-    facts = manifest._asdict() | {"format": FORMAT, "files": [one._asdict() for one in manifest.files]}
-    (folder / MANIFEST).write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+    fields = manifest._asdict() | {"format": FORMAT, "files": [file._asdict() for file in manifest.files]}
+    (folder / MANIFEST).write_bytes(orjson.dumps(fields, option=orjson.OPT_INDENT_2))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -145,7 +145,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise InvalidBackup(f"{folder} has no manifest; the backup is not complete.") from None
     if facts.pop("format", None) != FORMAT:
         raise InvalidBackup("The backup was made by another version.")
-    files = [FileEntry(**{**one, "columns": tuple(one["columns"])}) for one in facts.pop("files")]
+    files = [FileEntry(**{**item, "columns": tuple(item["columns"])}) for item in facts.pop("files")]
     manifest = Manifest(**facts, files=tuple(files))
     for entry in manifest.files:
         path = folder / Path(entry.name).name

@@ -45,8 +45,8 @@ def get_correlation() -> Mapping[str, str | int]:
 
 def parse_trace_id(traceparent: bytes | None) -> str | None:
     """Return the trace id of a `traceparent` header, None if it is missing or malformed."""
-    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    return found[1].decode() if found else None
+    match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return match[1].decode() if match else None
 
 
 def build_traceparent(name: str, part: str) -> str:

@@ -9,7 +9,7 @@ _CHECKS_PER_TIMEOUT = 10  # checks within the allowed time: a timeout is late by
 
 
 class Deadline:
-    """Cancels each wait after `seconds`, give or take a tenth. For one event loop."""
+    """Cancels each wait after `seconds`, within a tenth. For one event loop."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -94,8 +94,10 @@ class Edge:
         started = time.perf_counter()
         request = self._build_request(scope)
         set_correlation(request_id=request.request_id, trace_id=request.trace_id)
-        answer = _ResponseSender(send, self._headers, request)
-        await self._respond(scope, request, answer, started, self._serve(scope, receive, request, answer))
+        response_sender = _ResponseSender(send, self._headers, request)
+        await self._respond(
+            scope, request, response_sender, started, self._serve(scope, receive, request, response_sender)
+        )
 
     def start_hot(self, hot: HotRequest) -> bool:
         """Start to serve a request by its hot route. Return False if the route declines it."""
@@ -122,8 +124,10 @@ class Edge:
         try:
             response = pending.build(future.result())
         except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
-            answer = _ResponseSender(cycle.send, self._headers, request)
-            work = self._respond(cycle.scope, request, answer, started, answer.send_pending(pending))
+            response_sender = _ResponseSender(cycle.send, self._headers, request)
+            work = self._respond(
+                cycle.scope, request, response_sender, started, response_sender.send_pending(pending)
+            )
             task = asyncio.get_running_loop().create_task(work)
             self._refusals.add(task)
             task.add_done_callback(self._refusals.discard)
@@ -139,7 +143,7 @@ class Edge:
         self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
 
     async def _respond(
-        self, scope: Scope, request: FastRequest, answer: "_ResponseSender", started: float,
+        self, scope: Scope, request: FastRequest, response_sender: "_ResponseSender", started: float,
         work: Awaitable[None],
     ) -> None:  # fmt: skip
         """Do the work that responds. Respond with a problem if it fails, and log the request."""
@@ -148,14 +152,14 @@ class Edge:
         except Disconnected:
             return
         except OmsError as error:
-            await answer.problem(error)
+            await response_sender.problem(error)
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
                 _LOG.exception("unexpected error")
-            await answer.problem(Unexpected())
-        if answer.status == Forbidden.status and request.on_denied is not None:
+            await response_sender.problem(Unexpected())
+        if response_sender.status == Forbidden.status and request.on_denied is not None:
             request.on_denied()
-        self._log_request(scope, request, answer.status, time.perf_counter() - started)
+        self._log_request(scope, request, response_sender.status, time.perf_counter() - started)
 
     def _build_request(self, scope: Scope) -> FastRequest:
         headers = dict(scope["headers"])
@@ -168,16 +172,16 @@ class Edge:
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
     async def _serve(
-        self, scope: Scope, receive: Receive, request: FastRequest, answer: "_ResponseSender"
+        self, scope: Scope, receive: Receive, request: FastRequest, response_sender: "_ResponseSender"
     ) -> None:
         _refuse_repeats(scope, request.headers)
         request.body = await read_body(request.headers, receive, self._body_deadline)
         fast = self._fast_route(scope, request)
         if fast is not None:
-            await answer.send_fast(await fast(request))
+            await response_sender.send_fast(await fast(request))
             return
         scope.setdefault("state", {})["edge"] = request
-        await self._app(scope, replay_body(request.body, receive), answer)
+        await self._app(scope, replay_body(request.body, receive), response_sender)
 
     def _fast_route(self, scope: Scope, request: FastRequest) -> FastRoute | None:
         if scope["query_string"]:
@@ -223,11 +227,11 @@ class _ResponseSender:
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
-    async def send_fast(self, answer: FastResponse) -> None:
-        length = str(len(answer.body)).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", length), *answer.headers]
-        await self({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await self({"type": "http.response.body", "body": answer.body})
+    async def send_fast(self, response: FastResponse) -> None:
+        length = str(len(response.body)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length), *response.headers]
+        await self({"type": "http.response.start", "status": response.status, "headers": headers})
+        await self({"type": "http.response.body", "body": response.body})
 
     async def send_pending(self, pending: PendingResponse) -> None:
         await self.send_fast(await pending.wait())

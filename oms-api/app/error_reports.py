@@ -68,7 +68,7 @@ def filter_event(event: Event) -> Event:
         filtered["logentry"] = {"message": entry.get("message")}  # the text of the code, without its values
     exceptions = event.get("exception", {}).get("values", [])
     if exceptions:
-        filtered["exception"] = {"values": [_filter_exception(one) for one in exceptions]}
+        filtered["exception"] = {"values": [_filter_exception(exception) for exception in exceptions]}
     if "request" in event:
         filtered["request"] = _filter_request(event["request"])
     return filtered

@@ -17,7 +17,7 @@ from app.hot_routes import HotRequest, get_hot_headers
 if TYPE_CHECKING:  # imported before the application in worker processes
     from app.edge import Edge
 
-HEAD_LIMIT = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 STREAM_SUFFIX = "/stream"  # paths with this suffix stream without end
 HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
@@ -49,11 +49,11 @@ class _DiscardedTrailers(list[Any]):
 _DISCARDED = _DiscardedTrailers()
 
 
-class CappedHttp(HttpToolsProtocol):
+class LimitedHttpProtocol(HttpToolsProtocol):
     """An HTTP protocol that closes connections of slow or oversized requests.
 
-    It closes a connection if the request line and headers exceed HEAD_LIMIT bytes, or are not complete
-    `head_seconds` after the connection opened or they began, or if the body continues `rest_seconds` after
+    It closes a connection if the request line and headers exceed MAX_HEAD_BYTES bytes, or are not complete
+    `head_seconds` after the connection opened or they began, or if the body continues `body_seconds` after
     its response. It aborts a connection to which nothing could be sent for `write_seconds`, because the
     client does not read.
 
@@ -65,7 +65,7 @@ class CappedHttp(HttpToolsProtocol):
     """
 
     head_seconds = HEAD_SECONDS
-    rest_seconds = HEAD_SECONDS
+    body_seconds = HEAD_SECONDS
     write_seconds = WRITE_SECONDS
     _head_bytes = 0
     _in_head = True
@@ -126,7 +126,7 @@ class CappedHttp(HttpToolsProtocol):
         # chunk.
         continues_head = self._in_head and self._message_count == messages
         self._head_bytes = self._head_bytes + len(data) if continues_head else 0
-        if self._head_bytes > HEAD_LIMIT:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(_TOO_LARGE)
         if self._in_head or self._is_idle:
             if self._deadline is None:
@@ -161,7 +161,7 @@ class CappedHttp(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
-        if self._field_bytes > HEAD_LIMIT:
+        if self._field_bytes > MAX_HEAD_BYTES:
             self._refusal = _TOO_LARGE
             raise _HeadRefused
         if self._host_count > 1 or (self._host_count == 0 and self.parser.get_http_version() == "1.1"):
@@ -226,7 +226,7 @@ class CappedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._is_response_complete and not self._in_head:
-            self._set_timeout(self.rest_seconds)
+            self._set_timeout(self.body_seconds)
 
     @override
     def handle_websocket_upgrade(self) -> None:
@@ -307,19 +307,19 @@ class CappedHttp(HttpToolsProtocol):
 
 
 def install_http_protocol() -> None:
-    """Make uvicorn use CappedHttp even if another program starts it.
+    """Make uvicorn use LimitedHttpProtocol even if another program starts it.
 
     uvicorn chooses its protocol class before it loads the application. Therefore that class itself is changed
-    to create a CappedHttp.
+    to create a LimitedHttpProtocol.
     """
 
     def create(cls: type[HttpToolsProtocol], *_: object, **__: object) -> HttpToolsProtocol:
-        return object.__new__(CappedHttp if cls is HttpToolsProtocol else cls)
+        return object.__new__(LimitedHttpProtocol if cls is HttpToolsProtocol else cls)
 
     HttpToolsProtocol.__new__ = create  # type: ignore[method-assign,assignment]  # the class defines none
 
 
-def set_timeouts(head_seconds: float, rest_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
+def set_timeouts(head_seconds: float, body_seconds: float, write_seconds: float = WRITE_SECONDS) -> None:
     """Set the timeouts of all connections of this process. Each worker process sets its own."""
-    CappedHttp.head_seconds, CappedHttp.rest_seconds = head_seconds, rest_seconds
-    CappedHttp.write_seconds = write_seconds
+    LimitedHttpProtocol.head_seconds, LimitedHttpProtocol.body_seconds = head_seconds, body_seconds
+    LimitedHttpProtocol.write_seconds = write_seconds

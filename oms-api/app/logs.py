@@ -35,10 +35,10 @@ class ConsoleFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        facts = _facts(record)
-        head = f"{facts.pop('timestamp')[11:23]} {facts.pop('level'):<7} {facts.pop('event')}"
-        trace = facts.pop("traceback", "")
-        pairs = " ".join(f"{name}={_one_line(value)}" for name, value in facts.items())
+        fields = _facts(record)
+        head = f"{fields.pop('timestamp')[11:23]} {fields.pop('level'):<7} {fields.pop('event')}"
+        trace = fields.pop("traceback", "")
+        pairs = " ".join(f"{name}={_one_line(value)}" for name, value in fields.items())
         return f"{head} {pairs}".rstrip() + (f"\n{trace}" if trace else "")
 
 
@@ -79,17 +79,17 @@ def configure_logging(as_json: bool, level: str) -> None:
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     at = iso(datetime.fromtimestamp(record.created, UTC))
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "timestamp": at,
         "level": record.levelname,
         "logger": record.name,
         "event": record.getMessage(),
     }
-    facts |= get_correlation()
-    facts |= {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
+    fields |= get_correlation()
+    fields |= {name: value for name, value in vars(record).items() if name not in _PLAIN_ATTRIBUTES}
     if record.exc_info and record.exc_info[0]:
-        facts["traceback"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
-    return facts
+        fields["traceback"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+    return fields
 
 
 def _access_json(

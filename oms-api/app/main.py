@@ -209,7 +209,7 @@ def run() -> int:
     # Importing uvicorn takes 0.1 s that other importers of this module save.
     import uvicorn  # noqa: PLC0415  # see above
 
-    from app.http_server import CappedHttp, set_timeouts  # noqa: PLC0415  # see above
+    from app.http_server import LimitedHttpProtocol, set_timeouts  # noqa: PLC0415  # see above
 
     try:
         settings = load_settings()
@@ -227,7 +227,7 @@ def run() -> int:
         workers=settings.web_concurrency,
         host=settings.host,
         port=settings.port,
-        http=CappedHttp,
+        http=LimitedHttpProtocol,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -105,7 +105,7 @@ def list_earlier_revisions() -> frozenset[str]:
     """
     files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
     found = (_DOWN_REVISION.search(path.read_text("utf-8")) for path in files)
-    return frozenset(one[1] for one in found if one is not None)
+    return frozenset(match[1] for match in found if match is not None)
 
 
 @contextmanager

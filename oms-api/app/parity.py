@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def compare(settings: Settings, given: argparse.Namespace) -> ParityReport:
+def compare(settings: Settings, namespace: argparse.Namespace) -> ParityReport:
     """Compare a strategy with the replay of its journal. Raise NoJournal."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
@@ -63,18 +63,18 @@ def compare(settings: Settings, given: argparse.Namespace) -> ParityReport:
     now = SteadyClock()()
     try:
         with closing(Readers(engine, 1)) as readers, snapshot(engine) as connection:
-            tenant = None if given.tenant is None else find_tenant(connection, given.tenant)
-            if given.tenant is not None and tenant is None:
-                raise NoJournal(f"There is no tenant {given.tenant!r}.")
+            tenant = None if namespace.tenant is None else find_tenant(connection, namespace.tenant)
+            if namespace.tenant is not None and tenant is None:
+                raise NoJournal(f"There is no tenant {namespace.tenant!r}.")
             tenant_id = FIRST_TENANT if tenant is None else tenant.id
-            found = find_strategy(set_tenant_scope(connection, [tenant_id]), tenant_id, given.name)
-            if found is None:
-                raise NoJournal(f"There is no strategy {given.name!r}.")
+            strategy = find_strategy(set_tenant_scope(connection, [tenant_id]), tenant_id, namespace.name)
+            if strategy is None:
+                raise NoJournal(f"There is no strategy {namespace.name!r}.")
             market = create_market(settings, engine, readers, Calendars.load())
             catalog = CodeCatalog(settings.allowed_strategy_modules)
             checker = ParityChecker(market, catalog, load_paper_settings(settings))
-            since, until = given.since or now - timedelta(days=1), given.until or now
-            return checker.compare(connection, found.strategy, since, until)
+            since, until = namespace.since or now - timedelta(days=1), namespace.until or now
+            return checker.compare(connection, strategy.strategy, since, until)
     finally:
         engine.dispose()
 
@@ -86,18 +86,18 @@ def print_report(report: ParityReport, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(f"{json.dumps({'compared': compared, 'differences': differences})}\n")
         return
-    for one in differences:
-        values = f"{one['ours']} instead of {one['replayed']}"
-        sys.stdout.write(f"{one['order_id']}, {one['kind']}: {values}. {one['cause']}\n")
+    for difference in differences:
+        values = f"{difference['ours']} instead of {difference['replayed']}"
+        sys.stdout.write(f"{difference['order_id']}, {difference['kind']}: {values}. {difference['cause']}\n")
     counts = f"{report.orders} orders and {report.fills} fills"
     sys.stdout.write(f"{counts} were compared: {len(differences)} differences.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and return the exit status."""
-    given = build_parser().parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     try:
-        report = compare(load_settings(), given)
+        report = compare(load_settings(), args)
     except (ConfigurationError, NoJournal) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SQLAlchemyError as error:
         sys.stderr.write(f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL.\n")
         return CANNOT
-    print_report(report, as_json=given.json)
+    print_report(report, as_json=args.json)
     return DIFFERENT if report.differences else SAME
 
 

@@ -63,13 +63,13 @@ class Publisher:
         """Publish a quote, after a pause where a rate limit asks for one. Raise PublishFailed."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                answer, text = self._put(quote)
+                response, text = self._put(quote)
             except (OSError, HTTPException) as error:
                 raise PublishFailed(f"The service cannot be reached: {error}.") from None
-            if answer.status != 429:  # too many requests
+            if response.status != 429:  # too many requests
                 break
-            self._sleep(float(answer.headers.get("Retry-After") or 1))
-        if answer.status >= 300:  # not a success
+            self._sleep(float(response.headers.get("Retry-After") or 1))
+        if response.status >= 300:  # not a success
             raise PublishFailed(f"The service refused the quote of {quote.symbol}: {text}")
 
     def close(self) -> None:
@@ -79,8 +79,8 @@ class Publisher:
     def _put(self, quote: Quote) -> tuple[HTTPResponse, str]:
         path = f"{self._path}/api/v1/quotes/{quote_path(quote.symbol, safe='')}"
         self._connection.request("PUT", path, json.dumps(format_quote(quote)), self._headers)
-        answer = self._connection.getresponse()
-        return answer, answer.read().decode(errors="replace")
+        response = self._connection.getresponse()
+        return response, response.read().decode(errors="replace")
 
 
 class ProgressBar:

@@ -137,11 +137,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     parser.add_argument("folder", type=Path, help="the folder of the backup")
     parser.add_argument("--to", required=True, metavar="URL", help="an empty database of the same kind")
     parser.add_argument("--verify", action="store_true", help="prove the copy afterwards")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
-        manifest = restore(asked.folder, asked.to, create_backup_keys(load_settings()))
+        manifest = restore(args.folder, args.to, create_backup_keys(load_settings()))
         sys.stdout.write(f"Restored the backup of {manifest.created_at}.\n")
-        return _verify(asked.to, manifest) if asked.verify else DONE
+        return _verify(args.to, manifest) if args.verify else DONE
     except (ConfigurationError, InvalidBackup, CannotRestore, CannotBackUp, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT

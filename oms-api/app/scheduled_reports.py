@@ -119,9 +119,9 @@ class DailyReports:
     ) -> dict[str, tuple[Statement, PortfolioValue]]:
         names = [book.name for book in list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)]
         books = find_books(connection, tenant_id, list(map(name_key, names)))
-        statements = {book.id: Statement(book, held) for book, held in books.values()}
+        statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
         values = value_statements(connection, self._sources.valuer, tenant_id, statements, now)
-        return {one.book.name: (one, values[number]) for number, one in statements.items()}
+        return {statement.book.name: (statement, values[number]) for number, statement in statements.items()}
 
     def _list_risk_rows(
         self, connection: Connection, tenant_id: int, values: dict[str, tuple[Statement, PortfolioValue]]

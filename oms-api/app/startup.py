@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class CannotStart(Exception):
-    """The service must not take requests. The message says what to do."""
+    """The service must not take requests. The message states what to do."""
 
 
 @dataclass(frozen=True, slots=True)

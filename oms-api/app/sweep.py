@@ -95,12 +95,12 @@ def parse_days(text: str) -> tuple[int, int]:
     return parse_count(train), parse_count(test)
 
 
-def run_sweep(given: argparse.Namespace) -> Sweep:
+def run_sweep(namespace: argparse.Namespace) -> Sweep:
     """Run a sweep. Raise InvalidBacktest and StrategyFailed."""
-    settings = build_settings(given)
-    is_trusted = (given.sandbox or ("off" if is_own_code(given.strategy) else "on")) == "off"
-    sets = list_sets(given, is_trusted=is_trusted)
-    with open_bars(given) as bars:
+    settings = build_settings(namespace)
+    is_trusted = (namespace.sandbox or ("off" if is_own_code(namespace.strategy) else "on")) == "off"
+    sets = list_sets(namespace, is_trusted=is_trusted)
+    with open_bars(namespace) as bars:
         settings = complete_settings(settings, bars)
         symbols, blocks = bars.symbols, list(bars.read_blocks(lambda _: None))
     if not blocks:
@@ -108,37 +108,37 @@ def run_sweep(given: argparse.Namespace) -> Sweep:
     started = monotonic_seconds()
     results, progress = list[SetResult](), ProgressBar(sys.stderr, len(sets), "sets")
     for result in run_sets(
-        SweepTask(given.strategy, is_trusted, symbols, settings, blocks), sets, given.workers
+        SweepTask(namespace.strategy, is_trusted, symbols, settings, blocks), sets, namespace.workers
     ):
         results.append(result)
         progress.draw(len(results))
     progress.finish()
-    return _judge(given, results, monotonic_seconds() - started)
+    return _judge(namespace, results, monotonic_seconds() - started)
 
 
-def list_sets(given: argparse.Namespace, *, is_trusted: bool) -> list[Parameters]:
+def list_sets(namespace: argparse.Namespace, *, is_trusted: bool) -> list[Parameters]:
     """Return the sets of parameters to run. Raise InvalidBacktest if one of them is wrong."""
-    fixed = dict(given.param)
-    grid: Mapping[str, list[str]] = {name: values.split(",") for name, values in given.grid}
-    if given.random is None:
+    fixed = dict(namespace.param)
+    grid: Mapping[str, list[str]] = {name: values.split(",") for name, values in namespace.grid}
+    if namespace.random is None:
         if not grid:
             raise InvalidBacktest("Name the values of a parameter with --grid, or use --random.")
         sets = build_grid(grid, fixed)
-        inspect_strategy(given.strategy, sets, is_trusted=is_trusted)
+        inspect_strategy(namespace.strategy, sets, is_trusted=is_trusted)
         return sets
     tried = build_grid(grid, fixed)
-    descriptions = inspect_strategy(given.strategy, tried, is_trusted=is_trusted)
-    return draw_sets(given.random, given.seed, fixed, grid, descriptions)
+    descriptions = inspect_strategy(namespace.strategy, tried, is_trusted=is_trusted)
+    return draw_sets(namespace.random, namespace.seed, fixed, grid, descriptions)
 
 
-def _judge(given: argparse.Namespace, results: Sequence[SetResult], seconds: float) -> Sweep:
-    days = sorted({one.day for result in results for one in result.returns})
+def _judge(namespace: argparse.Namespace, results: Sequence[SetResult], seconds: float) -> Sweep:
+    days = sorted({day_return.day for result in results for day_return in result.returns})
     windows: list[Window] = []
     if days:
-        windows = list_windows(days, *given.walk_forward) if given.walk_forward else split_days(days)
+        windows = list_windows(days, *namespace.walk_forward) if namespace.walk_forward else split_days(days)
     has_weekends = any(day % 7 in {_SATURDAY, _SUNDAY} for day in days)
     days_a_year = CALENDAR_DAYS_A_YEAR if has_weekends else TRADING_DAYS_A_YEAR
-    forward = compute_walk_forward(results, windows, days_a_year) if given.walk_forward else None
+    forward = compute_walk_forward(results, windows, days_a_year) if namespace.walk_forward else None
     return Sweep(build_rows(results, windows, days_a_year), forward, seconds)
 
 
@@ -160,10 +160,10 @@ def _format(ratio: float | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sweep and return the exit status."""
-    given = build_parser().parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     try:
-        sweep = run_sweep(given)
-        write_rows(given.out / "sweep.csv", sweep.rows, given.seed)
+        sweep = run_sweep(args)
+        write_rows(args.out / "sweep.csv", sweep.rows, args.seed)
     except (InvalidBacktest, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT
@@ -174,9 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sets": len(sweep.rows),
         "seconds": round(sweep.seconds, 3),
         "walk_forward_sharpe": _format(sweep.walk_forward_sharpe) or None,
-        "file": str(given.out / "sweep.csv"),
+        "file": str(args.out / "sweep.csv"),
     }
-    lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
+    lines = [json.dumps(summary)] if args.json else [f"{name}: {value}" for name, value in summary.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return DONE
 

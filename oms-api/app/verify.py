@@ -52,8 +52,11 @@ def _compared(
 ) -> Callable[[Connection, Verdict], None]:
     def part(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[check] += 1
-        for found in differences(connection):
-            verdict.blame(found.location, [Finding(check, found.field, found.stored, found.expected)])
+        for difference in differences(connection):
+            verdict.blame(
+                difference.location,
+                [Finding(check, difference.field, difference.stored, difference.expected)],
+            )
 
     return part
 
@@ -219,10 +222,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     heads = "what GET /audit/head or GET /trades/heads answered, at any time"
     parser.add_argument("--audit", type=Path, metavar="FILE", help=exports)
     parser.add_argument("--head", type=Path, metavar="FILE", help=heads)
-    asked = parser.parse_args(arguments)
-    if asked.head and not asked.audit:
+    args = parser.parse_args(arguments)
+    if args.head and not args.audit:
         parser.error("--head needs --audit")
-    return _verify_export(asked.audit, asked.head) if asked.audit else _verify_configured()
+    return _verify_export(args.audit, args.head) if args.audit else _verify_configured()
 
 
 def _verify_export(export: Path, heads: Path | None) -> int:

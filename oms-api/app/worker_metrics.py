@@ -41,7 +41,7 @@ class WorkerMetrics:
 
 
 class MetricsServer:
-    """An HTTP server for Prometheus, in threads of its own. It tells no secret, but has no authentication."""
+    """An HTTP server for Prometheus, in its own threads. It shows no secrets, and needs no authentication."""
 
     def __init__(self, host: str, port: int, render: Callable[[], bytes]) -> None:
         self._server = ThreadingHTTPServer((host, port), _create_handler(render))

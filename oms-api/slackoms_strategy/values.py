@@ -210,7 +210,7 @@ class Fill(NamedTuple):
 class OrderState(NamedTuple):
     """An order as it is at the moment.
 
-    `reason` says why it was denied, rejected, canceled or expired. `parent_id` is the entry of an exit.
+    `reason` states why it was denied, rejected, canceled or expired. `parent_id` is the entry of an exit.
     """
 
     id: str

@@ -50,9 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """Provide the address of a PostgreSQL server: TEST_DATABASE_URL, or one started for this session."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
-        yield given
+    response = os.environ.get("TEST_DATABASE_URL")
+    if response:
+        yield response
         return
     server = PostgresServer()
     try:

@@ -42,7 +42,7 @@ def trade_row(**changes: Any) -> TradeRow:
     amounts = dict.fromkeys(
         ("charges", "realized_pnl", "position_realized_pnl", "portfolio_realized_pnl"), "0.00000000"
     )
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "tenant_id": 1,
         "trade_id": "T17636400000000000a1b2c3d4",
         "portfolio_id": 7,
@@ -81,4 +81,4 @@ def trade_row(**changes: Any) -> TradeRow:
         "hash_version": HASH_VERSION,
         "hash": "",
     }
-    return TradeRow(**(facts | amounts | changes))
+    return TradeRow(**(fields | amounts | changes))

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from app.http_server import HEAD_LIMIT
+from app.http_server import MAX_HEAD_BYTES
 from tests.factories import trade_body
 from tests.support.processes import running
 
@@ -19,29 +19,29 @@ TRADE = json.dumps(trade_body()).encode()
 def test_repeated_security_header_is_rejected(api, path, name):
     headers = [("X-API-Key", api.key), ("Content-Type", "application/json"), ("Idempotency-Key", "one")]
     twice = [*headers, (name, dict(headers)[name])]
-    answer = api.service.client.post(f"/api/v1{path}", content=TRADE, headers=twice)
-    assert answer.status_code == 422
-    assert answer.json()["detail"] == f"The header {name.lower()} occurs twice."
+    response = api.service.client.post(f"/api/v1{path}", content=TRADE, headers=twice)
+    assert response.status_code == 422
+    assert response.json()["detail"] == f"The header {name.lower()} occurs twice."
     assert api.trades() == []
 
 
 def test_repeated_query_parameter_is_rejected(api):
-    answer = api.get("/trades?limit=1&limit=2")
-    assert (answer.status_code, answer.json()["detail"]) == (422, "A query parameter occurs twice.")
+    response = api.get("/trades?limit=1&limit=2")
+    assert (response.status_code, response.json()["detail"]) == (422, "A query parameter occurs twice.")
 
 
 @pytest.mark.parametrize("limit", ["1_0", "+5", " 5", "5.0", "\u0665", "1e2", "-1", ""])
 def test_query_number_must_contain_only_digits(api, limit):
     for name in ("limit", "skip"):
-        answer = api.get("/trades", **{name: limit})
-        assert answer.status_code == 422
-        assert answer.json()["errors"][0]["field"] == name
+        response = api.get("/trades", **{name: limit})
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["field"] == name
 
 
 def test_unknown_query_parameter_of_a_portfolio_is_rejected(api):
     api.trade()
-    answer = api.get("/portfolio/Growth", as_off="1")
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "as_off")
+    response = api.get("/portfolio/Growth", as_off="1")
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "as_off")
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_compressed_body_is_rejected_but_not_an_empty_one(api):
 
 
 def test_error_names_at_most_a_hundred_invalid_fields(api):
-    answer = api.post("/trade", {f"field{number}": 1 for number in range(5000)})
-    assert answer.status_code == 422
-    assert len(answer.json()["errors"]) == 100
+    response = api.post("/trade", {f"field{number}": 1 for number in range(5000)})
+    assert response.status_code == 422
+    assert len(response.json()["errors"]) == 100
 
 
 def test_error_of_two_fields_is_shown_at_one_of_them(api):
-    answer = api.post("/trade", trade_body(gmv="1", price="1"))
-    assert answer.json()["errors"] == [
+    response = api.post("/trade", trade_body(gmv="1", price="1"))
+    assert response.json()["errors"] == [
         {"field": "gmv", "message": "Send either `gmv` or `price`.", "code": "priced_once"}
     ]
     assert api.post("/trade", []).json()["errors"][0]["message"] == "Must be a JSON object."
@@ -90,8 +90,8 @@ def test_fast_portfolio_route_answers_like_the_framework_route(api, name):
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
 def test_health_probes_may_use_head(service, path):
-    answer = service.client.head(path)
-    assert (answer.status_code, answer.content) == (200, b"")
+    response = service.client.head(path)
+    assert (response.status_code, response.content) == (200, b"")
 
 
 def test_production_sends_strict_transport_security(serve):
@@ -120,8 +120,8 @@ async def _head_of(port: int, size: int, piece: int) -> bytes:
 def test_endless_head_is_disconnected_but_a_long_one_is_not(database_url):
     with running(DATABASE_URL=database_url) as process:
         port = int(process.url.rpartition(":")[2])
-        assert b"200" in asyncio.run(_head_of(port, HEAD_LIMIT // 2, 1024))
-        refused = asyncio.run(_head_of(port, 40 * HEAD_LIMIT, 8192))
+        assert b"200" in asyncio.run(_head_of(port, MAX_HEAD_BYTES // 2, 1024))
+        refused = asyncio.run(_head_of(port, 40 * MAX_HEAD_BYTES, 8192))
         assert refused == b"closed" or b"431" in refused
 
 
@@ -139,5 +139,5 @@ WRITTEN_IN_ANY_CASE = [
 @pytest.mark.parametrize(("method", "path", "body"), WRITTEN_IN_ANY_CASE)
 def test_enumerated_values_of_a_body_are_case_insensitive(api, method, path, body):
     send = {"POST": api.post, "PUT": api.put, "PATCH": api.patch}[method]
-    answer = send(path.format(slug=f"desk-{api.tenant_id}"), body)
-    assert answer.status_code in {200, 201}, answer.text
+    response = send(path.format(slug=f"desk-{api.tenant_id}"), body)
+    assert response.status_code in {200, 201}, response.text

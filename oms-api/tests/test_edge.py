@@ -56,20 +56,20 @@ GOOD_FORM = "oms_000000000000_00000000000000000000000000000000000"
 )
 def test_request_without_a_valid_key_is_rejected(service, method, path, key):
     given = {} if key is None else {"X-API-Key": key.encode()}
-    answer = service.client.request(
+    response = service.client.request(
         method, path, headers=given, content=b"not even JSON" if method == "POST" else None
     )
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("ApiKey")
-    assert problem_of(answer)["type"] == "urn:slackoms:problem/unauthenticated"
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("ApiKey")
+    assert problem_of(response)["type"] == "urn:slackoms:problem/unauthenticated"
 
 
 @pytest.mark.parametrize("path", WRITES)
 def test_read_only_key_cannot_write(service, path):
     api = service.api("read")
-    answer = api.post(path, WRITES[path])
-    assert answer.status_code == 403
-    assert "'trade'" in problem_of(answer)["detail"]
+    response = api.post(path, WRITES[path])
+    assert response.status_code == 403
+    assert "'trade'" in problem_of(response)["detail"]
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "admin"])
@@ -85,8 +85,8 @@ def test_trading_scopes_can_write(service, path, scopes):
 
 
 def test_bootstrap_key_trades_for_the_first_tenant(service):
-    answer = call(service, "POST", "/api/v1/trade", BOOTSTRAP_KEY, content=SENT)
-    assert (answer.status_code, answer.json()["trade"]["source"]) == (201, "bootstrap")
+    response = call(service, "POST", "/api/v1/trade", BOOTSTRAP_KEY, content=SENT)
+    assert (response.status_code, response.json()["trade"]["source"]) == (201, "bootstrap")
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_bootstrap_key_trades_for_the_first_tenant(service):
     ["/api", "/api/v1", "/api/v2/trades", "/api/v1/trade/", "/api/v1/nothing", "/trades", "/%00", "/\u202e"],
 )
 def test_unknown_path_is_not_found(api, path):
-    answer = call(api.service, "GET", path, api.key)
-    assert answer.status_code == 404
-    assert problem_of(answer)["detail"] == "There is no resource at this address."
+    response = call(api.service, "GET", path, api.key)
+    assert response.status_code == 404
+    assert problem_of(response)["detail"] == "There is no resource at this address."
 
 
 @pytest.mark.parametrize(
@@ -110,25 +110,25 @@ def test_unknown_path_is_not_found(api, path):
     ],
 )
 def test_other_methods_are_not_allowed(api, method, path):
-    answer = call(api.service, method, f"/api/v1/{path}", api.key)
-    assert answer.status_code == 405
-    assert answer.headers["allow"]
-    problem_of(answer)
+    response = call(api.service, method, f"/api/v1/{path}", api.key)
+    assert response.status_code == 405
+    assert response.headers["allow"]
+    problem_of(response)
 
 
 @pytest.mark.parametrize("method", ["FOO", "CONNECT", "PROPFIND"])
 def test_unknown_methods_are_not_metric_labels(api, method):
-    answer = call(api.service, method, "/api/v1/trades", api.key)
-    assert answer.status_code in {400, 405}
+    response = call(api.service, method, "/api/v1/trades", api.key)
+    assert response.status_code in {400, 405}
     metrics = call(api.service, "GET", "/metrics", BOOTSTRAP_KEY).text
     assert f'method="{method}"' not in metrics
 
 
 @pytest.mark.parametrize("path", WRITES)
 def test_body_over_one_megabyte_is_rejected(api, path):
-    answer = api.post(path, b" " * 1_000_001)
-    assert answer.status_code == 413
-    problem_of(answer)
+    response = api.post(path, b" " * 1_000_001)
+    assert response.status_code == 413
+    problem_of(response)
 
 
 @pytest.mark.parametrize("path", WRITES)
@@ -141,8 +141,8 @@ def test_oversized_chunked_body_is_rejected(api, path):
             yield b" " * 1_000_000
 
     headers = {"X-API-Key": api.key, "Content-Type": "application/json"}
-    answer = api.service.client.post(f"/api/v1{path}", content=chunks(), headers=headers)
-    assert answer.status_code == 413
+    response = api.service.client.post(f"/api/v1{path}", content=chunks(), headers=headers)
+    assert response.status_code == 413
 
 
 def test_body_of_exactly_the_limit_is_accepted(api):
@@ -151,10 +151,10 @@ def test_body_of_exactly_the_limit_is_accepted(api):
 
 def test_chunked_body_is_read_completely(api):
     headers = {"X-API-Key": api.key, "Content-Type": "application/json"}
-    answer = api.service.client.post(
+    response = api.service.client.post(
         "/api/v1/trade", content=iter([SENT[:10], b"", SENT[10:]]), headers=headers
     )
-    assert answer.status_code == 201
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize("name", [b"X-API-Key", b"Idempotency-Key", b"Content-Type", b"X-Request-ID"])
@@ -165,21 +165,21 @@ def test_repeated_security_header_is_rejected(api, name):
         b"Idempotency-Key": b"K",
     }
     sent = [*headers.items(), (name, headers.get(name, b"a")), (b"X-Request-ID", b"b")]
-    answer = api.service.client.post("/api/v1/trade", content=SENT, headers=sent)
-    assert (answer.status_code, problem_of(answer)["type"]) == (422, "urn:slackoms:problem/malformed")
+    response = api.service.client.post("/api/v1/trade", content=SENT, headers=sent)
+    assert (response.status_code, problem_of(response)["type"]) == (422, "urn:slackoms:problem/malformed")
     assert api.trades() == []
 
 
 @pytest.mark.parametrize("query", ["limit=1&limit=2", "symbol=A&limit=1&symbol=B", "limit=&limit="])
 def test_repeated_query_parameter_is_rejected(api, query):
-    answer = api.get(f"/trades?{query}")
-    assert (answer.status_code, problem_of(answer)["type"]) == (422, "urn:slackoms:problem/malformed")
+    response = api.get(f"/trades?{query}")
+    assert (response.status_code, problem_of(response)["type"]) == (422, "urn:slackoms:problem/malformed")
 
 
 @pytest.mark.parametrize("path", WRITES)
 def test_compressed_body_is_rejected(api, path):
-    answer = api.post(path, gzip.compress(SENT), {"Content-Encoding": "gzip"})
-    assert answer.status_code == 415
+    response = api.post(path, gzip.compress(SENT), {"Content-Encoding": "gzip"})
+    assert response.status_code == 415
     assert api.post("/trade", SENT, {"Content-Encoding": "identity"}).status_code == 201
 
 
@@ -195,8 +195,8 @@ def test_valid_request_id_is_kept(api, sent):
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 101, b"a b", b"a\xff", b"<script>", b"a\tb"])
 def test_invalid_request_id_is_replaced(api, sent):
-    answer = api.service.client.get("/health", headers=[(b"X-Request-ID", sent)])
-    assert re.fullmatch("[0-9a-f]{20}", answer.headers["x-request-id"])
+    response = api.service.client.get("/health", headers=[(b"X-Request-ID", sent)])
+    assert re.fullmatch("[0-9a-f]{20}", response.headers["x-request-id"])
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_every_answer_has_the_security_headers(service, method, path):
 def test_production_answers_require_tls(serve, environment):
     with serve(environment=environment) as service:
         for path in ("/health", "/nothing", "/api/v1/portfolios", "/docs"):
-            told = service.client.get(path).headers.get("strict-transport-security")
-            assert told == ("max-age=31536000" if environment == "production" else None)
+            response = service.client.get(path).headers.get("strict-transport-security")
+            assert response == ("max-age=31536000" if environment == "production" else None)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/trade", "/api/v1/portfolios", "/health", "/nothing"])
@@ -227,17 +227,17 @@ def test_cross_origin_requests_are_not_allowed(api, path):
         "Access-Control-Request-Headers": "x-api-key",
     }
     for method, headers in (("OPTIONS", preflight), ("GET", origin), ("POST", origin)):
-        answer = call(api.service, method, path, api.key, headers=headers)
-        assert not [name for name in answer.headers if name.startswith("access-control-")]
-        assert method != "OPTIONS" or answer.status_code in {404, 405}
+        response = call(api.service, method, path, api.key, headers=headers)
+        assert not [name for name in response.headers if name.startswith("access-control-")]
+        assert method != "OPTIONS" or response.status_code in {404, 405}
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/trade", "/api/v1/portfolio/x", "/metrics"])
 def test_trace_method_is_rejected(api, path):
-    answer = call(api.service, "TRACE", path, api.key, headers={"X-Canary": "canary"})
-    assert answer.status_code in {404, 405}
-    assert "canary" not in answer.text
-    assert api.key not in answer.text
+    response = call(api.service, "TRACE", path, api.key, headers={"X-Canary": "canary"})
+    assert response.status_code in {404, 405}
+    assert "canary" not in response.text
+    assert api.key not in response.text
 
 
 def rate_of(answer):
@@ -257,8 +257,8 @@ def test_answers_of_limited_routes_have_rate_limit_headers(serve):
             api.get("/portfolios", limit=0),
         ]
         assert [answer.status_code for answer in answers] == [404, 404, 201, 422, 422, 200, 422]
-        for answer in answers:
-            (policy,), (state,) = rate_of(answer)
+        for response in answers:
+            (policy,), (state,) = rate_of(response)
             assert policy == '"default";q=60;w=60'
             assert re.fullmatch(r'"default";r=5\d;t=1', state)
         denied = reader.post("/trade", trade_body())
@@ -294,7 +294,7 @@ def test_key_guessing_is_limited_by_address_before_any_query(serve, monkeypatch,
         monkeypatch.setattr(credentials, "find_key", counted)
         guesses = [make_key(random.Random(number).choice) for number in range(8)]
         answers = [call(service, "GET", f"/api/v1{path}", guess) for guess in guesses]
-        assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 3
+        assert [response.status_code for response in answers] == [401] * 5 + [429] * 3
         assert len(looked_up) == 5
         assert "address" in problem_of(answers[-1])["detail"]
         assert rate_of(answers[0]) == ([], [])
@@ -305,11 +305,11 @@ def test_rate_limit_applies_to_each_key_separately(serve):
     with serve(rate_limit_per_minute=3) as service:
         api, other = service.api(), service.api()
         statuses = [api.get("/portfolios").status_code for _ in range(3)]
-        answer = api.report()
+        response = api.report()
         assert statuses == [200] * 3
-        assert answer.status_code == 429
-        assert 1 <= int(answer.headers["retry-after"]) <= 20
-        assert problem_of(answer)["type"] == "urn:slackoms:problem/rate-limited"
+        assert response.status_code == 429
+        assert 1 <= int(response.headers["retry-after"]) <= 20
+        assert problem_of(response)["type"] == "urn:slackoms:problem/rate-limited"
         assert other.report().status_code == 201
         assert call(service, "GET", "/health").status_code == 200
 
@@ -317,10 +317,10 @@ def test_rate_limit_applies_to_each_key_separately(serve):
 def test_full_queue_is_reported_and_records_nothing(serve):
     with serve(write_queue_limit=2) as service:
         api = service.api()
-        answer = api.post("/trades:batch", {"trades": [trade_body()] * 3})
-        assert answer.status_code == 503
-        assert answer.headers["retry-after"] == "1"
-        assert problem_of(answer)["type"] == "urn:slackoms:problem/not-placed"
+        response = api.post("/trades:batch", {"trades": [trade_body()] * 3})
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "1"
+        assert problem_of(response)["type"] == "urn:slackoms:problem/not-placed"
         assert api.trades() == []
         assert api.report().status_code == 201
 
@@ -335,10 +335,10 @@ def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
 
         for reading in ("get_statement", "get_statements"):
             monkeypatch.setattr(f"app.ledger.service.reading.{reading}", explode)
-        answer = api.get(f"/portfolio/x{asked}")
-        assert answer.status_code == 500
-        assert "canary" not in answer.text
-        assert problem_of(answer)["detail"] == "The error was logged under this request id."
+        response = api.get(f"/portfolio/x{asked}")
+        assert response.status_code == 500
+        assert "canary" not in response.text
+        assert problem_of(response)["detail"] == "The error was logged under this request id."
 
 
 def test_login_and_refresh_count_towards_the_address_limit(serve):
@@ -351,5 +351,5 @@ def test_login_and_refresh_count_towards_the_address_limit(serve):
         answers = [
             call(service, "POST", f"/api/v1/auth/{name}", content=json.dumps(bodies[name])) for name in asked
         ]
-        assert [answer.status_code for answer in answers] == [401] * 3 + [429] * 2
+        assert [response.status_code for response in answers] == [401] * 3 + [429] * 2
         assert "address" in problem_of(answers[-1])["detail"]

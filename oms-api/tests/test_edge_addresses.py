@@ -79,7 +79,7 @@ def statuses(service, *entries):
     sent = (
         httpx.get(f"{service.url}/api/v1/portfolios", headers={"X-Forwarded-For": entry}) for entry in entries
     )
-    return [answer.status_code for answer in sent]
+    return [response.status_code for response in sent]
 
 
 def test_only_a_trusted_proxy_header_opens_another_rate_limit_bucket(new_database):

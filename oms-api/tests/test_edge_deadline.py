@@ -47,10 +47,10 @@ def test_each_operation_has_its_own_deadline():
                 await deadline.wait_for(never())
             told.append(name)
 
-        one = asyncio.create_task(wait("one"))
+        task = asyncio.create_task(wait("one"))
         await asyncio.sleep(0.03)  # the second begins later
         two = asyncio.create_task(wait("two"))
-        await one
+        await task
         assert told == ["one"]
         await two
 

@@ -61,8 +61,8 @@ def test_unexpected_error_is_reported_without_what_the_client_sent(serve, ingest
             "X-API-Key": service.mint("read"), "X-Request-ID": "req-of-the-error", "Cookie": CANARY,
             "X-Slack-Signature": CANARY, "APCA-API-SECRET-KEY": CANARY, "X-Forwarded-For": CANARY,
         }  # fmt: skip
-        answer = service.client.get("/api/v1/trades", params={"user": CANARY}, headers=headers)
-        assert answer.status_code == 500
+        response = service.client.get("/api/v1/trades", params={"user": CANARY}, headers=headers)
+        assert response.status_code == 500
         sentry_sdk.flush(timeout=10)
         key = headers["X-API-Key"]
     everything = b"".join(body for _, body in received).decode()  # background tasks fail too

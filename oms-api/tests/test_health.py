@@ -31,44 +31,46 @@ from tests.support.service import ApiClient
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/api/v1/health", "/api/v1/health/live"])
 def test_health_names_the_service(service, path):
-    answer = service.client.get(path)
-    body = answer.json()
-    assert answer.status_code == 200
+    response = service.client.get(path)
+    body = response.json()
+    assert response.status_code == 200
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", body.pop("timestamp"))
     assert body == {"status": "healthy", "service": "oms-api", "version": __version__}
 
 
 @pytest.mark.parametrize("prefix", ["", "/api/v1"])
 def test_service_is_ready_with_all_components(service, prefix, backend):
-    answer = service.client.get(f"{prefix}/health/ready")
-    assert answer.status_code == 200
+    response = service.client.get(f"{prefix}/health/ready")
+    assert response.status_code == 200
     row_security = "enforced" if backend == "postgresql" else "none"
     checks = {"database": "ok", "migrations": "ok", "writer": "ok"}
-    assert answer.json().items() >= ({"status": "ready", "row_level_security": row_security} | checks).items()
+    assert (
+        response.json().items() >= ({"status": "ready", "row_level_security": row_security} | checks).items()
+    )
 
 
 @pytest.mark.parametrize(("per_minute", "told"), [(0, "off"), (1, "per process")])
 def test_readiness_shows_how_rate_limits_are_counted(serve, per_minute, told):
     with serve(rate_limit_per_minute=per_minute) as service:
-        answer = service.client.get("/health/ready")
-        assert (answer.status_code, answer.json()["rate_limits"]) == (200, told)
+        response = service.client.get("/health/ready")
+        assert (response.status_code, response.json()["rate_limits"]) == (200, told)
 
 
 def test_service_is_not_ready_without_its_migrations(serve):
     with serve() as service:
         with unit_of_work(service.engine) as connection:
             connection.execute(text("DELETE FROM alembic_version"))
-        answer = service.client.get("/health/ready")
-        assert answer.status_code == 503
-        assert answer.json()["migrations"] == "failed"
-        assert "app.migrate" in answer.json()["detail"]
+        response = service.client.get("/health/ready")
+        assert response.status_code == 503
+        assert response.json()["migrations"] == "failed"
+        assert "app.migrate" in response.json()["detail"]
 
 
 def test_service_is_not_ready_without_its_writer(serve):
     with serve() as service:
         service.app.state.trade_service.writer.close()
-        answer = service.client.get("/health/ready")
-        assert (answer.status_code, answer.json()["writer"]) == (503, "failed")
+        response = service.client.get("/health/ready")
+        assert (response.status_code, response.json()["writer"]) == (503, "failed")
         refused = service.api().report()
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
         assert service.client.get("/health/live").status_code == 200
@@ -82,8 +84,8 @@ def test_service_is_not_ready_without_its_database(serve, databases, backend):
         api = service.api()
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608  # ours
-        answer = service.client.get("/health/ready")
-        assert (answer.status_code, answer.json()["database"]) == (503, "failed")
+        response = service.client.get("/health/ready")
+        assert (response.status_code, response.json()["database"]) == (503, "failed")
         for refused in (api.report(), api.get("/trades")):
             assert refused.status_code == 503
             assert refused.headers["retry-after"]
@@ -98,14 +100,14 @@ def test_moved_or_replaced_database_file_is_reported(serve, backend):
     with serve() as service:
         file = Path(service.engine.url.database)
         kept = file.rename(file.with_name("elsewhere.db"))
-        answer = service.client.get("/health/ready").json()
-        assert (answer["status"], answer["database"]) == ("not ready", "failed")
-        assert answer["detail"].startswith("The database file was moved or deleted.")
+        body = service.client.get("/health/ready").json()
+        assert (body["status"], body["database"]) == ("not ready", "failed")
+        assert body["detail"].startswith("The database file was moved or deleted.")
         file.touch()
         assert "replaced by another one" in service.client.get("/health/ready").json()["detail"]
         kept.rename(file)
-        answer = service.client.get("/health/ready").json()
-        assert (answer["status"], answer["detail"]) == ("ready", None)
+        body = service.client.get("/health/ready").json()
+        assert (body["status"], body["detail"]) == ("ready", None)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +204,9 @@ def test_metrics_show_the_process_and_only_portfolios_that_are_named(serve):
 @pytest.mark.any_database
 @pytest.mark.parametrize("path", ["/api/v1/health/detailed", "/api/health/detailed", "/health/detailed"])
 def test_every_component_is_reported(service, path):
-    answer = service.client.get(path, headers={"X-API-Key": service.mint("read")})
-    body = answer.json()
-    assert (answer.status_code, body["execution_engine_status"]) == (200, "running")
+    response = service.client.get(path, headers={"X-API-Key": service.mint("read")})
+    body = response.json()
+    assert (response.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
         *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks", "alerts"),
         *("brokers", "sandbox"),
@@ -253,9 +255,9 @@ def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlo
         hook = {"url": "https://hooks.example.com/oms", "event_types": ["*"]}
         made = api.post("/webhooks", hook).json()
         assert api.post(f"/webhooks/{made['id']}:test").status_code == 202
-        found = component()
-        assert (found["status"], found["backlog"]) == ("degraded", 1)
-        assert (found["last_error"], found["age_seconds"] >= 0) == (
+        body = component()
+        assert (body["status"], body["backlog"]) == ("degraded", 1)
+        assert (body["last_error"], body["age_seconds"] >= 0) == (
             "No process delivers. Start the service, or a worker.",
             True,
         )
@@ -295,9 +297,9 @@ def test_service_state_is_derived_from_its_components():
 
 def test_the_sandbox_is_off_where_layers_are_missing():
     assert describe_sandbox([Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]) == Component("ok")
-    found = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS])
-    assert found.status == "off"
-    assert found.last_error == "Untrusted strategies are refused without Landlock or bubblewrap."
+    component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS])
+    assert component.status == "off"
+    assert component.last_error == "Untrusted strategies are refused without Landlock or bubblewrap."
 
 
 def test_brokers_are_degraded_while_one_does_not_work():

@@ -120,7 +120,9 @@ class Route:
         self.method = method
         self.operation = operation
         self._schemas = document["components"]["schemas"]
-        given = {one["name"]: one.get("schema", {}) for one in operation.get("parameters", [])}
+        given = {
+            parameter["name"]: parameter.get("schema", {}) for parameter in operation.get("parameters", [])
+        }
         self.path = path.format_map({name: named(self.resolved(schema)) for name, schema in given.items()})
         media = operation["requestBody"]["content"]["application/json"]
         self.example = media["example"]
@@ -185,7 +187,9 @@ def send(service, person):
 
 def fault_of(answer, *expected):
     """Return what is wrong with an answer that should be a problem, or None. A batch tells of each item."""
-    if answer.status_code == 200 and all(one["status"] in expected for one in answer.json()["outcomes"]):
+    if answer.status_code == 200 and all(
+        outcome["status"] in expected for outcome in answer.json()["outcomes"]
+    ):
         return None
     is_problem = answer.headers["content-type"] == "application/problem+json"
     if answer.status_code not in expected or not is_problem or not answer.json()["detail"]:

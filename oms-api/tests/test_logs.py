@@ -118,8 +118,8 @@ def test_access_log_lines_are_written_in_batches(as_json):
     assert len(lines) == 3
     assert "req-1" in lines[0]
     if as_json:
-        facts = json.loads(lines[0])
-        assert (facts["path"], facts["status"], facts["milliseconds"]) == ("/a\n0", 200, 12.3)
+        body = json.loads(lines[0])
+        assert (body["path"], body["status"], body["milliseconds"]) == ("/a\n0", 200, 12.3)
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

@@ -67,8 +67,8 @@ def run_promtool(folder, *arguments):
 
 @pytest.mark.parametrize("command", [("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")])
 def test_prometheus_accepts_the_rules_and_their_tests_hold(command):
-    done = run_promtool(FOLDER, *command)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = run_promtool(FOLDER, *command)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def test_prometheus_accepts_the_configuration(tmp_path):
@@ -78,5 +78,5 @@ def test_prometheus_accepts_the_configuration(tmp_path):
     if "http_headers not found" in run_promtool(tmp_path, "check", "config", config.name).stderr:
         headers = re.compile(r"    http_headers:\n(?:      .*\n)+")
         config.write_text(headers.sub("", config.read_text()))
-    done = run_promtool(tmp_path, "check", "config", "--syntax-only", config.name)
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = run_promtool(tmp_path, "check", "config", "--syntax-only", config.name)
+    assert completed.returncode == 0, completed.stdout + completed.stderr

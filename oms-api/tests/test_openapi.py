@@ -73,9 +73,9 @@ def operations(document):
 
 def guarded(document):
     return {
-        name: one
-        for name, one in operations(document).items()
-        if name[1].removeprefix("/api/v1") not in OPEN and one["x-operation"] != "anybody"
+        name: body
+        for name, body in operations(document).items()
+        if name[1].removeprefix("/api/v1") not in OPEN and body["x-operation"] != "anybody"
     }
 
 
@@ -245,21 +245,21 @@ def test_every_operation_except_health_requires_the_key(document):
 
 def test_every_operation_has_examples_of_its_problems(document):
     for name, operation in guarded(document).items():
-        told = operation["responses"]
+        responses = operation["responses"]
         wanted = (
             PROBLEMS
             | ({"413", "415"} if "requestBody" in operation else set())
             | ({"404"} if "{" in name[1] else set())
         )
-        assert wanted <= set(told), name
-        for status, described in told.items():
+        assert wanted <= set(responses), name
+        for status, described in responses.items():
             if status.startswith("2"):
                 continue
             media = described["content"]["application/problem+json"]
             jsonschema.validate(media["example"], resolved(document, media["schema"]))
             assert media["example"]["status"] == int(status)
         for status in ("429", "503"):
-            assert "Retry-After" in told[status]["headers"], name
+            assert "Retry-After" in responses[status]["headers"], name
 
 
 def test_framework_error_schemas_are_not_documented(document):
@@ -280,8 +280,8 @@ def test_documented_examples_are_accepted(document, api):
         needs_more = operation.get("x-operation") in {"decide_approval", "request_override", "bust_execution"}
         if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING) and not needs_more:
             example = operation["requestBody"]["content"]["application/json"]["example"]
-            answer = sent(api.service.api(), method, path.removeprefix("/api/v1"), example)
-            assert answer.status_code in {200, 201}, answer.text
+            response = sent(api.service.api(), method, path.removeprefix("/api/v1"), example)
+            assert response.status_code in {200, 201}, response.text
 
 
 def sent(api, method, path, body):
@@ -367,12 +367,12 @@ def test_answers_match_their_schemas(document, api):
         ("GET", "/api/v1/market-data/health"): api.get("/market-data/health"),
         ("GET", "/api/v1/trading/portfolio"): api.get("/trading/portfolio", portfolio="growth"),
     }
-    for name, answer in answers.items():
-        assert answer.is_success, (name, answer.text)
-        described = operations(document)[name]["responses"][str(answer.status_code)]["content"][
+    for name, response in answers.items():
+        assert response.is_success, (name, response.text)
+        described = operations(document)[name]["responses"][str(response.status_code)]["content"][
             "application/json"
         ]
-        jsonschema_rs.validate({**described["schema"], "components": document["components"]}, answer.json())
+        jsonschema_rs.validate({**described["schema"], "components": document["components"]}, response.json())
 
 
 def webhook_path(created):
@@ -385,9 +385,9 @@ def test_idempotency_and_paging_are_described(document):
         parameters = {parameter["name"] for parameter in operations(document)["POST", path]["parameters"]}
         assert "Idempotency-Key" in parameters, path
     for path in ("/api/v1/trades", "/api/v1/portfolios"):
-        told = operations(document)["GET", path]
-        assert "Link" in told["responses"]["200"]["headers"]
-        assert {"limit", "cursor"} <= {parameter["name"] for parameter in told["parameters"]}
+        body = operations(document)["GET", path]
+        assert "Link" in body["responses"]["200"]["headers"]
+        assert {"limit", "cursor"} <= {parameter["name"] for parameter in body["parameters"]}
 
 
 def test_operations_have_unique_ids_and_descriptions(document):

@@ -287,10 +287,10 @@ def readiness(service):
 
 def wait_for(service, state):
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := readiness(service))["rate_limits"] != state:
-        assert time.monotonic() < deadline, found
+    while (body := readiness(service))["rate_limits"] != state:
+        assert time.monotonic() < deadline, body
         time.sleep(0.02)  # the background exchange works meanwhile; the deadline ends this
-    assert found["status"] == "ready"
+    assert body["status"] == "ready"
 
 
 def test_two_processes_share_one_limit_across_a_redis_restart(new_database, killable_redis):
@@ -303,23 +303,23 @@ def test_two_processes_share_one_limit_across_a_redis_restart(new_database, kill
     key = {"X-API-Key": BOOTSTRAP_KEY}
 
     def send_requests(service, times):
-        answers = [client.get(f"{service.url}/api/v1/portfolios", headers=key) for _ in range(times)]
-        return [answer.status_code for answer in answers]
+        responses = [client.get(f"{service.url}/api/v1/portfolios", headers=key) for _ in range(times)]
+        return [response.status_code for response in responses]
 
-    with running(**settings) as one, running(**settings) as two, httpx.Client(timeout=10) as client:
-        wait_for(one, "shared")
+    with running(**settings) as process, running(**settings) as two, httpx.Client(timeout=10) as client:
+        wait_for(process, "shared")
         wait_for(two, "shared")
-        assert send_requests(one, 30) == [200] * 30
+        assert send_requests(process, 30) == [200] * 30
         deadline = time.monotonic() + PATIENCE_SECONDS
         while send_requests(two, 1) == [200]:
             assert time.monotonic() < deadline, "the other process goes on"
         killable_redis.kill()
-        assert set(send_requests(one, 3)) <= {200, 429}
-        wait_for(one, "per process")
+        assert set(send_requests(process, 3)) <= {200, 429}
+        wait_for(process, "per process")
         killable_redis.start()
-        wait_for(one, "shared")
+        wait_for(process, "shared")
         wait_for(two, "shared")
-        assert "redis://" not in one.log() + two.log()
+        assert "redis://" not in process.log() + two.log()
 
 
 def test_limits_without_redis_are_reported_as_per_process(new_database):

@@ -25,8 +25,8 @@ KEY = {"X-API-Key": BOOTSTRAP_KEY}
 def apis(new_database):
     """Two processes of the service on one database."""
     settings = {"DATABASE_URL": new_database("postgresql"), "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production"}
-    with running(**settings) as one, running(**settings) as two:
-        yield [one.url, two.url]
+    with running(**settings) as process, running(**settings) as two:
+        yield [process.url, two.url]
 
 
 def requests(seed):
@@ -68,7 +68,7 @@ async def everything(url):
 
 def test_books_stay_consistent_under_load_from_two_processes(apis):
     pairs = asyncio.run(load(apis))
-    assert Counter(answer.status_code for pair in pairs for answer in pair) == {201: 2 * CLIENTS * ROUNDS}
+    assert Counter(response.status_code for pair in pairs for response in pair) == {201: 2 * CLIENTS * ROUNDS}
     for one, two in pairs:
         assert one.json() == two.json()
         assert ("Idempotent-Replayed" in one.headers) != ("Idempotent-Replayed" in two.headers)
@@ -105,14 +105,14 @@ def test_idempotency_key_with_two_bodies_binds_once_across_processes(apis):
                 for n in range(20)
             ]
             sent = (client.post(f"{apis[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies))
-            answers = await asyncio.gather(*sent)
+            responses = await asyncio.gather(*sent)
             found = await client.get(f"{apis[0]}/api/v1/trades", params={"idempotency_key": "contested"})
-            return answers, found.json()
+            return responses, found.json()
 
-    answers, found = asyncio.run(race())
-    assert len(found) == 1
+    answers, response = asyncio.run(race())
+    assert len(response) == 1
     assert {answer.json()["trade_id"] for answer in answers if answer.status_code == 201} == {
-        found[0]["trade_id"]
+        response[0]["trade_id"]
     }
     assert {answer.status_code for answer in answers} <= {201, 409, 503}
 
@@ -148,7 +148,7 @@ async def race_for_one_key(urls, races):
                 )
                 for side, url in enumerate(urls)
             )
-            return sorted(answer.status_code for answer in await asyncio.gather(*sent))
+            return sorted(response.status_code for response in await asyncio.gather(*sent))
 
         found = []
         for begin in range(0, races, CLIENTS):
@@ -177,11 +177,11 @@ async def race_for_the_last_unit(urls, key, rounds):
                 client.post(f"{url}/api/v1/orders", json=resting_ticket(f"Side {side}"))
                 for side, url in enumerate(urls)
             )
-            answers = await asyncio.gather(*sent)
-            found.append(tuple(sorted(answer.status_code for answer in answers)))
-            for answer in answers:
-                if answer.status_code == 201:
-                    path = f"/api/v1/orders/{answer.json()['id']}/cancel"
+            responses = await asyncio.gather(*sent)
+            found.append(tuple(sorted(answer.status_code for answer in responses)))
+            for response in responses:
+                if response.status_code == 201:
+                    path = f"/api/v1/orders/{response.json()['id']}/cancel"
                     assert (await client.post(urls[0] + path)).status_code == 200
     return found
 

@@ -31,19 +31,19 @@ def test_development_migrates_at_start(empty_url):
 
 def test_production_does_not_migrate_at_start(empty_url):
     with serving(empty_url) as service:
-        answer = service.client.get("/health/ready")
-        assert (answer.status_code, answer.json()["migrations"]) == (503, "failed")
+        response = service.client.get("/health/ready")
+        assert (response.status_code, response.json()["migrations"]) == (503, "failed")
 
 
 def test_several_processes_can_start_concurrently_on_an_empty_database(empty_url):
     with ExitStack() as stack, ThreadPoolExecutor(2) as starters:
         contexts = [running(DATABASE_URL=empty_url) for _ in range(2)]
         services = list(starters.map(stack.enter_context, contexts))
-        answers = [
-            httpx.post(f"{one.url}/api/v1/trade", json=trade_body(), headers={"X-API-Key": BOOTSTRAP_KEY})
-            for one in services
+        responses = [
+            httpx.post(f"{service.url}/api/v1/trade", json=trade_body(), headers={"X-API-Key": BOOTSTRAP_KEY})
+            for service in services
         ]
-    assert [answer.json()["trade"]["sequence"] for answer in answers] == [1, 2]
+    assert [response.json()["trade"]["sequence"] for response in responses] == [1, 2]
 
 
 def test_unavailable_database_is_reported_without_its_password():
@@ -124,8 +124,8 @@ def test_requests_accepted_before_shutdown_are_answered(new_database):
         statuses = [future.result() for future in sent]
     assert set(statuses) <= {201, 503, None}
     with serving(url) as again:
-        answer = again.client.get("/api/v1/trades?limit=1000", headers={"X-API-Key": BOOTSTRAP_KEY})
-    recorded = {int(trade["sequence"]) for trade in answer.json()}
+        response = again.client.get("/api/v1/trades?limit=1000", headers={"X-API-Key": BOOTSTRAP_KEY})
+    recorded = {int(trade["sequence"]) for trade in response.json()}
     assert recorded == set(range(1, len(recorded) + 1))
     acknowledged = statuses.count(201)
     assert acknowledged <= len(recorded) <= acknowledged + statuses.count(None)

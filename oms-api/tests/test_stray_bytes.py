@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from app import main
-from app.http_server import HEAD_LIMIT, CappedHttp, set_timeouts
+from app.http_server import MAX_HEAD_BYTES, LimitedHttpProtocol, set_timeouts
 from tests.factories import BOOTSTRAP_KEY, trade_body
 from tests.support.processes import running
 from tests.support.service import settings_for
@@ -72,7 +72,9 @@ def test_every_complete_pipelined_request_is_answered(server):
     before = recorded(server)
     assert statuses(server, TRADE + TRADE + b"}") == [201, 201]
     assert statuses(server, TRADE + BROKEN_CHUNK) == [201]
-    assert statuses(server, TRADE + b"GET / HTTP/1.1\r\nX: " + b"a" * 4 * HEAD_LIMIT + b"\r\n\r\n") == [201]
+    assert statuses(server, TRADE + b"GET / HTTP/1.1\r\nX: " + b"a" * 4 * MAX_HEAD_BYTES + b"\r\n\r\n") == [
+        201
+    ]
     assert recorded(server) == before + 4
 
 
@@ -86,7 +88,7 @@ def test_incomplete_request_is_rejected_and_not_recorded(server):
 
 @pytest.mark.parametrize("piece", [1024, 65_000, 10**6])
 def test_oversized_head_is_rejected_however_it_arrives(server, piece):
-    head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (HEAD_LIMIT + 1000) + b"\r\n\r\n"
+    head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (MAX_HEAD_BYTES + 1000) + b"\r\n\r\n"
     pieces = [head[at : at + piece] for at in range(0, len(head), piece)]
     assert statuses(server, *pieces) in ([431], [])  # a reset may overtake the answer
     many = b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 12_000 + b"\r\n"
@@ -107,12 +109,16 @@ def test_uvicorn_started_directly_has_the_same_limits(monkeypatch):
         main, "load_settings", lambda: settings_for("sqlite:///x.db", header_timeout_seconds=7)
     )
     monkeypatch.setattr(main, "create_app", lambda _: FastAPI())
-    before = (CappedHttp.head_seconds, CappedHttp.rest_seconds, CappedHttp.write_seconds)
+    before = (
+        LimitedHttpProtocol.head_seconds,
+        LimitedHttpProtocol.body_seconds,
+        LimitedHttpProtocol.write_seconds,
+    )
     try:
         assert isinstance(main.app, FastAPI)
         protocol: Any = config.http_protocol_class
         made = protocol(config=config, server_state=ServerState(), app_state={}, _loop=Mock())
-        assert type(made) is CappedHttp
+        assert type(made) is LimitedHttpProtocol
         assert made.head_seconds == 7
     finally:
         set_timeouts(*before)

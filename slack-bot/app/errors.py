@@ -30,7 +30,7 @@ class BadFields(BotError):
 
 
 class BadCommand(BotError):
-    """A command line that cannot be parsed. The message says why, and what to type instead."""
+    """A command line that cannot be parsed. The message states the reason, and what to type instead."""
 
 
 @dataclass(frozen=True)

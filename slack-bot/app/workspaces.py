@@ -16,7 +16,7 @@ from app.storage.installations import InstallationStore, InstalledWorkspace
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command of the operator. Return the exit status."""
-    given = _create_parser().parse_args(arguments)
+    args = _create_parser().parse_args(arguments)
     try:
         settings = load()
         keys = load_keys(settings)
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, DatabaseError) as error:
         return _fail(str(error))
     try:
-        return _run(given, InstallationStore(database, keys))
+        return _run(args, InstallationStore(database, keys))
     except (DatabaseError, DecryptionFailed) as error:
         return _fail(str(error))
     finally:
@@ -45,23 +45,26 @@ def _create_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(given: argparse.Namespace, store: InstallationStore) -> int:
-    if given.command == "list":
-        _write_lines([_format(each) for each in store.list_all()] or ["No workspace has installed the app."])
-        return 0
-    if given.command == "forget":
-        if not store.delete(given.team):
-            return _fail(f"The workspace {given.team} is not known.")
+def _run(namespace: argparse.Namespace, store: InstallationStore) -> int:
+    if namespace.command == "list":
         _write_lines(
-            [f"Removed {given.team}. Uninstall the app in Slack, too: its token may still be valid."]
+            [_format(installed_workspace) for installed_workspace in store.list_all()]
+            or ["No workspace has installed the app."]
+        )
+        return 0
+    if namespace.command == "forget":
+        if not store.delete(namespace.team):
+            return _fail(f"The workspace {namespace.team} is not known.")
+        _write_lines(
+            [f"Removed {namespace.team}. Uninstall the app in Slack, too: its token may still be valid."]
         )
         return 0
     key = sys.stdin.readline().strip()
     if not is_oms_key(key):
         return _fail("Write the OMS key (32 printable characters or more) to standard input.")
-    if not store.save_oms_key(given.team, key):
-        return _fail(f"The app is not installed in {given.team}. Open /slack/install of the bot first.")
-    _write_lines([f"Connected {given.team}."])
+    if not store.save_oms_key(namespace.team, key):
+        return _fail(f"The app is not installed in {namespace.team}. Open /slack/install of the bot first.")
+    _write_lines([f"Connected {namespace.team}."])
     return 0
 
 

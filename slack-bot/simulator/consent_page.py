@@ -50,7 +50,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
 
 
 def _find_team(team_id: str) -> Team:
-    return next((each for each in workspace.WORKSPACES if each.id == team_id), workspace.HOME)
+    return next((team for team in workspace.WORKSPACES if team.id == team_id), workspace.HOME)
 
 
 def _link(team: Team, current: Team, wanted: dict[str, str]) -> str:

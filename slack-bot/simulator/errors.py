@@ -35,4 +35,4 @@ class ActError(Exception):
 
 
 class ConfigError(Exception):
-    """The settings are invalid. The message says what to set."""
+    """The settings are invalid. The message states what to set."""

@@ -68,7 +68,9 @@ class Files:
 
     def upload(self, token: str, content: bytes) -> bool:
         """Store the content of the file with this upload token. Return False if it does not fit."""
-        file = next((each for each in self._by_id.values() if each.token == token), None)
+        file = next(
+            (uploaded_file for uploaded_file in self._by_id.values() if uploaded_file.token == token), None
+        )
         if file is None or file.content is not None or len(content) != file.length:
             return False
         file.content = content
@@ -90,8 +92,8 @@ class Files:
     def check_blocks(self, blocks: list[dict[str, Any]]) -> None:
         """Raise Slack's error if an image block names a file that is no uploaded image."""
         for block in blocks:
-            named = block.get("slack_file") if block.get("type") == "image" else None
-            if isinstance(named, dict):
-                file = self.find(str(named.get("id", "")))
+            slack_file = block.get("slack_file") if block.get("type") == "image" else None
+            if isinstance(slack_file, dict):
+                file = self.find(str(slack_file.get("id", "")))
                 if file is None or not file.is_image:
                     raise ArgumentsError("invalid slack file [json-pointer:/blocks]", code="invalid_blocks")

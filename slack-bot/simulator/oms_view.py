@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 class OmsReadError(Exception):
-    """The OMS did not return the data. The message says why."""
+    """The OMS did not return the data. The message states the reason."""
 
 
 class OmsView:
@@ -68,27 +68,27 @@ class OmsView:
 
     def _day_pnl(self, portfolio_name: str, person: Person) -> str | None:
         """Return the day P&L of a portfolio, or None if it has none."""
-        answer, portfolio = self._get(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
+        response, portfolio = self._get(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
         is_valid = isinstance(portfolio, dict) and "day_pnl" in portfolio
-        if answer.status_code != httpx.codes.OK or not is_valid:
-            raise OmsReadError(_refusal(portfolio, answer.status_code))
+        if response.status_code != httpx.codes.OK or not is_valid:
+            raise OmsReadError(_refusal(portfolio, response.status_code))
         return cast("str | None", portfolio["day_pnl"])
 
     def _rows(
         self, path: str, query: dict[str, str], field_names: tuple[str, ...], person: Person
     ) -> tuple[list[Json], bool]:
         """Return the first page, and whether there is another one."""
-        answer, rows = self._get(path, query | {"limit": str(MAX_ROWS)}, person)
-        if answer.status_code != httpx.codes.OK or not isinstance(rows, list):
-            raise OmsReadError(_refusal(rows, answer.status_code))
-        return [{name: row.get(name) for name in field_names} for row in rows], "next" in answer.links
+        response, rows = self._get(path, query | {"limit": str(MAX_ROWS)}, person)
+        if response.status_code != httpx.codes.OK or not isinstance(rows, list):
+            raise OmsReadError(_refusal(rows, response.status_code))
+        return [{name: row.get(name) for name in field_names} for row in rows], "next" in response.links
 
     def _get(self, path: str, query: dict[str, str], person: Person) -> tuple[httpx.Response, Any]:
         """Return the response and its JSON."""
         headers = {"X-On-Behalf-Of": f"slack:{person.team.id}:{person.id}"}
         try:
-            answer = self._oms.get(f"/api/v1/{path}", params=query, headers=headers)
-            return answer, answer.json()
+            response = self._oms.get(f"/api/v1/{path}", params=query, headers=headers)
+            return response, response.json()
         except httpx.HTTPError:
             raise OmsReadError("The OMS does not answer.") from None
         except ValueError:

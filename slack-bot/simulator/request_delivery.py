@@ -119,10 +119,13 @@ class RequestSender:
             connection.request("POST", path, request.body, headers | request.headers | signature)
             if drop_connection:
                 return Reply(entry["id"], failure=TIMEOUT)
-            answer = connection.getresponse()
-            body = answer.read(MAX_ANSWER_BYTES)
+            response = connection.getresponse()
+            body = response.read(MAX_ANSWER_BYTES)
             return Reply(
-                entry["id"], answer.status, body, {name.lower(): value for name, value in answer.getheaders()}
+                entry["id"],
+                response.status,
+                body,
+                {name.lower(): value for name, value in response.getheaders()},
             )
         except TimeoutError:
             return Reply(entry["id"], failure=TIMEOUT)

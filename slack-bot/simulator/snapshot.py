@@ -30,13 +30,13 @@ def everything(workspace_state: WorkspaceState) -> Json:
 def screen(workspace_state: WorkspaceState, person: Person, channel: Channel) -> Json:
     """Return what a person sees while a channel is open."""
     joined = [each for each in workspace_state.channels.values() if person.id in each.members]
-    shown = workspace_state.messages.visible(channel.id, person.id)[-MAX_MESSAGES:]
+    messages = workspace_state.messages.visible(channel.id, person.id)[-MAX_MESSAGES:]
     home = workspace_state.views.homes.get(person.id)
     return _about(workspace_state) | {
         "me": _person(person),
         "channel": _channel(channel),
         "channels": [_channel(each) | {"latest": _latest(workspace_state, each, person)} for each in joined],
-        "messages": [message.as_json() for message in shown],
+        "messages": [message.as_json() for message in messages],
         "views": [view.as_json() for view in workspace_state.views.stack(person.id)],
         "home": home.as_json() if home else None,
         "faults": workspace_state.faults.as_json(),

@@ -114,7 +114,7 @@ class FakeOms(Server):
     def _described(self, name: str, call: Call, person: str) -> Answer:
         if name == "symbols":
             part = call.query.get("q", "").casefold()
-            found = {each: self.instruments[each] for each in sorted(self.instruments)}
+            found = {instrument: self.instruments[instrument] for instrument in sorted(self.instruments)}
             matching = {each: name for each, name in found.items() if part in f"{each}\n{name}".casefold()}
             return Answer(body=[{"symbol": each, "name": name} for each, name in matching.items()])
         if name == "is_listed":
@@ -138,7 +138,7 @@ class FakeOms(Server):
             return [each for each in self.trades.values() if each["symbol"] == call.query["symbol"]][-1:]
         wanted = {name: call.query[name] for name in ("symbol", "side")}
         rows = [each for each in self.trades.values() if wanted.items() <= each.items()]
-        return [each for each in rows[::-1] if each["timestamp"] >= call.query["from"]]
+        return [row for row in rows[::-1] if row["timestamp"] >= call.query["from"]]
 
     def place(self, call: Call, person: str) -> Answer:
         if (role := self.roles.get(person, "trader")) != "trader":
@@ -166,7 +166,7 @@ class FakeOms(Server):
         return [name for name in self.portfolios if name in self.narrowed.get(person, self.portfolios)]
 
     def _portfolio_named(self, portfolio: str, person: str) -> str | None:
-        traded = [each["portfolio_name"] for each in self.trades.values()]
+        traded = [trade["portfolio_name"] for trade in self.trades.values()]
         known = [*self._seen_by(person), *(name for name in traded if person not in self.narrowed)]
         return next((each for each in known if each.casefold() == portfolio.casefold()), None)
 

@@ -23,9 +23,9 @@ def name_order_call(call: Call, path: str) -> str:
     if path == "/orders":
         listed = "find_order" if "client_order_id" in call.query else "recent_orders"
         return "place_order" if call.method == "POST" else listed
-    if found := _ONE.fullmatch(path):
+    if match := _ONE.fullmatch(path):
         names = {"cancel": "cancel_order", "approve": "approve", "reject": "reject"}
-        return names.get(found[2], {"PATCH": "replace_order"}.get(call.method, "get_order"))
+        return names.get(match[2], {"PATCH": "replace_order"}.get(call.method, "get_order"))
     return "reverse" if path.endswith(":reverse") else fixed.get(path, "")
 
 
@@ -58,7 +58,7 @@ class FakeOrders:
         order["events"].append({
             "sequence": len(order["events"]) + 1, "from_status": order["status"], "to_status": status,
             "at": "2026-11-29T10:00:00.000000Z", "actor": actor, "reason": reason or None,
-            "broker_words": None, "execution_id": execution_id or None,
+            "broker_reason": None, "execution_id": execution_id or None,
         })  # fmt: skip
         order["status"] = status
 
@@ -122,12 +122,14 @@ class FakeOrders:
         })  # fmt: skip
 
     def _find_order(self, call: Call, _person: str) -> Answer:
-        wanted = call.query["client_order_id"]
-        return Answer(body=[each for each in self.orders.values() if each["client_order_id"] == wanted])
+        client_order_id = call.query["client_order_id"]
+        return Answer(
+            body=[order for order in self.orders.values() if order["client_order_id"] == client_order_id]
+        )
 
     def _recent_orders(self, call: Call, _person: str) -> Answer:
         wanted = {name: call.query[name] for name in ("symbol", "side") if name in call.query}
-        return Answer(body=[each for each in self.orders.values() if wanted.items() <= each.items()][::-1])
+        return Answer(body=[order for order in self.orders.values() if wanted.items() <= order.items()][::-1])
 
     def _get_order(self, call: Call, _person: str) -> Answer:
         order = self.orders.get(call.path.rpartition("/")[2])

@@ -65,13 +65,13 @@ def check_chart(block: dict[str, Any]) -> None:
     chart = block["chart"]
     assert 0 < len(block["title"]) <= 50
     if chart["type"] == "pie":
-        points, labels = chart["segments"], [each["label"] for each in chart["segments"]]
+        points, labels = chart["segments"], [segment["label"] for segment in chart["segments"]]
         assert 1 <= len(points) <= 12
-        assert all(each["value"] > 0 for each in points)
+        assert all(point["value"] > 0 for point in points)
     else:
         (series,) = chart["series"]
         points, labels = series["data"], chart["axis_config"]["categories"]
-        assert [each["label"] for each in points] == labels
+        assert [point["label"] for point in points] == labels
         assert 1 <= len(labels) <= 20
     assert len(set(labels)) == len(labels)
     assert all(0 < len(label) <= 20 for label in labels)
@@ -127,7 +127,7 @@ def check_element(element: dict[str, Any]) -> None:
             element["max_value"],
             element.get("initial_value", element["min_value"]),
         ]
-        assert all(isinstance(each, str) for each in limits)
+        assert all(isinstance(limit, str) for limit in limits)
         assert Decimal(limits[0]) <= Decimal(limits[2]) <= Decimal(limits[1])
     if element["type"] == "plain_text_input":
         assert len(element.get("initial_value", "")) <= element["max_length"] <= 3000

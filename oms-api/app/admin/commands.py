@@ -112,11 +112,11 @@ async def create_user(command_context: CommandContext, options: Namespace) -> Co
     values = {name: getattr(options, name) for name in ("name", "role", "email", "person", "portfolios")}
     values["password"] = command_context.ask_password() if options.email else None
     parameters = validate_model(UserIn, values).parameters()
-    answer = await users.create_user(
+    user = await users.create_user(
         command_context.administration, command_context.context(tenant_id), parameters
     )
     return CommandResult(
-        f"User {orjson.loads(answer.body)['id']} is made: {options.email or options.person}, {options.role}."
+        f"User {orjson.loads(user.body)['id']} is made: {options.email or options.person}, {options.role}."
     )
 
 
@@ -211,8 +211,8 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
             rows = [_user_line(row) for row in found]
         else:
             now = command_context.now()
-            listed = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
-            rows = [_key_line(facts) for facts in api_keys.serialize_keys(connection, tenant_id, listed, now)]
+            keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
+            rows = [_key_line(facts) for facts in api_keys.serialize_keys(connection, tenant_id, keys, now)]
     return CommandResult(lines=tuple(rows))
 
 
@@ -267,8 +267,8 @@ def find_user(command_context: CommandContext, tenant_id: int, called: str) -> U
 
 def _key(command_context: CommandContext, tenant_id: int, named: str) -> KeyRow:
     with command_context.connect_as_tenant(tenant_id) as connection:
-        listed = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
-    for key in listed:
+        keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
+    for key in keys:
         if named in {key.name, key.key_id}:
             return key
     raise NoSuchKey(named)
@@ -282,8 +282,7 @@ def _user_line(row: UserRow) -> str:
     return f"{row.id:<8} {row.role:<9} {row.status:<9} {row.called:<40} {row.name}"
 
 
-def _key_line(facts: dict[str, Any]) -> str:
-    until = facts["expires_at"] or "never"
-    return (
-        f"{facts['key_id']} {facts['name']:<30} {facts['state']:<8} {until:<27} {' '.join(facts['scopes'])}"
-    )
+def _key_line(fields: dict[str, Any]) -> str:
+    until = fields["expires_at"] or "never"
+    scopes = " ".join(fields["scopes"])
+    return f"{fields['key_id']} {fields['name']:<30} {fields['state']:<8} {until:<27} {scopes}"

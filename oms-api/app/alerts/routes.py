@@ -57,14 +57,14 @@ async def post_alert(
     context, created = request_context.context(caller, body), list[Alert]()
 
     def create(connection: Connection, now: datetime) -> Change:
-        listed = create_alert(connection, caller, terms, now)
-        created[:] = [listed.alert]
-        return Change(serialize_alert(listed), [], 201)
+        listed_alert = create_alert(connection, caller, terms, now)
+        created[:] = [listed_alert.alert]
+        return Change(serialize_alert(listed_alert), [], 201)
 
-    done = await administration.change(context, create)
+    result = await administration.change(context, create)
     for alert in created:
         price_alerts.add(alert)
-    return build_response(done)
+    return build_response(result)
 
 
 @router.get(
@@ -80,11 +80,11 @@ async def list_alerts(
     """
     tenant_id = caller.tenant_id
     before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
-    found = await readers.run(
+    listed_alerts = await readers.run(
         lambda connection: queries.list_alerts(connection, caller, query.limit + 1, before), tenant_id
     )
-    page = found[: query.limit]
-    cursor = cursors.make(tenant_id, _LIST, page[-1].alert.id) if len(found) > query.limit else None
+    page = listed_alerts[: query.limit]
+    cursor = cursors.make(tenant_id, _LIST, page[-1].alert.id) if len(listed_alerts) > query.limit else None
     return answer(list(map(serialize_alert, page)), headers=link(request, cursor))
 
 

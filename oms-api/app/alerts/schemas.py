@@ -150,14 +150,14 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def serialize_alert(listed: ListedAlert) -> dict[str, Any]:
+def serialize_alert(listed_alert: ListedAlert) -> dict[str, Any]:
     """Return the alert as `AlertOut` describes it."""
-    alert = listed.alert
+    alert = listed_alert.alert
     return {
         "id": alert.id,
         "kind": alert.kind,
         "symbol": alert.symbol,
-        "portfolio_name": listed.portfolio_name,
+        "portfolio_name": listed_alert.portfolio_name,
         **serialize_threshold(alert),
         "repeat": alert.is_repeating,
         "deliver_to": alert.deliver_to,

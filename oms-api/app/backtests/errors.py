@@ -7,15 +7,15 @@ from app.sandbox.errors import Failure
 
 
 class InvalidBacktest(ValueError):
-    """The data or the settings of a backtest are wrong. The text says what to change."""
+    """The data or the settings of a backtest are wrong. The text states what to change."""
 
 
 class InvalidCommand(Exception):
-    """A command of a sandboxed strategy is malformed, or impossible at its instant. The text says why."""
+    """A command of a sandboxed strategy is malformed, or impossible at its instant. See the text."""
 
 
 class StrategyFailed(Exception):
-    """The strategy raised an exception. The text says where in its code."""
+    """The strategy raised an exception. The text states where in its code."""
 
     def __init__(self, failure: Failure) -> None:
         callback = f" in {failure.callback}" if failure.callback else ""

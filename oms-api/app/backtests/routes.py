@@ -60,12 +60,12 @@ async def post_backtest(
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
-    wanted, context = body.build(), request_context.context(caller, body)
+    backtest_request, context = body.build(), request_context.context(caller, body)
 
     def create(connection: Connection, now: datetime) -> Change:
-        backtest = create_backtest(connection, caller, wanted, find_code, now)
-        facts = {"strategy": backtest.strategy, "symbols": backtest.symbols, "interval": backtest.interval}
-        entry = context.entry(now, "backtest.created", f"backtest:{backtest.id}", None, facts)
+        backtest = create_backtest(connection, caller, backtest_request, find_code, now)
+        fields = {"strategy": backtest.strategy, "symbols": backtest.symbols, "interval": backtest.interval}
+        entry = context.entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
         return Change(serialize_backtest(backtest), [entry], 202)
 
     return build_response(await administration.change(context, create))
@@ -80,11 +80,11 @@ async def get_backtests(
     """List the backtests of the tenant, newest first."""
     tenant_id = caller.tenant_id
     before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
-    found = await readers.run(
+    backtests = await readers.run(
         lambda connection: list_backtests(connection, tenant_id, query.limit + 1, before), tenant_id
     )
-    page = found[: query.limit]
-    cursor = cursors.make(tenant_id, _LIST, page[-1].id) if len(found) > query.limit else None
+    page = backtests[: query.limit]
+    cursor = cursors.make(tenant_id, _LIST, page[-1].id) if len(backtests) > query.limit else None
     return answer(list(map(serialize_backtest, page)), headers=link(request, cursor))
 
 
@@ -98,20 +98,20 @@ async def compare_backtests(
         message = f"Send two to {MAX_COMPARED} ids, separated by commas."
         raise Invalid("1 field is not valid; see `errors`.", [FieldError("ids", message, "count")])
     tenant_id = caller.tenant_id
-    found = await readers.run(
+    backtests = await readers.run(
         lambda connection: [require_backtest(connection, tenant_id, one) for one in ids], tenant_id
     )
-    return answer(serialize_comparison(found))
+    return answer(serialize_comparison(backtests))
 
 
 @router.get("/{backtest_id}", summary="Get a backtest", responses=responses(200, {"model": BacktestOut}, 404))
 async def get_backtest(caller: Reader, backtest_id: TheId, readers: TheReaders) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
-    found = await readers.run(
+    backtest = await readers.run(
         lambda connection: require_backtest(connection, tenant_id, backtest_id), tenant_id
     )
-    return answer(serialize_backtest(found))
+    return answer(serialize_backtest(backtest))
 
 
 @router.delete(

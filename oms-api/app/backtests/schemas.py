@@ -252,46 +252,46 @@ class EquityPointOut(BaseModel):
     is_close: str = Field(description="1 for the last point of a UTC day, else 0", examples=["0"])
 
 
-def serialize_backtest(one: Backtest) -> dict[str, Any]:
+def serialize_backtest(backtest: Backtest) -> dict[str, Any]:
     """Return a backtest as `BacktestOut` describes it."""
     return {
-        "id": one.id,
-        "status": one.status,
-        "progress": one.progress / PROGRESS_PARTS,
-        "error": one.error,
-        "strategy": one.strategy,
-        "entry_point": one.entry_point,
-        "parameters": orjson.loads(one.parameters),
-        "symbols": one.symbol_names,
-        "from": iso(one.since),
-        "to": iso(one.until),
-        "interval": one.interval,
-        "cash": money_text(fixed(one.cash)),
-        "cost_schedule": one.costs,
-        "settings": orjson.loads(one.settings),
-        "seed": one.seed,
-        "code_hash": one.code_hash,
-        "data_hash": one.data_hash,
-        "result_hash": one.result_hash,
-        "statistics": None if one.statistics is None else orjson.loads(one.statistics),
-        "created_by": one.created_by,
-        "created_at": iso(one.created_at),
-        "started_at": None if one.started_at is None else iso(one.started_at),
-        "finished_at": None if one.finished_at is None else iso(one.finished_at),
+        "id": backtest.id,
+        "status": backtest.status,
+        "progress": backtest.progress / PROGRESS_PARTS,
+        "error": backtest.error,
+        "strategy": backtest.strategy,
+        "entry_point": backtest.entry_point,
+        "parameters": orjson.loads(backtest.parameters),
+        "symbols": backtest.symbol_names,
+        "from": iso(backtest.since),
+        "to": iso(backtest.until),
+        "interval": backtest.interval,
+        "cash": money_text(fixed(backtest.cash)),
+        "cost_schedule": backtest.costs,
+        "settings": orjson.loads(backtest.settings),
+        "seed": backtest.seed,
+        "code_hash": backtest.code_hash,
+        "data_hash": backtest.data_hash,
+        "result_hash": backtest.result_hash,
+        "statistics": None if backtest.statistics is None else orjson.loads(backtest.statistics),
+        "created_by": backtest.created_by,
+        "created_at": iso(backtest.created_at),
+        "started_at": None if backtest.started_at is None else iso(backtest.started_at),
+        "finished_at": None if backtest.finished_at is None else iso(backtest.finished_at),
     }
 
 
 def serialize_comparison(backtests: Sequence[Backtest]) -> dict[str, Any]:
     """Return backtests as `ComparisonOut` describes them."""
-    items = [serialize_backtest(one) for one in backtests]
-    found = [one["statistics"] or {} for one in items]
+    items = [serialize_backtest(backtest) for backtest in backtests]
+    found = [item["statistics"] or {} for item in items]
     names = list(dict.fromkeys(name for statistics in found for name in statistics))
     columns = {name: [statistics.get(name) for statistics in found] for name in names}
     return {
         "items": items,
-        "same_code": _are_same([one.code_hash for one in backtests]),
-        "same_data": _are_same([one.data_hash for one in backtests]),
-        "same_result": _are_same([one.result_hash for one in backtests]),
+        "same_code": _are_same([backtest.code_hash for backtest in backtests]),
+        "same_data": _are_same([backtest.data_hash for backtest in backtests]),
+        "same_result": _are_same([backtest.result_hash for backtest in backtests]),
         "differences": {
             name: values for name, values in columns.items() if any(one != values[0] for one in values)
         },

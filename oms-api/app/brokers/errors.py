@@ -92,7 +92,7 @@ class SecondPersonNeeded(Forbidden):
 
 
 class LimitsNeeded(Conflict):
-    """Live trading needs limits that somebody set."""
+    """Live trading needs limits that are set."""
 
     def __init__(self) -> None:
         super().__init__(

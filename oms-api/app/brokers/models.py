@@ -20,8 +20,8 @@ from app.database import Base, Instant
 class BrokerConnectionRow(Base):
     """A tenant's access to one account at a broker.
 
-    `credentials` are encrypted and bound to the row. `account` is null until somebody names it or the broker
-    does. `is_live` is what was asked for; orders go out only once a second person has enabled it.
+    `credentials` are encrypted and bound to the row. `account` is null until a person or the broker names
+    it. `is_live` is what was asked for; orders go out only once a second person has enabled it.
     `changed_by` is the person or key that created the connection or changed its address, account or
     credentials last. `cursor` is the number of the last event of the broker that was applied. `version`
     changes with each change over the API. `critical_issues` is the number of open critical issues of the

@@ -26,7 +26,7 @@ def ignore_request(broker: str, method: str, outcome: str, seconds: float) -> No
 class OrderState(NamedTuple):
     """An order and its state at the broker.
 
-    `end` is what ended it without filling it, None if it is open, filled, or if the broker does not tell.
+    `end` is what ended it without filling it, None if it is open or filled, or not reported.
     """
 
     order: BrokerOrder

@@ -169,8 +169,8 @@ async def enable_live(
 ) -> Response:  # fmt: skip
     """Let orders go out to a live account.
 
-    It needs another administrator than the one who set the connection up, and a limit of the tenant that
-    somebody set.
+    It needs another administrator than the one who set the connection up, and a limit of the
+    tenant.
     """
     context = request_context.context(caller, NoFields(), connection_name)
     return build_response(

@@ -12,7 +12,7 @@ class CalendarDayRow(Base):
     """The sessions of a market on a local date, `date` as in 2026-11-27.
 
     `sessions` is a JSON list of local times, `[["09:15", "15:30"]]`. Each change takes the next `version`, so
-    that a process can tell from the largest version whether its calendars are current.
+    that a process sees from the largest version whether its calendars are current.
     """
 
     __tablename__ = "calendar_days"

@@ -85,7 +85,7 @@ class CalendarDayIn(BaseModel):
 
     def hours(self) -> tuple[LocalHours, ...]:
         """Return the sessions."""
-        return tuple(LocalHours(one.open, one.close) for one in self.sessions)
+        return tuple(LocalHours(hours_in.open, hours_in.close) for hours_in in self.sessions)
 
     def override(self, market: Market, day: date) -> CalendarOverride:
         """Return what the operator sets."""

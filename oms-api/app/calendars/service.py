@@ -93,7 +93,7 @@ def serialize_override(override: CalendarOverride) -> dict[str, Any]:
 
 
 def verify_calendars(connection: Connection) -> Iterator[Difference]:
-    """Yield each date that differs from what the audit log says the operator last set."""
+    """Yield each date that differs from what the operator last set according to the audit log."""
     stored = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
     expected = {
         act.target: (number, act) for number, act in enumerate(list_actions(connection, "calendar.set"), 1)
@@ -106,9 +106,9 @@ def verify_calendars(connection: Connection) -> Iterator[Difference]:
             continue
         version, act = expected[target]
         row = stored[target]
-        facts = row | {"sessions": orjson.loads(row["sessions"])}
+        fields = row | {"sessions": orjson.loads(row["sessions"])}
         written = {"version": version, "set_by": act.actor, "set_at": act.at}
-        yield from find_differences(place, facts, act.after | written)
+        yield from find_differences(place, fields, act.after | written)
 
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:

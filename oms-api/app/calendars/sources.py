@@ -40,9 +40,9 @@ class ReleasedCalendars:
         """Load the tables of this release, which a process parses once."""
         if cls not in _loaded:
             _loaded[cls] = cls()
-        found = _loaded[cls]
-        assert isinstance(found, cls)  # noqa: S101  # for the type checker
-        return copy(found)
+        released_calendars = _loaded[cls]
+        assert isinstance(released_calendars, cls)  # noqa: S101  # for the type checker
+        return copy(released_calendars)
 
     def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
         """Return the calendar. Raise UnknownSegment if the market has no such segment."""
@@ -67,8 +67,8 @@ class ReleasedCalendars:
         True if its market is unknown, false if the session is unknown.
         """
         terms = (exchange, asset_class)
-        known = list(filter(None, (self.find_calendar(*terms), self.find_extended_calendar(*terms))))
-        return not known or any(is_known_open(calendar, instant) for calendar in known)
+        calendars = list(filter(None, (self.find_calendar(*terms), self.find_extended_calendar(*terms))))
+        return not calendars or any(is_known_open(calendar, instant) for calendar in calendars)
 
     def find_last_square_off(self, exchange: str, asset_class: str, instant: datetime) -> datetime | None:
         """Return when intraday positions of an instrument were last closed, at or before the instant.
@@ -122,9 +122,9 @@ class ReleasedCalendars:
         calendar = self._calendars[key]
         try:
             session = calendar.session_until(instant)
-            found = find_square_off(key, session, self._square_off_rules)
-            if found is None or found <= instant:
-                return found
+            square_off = find_square_off(key, session, self._square_off_rules)
+            if square_off is None or square_off <= instant:
+                return square_off
             session = calendar.session_until(session.open - _MICROSECOND)
         except SessionsUnknown:
             return None

@@ -122,9 +122,9 @@ class CarryService:
         book = find_book(connection, *key)
         statement = get_statement_at_instant(connection, key.tenant_id, book, at)
         groups: dict[str, list[OpenPosition]] = {}
-        for held in list_positions_of(key.tenant_id, statement):
-            if held.quantity < 0:
-                groups.setdefault(held.currency or held.base_currency, []).append(held)
+        for position in list_positions_of(key.tenant_id, statement):
+            if position.quantity < 0:
+                groups.setdefault(position.currency or position.base_currency, []).append(position)
         shorts = {
             currency: value_positions(connection, self._read_quotes, group, at)[key].gross
             for currency, group in sorted(groups.items())

@@ -65,8 +65,8 @@ async def preview(
         action = build_action(connection, caller.tenant_id, draft)
         return action, preview_action(connection, action, market.rate, at)
 
-    action, found = await readers.run(read, caller.tenant_id)
-    return answer(serialize_preview(action.effective_at, action.new_symbol, found))
+    action, action_preview = await readers.run(read, caller.tenant_id)
+    return answer(serialize_preview(action.effective_at, action.new_symbol, action_preview))
 
 
 @router.post(
@@ -86,16 +86,16 @@ async def create(
     Open orders are restated (split) or cancelled (symbol change).
     """
     context, draft = request_context.context(caller, body), body.draft()
-    done = await administration.change(
+    result = await administration.change(
         context, lambda connection, at: create_action(connection, context, draft, market.rate, at)
     )
-    action_id = orjson.loads(done.body)["id"]
-    found = await _find(readers, caller, action_id)
-    if found.booked_at is None and found.reversed_at is None:
-        await corporate_actions.book(found)
-        found = await _find(readers, caller, action_id)
-    headers = {REPLAYED: "true"} if done.replayed else {}
-    return answer(serialize_record(found, iso(now())), 201, headers)
+    action_id = orjson.loads(result.body)["id"]
+    action = await _find(readers, caller, action_id)
+    if action.booked_at is None and action.reversed_at is None:
+        await corporate_actions.book(action)
+        action = await _find(readers, caller, action_id)
+    headers = {REPLAYED: "true"} if result.replayed else {}
+    return answer(serialize_record(action, iso(now())), 201, headers)
 
 
 @router.get(
@@ -114,11 +114,11 @@ async def list_corporate_actions(
     def read(connection: Connection) -> list[ActionRecord]:
         return queries.list_actions(connection, tenant_id, query.symbol, query.limit + 1, before)
 
-    found = await readers.run(read, tenant_id)
-    page, at = found[: query.limit], iso(now())
-    is_last = len(found) <= query.limit
+    actions = await readers.run(read, tenant_id)
+    page, at = actions[: query.limit], iso(now())
+    is_last = len(actions) <= query.limit
     cursor = None if is_last else cursors.make(tenant_id, _LIST, page[-1].action.id)
-    return answer([serialize_record(one, at) for one in page], headers=link(request, cursor))
+    return answer([serialize_record(action, at) for action in page], headers=link(request, cursor))
 
 
 @router.get(
@@ -149,15 +149,15 @@ async def reverse(
     An action that is not booked yet is withdrawn. Orders that it cancelled stay cancelled.
     """
     context = request_context.context(caller, body, action_id)
-    found = await _find(readers, caller, action_id)
-    if found.reversed_at is None:
-        await corporate_actions.reverse(found, caller.actor)
-    done = await administration.change(
+    action = await _find(readers, caller, action_id)
+    if action.reversed_at is None:
+        await corporate_actions.reverse(action, caller.actor)
+    result = await administration.change(
         context, lambda connection, at: note_reversal(connection, context, action_id, body.reason, at)
     )
-    if not done.replayed:  # also what a booking wrote in between: later ones see that it is reversed
-        await corporate_actions.reverse(found, caller.actor)
-    headers = {REPLAYED: "true"} if done.replayed else {}
+    if not result.replayed:  # also what a booking wrote in between: later ones see that it is reversed
+        await corporate_actions.reverse(action, caller.actor)
+    headers = {REPLAYED: "true"} if result.replayed else {}
     return answer(serialize_record(await _find(readers, caller, action_id), iso(now())), 200, headers)
 
 

@@ -174,12 +174,12 @@ def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:
     }
 
 
-def _get_status(found: ActionRecord, now: str) -> str:
-    if found.reversed_at is not None:
+def _get_status(action: ActionRecord, now: str) -> str:
+    if action.reversed_at is not None:
         return "reversed"
-    if found.booked_at is not None:
+    if action.booked_at is not None:
         return "booked"
-    return "scheduled" if found.action.effective_at > now else "pending"
+    return "scheduled" if action.action.effective_at > now else "pending"
 
 
 def serialize_preview(effective_at: str, new_symbol: str | None, preview: ActionPreview) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def get_row_version(connection: Connection) -> str | None:
 
 
 def take_transaction_number(connection: Connection) -> str | None:
-    """Return the number of the transaction, and forget it. None if it wrote nothing, or on SQLite."""
+    """Return the number of the transaction, and clear it. None if it wrote nothing, or on SQLite."""
     number: str | None = connection.info.pop(_KEPT, None)
     return number
 

@@ -123,10 +123,10 @@ class _FileGuard:
         """Raise OperationalError if the file is another one than before, or is gone."""
         if self._identity is None:
             return
-        found = self._find_identity()
-        if found is None:
+        identity = self._find_identity()
+        if identity is None:
             raise sqlite3.OperationalError("the database file was moved or deleted")
-        if found != self._identity:
+        if identity != self._identity:
             raise sqlite3.OperationalError("the database file was replaced by another one")
 
     def remember(self, *_: object) -> None:

@@ -21,7 +21,7 @@ class DatabaseFile:
         return cls(engine.url.database if engine.dialect.name == "sqlite" else None)
 
     def find_problem(self) -> str | None:
-        """Return a sentence that says why writes would fail or be lost, or None.
+        """Return a sentence that states why writes would fail or be lost, or None.
 
         It names no path, since it is public. The first file found is the one that must stay in place.
         """

@@ -12,8 +12,8 @@ class DutyRow(Base):
     """A recurring job with its lease and its last run. It belongs to the installation, not to a tenant.
 
     `holder` is the process of the last run. While it runs, `leased_until` is set. `finished_at` is the end of
-    the last run that succeeded; `error` belongs to the last run. `requested_at` is when somebody asked for a
-    run that has not started yet. A state that a duty has found is a row too: see `mark_state`.
+    the last run that succeeded; `error` belongs to the last run. `requested_at` is when a run was requested
+    that has not started yet. A state that a duty has found is a row too: see `mark_state`.
     """
 
     __tablename__ = "duties"

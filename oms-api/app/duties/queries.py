@@ -13,7 +13,7 @@ from app.duties.rules.schedule import DutyState
 _DUTIES = cast("Table", DutyRow.__table__)
 _RUNS = cast("Table", DutyRunRow.__table__)
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
-QUEUED = "queue"  # the holder of a run that nobody has started
+QUEUED = "queue"  # the holder of a run that no process has started
 
 
 class DutyRun(NamedTuple):
@@ -55,7 +55,7 @@ def is_leased(connection: Connection, name: str, now: datetime) -> bool:
 def acquire_lease(
     connection: Connection, name: str, holder: str, slot: datetime, now: datetime, until: datetime
 ) -> bool:
-    """Take the lease of a duty that did not start since `slot`, or that somebody asked for.
+    """Take the lease of a duty that did not start since `slot`, or whose run was requested.
 
     Return whether that succeeded.
     """
@@ -104,7 +104,7 @@ def queue_run(
 ) -> int | None:
     """Store a run that a queue is to start, and return its id.
 
-    Return None if it was stored before, unless nobody started it and it was sent before `sent_before`.
+    Return None if it was stored before, unless no process started it and it was sent before `sent_before`.
     """
     if insert_run(connection, name, slot, QUEUED, now):
         is_to_send = DutyRunRow.holder == QUEUED

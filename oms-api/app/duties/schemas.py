@@ -60,5 +60,5 @@ def serialize_run(run: DutyRun) -> dict[str, Any]:
 def serialize_job(name: str, schedule: str, next_run_at: datetime, runs: list[DutyRun]) -> dict[str, Any]:
     """Return a job as `JobOut` describes it."""
     serialized = list(map(serialize_run, runs))
-    facts = {"name": name, "schedule": schedule, "next_run_at": iso(next_run_at)}
-    return facts | {"last_run": next(iter(serialized), None), "runs": serialized}
+    fields = {"name": name, "schedule": schedule, "next_run_at": iso(next_run_at)}
+    return fields | {"last_run": next(iter(serialized), None), "runs": serialized}

@@ -1,7 +1,7 @@
 """Run duties: in the API processes, or in `python -m app.worker`.
 
 Any number of processes may run them. A lease in the database gives each duty to one process at a time. A
-process that dies keeps its lease until it ends; then another process runs the duty again. A duty must
+crashed process keeps its lease until the lease expires; then another process runs the duty again. A duty must
 therefore be idempotent.
 """
 
@@ -91,7 +91,7 @@ class DutyRunner:
     ) -> None:
         self._engine, self._duties, self._now, self._observe = engine, duties, now, observe
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        urgent, others = ([one for one in duties if one.is_urgent is wanted] for wanted in (True, False))
+        urgent, others = ([duty for duty in duties if duty.is_urgent is wanted] for wanted in (True, False))
         self._lanes = [lane for lane in (urgent, others) if lane]
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="duties")
 
@@ -106,8 +106,8 @@ class DutyRunner:
             while not stop.wait(POLL_SECONDS):
                 self._run_lane(lane)
 
-        for lane in [self._threads.submit(repeat, one) for one in self._lanes]:
-            lane.result()
+        for future in [self._threads.submit(repeat, lane) for lane in self._lanes]:
+            future.result()
 
     def run_due(self) -> list[str]:
         """Run the duties that are due now, and return the names of those that this process ran."""

@@ -85,7 +85,12 @@ def list_events_after(
         Event.id >= get_row_id(after), Event.id <= get_row_id(horizon), *_conditions(filters)
     )
     rows = connection.execute(statement.order_by(Event.id).limit(limit + 1))
-    found = (one for row in rows for one in _events_of(row, filters) if after < one.number <= horizon)
+    found = (
+        stored_event
+        for row in rows
+        for stored_event in _events_of(row, filters)
+        if after < stored_event.number <= horizon
+    )
     return list(islice(found, limit))
 
 
@@ -139,7 +144,12 @@ def list_events(
     """Return events with numbers below `below`, newest first."""
     statement = select_events(tenant_id).where(Event.id <= get_row_id(below), *_conditions(filters))
     rows = connection.execute(statement.order_by(Event.id.desc()).limit(limit + 1))
-    found = (one for row in rows for one in reversed(_events_of(row, filters)) if one.number < below)
+    found = (
+        stored_event
+        for row in rows
+        for stored_event in reversed(_events_of(row, filters))
+        if stored_event.number < below
+    )
     return list(islice(found, limit))
 
 

@@ -84,15 +84,16 @@ async def list_events(
         below = _decode_event_id(opaque_ids, tenant_id, query.cursor, "cursor")
     else:
         below = await feed.horizon(tenant_id) + 1
-    found = await readers.run_single(
+    stored_events = await readers.run_single(
         lambda connection: read_events(
             set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1
         )
     )
     page = [
-        (event, opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number)) for event in found[: query.limit]
+        (event, opaque_ids.encode(tenant_id, EVENT_ID_KIND, event.number))
+        for event in stored_events[: query.limit]
     ]
-    cursor = page[-1][1] if len(found) > query.limit else None
+    cursor = page[-1][1] if len(stored_events) > query.limit else None
     serialized = [serialize_event(event, opaque_id) for event, opaque_id in page]
     return answer(serialized, headers=link(request, cursor))
 

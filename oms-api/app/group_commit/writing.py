@@ -229,7 +229,10 @@ class BatchWriter(Generic[Command, Outcome]):
                     return outcomes
                 refusal = NotPlaced("Nothing was recorded.")
                 is_repeated = lost.result.is_repeated
-                return [one if isinstance(one, OmsError) or is_repeated(one) else refusal for one in outcomes]
+                return [
+                    outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else refusal
+                    for outcome in outcomes
+                ]
             except Exception as error:  # noqa: BLE001  # retried until the deadline
                 _LOG.warning("the outcome of a commit is not known yet", exc_info=error)
                 self.drop_connection()

@@ -22,7 +22,7 @@ class HealthComponents:
     """The components that are checked.
 
     `is_current` returns whether a database has the schema of this version, `row_security`
-    describes its row-level security, and `find_file_problem` says why its file cannot be written.
+    describes its row-level security, and `find_file_problem` states why its file cannot be written.
     `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `signal_channel` has why no signals arrive
     over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the duties.
     """

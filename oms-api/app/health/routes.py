@@ -39,13 +39,13 @@ metrics_router = APIRouter(tags=["health"])
 @router.get("/health", summary="Check health", responses={200: {"model": HealthOut}})
 async def health(components: TheHealthComponents) -> Response:
     """Respond while the process runs."""
-    facts = {
+    fields = {
         "status": "healthy",
         "service": SERVICE,
         "version": __version__,
         "timestamp": iso(components.now()),
     }
-    return answer(facts)
+    return answer(fields)
 
 
 @router.head("/health/live", include_in_schema=False)
@@ -71,15 +71,15 @@ async def ready(components: TheHealthComponents) -> Response:
     state = (current is not None and problem is None, bool(current), components.writer_is_alive())
     is_ready = all(state)
     checks = {name: "ok" if holds else "failed" for name, holds in zip(_CHECKS, state, strict=True)}
-    facts: dict[str, str | None] = {
+    fields: dict[str, str | None] = {
         "status": "ready" if is_ready else "not ready",
         **checks,
         "row_level_security": row_security,
     }
-    facts["rate_limits"] = components.rate_limits()
+    fields["rate_limits"] = components.rate_limits()
     failed = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
-    facts["detail"] = problem or next(iter(failed), None)
-    return answer(facts, 200 if is_ready else 503)
+    fields["detail"] = problem or next(iter(failed), None)
+    return answer(fields, 200 if is_ready else 503)
 
 
 @metrics_router.get("/api/health/detailed", include_in_schema=False)
@@ -91,21 +91,21 @@ async def ready(components: TheHealthComponents) -> Response:
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
 
-    It also says which layers of protection strategies run in.
+    It also states which layers of protection strategies run in.
 
     The status is always 200 for a valid key.
     """
     found = await _describe_components(components)
     status = summarize(found)
     layers = await asyncio.to_thread(find_sandbox_layers)
-    shown = {name: _serialize_component(one) for name, one in found.items()}
+    shown = {name: _serialize_component(component) for name, component in found.items()}
     shown["sandbox"] = _serialize_component(describe_sandbox(layers)) | {"layers": layers}
-    facts = {
+    fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
         "components": shown,
     }
-    return answer(facts)
+    return answer(fields)
 
 
 @metrics_router.get(
@@ -131,10 +131,10 @@ async def metrics(
 def _set_portfolio_values(metrics: Metrics, portfolios: Sequence[ValuedPortfolio]) -> None:
     """Set the metrics of portfolios. They lose digits, as all samples of Prometheus do."""
     metrics.portfolios.clear()
-    for one in portfolios:
-        value = one.value
+    for portfolio in portfolios:
+        value = portfolio.value
         figures = map(float, (value.equity, value.day_pnl, value.total_pnl))
-        metrics.portfolios.set_values((one.tenant, one.name, one.currency), *figures)
+        metrics.portfolios.set_values((portfolio.tenant, portfolio.name, portfolio.currency), *figures)
 
 
 async def _count_pending(components: HealthComponents) -> dict[str, int]:
@@ -178,9 +178,9 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
 
 
 def _describe_redis(components: HealthComponents) -> Component:
-    found = components.signal_channel.problem
-    age = None if found is None else round((components.now() - found.since).total_seconds(), 3)
-    reason = None if found is None else found.reason
+    problem = components.signal_channel.problem
+    age = None if problem is None else round((components.now() - problem.since).total_seconds(), 3)
+    reason = None if problem is None else problem.reason
     return describe_redis(components.rate_limits(), reason, age, is_used=components.has_redis)
 
 

@@ -7,7 +7,7 @@ from app.duties.rules.schedule import DutyReport
 from app.sandbox.rules.layers import Layer, find_missing_layers
 
 ComponentStatus = Literal["ok", "degraded", "down", "off"]
-MAX_LAG_SECONDS = 60.0  # a duty that is later is not run by anybody
+MAX_LAG_SECONDS = 60.0  # a duty that is later is run by no process
 _VITAL = ("database", "writer")
 
 
@@ -23,7 +23,11 @@ class Component(NamedTuple):
 def describe_duties(reports: Sequence[DutyReport]) -> Component:
     """Return the component of the duties: degraded if one failed last time, or is late."""
     age = max((report.lag_seconds for report in reports), default=0.0)
-    errors = [f"{one.state.name}: {one.state.error}" for one in reports if one.state.error is not None]
+    errors = [
+        f"{duty_report.state.name}: {duty_report.state.error}"
+        for duty_report in reports
+        if duty_report.state.error is not None
+    ]
     is_late = age > MAX_LAG_SECONDS or any(report.state.started_at is None for report in reports)
     return Component("degraded" if errors or is_late else "ok", round(age, 3), next(iter(errors), None))
 
@@ -104,5 +108,5 @@ def summarize(components: Mapping[str, Component]) -> ComponentStatus:
     """Return the status of the service: down if it cannot record, degraded if a component is not ok."""
     if any(components[name].status == "down" for name in _VITAL):
         return "down"
-    is_degraded = any(one.status in {"degraded", "down"} for one in components.values())
+    is_degraded = any(component.status in {"degraded", "down"} for component in components.values())
     return "degraded" if is_degraded else "ok"

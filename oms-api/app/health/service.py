@@ -48,11 +48,11 @@ def list_portfolio_values(
             continue
         set_tenant_scope(connection, [tenant.id])
         books = find_books(connection, tenant.id, [name_key(name) for name in wanted])
-        statements = {book.id: Statement(book, held) for book, held in books.values()}
+        statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
         values = value_statements(connection, valuer, tenant.id, statements, at)
         found += [
-            ValuedPortfolio(slug, one.book.name, one.book.base_currency, values[number])
-            for number, one in statements.items()
+            ValuedPortfolio(slug, statement.book.name, statement.book.base_currency, values[number])
+            for number, statement in statements.items()
         ]
     return found
 

@@ -35,16 +35,16 @@ def find_instruments(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Instrument]:
     """Return the instrument of every, including unlisted ones."""
-    found = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
-    listed = {InstrumentKey(*row[:2]): _build_known_instrument(row[1:]) for row in found}
+    matching_rows = find_matching_rows(connection, _TABLE, _KEY + _TERMS, _KEY, keys)
+    listed = {InstrumentKey(*row[:2]): _build_known_instrument(row[1:]) for row in matching_rows}
     return {key: listed.get(key) or get_unlisted_terms(key.symbol) for key in keys}
 
 
 def find_symbols_by_alias(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, str]:
     """Return the symbols of those of the keys whose symbol is an alias."""
     columns, key = ("tenant_id", "alias", "symbol"), ("tenant_id", "alias")
-    found = find_matching_rows(connection, _ALIASES, columns, key, keys)
-    return {InstrumentKey(*row[:2]): row[2] for row in found}
+    matching_rows = find_matching_rows(connection, _ALIASES, columns, key, keys)
+    return {InstrumentKey(*row[:2]): row[2] for row in matching_rows}
 
 
 def find_symbol(connection: Connection, tenant_id: int, symbol: str) -> str:
@@ -58,8 +58,8 @@ def find_aliases(
 ) -> dict[InstrumentKey, tuple[str, ...]]:
     """Return the sorted aliases of every instrument."""
     columns = ("tenant_id", "symbol", "alias")
-    found = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
-    return {key: tuple(row[2] for row in found if row[:2] == key) for key in keys}
+    matching_rows = sorted(find_matching_rows(connection, _ALIASES, columns, _KEY, keys))
+    return {key: tuple(row[2] for row in matching_rows if row[:2] == key) for key in keys}
 
 
 def replace_aliases(connection: Connection, key: InstrumentKey, aliases: Sequence[str]) -> None:

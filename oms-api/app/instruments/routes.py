@@ -61,14 +61,14 @@ async def list_instruments(
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
 
     def read(connection: Connection) -> list[Listing]:
-        found = queries.list_instruments(connection, tenant_id, part, query.limit + 1, after)
-        keys = [InstrumentKey(tenant_id, terms.symbol) for terms in found]
+        instruments = queries.list_instruments(connection, tenant_id, part, query.limit + 1, after)
+        keys = [InstrumentKey(tenant_id, terms.symbol) for terms in instruments]
         aliases = queries.find_aliases(connection, keys)
-        return [Listing(terms, aliases[key]) for key, terms in zip(keys, found, strict=True)]
+        return [Listing(terms, aliases[key]) for key, terms in zip(keys, instruments, strict=True)]
 
-    found = await readers.run(read, tenant_id)
-    page = found[: query.limit]
-    cursor = cursors.make(tenant_id, _LISTED, page[-1].terms.symbol) if len(found) > query.limit else None
+    listings = await readers.run(read, tenant_id)
+    page = listings[: query.limit]
+    cursor = cursors.make(tenant_id, _LISTED, page[-1].terms.symbol) if len(listings) > query.limit else None
     return answer([serialize_instrument(*listing) for listing in page], headers=link(request, cursor))
 
 

@@ -86,19 +86,19 @@ class InstrumentOut(BaseModel):
     aliases: list[str] = Field(description="Other names: what is sent under them is recorded under `symbol`")
 
 
-def serialize_instrument(found: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
+def serialize_instrument(instrument: Instrument, aliases: Sequence[str]) -> dict[str, Any]:
     """Serialize the instrument as `InstrumentOut`."""
     return {
-        "symbol": found.symbol,
-        "name": found.name,
-        "exchange": found.exchange,
-        "asset_class": found.asset_class,
-        "currency": found.currency,
-        "sector": found.sector,
-        "tick_size": quantity_text(fixed(found.tick_size)),
-        "lot_size": quantity_text(fixed(found.lot_size)),
-        "tradable": found.is_tradable,
-        "restricted": found.is_restricted,
-        "listed": found.is_listed,
+        "symbol": instrument.symbol,
+        "name": instrument.name,
+        "exchange": instrument.exchange,
+        "asset_class": instrument.asset_class,
+        "currency": instrument.currency,
+        "sector": instrument.sector,
+        "tick_size": quantity_text(fixed(instrument.tick_size)),
+        "lot_size": quantity_text(fixed(instrument.lot_size)),
+        "tradable": instrument.is_tradable,
+        "restricted": instrument.is_restricted,
+        "listed": instrument.is_listed,
         "aliases": list(aliases),
     }

@@ -76,7 +76,7 @@ def set_terms(
 
 
 def verify_instruments(connection: Connection) -> Iterator[Difference]:
-    """Yield each symbol whose terms or aliases differ from those that the audit log says were last set."""
+    """Yield each symbol whose terms or aliases differ from those that the audit log records as last set."""
     stored = queries.list_all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
     expected = {
@@ -84,12 +84,12 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
     }
     for key, act in expected.items():
         place = f"instrument {key.symbol} of tenant {key.tenant_id}"
-        found = stored.get(key)
-        if found is None:
+        row = stored.get(key)
+        if row is None:
             yield Difference(place, "row", "none", "a row, as the audit log says")
         else:
-            facts = _facts(*found) | {"aliases": list(aliases[key])}
-            yield from find_differences(place, facts, act.after | {"updated_at": act.at})
+            fields = _facts(*row) | {"aliases": list(aliases[key])}
+            yield from find_differences(place, fields, act.after | {"updated_at": act.at})
 
 
 def _facts(terms: Instrument, updated_at: Timestamp) -> dict[str, Any]:
@@ -111,11 +111,13 @@ def _aliases(
     """Return the aliases that the instrument shall have."""
     if aliases is None and previous.terms.is_listed:
         return previous.aliases
-    wanted = list_default_aliases(terms) if aliases is None else aliases
-    owners = _owners(connection, tenant_id, wanted)
+    default_aliases = list_default_aliases(terms) if aliases is None else aliases
+    owners = _owners(connection, tenant_id, default_aliases)
     if aliases is None:
         return tuple(
-            name for name in wanted if name not in owners and not is_in_use(connection, tenant_id, name)
+            name
+            for name in default_aliases
+            if name not in owners and not is_in_use(connection, tenant_id, name)
         )
     for number, alias in enumerate(aliases):
         owner = terms.symbol if alias == terms.symbol else owners.get(alias, terms.symbol)
@@ -129,8 +131,8 @@ def _aliases(
 def _owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
     """Return, by name, the symbol of its instrument. Unknown names are left out."""
     keys = [InstrumentKey(tenant_id, name) for name in names]
-    listed = queries.find_instruments(connection, keys).values()
-    owners = {one.symbol: one.symbol for one in listed if one.is_listed}
+    instruments = queries.find_instruments(connection, keys).values()
+    owners = {instrument.symbol: instrument.symbol for instrument in instruments if instrument.is_listed}
     for key, symbol in queries.find_symbols_by_alias(connection, keys).items():
         owners[key.symbol] = symbol
     return owners

@@ -165,8 +165,8 @@ def serialize_subscription(
 ) -> dict[str, Any]:
     """Serialize the subscription as `SubscriptionOut`."""
     shown = None if quote is None else serialize_quote(quote, now)
-    facts = {"symbol": subscription.symbol, "created_by": subscription.created_by}
-    return facts | {"created_at": iso(subscription.created_at), "quote": shown, "is_stale": is_stale}
+    fields = {"symbol": subscription.symbol, "created_by": subscription.created_by}
+    return fields | {"created_at": iso(subscription.created_at), "quote": shown, "is_stale": is_stale}
 
 
 def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:

@@ -69,7 +69,7 @@ async def get_performance(
 ) -> Response:  # fmt: skip
     """Get returns, risk and the statistics of round trips over a period."""
     at, portfolio = now(), parse_portfolio_name(name)
-    found = await readers.run(
+    report = await readers.run(
         lambda connection: performance.read_report(
             connection, caller.tenant_id, portfolio, query.since, query.until, at
         ),
@@ -78,11 +78,11 @@ async def get_performance(
     _require_visible(caller, portfolio)
     return answer(
         {
-            "portfolio_name": found.portfolio.name,
-            "base_currency": found.portfolio.base_currency,
-            **serialize_statistics(found.statistics),
-            **serialize_trips(found.trips),
-            **serialize_risks(found.risks),
+            "portfolio_name": report.portfolio.name,
+            "base_currency": report.portfolio.base_currency,
+            **serialize_statistics(report.statistics),
+            **serialize_trips(report.trips),
+            **serialize_risks(report.risks),
         }
     )
 

@@ -136,32 +136,32 @@ class PerformanceOut(BaseModel):
     )
 
 
-def serialize_statistics(found: Statistics) -> dict[str, Any]:
+def serialize_statistics(statistics: Statistics) -> dict[str, Any]:
     """Serialize the statistics of equity as `PerformanceOut`."""
     names = ("time_weighted_return", "cagr", "volatility", "sharpe", "sortino", "calmar")
     return {
-        "start": found.start,
-        "end": found.end,
-        "days": found.days,
-        **{name: _ratio(getattr(found, name)) for name in names},
-        "max_drawdown": _serialize_drawdown(found.max_drawdown),
-        "turnover": _ratio(found.turnover),
-        "exposure": _ratio(found.exposure),
-        "charges": money_text(fixed(found.charges)),
+        "start": statistics.start,
+        "end": statistics.end,
+        "days": statistics.days,
+        **{name: _ratio(getattr(statistics, name)) for name in names},
+        "max_drawdown": _serialize_drawdown(statistics.max_drawdown),
+        "turnover": _ratio(statistics.turnover),
+        "exposure": _ratio(statistics.exposure),
+        "charges": money_text(fixed(statistics.charges)),
     }
 
 
-def serialize_trips(found: TripStatistics | None) -> dict[str, Any]:
+def serialize_trips(trip_statistics: TripStatistics | None) -> dict[str, Any]:
     """Serialize the statistics of round trips as `PerformanceOut`."""
-    if found is None:
+    if trip_statistics is None:
         return dict.fromkeys(TripStatistics._fields)
     return {
-        "round_trips": found.round_trips,
-        "win_rate": _ratio(found.win_rate),
-        "profit_factor": _ratio(found.profit_factor),
-        "expectancy": _amount(found.expectancy),
-        "average_win": _amount(found.average_win),
-        "average_loss": _amount(found.average_loss),
+        "round_trips": trip_statistics.round_trips,
+        "win_rate": _ratio(trip_statistics.win_rate),
+        "profit_factor": _ratio(trip_statistics.profit_factor),
+        "expectancy": _amount(trip_statistics.expectancy),
+        "average_win": _amount(trip_statistics.average_win),
+        "average_loss": _amount(trip_statistics.average_loss),
     }
 
 
@@ -174,14 +174,14 @@ def serialize_risks(risks: list[Risk | None]) -> dict[str, Any]:
     }
 
 
-def _serialize_drawdown(found: Drawdown | None) -> dict[str, str | None] | None:
-    if found is None:
+def _serialize_drawdown(drawdown: Drawdown | None) -> dict[str, str | None] | None:
+    if drawdown is None:
         return None
     return {
-        "share": _ratio(found.share),
-        "peak_at": found.peak_at,
-        "trough_at": found.trough_at,
-        "recovered_at": found.recovered_at,
+        "share": _ratio(drawdown.share),
+        "peak_at": drawdown.peak_at,
+        "trough_at": drawdown.trough_at,
+        "recovered_at": drawdown.recovered_at,
     }
 
 

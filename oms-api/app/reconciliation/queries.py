@@ -82,17 +82,17 @@ _IS_HOME = (Portfolio.tenant_id == ReconciliationIssueRow.tenant_id) & (
 )
 
 
-def list_issues(connection: Connection, tenant_id: int, wanted: IssueFilter, limit: int) -> list[Issue]:
+def list_issues(connection: Connection, tenant_id: int, issue_filter: IssueFilter, limit: int) -> list[Issue]:
     """Return issues of a tenant, newest first."""
     statement = (
         select(*_COLUMNS).join(Portfolio, _IS_HOME).where(ReconciliationIssueRow.tenant_id == tenant_id)
     )
-    if wanted.status is not None:
-        statement = statement.where(ReconciliationIssueRow.status == wanted.status)
-    if wanted.severity is not None:
-        statement = statement.where(ReconciliationIssueRow.severity == wanted.severity)
-    if wanted.portfolio_key is not None:
-        statement = statement.where(Portfolio.name_key == wanted.portfolio_key)
+    if issue_filter.status is not None:
+        statement = statement.where(ReconciliationIssueRow.status == issue_filter.status)
+    if issue_filter.severity is not None:
+        statement = statement.where(ReconciliationIssueRow.severity == issue_filter.severity)
+    if issue_filter.portfolio_key is not None:
+        statement = statement.where(Portfolio.name_key == issue_filter.portfolio_key)
     order = (ReconciliationIssueRow.detected_at.desc(), ReconciliationIssueRow.id)
     return [Issue._make(row) for row in connection.execute(statement.order_by(*order).limit(limit))]
 
@@ -152,13 +152,13 @@ def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -
 
 def list_held_amounts(connection: Connection, tenant_id: int, portfolio_id: int) -> dict[str, HeldAmount]:
     """Return the positions of a portfolio by symbol, over all products, without flat ones."""
-    found: dict[str, HeldAmount] = {}
+    held_amounts: dict[str, HeldAmount] = {}
     for symbol, positions in list_positions(connection, tenant_id, portfolio_id).items():
         amounts = [get_held_amount(position) for position in positions]
-        quantity = sum((one.quantity for one in amounts), ZERO)
+        quantity = sum((amount.quantity for amount in amounts), ZERO)
         if quantity:
-            found[symbol] = HeldAmount(quantity, sum((one.cost for one in amounts), ZERO))
-    return found
+            held_amounts[symbol] = HeldAmount(quantity, sum((amount.cost for amount in amounts), ZERO))
+    return held_amounts
 
 
 def list_positions(
@@ -167,12 +167,12 @@ def list_positions(
     """Return the positions of a portfolio by symbol, one for each product, without flat ones."""
     columns = [getattr(PositionRow, name) for name in StoredPosition._fields]
     mine = (PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == portfolio_id)
-    found: dict[str, list[StoredPosition]] = {}
+    positions: dict[str, list[StoredPosition]] = {}
     for row in connection.execute(select(*columns).where(*mine)):
         position = StoredPosition._make(row)
         if position.quantity:
-            found.setdefault(position.symbol, []).append(position)
-    return found
+            positions.setdefault(position.symbol, []).append(position)
+    return positions
 
 
 def get_held_amount(position: StoredPosition) -> HeldAmount:

@@ -36,11 +36,11 @@ async def list_issues(
     """List differences between portfolios and their accounts at brokers, newest first, at most 1,000."""
     tenant_id, now = caller.tenant_id, clock()
     key = None if query.portfolio is None else name_key(query.portfolio)
-    wanted = IssueFilter(query.status, query.severity, key)
-    found = await readers.run(
-        lambda connection: read_issues(connection, tenant_id, wanted, MAX_LISTED), tenant_id
+    issue_filter = IssueFilter(query.status, query.severity, key)
+    issues = await readers.run(
+        lambda connection: read_issues(connection, tenant_id, issue_filter, MAX_LISTED), tenant_id
     )
-    return answer([service.serialize_issue(issue, now) for issue in found])
+    return answer([service.serialize_issue(issue, now) for issue in issues])
 
 
 @router.post(

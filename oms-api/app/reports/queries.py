@@ -278,7 +278,10 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StoredUntil, d
     rows = connection.execute(statement).fetchall()
     for key, found in groupby(rows, lambda one: tuple(one[:3])):
         stored = [DayTotals._make(map(to_canonical, one[3:])) for one in found]
-        yield StoredUntil(key[0], key[1], key[2], None, None), {one.date: one for one in stored}
+        yield (
+            StoredUntil(key[0], key[1], key[2], None, None),
+            {day_totals.date: day_totals for day_totals in stored},
+        )
 
 
 def build_day_insert(rows: Sequence[Row]) -> Write:

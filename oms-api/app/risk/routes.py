@@ -87,13 +87,17 @@ async def list_limits(
     """
     tenant_id = caller.tenant_id
     after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
-    found = await readers.run(lambda connection: limit_queries.list_limits(connection, tenant_id), tenant_id)
-    holds = set(filter_active_limits(found, iso(now())))  # of all limits, visible or not
-    seen = [one for one in found if _sees(caller, one)]
-    left = sorted((one for one in seen if _place(one) > after), key=_place)
+    set_limits = await readers.run(
+        lambda connection: limit_queries.list_limits(connection, tenant_id), tenant_id
+    )
+    holds = set(filter_active_limits(set_limits, iso(now())))  # of all limits, visible or not
+    seen = [limit for limit in set_limits if _sees(caller, limit)]
+    left = sorted((limit for limit in seen if _place(limit) > after), key=_place)
     page = left[: query.limit]
     cursor = cursors.make(tenant_id, _LIMITS, _place(page[-1])) if len(left) > query.limit else None
-    return answer([limit_out(one, in_force=one in holds) for one in page], headers=link(request, cursor))
+    return answer(
+        [limit_out(limit, in_force=limit in holds) for limit in page], headers=link(request, cursor)
+    )
 
 
 def _sees(caller: Caller, limit: SetLimit) -> bool:
@@ -145,12 +149,16 @@ async def put_limit(
 async def list_switches(caller: Reader, readers: TheReaders) -> Response:
     """List the kill switches: the tenant's own, and those of portfolios and strategies that were ever set."""
     tenant_id = caller.tenant_id
-    found = await readers.run(
+    switch_changes = await readers.run(
         lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
     )
-    if not found or found[0].scope is not SwitchScope.TENANT:
-        found.insert(0, _UNTURNED)
-    seen = [one for one in found if one.scope is not SwitchScope.PORTFOLIO or caller.sees(one.key)]
+    if not switch_changes or switch_changes[0].scope is not SwitchScope.TENANT:
+        switch_changes.insert(0, _UNTURNED)
+    seen = [
+        switch_change
+        for switch_change in switch_changes
+        if switch_change.scope is not SwitchScope.PORTFOLIO or caller.sees(switch_change.key)
+    ]
     return answer(list(map(switch_out, seen)))
 
 
@@ -207,12 +215,12 @@ async def list_latches(
     """List strategies and API keys that executed too often automatically in a symbol, newest first."""
     tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.standing
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
-    found = await readers.run(
+    latches = await readers.run(
         lambda connection: latch_queries.list_latches(connection, tenant_id, count, before, is_active),
         tenant_id,
     )
-    page = found[: query.limit]
-    cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(found) > query.limit else None
+    page = latches[: query.limit]
+    cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(latches) > query.limit else None
     return answer(list(map(latch_service.build_response, page)), headers=link(request, cursor))
 
 
@@ -233,9 +241,9 @@ async def release_latch(
     counted again.
     """
     context = request_context.context(caller, body, latch_id)
-    done = await administration.change(
+    result = await administration.change(
         context,
         lambda connection, now: latch_service.release(connection, context, latch_id, body.reason, now),
     )
     controls.forget(caller.tenant_id)
-    return build_response(done)
+    return build_response(result)

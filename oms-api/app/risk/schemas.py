@@ -320,5 +320,9 @@ def turned_out(
     unconfirmed: Sequence[UnconfirmedCancel],
 ) -> dict[str, Any]:
     """Return the change as `TurnedOut` describes it."""
-    facts = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled, "flattened": flattened}
-    return {**switch_out(change), **facts, "unconfirmed": [one._asdict() for one in unconfirmed]}
+    fields = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled, "flattened": flattened}
+    return {
+        **switch_out(change),
+        **fields,
+        "unconfirmed": [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed],
+    }

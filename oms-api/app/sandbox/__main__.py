@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check the sandbox, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app.sandbox", description="Check the sandbox.")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    given = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
         check = run_attempts()
     except SandboxError as error:
@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CANNOT
     missing = find_missing_layers(check.layers)
     is_safe = not missing and None not in check.refusals.values()
-    if given.json:
-        facts = {"is_safe": is_safe, "layers": check.layers, "missing": missing, "attempts": check.refusals}
-        sys.stdout.write(f"{json.dumps(facts)}\n")
+    if args.json:
+        fields = {"is_safe": is_safe, "layers": check.layers, "missing": missing, "attempts": check.refusals}
+        sys.stdout.write(f"{json.dumps(fields)}\n")
     else:
         sys.stdout.write("".join(f"{line}\n" for line in _list_lines(check, missing)))
     return SAFE if is_safe else UNSAFE

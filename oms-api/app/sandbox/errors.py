@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class SandboxError(Exception):
-    """A child could not do its work. The text says why."""
+    """A child could not do its work. The text states the reason."""
 
 
 class SandboxUnavailable(SandboxError):

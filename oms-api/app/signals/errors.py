@@ -32,7 +32,7 @@ def refuse_field(field: str, message: str, code: str) -> Invalid:
 
 
 class NoSuchHook(NotFound):
-    """The tenant has no such hook. For a token, nothing is told."""
+    """The tenant has no such hook. For a token, no detail is given."""
 
     def __init__(self, hook_id: str | None = None) -> None:
         super().__init__("Not found." if hook_id is None else f"There is no hook {hook_id!r}.")

@@ -61,11 +61,11 @@ async def post_strategy(
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits. It is INACTIVE until started."""
     context, new = request_context.context(caller, body), body.build(caller.actor, clock())
-    done = await administration.change(
+    result = await administration.change(
         context, lambda connection, now: registry.create(connection, context, new, now)
     )
     controls.forget(caller.tenant_id)
-    return build_response(done)
+    return build_response(result)
 
 
 @router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
@@ -73,9 +73,9 @@ async def get_strategies(caller: Reader, readers: TheReaders, registry: TheStrat
     """List the strategies by name, with their statistics. The first is `manual`, of orders that name none."""
 
     def read(connection: Connection) -> list[dict[str, Any]]:
-        found = list_strategies(connection, caller)
+        strategies = list_strategies(connection, caller)
         manual = describe_manual(connection, caller)
-        return [manual, *describe_strategies(connection, caller, found, registry.catalog)]
+        return [manual, *describe_strategies(connection, caller, strategies, registry.catalog)]
 
     return answer(await readers.run(read, caller.tenant_id))
 
@@ -91,8 +91,8 @@ async def get_strategy(
     def read(connection: Connection) -> dict[str, Any]:
         if strategy_name == MANUAL:
             return describe_manual(connection, caller)
-        found = require_strategy(connection, caller, strategy_name)
-        return describe_strategies(connection, caller, [found], registry.catalog)[0]
+        strategy = require_strategy(connection, caller, strategy_name)
+        return describe_strategies(connection, caller, [strategy], registry.catalog)[0]
 
     return answer(await readers.run(read, caller.tenant_id))
 
@@ -115,11 +115,11 @@ async def patch_strategy(
     """
     context = request_context.context(caller, body, strategy_name)
     changes = body.build(strategy_name, caller.actor, clock())
-    done = await administration.change(
+    result = await administration.change(
         context, lambda connection, now: registry.update(connection, context, strategy_name, changes, now)
     )
     controls.forget(caller.tenant_id)
-    return build_response(done)
+    return build_response(result)
 
 
 @router.post(
@@ -187,9 +187,9 @@ class _Services(NamedTuple):
 async def _halt(request: StatusRequest, context: OperationContext, services: _Services) -> Answer:
     """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
     changes = StatusChanges(services.registry.catalog)
-    done = await services.administration.change(
+    result = await services.administration.change(
         context, lambda connection, now: changes.change(connection, context, request, now)
     )
     request_id = context.request_id or ""
     await cancel_entries(services.orders, services.readers, context.caller, request.name, request_id)
-    return done
+    return result

@@ -70,13 +70,13 @@ async def open_websocket(websocket: WebSocket) -> None:
         closed = error
     except ConnectionError:
         pass  # the client is gone
-    facts = {
+    fields = {
         "code": None if closed is None else int(closed.code),
         "caller": request.caller,
         "request_id": request.request_id,
         "seconds": round(monotonic_seconds() - started, 3),
     }
-    _LOG.info("a WebSocket ended: %s", closed or "the client left", extra=facts)
+    _LOG.info("a WebSocket ended: %s", closed or "the client left", extra=fields)
     if closed is not None:
         await connection.close(closed)
 

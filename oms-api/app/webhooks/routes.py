@@ -106,17 +106,19 @@ async def put_webhook(
 async def list_webhooks(caller: Manager, readers: TheReaders) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
-    found = await readers.run(lambda connection: read_webhooks(connection, tenant_id, owner), tenant_id)
-    return answer([serialize_webhook(webhook) for webhook in found])
+    stored_webhooks = await readers.run(
+        lambda connection: read_webhooks(connection, tenant_id, owner), tenant_id
+    )
+    return answer([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 
 @router.get(_ONE, summary="Get a webhook", responses=responses(200, {"model": WebhookOut}, 404))
 async def get_one_webhook(caller: Manager, webhook_id: TheId, readers: TheReaders) -> Response:
     """Get one webhook, without its secret."""
-    found = await readers.run(
+    stored_webhook = await readers.run(
         lambda connection: get_webhook(connection, caller, webhook_id), caller.tenant_id
     )
-    return answer(serialize_webhook(found))
+    return answer(serialize_webhook(stored_webhook))
 
 
 @router.patch(

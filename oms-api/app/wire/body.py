@@ -50,8 +50,8 @@ def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) 
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        hinted = (_with_hint(dict(one), model, one["loc"][:-1]) for one in details)
-        raise invalid([{**one, "loc": (*at, *one["loc"])} for one in hinted]) from None
+        hinted = (_with_hint(dict(detail), model, detail["loc"][:-1]) for detail in details)
+        raise invalid([{**item, "loc": (*at, *item["loc"])} for item in hinted]) from None
 
 
 def _with_hint(
@@ -69,8 +69,8 @@ def _with_hint(
 def _nearest_field(name: str, model: type[BaseModel] | None) -> str | None:
     """Return a question that suggests the field with the most similar name, or None."""
     fields = () if model is None else model.model_fields
-    found = get_close_matches(name[:_MAX_NAME_LENGTH].lower(), fields, n=1)
-    return f"Did you mean `{found[0]}`?" if found else None
+    close_matches = get_close_matches(name[:_MAX_NAME_LENGTH].lower(), fields, n=1)
+    return f"Did you mean `{close_matches[0]}`?" if close_matches else None
 
 
 def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:

@@ -36,7 +36,7 @@ class CsvSender:
         headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
         if items is not None:
             body = format_list(items)
-            headers = [one for one in headers if one[0].lower() != b"content-type"]
+            headers = [header for header in headers if header[0].lower() != b"content-type"]
             headers.append((b"content-type", CSV_UTF8.encode()))
         headers += [(b"content-length", str(len(body)).encode()), (b"vary", b"Accept")]
         await self._send({**start, "headers": headers})
@@ -72,11 +72,11 @@ def describe_lists(document: dict[str, Any]) -> None:
     """Add CSV to the successful answers of the lists of an OpenAPI document."""
     schemas = document["components"]["schemas"]
     for item in document["paths"].values():
-        answer = item.get("get", {}).get("responses", {}).get("200", {})
-        schema = answer.get("content", {}).get(_JSON, {}).get("schema")
+        response = item.get("get", {}).get("responses", {}).get("200", {})
+        schema = response.get("content", {}).get(_JSON, {}).get("schema")
         if schema is not None and _is_list(schema, schemas):
             described = {"type": "string", "description": "A heading and one line per item, CRLF, UTF-8"}
-            answer["content"][CSV] = {"schema": described}
+            response["content"][CSV] = {"schema": described}
 
 
 def _is_json(start: Message) -> bool:
@@ -85,7 +85,7 @@ def _is_json(start: Message) -> bool:
 
 
 def _parse_quality(parameters: list[str]) -> float:
-    text = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+    text = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The fields of a reported trade that tell when it was executed."""
+"""The fields of a reported trade that state when it was executed."""
 
 from typing import Annotated, Self
 

@@ -34,7 +34,7 @@ Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
 
 
 def exact_amount(value: Any) -> Decimal:  # any JSON value
-    """Parse an amount from a JSON string or number. A pydantic error says what to send instead."""
+    """Parse an amount from a JSON string or number. A pydantic error states what to send instead."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, JsonNumber):

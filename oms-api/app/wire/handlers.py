@@ -49,9 +49,9 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
         problem = _http_error(error, _method_sentence(request, headers["Allow"]))
     elif error.status_code != NotFound.status:
         problem = _http_error(error, str(error.detail))
-    answer = await _handle_error(request, problem)
-    answer.headers.update(headers)
-    return answer
+    response = await _handle_error(request, problem)
+    response.headers.update(headers)
+    return response
 
 
 def _method_sentence(request: Request, allowed: str) -> str:

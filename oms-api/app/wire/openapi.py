@@ -76,5 +76,5 @@ def _describe_operations(app: FastAPI, document: dict[str, Any]) -> None:
         dependant, methods = getattr(route, "dependant", None), getattr(route, "methods", None) or ()
         item = document["paths"].get(getattr(route, "path_format", None), {})
         for method in {name.lower() for name in methods} & item.keys():
-            for asked in dependant.dependencies if dependant else ():
-                item[method].update(getattr(asked.call, "describes", {}))
+            for dependency in dependant.dependencies if dependant else ():
+                item[method].update(getattr(dependency.call, "describes", {}))

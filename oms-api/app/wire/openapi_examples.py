@@ -43,7 +43,7 @@ def _find_text(name: str, field: Schema, schemas: dict[str, Schema]) -> FieldTex
     """Return the text of a field's name, None if the field consists of models and the text is of a value."""
     text = FIELDS.get(name)
     inner = (field, field.get("items", {}), *field.get("anyOf", ()))
-    models = [schemas[one["$ref"].rpartition("/")[2]] for one in inner if "$ref" in one]
+    models = [schemas[item["$ref"].rpartition("/")[2]] for item in inner if "$ref" in item]
     is_nested = any("properties" in model for model in models)
     return None if text and is_nested and isinstance(text.example, str) else text
 

@@ -34,8 +34,8 @@ class MovingAverageCross(Strategy):
         cross = self.crosses[symbol].value
         if not cross:
             return
-        held = context.position(symbol).quantity
-        if cross > 0 and not held:
+        quantity = context.position(symbol).quantity
+        if cross > 0 and not quantity:
             context.order(symbol, Side.BUY, self.quantity)
-        elif cross < 0 and held:
-            context.order(symbol, Side.SELL, held)
+        elif cross < 0 and quantity:
+            context.order(symbol, Side.SELL, quantity)

@@ -37,14 +37,14 @@ class Pairs(Strategy):
         self._trade(context, score, prices[0], prices[1])
 
     def _trade(self, context: Context, score: float, first: Decimal, second: Decimal) -> None:
-        held = context.position(self.first).quantity
+        quantity = context.position(self.first).quantity
         if context.list_open_orders():
             return
-        if not held and abs(score) >= self.entry:
+        if not quantity and abs(score) >= self.entry:
             side = Side.SELL if score > 0 else Side.BUY
             context.order(self.first, side, max(self.value // first, Decimal(1)))
             context.order(self.second, side.opposite, max(self.value // second, Decimal(1)))
-        elif held and abs(score) <= self.exit:
+        elif quantity and abs(score) <= self.exit:
             for symbol in context.symbols:
                 self._close(context, symbol)
 

@@ -54,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--symbols", default="AAA,BBB")
     parser.add_argument("--count", type=int, default=2_000, help="bars of each symbol")
     parser.add_argument("--seed", type=int, default=7)
-    given = parser.parse_args(arguments)
-    for line in list_bars(given.symbols.split(","), given.count, given.seed):
+    args = parser.parse_args(arguments)
+    for line in list_bars(args.symbols.split(","), args.count, args.seed):
         sys.stdout.write(f"{line}\n")
 
 

@@ -20,8 +20,8 @@ def narrowed(api):
     """Provide the desk through a key that is narrowed to Growth; Private exists too."""
     for name in ("Growth", "Private"):
         api.trade(portfolio_name=name)
-    made = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
-    return api.with_key(made.json()["key"])
+    response = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    return api.with_key(response.json()["key"])
 
 
 def test_past_of_a_hidden_portfolio_equals_that_of_an_unknown_one(narrowed):
@@ -47,8 +47,8 @@ def test_idempotency_key_reveals_no_order_of_a_hidden_portfolio(api, narrowed):
     placed = api.order(key="order-1")["id"]
     api.patch("/portfolios/Growth", {"name": "Renamed"})
     api.trade()
-    made = api.post("/api-keys", {"name": "newer", "scopes": ["trade"], "portfolios": ["Growth"]})
-    fresh = api.with_key(made.json()["key"]).place("order-1")
+    response = api.post("/api-keys", {"name": "newer", "scopes": ["trade"], "portfolios": ["Growth"]})
+    fresh = api.with_key(response.json()["key"]).place("order-1")
     assert (fresh.status_code, fresh.headers.get("idempotent-replayed")) == (201, None)
     assert placed not in fresh.text
 
@@ -85,13 +85,13 @@ def test_user_with_the_longest_email_can_create_keys(service, api):
         ).scalar_one()
     said = {"tenant": slug, "email": email, "password": password}
     token = service.client.post("/api/v1/auth/login", json=said).json()["access_token"]
-    made = service.client.post(
+    response = service.client.post(
         "/api/v1/api-keys",
         json={"name": "of-the-long-one", "scopes": ["read"]},
         headers={"Authorization": f"Bearer {token}"},
     )
-    assert made.status_code == 201, made.text
-    assert made.json()["created_by"] == email
+    assert response.status_code == 201, response.text
+    assert response.json()["created_by"] == email
 
 
 def test_concurrent_first_requests_of_a_slack_user_create_one_user(service, api):
@@ -100,7 +100,7 @@ def test_concurrent_first_requests_of_a_slack_user_create_one_user(service, api)
     person = {"X-On-Behalf-Of": f"slack:TATONCE{api.tenant_id}:U1"}
     with ThreadPoolExecutor(12) as crowd:
         answers = list(crowd.map(lambda _: bot.get("/auth/me", headers=person), range(12)))
-    assert {answer.status_code for answer in answers} == {200}
+    assert {response.status_code for response in answers} == {200}
     assert len(api.get("/audit", action="user.first_seen").json()) == 1
 
 

@@ -238,9 +238,9 @@ def test_search_finds_nothing_of_the_other_tenant(service, stage, query):
 
 def test_idempotency_keys_are_separate_for_each_tenant(stage):
     own, other, _ = stage
-    theirs = other.api.trade(key="one-and-the-same", quantity="1")
+    body = other.api.trade(key="one-and-the-same", quantity="1")
     ours = own.api.trade(key="one-and-the-same", quantity="2")
-    assert ours["trade_id"] != theirs["trade_id"]
+    assert ours["trade_id"] != body["trade_id"]
     assert own.api.get("/trades", idempotency_key="one-and-the-same").json()[0]["quantity"] == "2"
 
 

@@ -29,7 +29,7 @@ def test_new_slack_user_becomes_a_trader_and_is_audited(bot):
     me = bot(f"slack:{team}:U1", **{"X-Request-ID": "first-sight"}).json()
     assert (me["actor"], me["role"]) == (f"slack:{team}:U1", "trader")
     seen = bot.api.get("/audit", action="user.first_seen").json()
-    assert [(one["actor"], one["request_id"]) for one in seen] == [(f"slack:{team}:U1", "first-sight")]
+    assert [(item["actor"], item["request_id"]) for item in seen] == [(f"slack:{team}:U1", "first-sight")]
     bot(f"slack:{team}:U1")
     assert len(bot.api.get("/audit", action="user.first_seen").json()) == 1
 
@@ -64,11 +64,11 @@ def test_number_of_new_slack_users_is_limited(new_database, monkeypatch):
         api = service.api()
         key = service.mint("act_as", api.tenant_id)
         api.claim_workspace("T1")
-        answers = [
+        responses = [
             service.client.get(
                 "/api/v1/trades", headers={"X-API-Key": key, "X-On-Behalf-Of": f"slack:T1:U{number}"}
             )
             for number in range(5)
         ]
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
-    assert "new users of this desk" in answers[3].json()["detail"]
+    assert [response.status_code for response in responses] == [200, 200, 200, 429, 429]
+    assert "new users of this desk" in responses[3].json()["detail"]

@@ -17,15 +17,15 @@ BOOKS = ("Growth", "Income")
 
 def made(client: httpx.Client, slug: str, team_id: str) -> str:
     """Return the first key of a new tenant."""
-    answer = client.post(
+    response = client.post(
         "/api/v1/tenants", json={"name": "A Desk", "slug": slug}, headers={"X-API-Key": BOOTSTRAP_KEY}
     )
-    assert answer.status_code == 201, answer.text
+    assert response.status_code == 201, response.text
     claimed = client.post(
         f"/api/v1/tenants/{slug}/workspaces", json={"team_id": team_id}, headers={"X-API-Key": BOOTSTRAP_KEY}
     )
     assert claimed.status_code == 201, claimed.text
-    return str(answer.json()["api_key"])
+    return str(response.json()["api_key"])
 
 
 class Member:
@@ -50,9 +50,9 @@ class Member:
         assert recorded.status_code == 201, recorded.text
         seen = [recorded.json()["trade"], *self.client.get("/trades", params={"limit": 20}).json()]
         seen += self.client.get("/trades", params={"idempotency_key": key}).json()
-        held = self.client.get(f"/portfolio/{BOOKS[turn % 2]}").json()["positions"]["AAPL"]["quantity"]
+        quantity = self.client.get(f"/portfolio/{BOOKS[turn % 2]}").json()["positions"]["AAPL"]["quantity"]
         wrong = [trade["trade_id"] for trade in seen if trade["quantity"] != self.quantity]
-        return wrong if Decimal(held) % Decimal(self.quantity) == 0 else [*wrong, f"held {held}"]
+        return wrong if Decimal(quantity) % Decimal(self.quantity) == 0 else [*wrong, f"held {quantity}"]
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
@@ -73,9 +73,9 @@ def test_concurrent_tenants_each_find_exactly_their_own_data(backend, new_databa
         assert strange == [[]] * len(members)
         for quantity, key in marks.items():
             for book in BOOKS:
-                found = client.get(f"/api/v1/portfolio/{book}", headers={"X-API-Key": key}).json()
-                assert found["total_trades"] == MEMBERS * ROUNDS // 2
-                assert found["positions"]["AAPL"]["quantity"] == str(int(quantity) * found["total_trades"])
+                body = client.get(f"/api/v1/portfolio/{book}", headers={"X-API-Key": key}).json()
+                assert body["total_trades"] == MEMBERS * ROUNDS // 2
+                assert body["positions"]["AAPL"]["quantity"] == str(int(quantity) * body["total_trades"])
             people = client.get("/api/v1/users", headers={"X-API-Key": key}).json()
             assert len(people) == MEMBERS
     engine = connect_engine(url)

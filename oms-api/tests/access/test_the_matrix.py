@@ -212,12 +212,12 @@ def test_openapi_document_names_the_permitted_roles(calls):
 def test_role_may_call_exactly_the_operations_of_the_matrix(service, members, calls, name, role):
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
-    answer = send_call(service, call, path, members.headers(role))
+    response = send_call(service, call, path, members.headers(role))
     if role.value in EXPECTED[name].split():
         own_refusals = {"no-session"}  # a key has nothing to log out of
-        assert answer.status_code not in {401, 403} or _kind(answer) in own_refusals, answer.text
+        assert response.status_code not in {401, 403} or _kind(response) in own_refusals, response.text
     else:
-        assert (answer.status_code, _kind(answer)) == (403, "forbidden"), answer.text
+        assert (response.status_code, _kind(response)) == (403, "forbidden"), response.text
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -249,8 +249,8 @@ def test_key_with_the_scope_bot_alone_does_only_what_a_bot_needs(service, member
     bot = service.mint("bot", members.api.tenant_id)
     call = next(call for call in calls if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
-    answer = send_call(service, call, path, {"X-API-Key": bot})
-    assert (answer.status_code == 403) is (name not in BOTS_MAY), answer.text
+    response = send_call(service, call, path, {"X-API-Key": bot})
+    assert (response.status_code == 403) is (name not in BOTS_MAY), response.text
 
 
 ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" and name != OWN_OF_BOTS]

@@ -82,9 +82,9 @@ def test_bot_claims_the_workspace_of_its_token_and_both_tenants_audit_it(api, bo
     assert act_for(bot, team) == 200
     for one in (api, api.with_key(BOOTSTRAP_KEY)):
         (entry,) = [
-            each
-            for each in one.get("/audit", action="workspace.bound").json()
-            if each["target"].endswith(team)
+            item
+            for item in one.get("/audit", action="workspace.bound").json()
+            if item["target"].endswith(team)
         ]
         assert entry["after"] == {"team_id": team, "tenant": f"desk-{api.tenant_id}"}
     assert claim(bot, team).status_code == 200, "a new statement of what is so already"
@@ -114,10 +114,10 @@ def test_every_rejected_claim_has_the_same_answer_and_no_effect(api, bot, team, 
         claim(bot, team, text="v1:T1"),
         claim(api, team, text=statement(team, parse_key_id(bot.key))),  # an admin's own key
     ]
-    bodies = [answer.json() for answer in answers]
+    bodies = [response.json() for response in answers]
     for body in bodies:
         body.pop("request_id", None)
-    assert [answer.status_code for answer in answers] == [403] * len(answers)
+    assert [response.status_code for response in answers] == [403] * len(answers)
     assert all(body == bodies[0] for body in bodies)
     assert bodies[0]["type"] == "urn:slackoms:problem/workspace-elsewhere"
     assert (act_for(bot, team), act_for(theirs, taken)) == (403, 200)

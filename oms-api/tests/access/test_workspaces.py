@@ -58,7 +58,7 @@ def test_workspace_must_be_released_before_another_tenant_claims_it(api, team, s
     assert api.post(path, {"team_id": team}).status_code == 404
     assert other.post(path, {"team_id": team}).status_code == 200
     assert other.post(path, {"team_id": team}).status_code == 404
-    assert [one["target"] for one in other.get("/audit", action="workspace.released").json()] == [
+    assert [item["target"] for item in other.get("/audit", action="workspace.released").json()] == [
         f"workspace:{team}"
     ]
     assert act_for(other, team).status_code == 403

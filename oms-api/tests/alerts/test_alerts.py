@@ -20,9 +20,9 @@ SECONDS = 30.0  # generous
 
 
 def create(api, **changes):
-    answer = api.post("/alerts", {**PRICE, **changes})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+    response = api.post("/alerts", {**PRICE, **changes})
+    assert response.status_code == 201, response.text
+    return response.json()
 
 
 def fired(api, count=None):
@@ -51,8 +51,8 @@ def test_price_alert_fires_at_the_threshold_and_through_it(api, price):
     assert event["alert_id"] == alert["id"]
     assert (event["firing"], float(event["value"])) == (1, float(price))
     assert (event["symbol"], event["deliver_to"], event["above"]) == ("AAPL", "C0123", "100.00")
-    (listed,) = api.get("/alerts").json()
-    assert (listed["status"], listed["firing"], listed["fired_at"]) == ("done", 1, event["at"])
+    (body,) = api.get("/alerts").json()
+    assert (body["status"], body["firing"], body["fired_at"]) == ("done", 1, event["at"])
 
 
 def test_spike_between_two_quotes_counts(api):
@@ -70,8 +70,8 @@ def test_flapping_around_the_threshold_fires_once_and_a_new_crossing_again(api):
     for price in ("100", "99.95", "100.05", "99.95", "100", "99.8", "101"):
         quote(api, price)
     assert [(event["firing"], event["value"]) for event in fired(api, 2)] == [(1, "100.00"), (2, "101.00")]
-    (listed,) = api.get("/alerts").json()
-    assert listed["status"] == "waiting"
+    (body,) = api.get("/alerts").json()
+    assert body["status"] == "waiting"
 
 
 @pytest.mark.any_database
@@ -92,8 +92,8 @@ def test_condition_that_is_true_already_fires_at_once(api):
 def test_deleted_alert_does_not_fire(api):
     quote(api, "90")
     kept, deleted = create(api), create(api)
-    answer = api.service.client.delete(f"/api/v1/alerts/{deleted['id']}", headers={"X-API-Key": api.key})
-    assert answer.status_code == 204
+    response = api.service.client.delete(f"/api/v1/alerts/{deleted['id']}", headers={"X-API-Key": api.key})
+    assert response.status_code == 204
     quote(api, "110")
     assert [event["alert_id"] for event in fired(api, 1)] == [kept["id"]]
     assert [alert["id"] for alert in api.get("/alerts").json()] == [kept["id"]]
@@ -145,9 +145,9 @@ def test_repeated_request_creates_one_alert(api):
     ],
 )
 def test_invalid_alert_is_refused_by_field(api, body, field):
-    answer = api.post("/alerts", {**PRICE, **body})
-    assert answer.status_code == 422, answer.text
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    response = api.post("/alerts", {**PRICE, **body})
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 def watcher(service):
@@ -197,8 +197,8 @@ def check_portfolios(api, times=1):
 
 
 def watch_portfolio(api, **body):
-    answer = api.post("/alerts", {"portfolio_name": "growth", **body})
-    assert answer.status_code == 201, answer.text
+    response = api.post("/alerts", {"portfolio_name": "growth", **body})
+    assert response.status_code == 201, response.text
 
 
 def test_portfolio_alerts_fire_once_per_crossing(api):

@@ -16,9 +16,9 @@ def alice(api):
     api.claim_workspace(f"T{api.tenant_id}")
     name = f"slack:T{api.tenant_id}:U1"
     body = {"name": "Alice", "role": "trader", "person": name, "portfolios": None}
-    made = api.post("/users", body)
-    assert made.status_code == 201, made.text
-    client = Person(api, api.service.mint("act_as", api.tenant_id), name, made.json()["id"])
+    response = api.post("/users", body)
+    assert response.status_code == 201, response.text
+    client = Person(api, api.service.mint("act_as", api.tenant_id), name, response.json()["id"])
     assert client.get("/positions").status_code == 200
     return client
 
@@ -37,8 +37,8 @@ class Person:
 
 
 def change(api, alice, **changes):
-    answer = api.patch(f"/users/{alice.user_id}", changes)
-    assert answer.status_code == 200, answer.text
+    response = api.patch(f"/users/{alice.user_id}", changes)
+    assert response.status_code == 200, response.text
 
 
 def test_portfolio_alert_neither_fires_nor_is_listed_once_its_owner_may_not_see_the_portfolio(api, alice):
@@ -61,9 +61,9 @@ def test_list_of_alerts_shows_only_portfolios_that_the_caller_may_see_now(api, a
     api.buy("1", "100", portfolio_name="Income")
     watch_portfolio(alice, kind="drawdown", above="5")
     create(alice)
-    assert {one["kind"] for one in alice.get("/alerts").json()} == {"price", "drawdown"}
+    assert {item["kind"] for item in alice.get("/alerts").json()} == {"price", "drawdown"}
     change(api, alice, portfolios=["Income"])
-    assert {one["kind"] for one in _read_until(alice, {"price"})} == {"price"}
+    assert {item["kind"] for item in _read_until(alice, {"price"})} == {"price"}
 
 
 @pytest.mark.parametrize("changes", [{"status": "disabled"}, {"slack_status": "deactivated"}])
@@ -86,12 +86,12 @@ def test_alerts_of_an_inactive_person_do_not_fire(api, alice, changes):
 
 def test_alerts_of_an_ended_key_do_not_fire_also_in_a_process_that_watches_already(api):
     quote(api, "90")
-    made = api.post("/api-keys", {"name": "robot", "scopes": ["read"]}).json()
-    create(api.with_key(made["key"]))
+    body = api.post("/api-keys", {"name": "robot", "scopes": ["read"]}).json()
+    create(api.with_key(body["key"]))
     other, close = watcher(api.service)
     try:
         asyncio.run(other.check())
-        assert api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}).status_code == 200
+        assert api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}).status_code == 200
         quote(api, "110")
         for _ in range(3):
             asyncio.run(other.check())
@@ -104,9 +104,9 @@ def test_person_has_a_limited_number_of_alerts_and_takes_none_from_others(api, a
     monkeypatch.setattr("app.alerts.service.alerts.MAX_OWN_ALERTS", 2)
     for _ in range(2):
         create(alice)
-    answer = alice.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"})
-    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "too-many-alerts")
-    assert "You have 2 alerts" in answer.json()["detail"]
+    response = alice.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"})
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (409, "too-many-alerts")
+    assert "You have 2 alerts" in response.json()["detail"]
     create(api)
     assert MAX_OWN_ALERTS == 500
 
@@ -114,8 +114,8 @@ def test_person_has_a_limited_number_of_alerts_and_takes_none_from_others(api, a
 def _read_until(api, kinds):
     """Read the alerts until the grants in the cache have expired."""
     for _ in range(100):
-        found = api.get("/alerts").json()
-        if {one["kind"] for one in found} == kinds:
+        body = api.get("/alerts").json()
+        if {item["kind"] for item in body} == kinds:
             break
         asyncio.run(asyncio.sleep(0.05))
-    return found
+    return body

@@ -19,7 +19,7 @@ from tests.factories import NOON
 
 def entry(**changes: Any) -> AuditEntry:
     """Return an entry: an admin changes a person's role."""
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "tenant_id": 1,
         "at": NOON,
         "actor": "slack:T1:U1",
@@ -31,14 +31,14 @@ def entry(**changes: Any) -> AuditEntry:
         "before": {"role": "viewer"},
         "after": {"role": "trader"},
     }
-    return AuditEntry(**(facts | changes))
+    return AuditEntry(**(fields | changes))
 
 
 def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
     """Return a trail of that many rows."""
     head, rows = START, []
     for number in range(count):
-        told = EntryContent(
+        entry_content = EntryContent(
             at=iso(NOON + timedelta(seconds=number)),
             actor="alice@desk.example",
             via="session",
@@ -50,7 +50,7 @@ def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
             after='{"role":"trader"}',
             count=1,
         )
-        rows.append(chain_entry(head, tenant_id, told))
+        rows.append(chain_entry(head, tenant_id, entry_content))
         head = Head(rows[-1].sequence, rows[-1].hash)
     return rows
 

@@ -120,7 +120,7 @@ def test_head_without_an_export_is_rejected(head, capsys):
 
 
 def test_command_needs_no_environment(export, head, tmp_path):
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "app.verify", "--audit", str(export), "--head", str(head)],
         cwd=HOME,
         env={"PATH": "", "OMS_API_KEY": "short", "DATABASE_URL": "nowhere"},
@@ -128,5 +128,5 @@ def test_command_needs_no_environment(export, head, tmp_path):
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (command.CLEAN, b"")
-    assert done.stdout.startswith(b"Clean: 12 entries")
+    assert (completed.returncode, completed.stderr) == (command.CLEAN, b"")
+    assert completed.stdout.startswith(b"Clean: 12 entries")

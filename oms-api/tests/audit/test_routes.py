@@ -46,9 +46,9 @@ def api_with_entries(api):
 
 
 def listed(api, **params):
-    answer = api.get("/audit", **params)
-    assert answer.status_code == 200, answer.text
-    return [one["target"] for one in answer.json()]
+    response = api.get("/audit", **params)
+    assert response.status_code == 200, response.text
+    return [item["target"] for item in response.json()]
 
 
 def lines_of(answer):
@@ -132,16 +132,16 @@ def test_entries_are_filtered_by_their_fields(api_with_entries, params, found):
     ],
 )
 def test_invalid_query_is_rejected(api_with_entries, params):
-    answer = api_with_entries.get("/audit", **params)
-    assert (answer.status_code, answer.json()["status"]) == (422, 422)
+    response = api_with_entries.get("/audit", **params)
+    assert (response.status_code, response.json()["status"]) == (422, 422)
 
 
 def test_pages_are_contiguous_and_keep_the_filter(api_with_entries):
-    answer = api_with_entries.get("/audit?limit=2&action=user.changed")
-    found = [one["target"] for one in answer.json()]
-    while "next" in answer.links:
-        answer = api_with_entries.get(answer.links["next"]["url"].removeprefix("/api/v1"))
-        found += [one["target"] for one in answer.json()]
+    response = api_with_entries.get("/audit?limit=2&action=user.changed")
+    found = [item["target"] for item in response.json()]
+    while "next" in response.links:
+        response = api_with_entries.get(response.links["next"]["url"].removeprefix("/api/v1"))
+        found += [item["target"] for item in response.json()]
     assert found == ["user 2", "user 1", "user 0"]
 
 
@@ -194,7 +194,7 @@ def test_export_larger_than_a_chunk_is_complete(api):
 
 def heads_of(api):
     stated = map(orjson.loads, lines_of(api.get("/trades/heads")))
-    return {Chain(one["tenant"], one["portfolio"]): Head(one["sequence"], one["hash"]) for one in stated}
+    return {Chain(item["tenant"], item["portfolio"]): Head(item["sequence"], item["hash"]) for item in stated}
 
 
 def test_ledger_export_is_by_portfolio_and_verified_by_its_heads(api):
@@ -222,12 +222,12 @@ def test_ledger_export_larger_than_a_chunk_is_complete(api):
 
 
 def test_trade_can_be_traced_offline_from_message_to_row(api):
-    answer = api.post(
+    response = api.post(
         "/trade",
         {"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": "Growth"},
         {"Idempotency-Key": "slack-view-1", "X-Request-ID": "the-message-names-me"},
     )
-    trade = answer.json()["trade"]
+    trade = response.json()["trade"]
     (line,) = lines_of(api.get("/trades/export"))
     row = orjson.loads(line)
     assert tuple(row) == ledger.COLUMNS

@@ -24,7 +24,9 @@ def _write(folder, name, lines):
 def _read(path, selection=EVERYTHING):
     found, files = [], BarFiles(path, Interval.MINUTE, selection)
     for block in files.read_blocks():
-        order = block.order or [symbol for symbol, one in block.columns.items() for _ in one.starts]
+        order = block.order or [
+            symbol for symbol, bar_columns in block.columns.items() for _ in bar_columns.starts
+        ]
         rows = dict.fromkeys(block.columns, 0)
         for symbol in order:
             columns, row = block.columns[symbol], rows[symbol]
@@ -44,7 +46,7 @@ def test_bars_come_in_the_order_of_start_and_symbol(tmp_path_factory, keys, chun
     rows = [line(minute, "1/1/1/1", symbol) for minute, symbol in sorted(keys)]
     if is_split:
         for symbol in SYMBOLS:
-            _write(folder, f"{symbol}.csv", [one for one in rows if one.startswith(f"{symbol},")])
+            _write(folder, f"{symbol}.csv", [row for row in rows if row.startswith(f"{symbol},")])
     path = folder if is_split else _write(folder, "all.csv", rows)
     files = BarFiles(path, Interval.MINUTE, allow_gaps=True)
     for file in files._files:
@@ -53,7 +55,7 @@ def test_bars_come_in_the_order_of_start_and_symbol(tmp_path_factory, keys, chun
         (start, symbol)
         for block in files.read_blocks()
         for start, symbol in sorted(
-            (start, symbol) for symbol, one in block.columns.items() for start in one.starts
+            (start, symbol) for symbol, bar_columns in block.columns.items() for start in bar_columns.starts
         )
     ]
     origin = int(START.timestamp())
@@ -75,7 +77,7 @@ def test_later_file_continues_a_symbol_with_at_least_its_places(tmp_path):
     _write(tmp_path, "1.csv", [line(0, "1.125/2/1/1.125")])
     _write(tmp_path, "2.csv", [line(1, "2/2/2/2")])
     blocks = list(BarFiles(tmp_path, Interval.MINUTE).read_blocks())
-    assert [one.columns["AAPL"].places for one in blocks][-1] == 4
+    assert [block.columns["AAPL"].places for block in blocks][-1] == 4
     assert [close for _, _, close in _read(tmp_path)[0]] == [1.125, 2]
 
 

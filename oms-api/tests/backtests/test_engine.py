@@ -137,7 +137,7 @@ def test_replaced_order_has_the_new_price_and_a_denied_change_leaves_it():
 
     strategy = run_steps(BARS, {0: place})
     assert format_fills(strategy.fills) == ["O3 BUY 10 @ 8.5"]
-    assert [(one.id, one.status.value) for one in strategy.orders[1:4]] == [
+    assert [(order_state.id, order_state.status.value) for order_state in strategy.orders[1:4]] == [
         ("O2", "DENIED"), ("O1", "REPLACED"), ("O3", "ACCEPTED"),
     ]  # fmt: skip
 
@@ -150,7 +150,7 @@ def test_unfilled_rest_of_an_immediate_order_and_an_expired_one_end():
         1: buy(time_in_force=TimeInForce.GTD, expires_at=at, **fields),
     }
     strategy = run_steps(BARS, steps)
-    assert [(one.id, one.status.value) for one in strategy.orders if not one.is_open] == [
+    assert [(order.id, order.status.value) for order in strategy.orders if not order.is_open] == [
         ("O1", "CANCELED"), ("O2", "EXPIRED"),
     ]  # fmt: skip
 
@@ -183,8 +183,8 @@ def test_charges_are_those_of_the_schedule():
     settings: dict[str, Any] = {"costs": parse_costs("zerodha"), "instruments": InstrumentTerms("NSE")}
     result = run(Scripted({0: buy(400), 1: sell(400)}), lines, product="MIS", **settings)
     assert result.account.charges == Decimal("200.62")
-    held = run(Scripted({0: buy(400)}), lines, product="CNC", **settings)
-    assert held.account.cash == 1_000_000 - 400_000 - held.account.charges
+    backtest_run = run(Scripted({0: buy(400)}), lines, product="CNC", **settings)
+    assert backtest_run.account.cash == 1_000_000 - 400_000 - backtest_run.account.charges
     percent = run(Scripted({0: buy(400)}), lines, costs=parse_costs("percent:0.1"))
     assert percent.account.charges == 400
 
@@ -198,8 +198,8 @@ def test_delivery_sale_of_a_later_day_is_charged_once_per_symbol_and_day():
     }
     once = run(Scripted({0: buy(10), 5: sell(5)}), lines, **settings).account.charges
     twice = run(Scripted({0: buy(10), 5: sell(5), 6: sell(5)}), lines, **settings).account.charges
-    held = run(Scripted({0: buy(10)}), lines, **settings).account.charges
-    assert once - held >= Decimal("15.34")
+    charges = run(Scripted({0: buy(10)}), lines, **settings).account.charges
+    assert once - charges >= Decimal("15.34")
     assert twice - once < Decimal("15.34")
 
 
@@ -222,7 +222,7 @@ def test_warm_up_hides_the_first_bars_but_their_history_is_there():
         warm_up_bars = 3
 
     seen = []
-    strategy = Warm({0: lambda context, _: seen.append([one.close for one in context.history("AAPL", 9)])})
+    strategy = Warm({0: lambda context, _: seen.append([bar.close for bar in context.history("AAPL", 9)])})
     run(strategy, BARS, size=2)
     assert seen == [[10, 11, 12]]
     assert strategy.bars == 3
@@ -275,15 +275,15 @@ def test_equity_is_that_of_the_fills_alone(tmp_path, seed):
     assert len(fills) > 5
     points = read_rows(tmp_path / "equity.csv")
     for point, start in zip(points[1:], sorted(closes), strict=True):
-        cash, held = Decimal(50_000), Decimal(0)
+        cash, held_quantity = Decimal(50_000), Decimal(0)
         for fill in fills:
             if fill["at"] < point["at"]:
                 sign = 1 if fill["side"] == "BUY" else -1
                 cash -= sign * amount(fill["quantity"]) * amount(fill["price"]) + amount(fill["charges"])
-                held += sign * amount(fill["quantity"])
-        assert amount(point["equity"]) == cash + held * closes[start]
+                held_quantity += sign * amount(fill["quantity"])
+        assert amount(point["equity"]) == cash + held_quantity * closes[start]
     orders = read_rows(tmp_path / "orders.csv")
-    assert {one["order_id"] for one in fills} <= {one["order_id"] for one in orders}
+    assert {one["order_id"] for one in fills} <= {order["order_id"] for order in orders}
 
 
 def _divide(context, bar):

@@ -17,7 +17,7 @@ RISE_AND_FALL = ["10", "9", "8", "9", "11", "13", "15", "13", "10", "8", "7"]
 
 def _list_fills(folder):
     return [
-        (one["symbol"], one["side"], one["quantity"], one["price"]) for one in read_rows(folder / "fills.csv")
+        (row["symbol"], row["side"], row["quantity"], row["price"]) for row in read_rows(folder / "fills.csv")
     ]
 
 

@@ -50,14 +50,14 @@ class Restless(Strategy):
     @staticmethod
     def _check_exits(context):
         for symbol in context.symbols:
-            held = context.position(symbol).quantity
+            quantity = context.position(symbol).quantity
             groups: dict[str, Decimal] = {}
             for order in context.list_open_orders(symbol):
                 if order.parent_id is not None:
-                    assert order.side.sign * held < 0
+                    assert order.side.sign * quantity < 0
                     largest = max(groups.get(order.parent_id, Decimal(0)), order.leaves_quantity)
                     groups[order.parent_id] = largest
-            assert sum(groups.values()) <= abs(held)
+            assert sum(groups.values()) <= abs(quantity)
 
 
 def _walk(seed, symbol):

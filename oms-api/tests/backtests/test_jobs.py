@@ -35,18 +35,18 @@ def jobs(service):
 
 
 def queued(api, **changes):
-    answer = api.post("/backtests", {**BACKTEST, **changes})
-    assert answer.status_code == 202, answer.text
-    assert answer.json()["status"] == "queued"
-    return answer.json()["id"]
+    response = api.post("/backtests", {**BACKTEST, **changes})
+    assert response.status_code == 202, response.text
+    assert response.json()["status"] == "queued"
+    return response.json()["id"]
 
 
 def done(api, jobs, **changes):
     backtest_id = queued(api, **changes)
     assert jobs.run_next().id == backtest_id
-    shown = api.get(f"/backtests/{backtest_id}").json()
-    assert (shown["status"], shown["error"], shown["progress"]) == ("done", None, 1.0)
-    return shown
+    body = api.get(f"/backtests/{backtest_id}").json()
+    assert (body["status"], body["error"], body["progress"]) == ("done", None, 1.0)
+    return body
 
 
 def test_job_stores_result_files_report_and_event(api, jobs):
@@ -54,16 +54,16 @@ def test_job_stores_result_files_report_and_event(api, jobs):
     path = f"/backtests/{backtest_id}"
     assert api.get(f"{path}/fills").status_code == 409
     jobs.run_next()
-    shown = api.get(path).json()
-    assert (shown["status"], shown["statistics"]["bars"]) == ("done", 288)
-    assert len({shown["code_hash"], shown["data_hash"], shown["result_hash"]}) == 3
+    body = api.get(path).json()
+    assert (body["status"], body["statistics"]["bars"]) == ("done", 288)
+    assert len({body["code_hash"], body["data_hash"], body["result_hash"]}) == 3
     orders, fills, equity = (
         api.get(f"{path}/{name}", limit=999).json() for name in ("orders", "fills", "equity")
     )
-    assert len(orders) == shown["statistics"]["orders"] > 0
-    assert len(fills) == shown["statistics"]["fills"]
+    assert len(orders) == body["statistics"]["orders"] > 0
+    assert len(fills) == body["statistics"]["fills"]
     assert {"order_id", "symbol", "side", "quantity", "price", "value", "charges", "at"} == set(fills[0])
-    assert float(equity[-1]["equity"]) == float(shown["statistics"]["equity_final"])
+    assert float(equity[-1]["equity"]) == float(body["statistics"]["equity_final"])
     report = api.get(f"{path}/report.html")
     assert report.headers["content-type"].startswith("text/html")
     assert "sandbox" in report.headers["content-security-policy"]
@@ -75,8 +75,8 @@ def test_job_stores_result_files_report_and_event(api, jobs):
 
 @pytest.mark.any_database
 def test_lists_have_pages_and_csv(api, jobs):
-    shown = done(api, jobs)
-    path = f"/backtests/{shown['id']}/equity"
+    body = done(api, jobs)
+    path = f"/backtests/{body['id']}/equity"
     first = api.get(path, limit=5)
     assert len(first.json()) == 5
     assert 'rel="next"' in first.headers["link"]
@@ -97,15 +97,15 @@ def test_same_backtest_has_the_same_hashes_and_another_parameter_shows_in_the_co
     assert (differs["same_data"], differs["same_result"]) == (True, False)
     assert "orders" in differs["differences"]
     assert api.get("/backtests/compare", ids=first["id"]).status_code == 422
-    assert [one["id"] for one in api.get("/backtests", limit=2).json()] == [other["id"], second["id"]]
+    assert [item["id"] for item in api.get("/backtests", limit=2).json()] == [other["id"], second["id"]]
 
 
 @pytest.mark.any_database
 def test_registered_strategy_gives_symbols_interval_and_parameters(api, jobs):
     api.open_portfolio("Growth")
     code = {"name": "trend", "entry_point": "moving_average_cross", "portfolio": "Growth"}
-    facts = {"symbols": ["MSFT"], "interval": "1h", "parameters": {"fast": 4, "slow": 9}}
-    assert api.post("/strategies", code | facts).status_code == 201
+    fields = {"symbols": ["MSFT"], "interval": "1h", "parameters": {"fast": 4, "slow": 9}}
+    assert api.post("/strategies", code | fields).status_code == 201
     body = {"strategy": "trend", "parameters": {"fast": 3}, "from": "2026-01-05", "to": "2026-01-07"}
     backtest_id = api.post("/backtests", body).json()["id"]
     jobs.run_next()
@@ -143,19 +143,19 @@ def test_stored_corporate_actions_are_booked(api, jobs):
     ],
 )
 def test_wrong_backtest_is_refused_by_field(api, changes, field):
-    answer = api.post("/backtests", {**BACKTEST, **changes})
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    response = api.post("/backtests", {**BACKTEST, **changes})
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 @pytest.mark.any_database
 def test_failed_backtest_says_why(api, jobs):
     backtest_id = queued(api, **{"from": "2099-01-01", "to": "2099-01-02"})
     jobs.run_next()
-    shown = api.get(f"/backtests/{backtest_id}").json()
-    assert (shown["status"], shown["result_hash"]) == ("failed", None)
-    assert "no bars" in shown["error"]
-    assert [one["type"] for one in api.get("/events", type="backtest.*").json()] == ["backtest.failed"]
+    body = api.get(f"/backtests/{backtest_id}").json()
+    assert (body["status"], body["result_hash"]) == ("failed", None)
+    assert "no bars" in body["error"]
+    assert [item["type"] for item in api.get("/events", type="backtest.*").json()] == ["backtest.failed"]
 
 
 def test_deleted_backtest_is_not_run_and_a_lost_one_runs_again(api, jobs, service):

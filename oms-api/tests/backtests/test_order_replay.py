@@ -41,7 +41,7 @@ BUY = ["S", AT, "AAPL", "BUY", "MARKET", "5"]
 def _replay(*commands):
     replay = OrderReplay(["AAPL"], BacktestSettings(), Recorder())
     (block,) = build_blocks(LINES)
-    replay.add_commands([parse_command(list(one), {"AAPL": None}) for one in commands])
+    replay.add_commands([parse_command(list(command), {"AAPL": None}) for command in commands])
     replay.run([block])
     replay.require_no_commands()
     return replay
@@ -113,9 +113,9 @@ def test_settings_survive_the_way():
 
 
 def test_blocks_survive_the_way():
-    one, two = (build_blocks(closes_to_lines(["1", "2"], symbol))[0] for symbol in ("AAPL", "MSFT"))
-    both = build_block({**one.columns, **two.columns})
-    assert parse_block(*pack_block(one)) == one
+    bar_block, two = (build_blocks(closes_to_lines(["1", "2"], symbol))[0] for symbol in ("AAPL", "MSFT"))
+    both = build_block({**bar_block.columns, **two.columns})
+    assert parse_block(*pack_block(bar_block)) == bar_block
     assert parse_block(*pack_block(both)) == both
 
 

@@ -34,7 +34,11 @@ class Stage(NamedTuple):
 
 def event_kinds(stage: Stage, order_id: str) -> list[type]:
     """Return the kinds of what the broker said of an order, in order."""
-    return [type(told.event) for told in stage.broker.events() if told.event.order_id == order_id]
+    return [
+        type(broker_event.event)
+        for broker_event in stage.broker.events()
+        if broker_event.event.order_id == order_id
+    ]
 
 
 class BrokerContract:

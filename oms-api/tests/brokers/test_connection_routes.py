@@ -68,16 +68,16 @@ def connect(service):
 
 def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
     caplog.set_level(logging.DEBUG)
-    shown = good(api.post("/broker-connections", BODY), 201)
-    assert (shown["name"], shown["broker"], shown["live"], shown["status"]) == (
+    body = good(api.post("/broker-connections", BODY), 201)
+    assert (body["name"], body["broker"], body["live"], body["status"]) == (
         "paper",
         "alpaca",
         False,
         "new",
     )
-    assert shown["base_url"] == "https://paper-api.alpaca.markets"
+    assert body["base_url"] == "https://paper-api.alpaca.markets"
     listed = good(api.get("/broker-connections"))
-    assert [one["name"] for one in listed] == ["paper"]
+    assert [item["name"] for item in listed] == ["paper"]
     good(api.get("/broker-connections/paper"))
     changed = api.patch(
         "/broker-connections/paper", {"credentials": {"key_id": "PK02", "secret_key": CANARY}}
@@ -93,7 +93,7 @@ def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
         assert refused.status_code == 422
         assert CANARY not in refused.text
     texts = [
-        str(shown),
+        str(body),
         str(listed),
         changed.text,
         caplog.text,
@@ -138,20 +138,20 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
 def test_test_answers_the_account(api, connect):
     good(api.post("/broker-connections", BODY), 201)
     given = connect(AnsweringBroker())
-    answer = good(api.post("/broker-connections/paper:test"))
-    assert (answer["ok"], answer["account"], answer["paper"], answer["error"]) == (True, "PA1", True, None)
+    body = good(api.post("/broker-connections/paper:test"))
+    assert (body["ok"], body["account"], body["paper"], body["error"]) == (True, "PA1", True, None)
     assert given[0].credentials == CREDENTIALS
     connect(AnsweringBroker(number=None))
-    answer = good(api.post("/broker-connections/paper:test"))
-    assert (answer["ok"], answer["error"]) == (False, "The broker did not answer.")
+    body = good(api.post("/broker-connections/paper:test"))
+    assert (body["ok"], body["error"]) == (False, "The broker did not answer.")
 
 
 @pytest.mark.parametrize("is_paper", [False, None])
 def test_paper_connection_refuses_an_account_that_is_not_paper(api, connect, is_paper):
     good(api.post("/broker-connections", BODY), 201)
     connect(AnsweringBroker(is_paper=is_paper))
-    answer = good(api.post("/broker-connections/paper:test"))
-    assert (answer["ok"], answer["error"]) == (False, "The account is a live account, and `live` is false.")
+    body = good(api.post("/broker-connections/paper:test"))
+    assert (body["ok"], body["error"]) == (False, "The account is a live account, and `live` is false.")
 
 
 def test_address_that_was_forged_in_the_database_is_never_called(api, service, connect):
@@ -161,9 +161,9 @@ def test_address_that_was_forged_in_the_database_is_never_called(api, service, c
         set_all_tenants_scope(connection)
         forged = "UPDATE broker_connections SET base_url = 'https://api.alpaca.markets' WHERE tenant_id = :id"
         connection.execute(text(forged), {"id": api.tenant_id})
-    answer = good(api.post("/broker-connections/paper:test"))
-    assert not answer["ok"]
-    assert "live address" in answer["error"]
+    body = good(api.post("/broker-connections/paper:test"))
+    assert not body["ok"]
+    assert "live address" in body["error"]
     assert given == []
 
 
@@ -223,8 +223,8 @@ def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect
 def test_paper_connection_cannot_be_enabled_for_live(service):
     members = Members(service, service.api())
     good(members.api.post("/broker-connections", BODY), 201)
-    answer = members.api.post("/broker-connections/paper:enable-live", None, members.headers(Role.ADMIN))
-    assert answer.status_code == 409
+    response = members.api.post("/broker-connections/paper:enable-live", None, members.headers(Role.ADMIN))
+    assert response.status_code == 409
 
 
 def test_connection_serves_one_flat_portfolio(api):
@@ -234,8 +234,8 @@ def test_connection_serves_one_flat_portfolio(api):
     assigned = good(api.patch("/portfolios/Growth", {"broker": "alpaca", "connection": "paper"}))
     assert (assigned["broker"], assigned["connection"]) == ("alpaca", "paper")
     assert good(api.get("/broker-connections/paper"))["portfolio_name"] == "Growth"
-    taken = api.patch("/portfolios/Value", {"broker": "alpaca", "connection": "paper"})
-    assert (taken.status_code, "one portfolio" in taken.text) == (409, True)
+    response = api.patch("/portfolios/Value", {"broker": "alpaca", "connection": "paper"})
+    assert (response.status_code, "one portfolio" in response.text) == (409, True)
     assert api.delete("/broker-connections/paper").status_code == 409
     good(api.patch("/portfolios/Growth", {"broker": "paper"}))
     assert api.delete("/broker-connections/paper").status_code == 204
@@ -278,8 +278,8 @@ def test_people_of_a_connection_are_set_and_leave_the_rest_as_it_is(api, service
         connection.execute(text("UPDATE broker_connections SET status = 'connected'"))
     assert good(api.get("/broker-connections/paper"))["people"] is None
     people = ["slack:T1:U2", "alice@example.com", "alice@example.com"]
-    shown = good(api.patch("/broker-connections/paper", {"people": people}))
-    assert (shown["people"], shown["status"]) == (["alice@example.com", "slack:T1:U2"], "connected")
+    body = good(api.patch("/broker-connections/paper", {"people": people}))
+    assert (body["people"], body["status"]) == (["alice@example.com", "slack:T1:U2"], "connected")
     assert good(api.get("/broker-connections"))[0]["people"] == ["alice@example.com", "slack:T1:U2"]
     assert good(api.patch("/broker-connections/paper", {"people": None}))["people"] is None
     assert api.patch("/broker-connections/paper", {"people": [""]}).status_code == 422

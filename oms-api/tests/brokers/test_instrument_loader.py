@@ -36,8 +36,8 @@ def load(api, service, kite, monkeypatch):
 
 
 def terms(api, symbol):
-    found = api.get(f"/instruments/{symbol}").json()
-    return [found[name] for name in ("listed", "exchange", "currency", "tick_size", "lot_size")]
+    body = api.get(f"/instruments/{symbol}").json()
+    return [body[name] for name in ("listed", "exchange", "currency", "tick_size", "lot_size")]
 
 
 def test_instruments_are_loaded_and_follow_the_broker(api, load, kite):

@@ -68,7 +68,10 @@ def test_documented_bracket_example_is_matched():
         "target 25 @ 55",
         "parent canceled",
     ]
-    left = {(one.id, int(one.quantity), int(one.leaves)) for one in broker.open_orders()}
+    left = {
+        (broker_order.id, int(broker_order.quantity), int(broker_order.leaves))
+        for broker_order in broker.open_orders()
+    }
     assert left == {("stop", 35, 35), ("target", 60, 35)}
     assert format_events(broker.quote(quote("47.50", "48", "48"), LATER)) == [
         "stop triggered",
@@ -124,9 +127,9 @@ def test_rejected_order_never_becomes_working():
     broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
     broker.quote(quote("49", "50"), NOON)
     assert format_events(broker.submit(order("BUY 10 MARKET"), NOON)) == ["A rejected"]
-    found = broker.find("A")
-    assert found is not None
-    assert not found.is_open
+    order_state = broker.find("A")
+    assert order_state is not None
+    assert not order_state.is_open
     assert broker.submit(order("BUY 10 MARKET"), NOON) == ()
 
 
@@ -153,7 +156,7 @@ def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
         return [] if ticket is None else [ticket._replace(accepted_at=seen.start)]
 
     replay(bars, broker, decide)
-    assert format_events([one.event for one in broker.events()]) == [
+    assert format_events([broker_event.event for broker_event in broker.events()]) == [
         "A accepted",
         "A 10 @ 101",
         "T accepted",

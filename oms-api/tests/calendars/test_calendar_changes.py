@@ -38,14 +38,14 @@ def tenant(own_service):
 
 
 def sessions(api, day, market="XNYS"):
-    (found,) = api.get("/calendar", market=market, from_=day, to=day).json()
-    return found["kind"], [(one["open"][11:16], one["close"][11:16]) for one in found["sessions"]]
+    (body,) = api.get("/calendar", market=market, from_=day, to=day).json()
+    return body["kind"], [(session["open"][11:16], session["close"][11:16]) for session in body["sessions"]]
 
 
 def test_date_override_applies_to_every_tenant_and_is_audited(operator, tenant):
-    answer = operator.put("/calendar/xnys/2027-03-05", JUBILEE)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["name"] == "Jubilee"
+    response = operator.put("/calendar/xnys/2027-03-05", JUBILEE)
+    assert response.status_code == 200, response.text
+    assert response.json()["name"] == "Jubilee"
     assert sessions(tenant, "2027-03-05") == ("special", [("15:00", "16:00")])
     assert operator.put("/calendar/XNYS/2027-03-05", {"kind": "holiday", "source": "b"}).status_code == 200
     assert sessions(tenant, "2027-03-05") == ("holiday", [])
@@ -87,9 +87,9 @@ def test_only_the_operator_sets_a_date_override(operator, tenant):
 )
 @pytest.mark.any_database
 def test_invalid_override_is_rejected_by_field(operator, path, change, field):
-    answer = operator.put(f"/calendar/{path}", JUBILEE | change)
-    assert answer.status_code == 422, answer.text
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    response = operator.put(f"/calendar/{path}", JUBILEE | change)
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 def test_other_process_uses_an_override_at_its_next_order(operator, own_service):
@@ -118,9 +118,9 @@ def test_overrides_pass_verification(operator, own_service):
     with unit_of_work(own_service.engine) as connection:
         assert list(verify_calendars(connection)) == []
         connection.execute(text("UPDATE calendar_days SET name = 'Forged' WHERE date = '2027-03-05'"))
-        (found,) = verify_calendars(connection)
+        (difference,) = verify_calendars(connection)
         connection.rollback()
-    assert (found.location, found.field, found.stored) == (
+    assert (difference.location, difference.field, difference.stored) == (
         "calendar day XNYS 2027-03-05",
         "name",
         "Forged",

@@ -86,22 +86,22 @@ def test_invalid_dates_are_rejected(api, start, end, field):
 
 
 def test_dates_past_the_table_have_their_own_problem_type(api):
-    answer = api.get("/calendar", market="XNSE", from_="2026-12-31", to="2027-01-01")
-    assert refused_fields(answer) == ["to"]
-    problem = answer.json()
+    response = api.get("/calendar", market="XNSE", from_="2026-12-31", to="2027-01-01")
+    assert refused_fields(response) == ["to"]
+    problem = response.json()
     assert problem["type"].endswith("/sessions-unknown")
     assert "known from 2024-01-01 to 2026-12-31" in problem["detail"]
 
 
 def test_one_year_may_be_requested_at_once(api):
-    answer = api.get("/calendar", market="CRYPTO", from_="2024-01-01", to="2024-12-31")
-    assert len(answer.json()) == 366
+    response = api.get("/calendar", market="CRYPTO", from_="2024-01-01", to="2024-12-31")
+    assert len(response.json()) == 366
 
 
 def test_last_representable_dates_cause_no_server_error(api):
     for market in Market:
-        answer = api.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
-        assert answer.status_code == 422, market
+        response = api.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
+        assert response.status_code == 422, market
         assert api.get("/calendar", market=market, from_="0001-01-01", to="0001-01-02").status_code < 500
 
 

@@ -75,8 +75,8 @@ def test_carry_is_part_of_the_pnl_and_no_charge(service, api):
     api.quote("MSFT", None, None, "73")
     for day in range(2):
         book_carry(service, CLOSE + day * DAY)
-    shown = api.portfolio()
-    assert (shown["total_pnl"], shown["charges"]) == ("-301.00", "0.00")
+    body = api.portfolio()
+    assert (body["total_pnl"], body["charges"]) == ("-301.00", "0.00")
     take_snapshots(service, CLOSE + 2 * DAY)
     assert api.portfolio()["day_pnl"] == "0.00"
 
@@ -156,9 +156,9 @@ def test_portfolio_without_rates_and_removed_rates_book_nothing(service, api):
     ],
 )
 def test_invalid_rate_is_rejected_with_its_field(api, rate, field):
-    answer = api.post("/portfolios", {"name": "Growth", "carry_rates": [rate]})
-    assert answer.status_code == 422
-    assert [one["field"] for one in answer.json()["errors"]] == [field]
+    response = api.post("/portfolios", {"name": "Growth", "carry_rates": [rate]})
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 def test_books_with_interest_are_verified(serve, database_url):

@@ -38,7 +38,7 @@ def test_results_are_written_and_can_be_repeated(capsys, data, tmp_path):
     }  # fmt: skip
     assert (summary["bars"], summary["fills"], summary["charges"]) == (11, 2, "2.00")
     assert summary["equity_final"] == "999973.00"
-    assert [one["price"] for one in read_rows(out / "fills.csv")] == ["13", "8"]
+    assert [row["price"] for row in read_rows(out / "fills.csv")] == ["13", "8"]
     stored = json.loads((out / "statistics.json").read_text(encoding="utf-8"))
     assert stored["parameters"] == {"fast": "2", "slow": "3", "quantity": "5"}
     assert stored["statistics"]["trades"] == stored["statistics"]["losses"] == 1

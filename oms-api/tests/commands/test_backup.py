@@ -149,8 +149,10 @@ def test_backups_are_a_job_where_a_folder_is_named(serve, tmp_path):
 
 def test_command_knows_all_tables_without_the_service():
     code = "import app.backup; print(len(app.backup.METADATA.tables))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=HOME, capture_output=True, text=True, check=True)
-    assert int(done.stdout) == len(METADATA.tables)
+    completed = subprocess.run(
+        [sys.executable, "-c", code], cwd=HOME, capture_output=True, text=True, check=True
+    )
+    assert int(completed.stdout) == len(METADATA.tables)
 
 
 @pytest.mark.any_database

@@ -38,14 +38,14 @@ def test_command_without_arguments_prints_a_valid_bootstrap_key(capsys):
 
 
 def test_program_needs_no_settings(tmp_path):
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, HOME / "generate_api_key.py"],
         env={"HOME": str(tmp_path)},
         capture_output=True,
         check=True,
     )
-    assert parse_key_id(done.stdout.decode().strip())
-    assert not done.stderr
+    assert parse_key_id(completed.stdout.decode().strip())
+    assert not completed.stderr
 
 
 def test_created_key_is_shown_once_and_stored_hashed(configured, engine, capsys):
@@ -84,7 +84,10 @@ def test_key_creation_and_revocation_are_audited(configured, engine, capsys):
     command.main(["--revoke", "desk-bot"])
     with engine.connect() as connection:
         revoked, created = list_entries(connection, FIRST_TENANT, TrailFilter(), 10, None)
-    assert [(one.action, one.target, one.via) for one in (created, revoked)] == [
+    assert [
+        (chained_entry.action, chained_entry.target, chained_entry.via)
+        for chained_entry in (created, revoked)
+    ] == [
         ("key.created", "key:desk-bot", "shell"),
         ("key.revoked", "key:desk-bot", "shell"),
     ]

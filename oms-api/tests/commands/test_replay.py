@@ -243,8 +243,8 @@ def test_replayed_bars_are_bars_of_the_service(api, bars):
     quotes = [quote for _, quote in played(bars, None)]
     for quote in quotes:
         assert api.put(f"/quotes/{quote.symbol}", replay.format_quote(quote)).status_code == 200
-    found = api.get("/bars/AAPL", interval="1d").json()
-    if len(found) == 1:  # unless midnight passed meanwhile
-        assert [found[0][name] for name in ("open", "high", "low", "close")] == [
+    body = api.get("/bars/AAPL", interval="1d").json()
+    if len(body) == 1:  # unless midnight passed meanwhile
+        assert [body[0][name] for name in ("open", "high", "low", "close")] == [
             *("100.00", "103.00", "90.00", "95.00")
         ]

@@ -119,9 +119,9 @@ def test_seed_keeps_existing_instruments_and_limits(configured, engine):
     with engine.connect() as connection:
         key = InstrumentKey(1, "TCS")
         assert find_instruments(connection, [key])[key].lot_size == 5
-        found = find_limit(connection, 1, kept)
-    assert found
-    assert (found.value, found.set_by) == (Decimal(60), "somebody")
+        limit = find_limit(connection, 1, kept)
+    assert limit
+    assert (limit.value, limit.set_by) == (Decimal(60), "somebody")
 
 
 def test_seeded_positions_go_long_short_and_through_zero(configured, engine):

@@ -72,10 +72,10 @@ def run_smoke_test(url: str, key: str = BOOTSTRAP_KEY) -> subprocess.CompletedPr
 
 def test_healthy_service_passes_twice_and_is_left_flat(live, database):
     for _ in range(2):
-        done = run_smoke_test(live)
-        assert done.returncode == command.PASSED, done.stdout + done.stderr
-        assert done.stdout.count("\nok ") == len(command.CHECKS)
-        assert done.stdout.endswith("All is well.\n")
+        completed = run_smoke_test(live)
+        assert completed.returncode == command.PASSED, completed.stdout + completed.stderr
+        assert completed.stdout.count("\nok ") == len(command.CHECKS)
+        assert completed.stdout.endswith("All is well.\n")
     engine = connect_engine(database)
     verdict = verify_database(engine)
     with engine.connect() as connection:
@@ -88,23 +88,23 @@ def test_healthy_service_passes_twice_and_is_left_flat(live, database):
 
 
 def test_invalid_key_fails_and_names_the_step(live):
-    done = run_smoke_test(live, "x" * 40)
-    assert done.returncode == command.FAILED
-    assert "status 401 instead of 201" in done.stdout
-    assert "x" * 40 not in done.stdout + done.stderr
+    completed = run_smoke_test(live, "x" * 40)
+    assert completed.returncode == command.FAILED
+    assert "status 401 instead of 201" in completed.stdout
+    assert "x" * 40 not in completed.stdout + completed.stderr
 
 
 def test_unreachable_service_fails():
-    done = run_smoke_test(f"http://127.0.0.1:{free_port()}")
-    assert done.returncode == command.FAILED
-    assert "no answer" in done.stdout
+    completed = run_smoke_test(f"http://127.0.0.1:{free_port()}")
+    assert completed.returncode == command.FAILED
+    assert "no answer" in completed.stdout
 
 
 @pytest.mark.parametrize(("url", "key"), [("ftp://example.com", BOOTSTRAP_KEY), ("http://127.0.0.1:1", "")])
 def test_missing_address_or_key_names_the_setting(url, key):
-    done = run_smoke_test(url, key)
-    assert done.returncode == command.CANNOT
-    assert "Set TEST_API_URL" in done.stderr
+    completed = run_smoke_test(url, key)
+    assert completed.returncode == command.CANNOT
+    assert "Set TEST_API_URL" in completed.stderr
 
 
 class Impostor(BaseHTTPRequestHandler):
@@ -127,11 +127,11 @@ class Impostor(BaseHTTPRequestHandler):
 def test_other_service_at_the_address_is_not_accepted_as_the_oms():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Impostor)
     threading.Thread(target=server.serve_forever).start()
-    done = run_smoke_test(f"http://127.0.0.1:{server.server_port}")
+    completed = run_smoke_test(f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
     server.server_close()
-    assert done.returncode == command.FAILED
-    assert "status is 'healthy', must be 'ready'" in done.stdout
+    assert completed.returncode == command.FAILED
+    assert "status is 'healthy', must be 'ready'" in completed.stdout
 
 
 @pytest.mark.parametrize("check", [check for check in command.CHECKS if check is not command.flat])

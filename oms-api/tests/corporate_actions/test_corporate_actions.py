@@ -33,9 +33,9 @@ def post_action(api, ex_date=TODAY, **changes):
 
 
 def book(api, **changes):
-    made = good(post_action(api, **changes), 201)
-    assert made["status"] == "booked"
-    return made
+    body = good(post_action(api, **changes), 201)
+    assert body["status"] == "booked"
+    return body
 
 
 def refused(answer, status):
@@ -48,9 +48,9 @@ def reverse(api, made, reason="Wrong ratio"):
 
 
 def position(api, symbol="AAPL", name="Growth"):
-    held = {one["symbol"]: one for one in good(api.get("/positions", portfolio=name, include_closed=True))}
-    found = held[symbol]
-    return found["quantity"], found["avg_cost"], found["realized_pnl"]
+    held = {item["symbol"]: item for item in good(api.get("/positions", portfolio=name, include_closed=True))}
+    body = held[symbol]
+    return body["quantity"], body["avg_cost"], body["realized_pnl"]
 
 
 def assert_verified(api):
@@ -105,7 +105,7 @@ def test_split_multiplies_the_quantity_and_keeps_cost_cash_and_pnl(books):
     row = books.trades()[0]
     assert (row["kind"], row["quantity"], row["gmv"]) == ("split", "100", "0.00")
     assert good(books.get(f"/corporate-actions/{made['id']}"))["status"] == "booked"
-    assert [one["id"] for one in good(books.get("/corporate-actions"))] == [made["id"]]
+    assert [item["id"] for item in good(books.get("/corporate-actions"))] == [made["id"]]
     actions = [entry["action"] for entry in trail(books)]
     assert actions[:2] == ["corporate_action.booked", "corporate_action.created"]
     assert_verified(books)
@@ -171,7 +171,9 @@ def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(books):
     change = {"kind": "symbol_change", "symbol": "FB", "new_symbol": "META", "ex_date": str(TODAY)}
     body = change | {"reason": "Renamed"}
     preview = good(books.post("/corporate-actions:preview", body))
-    assert [(one["order_id"], one["change"]) for one in preview["orders"]] == [(working["id"], "cancelled")]
+    assert [(order["order_id"], order["change"]) for order in preview["orders"]] == [
+        (working["id"], "cancelled")
+    ]
     assert preview["positions"][0]["symbol_after"] == "META"
     made = good(books.post("/corporate-actions", body), 201)
     assert position(books, "FB")[0] == "0"
@@ -251,10 +253,10 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(books, clock
 
 def test_scheduled_action_is_booked_when_its_date_begins_and_can_be_withdrawn(books):
     tomorrow = TODAY + timedelta(days=2)
-    made = good(post_action(books, ex_date=tomorrow), 201)
-    assert (made["status"], made["booked_at"]) == ("scheduled", None)
+    body = good(post_action(books, ex_date=tomorrow), 201)
+    assert (body["status"], body["booked_at"]) == ("scheduled", None)
     assert position(books)[0] == "100"
-    assert good(reverse(books, made))["status"] == "reversed"
+    assert good(reverse(books, body))["status"] == "reversed"
     assert_verified(books)
 
 
@@ -273,8 +275,8 @@ def test_scheduled_action_is_booked_when_its_date_begins_and_can_be_withdrawn(bo
 )
 @pytest.mark.any_database
 def test_terms_that_do_not_fit_the_kind_are_refused(api, changes, field):
-    answer = refused(api.post("/corporate-actions", SPLIT | {"ex_date": str(TODAY)} | changes), 422)
-    assert field in [one["field"] for one in answer["errors"]]
+    body = refused(api.post("/corporate-actions", SPLIT | {"ex_date": str(TODAY)} | changes), 422)
+    assert field in [error["field"] for error in body["errors"]]
 
 
 def test_same_key_books_once(books):
@@ -293,22 +295,22 @@ def test_reports_treat_a_split_as_a_restatement(books):
     books.sell("200", "6", portfolio_name="Growth")
     (trip,) = good(books.get("/round-trips"))
     assert (trip["quantity"], trip["entry_price"], trip["realized_pnl"]) == ("200", "5.00", "200.00")
-    (found,) = good(books.get("/pnl"))["items"]
-    assert (found["trades"], found["realized_pnl"]) == (2, "200.00")
+    (body,) = good(books.get("/pnl"))["items"]
+    assert (body["trades"], body["realized_pnl"]) == (2, "200.00")
 
 
 def test_position_without_a_quote_is_marked_at_the_restated_price(books):
     book(books)
-    (held,) = good(books.get("/positions", portfolio="Growth"))
-    assert (held["quantity"], Decimal(held["unrealized_pnl"])) == ("200", Decimal(0))
+    (body,) = good(books.get("/positions", portfolio="Growth"))
+    assert (body["quantity"], Decimal(body["unrealized_pnl"])) == ("200", Decimal(0))
 
 
 def test_rebuild_recomputes_positions_across_the_action(books):
     book(books, new_units="1", old_units="3", cash_in_lieu_price="50")
     with books.service.engine.connect().execution_options(writes=True) as connection, connection.begin():
         set_tenant_scope(connection, [books.tenant_id])
-        (found,) = audit.portfolio_rows(connection, f"tenant_id = {books.tenant_id:d}")
-        key = PortfolioKey(found.tenant_id, found.id)
+        (portfolio,) = audit.portfolio_rows(connection, f"tenant_id = {books.tenant_id:d}")
+        key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         rebuilt = rebuild_portfolio(connection, key, read_ahead(connection, key))
     assert rebuilt.differences == ()
 
@@ -326,14 +328,14 @@ def test_action_on_which_another_one_acted_is_reversed_last(books):
 
 def test_late_split_of_a_symbol_that_was_changed_books_nothing(books):
     book(books, kind="symbol_change", new_symbol="APPL", new_units=None, old_units=None)
-    answer = post_action(books, ex_date=TODAY - timedelta(days=1), new_units="1", old_units="3")
-    assert answer.status_code == 409 or answer.json()["status"] == "pending", answer.text
+    response = post_action(books, ex_date=TODAY - timedelta(days=1), new_units="1", old_units="3")
+    assert response.status_code == 409 or response.json()["status"] == "pending", response.text
     assert (position(books)[0], position(books, "APPL")[0]) == ("0", "100")
 
 
 def test_action_is_not_booked_after_its_reversal(books):
-    made = book(books)
-    good(reverse(books, made))
+    body = book(books)
+    good(reverse(books, body))
     service = books.service
 
     async def book_again():
@@ -341,7 +343,7 @@ def test_action_is_not_booked_after_its_reversal(books):
 
     with service.engine.connect() as connection:
         set_tenant_scope(connection, [books.tenant_id])
-        record = get_record(connection, books.tenant_id, made["id"])
+        record = get_record(connection, books.tenant_id, body["id"])
     service.client.portal.call(book_again)
     assert position(books)[0] == "100"
     assert_verified(books)
@@ -446,8 +448,8 @@ def test_stored_prices_follow_a_split_and_its_reversal(books, clock):
     made = book(books)
     quote = good(books.get("/quotes/AAPL"))
     assert (quote["bid"], quote["ask"], quote["last"]) == ("5.00", "5.50", "5.25")
-    (held,) = good(books.get("/positions"))
-    assert (held["mark"], held["market_value"]) == ("6.00", "1200.00")
+    (body,) = good(books.get("/positions"))
+    assert (body["mark"], body["market_value"]) == ("6.00", "1200.00")
     booked_at = utc_now()
     books.quote("AAPL", "20", "20", "20")
     with books.service.engine.connect() as connection:
@@ -457,8 +459,8 @@ def test_stored_prices_follow_a_split_and_its_reversal(books, clock):
     assert found[key].last == Decimal("5.25")  # a tick at the time of the booking
     good(reverse(books, made))
     assert good(books.get("/quotes/AAPL"))["last"] == "20.00"  # it arrived after the split
-    (held,) = good(books.get("/positions"))
-    assert (held["mark"], held["market_value"]) == ("12.00", "1200.00")
+    (body,) = good(books.get("/positions"))
+    assert (body["mark"], body["market_value"]) == ("12.00", "1200.00")
     assert_verified(books)
 
 
@@ -476,8 +478,8 @@ def test_reversal_multiplies_the_quote_that_the_split_divided(books, clock):
 def test_extremes_of_a_position_are_in_the_units_after_a_split(books):
     books.quote("AAPL", "14", "14", "14")
     made = book(books)
-    (held,) = good(books.get("/positions"))
-    assert (held["highest_price"], held["lowest_price"]) == ("14.00", "5.00")  # 14 is a price of today
+    (body,) = good(books.get("/positions"))
+    assert (body["highest_price"], body["lowest_price"]) == ("14.00", "5.00")  # 14 is a price of today
     good(reverse(books, made))
-    (held,) = good(books.get("/positions"))
-    assert (held["highest_price"], held["lowest_price"]) == ("14.00", "10.00")
+    (body,) = good(books.get("/positions"))
+    assert (body["highest_price"], body["lowest_price"]) == ("14.00", "10.00")

@@ -28,15 +28,15 @@ AMERICAN = {
 
 
 def estimate(api, body, **changes):
-    answer = api.post("/costs:estimate", {**body, **changes})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.post("/costs:estimate", {**body, **changes})
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def refused(api, **changes):
-    answer = api.post("/costs:estimate", {**INTRADAY, **changes})
-    assert answer.status_code == 422, answer.text
-    return answer.json()["errors"]
+    response = api.post("/costs:estimate", {**INTRADAY, **changes})
+    assert response.status_code == 422, response.text
+    return response.json()["errors"]
 
 
 def test_estimate_lists_components_with_rates_and_sources(api):
@@ -82,17 +82,17 @@ def test_estimate_lists_components_with_rates_and_sources(api):
 
 
 def test_depository_charge_of_a_delivery_sale_is_separate_from_the_total(api):
-    told = estimate(api, INTRADAY, product="CNC", quantity="400")
-    assert (told["total"], told["dp_charge"]) == ("456.46", "15.34")
-    told = estimate(api, INTRADAY, product="CNC", date="2023-06-01")
-    assert told["dp_charge"] is None  # unknown on that date
+    body = estimate(api, INTRADAY, product="CNC", quantity="400")
+    assert (body["total"], body["dp_charge"]) == ("456.46", "15.34")
+    body = estimate(api, INTRADAY, product="CNC", date="2023-06-01")
+    assert body["dp_charge"] is None  # unknown on that date
 
 
 def test_us_orders_are_charged_in_usd(api):
-    told = estimate(api, AMERICAN)
-    assert (told["market"], told["currency"], told["product"]) == ("US", "USD", None)
-    assert told["charges"] == {"total": "1.07", "commission": "1.00", "regulatory": "0.07"}
-    assert {rate["component"] for rate in told["rates"]} == {
+    body = estimate(api, AMERICAN)
+    assert (body["market"], body["currency"], body["product"]) == ("US", "USD", None)
+    assert body["charges"] == {"total": "1.07", "commission": "1.00", "regulatory": "0.07"}
+    assert {rate["component"] for rate in body["rates"]} == {
         *("commission", "commission_cap", "sec", "finra_taf", "cat")
     }
     assert estimate(api, AMERICAN, schedule="us_equity")["charges"] == {
@@ -102,15 +102,15 @@ def test_us_orders_are_charged_in_usd(api):
 
 
 def test_missing_schedule_charges_nothing(api):
-    told = estimate(api, INTRADAY, schedule="none")
-    assert (told["charges"], told["not_covered"], told["rates"]) == ({"total": "0.00"}, False, [])
+    body = estimate(api, INTRADAY, schedule="none")
+    assert (body["charges"], body["not_covered"], body["rates"]) == ({"total": "0.00"}, False, [])
 
 
 @pytest.mark.parametrize("changes", [{"exchange": "NYSE"}, {"product": "NRML"}, {"schedule": "us_equity"}])
 def test_estimate_states_that_the_schedule_does_not_cover_the_market(api, changes):
-    told = estimate(api, INTRADAY, **changes)
-    assert told["not_covered"] is True
-    assert (told["total"], told["rates"]) == ("0.00", [])
+    body = estimate(api, INTRADAY, **changes)
+    assert body["not_covered"] is True
+    assert (body["total"], body["rates"]) == ("0.00", [])
 
 
 def test_enumerated_values_are_case_insensitive(api):
@@ -119,8 +119,8 @@ def test_enumerated_values_are_case_insensitive(api):
 
 
 def test_date_defaults_to_the_current_exchange_date(api):
-    told = estimate(api, AMERICAN, date=None)
-    assert abs((date.fromisoformat(told["date"]) - datetime.now(UTC).date()).days) <= 1
+    body = estimate(api, AMERICAN, date=None)
+    assert abs((date.fromisoformat(body["date"]) - datetime.now(UTC).date()).days) <= 1
     late = datetime(2026, 11, 20, 20, tzinfo=UTC)
     assert find_trading_day("NSE", late) == date(2026, 11, 21)
     assert find_trading_day("NYSE", datetime(2026, 11, 20, 3, tzinfo=UTC)) == date(2026, 11, 19)

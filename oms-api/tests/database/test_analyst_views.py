@@ -38,8 +38,8 @@ def test_analyst_views_match_the_api(traded):
     assert {order["id"] for order in orders} == {order["id"] for order in traded.get("/orders").json()}
     assert {order["status"] for order in orders} == {"FILLED"}
     (day,) = rows(service, "v_daily_stats", tenant_id)
-    (told,) = traded.get("/daily-stats").json()
-    assert (str(day["day"]), day["trades"], day["wins"]) == (told["date"], told["trades"], told["wins"])
+    (body,) = traded.get("/daily-stats").json()
+    assert (str(day["day"]), day["trades"], day["wins"]) == (body["date"], body["trades"], body["wins"])
     assert (day["volume"], day["realized_pnl"], day["net_pnl"]) == (1440, 40, 40)
 
 
@@ -51,9 +51,9 @@ def test_view_of_issues_shows_their_age(api):
         home = connection.execute(
             text("SELECT id FROM portfolios WHERE tenant_id = :id"), {"id": api.tenant_id}
         ).scalar_one()
-        what = ("quantity_mismatch", "critical", "AAPL", None, "10", "9", "open", "bob", None, None)
+        label = ("quantity_mismatch", "critical", "AAPL", None, "10", "9", "open", "bob", None, None)
         times = (now - timedelta(hours=3), now, None, None)
-        insert_issue(connection, Issue(api.tenant_id, "ri_1", "paper", home, *what, *times))
+        insert_issue(connection, Issue(api.tenant_id, "ri_1", "paper", home, *label, *times))
     (issue,) = rows(api.service, "v_reconciliation_issues", api.tenant_id)
     assert (issue["portfolio_name"], issue["ours"], issue["theirs"], issue["owner"]) == (
         *("Growth", "10", "9"),

@@ -20,9 +20,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=8)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
     parser.add_argument("--seconds", type=float, default=1800.0, help="after which the day has failed")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as logs:
-        day = simulate(asked.database_url, Path(logs), asked.tickets, asked.seed, asked.kills, asked.seconds)
+        day = simulate(args.database_url, Path(logs), args.tickets, args.seed, args.kills, args.seconds)
     print(day)
     print("\n".join(day.faults[:50]) or "everything adds up, and app.verify is clean")
     return 1 if day.faults else 0

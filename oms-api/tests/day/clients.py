@@ -126,8 +126,8 @@ class Client:
 
     def page(self, path: str) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of a list, and the address of the next one if there is more."""
-        told = self.send("read", "GET", path)
-        return told.told, told.link
+        intent = self.send("read", "GET", path)
+        return intent.told, intent.link
 
     def _handle_answer(self, intent: Intent, method: str, key: str | None) -> bool:
         started = time.monotonic()
@@ -143,9 +143,9 @@ class Client:
         intent.link = headers.get("link", "").partition(">")[0].lstrip("<") or None
         return intent.status != 503
 
-    def _complain(self, what: str) -> None:
+    def _complain(self, label: str) -> None:
         with self.journal.lock:
-            self.journal.unexpected.append(what[:2000])
+            self.journal.unexpected.append(label[:2000])
 
 
 class Actor(threading.Thread):
@@ -213,8 +213,8 @@ class Trader(Actor):
     def _send(self, kind: str, method: str, path: str, body: Any, key: str | None) -> None:
         intent = self.client.send(kind, method, f"/api/v1{path}", body, key)
         if intent.status in {200, 201} and kind in {"order", "replace", "pair"}:
-            made = intent.told["orders"] if kind == "pair" else [intent.told]
-            self._resting.extend(order for order in made if order["status"] in _OPEN)
+            orders = intent.told["orders"] if kind == "pair" else [intent.told]
+            self._resting.extend(order for order in orders if order["status"] in _OPEN)
 
 
 class Quoter(Actor):

@@ -40,11 +40,11 @@ class Day:
 
     @override
     def __str__(self) -> str:
-        told = self.journal
+        journal = self.journal
         return (
-            f"{self.tickets} tickets in {self.seconds:.0f} s, {self.rate:,.0f}/s: {dict(told.stands)}\n"
-            f"{len(told.intents)} requests, {told.broken} broken connections, {len(told.halts)} halts, "
-            f"slowest answer {told.slowest:.1f} s"
+            f"{self.tickets} tickets in {self.seconds:.0f} s, {self.rate:,.0f}/s: {dict(journal.stands)}\n"
+            f"{len(journal.intents)} requests, {journal.broken} broken connections, "
+            f"{len(journal.halts)} halts, slowest answer {journal.slowest:.1f} s"
         )
 
 
@@ -58,13 +58,13 @@ class Exchange:
 
     def ports(self) -> Sequence[int]:
         """Return where processes should be listening."""
-        return [one.port for one in self._running]
+        return [oms.port for oms in self._running]
 
     def open(self) -> None:
         """Start one more."""
-        made = self._make()
-        made.start()
-        self._running.append(made)
+        oms = self._make()
+        oms.start()
+        self._running.append(oms)
 
     def leave(self) -> None:
         """Let the youngest one stop in good order."""
@@ -79,8 +79,8 @@ class Exchange:
 
     def close(self) -> None:
         """Kill what still runs."""
-        for one in self._running:
-            one.remove()
+        for oms in self._running:
+            oms.remove()
 
 
 def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int, seconds: float) -> Day:
@@ -163,8 +163,12 @@ def _sweep(client: Client, prices: dict[str, int]) -> None:
 
 def _verified(database_url: str) -> list[str]:
     """Prove the books as an operator does."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "app.verify"], cwd=HERE, capture_output=True, text=True, check=False,
         env=environment(DATABASE_URL=database_url), timeout=600,
     )  # fmt: skip
-    return [] if done.returncode == 0 else [f"app.verify: {done.returncode} {done.stdout}{done.stderr}"]
+    return (
+        []
+        if completed.returncode == 0
+        else [f"app.verify: {completed.returncode} {completed.stdout}{completed.stderr}"]
+    )

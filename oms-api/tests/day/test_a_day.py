@@ -27,8 +27,8 @@ def test_whole_simulated_day_keeps_the_books_consistent(new_database, tmp_path, 
 
 
 def trade(sequence, side, quantity, gmv):
-    facts = {"portfolio_name": "Growth", "symbol": "AAPL", "sequence": sequence, "side": side}
-    return facts | {"quantity": quantity, "gmv": gmv}
+    fields = {"portfolio_name": "Growth", "symbol": "AAPL", "sequence": sequence, "side": side}
+    return fields | {"quantity": quantity, "gmv": gmv}
 
 
 def test_judge_computes_a_position_through_zero():

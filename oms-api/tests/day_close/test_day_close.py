@@ -57,47 +57,47 @@ def close(api, date=DATE, **body):
 
 
 def test_day_is_signed_off_with_its_figures(traded):
-    answer = close(traded, note="As expected")
-    assert answer.status_code == 201, answer.text
-    signed = answer.json()
+    response = close(traded, note="As expected")
+    assert response.status_code == 201, response.text
+    signed = response.json()
     growth, india = signed["figures"]
     assert (growth["portfolio_name"], growth["trades"], growth["from"]) == ("Growth", 1, None)
     assert (growth["cash"], growth["market_value"], growth["equity"]) == ("95499.00", "5200.00", "100699.00")
     assert (growth["flows"], growth["price"], growth["fees"]) == ("500.00", "200.00", "-1.00")
     assert (growth["day_pnl"], india["day_pnl"]) == ("199.00", "0.00")
     assert (signed["day_pnl"], signed["currency"], signed["note"]) == ("199.00", "USD", "As expected")
-    assert [(one["currency"], one["rate"]) for one in signed["rates"]] == [("INR", "0.0125")]
+    assert [(rate["currency"], rate["rate"]) for rate in signed["rates"]] == [("INR", "0.0125")]
     assert traded.get(f"/day-close/{DATE}").json() == signed
 
 
 def test_day_cannot_be_signed_off_twice(traded):
     first = close(traded).json()
-    answer = close(traded)
-    assert (answer.status_code, answer.json()["type"]) == (409, "urn:slackoms:problem/day-already-closed")
-    assert answer.json()["detail"].startswith(f"{first['signed_by']} signed off {DATE} at {NEXT}T00:00:10")
+    response = close(traded)
+    assert (response.status_code, response.json()["type"]) == (409, "urn:slackoms:problem/day-already-closed")
+    assert response.json()["detail"].startswith(f"{first['signed_by']} signed off {DATE} at {NEXT}T00:00:10")
 
 
 def test_repeated_request_gets_the_first_response(traded):
     answers = [traded.post(f"/day-close/{DATE}", {}, {"Idempotency-Key": "close"}) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [201, 201]
+    assert [response.status_code for response in answers] == [201, 201]
     assert answers[0].json() == answers[1].json()
 
 
 def test_day_that_is_not_over_cannot_be_signed_off(traded, clock):
     clock.set(f"{NEXT}T00:00:09")
-    answer = close(traded, NEXT)
-    assert (answer.status_code, answer.json()["type"]) == (409, "urn:slackoms:problem/day-not-over")
+    response = close(traded, NEXT)
+    assert (response.status_code, response.json()["type"]) == (409, "urn:slackoms:problem/day-not-over")
     assert close(traded.service.api(), NEXT).status_code == 409  # also without a portfolio
     assert close(traded.service.api(), DATE).json()["figures"] == []
 
 
 def test_close_that_is_not_stored_yet_is_waited_for(traded, clock):
     clock.set("2026-11-22T00:00:05")
-    answer = close(traded, NEXT)
-    assert (answer.status_code, answer.json()["type"]) == (409, "urn:slackoms:problem/close-not-stored")
+    response = close(traded, NEXT)
+    assert (response.status_code, response.json()["type"]) == (409, "urn:slackoms:problem/close-not-stored")
     clock.set("2026-11-22T03:00:00")
     signed = close(traded, NEXT).json()
-    assert [one["kind"] for one in signed["breaks"]] == ["missing_close"] * 2
+    assert [item["kind"] for item in signed["breaks"]] == ["missing_close"] * 2
     assert signed["figures"] == []
 
 
@@ -112,7 +112,9 @@ def test_open_orders_old_marks_and_stopped_trading_are_breaks(traded, timed):
     placed = traded.post("/orders", order | {"type": "LIMIT", "time_in_force": "GTC"}).json()
     halt = {"scope": "portfolio", "name": "India", "state": "REDUCING", "reason": "Look into it"}
     assert traded.post("/kill-switch", halt).status_code == 200
-    found = [(one["portfolio_name"], one["kind"], one["subject"]) for one in close(traded).json()["breaks"]]
+    found = [
+        (item["portfolio_name"], item["kind"], item["subject"]) for item in close(traded).json()["breaks"]
+    ]
     assert found == [
         ("Growth", "working_order", placed["id"]),
         ("India", "stale_mark", "TCS"),
@@ -160,8 +162,8 @@ def test_statement_needs_a_signed_day_and_a_visible_portfolio(traded, timed):
     other = traded.with_key(narrow["key"])
     assert other.get(f"/day-close/{DATE}/statements/India").status_code == 200
     assert other.get(f"/day-close/{DATE}/statements/Growth").status_code == 404
-    shown = other.get(f"/day-close/{DATE}").json()
-    assert ([one["portfolio_name"] for one in shown["figures"]], shown["day_pnl"]) == (["India"], None)
+    body = other.get(f"/day-close/{DATE}").json()
+    assert ([figure["portfolio_name"] for figure in body["figures"]], body["day_pnl"]) == (["India"], None)
     assert timed.api().get(f"/day-close/{DATE}").status_code == 404
 
 
@@ -181,10 +183,10 @@ def test_books_with_signed_days_are_verified(traded, timed):
 
 
 def set_session(timed, day, **session):
-    answer = ApiClient(timed, 1, BOOTSTRAP_KEY).put(
+    response = ApiClient(timed, 1, BOOTSTRAP_KEY).put(
         f"/calendar/XNYS/{day}", {"source": "Announced late", **session}
     )
-    assert answer.status_code == 200, answer.text
+    assert response.status_code == 200, response.text
 
 
 @pytest.fixture
@@ -208,7 +210,7 @@ def test_day_whose_session_vanished_after_its_close_keeps_its_figures(in_new_yor
     signed = close(in_new_york, "2026-11-19").json()
     (growth,) = signed["figures"]
     assert (growth["trades"], growth["day_pnl"], growth["fees"]) == (1, "9.00", "-1.00")
-    assert [one["kind"] for one in signed["breaks"] if one["kind"] == "missing_close"] == []
+    assert [item["kind"] for item in signed["breaks"] if item["kind"] == "missing_close"] == []
 
 
 def test_day_whose_close_moved_is_signed_off_once_with_all_its_figures(in_new_york, timed, clock):

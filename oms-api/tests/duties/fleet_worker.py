@@ -18,8 +18,8 @@ def add_counters(create_duty_runner, journal: Path):
     """Return `create_duty_runner` with the counting jobs added."""
 
     def count(_: Lease) -> None:
-        facts = get_correlation()
-        line = f"{facts['job']}|{facts['slot']}|{os.getpid()}\n"
+        correlation = get_correlation()
+        line = f"{correlation['job']}|{correlation['slot']}|{os.getpid()}\n"
         descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(descriptor, line.encode())  # one append: other processes write between lines only
         os.close(descriptor)

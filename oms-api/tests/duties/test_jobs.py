@@ -21,9 +21,9 @@ def operator(service):
 
 
 def find_job(operator, name):
-    answer = operator.get("/jobs")
-    assert answer.status_code == 200, answer.text
-    return next(job for job in answer.json()["items"] if job["name"] == name)
+    response = operator.get("/jobs")
+    assert response.status_code == 200, response.text
+    return next(job for job in response.json()["items"] if job["name"] == name)
 
 
 def test_requested_job_runs_at_once_and_is_in_the_history(operator, service):
@@ -32,12 +32,12 @@ def test_requested_job_runs_at_once_and_is_in_the_history(operator, service):
     before = find_job(operator, "prune ticks")
     assert (before["schedule"], before["last_run"]["status"]) == ("every 1 h", "succeeded")
     assert "prune ticks" not in runner.run_due()
-    asked = operator.post("/jobs/prune-ticks:run")
-    assert (asked.status_code, asked.json()["name"]) == (202, "prune ticks")
+    response = operator.post("/jobs/prune-ticks:run")
+    assert (response.status_code, response.json()["name"]) == (202, "prune ticks")
     assert "prune ticks" in runner.run_due()
     assert "prune ticks" not in runner.run_due()
     after = find_job(operator, "prune ticks")
-    assert after["last_run"]["slot"] == asked.json()["requested_at"]
+    assert after["last_run"]["slot"] == response.json()["requested_at"]
     assert [run["slot"] for run in after["runs"]][1] == before["last_run"]["slot"]
     assert operator.get("/audit", action="job.requested").json()[0]["target"] == "job:prune ticks"
 

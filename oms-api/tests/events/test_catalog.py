@@ -13,7 +13,7 @@ from app.orders.rules.values import Status
 from tests.support.event_schemas import VALIDATORS
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "event_reference.py"
-TYPES = {one.name: one for one in list_event_types()}
+TYPES = {event_type.name: event_type for event_type in list_event_types()}
 
 
 def test_every_status_and_kind_of_cash_movement_is_documented():

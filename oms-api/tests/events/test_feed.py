@@ -89,8 +89,8 @@ def test_subscriber_receives_only_its_tenant_and_types(engine, readers):
         add_events(engine, 3, kind="trade.recorded")
         add_events(engine, 4, kind="limit.changed")
         add_events(engine, 5, kind="ordering.done")
-        wanted = EventFilter(types=("order.*", "limit.changed"))
-        async with aclosing(Feed(readers).follow(1, wanted, 0)) as pages:
+        event_filter = EventFilter(types=("order.*", "limit.changed"))
+        async with aclosing(Feed(readers).follow(1, event_filter, 0)) as pages:
             assert await taken(pages, 2) == payloads(1, 4)
 
     run(work())

@@ -4,28 +4,28 @@ import pytest
 
 
 def listed(api, **params):
-    answer = api.get("/events", **params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.get("/events", **params)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_trade_event_contains_the_changes(api):
     trade = api.trade()
-    told = {one["type"]: one for one in listed(api)}
-    event = told["trade.recorded"]
+    body = {item["type"]: item for item in listed(api)}
+    event = body["trade.recorded"]
     assert event["data"]["trade_id"] == trade["trade_id"]
     assert event["created_at"] == trade["created_at"]
     data = event["data"]
     facts = ("symbol", "side", "quantity", "price", "gmv", "realized_pnl")
     assert {name: data[name] for name in facts} == {name: trade[name] for name in facts}
     assert (data["portfolio_name"], "order_id" in data) == ("Growth", False)
-    assert told["position.changed"]["data"]["symbol"] == "AAPL"
+    assert body["position.changed"]["data"]["symbol"] == "AAPL"
 
 
 def test_position_event_contains_the_updated_position(api):
     api.buy("10", "100")
     api.sell("4", "110")
-    data = [one["data"] for one in listed(api, type="position.changed")]
+    data = [item["data"] for item in listed(api, type="position.changed")]
     assert (data[0]["quantity"], data[0]["cost"], data[0]["realized_pnl"]) == ("6", "600.00", "40.00")
     assert (data[1]["quantity"], data[1]["cost"], data[1]["realized_pnl"]) == ("10", "1000.00", "0.00")
     assert data[0]["portfolio_name"] == "Growth"
@@ -34,42 +34,42 @@ def test_position_event_contains_the_updated_position(api):
 def test_trade_event_of_a_fill_names_its_order(api):
     api.quote("AAPL", "99", "101", "100")
     order = api.order(quantity="10")
-    (told,) = listed(api, type="trade.recorded")
-    assert (told["data"]["order_id"], told["data"]["price"]) == (order["id"], "101.00")
+    (body,) = listed(api, type="trade.recorded")
+    assert (body["data"]["order_id"], body["data"]["price"]) == (order["id"], "101.00")
 
 
 def test_events_are_listed_newest_first_in_pages(api):
     trades = [api.trade()["trade_id"] for _ in range(5)]
     found, link = [], "/events?type=trade.recorded&limit=2"
     while link:
-        answer = api.get(link.removeprefix("/api/v1"))
-        found += [one["data"]["trade_id"] for one in answer.json()]
-        link = answer.links.get("next", {}).get("url")
+        response = api.get(link.removeprefix("/api/v1"))
+        found += [item["data"]["trade_id"] for item in response.json()]
+        link = response.links.get("next", {}).get("url")
     assert found == trades[::-1]
 
 
 def test_events_are_filtered_by_type_and_time(api):
     first, second = api.trade(), api.trade()
-    assert {one["type"] for one in listed(api, type="trade.recorded")} == {"trade.recorded"}
-    both = {one["type"] for one in listed(api, type="trade.*,position.changed")}
+    assert {item["type"] for item in listed(api, type="trade.recorded")} == {"trade.recorded"}
+    both = {item["type"] for item in listed(api, type="trade.*,position.changed")}
     assert both == {"trade.recorded", "position.changed"}
     assert listed(api, type="limit.changed") == []
     later = listed(api, type="trade.*", from_=second["created_at"])
-    assert [one["data"]["trade_id"] for one in later] == [second["trade_id"]]
+    assert [item["data"]["trade_id"] for item in later] == [second["trade_id"]]
     earlier = listed(api, type="trade.*", to_=second["created_at"])
-    assert [one["data"]["trade_id"] for one in earlier] == [first["trade_id"]]
+    assert [item["data"]["trade_id"] for item in earlier] == [first["trade_id"]]
 
 
 @pytest.mark.parametrize("type_", ["trade", "Trade.recorded", "trade.*.x", "%", "trade.recorded,", "a.b c"])
 def test_unknown_event_type_is_rejected(api, type_):
-    answer = api.get("/events", type=type_)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "type")
+    response = api.get("/events", type=type_)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "type")
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "1", "9" * 27, "9" * 30, "é"])
 def test_stream_cannot_resume_from_an_unknown_event(api, last):
-    answer = api.get("/events/stream", headers={"Last-Event-ID": last.encode()})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
+    response = api.get("/events/stream", headers={"Last-Event-ID": last.encode()})
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
 
 
 def test_events_of_another_tenant_are_not_listed(service, api):

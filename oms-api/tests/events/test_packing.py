@@ -34,7 +34,7 @@ def test_packing_keeps_every_event_and_its_sequence(events):
     told = [
         (row.tenant_id, row.created_at, *one) for row in rows for one in unpack_events(row[1], row[2], row[4])
     ]
-    assert told == [(one.tenant_id, one.created_at, one.type, one.payload) for one in events]
+    assert told == [(event.tenant_id, event.created_at, event.type, event.payload) for event in events]
     assert all(len(list(unpack_events(row[1], row[2], row[4]))) <= MAX_EVENTS_IN_ROW for row in rows)
 
 

@@ -32,10 +32,10 @@ def stream(process, headers=None, **params):
         params=params,
         headers=HEADERS | (headers or {}),
         timeout=timeout,
-    ) as answer:
-        assert answer.status_code == 200, answer.read()
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        yield parsed(answer.iter_lines())
+    ) as response:
+        assert response.status_code == 200, response.read()
+        assert response.headers["content-type"].startswith("text/event-stream")
+        yield parsed(response.iter_lines())
 
 
 def parsed(lines):
@@ -51,27 +51,27 @@ def parsed(lines):
 
 
 def trade(process, **changes):
-    answer = httpx.post(
+    response = httpx.post(
         f"{process.url}/api/v1/trade", json=trade_body(**changes), headers=HEADERS, timeout=15
     )
-    assert answer.status_code == 201, answer.text
-    return answer.json()["trade"]["trade_id"]
+    assert response.status_code == 201, response.text
+    return response.json()["trade"]["trade_id"]
 
 
 def test_change_is_streamed_within_about_a_second(process):
     with stream(process, type="trade.recorded") as events:
         sent = time.monotonic()
         trade_id = trade(process)
-        number, kind, told = next(events)
+        number, kind, body = next(events)
         assert time.monotonic() - sent < PATIENCE_SECONDS
-    assert (kind, told["id"], told["data"]["trade_id"]) == ("trade.recorded", number, trade_id)
+    assert (kind, body["id"], body["data"]["trade_id"]) == ("trade.recorded", number, trade_id)
 
 
 def test_reconnected_client_misses_and_repeats_nothing(process):
     with stream(process, type="trade.*") as events:
         before = trade(process)
-        number, _, told = next(events)
-        assert told["data"]["trade_id"] == before
+        number, _, body = next(events)
+        assert body["data"]["trade_id"] == before
     missed = [trade(process) for _ in range(3)]
     with stream(process, {"Last-Event-ID": number}, type="trade.*") as events:
         assert [next(events)[2]["data"]["trade_id"] for _ in missed] == missed
@@ -90,8 +90,8 @@ def test_every_trade_is_streamed_once_under_load(process):
         told = [next(events)[2] for _ in range(100)]
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
-    assert sorted(one["data"]["trade_id"] for one in told) == sorted(chain.from_iterable(made))
-    assert len({one["id"] for one in told}) == 100
+    assert sorted(item["data"]["trade_id"] for item in told) == sorted(chain.from_iterable(made))
+    assert len({item["id"] for item in told}) == 100
 
 
 def test_shutdown_ends_streams_and_the_service_immediately(backend, new_database):

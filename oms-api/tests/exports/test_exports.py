@@ -69,27 +69,27 @@ def test_exported_trades_are_the_listed_trades(workspace):
 
 
 def test_every_export_has_a_heading_and_the_rows_of_its_list(workspace):
-    found = {name: export(workspace, name) for name in NAMES}
-    assert len(found["trades"]) == 4
-    assert [row["status"] for row in found["orders"]] == ["FILLED"]
-    assert [(row["portfolio_name"], row["symbol"]) for row in found["positions"]] == [
+    body = {name: export(workspace, name) for name in NAMES}
+    assert len(body["trades"]) == 4
+    assert [row["status"] for row in body["orders"]] == ["FILLED"]
+    assert [(row["portfolio_name"], row["symbol"]) for row in body["positions"]] == [
         ("Growth", "AAPL"), ("Income", "MSFT"),
     ]  # fmt: skip
-    assert {row["portfolio_name"] for row in found["pnl"]} == {"Growth", "Income"}
-    growth = [row["kind"] for row in found["cash"] if row["portfolio_name"] == "Growth"]
+    assert {row["portfolio_name"] for row in body["pnl"]} == {"Growth", "Income"}
+    growth = [row["kind"] for row in body["cash"] if row["portfolio_name"] == "Growth"]
     assert growth == ["deposit", "trade", "trade", "trade", "opening"]
-    assert [row["charges"] for row in found["charges"]] == ["1.50", "1.50"]
+    assert [row["charges"] for row in body["charges"]] == ["1.50", "1.50"]
 
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("name", NAMES)
 def test_export_of_nothing_is_a_heading(api, name):
-    answer = api.get(f"/exports/{name}")
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert answer.headers["content-disposition"] == f'attachment; filename="{name}.csv"'
-    assert answer.text.endswith("\r\n")
-    assert answer.text.count("\n") == 1
+    response = api.get(f"/exports/{name}")
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.headers["content-disposition"] == f'attachment; filename="{name}.csv"'
+    assert response.text.endswith("\r\n")
+    assert response.text.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -158,19 +158,19 @@ def test_no_text_of_a_file_is_a_formula(api, start):
     deposit = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": text}
     assert api.post(f"/portfolios/{text} book/cash", deposit, {"Idempotency-Key": text}).status_code == 201
     for path in [*(f"/exports/{name}" for name in NAMES), "/trades", "/orders", "/positions", "/daily-stats"]:
-        answer = api.get(path, CSV)
-        cells = [cell for row in csv.reader(io.StringIO(answer.text, newline="")) for cell in row]
+        response = api.get(path, CSV)
+        cells = [cell for row in csv.reader(io.StringIO(response.text, newline="")) for cell in row]
         assert any(cell.startswith(f"'{text}") for cell in cells), path
         assert not any(cell.startswith(text) for cell in cells), path
 
 
 @pytest.mark.any_database
 def test_lists_answer_in_csv_if_the_client_prefers_it(workspace):
-    answer = workspace.get("/trades", CSV, limit=2)
-    rows = rows_of(answer)
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    response = workspace.get("/trades", CSV, limit=2)
+    rows = rows_of(response)
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert [row["trade_id"] for row in rows] == [trade["trade_id"] for trade in workspace.trades(limit=2)]
-    assert 'rel="next"' in answer.headers["link"]
+    assert 'rel="next"' in response.headers["link"]
     assert rows_of(workspace.get("/portfolios", CSV)) == [{"value": "Growth"}, {"value": "Income"}]
     assert {row["kind"] for row in rows_of(workspace.get("/portfolios/Growth/cash", CSV))} == {
         "deposit", "trade", "opening",
@@ -190,9 +190,9 @@ def test_answers_that_are_no_lists_stay_as_they_are(workspace):
 def test_xlsx_has_amounts_as_numbers_and_long_ones_as_exact_text(api):
     pytest.importorskip("xlsxwriter")
     api.buy("99.9", "999999.12345679", note=FORMULA, charges="1.5")
-    answer = api.get("/exports/trades", {"Accept": xlsx_export.XLSX})
-    assert answer.headers["content-type"] == xlsx_export.XLSX
-    sheet = zipfile.ZipFile(io.BytesIO(answer.content)).read("xl/worksheets/sheet1.xml").decode()
+    response = api.get("/exports/trades", {"Accept": xlsx_export.XLSX})
+    assert response.headers["content-type"] == xlsx_export.XLSX
+    sheet = zipfile.ZipFile(io.BytesIO(response.content)).read("xl/worksheets/sheet1.xml").decode()
     assert f"<t>{FORMULA}</t>" in sheet
     assert "<f>" not in sheet
     assert "<t>99899912.43333332</t>" in sheet
@@ -202,10 +202,10 @@ def test_xlsx_has_amounts_as_numbers_and_long_ones_as_exact_text(api):
 @pytest.mark.any_database
 def test_xlsx_without_its_package_is_refused_with_the_way_out(api, monkeypatch):
     monkeypatch.setattr(xlsx_export, "find_spec", lambda _: None)
-    answer = api.get("/exports/trades", format="xlsx")
-    assert answer.status_code == 501
-    assert "xlsxwriter" in answer.json()["detail"]
-    assert "text/csv" in answer.json()["detail"]
+    response = api.get("/exports/trades", format="xlsx")
+    assert response.status_code == 501
+    assert "xlsxwriter" in response.json()["detail"]
+    assert "text/csv" in response.json()["detail"]
 
 
 NOTES = (
@@ -301,9 +301,9 @@ def test_process_that_exports_many_rows_needs_no_more_memory_than_for_few(api):
 
 @pytest.mark.any_database
 def test_unknown_export_is_not_found(api):
-    answer = api.get("/exports/secrets")
-    assert answer.status_code == 404
-    assert answer.json()["detail"].endswith("trades, orders, positions, pnl, cash, charges.")
+    response = api.get("/exports/secrets")
+    assert response.status_code == 404
+    assert response.json()["detail"].endswith("trades, orders, positions, pnl, cash, charges.")
 
 
 @given(st.lists(st.tuples(*[st.none() | st.integers() | st.text(alphabet='a,"\r\n= é')] * 3)))

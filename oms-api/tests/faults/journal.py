@@ -64,10 +64,10 @@ class Journal:
             self.complain(f"{intent.key}: {status} {told}")
         intent.refused = kind.endswith(NOT_PLACED)
 
-    def complain(self, what: str) -> None:
+    def complain(self, label: str) -> None:
         """Write down an answer that the service should never give."""
         with self._lock:
-            self.unexpected.append(what)
+            self.unexpected.append(label)
 
     def lasted(self, seconds: float) -> None:
         """Note how long an answer took."""

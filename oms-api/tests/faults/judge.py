@@ -134,7 +134,9 @@ class _Book:
         self._expect(portfolio["last_hash"], self._hash, "last hash")
         self._expect(portfolio["cash"], self._cash, "cash")
         self._expect(
-            portfolio["realized_pnl"], sum(one[2] for one in self._positions.values()), "realised P&L"
+            portfolio["realized_pnl"],
+            sum(position[2] for position in self._positions.values()),
+            "realised P&L",
         )
         undone = {row["reverses"] for row in rows}
         standing = [row for row in rows if row["kind"] == "trade" and row["trade_id"] not in undone]
@@ -170,9 +172,9 @@ class _Book:
                 position = _filled(position, row)
         return position
 
-    def _expect(self, said: object, true: object, what: str) -> None:
+    def _expect(self, said: object, true: object, label: str) -> None:
         if said != true:
-            self.faults.append(f"{self._name}: {what} is {said}, must be {true}")
+            self.faults.append(f"{self._name}: {label} is {said}, must be {true}")
 
 
 def _filled(position: Position, row: Row) -> Position:

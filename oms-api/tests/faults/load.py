@@ -55,14 +55,14 @@ class Connection:
             headers["Idempotency-Key"] = key
         try:
             self._http.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = self._http.getresponse()
-            content = answer.read()
+            response = self._http.getresponse()
+            content = response.read()
         except (http.client.HTTPException, OSError) as error:
             self.close()
             raise ConnectionError(str(error)) from error
-        told = {name.lower(): value for name, value in answer.getheaders()}
+        told = {name.lower(): value for name, value in response.getheaders()}
         return (
-            answer.status,
+            response.status,
             told,
             json.loads(content) if "json" in told["content-type"] else content.decode(),
         )
@@ -88,12 +88,12 @@ class Sender:
         answer = self._call("/api/v1/trades:batch", {"trades": [one.body for one in intents]}, key)
         if answer is None:
             return
-        status, headers, told = answer
+        status, headers, body = answer
         if status != 200:
             for intent in intents:
-                self.journal.hear(intent, status, told, "retry-after" in headers)
+                self.journal.hear(intent, status, body, "retry-after" in headers)
             return
-        for intent, outcome in zip(intents, told["outcomes"], strict=True):
+        for intent, outcome in zip(intents, body["outcomes"], strict=True):
             self.journal.hear(intent, outcome["status"], outcome.get("trade") or outcome["problem"])
 
     def _call(self, path: str, body: dict[str, Any], key: str) -> Answer | None:
@@ -199,14 +199,12 @@ def resolve(journal: Journal, port: int, seconds: float = 120.0) -> None:
 
 def repeat(journal: Journal, port: int, random: Random, count: int = 20) -> None:
     """Send some acknowledged requests again: the same answer, marked as a replay."""
-    told = journal.acknowledged()
+    intents = journal.acknowledged()
     with Connection(port) as connection:
-        for intent in random.sample(told, min(count, len(told))):
-            status, headers, answer = connection.call("POST", intent.path, intent.body, intent.key)
-            assert (status, headers.get("idempotent-replayed")) == (201, "true"), (
-                f"{intent}: {status} {answer}"
-            )
-            intent.acknowledged.append(answer["trade_id"])
+        for intent in random.sample(intents, min(count, len(intents))):
+            status, headers, body = connection.call("POST", intent.path, intent.body, intent.key)
+            assert (status, headers.get("idempotent-replayed")) == (201, "true"), f"{intent}: {status} {body}"
+            intent.acknowledged.append(body["trade_id"])
 
 
 def wait_for_more(journal: Journal, count: int, seconds: float = 120.0) -> None:

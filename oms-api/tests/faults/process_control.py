@@ -1,7 +1,6 @@
 """Processes that tests can kill, freeze and restart: PostgreSQL and the service."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,11 +23,11 @@ HERE = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 
 
-def wait_until(done: Callable[[], bool], seconds: float, what: str) -> float:
+def wait_until(done: Callable[[], bool], seconds: float, label: str) -> float:
     """Poll until `done`, and return after how many seconds; a failure when it takes longer than allowed."""
     started = time.monotonic()
     while not done():
-        assert time.monotonic() - started < seconds, f"after {seconds:g} s still not: {what}"
+        assert time.monotonic() - started < seconds, f"after {seconds:g} s still not: {label}"
         time.sleep(0.01)
     return time.monotonic() - started
 
@@ -87,7 +86,7 @@ class PostgresProcess(PostgresServer):
     def remove(self) -> None:
         """Stop and delete everything."""
         self._signal(signal.SIGQUIT)  # at once: nothing of it is needed any more
-        shutil.rmtree(self.home, ignore_errors=True)
+        self.folder.remove()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._postmaster is not None:
@@ -118,10 +117,10 @@ class Oms:
         self.fault = fault
         self._logs = logs / f"oms-{self.port}.log"
         self._process: Program | None = None
-        given = {"OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS, "DATABASE_URL": database_url}
-        given["PORT"] = str(self.port)
-        given |= {"ENVIRONMENT": "production", "RATE_LIMIT_PER_MINUTE": "0", "LOG_LEVEL": "WARNING"}
-        self._environment = {"PATH": os.environ.get("PATH", ""), "HOST": "127.0.0.1"} | given | environment
+        body = {"OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS, "DATABASE_URL": database_url}
+        body["PORT"] = str(self.port)
+        body |= {"ENVIRONMENT": "production", "RATE_LIMIT_PER_MINUTE": "0", "LOG_LEVEL": "WARNING"}
+        self._environment = {"PATH": os.environ.get("PATH", ""), "HOST": "127.0.0.1"} | body | environment
 
     @property
     def process(self) -> Program:

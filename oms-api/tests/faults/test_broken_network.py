@@ -46,12 +46,12 @@ def send_into(break_: Break, oms: Oms, network: Network, journal: Journal) -> tu
     with sender.connection:
         sender.send(journal.intend("before-fault", "/api/v1/trade", make_trade(Random(0), ["Growth"])))
         network.break_next(break_)
-        answer = sender.send(
+        response = sender.send(
             journal.intend("during-fault", "/api/v1/trade", make_trade(Random(1), ["Growth"]))
         )
     assert network.broke.is_set(), "COMMIT was never seen"
-    assert answer is not None, "the service hung up"
-    return answer[0], answer[2].get("type", "")
+    assert response is not None, "the service hung up"
+    return response[0], response[2].get("type", "")
 
 
 @pytest.mark.parametrize("break_", [Break.AFTER_COMMIT, Break.ANSWER_VANISHES])

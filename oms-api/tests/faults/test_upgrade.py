@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 def run_git(*arguments: str) -> str:
     command = ["git", "-c", "safe.directory=*", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return completed.stdout.strip() if completed.returncode == 0 else ""
 
 
 def list_migrations(commit: str) -> list[str]:
@@ -62,9 +62,9 @@ def earlier_source(tmp_path: Path) -> Path:
 def migrate(home: Path, database_url: str) -> str:
     given = environment(DATABASE_URL=database_url, ENVIRONMENT="production")
     command = [sys.executable, "-m", "app.migrate"]
-    done = subprocess.run(command, cwd=home, env=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    completed = subprocess.run(command, cwd=home, env=given, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
 def test_database_of_the_previous_release_migrates_under_load(

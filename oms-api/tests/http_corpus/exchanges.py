@@ -174,8 +174,8 @@ def _trade_bodies(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     bodies: dict[str, Any] = {name: trade_body(**changes) for name, changes in TRADE_BODIES.items()}
     bodies |= raw_bodies(trade_body())
-    found = [Exchange("trade", (send(TRADE, trade_body()),))]
-    return found + [Exchange(f"trade: {name}", (send(TRADE, body),)) for name, body in bodies.items()]
+    exchanges = [Exchange("trade", (send(TRADE, trade_body()),))]
+    return exchanges + [Exchange(f"trade: {name}", (send(TRADE, body),)) for name, body in bodies.items()]
 
 
 def _idempotency(keys: Keys) -> list[Exchange]:
@@ -236,33 +236,33 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 
 def _headers(keys: Keys, team: str) -> list[Exchange]:
     send = Writer(keys.admin).request
-    found = [
+    exchanges = [
         Exchange(f"headers: {name}", (send(TRADE, trade_body(), *fields),), 1 + (name == "continue"))
         for name, fields in _HEADERS.items()
     ]
     for who, key in (("reader", keys.reader), ("bot", keys.bot)):
-        named = Writer(key).request
+        request = Writer(key).request
         for line, body in ((TRADE, trade_body()), (ORDERS, ticket_body(quantity="9"))):
-            sent = named(line, body)
-            found.append(Exchange(f"{who}: {line}", (sent,)))
-            found.append(Exchange(f"{who}, bad body: {line}", (named(line, b"x"),)))
+            sent = request(line, body)
+            exchanges.append(Exchange(f"{who}: {line}", (sent,)))
+            exchanges.append(Exchange(f"{who}, bad body: {line}", (request(line, b"x"),)))
     act = Writer(keys.bot).request
     people = (f"slack:{team}:U1", f"slack:{team}:U1", "slack:TOTHER:U1", "nobody", "")
-    found += [
+    exchanges += [
         Exchange(f"bot for person {turn}", (act(TRADE, trade_body(), f"X-On-Behalf-Of: {person}"),))
         for turn, person in enumerate(people)
     ]
-    return found
+    return exchanges
 
 
 def _orders(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
-    found = [Exchange("order", (send(ORDERS, ticket_body()),))]
-    found += [
+    exchanges = [Exchange("order", (send(ORDERS, ticket_body()),))]
+    exchanges += [
         Exchange(f"order: {name}", (send(ORDERS, ticket_body(**changes)),))
         for name, changes in TICKETS.items()
     ]
-    found += [
+    exchanges += [
         Exchange(f"order: {name}", (send(ORDERS, body),)) for name, body in raw_bodies(ticket_body()).items()
     ]
     keyed = {
@@ -273,7 +273,7 @@ def _orders(keys: Keys) -> list[Exchange]:
         "denied, repeated": ("o2", ticket_body(quantity="100000000")),
         "201 characters": ("k" * 201, ticket_body(quantity="13")),
     }
-    return found + [
+    return exchanges + [
         Exchange(f"order, idempotency key: {name}", (send(ORDERS, body, f"Idempotency-Key: {key}"),))
         for name, (key, body) in keyed.items()
     ]

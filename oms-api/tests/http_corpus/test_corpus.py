@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 
 from app.edge import Edge
-from app.http_server import CappedHttp
+from app.http_server import LimitedHttpProtocol
 from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
 from tests.support.postgres import free_port
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.any_database
 ANSWERS = Path(__file__).with_name("answers.json")
 PAUSE_SECONDS = 0.05
 _SENTENCES = {"title", "detail", "message"}
-REST_SECONDS = 0.2  # until a connection closes whose client sends the rest of a refused body
+BODY_SECONDS = 0.2  # until a connection closes whose client sends the rest of a refused body
 _VARYING = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
     (re.compile(r"\b(?:key|desk)-[0-9a-f]+\b"), "<name>"),
@@ -51,11 +51,11 @@ def listening(service: Service) -> Iterator[int]:
     """Serve the application over HTTP in another thread, and yield its port."""
     port = free_port()
     config = uvicorn.Config(
-        service.app, port=port, http=CappedHttp, lifespan="off", log_config=None, access_log=False
+        service.app, port=port, http=LimitedHttpProtocol, lifespan="off", log_config=None, access_log=False
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
-    rest_seconds, CappedHttp.rest_seconds = CappedHttp.rest_seconds, REST_SECONDS
+    body_seconds, LimitedHttpProtocol.body_seconds = LimitedHttpProtocol.body_seconds, BODY_SECONDS
     thread.start()
     while not server.started:
         assert thread.is_alive()
@@ -64,7 +64,7 @@ def listening(service: Service) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(30)
-        CappedHttp.rest_seconds = rest_seconds
+        LimitedHttpProtocol.body_seconds = body_seconds
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
     keys = (admin.key, service.mint("read", admin.tenant_id), service.mint("act_as trade", admin.tenant_id))
 
     async def run() -> dict[str, list[Any]]:
-        return {one.name: await send(port, one) for one in list_exchanges(Keys(*keys), team)}
+        return {exchange.name: await send(port, exchange) for exchange in list_exchanges(Keys(*keys), team)}
 
     return asyncio.run(run())
 

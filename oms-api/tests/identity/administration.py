@@ -19,8 +19,8 @@ def operator(service: Service) -> ApiClient:
 
 def team(service: Service, slug: str, name: str = "A team") -> ApiClient:
     """Make a tenant over REST and return it as its first key sees it."""
-    made = good(operator(service).post("/tenants", {"name": name, "slug": slug}), 201)
-    return ApiClient(service, made["id"], made["api_key"])
+    body = good(operator(service).post("/tenants", {"name": name, "slug": slug}), 201)
+    return ApiClient(service, body["id"], body["api_key"])
 
 
 def good(answer: Any, status: int = 200) -> Any:

@@ -47,8 +47,8 @@ def fresh(database_url):
 @pytest.fixture
 def services(database_url):
     """Log-ins and sessions on a database of the test's own."""
-    with running_session_services(database_url) as (one,):
-        yield one
+    with running_session_services(database_url) as (session_services,):
+        yield session_services
 
 
 @pytest.fixture

@@ -110,9 +110,9 @@ def test_tenant_with_users_and_keys_is_created_from_the_shell(done, database_url
         assert good(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
         assert log_in(alpha).status_code == 200
         assert alpha.with_key(bot_key).get("/portfolios").status_code == 200
-        told = {entry["action"]: entry for entry in trail(alpha)}
-    assert {"key.created", "user.created", "tenant.created"} <= set(told)
-    entry = told["key.created"]
+        body = {entry["action"]: entry for entry in trail(alpha)}
+    assert {"key.created", "user.created", "tenant.created"} <= set(body)
+    entry = body["key.created"]
     assert entry["actor"].startswith("shell:")
     assert (entry["via"], entry["address"], entry["request_id"]) == ("shell", None, None)
 
@@ -168,8 +168,8 @@ def test_users_and_tenants_are_disabled_and_enabled(done, database_url):
         done(*words)
         with serving(database_url) as service:
             _tenant(service, "alpha", key).claim_workspace("T1")
-            answer = _tenant(service, "alpha", key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
-            states.append(answer.status_code)
+            response = _tenant(service, "alpha", key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
+            states.append(response.status_code)
     assert states == [403, 200, 403, 200]
 
 
@@ -329,8 +329,8 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, d
             alert = {"kind": "price", "symbol": "AAPL", "above": "150"}
             sent = {name: value for name, value in headers.items() if value}
             key = {} if "Authorization" in sent else {"X-API-Key": api.key}
-            made = service.client.post("/api/v1/alerts", json=alert, headers=sent | key)
-            assert made.status_code == 201, made.text
+            response = service.client.post("/api/v1/alerts", json=alert, headers=sent | key)
+            assert response.status_code == 201, response.text
         assert "canary" in list_texts(service.engine, ["users", "admin_requests"]).lower()
         status, _, err = run("erase-person", called)
         assert (status, "keep the id" in err) == (command.DONE, True)
@@ -338,9 +338,9 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, d
         while service.client.get("/api/v1/portfolios", headers=session).status_code != 401:
             assert time.monotonic() < deadline, "the session does not end"
         assert log_in(api, email="zoe@example.com").status_code == 401
-        found = list_texts(service.engine, ["users", "logins", "admin_requests", "alerts", "preferences"])
-        assert not {"canary", "zoe@", "U7"} & {word for word in ("canary", "zoe@", "U7") if word in found}
-        assert "Erased person" in found
+        texts = list_texts(service.engine, ["users", "logins", "admin_requests", "alerts", "preferences"])
+        assert not {"canary", "zoe@", "U7"} & {word for word in ("canary", "zoe@", "U7") if word in texts}
+        assert "Erased person" in texts
         assert good(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
         assert verify_database(service.engine).clean
         assert verify_trails(service.engine).lie is None

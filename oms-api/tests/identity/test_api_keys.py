@@ -26,29 +26,29 @@ SHOWN = {
 
 
 def test_created_key_is_shown_once_and_works(api):
-    made = key(api)
-    assert set(made) == SHOWN | {"key"}
-    assert (made["name"], made["scopes"], made["state"]) == ("bot", ["read", "trade"], "live")
-    assert api.with_key(made["key"]).trade()["source"] == "bot"
+    body = key(api)
+    assert set(body) == SHOWN | {"key"}
+    assert (body["name"], body["scopes"], body["state"]) == ("bot", ["read", "trade"], "live")
+    assert api.with_key(body["key"]).trade()["source"] == "bot"
     listed = good(api.get("/api-keys"))
-    assert [one["name"] for one in listed][:1] == ["bot"]
-    assert set(listed[0]) == SHOWN == set(good(api.get(f"/api-keys/{made['key_id']}")))
-    assert made["key"][17:] not in api.get("/api-keys").text
+    assert [item["name"] for item in listed][:1] == ["bot"]
+    assert set(listed[0]) == SHOWN == set(good(api.get(f"/api-keys/{body['key_id']}")))
+    assert body["key"][17:] not in api.get("/api-keys").text
 
 
 def test_key_creation_is_audited_without_the_secret(api):
-    made = key(api, expires_at=SOON)
+    body = key(api, expires_at=SOON)
     [entry] = trail(api)
     assert (entry["action"], entry["target"]) == ("key.created", "key:bot")
     assert entry["after"] == {
-        "key_id": made["key_id"],
+        "key_id": body["key_id"],
         "name": "bot",
         "scopes": ["read", "trade"],
         "expires_at": "2036-01-01T00:00:00.000000Z",
         "portfolios": None,
     }
-    assert made["created_by"] == entry["actor"]
-    assert made["key"][17:] not in str(trail(api))
+    assert body["created_by"] == entry["actor"]
+    assert body["key"][17:] not in str(trail(api))
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_invalid_key_request_is_rejected_by_field(api, changes, field):
 
 
 def test_key_names_are_never_reused(api):
-    made = key(api)
-    good(api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    body = key(api)
+    good(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
     assert refused(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
 
 
 def test_key_name_ignores_variants_of_spaces_and_quotes(api):
-    made = good(api.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
-    assert made["name"] == "Bob's bot"
+    body = good(api.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
+    assert body["name"] == "Bob's bot"
     assert refused(api.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
     other = key(api, "other")
     assert refused(api.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
@@ -105,9 +105,9 @@ def test_key_name_ignores_variants_of_spaces_and_quotes(api):
 def test_restricted_key_sees_only_its_portfolios(api):
     for name in ("Growth", "Macro"):
         api.trade(portfolio_name=name)
-    made = key(api, "bot", ("trade",), portfolios=["growth"])
-    assert made["portfolios"] == ["Growth"]
-    narrow = api.with_key(made["key"])
+    body = key(api, "bot", ("trade",), portfolios=["growth"])
+    assert body["portfolios"] == ["Growth"]
+    narrow = api.with_key(body["key"])
     assert good(narrow.get("/portfolios")) == ["Growth"]
     assert narrow.report(portfolio_name="Macro").status_code == 403
     assert narrow.report(portfolio_name="Growth").status_code == 201
@@ -135,29 +135,29 @@ def test_expiring_key_cannot_create_a_longer_lived_key(api):
 def test_key_created_by_a_user_outlives_the_session(api):
     user(api, role="admin")
     session = bearer(log_in(api))
-    made = good(as_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
-    assert made["expires_at"] is None
-    assert made["created_by"] == "alice@example.com"
+    body = good(as_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
+    assert body["expires_at"] is None
+    assert body["created_by"] == "alice@example.com"
     assert trail(api)[0]["via"] == "session"
 
 
 def test_revoked_key_is_rejected_within_a_second(api, clock):
-    made = key(api)
-    bot = api.with_key(made["key"])
+    body = key(api)
+    bot = api.with_key(body["key"])
     assert bot.get("/portfolios").status_code == 200
-    changed = good(api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    changed = good(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
     assert changed["state"] == "revoked"
     clock.pass_by(seconds=0.99)
     assert bot.get("/portfolios").status_code == 401
-    again = good(api.patch(f"/api-keys/{made['key_id']}", {"revoked": True}))
+    again = good(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
     assert again["revoked_at"] == changed["revoked_at"]
-    assert [one["action"] for one in trail(api)] == ["key.revoked", "key.created"]
+    assert [item["action"] for item in trail(api)] == ["key.revoked", "key.created"]
 
 
 def test_key_can_be_renamed(api):
-    made = key(api)
+    body = key(api)
     key(api, "other")
-    path = f"/api-keys/{made['key_id']}"
+    path = f"/api-keys/{body['key_id']}"
     assert refused(api.patch(path, {"name": "other"}), 409) == "conflict"
     assert good(api.patch(path, {"name": "desk-bot"}))["name"] == "desk-bot"
     assert (trail(api)[0]["before"], trail(api)[0]["after"]) == ({"name": "bot"}, {"name": "desk-bot"})
@@ -194,7 +194,7 @@ def test_keys_are_listed_newest_first_in_pages(api):
         seen, path = [], "/api/v1/api-keys?limit=1"
         while path:
             page = api.service.client.get(path, headers={"X-API-Key": api.key})
-            seen += [one["name"] for one in good(page)]
+            seen += [item["name"] for item in good(page)]
             path = page.links.get("next", {}).get("url")
     assert len(seen) == 4
     assert set(seen) > set(names)
@@ -219,7 +219,7 @@ def created_with(api, name, other):
 
 def test_key_of_another_tenant_is_not_found(service):
     one, two = service.api(), service.api()
-    mine, theirs = key(one, "bot"), key(two, "bot")
+    body, theirs = key(one, "bot"), key(two, "bot")
     for ask in (
         lambda key_id: one.get(f"/api-keys/{key_id}"),
         lambda key_id: one.patch(f"/api-keys/{key_id}", {"revoked": True}),
@@ -229,14 +229,14 @@ def test_key_of_another_tenant_is_not_found(service):
         assert (foreign.status_code, absent.status_code) == (404, 404)
         assert foreign.json()["detail"].replace(theirs["key_id"], "0" * 12) == absent.json()["detail"]
     assert one.get("/api-keys/x").status_code == 422
-    assert mine["key_id"] != theirs["key_id"]
+    assert body["key_id"] != theirs["key_id"]
     assert two.with_key(theirs["key"]).get("/portfolios").status_code == 200
 
 
 def test_bootstrap_key_creates_keys_only_for_its_own_tenant(service, api):
-    made = key(operator(service), f"first-{api.tenant_id}", ("admin",))
+    body = key(operator(service), f"first-{api.tenant_id}", ("admin",))
     assert (
-        operator(service).with_key(made["key"]).post("/tenants", {"name": "x", "slug": "x"}).status_code
+        operator(service).with_key(body["key"]).post("/tenants", {"name": "x", "slug": "x"}).status_code
         == 403
     )
-    assert made["key_id"] not in api.get("/api-keys").text
+    assert body["key_id"] not in api.get("/api-keys").text

@@ -56,18 +56,18 @@ def test_key_cannot_have_more_rights_than_its_creator(engine, caller, wanted):
 
 def test_caller_with_fewer_rights_cannot_rotate_a_key(engine):
     everything = Caller(1, "k", "all", frozenset(Scope))
-    wanted = NewKey("k", frozenset({Scope.RISK}))
-    made = run_in_transaction(
+    new_key = NewKey("k", frozenset({Scope.RISK}))
+    body = run_in_transaction(
         engine,
         lambda connection: api_keys.create_key(
-            connection, OperationContext(everything, "t"), wanted, utc_now()
+            connection, OperationContext(everything, "t"), new_key, utc_now()
         ),
     ).answer
     with pytest.raises(RightsExceeded):
         run_in_transaction(
             engine,
             lambda connection: api_keys.rotate_key(
-                connection, OperationContext(LESSER, "t"), made["key_id"], Rotation(60), utc_now()
+                connection, OperationContext(LESSER, "t"), body["key_id"], Rotation(60), utc_now()
             ),
         )
 
@@ -89,17 +89,15 @@ def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, 
     everything = OperationContext(Caller(1, "k", "all", frozenset(Scope)), "t")
     for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
         asyncio.run(users.create_user(administration, everything, NewUser("A", role, person=person)))
-    found = run_in_transaction(engine, _by_role)
+    body = run_in_transaction(engine, _by_role)
     refused: list[tuple[str, UserChanges]] = [
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip
     for held, changes in refused:
         with pytest.raises(RightsExceeded):
-            asyncio.run(
-                users.change_user(administration, OperationContext(LESSER, "t"), found[held], changes)
-            )
+            asyncio.run(users.change_user(administration, OperationContext(LESSER, "t"), body[held], changes))
     asyncio.run(
-        users.change_user(administration, OperationContext(LESSER, "t"), found["trader"], {"role": "viewer"})
+        users.change_user(administration, OperationContext(LESSER, "t"), body["trader"], {"role": "viewer"})
     )
 
 

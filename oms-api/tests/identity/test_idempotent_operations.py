@@ -25,7 +25,7 @@ def test_same_key_and_body_return_the_same_answer(api):
     assert again.json() == first.json()
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert [one["action"] for one in trail(api)] == ["user.created"]
+    assert [item["action"] for item in trail(api)] == ["user.created"]
 
 
 def test_equivalent_body_is_a_repeat(api):
@@ -46,15 +46,15 @@ def test_other_body_under_the_same_key_conflicts(api, change):
 def test_other_target_under_the_same_key_conflicts(api):
     ids = [user(api, email=f"{name}@example.com")["id"] for name in "ab"]
     good(api.patch(f"/users/{ids[0]}", {"role": "risk"}, under("k1")))
-    answer = api.patch(f"/users/{ids[1]}", {"role": "risk"}, under("k1"))
-    assert refused(answer, 409) == "idempotency-key-reused"
+    response = api.patch(f"/users/{ids[1]}", {"role": "risk"}, under("k1"))
+    assert refused(response, 409) == "idempotency-key-reused"
 
 
 def test_idempotency_key_is_scoped_to_route_and_tenant(service):
     one, two = service.api(), service.api()
     for api in (one, two):
-        made = good(api.post("/users", ALICE, under("k1")), 201)
-        good(api.patch(f"/users/{made['id']}", {"role": "risk"}, under("k1")))
+        body = good(api.post("/users", ALICE, under("k1")), 201)
+        good(api.patch(f"/users/{body['id']}", {"role": "risk"}, under("k1")))
         good(api.post("/portfolios", {"name": "Growth"}, under("k1")), 201)
 
 
@@ -89,8 +89,8 @@ def test_repeat_does_not_return_the_secret_again(fresh):
 
 
 def test_repeated_rotation_is_applied_once(api):
-    made = key(api)
-    path = f"/api-keys/{made['key_id']}:rotate"
+    body = key(api)
+    path = f"/api-keys/{body['key_id']}:rotate"
     good(api.post(path, {}, under("k1")), 201)
     assert refused(api.post(path, {}, under("k1")), 409) == "secret-shown-once"
     assert len(good(api.get("/api-keys"))) == 3
@@ -125,7 +125,7 @@ def test_concurrent_requests_with_one_key_run_once_with_one_answer(fresh):
     api = fresh.api()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: api.post("/users", ALICE, under("k1")), range(8)))
-    assert {answer.status_code for answer in answers} == {201}
+    assert {response.status_code for response in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
     assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 7
     assert len(trail(api)) == 1
@@ -135,7 +135,7 @@ def test_concurrent_requests_without_a_key_get_one_success_and_conflicts(fresh):
     api = fresh.api()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: api.post("/users", ALICE), range(8)))
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    assert sorted(response.status_code for response in answers) == [201] + [409] * 7
 
 
 class LosesAnswers:
@@ -174,15 +174,15 @@ def losing(fresh, monkeypatch):
 @pytest.mark.parametrize("commits", [True, False])
 def test_lost_commit_is_resolved_by_its_key_and_returns_the_secret(losing, commits):
     api = losing(commits=commits)
-    made = good(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}, under("k1")), 201)
-    assert api.with_key(made["key"]).get("/portfolios").status_code == 200
-    assert [one["action"] for one in trail(api)] == ["key.created"]
+    body = good(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}, under("k1")), 201)
+    assert api.with_key(body["key"]).get("/portfolios").status_code == 200
+    assert [item["action"] for item in trail(api)] == ["key.created"]
 
 
 def test_lost_commit_without_a_key_is_reported_as_unknown(losing):
     api = losing(commits=True)
-    answer = api.post("/api-keys", {"name": "bot", "scopes": ["read"]})
-    assert refused(answer, 503) == "outcome-unknown"
+    response = api.post("/api-keys", {"name": "bot", "scopes": ["read"]})
+    assert refused(response, 503) == "outcome-unknown"
     assert len(good(api.get("/api-keys"))) == 2
 
 
@@ -204,7 +204,7 @@ def test_unique_constraint_conflict_is_explained_by_a_second_lookup(api, monkeyp
     user(api)
     answers = iter(looks)
     monkeypatch.setattr("app.identity.queries.users.is_known", lambda *_, **__: next(answers))
-    answer = api.post("/users", ALICE)
-    assert refused(answer, 409) == "conflict"
-    assert says in answer.json()["detail"]
+    response = api.post("/users", ALICE)
+    assert refused(response, 409) == "conflict"
+    assert says in response.json()["detail"]
     assert len(good(api.get("/users"))) == 1

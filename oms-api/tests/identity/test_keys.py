@@ -27,14 +27,14 @@ KEY = make_key(random.Random(1).choice)
 
 
 def stored(**changes):
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "key_id": "0" * 12,
         "tenant_id": 1,
         "name": "k",
         "secret_hash": hash_key(KEY),
         "scopes": "read",
     }
-    return StoredKey(**(facts | {"expires_at": None, "revoked_at": None} | changes))
+    return StoredKey(**(fields | {"expires_at": None, "revoked_at": None} | changes))
 
 
 @given(st.randoms(use_true_random=False))

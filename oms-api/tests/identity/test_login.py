@@ -282,7 +282,7 @@ def test_full_hashing_queue_returns_retry_after(services, alice):
     told = asyncio.run(crowd())
     refusals = [one for one in told if isinstance(one, Unavailable)]
     assert refusals
-    assert {one.retry_after_seconds for one in refusals} == {1}
+    assert {unavailable.retry_after_seconds for unavailable in refusals} == {1}
     assert sum(isinstance(one, WrongLogin) for one in told) == 200 - len(refusals)
 
 
@@ -309,12 +309,12 @@ def bearer(tokens):
 
 
 def test_session_works_from_login_to_logout(client, alice):
-    answer = post(client, "login", credentials(alice, email=" Alice@X "))
-    assert answer.status_code == 200, answer.text
-    tokens = answer.json()
+    response = post(client, "login", credentials(alice, email=" Alice@X "))
+    assert response.status_code == 200, response.text
+    tokens = response.json()
     assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 900)
-    assert answer.headers["cache-control"] == "no-store"
+    assert response.headers["cache-control"] == "no-store"
 
     me = client.get("/api/v1/auth/me", headers=bearer(tokens)).json()
     assert me == {
@@ -341,17 +341,17 @@ def test_every_login_failure_has_the_same_http_response(client, alice):
         post(client, "login", credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
     ]
-    told = [{**answer.json(), "request_id": ""} for answer in answers]
-    assert [answer.status_code for answer in answers] == [401] * 3
+    told = [{**response.json(), "request_id": ""} for response in answers]
+    assert [response.status_code for response in answers] == [401] * 3
     assert told[0] == told[1] == told[2]
 
 
 def test_ten_failures_return_429_with_retry_after(client, alice):
     for _ in range(PAIR.attempts):
         assert post(client, "login", credentials(alice, password=WRONG)).status_code == 401
-    answer = post(client, "login", credentials(alice))
-    assert answer.status_code == 429
-    assert 0 < int(answer.headers["retry-after"]) <= PAIR.seconds_each
+    response = post(client, "login", credentials(alice))
+    assert response.status_code == 429
+    assert 0 < int(response.headers["retry-after"]) <= PAIR.seconds_each
 
 
 @pytest.mark.parametrize(
@@ -373,10 +373,10 @@ def test_ten_failures_return_429_with_retry_after(client, alice):
     ],
 )
 def test_malformed_login_returns_422_without_echoing_input(client, alice, changes):
-    answer = post(client, "login", credentials(alice, **changes))
-    assert answer.status_code == 422, answer.text
-    assert PASSWORD not in answer.text
-    assert [error["field"] for error in answer.json()["errors"]] == list(changes)
+    response = post(client, "login", credentials(alice, **changes))
+    assert response.status_code == 422, response.text
+    assert PASSWORD not in response.text
+    assert [error["field"] for error in response.json()["errors"]] == list(changes)
 
 
 @pytest.mark.parametrize(
@@ -400,8 +400,8 @@ def test_api_key_can_read_its_identity_but_not_log_out(api):
 def test_trade_of_a_session_names_its_user(client, alice, engine):
     tokens = post(client, "login", credentials(alice)).json()
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
-    answer = client.post("/api/v1/trade", json=body, headers=bearer(tokens))
-    assert answer.status_code == 201, answer.text
+    response = client.post("/api/v1/trade", json=body, headers=bearer(tokens))
+    assert response.status_code == 201, response.text
     assert asked(engine, "SELECT actor, source FROM trades") == [("alice@x", "session")]
 
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.any_database
 
 
 def test_five_roles_are_listed_from_the_table(api):
-    roles = {one["role"]: one for one in good(api.get("/roles"))}
+    roles = {item["role"]: item for item in good(api.get("/roles"))}
     assert list(roles) == ["viewer", "trader", "approver", "risk", "admin"]
     for role in Role:
         assert set(roles[role]["scopes"]) == SCOPES_OF_ROLE[role]
@@ -43,10 +43,10 @@ def test_role_can_be_granted_for_some_or_all_portfolios(api):
 
 def test_changed_role_keeps_its_portfolios(api):
     api.trade(portfolio_name="Growth")
-    made = user(api, portfolios=["Growth"])
-    changed = good(api.patch(f"/roles/{made['id']}", {"role": "risk"}))
+    body = user(api, portfolios=["Growth"])
+    changed = good(api.patch(f"/roles/{body['id']}", {"role": "risk"}))
     assert (changed["role"], changed["portfolios"]) == ("risk", ["Growth"])
-    changed = good(api.patch(f"/roles/{made['id']}", {"portfolios": []}))
+    changed = good(api.patch(f"/roles/{body['id']}", {"portfolios": []}))
     assert (changed["role"], changed["portfolios"]) == ("risk", [])
 
 

@@ -82,7 +82,7 @@ def test_restricted_user_sees_only_granted_portfolios(services, alice, engine, s
 def add_portfolio(connection, tenant_id, name):
     amounts = dict.fromkeys(("opening_cash", "cash", "realized_pnl"), ZERO)
     counts = dict.fromkeys(("total_trades", "total_buys", "last_sequence"), 0)
-    facts = {
+    fields = {
         "base_currency": "USD",
         "kind": "paper",
         "last_hash": "0" * 64,
@@ -90,7 +90,7 @@ def add_portfolio(connection, tenant_id, name):
         **amounts,
         **counts,
     }
-    connection.execute(insert(Portfolio).values(tenant_id=tenant_id, name=name, name_key=name, **facts))
+    connection.execute(insert(Portfolio).values(tenant_id=tenant_id, name=name, name_key=name, **fields))
 
 
 def test_access_token_is_valid_for_fifteen_minutes(services, alice):

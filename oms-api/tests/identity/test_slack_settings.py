@@ -39,7 +39,7 @@ def test_settings_are_empty_then_those_of_an_administrator_and_audited(api, bot,
     changed = good(api.patch(f"/tenants/{slug}", {"slack_channels": CHANNELS, "slack_group_roles": ROLES}))
     assert (changed["slack_channels"], changed["slack_group_roles"]) == (CHANNELS, ROLES)
     assert good(bot.get("/slack-settings")) == {"slack_channels": CHANNELS, "slack_group_roles": ROLES}
-    [entry] = [one for one in trail(api) if one["action"] == "tenant.changed"]
+    [entry] = [item for item in trail(api) if item["action"] == "tenant.changed"]
     assert set(entry["after"]) == {"slack_channels", "slack_group_roles"}
     assert good(api.patch(f"/tenants/{slug}", {"slack_channels": {}}))["slack_channels"] == {}
 
@@ -57,9 +57,9 @@ def test_settings_are_empty_then_those_of_an_administrator_and_audited(api, bot,
     ],
 )
 def test_settings_that_cannot_be_followed_are_refused(api, slug, body, field):
-    answer = api.patch(f"/tenants/{slug}", body)
-    assert answer.status_code == 422
-    assert any(error["field"].startswith(field) for error in answer.json()["errors"]), answer.text
+    response = api.patch(f"/tenants/{slug}", body)
+    assert response.status_code == 422
+    assert any(error["field"].startswith(field) for error in response.json()["errors"]), response.text
 
 
 def test_members_of_groups_get_their_roles_and_lose_them(api, bot, slug):
@@ -73,7 +73,7 @@ def test_members_of_groups_get_their_roles_and_lose_them(api, bot, slug):
     assert good(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U2"])) == {"created": 0, "changed": 0}
     assert good(report(bot, S0TRADERS01=["U3"])) == {"created": 0, "changed": 1}
     assert roles_of(api)[person(api, "U1")] == "viewer"
-    actions = [one["action"] for one in trail(api)]
+    actions = [item["action"] for item in trail(api)]
     assert (actions.count("user.first_seen"), actions.count("user.changed")) == (3, 2)
 
 
@@ -85,8 +85,8 @@ def test_groups_make_no_approver_and_take_no_role_that_an_administrator_gave(api
 
 
 def test_a_bot_reports_groups_of_its_own_workspace_only(api, bot):
-    answer = bot.put("/slack-groups", {"team_id": "T0ELSEWHERE", "groups": {}})
-    assert refused(answer, 403) == "workspace-elsewhere"
+    response = bot.put("/slack-groups", {"team_id": "T0ELSEWHERE", "groups": {}})
+    assert refused(response, 403) == "workspace-elsewhere"
 
 
 def test_people_of_other_workspaces_keep_their_roles(api, bot, slug):

@@ -42,7 +42,7 @@ def test_deactivated_person_is_refused_until_active_again(api, bot):
     assert read_as_alice(bot) == 200
     assert good(set_status(bot, "deactivated")) == {"person": name_alice(api), "status": "deactivated"}
     assert wait_until(lambda: read_as_alice(bot), 403) == 403
-    [entry] = [one for one in trail(api) if one["action"] == "user.changed"]
+    [entry] = [item for item in trail(api) if item["action"] == "user.changed"]
     assert (entry["before"], entry["after"]) == (
         {"slack_status": "active"},
         {"slack_status": "deactivated"},
@@ -50,7 +50,7 @@ def test_deactivated_person_is_refused_until_active_again(api, bot):
     assert good(set_status(bot, "deactivated"))  # a repeat changes nothing
     assert good(set_status(bot, "active"))
     assert wait_until(lambda: read_as_alice(bot), 200) == 200
-    assert len([one for one in trail(api) if one["action"] == "user.changed"]) == 2
+    assert len([item for item in trail(api) if item["action"] == "user.changed"]) == 2
 
 
 def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
@@ -69,18 +69,18 @@ def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
 
 
 def test_bot_does_not_enable_a_user_whom_an_administrator_disabled(api, bot):
-    made = user(api, email=None, password=None, person=name_alice(api))
-    good(api.patch(f"/users/{made['id']}", {"status": "disabled"}))
+    body = user(api, email=None, password=None, person=name_alice(api))
+    good(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
     good(set_status(bot, "active"))
     assert wait_until(lambda: read_as_alice(bot), 403) == 403
-    assert good(api.get(f"/users/{made['id']}"))["status"] == "disabled"
+    assert good(api.get(f"/users/{body['id']}"))["status"] == "disabled"
 
 
 def test_bot_cannot_deactivate_the_last_administrator(api, bot):
     user(api, person=name_alice(api), role="admin", password=PASSWORD)
-    for one in good(api.get("/api-keys")):
-        if "admin" in one["scopes"]:
-            api.patch(f"/api-keys/{one['key_id']}", {"revoked": True})
+    for item in good(api.get("/api-keys")):
+        if "admin" in item["scopes"]:
+            api.patch(f"/api-keys/{item['key_id']}", {"revoked": True})
     if api.get("/users").status_code != 200:  # the key of this test was an administrator's too
         assert refused(set_status(bot, "deactivated"), 409) == "last-admin"
 

@@ -22,25 +22,25 @@ SHOWN |= {"slack_channels", "slack_group_roles"}
 
 
 def test_operator_creates_a_tenant_whose_first_key_is_shown_once(fresh):
-    made = good(operator(fresh).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201)
-    assert set(made) == SHOWN | {"api_key"}
-    assert (made["slug"], made["name"], made["status"]) == ("alpha", "Alpha Capital", "active")
-    assert made["slack_default_role"] == "trader"
-    alpha = operator(fresh).with_key(made["api_key"])
+    body = good(operator(fresh).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201)
+    assert set(body) == SHOWN | {"api_key"}
+    assert (body["slug"], body["name"], body["status"]) == ("alpha", "Alpha Capital", "active")
+    assert body["slack_default_role"] == "trader"
+    alpha = operator(fresh).with_key(body["api_key"])
     assert good(alpha.get("/api-keys"))[0]["name"] == "admin"
-    assert good(alpha.get("/tenants/alpha")) == {name: made[name] for name in SHOWN}
+    assert good(alpha.get("/tenants/alpha")) == {name: body[name] for name in SHOWN}
     with fresh.reading() as connection:
         stored = str(connection.execute(text("SELECT * FROM audit_log")).all())
-    assert made["api_key"][17:] not in stored
+    assert body["api_key"][17:] not in stored
 
 
 def test_tenant_creation_is_in_both_audit_logs(fresh):
     alpha = team(fresh, "alpha")
-    [mine], [operators] = trail(alpha), trail(operator(fresh))
-    assert (mine["action"], mine["actor"], mine["target"]) == (
+    [body], [operators] = trail(alpha), trail(operator(fresh))
+    assert (body["action"], body["actor"], body["target"]) == (
         *("tenant.created", "key:bootstrap", "tenant:alpha"),
     )
-    assert operators["after"] == mine["after"] == {"slug": "alpha", "name": "A team", "status": "active"}
+    assert operators["after"] == body["after"] == {"slug": "alpha", "name": "A team", "status": "active"}
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_tenant_list_is_for_the_operator_and_contains_no_tenant_data(fresh):
     for slug in ("alpha", "beta", "gamma"):
         team(fresh, slug)
     first = operator(fresh).get("/tenants", limit=3)
-    assert [one["slug"] for one in good(first)] == ["alpha", "beta", "default"]
+    assert [item["slug"] for item in good(first)] == ["alpha", "beta", "default"]
     assert all(set(one) == LISTED for one in first.json())
     rest = fresh.client.get(first.links["next"]["url"], headers={"X-API-Key": operator(fresh).key})
-    assert [one["slug"] for one in good(rest)] == ["gamma"]
+    assert [item["slug"] for item in good(rest)] == ["gamma"]
     assert set(good(operator(fresh).get("/tenants/alpha"))) == LISTED
     assert set(good(operator(fresh).get("/tenants/default"))) == SHOWN
 
@@ -117,7 +117,7 @@ def test_admin_can_rename_the_tenant_and_set_the_role_of_new_users(fresh):
     assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"}).status_code == 403
     good(alpha.patch("/tenants/alpha", {"slack_default_role": "viewer"}))
     assert good(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"})) == []
-    entry = next(one for one in trail(alpha) if one["before"] and "name" in one["before"])
+    entry = next(item for item in trail(alpha) if item["before"] and "name" in item["before"])
     assert (entry["before"], entry["after"]) == (
         {"name": "A team", "slack_default_role": "trader"},
         {"name": "Alpha II", "slack_default_role": None},
@@ -161,7 +161,7 @@ def test_suspended_tenant_is_rejected_within_a_second_until_resumed(fresh, clock
     good(operator(fresh).patch("/tenants/alpha", {"status": "active"}))
     clock.pass_by(seconds=0.99)
     assert alpha.get("/portfolios").status_code == 200
-    assert [one["after"] for one in trail(alpha) if one["action"] == "tenant.changed"] == [
+    assert [item["after"] for item in trail(alpha) if item["action"] == "tenant.changed"] == [
         {"status": "active"},
         {"status": "suspended"},
     ]
@@ -184,22 +184,22 @@ def test_tenants_with_identical_names_are_separate(fresh):
     for api in teams:
         good(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
         person = user(api, person="slack:T1:U1", portfolios=["Growth"])
-        made = key(api, "bot", ("trade",), portfolios=["Growth"])
-        traded = api.with_key(made["key"]).trade("same-idempotency-key", portfolio_name="growth")
-        seen.append((person["id"], made["key_id"], traded["trade_id"]))
+        body = key(api, "bot", ("trade",), portfolios=["Growth"])
+        traded = api.with_key(body["key"]).trade("same-idempotency-key", portfolio_name="growth")
+        seen.append((person["id"], body["key_id"], traded["trade_id"]))
     for one, other in ((0, 1), (1, 0)):
         user_id, key_id, trade_id = seen[other]
-        mine = teams[one]
+        api_client = teams[one]
         for path in (f"/users/{user_id}", f"/api-keys/{key_id}", f"/trades/{trade_id}"):
-            assert mine.get(path).status_code == 404
-        assert [listed["id"] for listed in good(mine.get("/users"))] == [seen[one][0]]
-        assert seen[one][1] in {listed["key_id"] for listed in good(mine.get("/api-keys"))}
-        assert key_id not in mine.get("/api-keys").text
-        assert len(mine.trades()) == 1
-        assert {entry["tenant_id"] for entry in trail(mine)} == {mine.tenant_id}
+            assert api_client.get(path).status_code == 404
+        assert [item["id"] for item in good(api_client.get("/users"))] == [seen[one][0]]
+        assert seen[one][1] in {item["key_id"] for item in good(api_client.get("/api-keys"))}
+        assert key_id not in api_client.get("/api-keys").text
+        assert len(api_client.trades()) == 1
+        assert {entry["tenant_id"] for entry in trail(api_client)} == {api_client.tenant_id}
 
 
 def test_unchanged_tenant_is_not_audited(fresh):
     alpha = team(fresh, "alpha")
     assert good(alpha.patch("/tenants/alpha", {"name": "A team"}))["name"] == "A team"
-    assert [one["action"] for one in trail(alpha)] == ["tenant.created"]
+    assert [item["action"] for item in trail(alpha)] == ["tenant.created"]

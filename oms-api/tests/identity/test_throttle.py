@@ -154,11 +154,11 @@ def test_client_network_is_the_ipv4_address_or_the_ipv6_64_prefix(address, netwo
 
 
 def test_clients_are_distinguished_by_network_and_user_agent():
-    one, same = (Client(f"2001:db8::{number}", "curl", "r") for number in (1, 2))
+    client, same = (Client(f"2001:db8::{number}", "curl", "r") for number in (1, 2))
     other = Client("2001:db8::1", "firefox", "r")
-    assert one.hash == same.hash != other.hash
-    assert len(one.hash) == 64
-    assert one.hash.startswith(hash_address("2001:db8::9"))
+    assert client.hash == same.hash != other.hash
+    assert len(client.hash) == 64
+    assert client.hash.startswith(hash_address("2001:db8::9"))
     assert other.hash.startswith(hash_address("2001:db8::9"))
     assert not Client("2001:db9::1", "curl", "r").hash.startswith(hash_address("2001:db8::1"))
 

@@ -19,28 +19,28 @@ from tests.support.service import serving
 
 
 def test_disabled_user_loses_sessions_within_a_second_and_cannot_log_in(api, clock):
-    made = user(api)
+    body = user(api)
     session = bearer(log_in(api))
     assert as_session(api, "GET", "/portfolios", session).status_code == 200
-    good(api.patch(f"/users/{made['id']}", {"status": "disabled"}))
+    good(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).status_code == 401
     assert log_in(api).status_code == 401
-    good(api.patch(f"/users/{made['id']}", {"status": "active"}))
+    good(api.patch(f"/users/{body['id']}", {"status": "active"}))
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).status_code == 401
     assert log_in(api).status_code == 200
 
 
 def test_new_password_ends_sessions_and_invalidates_the_old_password(api, clock):
-    made = user(api)
+    body = user(api)
     session = bearer(log_in(api))
-    good(api.patch(f"/users/{made['id']}", {"password": "another lantern orbit"}))
+    good(api.patch(f"/users/{body['id']}", {"password": "another lantern orbit"}))
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).status_code == 401
     assert log_in(api).status_code == 401
     assert log_in(api, password="another lantern orbit").status_code == 200
-    entry = next(one for one in trail(api) if one["action"] == "user.password_changed")
+    entry = next(item for item in trail(api) if item["action"] == "user.password_changed")
     assert (entry["before"], entry["after"]) == (None, None)
     assert "lantern" not in str(trail(api))
 
@@ -59,16 +59,16 @@ def test_changed_role_applies_within_a_second(api, clock):
 def test_restricted_user_sees_only_their_portfolios(api, clock):
     for name in ("Growth", "Macro"):
         api.trade(portfolio_name=name)
-    made = user(api, portfolios=["gROWTH"])
-    assert made["portfolios"] == ["Growth"]
+    body = user(api, portfolios=["gROWTH"])
+    assert body["portfolios"] == ["Growth"]
     session = bearer(log_in(api))
     assert as_session(api, "GET", "/portfolios", session).json() == ["Growth"]
     assert as_session(api, "GET", "/portfolio/Macro", session).status_code == 404
-    changed = good(api.patch(f"/users/{made['id']}", {"portfolios": ["Macro"]}))
+    changed = good(api.patch(f"/users/{body['id']}", {"portfolios": ["Macro"]}))
     assert changed["portfolios"] == ["Macro"]
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).json() == ["Macro"]
-    assert good(api.patch(f"/users/{made['id']}", {"portfolios": None}))["portfolios"] is None
+    assert good(api.patch(f"/users/{body['id']}", {"portfolios": None}))["portfolios"] is None
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).json() == ["Growth", "Macro"]
     assert trail(api)[0]["before"] == {"portfolios": ["Macro"]}
@@ -84,24 +84,24 @@ def test_restricted_admin_has_no_administration_rights(api):
 
 
 def test_last_admin_cannot_be_removed(api):
-    made = user(api, role="admin")
+    body = user(api, role="admin")
     session = bearer(log_in(api))
     keys = good(api.get("/api-keys"))
     good(as_session(api, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
     changes: list[dict[str, object]] = [{"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}]
     for change in changes:
-        answer = as_session(api, "PATCH", f"/users/{made['id']}", session, change)
+        answer = as_session(api, "PATCH", f"/users/{body['id']}", session, change)
         assert refused(answer, 409) == "last-admin"
-    assert good(as_session(api, "GET", f"/users/{made['id']}", session))["status"] == "active"
+    assert good(as_session(api, "GET", f"/users/{body['id']}", session))["status"] == "active"
     other = {"email": "bob@example.com", "name": "Bob", "password": PASSWORD, "role": "admin"}
     good(as_session(api, "POST", "/users", session, other), 201)
-    good(as_session(api, "PATCH", f"/users/{made['id']}", session, {"status": "disabled"}))
+    good(as_session(api, "PATCH", f"/users/{body['id']}", session, {"status": "disabled"}))
 
 
 def test_last_admin_of_the_first_tenant_can_be_removed(service):
     first = operator(service)
-    made = user(first, email="only.admin@example.com", role="admin")
-    assert good(first.patch(f"/users/{made['id']}", {"status": "disabled"}))["status"] == "disabled"
+    body = user(first, email="only.admin@example.com", role="admin")
+    assert good(first.patch(f"/users/{body['id']}", {"status": "disabled"}))["status"] == "disabled"
 
 
 def test_two_admins_cannot_remove_each_other_concurrently(database_url):

@@ -32,19 +32,19 @@ FIELDS = {
 
 
 def test_created_user_can_log_in(api):
-    made = user(api, email=" Alice@Example.COM ")
-    assert set(made) == FIELDS
-    assert (made["email"], made["name"], made["role"], made["status"]) == (
+    body = user(api, email=" Alice@Example.COM ")
+    assert set(body) == FIELDS
+    assert (body["email"], body["name"], body["role"], body["status"]) == (
         *("alice@example.com", "Alice", "trader", "active"),
     )
-    assert (made["portfolios"], made["can_log_in"], made["person"]) == (None, True, None)
-    assert good(api.get(f"/users/{made['id']}")) == made
+    assert (body["portfolios"], body["can_log_in"], body["person"]) == (None, True, None)
+    assert good(api.get(f"/users/{body['id']}")) == body
     assert log_in(api).status_code == 200
 
 
 def test_slack_user_needs_no_password(api):
-    made = user(api, email=None, password=None, person="slack:T1:U1")
-    assert (made["person"], made["email"], made["can_log_in"]) == ("slack:T1:U1", None, False)
+    body = user(api, email=None, password=None, person="slack:T1:U1")
+    assert (body["person"], body["email"], body["can_log_in"]) == ("slack:T1:U1", None, False)
 
 
 def test_user_creation_is_audited_without_the_password(api):
@@ -94,8 +94,8 @@ def test_user_creation_is_audited_without_the_password(api):
 )
 def test_invalid_user_is_rejected_by_field(api, changes, field):
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
-    answer = api.post("/users", {name: value for name, value in body.items() if value is not None})
-    refused(answer, 422, field)
+    response = api.post("/users", {name: value for name, value in body.items() if value is not None})
+    refused(response, 422, field)
     assert good(api.get("/users")) == []
 
 
@@ -116,9 +116,9 @@ def test_email_or_slack_identity_belongs_to_one_user(api):
 def test_users_are_listed_newest_first_in_pages(api):
     ids = [user(api, email=f"{name}@example.com", name=name)["id"] for name in ("ann", "bob", "cid")]
     first = api.get("/users", limit=2)
-    assert [one["id"] for one in good(first)] == ids[:0:-1]
+    assert [item["id"] for item in good(first)] == ids[:0:-1]
     following = api.service.client.get(first.links["next"]["url"], headers={"X-API-Key": api.key})
-    assert [one["id"] for one in good(following)] == ids[:1]
+    assert [item["id"] for item in good(following)] == ids[:1]
     assert "next" not in following.links
 
 
@@ -139,12 +139,12 @@ def test_users_are_filtered_by_name_role_and_status(api, filters, found):
     user(api, email="bob@example.com", name="bob", role="risk")
     cid = user(api, email=None, password=None, person="slack:T1:U9", name="cid")
     api.patch(f"/users/{cid['id']}", {"status": "disabled"})
-    assert {one["name"] for one in good(api.get("/users", **filters))} == found
+    assert {item["name"] for item in good(api.get("/users", **filters))} == found
 
 
 def test_user_change_is_audited_before_and_after(api):
-    made = user(api)
-    changed = good(api.patch(f"/users/{made['id']}", {"role": "risk", "name": "Alice B."}))
+    body = user(api)
+    changed = good(api.patch(f"/users/{body['id']}", {"role": "risk", "name": "Alice B."}))
     assert (changed["role"], changed["name"]) == ("risk", "Alice B.")
     entry = trail(api)[0]
     assert (entry["action"], entry["before"]) == ("user.changed", {"name": "Alice", "role": "trader"})
@@ -152,8 +152,8 @@ def test_user_change_is_audited_before_and_after(api):
 
 
 def test_unchanged_user_is_not_audited(api):
-    made = user(api)
-    assert good(api.patch(f"/users/{made['id']}", {"role": "trader"}))["role"] == "trader"
+    body = user(api)
+    assert good(api.patch(f"/users/{body['id']}", {"role": "trader"}))["role"] == "trader"
     assert len(trail(api)) == 1
 
 
@@ -182,40 +182,40 @@ def test_user_id_must_be_digits(api, user_id):
 
 
 def test_user_with_an_email_can_get_a_password_later(api):
-    made = user(api, password=None, person="slack:T1:U1")
-    assert made["can_log_in"] is False
-    assert good(api.patch(f"/users/{made['id']}", {"password": PASSWORD}))["can_log_in"] is True
+    body = user(api, password=None, person="slack:T1:U1")
+    assert body["can_log_in"] is False
+    assert good(api.patch(f"/users/{body['id']}", {"password": PASSWORD}))["can_log_in"] is True
     assert log_in(api).status_code == 200
 
 
 def test_user_without_an_email_cannot_have_a_password(api):
-    made = user(api, email=None, password=None, person="slack:T1:U1")
-    refused(api.patch(f"/users/{made['id']}", {"password": PASSWORD}), 422, "password")
+    body = user(api, email=None, password=None, person="slack:T1:U1")
+    refused(api.patch(f"/users/{body['id']}", {"password": PASSWORD}), 422, "password")
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "approve", "risk"])
 def test_only_admins_change_users(api, scopes):
-    made = user(api)
+    body = user(api)
     other = api.with_key(api.service.mint(scopes, api.tenant_id))
-    assert other.patch(f"/users/{made['id']}", {"role": "admin"}).status_code == 403
+    assert other.patch(f"/users/{body['id']}", {"role": "admin"}).status_code == 403
     assert other.post("/users", {}).status_code == 403
     assert other.get("/users").status_code == (200 if scopes == "risk" else 403)
 
 
 def test_delegated_user_administers_only_through_an_admin_key(api):
-    made = user(api, email=None, password=None, person="slack:TBOT1:U1", role="admin")
+    body = user(api, email=None, password=None, person="slack:TBOT1:U1", role="admin")
     api.claim_workspace("TBOT1")
     person = {"X-On-Behalf-Of": "slack:TBOT1:U1"}
     bot = api.with_key(key(api, "bot", ("act_as", "read"))["key"])
-    assert bot.patch(f"/users/{made['id']}", {"role": "viewer"}, person).status_code == 403
-    good(api.patch(f"/users/{made['id']}", {"name": "Boss"}, person))
+    assert bot.patch(f"/users/{body['id']}", {"role": "viewer"}, person).status_code == 403
+    good(api.patch(f"/users/{body['id']}", {"name": "Boss"}, person))
     assert trail(api)[0]["actor"] == "slack:TBOT1:U1"
 
 
 def test_tenants_with_the_same_users_are_separate(service):
     one, two = service.api(), service.api()
-    mine, theirs = user(one, person="slack:T1:U1"), user(two, person="slack:T1:U1")
-    assert mine["id"] != theirs["id"]
+    body, theirs = user(one, person="slack:T1:U1"), user(two, person="slack:T1:U1")
+    assert body["id"] != theirs["id"]
     absent = theirs["id"] + 1_000_000
     for path in ("/users/{}", "/roles/{}"):
         foreign = one.patch(path.format(theirs["id"]), {"role": "admin"})
@@ -223,7 +223,7 @@ def test_tenants_with_the_same_users_are_separate(service):
         assert (foreign.status_code, missing.status_code) == (404, 404)
         assert foreign.json()["detail"].replace(str(theirs["id"]), str(absent)) == missing.json()["detail"]
     assert one.get(f"/users/{theirs['id']}").status_code == 404
-    assert [person["id"] for person in good(one.get("/users"))] == [mine["id"]]
+    assert [person["id"] for person in good(one.get("/users"))] == [body["id"]]
     assert good(two.get(f"/users/{theirs['id']}")) == theirs
     cursor = service.client.get  # a cursor of one is none of the other's
     user(one, email="b@example.com", name="B")

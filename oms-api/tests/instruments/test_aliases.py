@@ -50,8 +50,8 @@ def test_trades_and_orders_under_an_alias_make_one_position(class_shares):
     assert class_shares.trade(symbol="BRK.B", quantity="2", gmv="200")["symbol"] == "BRK.B"
     assert class_shares.trade(symbol="brk-b", quantity="3", gmv="300")["symbol"] == "BRK.B"
     assert class_shares.order(symbol="BRK-B", quantity="1")["symbol"] == "BRK.B"
-    (held,) = class_shares.get("/positions", symbol="BRK-B").json()
-    assert (held["symbol"], held["quantity"]) == ("BRK.B", "6")
+    (body,) = class_shares.get("/positions", symbol="BRK-B").json()
+    assert (body["symbol"], body["quantity"]) == ("BRK.B", "6")
     assert len(class_shares.get("/positions").json()) == 1
     assert class_shares.get("/positions/Growth/BRK-B").json()["quantity"] == "6"
     closed = class_shares.post("/positions:close", {"portfolio_name": "Growth", "symbol": "BRK-B"})
@@ -63,12 +63,12 @@ def test_lists_quotes_and_bars_accept_an_alias(class_shares):
     class_shares.trade(symbol="BRK.B", quantity="2", gmv="200")
     class_shares.order(symbol="BRK.B", quantity="1")
     for listing in ("/trades", "/orders", "/positions"):
-        found = class_shares.get(listing, symbol="BRK-B").json()
-        assert {one["symbol"] for one in found} == {"BRK.B"}
+        body = class_shares.get(listing, symbol="BRK-B").json()
+        assert {item["symbol"] for item in body} == {"BRK.B"}
     assert class_shares.get("/quotes/BRK-B").json()["symbol"] == "BRK.B"
     assert class_shares.get("/bars/BRK-B").json() == class_shares.get("/bars/BRK.B").json() != []
     assert class_shares.get("/instruments/BRK-B").json()["symbol"] == "BRK.B"
-    assert [one["symbol"] for one in class_shares.get("/instruments", q="brk-").json()] == ["BRK.B"]
+    assert [item["symbol"] for item in class_shares.get("/instruments", q="brk-").json()] == ["BRK.B"]
 
 
 def test_batch_of_trades_shows_the_alias_and_the_symbol(class_shares):
@@ -77,7 +77,7 @@ def test_batch_of_trades_shows_the_alias_and_the_symbol(class_shares):
         for symbol in ("BRK-B", "BRK.B", "AAPL", "BRK-B")
     ]
     outcomes = class_shares.post("/trades:batch", {"trades": trades}).json()["outcomes"]
-    assert [one["trade"]["symbol"] for one in outcomes] == ["BRK.B", "BRK.B", "AAPL", "BRK.B"]
+    assert [outcome["trade"]["symbol"] for outcome in outcomes] == ["BRK.B", "BRK.B", "AAPL", "BRK.B"]
     assert class_shares.get("/positions/Growth/BRK.B").json()["quantity"] == "3"
 
 
@@ -87,9 +87,9 @@ def test_order_groups_previews_and_cancels_accept_an_alias(class_shares):
     first = {**limit, "portfolio_name": "Growth", "side": "SELL", "limit_price": "120"}
     second = {**first, "type": "STOP", "stop_price": "80", "limit_price": None}
     group = {"kind": "OCO", "orders": [first, second]}
-    made = class_shares.post("/orders:group", group)
-    assert made.status_code == 201, made.text
-    assert [one["symbol"] for one in class_shares.get("/orders", open="true").json()] == ["BRK.B", "BRK.B"]
+    response = class_shares.post("/orders:group", group)
+    assert response.status_code == 201, response.text
+    assert [item["symbol"] for item in class_shares.get("/orders", open="true").json()] == ["BRK.B", "BRK.B"]
     ticket = {"symbol": "BRK-B", "quantity": "1", "side": "BUY", "type": "MARKET", "portfolio_name": "Growth"}
     preview = class_shares.post("/orders:preview", ticket).json()
     assert (preview["symbol"], preview["position_after"]) == ("BRK.B", "3")
@@ -115,11 +115,11 @@ def test_repeated_request_gets_the_first_answer_after_the_alias_is_removed(class
 
 
 def test_terms_can_be_set_under_an_alias_and_aliases_stay_unless_sent(class_shares):
-    named = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": [" brk/b ", "BRK-B", "BRK-B"]})
-    assert named.json()["aliases"] == ["BRK-B", "BRK/B"]
+    response = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": [" brk/b ", "BRK-B", "BRK-B"]})
+    assert response.json()["aliases"] == ["BRK-B", "BRK/B"]
     renamed = class_shares.put("/instruments/BRK%2FB", {**TERMS, "lot_size": "5"}).json()
     assert (renamed["symbol"], renamed["lot_size"], renamed["aliases"]) == ("BRK.B", "5", ["BRK-B", "BRK/B"])
-    assert [one["aliases"] for one in class_shares.get("/instruments").json()] == [["BRK-B", "BRK/B"]]
+    assert [item["aliases"] for item in class_shares.get("/instruments").json()] == [["BRK-B", "BRK/B"]]
     newest = class_shares.get("/audit", action="instrument.set").json()[0]
     assert (newest["target"], newest["after"]["aliases"]) == ("BRK.B", ["BRK-B", "BRK/B"])
 
@@ -131,9 +131,9 @@ def test_alias_must_not_name_another_instrument(class_shares):
         (["AAPL"], 0, "AAPL is an instrument itself; leave it out."),
         (["APPLE"], 0, "APPLE is an alias of AAPL; remove it there first."),
     ):
-        answer = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": aliases})
-        assert answer.status_code == 422
-        (error,) = answer.json()["errors"]
+        response = class_shares.put("/instruments/BRK.B", {**TERMS, "aliases": aliases})
+        assert response.status_code == 422
+        (error,) = response.json()["errors"]
         assert (error["field"], error["message"]) == (f"aliases.{number}", sentence)
     assert class_shares.get("/instruments/BRK.B").json()["aliases"] == ["BRK-B"]
 
@@ -154,7 +154,7 @@ def test_name_in_use_cannot_become_an_alias(api):
     assert api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRKB"]}).status_code == 409
     api.trade(symbol="BRK-B", side="SELL", quantity="2", gmv="200")
     assert api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]}).status_code == 200
-    assert {one["symbol"] for one in api.get("/trades").json()} == {"BRK-B"}  # history stays as it is
+    assert {item["symbol"] for item in api.get("/trades").json()} == {"BRK-B"}  # history stays as it is
 
 
 def test_crypto_pair_is_one_instrument(api):
@@ -175,9 +175,9 @@ def test_concurrent_listings_create_one_instrument(service, api):
         with unit_of_work(service.engine) as connection:
             set_tenant_scope(connection, [api.tenant_id])
             terms = Instrument(symbol, is_listed=True)
-            found = set_listing(connection, api.tenant_id, terms, None, nobody, nobody, NOON)
+            listing_change = set_listing(connection, api.tenant_id, terms, None, nobody, nobody, NOON)
             time.sleep(0.2)
-        return found.updated.terms.symbol
+        return listing_change.updated.terms.symbol
 
     def nobody(*_):
         return ()
@@ -185,7 +185,7 @@ def test_concurrent_listings_create_one_instrument(service, api):
     with ThreadPoolExecutor(2) as both:
         first, second = both.map(list_instrument, ("BRK.B", "BRK-B"))
     assert first == second
-    assert [one["symbol"] for one in api.get("/instruments").json()] == [first]
+    assert [item["symbol"] for item in api.get("/instruments").json()] == [first]
 
 
 def test_name_becomes_an_alias_after_running_trades_are_recorded(service, api):
@@ -214,7 +214,7 @@ def test_batch_of_trades_makes_one_extra_query_only_for_an_alias(service, class_
         for symbol, count in (("AAPL", 1), ("BRK.B", 1), ("BRK-B", 2)):
             statements.clear()
             Books(connection, TradeIds()).load_positions([PositionKey(class_shares.tenant_id, 0, symbol, "")])
-            assert len([one for one in statements if "positions" in one]) == count
+            assert len([statement for statement in statements if "positions" in statement]) == count
 
 
 _LIST_BEFORE = text(

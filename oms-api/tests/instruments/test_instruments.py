@@ -19,12 +19,12 @@ RELIANCE = {
 
 
 def test_terms_are_set_and_read_back(api):
-    answer = api.put("/instruments/RELIANCE", RELIANCE)
-    told = {"symbol": "RELIANCE", **RELIANCE, "tradable": True, "restricted": False, "listed": True}
-    told["aliases"] = []
-    assert (answer.status_code, answer.json()) == (200, told)
-    assert api.get("/instruments/reliance").json() == told
-    assert api.get("/instruments").json() == [told]
+    response = api.put("/instruments/RELIANCE", RELIANCE)
+    body = {"symbol": "RELIANCE", **RELIANCE, "tradable": True, "restricted": False, "listed": True}
+    body["aliases"] = []
+    assert (response.status_code, response.json()) == (200, body)
+    assert api.get("/instruments/reliance").json() == body
+    assert api.get("/instruments").json() == [body]
 
 
 def test_terms_are_replaced_as_a_whole(api):
@@ -49,11 +49,11 @@ def test_terms_are_replaced_as_a_whole(api):
 
 @pytest.mark.parametrize(("symbol", "asset_class"), [("NOBODY", "equity"), ("BTC/EUR", "crypto")])
 def test_unlisted_symbol_can_be_traded_in_the_finest_steps(api, symbol, asset_class):
-    told = api.get(f"/instruments/{symbol}").json()
-    assert told["listed"] is False
-    assert told["tradable"] is True
-    assert told["asset_class"] == asset_class
-    assert told["tick_size"] == told["lot_size"] == "0.00000001"
+    body = api.get(f"/instruments/{symbol}").json()
+    assert body["listed"] is False
+    assert body["tradable"] is True
+    assert body["asset_class"] == asset_class
+    assert body["tick_size"] == body["lot_size"] == "0.00000001"
     assert api.get("/instruments").json() == []
 
 
@@ -66,10 +66,10 @@ def test_instruments_are_listed_by_symbol_in_pages(api):
     for symbol in ("TCS", "INFY", "RELIANCE"):
         api.put(f"/instruments/{symbol}", RELIANCE | {"name": ""})
     first = api.get("/instruments", limit=2)
-    assert [one["symbol"] for one in first.json()] == ["INFY", "RELIANCE"]
+    assert [item["symbol"] for item in first.json()] == ["INFY", "RELIANCE"]
     path = first.links["next"]["url"].removeprefix("/api/v1")
-    assert [one["symbol"] for one in api.get(path).json()] == ["TCS"]
-    assert [one["symbol"] for one in api.get("/instruments", q="i").json()] == ["INFY", "RELIANCE"]
+    assert [item["symbol"] for item in api.get(path).json()] == ["TCS"]
+    assert [item["symbol"] for item in api.get("/instruments", q="i").json()] == ["INFY", "RELIANCE"]
 
 
 def test_instruments_are_found_by_symbol_and_by_name(api):
@@ -80,7 +80,7 @@ def test_instruments_are_found_by_symbol_and_by_name(api):
     ):
         api.put(f"/instruments/{symbol}", RELIANCE | {"name": name})
     found = {
-        part: [one["symbol"] for one in api.get("/instruments", q=part).json()]
+        part: [item["symbol"] for item in api.get("/instruments", q=part).json()]
         for part in ("tat", "TATA CON", " infosys ", "Äther", "0%", "%", "_", "nothing")
     }
     assert found == {
@@ -111,9 +111,9 @@ def test_instruments_are_found_by_symbol_and_by_name(api):
     ],
 )
 def test_invalid_terms_are_rejected_by_field(api, change, field):
-    answer = api.put("/instruments/RELIANCE", RELIANCE | change)
-    assert answer.status_code == 422
-    assert [bad["field"] for bad in answer.json()["errors"]] == [field]
+    response = api.put("/instruments/RELIANCE", RELIANCE | change)
+    assert response.status_code == 422
+    assert [bad["field"] for bad in response.json()["errors"]] == [field]
 
 
 def test_invalid_symbol_is_rejected(api):
@@ -139,8 +139,8 @@ def test_instruments_of_several_tenants_are_found_together(service, api):
     named = ((api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE"))
     keys = [InstrumentKey(*name) for name in named]
     with service.reading() as connection:
-        found = find_instruments(connection, keys)
-    listed = Instrument(
+        instruments = find_instruments(connection, keys)
+    instrument = Instrument(
         "RELIANCE",
         "NSE",
         "equity",
@@ -151,7 +151,11 @@ def test_instruments_of_several_tenants_are_found_together(service, api):
         name="Reliance Industries",
         sector="Energy",
     )
-    assert list(found.values()) == [listed, get_unlisted_terms("AAPL"), get_unlisted_terms("RELIANCE")]
+    assert list(instruments.values()) == [
+        instrument,
+        get_unlisted_terms("AAPL"),
+        get_unlisted_terms("RELIANCE"),
+    ]
 
 
 def test_change_of_terms_is_audited_with_previous_values(api):

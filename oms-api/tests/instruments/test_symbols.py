@@ -24,8 +24,8 @@ def test_symbol_is_traded_listed_quoted_and_found(api, symbol):
     for listing in ("/trades", "/orders", "/positions"):
         assert {one["symbol"] for one in api.get(listing, symbol=symbol).json()} == {symbol}
     assert [one["symbol"] for one in api.get("/instruments", q=symbol).json()] == [symbol]
-    for one in (f"/instruments/{path}", f"/quotes/{path}", f"/positions/Growth/{path}"):
-        assert api.get(one).json()["symbol"] == symbol
+    for item in (f"/instruments/{path}", f"/quotes/{path}", f"/positions/Growth/{path}"):
+        assert api.get(item).json()["symbol"] == symbol
     assert len(api.get(f"/bars/{path}").json()) == 1
     limit = {"scope": "instrument", "name": symbol, "code": "MAX_ORDER_QUANTITY", "value": "2"}
     assert api.put("/limits", limit).status_code == 200
@@ -33,8 +33,8 @@ def test_symbol_is_traded_listed_quoted_and_found(api, symbol):
 
 
 def test_symbol_error_states_the_rule(api):
-    told = api.report(symbol="A" * (MAX_SYMBOL_CHARACTERS + 1)).json()["errors"][0]
-    assert told["message"] == (
+    body = api.report(symbol="A" * (MAX_SYMBOL_CHARACTERS + 1)).json()["errors"][0]
+    assert body["message"] == (
         "A symbol has 1 to 40 characters: the letters A to Z, digits and . & / _ - "
         "It begins with a letter or a digit."
     )

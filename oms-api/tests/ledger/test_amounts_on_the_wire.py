@@ -51,34 +51,34 @@ def sent(api, field, written):
 @pytest.mark.parametrize("field", ["quantity", "gmv", "price"])
 @pytest.mark.parametrize("text", NOT_PLAIN_TEXT)
 def test_amount_string_in_another_format_is_rejected(api, field, text):
-    answer = sent(api, field, json.dumps(text))
-    assert answer.status_code == 422
-    assert [bad["field"] for bad in answer.json()["errors"]] == [field]
+    response = sent(api, field, json.dumps(text))
+    assert response.status_code == 422
+    assert [bad["field"] for bad in response.json()["errors"]] == [field]
 
 
 @pytest.mark.parametrize("number", NOT_PLAIN_NUMBERS)
 def test_json_number_that_is_not_plain_is_rejected_with_a_hint_to_use_a_string(api, number):
-    answer = sent(api, "quantity", number)
-    assert answer.status_code == 422
-    assert "send it as a string" in answer.json()["errors"][0]["message"]
+    response = sent(api, "quantity", number)
+    assert response.status_code == 422
+    assert "send it as a string" in response.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("value", NOT_AMOUNTS)
 def test_non_numeric_amount_is_rejected(api, value):
-    answer = sent(api, "quantity", value)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "quantity")
+    response = sent(api, "quantity", value)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "quantity")
 
 
 def test_json_number_of_sixteen_digits_is_rejected_with_a_hint_to_use_a_string(api):
-    answer = sent(api, "gmv", "12345678.12345678")
-    assert "send a string" in answer.json()["errors"][0]["message"]
+    response = sent(api, "gmv", "12345678.12345678")
+    assert "send a string" in response.json()["errors"][0]["message"]
     assert sent(api, "gmv", '"12345678.12345678"').status_code == 201
 
 
 @pytest.mark.parametrize("text", ["0", "0.00000000", "0.000000001", "1.123456789", "12345678901234567"])
 def test_amount_that_cannot_be_stored_exactly_is_rejected(api, text):
-    answer = sent(api, "quantity", json.dumps(text))
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "quantity")
+    response = sent(api, "quantity", json.dumps(text))
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "quantity")
 
 
 @pytest.mark.parametrize("number", ["100", "100.0", "100.00000000", "1.5", "0.1"])

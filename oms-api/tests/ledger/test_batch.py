@@ -4,9 +4,9 @@ from tests.factories import trade_body
 
 
 def batch(api, trades, key=None):
-    answer = api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": key} if key else None)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["outcomes"]
+    response = api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": key} if key else None)
+    assert response.status_code == 200, response.text
+    return response.json()["outcomes"]
 
 
 def test_batch_records_a_thousand_trades_in_sequence(api):
@@ -43,14 +43,14 @@ def test_unknown_field_in_an_item_is_rejected(api):
 
 def test_batch_size_is_limited(api):
     for trades in ([], [trade_body()] * 1001):
-        answer = api.post("/trades:batch", {"trades": trades})
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "trades")
+        response = api.post("/trades:batch", {"trades": trades})
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "trades")
     assert api.trades() == []
 
 
 def test_unknown_field_in_the_body_is_rejected(api):
-    answer = api.post("/trades:batch", {"trades": [trade_body()], "portfolio": "x"})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "portfolio")
+    response = api.post("/trades:batch", {"trades": [trade_body()], "portfolio": "x"})
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "portfolio")
 
 
 def test_batch_idempotency_key_gives_each_item_its_own_key(api):

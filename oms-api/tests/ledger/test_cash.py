@@ -47,8 +47,8 @@ def books(api):
 def test_deposit_and_withdrawal_are_recorded_with_the_resulting_cash(books):
     made = good(move(books), 201)
     assert (made["kind"], made["amount"], made["balance"]) == ("deposit", "500.00", "1500.00")
-    taken = good(move(books, kind="withdrawal", amount="1500", reason="Fees"), 201)
-    assert (taken["amount"], taken["balance"]) == ("-1500.00", "0.00")
+    body = good(move(books, kind="withdrawal", amount="1500", reason="Fees"), 201)
+    assert (body["amount"], body["balance"]) == ("-1500.00", "0.00")
     found = cash(books)
     assert (found["cash"], found["settled_cash"], found["unsettled_cash"]) == ("0.00", "0.00", "0.00")
     assert [(row["kind"], row["balance"]) for row in found["rows"]] == [
@@ -66,8 +66,8 @@ def test_trades_and_cash_movements_are_listed_in_booking_sequence(books):
     books.buy("2", "100", charges="1")
     good(move(books), 201)
     books.sell("1", "110")
-    found = cash(books)
-    assert [(row["kind"], row["amount"], row["balance"], row["charges"]) for row in found["rows"]] == [
+    body = cash(books)
+    assert [(row["kind"], row["amount"], row["balance"], row["charges"]) for row in body["rows"]] == [
         ("trade", "110.00", "1409.00", "0.00"),
         ("deposit", "500.00", "1299.00", None),
         ("trade", "-201.00", "799.00", "1.00"),
@@ -75,13 +75,13 @@ def test_trades_and_cash_movements_are_listed_in_booking_sequence(books):
     ]
     pages, cursor = [], None
     while True:
-        answer = books.get("/portfolios/growth/cash", **({"cursor": cursor} if cursor else {}), limit="1")
-        pages += good(answer)["rows"]
-        link = answer.headers.get("Link")
+        response = books.get("/portfolios/growth/cash", **({"cursor": cursor} if cursor else {}), limit="1")
+        pages += good(response)["rows"]
+        link = response.headers.get("Link")
         if link is None:
             break
         cursor = link.partition("cursor=")[2].partition(">")[0].partition("&")[0]
-    assert pages == found["rows"]
+    assert pages == body["rows"]
 
 
 def test_charges_exclude_cash_movements_now_and_at_earlier_times(books):
@@ -90,16 +90,16 @@ def test_charges_exclude_cash_movements_now_and_at_earlier_times(books):
     books.sell("1", "110", charges="2")
     assert books.portfolio()["charges"] == "3.00"
     earlier = [books.portfolio(as_of=str(sequence)) for sequence in range(3)]
-    assert [one["cash"] for one in earlier] == ["1000.00", "799.00", "1407.00"]
-    assert [one["charges"] for one in earlier] == ["0.00", "1.00", "3.00"]
+    assert [item["cash"] for item in earlier] == ["1000.00", "799.00", "1407.00"]
+    assert [item["charges"] for item in earlier] == ["0.00", "1.00", "3.00"]
     deposited_at = cash(books)["rows"][1]["created_at"]
     then = books.portfolio(as_of=deposited_at)
     assert (then["cash"], then["charges"], then["last_sequence"]) == ("1299.00", "1.00", 1)
 
 
 def test_transfer_changes_both_portfolios_or_none(books):
-    made = good(move(books, kind="transfer", to_portfolio="income", amount="300"), 201)
-    assert (made["kind"], made["counterpart"], made["balance"]) == ("transfer_out", "Income", "700.00")
+    body = good(move(books, kind="transfer", to_portfolio="income", amount="300"), 201)
+    assert (body["kind"], body["counterpart"], body["balance"]) == ("transfer_out", "Income", "700.00")
     [received, _] = cash(books, "Income")["rows"]
     assert (received["kind"], received["amount"], received["counterpart"]) == (
         *("transfer_in", "300.00", "Growth"),
@@ -142,8 +142,8 @@ def test_cash_reserved_for_orders_and_shorts_cannot_be_withdrawn(books):
     assert books.portfolio()["buying_power"] == "820.00"
     books.sell("1", "100", symbol="TSLA")
     books.quote("TSLA", "100", "100", "100")
-    found = books.portfolio()
-    assert (found["cash"], found["buying_power"]) == ("1100.00", "770.00")
+    body = books.portfolio()
+    assert (body["cash"], body["buying_power"]) == ("1100.00", "770.00")
     refused(move(books, kind="withdrawal", amount="770.01"), 422, "amount")
     good(move(books, kind="withdrawal", amount="770"), 201)
     assert cash(books)["buying_power"] == "0.00"
@@ -185,12 +185,12 @@ def test_shares_settle_on_the_next_session_day_and_crypto_at_once(books):
 
 def test_cash_of_todays_trades_is_unsettled_also_in_the_cache(books):
     books.buy("1", "100")
-    found = books.portfolio()
-    assert (found["settled_cash"], found["unsettled_cash"]) == ("1000.00", "-100.00")
+    body = books.portfolio()
+    assert (body["settled_cash"], body["unsettled_cash"]) == ("1000.00", "-100.00")
     books.sell("1", "130")
     books.buy("1", "10", symbol="ETH/USD")
-    found = books.portfolio()
-    assert (found["cash"], found["settled_cash"], found["unsettled_cash"]) == ("1020.00", "990.00", "30.00")
+    body = books.portfolio()
+    assert (body["cash"], body["settled_cash"], body["unsettled_cash"]) == ("1020.00", "990.00", "30.00")
 
 
 def test_cash_ledger_is_append_only(books):

@@ -44,28 +44,28 @@ def test_documented_currency_example_is_booked_exactly(rupees, trade):
     trade(rupees, "SELL", "4", "210")
     rate(rupees, "85")
     rupees.quote("AAPL", "205", "205", "205")
-    book, held = rupees.portfolio(), rupees.get("/positions/Growth/AAPL").json()
+    book, body = rupees.portfolio(), rupees.get("/positions/Growth/AAPL").json()
     assert (book["base_currency"], book["realized_pnl"]) == ("INR", "3760.00")
-    assert {name: held[name] for name in ("quantity", "mark", "currency", "fx_rate", "local_cost")} == {
+    assert {name: body[name] for name in ("quantity", "mark", "currency", "fx_rate", "local_cost")} == {
         "quantity": "6", "mark": "205.00", "currency": "USD", "fx_rate": "85.00", "local_cost": "1200.00",
     }  # fmt: skip
-    assert {name: held[name] for name in ("base_currency", "cost", "avg_cost", "market_value")} == {
+    assert {name: body[name] for name in ("base_currency", "cost", "avg_cost", "market_value")} == {
         "base_currency": "INR", "cost": "100200.00", "avg_cost": "16700.00", "market_value": "104550.00",
     }  # fmt: skip
-    assert (held["realized_pnl"], held["unrealized_pnl"]) == ("3760.00", "4350.00")
-    assert Decimal(book["cash"]) + Decimal(held["market_value"]) == 1_008_110
+    assert (body["realized_pnl"], body["unrealized_pnl"]) == ("3760.00", "4350.00")
+    assert Decimal(book["cash"]) + Decimal(body["market_value"]) == 1_008_110
 
 
 def test_foreign_trade_shows_local_price_and_rate(rupees):
-    told = rupees.buy("10", "200")
-    assert (told["price"], told["gmv"], told["currency"], told["fx_rate"]) == (
+    body = rupees.buy("10", "200")
+    assert (body["price"], body["gmv"], body["currency"], body["fx_rate"]) == (
         "200.00",
         "2000.00",
         "USD",
         "83.50",
     )
-    assert told["position"]["cost"] == "167000.00"
-    assert rupees.trades()[0] == told
+    assert body["position"]["cost"] == "167000.00"
+    assert rupees.trades()[0] == body
     [event] = events(rupees, "trade.recorded")
     assert (event["data"]["currency"], event["data"]["fx_rate"]) == ("USD", "83.50")
 
@@ -73,8 +73,8 @@ def test_foreign_trade_shows_local_price_and_rate(rupees):
 @pytest.mark.parametrize("symbol", ["INFY", "MSFT"])
 def test_unlisted_or_same_currency_instrument_is_not_converted(rupees, symbol):
     rupees.put("/instruments/INFY", SHARE | {"currency": "INR"})
-    told = rupees.buy("10", "200", symbol=symbol)
-    assert (told["position"]["cost"], told["currency"], told["fx_rate"]) == ("2000.00", None, None)
+    body = rupees.buy("10", "200", symbol=symbol)
+    assert (body["position"]["cost"], body["currency"], body["fx_rate"]) == ("2000.00", None, None)
     held = rupees.get(f"/positions/Growth/{symbol}").json()
     assert (held["currency"], held["base_currency"]) == ("INR", "INR")
     assert (held["fx_rate"], held["local_cost"]) == (None, None)
@@ -82,9 +82,9 @@ def test_unlisted_or_same_currency_instrument_is_not_converted(rupees, symbol):
 
 def test_trade_without_an_exchange_rate_is_rejected(api):
     api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
-    answer = api.report(symbol="GOLD")
-    assert answer.status_code == 422
-    [error] = answer.json()["errors"]
+    response = api.report(symbol="GOLD")
+    assert response.status_code == 422
+    [error] = response.json()["errors"]
     assert (error["field"], error["code"]) == ("symbol", "no_rate")
     assert "ZZZ/USD" in error["message"]
     rate(api, "0.5", "ZZZ/USD")
@@ -94,8 +94,8 @@ def test_trade_without_an_exchange_rate_is_rejected(api):
 def test_batch_item_without_a_rate_does_not_affect_others(api):
     api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
     body = {"symbol": "AAPL", "quantity": "1", "price": "5", "side": "BUY", "portfolio_name": "Growth"}
-    told = api.post("/trades:batch", {"trades": [body | {"symbol": "GOLD"}, body]}).json()["outcomes"]
-    assert [one["status"] for one in told] == [422, 201]
+    outcomes = api.post("/trades:batch", {"trades": [body | {"symbol": "GOLD"}, body]}).json()["outcomes"]
+    assert [item["status"] for item in outcomes] == [422, 201]
 
 
 def test_foreign_short_and_fill_through_zero_are_booked_in_both_currencies(rupees):
@@ -120,15 +120,15 @@ def _reverse_the_second(rupees):
     second = rupees.buy("10", "300")
     undone = rupees.reverse(second["trade_id"]).json()["trade"]
     assert (undone["currency"], undone["fx_rate"]) == ("USD", "90.00")
-    held = rupees.get("/positions/Growth/AAPL").json()
-    assert (held["cost"], held["local_cost"]) == ("167000.00", "2000.00")
+    body = rupees.get("/positions/Growth/AAPL").json()
+    assert (body["cost"], body["local_cost"]) == ("167000.00", "2000.00")
     assert rupees.portfolio()["cash"] == "833000.00"
 
 
 def test_position_keeps_its_currency_until_flat(rupees):
     first = rupees.buy("10", "200")
-    answer = rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"})
-    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "conflict")
+    response = rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"})
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (409, "conflict")
     assert rupees.put("/instruments/AAPL", SHARE | {"lot_size": "2"}).status_code == 200
     rupees.sell("10", "200")
     assert rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
@@ -158,8 +158,8 @@ def test_position_without_a_current_rate_is_valued_at_its_cost_rate(api):
     api.buy("10", "100", symbol="GOLD")
     api.quote("ZZZ/USD", "0.4", None, None)  # a bid alone is no mark
     api.quote("GOLD", "120", "120", "120")
-    held = api.get("/positions/Growth/GOLD").json()
-    assert (held["fx_rate"], held["unrealized_pnl"]) == ("0.50", "100.00")
+    body = api.get("/positions/Growth/GOLD").json()
+    assert (body["fx_rate"], body["unrealized_pnl"]) == ("0.50", "100.00")
 
 
 def test_past_portfolio_shows_the_cost_at_that_time(rupees):

@@ -34,8 +34,8 @@ def test_trade_response_contains_the_execution_time(api):
     assert api.get(f"/trades/{trade['trade_id']}").json() == trade
     [event] = api.get("/events", type="trade.recorded").json()
     assert event["data"]["executed_at"] == NOON
-    (held,) = api.get("/positions").json()
-    assert held["opened_at"] == NOON
+    (body,) = api.get("/positions").json()
+    assert body["opened_at"] == NOON
 
 
 def test_execution_time_defaults_to_the_recording_time(api):
@@ -45,10 +45,10 @@ def test_execution_time_defaults_to_the_recording_time(api):
 
 @pytest.mark.parametrize(("seconds", "status"), [(50, 201), (70, 422)])
 def test_execution_time_is_at_most_one_minute_ahead(api, seconds, status):
-    answer = api.report(executed_at=iso(utc_now() + timedelta(seconds=seconds)))
-    assert answer.status_code == status
+    response = api.report(executed_at=iso(utc_now() + timedelta(seconds=seconds)))
+    assert response.status_code == status
     if status == 422:
-        assert field_of(answer) == "executed_at"
+        assert field_of(response) == "executed_at"
 
 
 def test_trade_without_a_time_is_recorded_after_one_from_a_clock_ahead(api):
@@ -58,9 +58,9 @@ def test_trade_without_a_time_is_recorded_after_one_from_a_clock_ahead(api):
 
 def test_trade_earlier_than_the_previous_one_is_rejected_with_its_time(api):
     api.trade(executed_at=NOON)
-    answer = api.report(executed_at=MORNING)
-    assert field_of(answer) == "executed_at"
-    assert NOON in answer.json()["errors"][0]["message"]
+    response = api.report(executed_at=MORNING)
+    assert field_of(response) == "executed_at"
+    assert NOON in response.json()["errors"][0]["message"]
     assert len(api.trades()) == 1
     assert api.trade(executed_at=NOON)["sequence"] == 2
     assert api.trade(executed_at=EVENING)["sequence"] == 3
@@ -133,8 +133,8 @@ def test_batch_trades_must_not_precede_each_other(api):
         {"executed_at": MORNING},
         {"executed_at": MORNING, **LATE},
     ]
-    answer = api.post("/trades:batch", {"trades": [trade_body(**one) for one in times]})
-    first, second, third = answer.json()["outcomes"]
+    response = api.post("/trades:batch", {"trades": [trade_body(**time) for time in times]})
+    first, second, third = response.json()["outcomes"]
     assert (first["status"], second["status"], third["status"]) == (201, 422, 201)
     assert second["problem"]["errors"][0]["field"] == "trades.1.executed_at"
     assert datetime.fromisoformat(third["trade"]["executed_at"]) == datetime.fromisoformat(MORNING)

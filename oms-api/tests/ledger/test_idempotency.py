@@ -45,9 +45,9 @@ def test_requests_without_a_key_are_separate_trades(api):
 )
 def test_other_body_under_the_same_key_conflicts_and_records_nothing(api, change):
     first = api.report("K", user_id="U1", note="n")
-    answer = api.report("K", **({"user_id": "U1", "note": "n"} | change))
-    assert answer.status_code == 409
-    assert answer.json()["type"] == "urn:slackoms:problem/idempotency-key-reused"
+    response = api.report("K", **({"user_id": "U1", "note": "n"} | change))
+    assert response.status_code == 409
+    assert response.json()["type"] == "urn:slackoms:problem/idempotency-key-reused"
     assert api.trades() == [first.json()["trade"]]
     assert api.get("/portfolios").json() == ["Growth"]
 
@@ -77,8 +77,8 @@ def test_malformed_request_binds_no_idempotency_key(api):
     assert api.report("K", quantity="x").status_code == 422
     assert api.report("K", gmv="999999999").status_code == 422
     assert api.post("/trade", b"{", {"Idempotency-Key": "K"}).status_code == 422
-    answer = api.report("K")
-    assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
+    response = api.report("K")
+    assert (response.status_code, response.headers.get(REPLAYED)) == (201, None)
 
 
 def test_repeat_after_a_reversal_returns_the_trade_and_books_nothing(api):
@@ -91,16 +91,16 @@ def test_repeat_after_a_reversal_returns_the_trade_and_books_nothing(api):
 
 def test_trades_and_reversals_have_separate_key_spaces(api):
     trade = api.trade("K")
-    answer = api.reverse(trade["trade_id"], key="K")
-    assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
-    assert [found["kind"] for found in api.trades(idempotency_key="K")] == ["reversal", "trade"]
+    response = api.reverse(trade["trade_id"], key="K")
+    assert (response.status_code, response.headers.get(REPLAYED)) == (201, None)
+    assert [item["kind"] for item in api.trades(idempotency_key="K")] == ["reversal", "trade"]
 
 
 def test_tenants_have_separate_key_spaces(api, service):
     first = api.trade("K")
-    answer = service.api().report("K", quantity="7")
-    assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
-    assert answer.json()["trade_id"] != first["trade_id"]
+    response = service.api().report("K", quantity="7")
+    assert (response.status_code, response.headers.get(REPLAYED)) == (201, None)
+    assert response.json()["trade_id"] != first["trade_id"]
 
 
 @pytest.mark.parametrize("key", ["x" * 200, "!", "a b", "~:/\\'\""])
@@ -113,7 +113,7 @@ def test_key_of_up_to_200_printable_characters_is_accepted(api, key):
 @pytest.mark.parametrize("path", ["/trade", "/trades:batch", "/trades/T1:reverse"])
 def test_invalid_key_is_rejected(api, path, key):
     body = {"/trade": trade_body(), "/trades:batch": {"trades": [trade_body()]}}.get(path, {"reason": "x"})
-    answer = api.service.client.post(
+    response = api.service.client.post(
         f"/api/v1{path}",
         content=json.dumps(body),
         headers=[
@@ -122,14 +122,14 @@ def test_invalid_key_is_rejected(api, path, key):
             (b"Idempotency-Key", key),
         ],
     )
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "Idempotency-Key"
 
 
 def test_concurrent_requests_with_one_key_record_one_trade(api):
     with ThreadPoolExecutor(100) as racers:
         answers = [future.result() for future in [racers.submit(api.report, "K") for _ in range(100)]]
-    assert {answer.status_code for answer in answers} == {201}
+    assert {response.status_code for response in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
     assert sum(REPLAYED not in answer.headers for answer in answers) == 1
     assert len(api.trades()) == 1

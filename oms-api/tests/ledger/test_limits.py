@@ -18,9 +18,9 @@ pytestmark = pytest.mark.any_database
     ],
 )
 def test_trade_beyond_a_limit_is_rejected_by_field(api, changes, field, code):
-    answer = api.report(**changes)
-    assert answer.status_code == 422
-    assert [(bad["field"], bad["code"]) for bad in answer.json()["errors"]] == [(field, code)]
+    response = api.report(**changes)
+    assert response.status_code == 422
+    assert [(bad["field"], bad["code"]) for bad in response.json()["errors"]] == [(field, code)]
 
 
 @pytest.mark.parametrize(

@@ -24,16 +24,16 @@ def busy(api):
 
 def pages(api, path, **params):
     """Yield the pages of a list by following its links."""
-    answer = api.get(path, **params)
+    response = api.get(path, **params)
     for _ in range(100):
-        assert answer.status_code == 200, answer.text
-        yield answer.json()
-        link = answer.headers.get("link")
+        assert response.status_code == 200, response.text
+        yield response.json()
+        link = response.headers.get("link")
         if link is None:
             return
         address, relation = link.split("; ")
         assert relation == 'rel="next"'
-        answer = api.service.client.get(address.strip("<>"), headers={"X-API-Key": api.key})
+        response = api.service.client.get(address.strip("<>"), headers={"X-API-Key": api.key})
     raise AssertionError("the pages do not end")
 
 
@@ -48,8 +48,8 @@ def test_trades_are_listed_newest_first(busy):
 
 
 def test_empty_list_is_an_empty_array_without_a_link(api):
-    answer = api.get("/trades")
-    assert (answer.json(), "link" in answer.headers) == ([], False)
+    response = api.get("/trades")
+    assert (response.json(), "link" in response.headers) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_time_filter_respects_the_utc_offset(api):
     ],
 )
 def test_invalid_query_parameter_is_rejected_by_name(busy, name, value):
-    answer = busy.get("/trades", **{name: value})
-    assert answer.status_code == 422
-    assert [bad["field"] for bad in answer.json()["errors"]] == [name.removesuffix("_")]
+    response = busy.get("/trades", **{name: value})
+    assert response.status_code == 422
+    assert [bad["field"] for bad in response.json()["errors"]] == [name.removesuffix("_")]
 
 
 def test_single_trade_equals_its_list_item(busy):
@@ -199,8 +199,8 @@ def test_forged_cursor_is_rejected(busy):
     cursor = cursor_of(busy.get("/trades", limit=5))
     assert busy.get("/trades", cursor=cursor).status_code == 200
     for forged in tampered(cursor):
-        answer = busy.get("/trades", cursor=forged)
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor"), forged
+        response = busy.get("/trades", cursor=forged)
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "cursor"), forged
 
 
 def test_cursor_is_valid_only_for_its_list_and_tenant(busy, service):

@@ -49,10 +49,10 @@ def test_committed_trade_is_acknowledged_after_a_lost_connection(serve, losing, 
         api = service.api()
         api.trade()
         losing(service, carried_out=True)
-        answer = api.report("K", portfolio_name=portfolio)
-        assert answer.status_code == 201
-        assert api.trades(idempotency_key="K") == [answer.json()["trade"]]
-        assert api.report("K", portfolio_name=portfolio).json() == answer.json()
+        response = api.report("K", portfolio_name=portfolio)
+        assert response.status_code == 201
+        assert api.trades(idempotency_key="K") == [response.json()["trade"]]
+        assert api.report("K", portfolio_name=portfolio).json() == response.json()
         assert len(api.trades()) == 2
 
 
@@ -62,9 +62,9 @@ def test_uncommitted_trade_is_rejected_and_can_be_retried(serve, losing, portfol
         api = service.api()
         api.trade()
         losing(service, carried_out=False)
-        answer = api.report("K", portfolio_name=portfolio)
-        assert (answer.status_code, answer.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
-        assert answer.headers["retry-after"]
+        response = api.report("K", portfolio_name=portfolio)
+        assert (response.status_code, response.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
+        assert response.headers["retry-after"]
         assert len(api.trades()) == 1
         again = api.report("K", portfolio_name=portfolio)
         assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, None)
@@ -77,8 +77,8 @@ def test_each_batch_item_gets_its_own_outcome_after_a_lost_connection(serve, los
         first = api.trade("K:1")
         losing(service, carried_out)
         bodies = [trade_body(quantity="7"), trade_body(), trade_body(quantity="x"), trade_body(symbol="MSFT")]
-        answer = api.post("/trades:batch", {"trades": bodies}, {"Idempotency-Key": "K"})
-        outcomes = answer.json()["outcomes"]
+        response = api.post("/trades:batch", {"trades": bodies}, {"Idempotency-Key": "K"})
+        outcomes = response.json()["outcomes"]
         statuses = [outcome["status"] for outcome in outcomes]
         assert statuses[:3] == [201 if carried_out else 503, 201, 422]
         for number, outcome in enumerate(outcomes):
@@ -93,7 +93,7 @@ def test_committed_reversal_is_acknowledged_after_a_lost_connection(serve, losin
         api = service.api()
         trade = api.trade()
         losing(service, carried_out)
-        answer = api.reverse(trade["trade_id"])
-        assert answer.status_code == (201 if carried_out else 503)
+        response = api.reverse(trade["trade_id"])
+        assert response.status_code == (201 if carried_out else 503)
         assert api.reverse(trade["trade_id"]).status_code == (409 if carried_out else 201)
         assert api.portfolio()["positions"]["AAPL"]["quantity"] == "0"

@@ -57,8 +57,8 @@ def test_portfolio_is_created_with_its_opening_cash(api):
 
 
 def test_opening_cash_defaults_to_one_million_usd(api):
-    made = good(api.post("/portfolios", {"name": "Growth"}), 201)
-    assert (made["base_currency"], made["cash"]) == ("USD", "1000000.00")
+    body = good(api.post("/portfolios", {"name": "Growth"}), 201)
+    assert (body["base_currency"], body["cash"]) == ("USD", "1000000.00")
     [entry] = trail(api)
     assert (entry["action"], entry["target"], entry["before"]) == (
         "portfolio.created",
@@ -146,7 +146,7 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
         "slippage": "5",
         "broker": "paper",
     }
-    shown = {
+    body = {
         "cost_schedule": "none",
         "cost_schedules": {"IN": "zerodha", "US": "us_equity"},
         "calendar": "XNYS",
@@ -162,10 +162,10 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
     good(api.patch("/portfolios/Income", settings))
     for name in ("Growth", "Income"):
         found = api.portfolio(name)
-        assert {setting: found[setting] for setting in shown} == shown
+        assert {setting: found[setting] for setting in body} == body
     entry = trail(api)[0]
     assert entry["action"] == "portfolio.updated"
-    assert entry["after"]["approval"] == shown["approval"]
+    assert entry["after"]["approval"] == body["approval"]
     assert entry["before"]["approval"] is None
     assert entry["after"]["enforce_sessions"] == "hold"
 
@@ -174,9 +174,9 @@ def test_null_removes_a_setting_and_one_schedule_replaces_market_schedules(api):
     settings = {"cost_schedules": {"IN": "zerodha"}, "calendar": "CRYPTO", "participation": "1"}
     good(api.post("/portfolios", {"name": "Growth", "enforce_sessions": "deny"} | settings), 201)
     nothing = {"calendar": None, "participation": None, "enforce_sessions": False}
-    found = good(api.patch("/portfolios/Growth", nothing | {"cost_schedule": "ibkr_fixed"}))
-    assert (found["cost_schedule"], found["cost_schedules"]) == ("ibkr_fixed", None)
-    assert (found["calendar"], found["participation"], found["enforce_sessions"]) == (None, None, False)
+    body = good(api.patch("/portfolios/Growth", nothing | {"cost_schedule": "ibkr_fixed"}))
+    assert (body["cost_schedule"], body["cost_schedules"]) == ("ibkr_fixed", None)
+    assert (body["calendar"], body["participation"], body["enforce_sessions"]) == (None, None, False)
     assert good(api.patch("/portfolios/Growth", {"cost_schedules": {}}))["cost_schedules"] is None
 
 
@@ -199,7 +199,7 @@ def test_rename_between_trades_keeps_one_ledger(api):
     assert (second["sequence"], second["portfolio_name"]) == (2, "Income")
     assert api.portfolio("Income")["total_trades"] == 2
     assert api.get("/portfolio/Growth").status_code == 404
-    assert [one["trade_id"] for one in api.trades(portfolio="Income")] == [
+    assert [item["trade_id"] for item in api.trades(portfolio="Income")] == [
         second["trade_id"],
         first["trade_id"],
     ]
@@ -252,10 +252,10 @@ def test_rename_to_an_existing_name_is_rejected(api):
 
 def test_access_grants_follow_a_renamed_portfolio(api):
     api.trade(portfolio_name="Growth")
-    made = user(api, portfolios=["Growth"])
+    body = user(api, portfolios=["Growth"])
     narrow = api.with_key(key(api, "bot", ("trade",), portfolios=["Growth"])["key"])
     good(api.patch("/portfolios/Growth", {"name": "Income"}))
-    assert good(api.get(f"/users/{made['id']}"))["portfolios"] == ["Income"]
+    assert good(api.get(f"/users/{body['id']}"))["portfolios"] == ["Income"]
     assert good(narrow.get("/portfolios")) == ["Income"]
     assert narrow.report(portfolio_name="Income").status_code == 201
 
@@ -310,7 +310,7 @@ def test_concurrent_renames_and_trades_lose_nothing_and_pass_verification(databa
             traded += list(pool.map(trade, range(40, 60)))
         assert set(traded) == {201}
         assert set(renamed) <= {200, 409}
-        total = sum(one["total_trades"] for one in good(api.get("/portfolios", detail="true")))
+        total = sum(item["total_trades"] for item in good(api.get("/portfolios", detail="true")))
         assert total == 60
         assert verify_database(service.engine).clean
 
@@ -332,8 +332,8 @@ def test_new_portfolio_gets_the_opening_cash_of_the_tenant(api):
 
 @pytest.mark.parametrize("cash", ["-1", "1000000000001", "many", None])
 def test_invalid_opening_cash_of_a_tenant_is_rejected(api, cash):
-    answer = api.patch(f"/tenants/desk-{api.tenant_id}", {"default_opening_cash": cash})
-    assert refused(answer, 422, "default_opening_cash") == "invalid"
+    response = api.patch(f"/tenants/desk-{api.tenant_id}", {"default_opening_cash": cash})
+    assert refused(response, 422, "default_opening_cash") == "invalid"
 
 
 def test_orders_may_wait_for_a_broker_that_is_down(api):

@@ -25,8 +25,8 @@ def timed(backend, new_database, clock):
 
 
 def read_mark(api, symbol="AAPL"):
-    (held,) = [one for one in api.get("/positions").json() if one["symbol"] == symbol]
-    return held["mark"], held["mark_source"], held["mark_age_seconds"], held["mark_is_stale"]
+    (body,) = [item for item in api.get("/positions").json() if item["symbol"] == symbol]
+    return body["mark"], body["mark_source"], body["mark_age_seconds"], body["mark_is_stale"]
 
 
 def test_last_quote_of_a_session_is_the_close_until_the_next_open(timed, clock):

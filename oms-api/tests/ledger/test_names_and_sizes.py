@@ -14,8 +14,8 @@ pytestmark = pytest.mark.any_database
     "name", ["Space 👩\u200d🚀", "Gro\u034fwth", "❤\ufe0f", "Growth\u3164", "\u115fGrowth"]
 )
 def test_invisible_characters_do_not_create_another_portfolio(api, name):
-    answer = api.report(portfolio_name=name)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "portfolio_name")
+    response = api.report(portfolio_name=name)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "portfolio_name")
     assert api.post("/portfolios", {"name": name}).status_code == 422
     assert api.get("/portfolios").json() == []
 
@@ -37,8 +37,8 @@ def test_label_ignores_variants_of_spaces_and_dashes(api):
 
 @pytest.mark.parametrize("name", [".", "..", "\u200d", " \u200c "])
 def test_portfolio_name_of_dots_or_invisible_characters_is_rejected(api, name):
-    answer = api.report(portfolio_name=name)
-    assert answer.json()["errors"][0]["field"] == "portfolio_name"
+    response = api.report(portfolio_name=name)
+    assert response.json()["errors"][0]["field"] == "portfolio_name"
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff", "\ufdd0", "\U0001fffe"])
@@ -56,9 +56,9 @@ def test_amount_that_overflows_the_books_is_rejected_and_later_trades_work(serve
         api = service.api()
         bodies = [trade_body(quantity="1", gmv=f"{most:f}", side="BUY")] * 1001
         outcomes = [
-            one["status"]
+            outcome["status"]
             for part in (bodies[:500], bodies[500:])
-            for one in api.post("/trades:batch", {"trades": part}).json()["outcomes"]
+            for outcome in api.post("/trades:batch", {"trades": part}).json()["outcomes"]
         ]
         assert set(outcomes) == {201, 409}
         assert outcomes.index(409) >= 999

@@ -64,9 +64,9 @@ def test_documented_portfolio_example_runs_step_by_step(api):
 
 
 def test_unknown_portfolio_is_not_found(api):
-    answer = api.get("/portfolio/Nobody")
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
+    response = api.get("/portfolio/Nobody")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("name", ["%00", "a%0Ab", "%E2%80%AE", "x" * 401])
@@ -131,8 +131,8 @@ def test_detailed_list_equals_single_portfolios_without_positions(five_portfolio
     [("limit", "0"), ("limit", "1001"), ("detail", "maybe"), ("skip", "1"), ("q", "\u0000")],
 )
 def test_invalid_query_parameter_is_rejected_by_name(api, name, value):
-    answer = api.get("/portfolios", **{name: value})
-    assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])
+    response = api.get("/portfolios", **{name: value})
+    assert (response.status_code, [bad["field"] for bad in response.json()["errors"]]) == (422, [name])
 
 
 NOT_OF_THE_PAST = dict.fromkeys(("buying_power", "settled_cash", "unsettled_cash"))
@@ -204,6 +204,6 @@ def test_instant_with_an_unescaped_plus_sign_is_parsed(api):
 )
 def test_invalid_instant_is_rejected(api, moment):
     api.trade()
-    answer = api.get("/portfolio/Growth", as_of=moment)
-    assert answer.status_code == 422
-    assert [bad["field"] for bad in answer.json()["errors"]] == ["as_of"]
+    response = api.get("/portfolio/Growth", as_of=moment)
+    assert response.status_code == 422
+    assert [bad["field"] for bad in response.json()["errors"]] == ["as_of"]

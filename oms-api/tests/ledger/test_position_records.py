@@ -17,9 +17,9 @@ MINUTE = timedelta(minutes=1)
 
 
 def shown(api, symbol="AAPL", *names):
-    told = api.get(f"/positions/Growth/{symbol}").json()
+    body = api.get(f"/positions/Growth/{symbol}").json()
     wanted = names or ("highest_price", "lowest_price", "max_drawdown")
-    return tuple(told[name] for name in wanted)
+    return tuple(body[name] for name in wanted)
 
 
 def last(api, *prices, symbol="AAPL"):
@@ -75,8 +75,8 @@ def test_risk_reward_compares_the_exits_with_the_average_cost(api):
     assert shown(api, "AAPL", "risk_reward") == (None,)
     for stop, target, expected in (("95", "115", "3.00"), ("90", "105", "0.50")):
         body = {"stop_loss": {"stop_price": stop}, "take_profit": {"limit_price": target}}
-        answer = api.put("/positions/Growth/AAPL/exits", body)
-        assert answer.status_code == 200, answer.text
+        response = api.put("/positions/Growth/AAPL/exits", body)
+        assert response.status_code == 200, response.text
         assert shown(api, "AAPL", "risk_reward") == (expected,)
 
 
@@ -131,9 +131,9 @@ def test_quoted_positions_are_updated_between_minutes(serve):
         records.update(EndlessLease())
         with service.reading() as connection:
             query = select(PositionRecordRow.symbol, PositionRecordRow.highest_price)
-            found = dict(connection.execute(query).all())
-        assert found["A"] == 12
-        assert found["B"] in {10, 11}  # 11 only where a new minute began
+            body = dict(connection.execute(query).all())
+        assert body["A"] == 12
+        assert body["B"] in {10, 11}  # 11 only where a new minute began
         assert shown(api, "B")[0] == "11.00"
 
 

@@ -6,20 +6,20 @@ from tests.risk.risk_requests import put_quote
 
 
 def positions(api, **params):
-    answer = api.get("/positions", **params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.get("/positions", **params)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def names(found):
-    return [(one["portfolio_name"], one["symbol"]) for one in found]
+    return [(item["portfolio_name"], item["symbol"]) for item in found]
 
 
 def test_position_is_marked_at_the_quote_midpoint(api):
     bought = api.buy("100", "90")
     put_quote(api, bid="99", ask="102", last="100")
-    [told] = positions(api)
-    assert {name: told[name] for name in told if name != "mark_age_seconds"} == {
+    [body] = positions(api)
+    assert {name: body[name] for name in body if name != "mark_age_seconds"} == {
         "portfolio_name": "Growth",
         "symbol": "AAPL",
         "product": None,
@@ -48,16 +48,16 @@ def test_position_is_marked_at_the_quote_midpoint(api):
         "closed_at": None,
         "updated_at": bought["timestamp"],
     }
-    assert 0 <= told["mark_age_seconds"] < 60
-    assert api.get("/positions/Growth/AAPL").json().keys() == told.keys()
+    assert 0 <= body["mark_age_seconds"] < 60
+    assert api.get("/positions/Growth/AAPL").json().keys() == body.keys()
 
 
 def test_short_position_loses_value_when_prices_rise(api):
     api.sell("10", "90")
     put_quote(api, bid=None, ask=None, last="100")
-    [told] = positions(api)
-    assert (told["quantity"], told["cost"], told["market_value"]) == ("-10", "-900.00", "-1000.00")
-    assert told["unrealized_pnl"] == "-100.00"
+    [body] = positions(api)
+    assert (body["quantity"], body["cost"], body["market_value"]) == ("-10", "-900.00", "-1000.00")
+    assert body["unrealized_pnl"] == "-100.00"
 
 
 def test_position_without_a_quote_is_marked_at_the_last_trade(serve):
@@ -65,8 +65,8 @@ def test_position_without_a_quote_is_marked_at_the_last_trade(serve):
         api = service.api()
         api.buy("10", "100")
         api.buy("10", "110")
-        [told] = positions(api)
-        assert (told["mark"], told["mark_source"], told["unrealized_pnl"]) == ("110.00", "trade", "100.00")
+        [body] = positions(api)
+        assert (body["mark"], body["mark_source"], body["unrealized_pnl"]) == ("110.00", "trade", "100.00")
 
 
 def test_closed_positions_are_listed_on_request(api):
@@ -119,9 +119,9 @@ def test_positions_are_listed_in_pages(api):
             api.buy("1", "10", symbol=symbol, portfolio_name=name)
     found, link = [], "/positions?limit=4"
     while link:
-        answer = api.get(link.removeprefix("/api/v1"))
-        found += names(answer.json())
-        link = answer.links.get("next", {}).get("url")
+        response = api.get(link.removeprefix("/api/v1"))
+        found += names(response.json())
+        link = response.links.get("next", {}).get("url")
     assert found == names(positions(api))
     assert len(found) == 6
 
@@ -150,7 +150,7 @@ def test_products_are_separate_positions(api):
     for product, quantity in (("CNC", "3"), ("MIS", "4")):
         ticket = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": quantity, "product": product}
         assert api.post("/orders", ticket | {"portfolio_name": "Growth"}).status_code == 201
-    assert [(one["product"], one["quantity"]) for one in positions(api)] == [("CNC", "3"), ("MIS", "4")]
+    assert [(item["product"], item["quantity"]) for item in positions(api)] == [("CNC", "3"), ("MIS", "4")]
     assert api.get("/positions/Growth/AAPL").status_code == 422
     assert api.get("/positions/Growth/AAPL", product="MIS").json()["quantity"] == "4"
     api.buy("5", "100")
@@ -163,8 +163,8 @@ def test_position_shows_its_closing_time_until_the_close_is_reversed(api):
     [flat] = positions(api, include_closed="true")
     assert (flat["opened_at"], flat["closed_at"]) == (None, sold["timestamp"])
     api.reverse(sold["trade_id"])
-    [held] = positions(api)
-    assert (held["opened_at"], held["closed_at"]) == (bought["timestamp"], None)
+    [body] = positions(api)
+    assert (body["opened_at"], body["closed_at"]) == (bought["timestamp"], None)
     api.reverse(bought["trade_id"])
     [never] = positions(api, include_closed="true")
     assert (never["opened_at"], never["closed_at"]) == (None, None)
@@ -173,5 +173,5 @@ def test_position_shows_its_closing_time_until_the_close_is_reversed(api):
 def test_position_through_zero_has_a_new_opening_time(api):
     api.buy("10", "100")
     turned = api.sell("15", "110")
-    [held] = positions(api)
-    assert (held["quantity"], held["opened_at"], held["closed_at"]) == ("-5", turned["timestamp"], None)
+    [body] = positions(api)
+    assert (body["quantity"], body["opened_at"], body["closed_at"]) == ("-5", turned["timestamp"], None)

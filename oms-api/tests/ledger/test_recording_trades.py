@@ -14,14 +14,14 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 def test_trade_response_contains_every_field(api):
-    answer = api.post(
+    response = api.post(
         "/trade",
         b'{"symbol":"AAPL","quantity":100,"gmv":17500.00,"side":"BUY",'
         b'"portfolio_name":"Tech Portfolio","user_id":"U123"}',
     )
-    assert answer.status_code == 201
-    assert answer.headers["content-type"] == "application/json"
-    body = answer.json()
+    assert response.status_code == 201
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
     trade = body["trade"]
     assert TRADE_ID.fullmatch(body["trade_id"])
     assert INSTANT.fullmatch(trade["executed_at"])
@@ -47,7 +47,7 @@ def test_trade_response_contains_every_field(api):
             "user_id": "U123",
             "source": trade["source"],
             "actor": None,
-            "request_id": answer.headers["X-Request-ID"],
+            "request_id": response.headers["X-Request-ID"],
             "currency": None,
             "fx_rate": None,
             "note": None,
@@ -105,9 +105,9 @@ def test_symbols_are_trimmed_and_uppercased(api, sent, booked):
     "symbol", ["", " ", "/USD", ".A", "A B", "Ä", "A" * 41, "AAPL\u0000", "ＡＡＰＬ", "ſ"]
 )
 def test_invalid_symbol_is_rejected(api, symbol):
-    answer = api.report(symbol=symbol)
-    assert answer.status_code == 422
-    assert [bad["field"] for bad in answer.json()["errors"]] == ["symbol"]
+    response = api.report(symbol=symbol)
+    assert response.status_code == 422
+    assert [bad["field"] for bad in response.json()["errors"]] == ["symbol"]
 
 
 def test_portfolio_names_are_case_insensitive_and_keep_their_first_spelling(api):
@@ -121,9 +121,9 @@ def test_portfolio_names_are_case_insensitive_and_keep_their_first_spelling(api)
     "name", ["", "  ", "a/b", "x" * 101, "a\u202eb", "a\u0000b", "a\nb", "\u200b", "\ue000"]
 )
 def test_invalid_portfolio_name_is_rejected(api, name):
-    answer = api.report(portfolio_name=name)
-    assert answer.status_code == 422
-    assert [bad["field"] for bad in answer.json()["errors"]] == ["portfolio_name"]
+    response = api.report(portfolio_name=name)
+    assert response.status_code == 422
+    assert [bad["field"] for bad in response.json()["errors"]] == ["portfolio_name"]
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_labels_and_notes_are_trimmed_and_empty_ones_are_null(api):
 @pytest.mark.parametrize(("field", "length"), [("user_id", 100), ("note", 500)])
 def test_labels_and_notes_have_a_maximum_length(api, field, length):
     assert api.report(**{field: "x" * length}).status_code == 201
-    answer = api.report(**{field: "x" * (length + 1)})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    response = api.report(**{field: "x" * (length + 1)})
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
 
 
 def test_trade_source_is_the_name_of_the_api_key(service):
@@ -173,22 +173,22 @@ def test_trade_source_is_the_name_of_the_api_key(service):
     ],
 )
 def test_field_set_by_the_service_is_rejected(api, field):
-    answer = api.post("/trade", trade_body() | {field: 1})
-    assert answer.status_code == 422
-    assert [(bad["field"], bad["code"]) for bad in answer.json()["errors"]] == [(field, "extra_forbidden")]
+    response = api.post("/trade", trade_body() | {field: 1})
+    assert response.status_code == 422
+    assert [(bad["field"], bad["code"]) for bad in response.json()["errors"]] == [(field, "extra_forbidden")]
     assert api.trades() == []
 
 
 def test_every_invalid_field_is_reported_at_once(api):
-    answer = api.post("/trade", {"symbol": "?", "quantity": 0, "gmv": "x", "side": "HOLD"})
-    fields = {bad["field"] for bad in answer.json()["errors"]}
+    response = api.post("/trade", {"symbol": "?", "quantity": 0, "gmv": "x", "side": "HOLD"})
+    fields = {bad["field"] for bad in response.json()["errors"]}
     assert fields == {"symbol", "quantity", "gmv", "side", "portfolio_name"}
 
 
 @pytest.mark.parametrize("pricing", [{"gmv": None}, {"gmv": "1", "price": "1"}])
 def test_trade_takes_either_price_or_gmv(api, pricing):
-    answer = api.report(**pricing)
-    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "priced_once")
+    response = api.report(**pricing)
+    assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "priced_once")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null", b"true"])

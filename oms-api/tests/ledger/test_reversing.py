@@ -11,9 +11,9 @@ from app.ledger.rules.accounting import Fill, Side, replay
 
 def test_reversal_is_a_row_that_names_the_reversed_trade(api):
     trade = api.buy("100", "10", user_id="U1")
-    answer = api.reverse(trade["trade_id"], " Reported twice ")
-    assert answer.status_code == 201
-    body = answer.json()
+    response = api.reverse(trade["trade_id"], " Reported twice ")
+    assert response.status_code == 201
+    body = response.json()
     reversal = body["trade"]
     assert (body["success"], body["message"], body["trade_id"]) == (
         True,
@@ -65,9 +65,9 @@ def test_reversal_restores_counters_and_cash(api):
 def test_trade_can_be_reversed_once(api):
     trade = api.trade()
     reversal = api.reverse(trade["trade_id"]).json()
-    answer = api.reverse(trade["trade_id"])
-    assert answer.status_code == 409
-    assert reversal["trade_id"] in answer.json()["detail"]
+    response = api.reverse(trade["trade_id"])
+    assert response.status_code == 409
+    assert reversal["trade_id"] in response.json()["detail"]
     assert len(api.trades()) == 2
 
 
@@ -85,10 +85,10 @@ def test_reversal_of_an_unknown_trade_is_not_found(api, trade_id):
 
 def test_reversal_of_another_tenants_trade_is_not_found(api, service):
     trade = service.api().trade()
-    answer = api.reverse(trade["trade_id"])
-    assert answer.status_code == 404
+    response = api.reverse(trade["trade_id"])
+    assert response.status_code == 404
     assert (
-        answer.json()["detail"]
+        response.json()["detail"]
         == f"There is no trade {trade['trade_id']!r}; list the trades with `GET /trades`."
     )
 
@@ -98,15 +98,15 @@ def test_reversal_of_another_tenants_trade_is_not_found(api, service):
 )
 def test_reversal_requires_a_reason(api, body):
     trade = api.trade()
-    answer = api.post(f"/trades/{trade['trade_id']}:reverse", body)
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "reason")
+    response = api.post(f"/trades/{trade['trade_id']}:reverse", body)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "reason")
     assert len(api.trades()) == 1
 
 
 def test_unknown_field_in_the_body_is_rejected(api):
     trade = api.trade()
-    answer = api.post(f"/trades/{trade['trade_id']}:reverse", {"reason": "x", "kind": "trade"})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "kind")
+    response = api.post(f"/trades/{trade['trade_id']}:reverse", {"reason": "x", "kind": "trade"})
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "kind")
 
 
 def test_repeated_reversal_returns_the_same_reversal(api):
@@ -136,16 +136,16 @@ def test_books_after_reversals_equal_a_replay_of_the_other_trades(service, histo
         assert api.reverse(booked[index]["trade_id"]).status_code == 201
     standing = [trade for index, trade in enumerate(booked) if index not in undone]
     book = api.portfolio()
-    for symbol, held in book["positions"].items():
+    for symbol, body in book["positions"].items():
         fills = [
             Fill(Side(trade["side"]), Decimal(trade["quantity"]), Decimal(trade["gmv"]))
             for trade in standing
             if trade["symbol"] == symbol
         ]
         expected = replay(fills)
-        assert Decimal(held["quantity"]) == expected.quantity
-        assert Decimal(held["cost"]) == expected.cost
-        assert Decimal(held["realized_pnl"]) == expected.realized_pnl
+        assert Decimal(body["quantity"]) == expected.quantity
+        assert Decimal(body["cost"]) == expected.cost
+        assert Decimal(body["realized_pnl"]) == expected.realized_pnl
     spent = sum((Side(trade["side"]).sign * Decimal(trade["gmv"]) for trade in standing), Decimal(0))
     assert Decimal(book["cash"]) == 1_000_000 - spent
     assert book["total_trades"] == len(standing)

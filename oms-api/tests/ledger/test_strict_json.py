@@ -38,9 +38,9 @@ MALFORMED = {
 @pytest.mark.parametrize("path", ["/trade", "/trades:batch", "/trades/T1:reverse"])
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_malformed_body_is_rejected_and_records_nothing(api, path, body):
-    answer = api.post(path, body)
-    assert answer.status_code == 422, answer.text
-    problem = answer.json()
+    response = api.post(path, body)
+    assert response.status_code == 422, response.text
+    problem = response.json()
     assert problem["type"] == "urn:slackoms:problem/malformed"
     assert problem["detail"]
     assert api.trades() == []
@@ -54,9 +54,9 @@ def test_surrogate_check_handles_deep_nesting(api, depth):
 
 def test_duplicate_name_among_a_thousand_is_found_quickly(api):
     names = ",".join(f'"{number}":0' for number in range(80_000))
-    answer = api.post("/trade", f'{{{names},"79999":0}}'.encode())
-    assert "'79999' occurs twice" in answer.json()["detail"]
-    assert answer.elapsed.total_seconds() < 30
+    response = api.post("/trade", f'{{{names},"79999":0}}'.encode())
+    assert "'79999' occurs twice" in response.json()["detail"]
+    assert response.elapsed.total_seconds() < 30
 
 
 def test_paired_surrogates_are_accepted_as_one_character(api):
@@ -69,8 +69,8 @@ def test_paired_surrogates_are_accepted_as_one_character(api):
     ["", "text/plain", "application/xml", "application/jsonx", "application/x-www-form-urlencoded"],
 )
 def test_other_content_type_is_rejected(api, content_type):
-    answer = api.post("/trade", GOOD, {"Content-Type": content_type})
-    assert answer.status_code == 415
+    response = api.post("/trade", GOOD, {"Content-Type": content_type})
+    assert response.status_code == 415
 
 
 @pytest.mark.parametrize(

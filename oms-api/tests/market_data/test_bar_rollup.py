@@ -75,13 +75,13 @@ def test_bars_are_the_same_whenever_ticks_are_rolled_up(engine, scoped, monkeypa
     monkeypatch.setattr(bar_rollup, "MAX_TICKS", 7)
     random = Random(12)
     at, ticks = NOON, []
-    one, other = (BarRollup(scoped, lambda: at) for _ in range(2))
+    rollup, other = (BarRollup(scoped, lambda: at) for _ in range(2))
     for _ in range(12):
         for _ in range(random.randint(1, 12)):
             at += random.choice((SECOND, 20 * SECOND, MINUTE, 7 * MINUTE, 9 * 60 * MINUTE))
             ticks.append(tick(random.randint(90, 110), at))
             store(engine, ticks[-1])
-        for process in random.choice(((), (one,), (one, other))):
+        for process in random.choice(((), (rollup,), (rollup, other))):
             process.roll_up(EndlessLease())
         assert read(engine) == fold_quotes(ticks)
         assert read(engine, Interval.DAY) == combine_bars(fold_quotes(ticks), Interval.DAY)

@@ -10,15 +10,15 @@ from app.clock import utc_now
 
 def starts(answer):
     assert answer.status_code == 200, answer.text
-    return [datetime.fromisoformat(one["start"]) for one in answer.json()]
+    return [datetime.fromisoformat(item["start"]) for item in answer.json()]
 
 
 def test_bars_are_built_from_given_quotes(api):
     for last in ("100", "103", "98", "101"):
         api.put("/quotes/AAPL", {"last": last})
-    told = api.get("/bars/AAPL", interval="1d").json()
-    whole = {key: value for one in reversed(told) for key, value in one.items() if key != "start"}
-    if len(told) == 1:  # unless midnight passed meanwhile
+    body = api.get("/bars/AAPL", interval="1d").json()
+    whole = {key: value for one in reversed(body) for key, value in one.items() if key != "start"}
+    if len(body) == 1:  # unless midnight passed meanwhile
         assert whole == {
             "open": "100.00",
             "high": "103.00",

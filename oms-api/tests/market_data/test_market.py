@@ -135,9 +135,9 @@ def test_quotes_of_a_batch_are_stored_in_sequence(engine):
     store(engine, given("99", NOON + 3 * SECOND), given("97", NOON + 60 * SECOND))
     hour = timedelta(hours=1)
     with engine.connect() as connection:
-        found = queries.find_quotes(connection, [AAPL, MSFT, OTHER_AAPL])
+        quotes = queries.find_quotes(connection, [AAPL, MSFT, OTHER_AAPL])
         minutes = read_bars(connection, AAPL, Interval.MINUTE, NOON - hour, NOON + hour)
-    assert found == {
+    assert quotes == {
         AAPL: given("97", NOON + 60 * SECOND),
         MSFT: given("50", symbol="MSFT"),
     }

@@ -30,9 +30,9 @@ def mark_body(price="80", **changes):
 
 
 def set_mark(api, symbol="AAPL", **changes):
-    answer = api.put(f"/marks/{symbol}", mark_body(**changes))
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.put(f"/marks/{symbol}", mark_body(**changes))
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def held(api):
@@ -45,9 +45,9 @@ def test_override_values_positions_and_equity(api):
     set_by_hand = set_mark(api)
     assert set_by_hand["price"] == "80.00"
     assert api.get("/marks").json() == [set_by_hand]
-    shown = held(api)
-    assert (shown["mark"], shown["mark_source"], shown["mark_is_stale"]) == ("80.00", "override", False)
-    assert (shown["market_value"], shown["unrealized_pnl"], shown["lowest_price"]) == (
+    body = held(api)
+    assert (body["mark"], body["mark_source"], body["mark_is_stale"]) == ("80.00", "override", False)
+    assert (body["market_value"], body["unrealized_pnl"], body["lowest_price"]) == (
         *("800.00", "-200.00"),
         "80.00",
     )
@@ -119,9 +119,9 @@ def test_close_is_taken_at_the_override(service, api):
 )
 @pytest.mark.any_database
 def test_invalid_mark_is_rejected_by_field(api, change, field):
-    answer = api.put("/marks/AAPL", mark_body(**change))
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    response = api.put("/marks/AAPL", mark_body(**change))
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 @pytest.mark.any_database
@@ -155,4 +155,4 @@ def test_marks_are_listed_in_pages(api):
         set_mark(api, symbol)
     first = api.get("/marks", limit=2)
     path = first.links["next"]["url"].removeprefix("/api/v1")
-    assert [one["symbol"] for one in (*first.json(), *api.get(path).json())] == ["A", "B", "C"]
+    assert [item["symbol"] for item in (*first.json(), *api.get(path).json())] == ["A", "B", "C"]

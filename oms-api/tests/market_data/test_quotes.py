@@ -14,13 +14,13 @@ AAPL = {"bid": "99", "ask": "101", "last": "100", "bid_size": "5", "ask_size": N
 
 
 def test_given_quote_is_returned_with_its_age(api):
-    given = api.put("/quotes/AAPL", AAPL)
-    assert given.status_code == 200
-    told = api.get("/quotes/aapl").json()
-    assert told == given.json() | {"age_seconds": told["age_seconds"]}
-    assert 0 <= told.pop("age_seconds") < 60
-    assert datetime.fromisoformat(told.pop("at")) <= utc_now()
-    assert told == {
+    response = api.put("/quotes/AAPL", AAPL)
+    assert response.status_code == 200
+    body = api.get("/quotes/aapl").json()
+    assert body == response.json() | {"age_seconds": body["age_seconds"]}
+    assert 0 <= body.pop("age_seconds") < 60
+    assert datetime.fromisoformat(body.pop("at")) <= utc_now()
+    assert body == {
         "symbol": "AAPL",
         "bid": "99.00",
         "ask": "101.00",
@@ -35,23 +35,23 @@ def test_given_quote_is_returned_with_its_age(api):
 def test_newest_quote_replaces_earlier_ones(api):
     api.put("/quotes/AAPL", AAPL)
     api.put("/quotes/AAPL", {"last": "105.5"})
-    told = api.get("/quotes/AAPL").json()
-    assert (told["bid"], told["ask"], told["last"], told["mid"]) == (None, None, "105.50", None)
+    body = api.get("/quotes/AAPL").json()
+    assert (body["bid"], body["ask"], body["last"], body["mid"]) == (None, None, "105.50", None)
 
 
 def test_symbol_without_a_given_quote_has_the_source_quote(api):
-    told = api.get("/quotes/BTC/USD").json()
-    assert told["source"] == "simulated"
-    assert told["age_seconds"] < 60
+    body = api.get("/quotes/BTC/USD").json()
+    assert body["source"] == "simulated"
+    assert body["age_seconds"] < 60
     assert api.get("/quotes/BTC%2FUSD").status_code == 200
 
 
 def test_manual_source_has_only_given_quotes(serve):
     with serve(price_source="manual") as service:
         api = service.api()
-        answer = api.get("/quotes/AAPL")
-        assert answer.status_code == 404
-        assert "AAPL" in answer.json()["detail"]
+        response = api.get("/quotes/AAPL")
+        assert response.status_code == 404
+        assert "AAPL" in response.json()["detail"]
         api.put("/quotes/AAPL", AAPL)
         assert api.get("/quotes/AAPL").status_code == 200
         assert api.get("/bars/MSFT").json() == []
@@ -77,9 +77,9 @@ def test_given_quotes_are_separate_for_each_tenant(service):
     ],
 )
 def test_invalid_quote_is_rejected_by_field(api, change, field):
-    answer = api.put("/quotes/AAPL", AAPL | change)
-    assert answer.status_code == 422
-    assert [bad["field"] for bad in answer.json()["errors"]] == [field]
+    response = api.put("/quotes/AAPL", AAPL | change)
+    assert response.status_code == 422
+    assert [bad["field"] for bad in response.json()["errors"]] == [field]
 
 
 def test_quoted_size_may_be_zero(api):

@@ -82,10 +82,10 @@ def test_quote_is_constant_within_its_second(source):
 def test_bars_match_the_walk(source, interval):
     bars = source.bars("AAPL", interval, NOON - 3 * interval.length, NOON + timedelta(hours=12))
     assert bars[0].start == NOON - 3 * interval.length or interval is Interval.DAY
-    for one in bars:
-        assert one.low <= min(one.open, one.close) <= max(one.open, one.close) <= one.high
-        assert one.open == source.quote("AAPL", one.start).last
-        assert one.volume > 0
+    for bar in bars:
+        assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
+        assert bar.open == source.quote("AAPL", bar.start).last
+        assert bar.volume > 0
 
 
 def test_minute_bar_covers_the_prices_of_its_seconds(source):

@@ -39,14 +39,14 @@ class SilentSource(ManualSource):
 
 
 def listed(api):
-    return {one["symbol"]: one for one in api.get(PATH).json()}
+    return {item["symbol"]: item for item in api.get(PATH).json()}
 
 
 def test_subscriptions_show_their_last_quotes(api):
     api.quote("AAPL", "99", "101", "100")
-    made = api.post(PATH, {"symbols": ["aapl", "MSFT"]})
-    assert made.status_code == 201, made.text
-    assert [one["symbol"] for one in made.json()] == ["AAPL", "MSFT"]
+    response = api.post(PATH, {"symbols": ["aapl", "MSFT"]})
+    assert response.status_code == 201, response.text
+    assert [item["symbol"] for item in response.json()] == ["AAPL", "MSFT"]
     first = listed(api)
     assert (first["AAPL"]["quote"]["bid"], first["AAPL"]["is_stale"]) == ("99.00", False)
     assert first["AAPL"]["quote"]["age_seconds"] >= 0
@@ -54,7 +54,7 @@ def test_subscriptions_show_their_last_quotes(api):
     assert api.delete(f"{PATH}/msft").status_code == 204
     assert set(listed(api)) == {"AAPL"}
     assert api.delete(f"{PATH}/MSFT").status_code == 404
-    actions = [one["action"] for one in api.get("/audit").json()]
+    actions = [item["action"] for item in api.get("/audit").json()]
     assert actions.count("market_data.subscribed") == 2
     assert actions.count("market_data.unsubscribed") == 1
 
@@ -146,9 +146,9 @@ def test_quotes_of_a_process_reach_the_others_over_redis():
         markets = [Market(ManualSource(), None) for _ in range(2)]  # type: ignore[arg-type]  # as above
         markets[1].subscribe([InstrumentKey(1, "AAPL")], listen)
         sharings = [QuoteSharing(server.url, market) for market in markets]
-        tasks = [asyncio.create_task(one.run()) for one in sharings]
+        tasks = [asyncio.create_task(sharing.run()) for sharing in sharings]
         async with asyncio.timeout(30):
-            while not all(one.is_shared for one in sharings):  # noqa: ASYNC110  # nothing signals it
+            while not all(sharing.is_shared for sharing in sharings):  # noqa: ASYNC110  # nothing signals it
                 await asyncio.sleep(0.01)
             markets[0].arrived(1, sent)
             while not arrived.is_set():  # noqa: ASYNC110  # as above

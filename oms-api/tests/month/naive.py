@@ -64,42 +64,42 @@ class NaivePortfolio:
     def figures(self, at: datetime) -> Figures:
         """Return the figures at an instant."""
         trades = [one for one in self.trades if _instant(one.created_at) <= at]
-        movements = [one for one in self.movements if _instant(one.created_at) <= at]
+        movements = [movement for movement in self.movements if _instant(movement.created_at) <= at]
         charges = sum((Decimal(one.charges) for one in trades), ZERO)
         cash = self.opening_cash - charges
         held: dict[tuple[str, str | None], Decimal] = {}
-        for one in trades:
-            if one.kind == "split":
-                held[one.symbol, one.currency] *= SPLIT_RATIO
+        for trade in trades:
+            if trade.kind == "split":
+                held[trade.symbol, trade.currency] *= SPLIT_RATIO
                 continue
-            value = Decimal(one.gmv)
-            if one.fx_rate is not None:
-                value = multiply(value, Decimal(one.fx_rate))
-            cash -= _sign(one) * value
-            key = (one.symbol, one.currency)
-            held[key] = held.get(key, ZERO) + _sign(one) * Decimal(one.quantity)
-        cash += sum((Decimal(one.amount) for one in movements), ZERO)
-        dp_charges = [one for one in movements if one.kind in {"charges", "dp_charges"}]
-        charges -= sum((Decimal(one.amount) for one in dp_charges), ZERO)
-        flows = sum((Decimal(one.amount) for one in movements if one.kind in FLOWS), ZERO)
+            value = Decimal(trade.gmv)
+            if trade.fx_rate is not None:
+                value = multiply(value, Decimal(trade.fx_rate))
+            cash -= _sign(trade) * value
+            key = (trade.symbol, trade.currency)
+            held[key] = held.get(key, ZERO) + _sign(trade) * Decimal(trade.quantity)
+        cash += sum((Decimal(movement.amount) for movement in movements), ZERO)
+        dp_charges = [movement for movement in movements if movement.kind in {"charges", "dp_charges"}]
+        charges -= sum((Decimal(dp_charge.amount) for dp_charge in dp_charges), ZERO)
+        flows = sum((Decimal(movement.amount) for movement in movements if movement.kind in FLOWS), ZERO)
         return Figures(cash, cash + self._value(held, at), flows, charges)
 
     def sum_movements(self, kinds: set[str], start: datetime | None, end: datetime) -> Decimal:
         """Return the sum of the cash movements of some kinds after an instant up to another."""
         amounts = (
-            Decimal(one.amount)
-            for one in self.movements
-            if one.kind in kinds and (start is None or _instant(one.created_at) > start)
-            and _instant(one.created_at) <= end
+            Decimal(movement.amount)
+            for movement in self.movements
+            if movement.kind in kinds and (start is None or _instant(movement.created_at) > start)
+            and _instant(movement.created_at) <= end
         )  # fmt: skip
         return sum(amounts, ZERO)
 
     def explain_currency(self, start: datetime | None, end: datetime) -> Decimal:
         """Return how much of the P&L of positions in other currencies is due to exchange rates."""
         total = ZERO
-        for currency in {one.currency for one in self.trades if one.currency is not None}:
+        for currency in {trade.currency for trade in self.trades if trade.currency is not None}:
             pair = f"{currency}/{self.currency}"
-            mine = [one for one in self.trades if one.currency == currency]
+            mine = [trade for trade in self.trades if trade.currency == currency]
             there = here = ZERO
             for at, sign in ((end, 1), (start, -1)):
                 if at is None:
@@ -121,11 +121,11 @@ class NaivePortfolio:
     def quantity(self, symbol: str, at: datetime) -> Decimal:
         """Return the quantity of a symbol that is held at an instant."""
         quantity = ZERO
-        for one in self.trades:
-            if one.symbol == symbol and _instant(one.created_at) <= at:
-                is_split = one.kind == "split"
+        for trade in self.trades:
+            if trade.symbol == symbol and _instant(trade.created_at) <= at:
+                is_split = trade.kind == "split"
                 quantity = (
-                    quantity * SPLIT_RATIO if is_split else quantity + _sign(one) * Decimal(one.quantity)
+                    quantity * SPLIT_RATIO if is_split else quantity + _sign(trade) * Decimal(trade.quantity)
                 )
         return quantity
 

@@ -117,8 +117,8 @@ class Month:
             return
         self.clock.set(f"{day}T04:30")
         announced = {"ex_date": day.isoformat(), "reason": "Announced"}
-        made = self.good(self.api.post("/corporate-actions", {**terms, **announced}))
-        assert made["status"] == "booked", made
+        body = self.good(self.api.post("/corporate-actions", {**terms, **announced}))
+        assert body["status"] == "booked", body
         if terms["kind"] == "split":  # the next quote is in new units
             price = self.quotes.mark(terms["symbol"], self.clock.at) / SPLIT_RATIO
             self.quotes.add(terms["symbol"], self.clock.at, price)
@@ -137,11 +137,11 @@ class Month:
                 self.good(self.api.reverse(trade["trade_id"]))
             return
         product = {"product": "CNC"} if symbol in {"INFY", "TCS"} else {}
-        answer = self.api.post("/orders", terms | {"type": "MARKET"} | product)
-        if answer.status_code == 422:
+        response = self.api.post("/orders", terms | {"type": "MARKET"} | product)
+        if response.status_code == 422:
             self.denied += 1
             return
-        order = self.good(answer)
+        order = self.good(response)
         if order["status"] == "AWAITING_APPROVAL":
             self.clock.at += timedelta(minutes=1)
             decision = self.dice.choice(("approve", "approve", "reject"))
@@ -154,10 +154,10 @@ class Month:
             kind = self.dice.choice(("deposit", "deposit", "withdrawal"))
             body = {"kind": kind, "amount": f"{self.dice.randint(1, 500_000) / 100:.2f}", "reason": "Flow"}
             currency = CURRENCIES[portfolio]
-            answer = self.api.post(f"/portfolios/{portfolio}/cash", body | {"currency": currency})
-            if answer.status_code == 422:  # the buying power does not cover the withdrawal
+            response = self.api.post(f"/portfolios/{portfolio}/cash", body | {"currency": currency})
+            if response.status_code == 422:  # the buying power does not cover the withdrawal
                 return
-            self.good(answer)
+            self.good(response)
             self.flows[portfolio].append(self.clock.at)
             self.clock.at += timedelta(seconds=3)
             self.snapshots.take_flow_snapshots(LEASE)

@@ -46,11 +46,13 @@ def day_pnl(naive: NaivePortfolio, start: datetime | None, end: datetime) -> Dec
 
 
 def test_month_has_everything(month, naive):
-    kinds = {one.kind for name in BOTH for one in naive[name].movements}
+    kinds = {movement.kind for name in BOTH for movement in naive[name].movements}
     assert kinds >= {"deposit", "withdrawal", "interest", "borrow", "dp_charges", "dividend", "withholding"}
-    assert {one.symbol for name in BOTH for one in naive[name].trades if one.kind == "split"} == {"AAPL"}
-    assert any(one.kind == "reversal" for one in naive[INDIA].trades)
-    assert any(one.currency == "USD" for one in naive[INDIA].trades)
+    assert {trade.symbol for name in BOTH for trade in naive[name].trades if trade.kind == "split"} == {
+        "AAPL"
+    }
+    assert any(trade.kind == "reversal" for trade in naive[INDIA].trades)
+    assert any(trade.currency == "USD" for trade in naive[INDIA].trades)
     assert month.approved
     assert month.denied
     assert [len(month.closes[name]) for name in BOTH] == [20, 22]
@@ -70,19 +72,19 @@ def test_every_close_equals_the_naive_computation(month, naive, name):
     assert len(stored) == len(month.closes[name]) + len(month.flows[name])
     for row in stored:
         at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(row.at)
-        shown = Figures(*(Decimal(getattr(row, one)) for one in ("cash", "equity", "flows", "charges")))
-        assert shown == naive[name].figures(at), at
+        figures = Figures(*(Decimal(getattr(row, one)) for one in ("cash", "equity", "flows", "charges")))
+        assert figures == naive[name].figures(at), at
 
 
 @pytest.mark.parametrize("name", BOTH)
 def test_portfolio_now_equals_the_naive_computation(month, naive, name):
-    shown, now = month.api.portfolio(name), month.clock.at
+    body, now = month.api.portfolio(name), month.clock.at
     figures, last = naive[name].figures(now), month.closes[name][-1]
-    assert Decimal(shown["cash"]) == figures.cash
-    assert Decimal(shown["equity"]) == figures.equity
-    assert Decimal(shown["charges"]) == figures.charges
-    assert Decimal(shown["day_pnl"]) == day_pnl(naive[name], last, now)
-    assert Decimal(shown["total_pnl"]) == day_pnl(naive[name], None, now)
+    assert Decimal(body["cash"]) == figures.cash
+    assert Decimal(body["equity"]) == figures.equity
+    assert Decimal(body["charges"]) == figures.charges
+    assert Decimal(body["day_pnl"]) == day_pnl(naive[name], last, now)
+    assert Decimal(body["total_pnl"]) == day_pnl(naive[name], None, now)
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -90,11 +92,11 @@ def test_causes_of_each_day_equal_the_naive_computation(month, naive, name):
     portfolio = naive[name]
     for end in month.closes[name]:
         start = previous(month, name, end)
-        answer = month.api.get("/pnl/explain", date=end.date().isoformat(), portfolio=name)
-        (shown,) = month.good(answer)["items"]
-        parts = {part: Decimal(shown[part]) for part in ("price", "currency", "carry", "fees", "adjustments")}
+        response = month.api.get("/pnl/explain", date=end.date().isoformat(), portfolio=name)
+        (body,) = month.good(response)["items"]
+        parts = {part: Decimal(body[part]) for part in ("price", "currency", "carry", "fees", "adjustments")}
         total = day_pnl(portfolio, start, end)
-        assert Decimal(shown["day_pnl"]) == sum(parts.values()) == total
+        assert Decimal(body["day_pnl"]) == sum(parts.values()) == total
         charged = portfolio.figures(end).charges - (portfolio.figures(start).charges if start else 0)
         carry = portfolio.sum_movements({"interest", "borrow", "dividend", "withholding"}, start, end)
         currency = portfolio.explain_currency(start, end)
@@ -110,12 +112,12 @@ def test_causes_of_each_day_equal_the_naive_computation(month, naive, name):
 def test_charges_of_the_month_are_those_of_the_executions_and_daily_statistics(month, naive):
     days = month.good(month.api.get("/daily-stats"))
     for name in BOTH:
-        of_trades = sum(Decimal(one.charges) for one in naive[name].trades)
-        of_days = sum(Decimal(one["charges"]) for one in days if one["portfolio_name"] == name)
+        of_trades = sum(Decimal(trade.charges) for trade in naive[name].trades)
+        of_days = sum(Decimal(day["charges"]) for day in days if day["portfolio_name"] == name)
         assert of_days == of_trades
     profit = month.good(month.api.get("/pnl"))
-    assert {one["key"]: Decimal(one["charges"]) for one in profit["items"]} == {
-        name: sum(Decimal(one.charges) for one in naive[name].trades) for name in BOTH
+    assert {item["key"]: Decimal(item["charges"]) for item in profit["items"]} == {
+        name: sum(Decimal(trade.charges) for trade in naive[name].trades) for name in BOTH
     }
     assert profit["total"]["rates"][0]["age_seconds"] >= 0
 
@@ -130,8 +132,8 @@ def test_interest_of_each_day_equals_the_naive_computation(month, naive, name):
         rates = ["2.5" if cash > 0 else "11.25" if day >= changed else "9" for day in days]
         amount = (cash * sum(map(Decimal, rates)) / 36500).quantize(Decimal("0.00000001"))
         booked = [
-            Decimal(one.amount) for one in portfolio.movements
-            if (one.kind, one.day) == ("interest", end.date().isoformat())
+            Decimal(movement.amount) for movement in portfolio.movements
+            if (movement.kind, movement.day) == ("interest", end.date().isoformat())
         ]  # fmt: skip
         assert booked == [amount]
 
@@ -140,9 +142,9 @@ def test_interest_of_each_day_equals_the_naive_computation(month, naive, name):
 def test_dividends_equal_the_naive_computation(month, naive, name):
     portfolio = naive[name]
     booked = {}
-    for one in portfolio.movements:
-        if one.kind in {"dividend", "withholding"}:
-            booked[one.symbol, one.kind] = Decimal(one.amount)
+    for movement in portfolio.movements:
+        if movement.kind in {"dividend", "withholding"}:
+            booked[movement.symbol, movement.kind] = Decimal(movement.amount)
     expected = {}
     for day, terms in ACTIONS.items():
         at = datetime.combine(day, time(4, 30), UTC)
@@ -167,10 +169,10 @@ def test_performance_equals_the_naive_computation(month, naive, name):
     start = Figures(portfolio.opening_cash, portfolio.opening_cash, Decimal(0), Decimal(0))
     points = [(start, True), *((portfolio.figures(at), is_close) for at, is_close in sorted(instants))]
     points.append((portfolio.figures(month.clock.at), False))
-    shown = month.good(month.api.get(f"/portfolio/{name}/performance"))
+    body = month.good(month.api.get(f"/portfolio/{name}/performance"))
     expected = compute_performance(points)
-    drawdown = shown["max_drawdown"]["share"]
-    found = {one: float(shown[one]) for one in expected if one != "max_drawdown"}
+    drawdown = body["max_drawdown"]["share"]
+    found = {one: float(body[one]) for one in expected if one != "max_drawdown"}
     assert found | {"max_drawdown": float(drawdown)} == pytest.approx(expected, abs=1e-7)
 
 
@@ -179,13 +181,13 @@ def test_days_are_signed_off_with_the_naive_figures(month, naive):
         signed = month.good(month.api.post(f"/day-close/{day}", {}))
         expected = [name for name in BOTH if any(str(at.date()) == day for at in month.closes[name])]
         assert sorted(one["portfolio_name"] for one in signed["figures"]) == sorted(expected)
-        for shown in signed["figures"]:
-            end = datetime.fromisoformat(shown["to"])
-            portfolio = naive[shown["portfolio_name"]]
+        for figure in signed["figures"]:
+            end = datetime.fromisoformat(figure["to"])
+            portfolio = naive[figure["portfolio_name"]]
             figures = portfolio.figures(end)
-            assert (Decimal(shown["cash"]), Decimal(shown["equity"])) == (figures.cash, figures.equity)
-            start = previous(month, shown["portfolio_name"], end)
-            assert Decimal(shown["day_pnl"]) == day_pnl(portfolio, start, end)
+            assert (Decimal(figure["cash"]), Decimal(figure["equity"])) == (figures.cash, figures.equity)
+            start = previous(month, figure["portfolio_name"], end)
+            assert Decimal(figure["day_pnl"]) == day_pnl(portfolio, start, end)
 
 
 def test_books_of_the_month_are_verified(month):

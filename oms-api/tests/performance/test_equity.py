@@ -79,8 +79,8 @@ def test_deposit_is_not_day_pnl_or_return(service, api):
     [flow] = stored(api, "flow")
     assert (flow.equity, flow.flows, flow.charges) == (151_000, 50_000, 0)
     last_price(api, "54")
-    shown = api.portfolio()
-    assert (shown["equity"], shown["day_pnl"], shown["total_pnl"]) == ("154000.00", "4000.00", "4000.00")
+    body = api.portfolio()
+    assert (body["equity"], body["day_pnl"], body["total_pnl"]) == ("154000.00", "4000.00", "4000.00")
     performance = api.get("/portfolio/Growth/performance").json()
     assert (performance["time_weighted_return"], performance["days"]) == ("0.03006623", 0)
     take_snapshots(service, TOMORROW)
@@ -135,12 +135,12 @@ def test_random_days_equal_a_naive_computation(service, seed):
             continue
         values = [quantity * prices[symbol] for symbol, quantity in held.items()]
         equity = cash + sum(values)
-        shown = api.portfolio()
-        assert Decimal(shown["equity"]) == equity
-        assert Decimal(shown["gross_exposure"]) == sum(map(abs, values))
-        assert Decimal(shown["net_exposure"]) == sum(values)
-        assert Decimal(shown["day_pnl"]) == equity - last_close
-        assert Decimal(shown["total_pnl"]) == equity - 1_000_000
+        body = api.portfolio()
+        assert Decimal(body["equity"]) == equity
+        assert Decimal(body["gross_exposure"]) == sum(map(abs, values))
+        assert Decimal(body["net_exposure"]) == sum(values)
+        assert Decimal(body["day_pnl"]) == equity - last_close
+        assert Decimal(body["total_pnl"]) == equity - 1_000_000
         take_snapshots(service, TOMORROW + day * DAY)
         snapshot = stored(api)[-1]
         assert (snapshot.cash, snapshot.equity) == (cash, equity)
@@ -205,16 +205,16 @@ def test_other_currencies_are_converted_at_the_current_rate(service, api):
     """An INR portfolio: 6 of 10 held, bought at 200 USD by 83.50, now 205 USD by 85."""
     created = api.post("/portfolios", {"name": "Growth", "base_currency": "INR"})
     assert created.status_code == 201, created.text
-    listed = api.put("/instruments/XYZ", {"tick_size": "0.01", "lot_size": "1", "currency": "USD"})
-    assert listed.status_code in {200, 201}, listed.text
+    response = api.put("/instruments/XYZ", {"tick_size": "0.01", "lot_size": "1", "currency": "USD"})
+    assert response.status_code in {200, 201}, response.text
     for rate, trade, quantity, price in (("83.50", api.buy, "10", "200"), ("84", api.sell, "4", "210")):
         last_price(api, rate, "USD/INR")
         trade(quantity, price, symbol="XYZ")
     last_price(api, "85", "USD/INR")
     last_price(api, "205", "XYZ")
-    shown = api.portfolio()
-    assert (shown["realized_pnl"], shown["unrealized_pnl"]) == ("3760.00", "4350.00")
-    assert (shown["equity"], shown["total_pnl"]) == ("1008110.00", "8110.00")
+    body = api.portfolio()
+    assert (body["realized_pnl"], body["unrealized_pnl"]) == ("3760.00", "4350.00")
+    assert (body["equity"], body["total_pnl"]) == ("1008110.00", "8110.00")
     take_snapshots(service, TOMORROW)
     assert stored(api)[-1].equity == 1_008_110
 

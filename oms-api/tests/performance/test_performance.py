@@ -41,15 +41,15 @@ def store(api, *equities, kind="close", step=DAY, name="Growth", start=None):
 
 
 def performance(api, **params):
-    answer = api.get("/portfolio/Growth/performance", **params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.get("/portfolio/Growth/performance", **params)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def history(api, **params):
-    answer = api.get("/portfolio/Growth/history", **params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.get("/portfolio/Growth/history", **params)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def growth(api):
 
 def test_returns_drawdown_and_ratios_of_closes(growth):
     first, *_, worst, last = store(growth, "100000", "101000", "100495", "102504.9", "101479.851", "100000")
-    found = performance(growth, to=iso(last - DAY / 2))
-    assert (found["days"], found["start"]) == (5, iso(first - DAY))
-    assert found["time_weighted_return"] == "0.01479851"
+    body = performance(growth, to=iso(last - DAY / 2))
+    assert (body["days"], body["start"]) == (5, iso(first - DAY))
+    assert body["time_weighted_return"] == "0.01479851"
     since = performance(growth, from_=iso(first), to=iso(last - DAY / 2))
     assert (since["days"], since["start"], since["end"]) == (4, iso(first), iso(worst))
     # the worked example's ratios by √252; without a calendar a year has 365 days
@@ -77,25 +77,25 @@ def test_returns_drawdown_and_ratios_of_closes(growth):
 
 def test_deposit_between_closes_is_not_a_return(growth):
     [_, _, last] = store(growth, "100000", ("154000", "50000"), ("154000", "50000"))
-    found = performance(growth, to=iso(last))
-    assert found["time_weighted_return"] == "0.04000000"
+    body = performance(growth, to=iso(last))
+    assert body["time_weighted_return"] == "0.04000000"
 
 
 def test_round_trips_are_counted_net_of_charges(api):
     api.buy("100", "50", charges="1")
     api.sell("150", "53", charges="3")
     api.buy("50", "55", charges="1")
-    found = performance(api)
-    assert (found["round_trips"], found["win_rate"]) == (2, "0.50000000")
-    assert (found["average_win"], found["average_loss"], found["expectancy"]) == (
+    body = performance(api)
+    assert (body["round_trips"], body["win_rate"]) == (2, "0.50000000")
+    assert (body["average_win"], body["average_loss"], body["expectancy"]) == (
         "297.00",
         "-102.00",
         "97.50",
     )
-    assert (found["profit_factor"], found["charges"]) == ("2.91176471", "5.00")
-    assert found["time_weighted_return"] == "0.00019500"
-    assert (found["value_at_risk_95"], found["max_drawdown"]) == (None, None)
-    assert Decimal(found["turnover"]) == round(Decimal(5000 + 7950 + 2750) / Decimal("1000097.5"), 8)
+    assert (body["profit_factor"], body["charges"]) == ("2.91176471", "5.00")
+    assert body["time_weighted_return"] == "0.00019500"
+    assert (body["value_at_risk_95"], body["max_drawdown"]) == (None, None)
+    assert Decimal(body["turnover"]) == round(Decimal(5000 + 7950 + 2750) / Decimal("1000097.5"), 8)
 
 
 def test_value_at_risk_of_open_positions_uses_their_symbols(api):
@@ -111,9 +111,9 @@ def test_value_at_risk_of_open_positions_uses_their_symbols(api):
 
 def test_equity_curve_runs_from_the_opening_to_now(growth):
     first, second = store(growth, "101000", "99990")
-    found = history(growth, period="all")
-    assert (found["interval"], found["base_currency"]) == ("1d", "USD")
-    shown = [(point["at"], point["equity"], point["drawdown"]) for point in found["points"]]
+    body = history(growth, period="all")
+    assert (body["interval"], body["base_currency"]) == ("1d", "USD")
+    shown = [(point["at"], point["equity"], point["drawdown"]) for point in body["points"]]
     assert shown[:3] == [
         (iso(first - DAY), "100000.00", "0.00000000"),
         (iso(first), "101000.00", "0.00000000"),
@@ -185,8 +185,8 @@ def test_unknown_portfolio_is_not_found(service, growth, path):
     ],
 )
 def test_invalid_query_parameter_is_rejected_by_name(growth, path, name, value):
-    answer = growth.get(f"/portfolio/Growth/{path}", **{name: value})
-    assert (answer.status_code, [bad["field"] for bad in answer.json()["errors"]]) == (422, [name])
+    response = growth.get(f"/portfolio/Growth/{path}", **{name: value})
+    assert (response.status_code, [bad["field"] for bad in response.json()["errors"]]) == (422, [name])
 
 
 def test_repeated_reads_see_snapshots_that_were_stored_late_or_deleted(growth):

@@ -32,10 +32,10 @@ def test_put_replaces_what_it_names_and_keeps_the_rest(api):
     assert saved(api.put("/preferences", first))["default_portfolio"] == "Growth"
     second = {"watchlists": {"Banks": ["JPM"]}, "notify": {"order.filled": "BUNDLE", "alert.*": "ping"}}
     assert saved(api.put("/preferences", second)) == saved(api.get("/preferences"))
-    found = saved(api.get("/preferences"))
-    assert found["watchlists"] == {"Banks": ["JPM"]}
-    assert found["notify"] == {"order.filled": "bundle", "alert.*": "ping"}
-    assert (found["quiet_hours"], found["default_portfolio"]) == (QUIET, "Growth")
+    body = saved(api.get("/preferences"))
+    assert body["watchlists"] == {"Banks": ["JPM"]}
+    assert body["notify"] == {"order.filled": "bundle", "alert.*": "ping"}
+    assert (body["quiet_hours"], body["default_portfolio"]) == (QUIET, "Growth")
     assert saved(api.put("/preferences", {"quiet_hours": None}))["quiet_hours"] is None
 
 
@@ -71,16 +71,16 @@ def test_everybody_has_preferences_of_their_own(api):
     ],
 )
 def test_invalid_preference_is_refused_by_field_and_changes_nothing(api, body, field):
-    answer = api.put("/preferences", {"time_zone": "Asia/Tokyo"} | body)
-    assert answer.status_code == 422, answer.text
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    response = api.put("/preferences", {"time_zone": "Asia/Tokyo"} | body)
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
     assert saved(api.get("/preferences"))["time_zone"] == "UTC"
 
 
 def test_unknown_event_type_is_refused(api):
-    answer = api.put("/preferences", {"notify": {"filled": "ping"}})
-    assert answer.status_code == 422
-    assert "notify.filled" in answer.json()["errors"][0]["field"]
+    response = api.put("/preferences", {"notify": {"filled": "ping"}})
+    assert response.status_code == 422
+    assert "notify.filled" in response.json()["errors"][0]["field"]
 
 
 def test_portfolio_that_the_caller_may_not_see_is_no_default(api):
@@ -88,9 +88,9 @@ def test_portfolio_that_the_caller_may_not_see_is_no_default(api):
     key = api.post("/api-keys", {"name": "income", "scopes": ["read"], "portfolios": ["Income"]}).json()[
         "key"
     ]
-    answer = api.with_key(key).put("/preferences", {"default_portfolio": "Growth"})
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "default_portfolio"
+    response = api.with_key(key).put("/preferences", {"default_portfolio": "Growth"})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "default_portfolio"
 
 
 def test_default_portfolio_is_hidden_once_the_person_may_not_see_it(api):
@@ -103,16 +103,16 @@ def test_default_portfolio_is_hidden_once_the_person_may_not_see_it(api):
     headers = {"X-API-Key": bot.key, "X-On-Behalf-Of": name}
 
     def put(fields):
-        answer = api.service.client.put("/api/v1/preferences", json=fields, headers=headers)
-        return saved(answer)["default_portfolio"]
+        response = api.service.client.put("/api/v1/preferences", json=fields, headers=headers)
+        return saved(response)["default_portfolio"]
 
     def read_default(expected):
         """Return the default portfolio once it is the expected one: grants are cached for half a second."""
         deadline = time.monotonic() + 30
         while True:
-            found = saved(bot.get("/preferences", {"X-On-Behalf-Of": name}))["default_portfolio"]
-            if found == expected or time.monotonic() > deadline:
-                return found
+            default_portfolio = saved(bot.get("/preferences", {"X-On-Behalf-Of": name}))["default_portfolio"]
+            if default_portfolio == expected or time.monotonic() > deadline:
+                return default_portfolio
             time.sleep(0.05)
 
     assert put({"default_portfolio": "growth"}) == "Growth"

@@ -48,8 +48,8 @@ def _create_issue(api: ApiClient, figures: Any, details: str | None) -> str:
         ).scalar_one()
         where = (api.tenant_id, f"ri_{api.tenant_id:024}", "paper", portfolio_id)
         kind, severity, symbol, order_id, ours, theirs = figures
-        what = (kind, severity, symbol, order_id, ours, theirs)
-        issue = Issue(*where, *what, "open", None, None, None, now, now, None, None)
+        label = (kind, severity, symbol, order_id, ours, theirs)
+        issue = Issue(*where, *label, "open", None, None, None, now, now, None, None)
         insert_issue(connection, issue._replace(details=details))
     return issue.id
 
@@ -62,9 +62,9 @@ def _get_stored(api, issue_id):
 
 def test_issue_shows_both_sides_and_is_filtered(tenant):
     issue_id, api = tenant.create(), tenant.api
-    [shown] = api.get("/reconciliation/issues", status="open", severity="critical", portfolio="growth").json()
-    assert (shown["id"], shown["ours"], shown["theirs"]) == (issue_id, "10", "9")
-    assert (shown["portfolio_name"], shown["proposed_action"], shown["owner"]) == ("Growth", "adopt", None)
+    [body] = api.get("/reconciliation/issues", status="open", severity="critical", portfolio="growth").json()
+    assert (body["id"], body["ours"], body["theirs"]) == (issue_id, "10", "9")
+    assert (body["portfolio_name"], body["proposed_action"], body["owner"]) == ("Growth", "adopt", None)
     assert api.get("/reconciliation/issues", status="resolved").json() == []
     assert api.get("/reconciliation/issues", severity="nothing").status_code == 422
 
@@ -101,9 +101,9 @@ def test_adopted_position_is_booked_once(tenant):
     [trade] = api.get("/trades").json()
     assert (trade["side"], trade["quantity"], trade["gmv"]) == ("BUY", "7", "700.00")
     assert trade["note"] == "Adopted from the broker: Looked at it"
-    held = api.portfolio()["positions"]["AAPL"]
-    assert held["quantity"] == "7"
-    assert Decimal(held["cost"]) == 700
+    body = api.portfolio()["positions"]["AAPL"]
+    assert body["quantity"] == "7"
+    assert Decimal(body["cost"]) == 700
 
 
 def test_position_that_changed_meanwhile_is_not_adopted(tenant):
@@ -135,11 +135,11 @@ def test_cash_that_moved_meanwhile_is_not_adjusted(tenant):
 
 def test_missing_execution_is_tried_again(tenant):
     issue_id = tenant.create("missing_execution", "critical", None, "O1", None, "X1: 4 at 90")
-    asked = tenant.resolve(issue_id, "book_missing", None).json()
-    assert (asked["status"], asked["proposed_action"]) == ("open", "book_missing")
+    body = tenant.resolve(issue_id, "book_missing", None).json()
+    assert (body["status"], body["proposed_action"]) == ("open", "book_missing")
     assert tenant.resolve(issue_id, "adopt").status_code == 422
 
 
 def test_run_is_accepted(api):
-    answer = api.post("/reconciliation:run")
-    assert (answer.status_code, answer.json()["connections"]) == (202, 0)
+    response = api.post("/reconciliation:run")
+    assert (response.status_code, response.json()["connections"]) == (202, 0)

@@ -37,9 +37,9 @@ def traded(backend, new_database, clock):
 
 
 def days(api, **params):
-    answer = api.get("/daily-stats", **params)
-    assert answer.status_code == 200, answer.text
-    return [{**day, "converted": None} for day in answer.json()]  # its rate has an age
+    response = api.get("/daily-stats", **params)
+    assert response.status_code == 200, response.text
+    return [{**day, "converted": None} for day in response.json()]  # its rate has an age
 
 
 def count_stored(api):

@@ -13,9 +13,9 @@ PARTS = ("price", "currency", "carry", "fees", "adjustments")
 
 
 def explain(api, **params):
-    answer = api.get("/pnl/explain", **params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.get("/pnl/explain", **params)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def last(api, symbol, price):
@@ -36,11 +36,11 @@ def rupees(api):
 
 
 def test_parts_of_the_current_day_add_up_to_the_day_pnl(rupees):
-    (found,) = explain(rupees)["items"]
-    assert (found["price"], found["currency"], found["fees"]) == ("5950.00", "2160.00", "-2.00")
-    assert sum(Decimal(found[part]) for part in PARTS) == Decimal(found["day_pnl"])
-    assert found["day_pnl"] == rupees.portfolio()["day_pnl"]
-    assert (found["from"], found["base_currency"]) == (None, "INR")
+    (body,) = explain(rupees)["items"]
+    assert (body["price"], body["currency"], body["fees"]) == ("5950.00", "2160.00", "-2.00")
+    assert sum(Decimal(body[part]) for part in PARTS) == Decimal(body["day_pnl"])
+    assert body["day_pnl"] == rupees.portfolio()["day_pnl"]
+    assert (body["from"], body["base_currency"]) == (None, "INR")
 
 
 def test_closed_days_are_explained_from_close_to_close(service, rupees):
@@ -50,17 +50,17 @@ def test_closed_days_are_explained_from_close_to_close(service, rupees):
     last(rupees, "USD/INR", "86")
     last(rupees, "XYZ", "200")
     take_snapshots(service, CLOSE + DAY)
-    (found,) = explain(rupees, date="2036-01-01", portfolio="growth")["items"]
-    assert (found["price"], found["currency"], found["fees"]) == ("-2580.00", "1230.00", "0.00")
-    assert (found["from"], found["to"]) == ("2036-01-01T00:00:00.000000Z", "2036-01-02T00:00:00.000000Z")
+    (body,) = explain(rupees, date="2036-01-01", portfolio="growth")["items"]
+    assert (body["price"], body["currency"], body["fees"]) == ("-2580.00", "1230.00", "0.00")
+    assert (body["from"], body["to"]) == ("2036-01-01T00:00:00.000000Z", "2036-01-02T00:00:00.000000Z")
     assert explain(rupees, date="2036-01-05")["items"] == []
     assert explain(rupees, portfolio="nothing")["items"] == []
 
 
 def test_position_that_was_closed_is_explained_at_the_quoted_rate(rupees):
     rupees.sell("6", "205", symbol="XYZ")
-    (found,) = explain(rupees)["items"]
-    assert (found["price"], found["currency"]) == ("5950.00", "2160.00")
+    (body,) = explain(rupees)["items"]
+    assert (body["price"], body["currency"]) == ("5950.00", "2160.00")
 
 
 def test_interest_is_carry(service, api):
@@ -68,8 +68,8 @@ def test_interest_is_carry(service, api):
     assert api.post("/portfolios", {"name": "Growth", "carry_rates": [rate]}).status_code == 201
     for day in range(2):
         book_carry(service, CLOSE + day * DAY)
-    (found,) = explain(api)["items"]
-    assert (found["carry"], found["interest"], found["day_pnl"]) == ("100.00", "100.00", "100.00")
+    (body,) = explain(api)["items"]
+    assert (body["carry"], body["interest"], body["day_pnl"]) == ("100.00", "100.00", "100.00")
 
 
 def test_total_converts_with_named_rates_and_their_age(rupees):

@@ -19,9 +19,9 @@ def traded(api):
 
 
 def get(api, path, **params):
-    answer = api.get(path, **params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.get(path, **params)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def portfolio_of(traded):
@@ -61,9 +61,9 @@ def test_profit_by_strategy_follows_the_order_of_a_fill(api):
     api.order(quantity="10", strategy="Momentum")
     api.quote("AAPL", "110", "110", "110")
     api.order(side="SELL", quantity="10", strategy="Momentum")
-    (found,) = get(api, "/pnl", by="strategy")["items"]
-    assert (found["key"], found["trades"], found["realized_pnl"]) == ("Momentum", 2, "100.00")
-    assert found["unrealized_pnl"] is None
+    (body,) = get(api, "/pnl", by="strategy")["items"]
+    assert (body["key"], body["trades"], body["realized_pnl"]) == ("Momentum", 2, "100.00")
+    assert body["unrealized_pnl"] is None
 
 
 def test_period_counts_trades_booked_within_it(traded):
@@ -77,8 +77,8 @@ def test_period_counts_trades_booked_within_it(traded):
 
 
 def test_todays_profit_includes_open_positions(traded):
-    (found,) = get(traded, "/pnl/today", portfolio=portfolio_of(traded))["items"]
-    assert (found["unrealized_pnl"], found["gross_pnl"]) == ("100.00", "300.00")
+    (body,) = get(traded, "/pnl/today", portfolio=portfolio_of(traded))["items"]
+    assert (body["unrealized_pnl"], body["gross_pnl"]) == ("100.00", "300.00")
 
 
 def test_amount_without_a_rate_has_no_total(api):
@@ -94,7 +94,7 @@ def test_total_names_the_rates_it_used(api):
     api.report(portfolio_name="India", side="SELL", quantity="10", gmv="1800")
     total = get(api, "/pnl")["total"]
     assert (total["currency"], total["realized_pnl"]) == ("USD", "10.00")
-    assert [(one["currency"], one["rate"]) for one in total["rates"]] == [("INR", "0.0125")]
+    assert [(rate["currency"], rate["rate"]) for rate in total["rates"]] == [("INR", "0.0125")]
 
 
 def test_daily_stats_have_one_row_per_portfolio_and_day(traded):
@@ -159,7 +159,7 @@ def test_exposure_is_in_the_tenants_currency(api):
     assert found == {"Technology": ("1100.00", "0.00"), "": ("0.00", "-10.00")}
     assert (report["total"]["gross_exposure"], report["total"]["net_exposure"]) == ("1110.00", "1090.00")
     assert (report["currency"], report["unconverted"]) == ("USD", ["ISK"])
-    assert [(one["currency"], one["rate"]) for one in report["rates"]] == [("INR", "0.0125")]
+    assert [(rate["currency"], rate["rate"]) for rate in report["rates"]] == [("INR", "0.0125")]
     assert report["rates"][0]["age_seconds"] >= 0
     assert [item["key"] for item in get(api, "/exposure", portfolio="growth", by="symbol")["items"]] == [
         "MSFT"

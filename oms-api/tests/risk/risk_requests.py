@@ -27,8 +27,8 @@ def set_switch(
 
 def put_quote(api: ApiClient, symbol: str = "AAPL", **changes: Any) -> None:
     """Say what the symbol can be bought and sold at: 99 and 101 unless changed."""
-    answer = api.put(f"/quotes/{symbol}", {"bid": "99", "ask": "101", "last": "100"} | changes)
-    assert answer.status_code == 200, answer.text
+    response = api.put(f"/quotes/{symbol}", {"bid": "99", "ask": "101", "last": "100"} | changes)
+    assert response.status_code == 200, response.text
 
 
 def try_order(api: ApiClient, **changes: Any) -> Any:
@@ -41,7 +41,7 @@ def try_order(api: ApiClient, **changes: Any) -> Any:
 
 def events(api: ApiClient, kind: str, **params: Any) -> list[dict[str, Any]]:
     """Return the newest events of a type."""
-    answer = api.get("/events", type=kind, **params)
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()
-    return found
+    response = api.get("/events", type=kind, **params)
+    assert response.status_code == 200, response.text
+    body: list[dict[str, Any]] = response.json()
+    return body

@@ -18,17 +18,17 @@ def quoted(api):
 
 
 def test_switches_are_empty_initially(api):
-    told = api.get("/kill-switch").json()
-    assert told == [
+    body = api.get("/kill-switch").json()
+    assert body == [
         {"scope": "tenant", "name": None, "state": "ACTIVE", "reason": None, "set_by": None, "set_at": None}
     ]
 
 
 def test_tenant_halt_rejects_orders_and_reported_trades(quoted):
-    answer = set_switch(quoted, "HALTED", reason="Bad prices")
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["scope"], told["state"], told["reason"]) == ("tenant", "HALTED", "Bad prices")
+    response = set_switch(quoted, "HALTED", reason="Bad prices")
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["scope"], body["state"], body["reason"]) == ("tenant", "HALTED", "Bad prices")
     denied = try_order(quoted)
     assert (denied.status_code, denied.json()["denial"]["code"]) == (422, "HALTED")
     assert quoted.report().status_code == 422
@@ -87,13 +87,13 @@ def test_every_switch_change_is_listed_and_published(api):
     set_switch(api, "HALTED", "portfolio", "Growth", reason="Bad prices")
     set_switch(api, "REDUCING")
     set_switch(api, "ACTIVE", "portfolio", "Growth")
-    listed = api.get("/kill-switch").json()
-    assert [(row["scope"], row["name"], row["state"]) for row in listed] == [
+    body = api.get("/kill-switch").json()
+    assert [(row["scope"], row["name"], row["state"]) for row in body] == [
         ("tenant", None, "REDUCING"),
         ("portfolio", "Growth", "ACTIVE"),
     ]
     told = events(api, "kill_switch.*")
-    assert [(one["type"], one["data"]["name"]) for one in told] == [
+    assert [(item["type"], item["data"]["name"]) for item in told] == [
         ("kill_switch.activated", "Growth"),
         ("kill_switch.reducing", None),
         ("kill_switch.halted", "Growth"),
@@ -119,8 +119,8 @@ def test_person_who_stopped_trading_cannot_resume_it(service, api):
         refused = set_switch(alice, "ACTIVE")
         assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (403, "own-stop")
         assert api.get("/kill-switch").json()[0]["state"] == state
-    made = alice.post("/api-keys", {"name": "alice's key", "scopes": ["risk"]})
-    assert set_switch(api.with_key(made.json()["key"]), "ACTIVE").status_code == 403
+    response = alice.post("/api-keys", {"name": "alice's key", "scopes": ["risk"]})
+    assert set_switch(api.with_key(response.json()["key"]), "ACTIVE").status_code == 403
     assert set_switch(bob, "ACTIVE").status_code == 200
     assert set_switch(bob, "ACTIVE").status_code == 200  # it is ACTIVE already
 
@@ -136,8 +136,8 @@ def test_key_without_a_person_resumes_what_a_person_stopped_and_the_other_way_ro
 
 def person(api, name):
     """Return a client that acts for an administrator of the tenant."""
-    made = api.post("/users", {"name": name, "role": "admin", "person": name, "portfolios": None})
-    assert made.status_code == 201, made.text
+    response = api.post("/users", {"name": name, "role": "admin", "person": name, "portfolios": None})
+    assert response.status_code == 201, response.text
     return OnBehalf(api.with_key(api.service.mint("admin act_as", api.tenant_id)), name)
 
 
@@ -165,9 +165,9 @@ class OnBehalf:
     ],
 )
 def test_invalid_switch_request_is_rejected_by_field(api, body, field):
-    answer = api.post("/kill-switch", body)
-    assert answer.status_code == 422, answer.text
-    assert [one["field"] for one in answer.json()["errors"]] == [field]
+    response = api.post("/kill-switch", body)
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 def test_switch_requires_the_risk_role_and_stops_one_tenant_only(service, api):
@@ -233,9 +233,9 @@ def test_halt_is_answered_while_a_portfolio_is_locked(service, api, backend):
             {"t": api.tenant_id},
         )
         asked = time.monotonic()
-        answer = set_switch(api, "HALTED")
+        response = set_switch(api, "HALTED")
         assert time.monotonic() - asked < 10
-        assert (answer.status_code, answer.json()["unsettled"], answer.json()["portfolios"]) == (
+        assert (response.status_code, response.json()["unsettled"], response.json()["portfolios"]) == (
             200,
             ["Held"],
             1,
@@ -262,10 +262,10 @@ def test_orders_of_a_locked_portfolio_are_cancelled_when_it_is_unlocked(service,
             {"t": api.tenant_id},
         )
         asked = time.monotonic()
-        told = set_switch(api, "HALTED").json()
+        body = set_switch(api, "HALTED").json()
         assert time.monotonic() - asked < 5  # about half a second by itself; this machine may be slow
-        assert "Held" in told["unsettled"]
-        assert ids["Held"] not in told["canceled"]
+        assert "Held" in body["unsettled"]
+        assert ids["Held"] not in body["canceled"]
         wait_until(lambda: api.found(ids["Free"])["status"] == "CANCELED")
         assert api.found(ids["Held"])["status"] == "ACCEPTED"
         holding.rollback()
@@ -337,9 +337,9 @@ def test_flatten_cancels_orders_and_closes_positions_despite_the_halt(quoted):
     assert try_order(quoted, quantity="10").status_code == 201
     assert try_order(quoted, side="SELL", quantity="3", symbol="MSFT").status_code == 201
     resting = try_order(quoted, type="LIMIT", limit_price="50").json()
-    answer = set_switch(quoted, "HALTED", flatten=True, reason="Out")
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["flattened"]
+    response = set_switch(quoted, "HALTED", flatten=True, reason="Out")
+    assert response.status_code == 200, response.text
+    assert response.json()["flattened"]
     assert quoted.get(f"/orders/{resting['id']}").json()["status"] == "CANCELED"
     assert quoted.get("/positions").json() == []
     assert try_order(quoted).status_code == 422

@@ -26,8 +26,8 @@ def person(members, role="risk"):
 
 def execute(api, count, **changes):
     for _ in range(count):
-        answer = try_order(api, quantity="1", **changes)
-        assert answer.status_code == 201, answer.text
+        response = try_order(api, quantity="1", **changes)
+        assert response.status_code == 201, response.text
 
 
 def denial(answer):
@@ -36,9 +36,9 @@ def denial(answer):
 
 
 def latches(api, **params):
-    answer = api.get("/latches", **params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = api.get("/latches", **params)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def release(api, latch_id, headers=None, **body):
@@ -60,7 +60,7 @@ def test_no_latch_queries_run_without_a_limit(quoted, monkeypatch):
             execute(quoted, 1, strategy="momentum")
             quoted.trade()
         assert work.statements
-        return [one for one in work.statements if "latches" in one or "limits" in one]
+        return [statement for statement in work.statements if "latches" in statement or "limits" in statement]
 
     # Another service of this process may read its own beside one of them.
     assert min((read_controls() for _ in range(3)), key=len) == []
@@ -70,8 +70,8 @@ def test_strategy_is_latched_only_in_its_symbol(quoted):
     put_quote(quoted, "MSFT")
     put_limit(quoted, "REPEATED_EXECUTIONS", "3")
     execute(quoted, 3, strategy="momentum")
-    told = denial(try_order(quoted, strategy="momentum", side="SELL"))
-    assert (told["code"], told["limit"], told["asked"], told["largest_passing"]) == (
+    body = denial(try_order(quoted, strategy="momentum", side="SELL"))
+    assert (body["code"], body["limit"], body["asked"], body["largest_passing"]) == (
         *("REPEATED_EXECUTION", "3", "3", "0"),
     )
     execute(quoted, 1, strategy="momentum", symbol="MSFT")
@@ -128,8 +128,8 @@ def test_latched_key_cannot_continue_under_a_strategy_name(quoted):
 
 def test_denial_reveals_no_executions_of_other_portfolios_to_restricted_users(quoted):
     quoted.trade(portfolio_name="Growth")
-    made = quoted.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
-    assert quoted.with_key(made.json()["key"]).get("/latches").status_code == 403
+    response = quoted.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    assert quoted.with_key(response.json()["key"]).get("/latches").status_code == 403
 
 
 def test_latch_allows_cancels_and_keeps_working_orders(quoted):
@@ -146,9 +146,9 @@ def test_latch_allows_cancels_and_keeps_working_orders(quoted):
 
 def bracket(api, target):
     entry = {"type": "LIMIT", "limit_price": "95", "take_profit": {"limit_price": target}}
-    answer = try_order(api, quantity="1", strategy="momentum", **entry)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["id"]
+    response = try_order(api, quantity="1", strategy="momentum", **entry)
+    assert response.status_code == 201, response.text
+    return response.json()["id"]
 
 
 def test_latch_does_not_block_bracket_exits(quoted):
@@ -184,13 +184,13 @@ def test_latch_can_only_be_released_by_a_user(quoted, members):
     )
     assert release(quoted, latch["id"], person(members, "trader")).status_code == 403
     assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
-    answer = release(quoted, latch["id"], person(members), reason="Looked at it")
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["released_by"], told["reason"]) == (f"slack:{members.team}:URISK", "Looked at it")
-    assert latches(quoted) == [told]
+    response = release(quoted, latch["id"], person(members), reason="Looked at it")
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["released_by"], body["reason"]) == (f"slack:{members.team}:URISK", "Looked at it")
+    assert latches(quoted) == [body]
     assert latches(quoted, standing="true") == []
-    assert latches(quoted, standing="false") == [told]
+    assert latches(quoted, standing="false") == [body]
 
 
 def test_executions_before_a_release_are_not_counted_again(quoted, members):
@@ -200,7 +200,7 @@ def test_executions_before_a_release_are_not_counted_again(quoted, members):
     assert release(quoted, latch["id"], person(members)).status_code == 200
     execute(quoted, 2, strategy="momentum")
     assert denial(try_order(quoted, strategy="momentum"))["code"] == "REPEATED_EXECUTION"
-    assert [one["released_at"] is None for one in latches(quoted)] == [True, False]
+    assert [item["released_at"] is None for item in latches(quoted)] == [True, False]
 
 
 def test_repeated_release_is_applied_once(quoted, members):
@@ -251,15 +251,15 @@ def test_latches_are_published_as_events_and_audited(quoted, members):
     execute(quoted, 1, strategy="momentum")
     [latch] = latches(quoted)
     release(quoted, latch["id"], person(members), reason="Fine")
-    facts = {"scope": "strategy", "name": "momentum", "symbol": "AAPL", "executions": 1, "most": 1}
+    fields = {"scope": "strategy", "name": "momentum", "symbol": "AAPL", "executions": 1, "most": 1}
     told = events(quoted, "latch.*")
     who = {"reason": "Fine", "released_by": f"slack:{members.team}:URISK"}
-    assert [(one["type"], one["data"]) for one in told] == [
-        ("latch.released", {"latch_id": latch["id"], **facts, **who}),
-        ("latch.set", {"latch_id": latch["id"], **facts}),
+    assert [(item["type"], item["data"]) for item in told] == [
+        ("latch.released", {"latch_id": latch["id"], **fields, **who}),
+        ("latch.set", {"latch_id": latch["id"], **fields}),
     ]
-    trail = [one for one in quoted.get("/audit").json() if one["action"].startswith("latch.")]
-    assert [(one["action"], one["actor"], one["target"]) for one in trail] == [
+    trail = [item for item in quoted.get("/audit").json() if item["action"].startswith("latch.")]
+    assert [(item["action"], item["actor"], item["target"]) for item in trail] == [
         ("latch.released", f"slack:{members.team}:URISK", latch["id"]),
         ("latch.set", "risk", latch["id"]),
     ]
@@ -270,9 +270,9 @@ def test_latches_are_listed_newest_first_in_pages(quoted):
     for name in ("a", "b", "c"):
         execute(quoted, 1, strategy=name)
     first = quoted.get("/latches", limit=2)
-    assert [one["name"] for one in first.json()] == ["c", "b"]
+    assert [item["name"] for item in first.json()] == ["c", "b"]
     second = quoted.service.client.get(first.links["next"]["url"], headers={"X-API-Key": quoted.key})
-    assert [one["name"] for one in second.json()] == ["a"]
+    assert [item["name"] for item in second.json()] == ["a"]
     assert "next" not in second.links
 
 
@@ -287,5 +287,5 @@ def test_latches_are_separate_for_each_tenant(service, quoted):
 
 @pytest.mark.parametrize("value", ["1.5", "-1", "1000001", "many"])
 def test_invalid_execution_limit_is_rejected(api, value):
-    answer = put_limit(api, "REPEATED_EXECUTIONS", value)
-    assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (422, ["value"])
+    response = put_limit(api, "REPEATED_EXECUTIONS", value)
+    assert (response.status_code, [error["field"] for error in response.json()["errors"]]) == (422, ["value"])

@@ -10,10 +10,10 @@ from tests.risk.risk_requests import events, put_limit, put_quote, try_order
 
 
 def test_limit_is_set_and_listed(api):
-    answer = put_limit(api, "max_order_value", "25000", "portfolio", "Growth")
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert {name: told[name] for name in ("scope", "name", "code", "value", "until", "in_force")} == {
+    response = put_limit(api, "max_order_value", "25000", "portfolio", "Growth")
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert {name: body[name] for name in ("scope", "name", "code", "value", "until", "in_force")} == {
         "scope": "portfolio",
         "name": "Growth",
         "code": "MAX_ORDER_VALUE",
@@ -21,8 +21,8 @@ def test_limit_is_set_and_listed(api):
         "until": None,
         "in_force": True,
     }
-    assert told["set_by"].startswith("key-")
-    assert api.get("/limits").json() == [told]
+    assert body["set_by"].startswith("key-")
+    assert api.get("/limits").json() == [body]
 
 
 def test_changed_limit_replaces_the_previous_one_and_reports_both(api):
@@ -36,8 +36,8 @@ def test_changed_limit_replaces_the_previous_one_and_reports_both(api):
 
 def test_deleted_limit_is_gone(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "5", "user", "U1")
-    answer = put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1")
-    assert (answer.status_code, answer.json()["value"], answer.json()["in_force"]) == (200, None, False)
+    response = put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1")
+    assert (response.status_code, response.json()["value"], response.json()["in_force"]) == (200, None, False)
     assert api.get("/limits").json() == []
     assert events(api, "limit.changed")[0]["data"]["after"] is None
     assert put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1").status_code == 200
@@ -66,9 +66,9 @@ def test_limit_applies_to_the_next_order_and_its_denial_names_it(api):
     put_quote(api)
     assert try_order(api, quantity="100").status_code == 201
     put_limit(api, "MAX_ORDER_QUANTITY", "60", "portfolio", "Growth")
-    answer = try_order(api, quantity="100")
-    assert answer.status_code == 422, answer.text
-    denial = answer.json()["denial"]
+    response = try_order(api, quantity="100")
+    assert response.status_code == 422, response.text
+    denial = response.json()["denial"]
     assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
         *("MAX_ORDER_QUANTITY", "60", "100", "60"),
     )
@@ -82,8 +82,8 @@ def test_limit_applies_to_the_next_order_and_its_denial_names_it(api):
 def test_asset_class_limit_applies_only_to_its_symbols(api):
     for symbol in ("AAPL", "BTCUSDT"):
         put_quote(api, symbol)
-    answer = put_limit(api, "MAX_ORDER_QUANTITY", "5", "asset_class", "Crypto")
-    assert (answer.status_code, answer.json()["name"]) == (200, "crypto"), answer.text
+    response = put_limit(api, "MAX_ORDER_QUANTITY", "5", "asset_class", "Crypto")
+    assert (response.status_code, response.json()["name"]) == (200, "crypto"), response.text
     assert try_order(api).status_code == 201
     assert try_order(api, symbol="BTCUSDT").json()["denial"]["limit"] == "5"
     put_limit(api, "MAX_ORDER_QUANTITY", None, "asset_class", "crypto")
@@ -114,9 +114,9 @@ def test_asset_class_limit_applies_only_to_its_symbols(api):
     ],
 )
 def test_invalid_limit_is_rejected_by_field(api, body, field):
-    answer = api.put("/limits", body)
-    assert answer.status_code == 422, answer.text
-    assert [one["field"] for one in answer.json()["errors"]] == [field]
+    response = api.put("/limits", body)
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
     assert api.get("/limits").json() == []
 
 
@@ -143,10 +143,10 @@ def test_tenant_limit_applies_to_the_sum_of_its_portfolios(api, code, value, den
     put_limit(api, code, "1000000", "portfolio", "Growth")
     assert try_order(api, **resting).status_code == 201
     assert try_order(api, portfolio_name="Income", **resting).status_code == 201
-    answer = try_order(api, portfolio_name="Third", **resting)
-    assert (answer.status_code, answer.json()["denial"]["code"]) == (422, denied), answer.text
+    response = try_order(api, portfolio_name="Third", **resting)
+    assert (response.status_code, response.json()["denial"]["code"]) == (422, denied), response.text
     left = "5" if code != "MAX_OPEN_ORDERS" else "0"
-    assert answer.json()["denial"]["largest_passing"] == left
+    assert response.json()["denial"]["largest_passing"] == left
 
 
 def test_firm_limit_counts_positions_of_every_trader(api):
@@ -172,10 +172,10 @@ def test_limits_are_listed_in_pages(api):
     assert [row["in_force"] for row in whole] == [False, True, False, True, False, True, True]
     pages, path = [], "/api/v1/limits?limit=3"
     while path:
-        answer = api.service.client.get(path, headers={"X-API-Key": api.key})
-        assert answer.status_code == 200, answer.text
-        pages.append(answer.json())
-        path = answer.links.get("next", {}).get("url")
+        response = api.service.client.get(path, headers={"X-API-Key": api.key})
+        assert response.status_code == 200, response.text
+        pages.append(response.json())
+        path = response.links.get("next", {}).get("url")
     assert [len(page) for page in pages] == [3, 3, 1]
     assert [row for page in pages for row in page] == whole
 

@@ -33,7 +33,7 @@ def test_exposure_counts_the_last_trade_price(api, scope):
 def test_buying_power_counts_the_last_trade_price_of_shorts(api):
     api.sell("10", "100", symbol="QUIET")
     api.sell("10", "200", symbol="QUIET")
-    shown = api.portfolio()
-    cash = Decimal(shown["cash"])
-    assert Decimal(shown["buying_power"]) == cash - Decimal("1.5") * 20 * 200
-    assert Decimal(shown["net_exposure"]) == -4000
+    body = api.portfolio()
+    cash = Decimal(body["cash"])
+    assert Decimal(body["buying_power"]) == cash - Decimal("1.5") * 20 * 200
+    assert Decimal(body["net_exposure"]) == -4000

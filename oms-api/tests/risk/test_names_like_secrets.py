@@ -11,10 +11,12 @@ def trail(api, action):
 
 def test_kill_switch_accepts_a_reason_that_looks_like_a_secret(api):
     put_quote(api)
-    answer = set_switch(api, "HALTED", reason=f"Found {SECRET} in a chat")
-    assert answer.status_code == 200, answer.text
+    response = set_switch(api, "HALTED", reason=f"Found {SECRET} in a chat")
+    assert response.status_code == 200, response.text
     assert try_order(api).json()["denial"]["code"] == "HALTED"
-    assert [one["after"] for one in trail(api, "kill_switch.turned")] == [{"state": "HALTED", "reason": "…"}]
+    assert [item["after"] for item in trail(api, "kill_switch.turned")] == [
+        {"state": "HALTED", "reason": "…"}
+    ]
 
 
 def test_latch_works_for_a_strategy_name_that_looks_like_a_secret(api):
@@ -24,6 +26,6 @@ def test_latch_works_for_a_strategy_name_that_looks_like_a_secret(api):
     put_quote(api, bid="49", ask="50", last="50")
     assert api.found(resting.json()["id"])["status"] == "FILLED"
     assert try_order(api, strategy=SECRET).json()["denial"]["code"] == "REPEATED_EXECUTION"
-    assert [one["name"] for one in api.get("/latches").json()] == [SECRET]
-    assert [one["data"]["name"] for one in events(api, "latch.set")] == [SECRET]
-    assert [one["after"]["name"] for one in trail(api, "latch.set")] == ["…"]
+    assert [item["name"] for item in api.get("/latches").json()] == [SECRET]
+    assert [item["data"]["name"] for item in events(api, "latch.set")] == [SECRET]
+    assert [item["after"]["name"] for item in trail(api, "latch.set")] == ["…"]

@@ -29,10 +29,10 @@ def own_name(api):
 
 
 def test_permission_list_is_set_shown_and_deleted(api):
-    answer = put_limit(api, "allowed_symbols", "msft, AAPL,msft", "portfolio", "Growth")
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["value"] == "AAPL,MSFT"
-    assert api.get("/limits").json() == [answer.json()]
+    response = put_limit(api, "allowed_symbols", "msft, AAPL,msft", "portfolio", "Growth")
+    assert response.status_code == 200, response.text
+    assert response.json()["value"] == "AAPL,MSFT"
+    assert api.get("/limits").json() == [response.json()]
     assert events(api, "limit.changed")[0]["data"]["after"] == {"value": "AAPL,MSFT", "until": None}
     put_limit(api, "ALLOWED_SYMBOLS", None, "portfolio", "Growth")
     assert api.get("/limits").json() == []
@@ -54,9 +54,9 @@ def test_unlisted_order_is_denied(quoted, code, value, passing, denied, asked, s
     put_limit(quoted, code, value, scope, named[scope])
     ticket = {"strategy": "momentum"}
     assert try_order(quoted, **ticket, **passing).status_code == 201
-    told = denial(try_order(quoted, **ticket, **denied))
-    assert (told["code"], told["limit"], told["asked"]) == ("NOT_PERMITTED", value, asked)
-    assert told["largest_passing"] == "0"
+    body = denial(try_order(quoted, **ticket, **denied))
+    assert (body["code"], body["limit"], body["asked"]) == ("NOT_PERMITTED", value, asked)
+    assert body["largest_passing"] == "0"
 
 
 def test_permission_list_length_is_limited(api):
@@ -95,8 +95,8 @@ def test_user_list_applies_to_the_user_and_not_to_the_delegating_key(service, qu
     trader = f"slack:{members.team}:UTRADER"
     headers = {"X-API-Key": members.key, "X-On-Behalf-Of": trader}
     put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", trader)
-    told = denial(quoted.post("/orders", TICKET, headers))
-    assert (told["code"], told["asked"]) == ("NOT_PERMITTED", "AAPL")
+    body = denial(quoted.post("/orders", TICKET, headers))
+    assert (body["code"], body["asked"]) == ("NOT_PERMITTED", "AAPL")
     assert quoted.post("/orders", TICKET | {"symbol": "MSFT"}, headers).status_code == 201
     assert try_order(quoted).status_code == 201
 
@@ -120,8 +120,8 @@ def test_permission_lists_apply_to_each_trade_of_a_batch(quoted):
         {"portfolio_name": "Growth", "symbol": symbol, "side": "BUY", "quantity": "1", "price": "1"}
         for symbol in ("MSFT", "AAPL")
     ]
-    answer = quoted.post("/trades:batch", {"trades": trades})
-    assert [one["status"] for one in answer.json()["outcomes"]] == [201, 403]
+    response = quoted.post("/trades:batch", {"trades": trades})
+    assert [outcome["status"] for outcome in response.json()["outcomes"]] == [201, 403]
 
 
 def test_permission_lists_apply_to_replacements_and_previews(quoted):
@@ -148,7 +148,7 @@ def test_permission_lists_apply_to_replacements_and_previews(quoted):
     ],
 )
 def test_invalid_permission_list_is_rejected_by_field(api, body, field):
-    answer = api.put("/limits", {"scope": "tenant"} | body)
-    assert answer.status_code == 422, answer.text
-    assert [one["field"] for one in answer.json()["errors"]] == [field]
+    response = api.put("/limits", {"scope": "tenant"} | body)
+    assert response.status_code == 422, response.text
+    assert [error["field"] for error in response.json()["errors"]] == [field]
     assert api.get("/limits").json() == []

@@ -29,8 +29,8 @@ def make(api, name):
 
 
 def rename(api, name, new_name):
-    answer = api.patch(f"/portfolios/{name}", {"name": new_name})
-    assert answer.status_code == 200, answer.text
+    response = api.patch(f"/portfolios/{name}", {"name": new_name})
+    assert response.status_code == 200, response.text
 
 
 def switches(api):
@@ -152,7 +152,7 @@ def test_reducing_ignores_an_oco_pair_that_only_closes(quoted):
     set_switch(quoted, "REDUCING")
     assert quoted.report(side="SELL", quantity="101", gmv="10").status_code == 422
     assert quoted.report(side="SELL", quantity="100", gmv="10").status_code == 201
-    assert {one["status"] for one in quoted.get("/orders").json()} == {"CANCELED"}
+    assert {item["status"] for item in quoted.get("/orders").json()} == {"CANCELED"}
 
 
 def test_reducing_counts_an_oco_pair_larger_than_the_position(quoted):

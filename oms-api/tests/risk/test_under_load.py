@@ -35,8 +35,8 @@ def processes(backend, new_database):
     with ExitStack() as stack:
         services = [stack.enter_context(running(**settings)) for _ in range(2)]
         clients = [
-            stack.enter_context(httpx.Client(base_url=f"{one.url}/api/v1", headers=KEY, timeout=30))
-            for one in services
+            stack.enter_context(httpx.Client(base_url=f"{process.url}/api/v1", headers=KEY, timeout=30))
+            for process in services
         ]
         quote = {"bid": "100", "ask": "100", "last": "100"}
         assert clients[0].put("/quotes/AAPL", json=quote).status_code == 200
@@ -66,8 +66,8 @@ class Load:
     def _send(self, client, path, body):
         while not self.stop.is_set():
             begun = time.monotonic()
-            answer = client.post(path, json=body)
-            self.answers.append((begun, answer.status_code))
+            response = client.post(path, json=body)
+            self.answers.append((begun, response.status_code))
 
     def wait_for(self, count, since=0.0):
         """Wait until so many questions that began at `since` or later were answered."""
@@ -78,9 +78,9 @@ class Load:
 
 
 def set_switch(client, state, scope, name):
-    answer = client.post("/kill-switch", json={"scope": scope, "name": name, "state": state})
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["unsettled"] == []
+    response = client.post("/kill-switch", json={"scope": scope, "name": name, "state": state})
+    assert response.status_code == 200, response.text
+    assert response.json()["unsettled"] == []
 
 
 def reached(engine):

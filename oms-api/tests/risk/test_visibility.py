@@ -13,13 +13,13 @@ def narrowed(service, api):
     """Provide a key of the same tenant that is narrowed to the portfolio Growth."""
     api.trade(portfolio_name="Growth")
     api.trade(portfolio_name="Secret")
-    made = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
-    assert made.status_code == 201, made.text
-    return ApiClient(service, api.tenant_id, made.json()["key"])
+    response = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
+    assert response.status_code == 201, response.text
+    return ApiClient(service, api.tenant_id, response.json()["key"])
 
 
 def test_positions_of_other_portfolios_are_hidden(narrowed):
-    assert [one["portfolio_name"] for one in narrowed.get("/positions").json()] == ["Growth"]
+    assert [item["portfolio_name"] for item in narrowed.get("/positions").json()] == ["Growth"]
     assert narrowed.get("/positions", portfolio="Secret").json() == []
     assert narrowed.get("/positions/Growth/AAPL").status_code == 200
     hidden, never = narrowed.get("/positions/Secret/AAPL"), narrowed.get("/positions/Never/AAPL")
@@ -54,8 +54,8 @@ def test_limit_and_switch_changes_are_audited(api):
     put_limit(api, "MAX_ORDER_VALUE", None, "portfolio", "Growth")
     set_switch(api, "HALTED", reason="Bad prices", key="K1")
     set_switch(api, "HALTED", reason="Bad prices", key="K1")
-    entries = [one for one in api.get("/audit").json() if one["action"].startswith(("limit", "kill"))]
-    assert [(one["action"], one["target"]) for one in entries] == [
+    entries = [item for item in api.get("/audit").json() if item["action"].startswith(("limit", "kill"))]
+    assert [(item["action"], item["target"]) for item in entries] == [
         ("kill_switch.turned", "tenant:"),
         ("limit.removed", "MAX_ORDER_VALUE:portfolio:Growth"),
         ("limit.set", "MAX_ORDER_VALUE:portfolio:Growth"),

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are 
 
 def test_each_attempt_fails_in_a_child_of_this_machine(capsys):
     status = main(["--json"])
-    facts = json.loads(capsys.readouterr().out)
-    assert [name for name, refusal in facts["attempts"].items() if refusal is None] == []
-    assert len(facts["attempts"]) == 28
-    assert (status, facts["is_safe"], facts["missing"]) == (SAFE, True, [])
-    assert set(list_available_layers()) == set(facts["layers"])
+    body = json.loads(capsys.readouterr().out)
+    assert [name for name, refusal in body["attempts"].items() if refusal is None] == []
+    assert len(body["attempts"]) == 28
+    assert (status, body["is_safe"], body["missing"]) == (SAFE, True, [])
+    assert set(list_available_layers()) == set(body["layers"])
 
 
 def test_a_missing_layer_is_told(capsys, monkeypatch):

@@ -23,9 +23,9 @@ def trader(api):
 
 
 def create(api, **terms):
-    answer = api.post("/signals/hooks", {"name": "charts", **terms})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+    response = api.post("/signals/hooks", {"name": "charts", **terms})
+    assert response.status_code == 201, response.text
+    return response.json()
 
 
 def send(api, hook, message, **headers):
@@ -89,8 +89,8 @@ def test_rotated_deleted_and_foreign_tokens_tell_nothing(trader):
     unknown = {"path": "/api/v1/signals/hook/sigh_unknown"}
     elsewhere = create(trader, allowed_networks=["203.0.113.0/24"])
     answers = [send(trader, one, MESSAGE) for one in (hook, unknown, elsewhere)]
-    assert {answer.status_code for answer in answers} == {404}
-    assert len({answer.json()["detail"] for answer in answers}) == 1
+    assert {response.status_code for response in answers} == {404}
+    assert len({response.json()["detail"] for response in answers}) == 1
     assert send(trader, rotated, MESSAGE).status_code == 202
     assert trader.delete(f"/signals/hooks/{hook['id']}").status_code == 204
     assert send(trader, rotated, MESSAGE).status_code == 404

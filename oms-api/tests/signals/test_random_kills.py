@@ -113,7 +113,9 @@ def assert_events_arrived_once(installation, expected):
     stored = read(installation, "SELECT payload FROM events WHERE type = 'signal.filled'")
     assert len(stored) == expected
     received = read_events(installation.received)
-    signal_ids = Counter(one["data"]["signal_id"] for one in received.values() if "signal_id" in one["data"])
+    signal_ids = Counter(
+        item["data"]["signal_id"] for item in received.values() if "signal_id" in item["data"]
+    )
     assert len(signal_ids) == expected
     assert set(signal_ids.values()) == {1}
 

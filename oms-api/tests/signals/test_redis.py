@@ -45,11 +45,11 @@ def redis(redis_server):
         yield client
 
 
-def until(check, what="it"):
+def until(check, label="it"):
     """Wait until `check` returns something, and return that."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := check()):
-        assert time.monotonic() < deadline, f"{what} did not happen"
+        assert time.monotonic() < deadline, f"{label} did not happen"
         time.sleep(0.02)  # nothing signals it; the deadline ends this
     return found
 
@@ -68,11 +68,11 @@ def message(**changes):
 
 
 def listed(desk):
-    return {one["id"]: one for one in desk.get("/signals").json()}
+    return {item["id"]: item for item in desk.get("/signals").json()}
 
 
 def position(desk):
-    return sum(float(one["quantity"]) for one in desk.get("/positions", symbol="AAPL").json())
+    return sum(float(item["quantity"]) for item in desk.get("/positions", symbol="AAPL").json())
 
 
 def health(desk):
@@ -86,9 +86,9 @@ def test_signal_of_the_stream_is_filled_once_and_acknowledged(serve, redis, redi
         redis.xadd(STREAM, {"data": message(id="last", side="sell", qty=3)})
         until(lambda: "last" in listed(desk) and listed(desk)["last"]["status"] == "filled")
         assert position(desk) == 7
-        found = listed(desk)
-        assert {one["status"] for one in found.values()} == {"filled"}
-        assert (found["breakout-1"]["channel"], found["breakout-1"]["source"]) == ("redis", "redis")
+        body = listed(desk)
+        assert {item["status"] for item in body.values()} == {"filled"}
+        assert (body["breakout-1"]["channel"], body["breakout-1"]["source"]) == ("redis", "redis")
         until(lambda: redis.xpending(STREAM, "oms")["pending"] == 0, "the acknowledgement")
         assert redis.xlen(DEAD) == 0
         assert health(desk)["status"] in {"ok", "degraded"}
@@ -102,7 +102,7 @@ def test_messages_of_the_channel_become_orders(serve, redis, redis_server):
         redis.publish("trade_signals", message(id="heard"))
         redis.publish("trade_signals", message(id="flat", qty=None, side=None, close=True))
         until(lambda: position(desk) == 0, "the close")
-        assert {name: one["status"] for name, one in listed(desk).items()} == {
+        assert {name: body["status"] for name, body in listed(desk).items()} == {
             "heard": "filled",
             "flat": "filled",
         }

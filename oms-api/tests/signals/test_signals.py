@@ -31,13 +31,13 @@ def send(api, path="/signals", **changes):
 
 
 def accepted(api, **changes):
-    answer = send(api, **changes)
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+    response = send(api, **changes)
+    assert response.status_code == 201, response.text
+    return response.json()
 
 
 def position(api):
-    return sum(float(one["quantity"]) for one in api.get("/positions", symbol="AAPL").json())
+    return sum(float(item["quantity"]) for item in api.get("/positions", symbol="AAPL").json())
 
 
 def test_signal_is_filled_and_listed_with_its_latency(trader):
@@ -46,11 +46,11 @@ def test_signal_is_filled_and_listed_with_its_latency(trader):
     assert sent["latency_ms"] >= 0
     (order_id,) = sent["order_ids"]
     assert trader.found(order_id)["reason"] == "Technical breakout"
-    (listed,) = trader.get("/signals").json()
-    assert {name: listed[name] for name in sent} == sent
-    assert (listed["channel"], listed["size"], listed["portfolio_name"]) == ("rest", {"qty": "10"}, "Growth")
-    assert listed["order_statuses"] == {order_id: "FILLED"}
-    assert trader.get("/signals/breakout-1").json() == listed
+    (body,) = trader.get("/signals").json()
+    assert {name: body[name] for name in sent} == sent
+    assert (body["channel"], body["size"], body["portfolio_name"]) == ("rest", {"qty": "10"}, "Growth")
+    assert body["order_statuses"] == {order_id: "FILLED"}
+    assert trader.get("/signals/breakout-1").json() == body
     (event,) = trader.get("/events", type="signal.*").json()
     VALIDATORS["signal.filled"].validate(event["data"])
     assert (event["type"], event["data"]["order_ids"]) == ("signal.filled", [order_id])
@@ -58,8 +58,8 @@ def test_signal_is_filled_and_listed_with_its_latency(trader):
 
 @pytest.mark.any_database
 def test_alias_accepts_the_signals_of_other_systems(trader):
-    answer = send(trader, "/trading/signal")
-    assert (answer.status_code, answer.json()["status"]) == (201, "filled")
+    response = send(trader, "/trading/signal")
+    assert (response.status_code, response.json()["status"]) == (201, "filled")
     assert position(trader) == 10
 
 
@@ -93,9 +93,9 @@ def test_same_id_gives_the_same_answer_and_another_body_conflicts(trader):
     ],
 )
 def test_signal_that_cannot_become_an_order_is_refused_and_not_stored(trader, changes, field):
-    answer = send(trader, **changes)
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["errors"][0]["field"] == field
+    response = send(trader, **changes)
+    assert response.status_code == 422, response.text
+    assert response.json()["errors"][0]["field"] == field
     assert trader.get("/signals").json() == []
 
 
@@ -158,7 +158,7 @@ def test_strategy_gives_portfolio_size_and_allowed_symbols(trader):
     assert trader.found(sent["order_ids"][0])["strategy"] == "momentum"
     assert position(trader) == 5
     assert send(trader, strategy="momentum", symbol="MSFT").status_code == 422
-    assert [one["name"] for one in trader.get("/signals/strategies").json()] == ["momentum"]
+    assert [item["name"] for item in trader.get("/signals/strategies").json()] == ["momentum"]
     assert trader.delete("/signals/strategies/momentum").status_code == 204
     assert trader.delete("/signals/strategies/momentum").status_code == 404
     assert send(trader, strategy="momentum").status_code == 422
@@ -207,7 +207,7 @@ def resume(trader, later):
 @pytest.mark.any_database
 def test_signal_of_a_hook_that_the_writer_could_not_take_acts_once(trader, away):
     ids = [away(id="one", qty=10), away(id="two", qty=None, side=None, target_position="4")]
-    assert [one["status"] for one in trader.get("/signals").json()] == ["received", "received"]
+    assert [item["status"] for item in trader.get("/signals").json()] == ["received", "received"]
     later = utc_now() + timedelta(minutes=1)
     assert resume(trader, later) == 2
     assert resume(trader, later) == 0
@@ -240,8 +240,8 @@ def test_resumed_signal_of_the_previous_release_finds_its_order(trader, away):
     order = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     placed = trader.post("/orders", order, {"Idempotency-Key": f"signal:{signal_id}"}).json()
     assert resume(trader, utc_now() + timedelta(minutes=1)) == 1
-    found = trader.get(f"/signals/{signal_id}").json()
-    assert (found["status"], found["order_ids"]) == ("filled", [placed["id"]])
+    body = trader.get(f"/signals/{signal_id}").json()
+    assert (body["status"], body["order_ids"]) == ("filled", [placed["id"]])
     assert position(trader) == 10
 
 
@@ -271,7 +271,7 @@ def test_signals_of_a_batch_see_the_orders_before_them(trader):
 def test_racing_repeats_are_one_order(trader):
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: accepted(trader, id="race"), range(16)))
-    assert len({tuple(one["order_ids"]) for one in answers}) == 1
+    assert len({tuple(item["order_ids"]) for item in answers}) == 1
     assert position(trader) == 10
 
 
@@ -279,8 +279,8 @@ def test_racing_repeats_are_one_order(trader):
 def test_narrow_key_sees_and_sends_signals_of_its_portfolios_only(trader):
     trader.open_portfolio("Income")
     accepted(trader, id="growth")
-    made = trader.post("/api-keys", {"name": "income", "scopes": ["trade"], "portfolios": ["Income"]}).json()
-    narrow = trader.with_key(made["key"])
+    body = trader.post("/api-keys", {"name": "income", "scopes": ["trade"], "portfolios": ["Income"]}).json()
+    narrow = trader.with_key(body["key"])
     assert narrow.get("/signals").json() == []
     assert narrow.get("/signals/growth").status_code == 404
     assert send(narrow).status_code == 422
@@ -291,10 +291,10 @@ def test_narrow_key_sees_and_sends_signals_of_its_portfolios_only(trader):
 def test_signals_are_paged_and_filtered(trader):
     ids = [accepted(trader, id=f"s{number}")["id"] for number in range(3)]
     first = trader.get("/signals", limit=2)
-    assert [one["id"] for one in first.json()] == ids[:0:-1]
+    assert [item["id"] for item in first.json()] == ids[:0:-1]
     assert 'rel="next"' in first.headers["Link"]
     path = first.headers["Link"].partition(">")[0].removeprefix("</api/v1")
-    assert [one["id"] for one in trader.get(path).json()] == ids[:1]
+    assert [item["id"] for item in trader.get(path).json()] == ids[:1]
     assert len(trader.get("/signals", status="filled", symbol="aapl", portfolio="growth").json()) == 3
     assert trader.get("/signals", status="rejected").json() == []
     assert trader.get("/signals", status="unknown").status_code == 422
@@ -304,7 +304,7 @@ def test_signals_are_paged_and_filtered(trader):
 def test_trading_api_of_other_systems(trader):
     accepted(trader)
     accepted(trader, price="50")
-    assert [one["symbol"] for one in trader.get("/trading/positions").json()] == ["AAPL"]
+    assert [item["symbol"] for item in trader.get("/trading/positions").json()] == ["AAPL"]
     assert len(trader.get("/trading/orders", status="pending", symbol="AAPL").json()) == 1
     assert len(trader.get("/trading/orders").json()) == 2
     accepted(trader, qty=None, side=None, close=True)

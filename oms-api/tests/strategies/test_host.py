@@ -20,7 +20,7 @@ from app.strategies.rules.payloads import serialize_bars
 from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.drift_watch import DriftWatch
 from app.strategies.service.host import StrategyHost, run_session
-from app.strategies.service.order_gateway import NotReachable, OrderGateway
+from app.strategies.service.order_gateway import OrderGateway, OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
 from tests.support.duties import EndlessLease
@@ -139,18 +139,18 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(stage, broken, m
     execute = stage.gateway.execute
 
     def fail_before(*_):
-        raise NotReachable
+        raise OrderServiceUnavailable
 
     def fail_after(*arguments):
         execute(*arguments)
-        raise NotReachable
+        raise OrderServiceUnavailable
 
     if broken == "before the state":
         monkeypatch.setattr(session, "_save", fail_before)
     else:
         failure = fail_before if broken == "before the order" else fail_after
         monkeypatch.setattr(stage.gateway, "execute", failure)
-    with pytest.raises(NotReachable):
+    with pytest.raises(OrderServiceUnavailable):
         session.deliver([bar(0)])
     monkeypatch.undo()
     again = stage.start()
@@ -179,14 +179,14 @@ def drive(stage, inputs):
 @pytest.mark.any_database
 def test_error_names_file_and_line_and_needs_an_acknowledgement(stage):
     drive(stage, [bar(number) for number in range(4)])
-    shown = stage.shown
-    assert shown["status"] == "ERROR"
-    assert "ValueError: no more bars (examples.py, line " in shown["last_error"]
+    body = stage.shown
+    assert body["status"] == "ERROR"
+    assert "ValueError: no more bars (examples.py, line " in body["last_error"]
     assert stage.state["state"]["bars"] == 3  # that before the failure
     assert [event["type"] for event in stage.api.get("/events", type="strategy.error").json()]
     assert stage.api.post("/strategies/counter:start", {}).status_code == 409
-    answer = stage.api.post("/strategies/counter:start", {"acknowledge_error": True})
-    assert (answer.json()["status"], answer.json()["last_error"]) == ("ACTIVE", None)
+    response = stage.api.post("/strategies/counter:start", {"acknowledge_error": True})
+    assert (response.json()["status"], response.json()["last_error"]) == ("ACTIVE", None)
 
 
 @pytest.mark.any_database

@@ -26,9 +26,9 @@ def registered(api):
 
 
 def created(api, **changes):
-    answer = api.post("/strategies", {**STRATEGY, **changes})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+    response = api.post("/strategies", {**STRATEGY, **changes})
+    assert response.status_code == 201, response.text
+    return response.json()
 
 
 def act(api, action, name="trend", **body):
@@ -43,15 +43,19 @@ def refused(answer, status, field=None):
 
 
 def test_created_strategy_has_hashed_code_and_all_parameters(registered):
-    shown = registered.get("/strategies/trend").json()
-    assert (shown["status"], shown["version"], shown["run"]) == ("INACTIVE", 1, 0)
-    assert (shown["entry_point"], len(shown["code_hash"])) == (CROSS, 64)
-    assert (shown["parameters"]["fast"], shown["parameters"]["slow"]) == (5, 20)
-    assert (shown["portfolio"], shown["symbols"], shown["last_error"]) == ("Growth", ["AAPL"], None)
-    definition = next(one for one in shown["parameter_definitions"] if one["name"] == "fast")
+    body = registered.get("/strategies/trend").json()
+    assert (body["status"], body["version"], body["run"]) == ("INACTIVE", 1, 0)
+    assert (body["entry_point"], len(body["code_hash"])) == (CROSS, 64)
+    assert (body["parameters"]["fast"], body["parameters"]["slow"]) == (5, 20)
+    assert (body["portfolio"], body["symbols"], body["last_error"]) == ("Growth", ["AAPL"], None)
+    definition = next(
+        parameter_definition
+        for parameter_definition in body["parameter_definitions"]
+        if parameter_definition["name"] == "fast"
+    )
     assert (definition["type"], definition["minimum"]) == ("a whole number", "1")
-    assert shown["statistics"]["trades"] == 0
-    names = [one["name"] for one in registered.get("/strategies").json()]
+    assert body["statistics"]["trades"] == 0
+    names = [item["name"] for item in registered.get("/strategies").json()]
     assert names == ["manual", "trend"]
 
 
@@ -88,8 +92,8 @@ def test_status_follows_the_table_and_repeats_change_nothing(registered):
         ("stop", "INACTIVE"),
     ):
         for _ in range(2):
-            answer = act(registered, action, reason="Test")
-            assert (answer.status_code, answer.json()["status"]) == (200, status), answer.text
+            response = act(registered, action, reason="Test")
+            assert (response.status_code, response.json()["status"]) == (200, status), response.text
     assert registered.get("/strategies/trend").json()["run"] == 2
     events = registered.get("/events", type="strategy.*").json()
     kinds = [event["type"].partition(".")[2] for event in reversed(events)]
@@ -119,9 +123,9 @@ def test_patch_of_code_or_symbols_while_active_is_refused_and_parameters_make_a_
 
 def test_pause_cancels_entries_and_keeps_exits(registered):
     act(registered, "start")
-    held = registered.order(side="BUY", quantity="10", strategy="trend")
+    body = registered.order(side="BUY", quantity="10", strategy="trend")
     exits = {"take_profit": {"limit_price": "150"}, "stop_loss": {"stop_price": "50"}}
-    assert held["status"] == "FILLED"
+    assert body["status"] == "FILLED"
     entry = registered.order(type="LIMIT", limit_price="60", quantity="5", strategy="trend", **exits)
     closing = registered.order(side="SELL", type="LIMIT", limit_price="140", quantity="10", strategy="trend")
     assert act(registered, "pause").status_code == 200
@@ -134,9 +138,14 @@ def test_statistics_count_the_round_trips_of_the_strategy_alone(registered):
     registered.quote("AAPL", "109", "111", "110")
     registered.order(side="BUY", quantity="3")
     registered.order(side="SELL", quantity="10", strategy="trend")
-    shown = registered.get("/strategies/trend").json()["statistics"]
-    assert (shown["trades"], shown["wins"], shown["losses"], shown["win_rate"]) == (1, 1, 0, 1.0)
-    assert shown["pnl_net"] == "80.00"
+    statistics = registered.get("/strategies/trend").json()["statistics"]
+    assert (statistics["trades"], statistics["wins"], statistics["losses"], statistics["win_rate"]) == (
+        1,
+        1,
+        0,
+        1.0,
+    )
+    assert statistics["pnl_net"] == "80.00"
     registered.order(side="SELL", quantity="3")
     manual = registered.get("/strategies/manual").json()["statistics"]
     assert (manual["trades"], manual["pnl_net"]) == (1, "-6.00")
@@ -171,8 +180,8 @@ def test_rules_of_signals_are_a_strategy_too(api):
     api.quote("AAPL", "99", "101", "100")
     rules = {"portfolio": "Growth", "qty": "1"}
     assert api.put("/signals/strategies/momentum", rules).status_code == 200
-    shown = api.get("/strategies/momentum").json()
-    assert (shown["kind"], shown["status"], shown["portfolio"]) == ("signals", "ACTIVE", "Growth")
+    body = api.get("/strategies/momentum").json()
+    assert (body["kind"], body["status"], body["portfolio"]) == ("signals", "ACTIVE", "Growth")
     signal = {"symbol": "AAPL", "side": "BUY", "strategy": "momentum"}
     assert act(api, "pause", "momentum").status_code == 200
     refused(api.post("/signals", signal), 422, "strategy")

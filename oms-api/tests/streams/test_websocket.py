@@ -105,7 +105,7 @@ def streaming(server, key, **options):
 
 
 def listed(trader, **filters):
-    return [one["id"] for one in trader.get("/events", limit=200, **filters).json()][::-1]
+    return [item["id"] for item in trader.get("/events", limit=200, **filters).json()][::-1]
 
 
 def test_events_of_an_order_arrive_in_their_order(server, trader):
@@ -113,11 +113,11 @@ def test_events_of_an_order_arrive_in_their_order(server, trader):
         stream.subscribe("orders", "trades", "positions")
         order = trader.order(quantity="10")
         frames: list[dict[str, Any]] = []
-        while {"orders", "trades", "positions"} - {one["channel"] for one in frames} or not any(
-            one["type"] == "order.filled" for one in frames
+        while {"orders", "trades", "positions"} - {frame["channel"] for frame in frames} or not any(
+            frame["type"] == "order.filled" for frame in frames
         ):
             frames.append(stream.frame())
-        orders = [one for one in frames if one["channel"] == "orders"]
+        orders = [frame for frame in frames if frame["channel"] == "orders"]
         assert [one["id"] for one in orders] == listed(trader, type="order.*")
         assert {one["data"]["order_id"] for one in orders} == {order["id"]}
         assert orders[-1]["data"]["status"] == "FILLED"
@@ -237,7 +237,7 @@ def test_quotes_are_conflated_and_the_last_one_arrives(server, trader):
         stream.system("subscribed")
         both = stream.frame()
         assert both["channel"] == "quotes"
-        assert {one["symbol"] for one in both["items"]} == {"AAPL", "MSFT"}
+        assert {item["symbol"] for item in both["items"]} == {"AAPL", "MSFT"}
 
 
 def test_slow_client_is_closed_and_others_are_served(server, trader):
@@ -248,8 +248,8 @@ def test_slow_client_is_closed_and_others_are_served(server, trader):
         slow.subscribe("events", "trades", "positions")
         fast.subscribe("trades")
         for _ in range(15):
-            answer = trader.post("/trades:batch", {"trades": rows})
-            assert answer.status_code == 200
+            response = trader.post("/trades:batch", {"trades": rows})
+            assert response.status_code == 200
         trades = [fast.frame()["id"] for _ in range(1_500)]
         assert len(set(trades)) == 1_500
         code, frames = slow.closed()
@@ -329,13 +329,13 @@ def first_answer(service, **credentials):
 
 
 def test_person_connects_with_an_access_token_or_through_the_key_of_the_bot(service, api):
-    said = {"email": f"ann{api.tenant_id}@example.com", "password": "violet kettle marches north"}
-    assert api.post("/users", {"name": "Ann", "role": "viewer", **said}).status_code == 201
+    body = {"email": f"ann{api.tenant_id}@example.com", "password": "violet kettle marches north"}
+    assert api.post("/users", {"name": "Ann", "role": "viewer", **body}).status_code == 201
     with service.reading() as connection:
         statement = text("SELECT slug FROM tenants WHERE id = :id")
         slug = connection.execute(statement, {"id": api.tenant_id}).scalar_one()
-    token = service.client.post("/api/v1/auth/login", json={"tenant": slug, **said}).json()["access_token"]
-    assert first_answer(service, token=token)["person"] == said["email"]
+    token = service.client.post("/api/v1/auth/login", json={"tenant": slug, **body}).json()["access_token"]
+    assert first_answer(service, token=token)["person"] == body["email"]
     assert first_answer(service, token=f"{token}x") == 4001
     bot, team = service.mint("act_as", api.tenant_id), f"TSOCKET{api.tenant_id}"
     api.claim_workspace(team)

@@ -12,8 +12,10 @@ from app.events.rules import unpack_events
 
 # Without fields that are not documented: clients may ignore those, but the documents must not.
 VALIDATORS = {
-    one.name: jsonschema_rs.validator_for({**build_data_schema(one), "additionalProperties": False})
-    for one in list_event_types()
+    event_type.name: jsonschema_rs.validator_for(
+        {**build_data_schema(event_type), "additionalProperties": False}
+    )
+    for event_type in list_event_types()
 }
 
 

@@ -75,14 +75,14 @@ def create_person(
             "INSERT INTO users (id, tenant_id, email, name, role, created_at, updated_at) "
             "VALUES (:id, :tenant_id, :email, 'Alice', :role, :at, :at)"
         )
-        facts = {
+        fields = {
             "id": number,
             "tenant_id": tenant_id,
             "email": email,
             "role": role,
             "at": "2026-01-01T00:00:00Z",
         }
-        connection.execute(text(add), facts)
+        connection.execute(text(add), fields)
         store_login(connection, tenant_id, email, number, password_hash(), NOON)
     return Person(tenant_id, slug, number, email)
 
@@ -108,9 +108,9 @@ class SessionServices:
             lambda: self.now,
         )
 
-    def log_in(self, said: Credentials, client: Client = LAPTOP) -> Tokens:
+    def log_in(self, credentials: Credentials, client: Client = LAPTOP) -> Tokens:
         """Log in and return the tokens."""
-        return asyncio.run(self.login_service.log_in(said, client))
+        return asyncio.run(self.login_service.log_in(credentials, client))
 
     def refresh(self, token: str, client: Client = LAPTOP) -> Tokens:
         """Exchange a refresh token."""

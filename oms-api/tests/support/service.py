@@ -92,12 +92,12 @@ class ApiClient:
             slug = connection.execute(
                 text("SELECT slug FROM tenants WHERE id = :id"), {"id": self.tenant_id}
             ).scalar_one()
-        answer = self.service.client.post(
+        response = self.service.client.post(
             f"/api/v1/tenants/{slug}/workspaces",
             json={"team_id": team_id},
             headers={"X-API-Key": BOOTSTRAP_KEY},
         )
-        assert answer.status_code in {200, 201}, answer.text
+        assert response.status_code in {200, 201}, response.text
 
     def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> Any:
         """GET below /api/v1."""
@@ -127,8 +127,8 @@ class ApiClient:
 
     def quote(self, symbol: str, bid: str | None, ask: str | None, last: str | None, **sizes: str) -> None:
         """Give a quote."""
-        answer = self.put(f"/quotes/{symbol}", {"bid": bid, "ask": ask, "last": last, **sizes})
-        assert answer.status_code == 200, answer.text
+        response = self.put(f"/quotes/{symbol}", {"bid": bid, "ask": ask, "last": last, **sizes})
+        assert response.status_code == 200, response.text
 
     def open_portfolio(self, name: str = "Growth") -> "ApiClient":
         """Open a portfolio where there is none of that name, and return the desk."""
@@ -144,16 +144,16 @@ class ApiClient:
 
     def order(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
         """Place an order and return it."""
-        answer = self.place(key, **changes)
-        assert answer.status_code == 201, answer.text
-        placed: dict[str, Any] = answer.json()
+        response = self.place(key, **changes)
+        assert response.status_code == 201, response.text
+        placed: dict[str, Any] = response.json()
         return placed
 
     def found(self, order_id: str) -> dict[str, Any]:
         """Return an order with its history and fills."""
-        answer = self.get(f"/orders/{order_id}")
-        assert answer.status_code == 200, answer.text
-        order: dict[str, Any] = answer.json()
+        response = self.get(f"/orders/{order_id}")
+        assert response.status_code == 200, response.text
+        order: dict[str, Any] = response.json()
         return order
 
     def with_key(self, key: str) -> "ApiClient":
@@ -166,9 +166,9 @@ class ApiClient:
 
     def trade(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
         """Record a trade and return it."""
-        answer = self.report(key, **changes)
-        assert answer.status_code == 201, answer.text
-        recorded: dict[str, Any] = answer.json()["trade"]
+        response = self.report(key, **changes)
+        assert response.status_code == 201, response.text
+        recorded: dict[str, Any] = response.json()["trade"]
         return recorded
 
     def buy(self, quantity: str, price: str, **changes: Any) -> dict[str, Any]:
@@ -186,10 +186,10 @@ class ApiClient:
 
     def portfolio(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
         """Return a portfolio."""
-        answer = self.get(f"/portfolio/{name}", **params)
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        response = self.get(f"/portfolio/{name}", **params)
+        assert response.status_code == 200, response.text
+        body: dict[str, Any] = response.json()
+        return body
 
     def books(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
         """Return a portfolio without what only the present has."""
@@ -198,10 +198,10 @@ class ApiClient:
 
     def trades(self, **params: Any) -> list[dict[str, Any]]:
         """Return the first page of trades."""
-        answer = self.get("/trades", **params)
-        assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()
-        return found
+        response = self.get("/trades", **params)
+        assert response.status_code == 200, response.text
+        body: list[dict[str, Any]] = response.json()
+        return body
 
 
 @contextmanager

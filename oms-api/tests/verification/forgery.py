@@ -182,7 +182,7 @@ def _allowed(table: Table, column: Column[Any]) -> list[str]:
     """Return the words that a check of the table allows the column."""
     for check in table.constraints:
         if isinstance(check, CheckConstraint):
-            found = re.fullmatch(rf"{column.name} IN \((.*)\)", str(check.sqltext))
-            if found:
-                return re.findall(r"'([^']*)'", found[1])
+            match = re.fullmatch(rf"{column.name} IN \((.*)\)", str(check.sqltext))
+            if match:
+                return re.findall(r"'([^']*)'", match[1])
     return []

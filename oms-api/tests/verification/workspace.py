@@ -113,8 +113,8 @@ def _connect_broker(api: ApiClient) -> None:
 
 def _create_tenant(service: Service) -> ApiClient:
     operator = ApiClient(service, 1, BOOTSTRAP_KEY)
-    made = _ok(operator.post("/tenants", {"slug": "acme", "name": "Acme"}))
-    api = ApiClient(service, made["id"], made["api_key"])
+    body = _ok(operator.post("/tenants", {"slug": "acme", "name": "Acme"}))
+    api = ApiClient(service, body["id"], body["api_key"])
     api.claim_workspace("T1")
     api.claim_workspace("T2")
     _ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
@@ -278,8 +278,8 @@ def _book_corporate_actions(api: ApiClient) -> None:
         )
     )
     change = {"kind": "symbol_change", "symbol": "FB", "new_symbol": "META"}
-    made = _ok(api.post("/corporate-actions", dated | change))
-    _ok(api.post(f"/corporate-actions/{made['id']}:reverse", {"reason": "Wrong date"}))
+    body = _ok(api.post("/corporate-actions", dated | change))
+    _ok(api.post(f"/corporate-actions/{body['id']}:reverse", {"reason": "Wrong date"}))
 
 
 def _close_day(service: Service, api: ApiClient) -> None:

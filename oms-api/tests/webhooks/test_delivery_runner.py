@@ -126,4 +126,4 @@ def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
             worker.wait()
         server.shutdown()
         server.server_close()
-    assert all(len({json.dumps(one) for one in events}) == 1 for events in Receiver.received.values())
+    assert all(len({json.dumps(event) for event in events}) == 1 for events in Receiver.received.values())

@@ -15,9 +15,9 @@ FAILED = AttemptResult(503, 1)
 
 
 def create(tenant, url=URL, types=("*",)):
-    answer = tenant.post("/webhooks", {"url": url, "event_types": list(types)})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+    response = tenant.post("/webhooks", {"url": url, "event_types": list(types)})
+    assert response.status_code == 201, response.text
+    return response.json()
 
 
 def deliveries(tenant, webhook):
@@ -25,7 +25,7 @@ def deliveries(tenant, webhook):
 
 
 def trade_events(endpoints, url=URL):
-    return [one["data"]["trade_id"] for one in endpoints.events(url) if one["type"] == "trade.recorded"]
+    return [item["data"]["trade_id"] for item in endpoints.events(url) if item["type"] == "trade.recorded"]
 
 
 def test_events_are_those_of_the_list_with_signatures_that_the_standard_library_accepts(
@@ -34,12 +34,12 @@ def test_events_are_those_of_the_list_with_signatures_that_the_standard_library_
     webhook = create(tenant)
     tenant.order()
     dispatching.run(lambda: len(endpoints.requests) >= len(tenant.get("/events").json()))
-    listed = {one["id"]: one for one in tenant.get("/events").json()}
+    listed = {item["id"]: item for item in tenant.get("/events").json()}
     for _, headers, body in endpoints.requests:
         event = Webhook(webhook["secret"]).verify(body, headers)
         assert event == listed.pop(headers["webhook-id"])
     assert listed == {}
-    assert {one["status"] for one in deliveries(tenant, webhook)} == {"delivered"}
+    assert {item["status"] for item in deliveries(tenant, webhook)} == {"delivered"}
 
 
 def test_events_of_an_order_arrive_in_order(tenant, dispatching, endpoints):
@@ -48,10 +48,10 @@ def test_events_of_an_order_arrive_in_order(tenant, dispatching, endpoints):
     for order in orders:
         tenant.post(f"/orders/{order}/cancel", {})
     endpoints.answers[URL] += [AttemptResult(204, 1), AttemptResult(204, 1)]
-    dispatching.run(lambda: sum(one["type"] == "order.canceled" for one in endpoints.events(URL)) == 5)
+    dispatching.run(lambda: sum(item["type"] == "order.canceled" for item in endpoints.events(URL)) == 5)
     for order in orders:
         sequences = [
-            one["data"]["sequence"] for one in endpoints.events(URL) if one["data"]["order_id"] == order
+            item["data"]["sequence"] for item in endpoints.events(URL) if item["data"]["order_id"] == order
         ]
         assert sequences == sorted(set(sequences))
 
@@ -62,7 +62,7 @@ def test_endpoint_gets_only_the_types_that_it_subscribed_to(tenant, dispatching,
     tenant.order()
     tenant.trade()
     dispatching.run(lambda: len(trade_events(endpoints)) == 2)
-    assert {one["type"] for one in endpoints.events(URL)} == {"order.filled", "trade.recorded"}
+    assert {item["type"] for item in endpoints.events(URL)} == {"order.filled", "trade.recorded"}
 
 
 @pytest.mark.any_database
@@ -79,13 +79,13 @@ def test_dispatcher_that_is_killed_loses_nothing_and_repeats_the_same_ids(tenant
     webhook = create(tenant, types=["trade.*"])
     trades = [tenant.trade()["trade_id"] for _ in range(6)]
     dispatching.run(lambda: len(endpoints.requests) >= 3, kill=True)
-    dispatching.run(lambda: {one["status"] for one in deliveries(tenant, webhook)} == {"delivered"})
+    dispatching.run(lambda: {item["status"] for item in deliveries(tenant, webhook)} == {"delivered"})
     assert set(trade_events(endpoints)) == set(trades)
     ids: dict[str, bytes] = {}
     for _, headers, body in endpoints.requests:
         assert ids.setdefault(headers["webhook-id"], body) == body
     assert len(ids) == len(trades)
-    assert [one["status"] for one in deliveries(tenant, webhook)] == ["delivered"] * 6
+    assert [item["status"] for item in deliveries(tenant, webhook)] == ["delivered"] * 6
 
 
 @pytest.mark.any_database
@@ -105,7 +105,7 @@ def test_failed_delivery_is_retried_with_the_same_id_and_every_attempt_is_kept(
     dispatching.run(lambda: len(endpoints.requests) == 3)
     [delivery] = deliveries(tenant, webhook)
     assert (delivery["status"], delivery["attempt"], delivery["next_attempt_at"]) == ("delivered", 3, None)
-    assert [one["response_status"] for one in delivery["attempts"]] == [None, 503, 204]
+    assert [attempt["response_status"] for attempt in delivery["attempts"]] == [None, 503, 204]
     assert len({headers["webhook-id"] for _, headers, _ in endpoints.requests}) == 1
     traces = [headers["traceparent"].split("-") for _, headers, _ in endpoints.requests]
     assert len({trace for _, trace, *_ in traces}) == 1
@@ -119,8 +119,8 @@ def test_410_disables_at_once_and_other_endpoints_get_an_event(tenant, dispatchi
     endpoints.answers[URL].append(AttemptResult(410, 1))
     tenant.trade()
     dispatching.run(lambda: bool(endpoints.events(f"{URL}/other")))
-    shown = tenant.get(f"/webhooks/{gone['id']}").json()
-    assert (shown["status"], shown["disabled_reason"]) == ("disabled", "The endpoint answered 410 Gone.")
+    body = tenant.get(f"/webhooks/{gone['id']}").json()
+    assert (body["status"], body["disabled_reason"]) == ("disabled", "The endpoint answered 410 Gone.")
     [event] = endpoints.events(f"{URL}/other")
     assert event["type"] == "webhook.disabled"
     assert event["data"] == {
@@ -216,8 +216,8 @@ def test_rotated_secret_overlaps_and_the_old_one_ends(tenant, dispatching, endpo
 def test_webhooks_of_a_revoked_key_get_no_events(tenant, dispatching, endpoints):
     key = tenant.post("/api-keys", {"name": "leaked", "scopes": ["bot"]}).json()
     other = {"url": f"{URL}/leaked", "event_types": ["trade.*"]}
-    made = tenant.service.client.post("/api/v1/webhooks", json=other, headers={"X-API-Key": key["key"]})
-    assert made.status_code == 201, made.text
+    response = tenant.service.client.post("/api/v1/webhooks", json=other, headers={"X-API-Key": key["key"]})
+    assert response.status_code == 201, response.text
     create(tenant, types=["trade.*"])
     tenant.trade()
     dispatching.run(lambda: len(endpoints.requests) == 2)

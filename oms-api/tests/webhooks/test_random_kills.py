@@ -200,14 +200,14 @@ class Installation:
 
 def read_events(file):
     """Return the events of a receiver in the order of their first arrival."""
-    found: dict[str, dict] = {}
+    events: dict[str, dict] = {}
     for line in file.read_bytes().splitlines() if file.exists() else []:
         try:
             event = json.loads(line)
         except ValueError:
             continue  # the receiver was killed while it wrote, and before it answered
-        assert found.setdefault(event["id"], event) == event, "the same id with another content"
-    return found
+        assert events.setdefault(event["id"], event) == event, "the same id with another content"
+    return events
 
 
 @pytest.fixture
@@ -266,5 +266,5 @@ def assert_orders_are_in_order(received, seed):
     for event in received.values():
         if event["type"].startswith("order."):
             sequences.setdefault(event["data"]["order_id"], []).append(event["data"]["sequence"])
-    assert all(one == sorted(one) for one in sequences.values()), f"seed {seed}: {sequences}"
+    assert all(sequence == sorted(sequence) for sequence in sequences.values()), f"seed {seed}: {sequences}"
     assert sequences

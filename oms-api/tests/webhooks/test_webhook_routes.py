@@ -83,7 +83,7 @@ def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
     again = good(bot.put(BY_NAME, BODY | {"event_types": ["*"]}))
     assert (again["id"], again["event_types"], again["description"]) == (created["id"], ["*"], "Risk")
     assert "secret" not in again
-    assert [one["id"] for one in good(bot.get("/webhooks"))] == [created["id"]]
+    assert [item["id"] for item in good(bot.get("/webhooks"))] == [created["id"]]
     assert bot.get(f"/webhooks/{other['id']}").status_code == 404
     assert bot.post(f"/webhooks/{other['id']}:rotate", {}).status_code == 404
     assert good(bot.post(f"/webhooks/{created['id']}:rotate", {}), 201)["secret"] != created["secret"]
@@ -95,34 +95,34 @@ def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
 
 
 def test_key_of_the_bot_survives_a_rotation_with_its_webhooks(tenant):
-    made = good(tenant.post("/api-keys", {"name": "slack-bot", "scopes": ["act_as", "bot"]}), 201)
-    created = good(tenant.with_key(made["key"]).put(BY_NAME, BODY), 201)
-    rotated = good(tenant.post(f"/api-keys/{made['key_id']}:rotate", {"overlap_seconds": 0}), 201)
+    body = good(tenant.post("/api-keys", {"name": "slack-bot", "scopes": ["act_as", "bot"]}), 201)
+    created = good(tenant.with_key(body["key"]).put(BY_NAME, BODY), 201)
+    rotated = good(tenant.post(f"/api-keys/{body['key_id']}:rotate", {"overlap_seconds": 0}), 201)
     assert good(tenant.with_key(rotated["key"]).put(BY_NAME, BODY))["id"] == created["id"]
 
 
 def test_renamed_key_keeps_its_webhooks_alerts_and_preferences(tenant):
-    made = good(tenant.post("/api-keys", {"name": "old bot", "scopes": ["read", "bot"]}), 201)
-    bot = tenant.with_key(made["key"])
+    body = good(tenant.post("/api-keys", {"name": "old bot", "scopes": ["read", "bot"]}), 201)
+    bot = tenant.with_key(body["key"])
     created = good(bot.put(BY_NAME, BODY), 201)
     alert = good(bot.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"}), 201)
     good(bot.put("/preferences", {"time_zone": "Europe/Berlin"}))
-    good(tenant.patch(f"/api-keys/{made['key_id']}", {"name": "new bot"}))
+    good(tenant.patch(f"/api-keys/{body['key_id']}", {"name": "new bot"}))
     sleep(2 * CACHE_SECONDS)  # then the process reads the key again
-    assert [one["id"] for one in good(bot.get("/webhooks"))] == [created["id"]]
+    assert [item["id"] for item in good(bot.get("/webhooks"))] == [created["id"]]
     assert good(bot.put(BY_NAME, BODY))["id"] == created["id"]
-    assert [one["id"] for one in good(bot.get("/alerts"))] == [alert["id"]]
+    assert [item["id"] for item in good(bot.get("/alerts"))] == [alert["id"]]
     assert good(bot.get("/preferences"))["time_zone"] == "Europe/Berlin"
 
 
 def test_key_that_limits_name_is_not_renamed(tenant):
-    made = good(tenant.post("/api-keys", {"name": "algo", "scopes": ["trade"]}), 201)
+    body = good(tenant.post("/api-keys", {"name": "algo", "scopes": ["trade"]}), 201)
     limit = {"scope": "user", "name": "key:algo", "code": "MAX_ORDER_VALUE", "value": "5"}
     good(tenant.put("/limits", limit))
-    refused = tenant.patch(f"/api-keys/{made['key_id']}", {"name": "free"})
+    refused = tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"})
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "key-has-limits")
     good(tenant.put("/limits", limit | {"value": None}))
-    assert good(tenant.patch(f"/api-keys/{made['key_id']}", {"name": "free"}))["name"] == "free"
+    assert good(tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"}))["name"] == "free"
 
 
 def test_rotation_takes_no_body_and_repeats_only_with_a_key(tenant):
@@ -147,9 +147,9 @@ def test_deliveries_are_paged_and_unknown_ids_are_404(tenant):
     path = f"/webhooks/{created['id']}"
     sent = [good(tenant.post(f"{path}:test"), 202)["id"] for _ in range(3)]
     first = tenant.get(f"{path}/deliveries", limit=2)
-    assert [one["id"] for one in good(first)["items"]] == sent[:0:-1]
+    assert [item["id"] for item in good(first)["items"]] == sent[:0:-1]
     link = first.headers["link"].partition("cursor=")[2].partition(">")[0]
-    assert [one["id"] for one in good(tenant.get(f"{path}/deliveries", cursor=link))["items"]] == sent[:1]
+    assert [item["id"] for item in good(tenant.get(f"{path}/deliveries", cursor=link))["items"]] == sent[:1]
     assert tenant.get(f"{path}/deliveries", cursor="none-of-that").status_code == 404
     assert tenant.post(f"{path}/deliveries/none-of-that:resend").status_code == 404
 

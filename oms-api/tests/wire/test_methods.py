@@ -47,14 +47,14 @@ def example(template: str) -> str:
     ],
 )
 def test_method_not_allowed_lists_allowed_methods_and_suggests_one(api, method, path, allow, instead):
-    answer = api.service.client.request(method, f"/api/v1{path}", headers={"X-API-Key": api.key})
-    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
-    assert instead in answer.json()["detail"]
+    response = api.service.client.request(method, f"/api/v1{path}", headers={"X-API-Key": api.key})
+    assert (response.status_code, response.headers["allow"]) == (405, allow)
+    assert instead in response.json()["detail"]
 
 
 def test_page_with_one_route_lists_its_methods(api):
-    answer = api.service.client.delete("/docs", headers={"X-API-Key": api.key})
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    response = api.service.client.delete("/docs", headers={"X-API-Key": api.key})
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize(("method", "template"), WAYS)

@@ -36,8 +36,8 @@ def test_negative_amount_error_requires_a_positive_amount(api, amount):
 
 
 def test_negative_amount_error_allows_zero_where_valid(api):
-    answer = api.post("/portfolios", {"name": "New", "opening_cash": "-5"})
-    assert errors_of(answer) == {"opening_cash": "Must not be negative."}
+    response = api.post("/portfolios", {"name": "New", "opening_cash": "-5"})
+    assert errors_of(response) == {"opening_cash": "Must not be negative."}
 
 
 def test_status_filter_accepts_names_of_other_systems(api):
@@ -49,9 +49,9 @@ def test_status_filter_accepts_names_of_other_systems(api):
     denied = api.post("/orders", ticket_body(quantity="2", type="LIMIT", limit_price="1")).json()["order_id"]
 
     def found(status):
-        answer = api.get("/orders", status=status)
-        assert answer.status_code == 200, answer.text
-        return [order["id"] for order in answer.json()]
+        response = api.get("/orders", status=status)
+        assert response.status_code == 200, response.text
+        return [order["id"] for order in response.json()]
 
     for name in ("cancelled", "CANCELLED", "Canceled"):
         assert found(name) == [canceled]
@@ -79,6 +79,6 @@ def test_portfolio_cannot_be_read_at_a_future_instant(api):
 
 @pytest.mark.parametrize("path", ["/", "/api/docs", "/api/v1/docs"])
 def test_root_and_former_documentation_paths_redirect_to_the_documentation(service, path):
-    answer = service.client.get(path, follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+    response = service.client.get(path, follow_redirects=False)
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
     assert service.client.get(path, follow_redirects=True).status_code == 200

@@ -18,16 +18,18 @@ def build_alerts_reply(alerts: Sequence[AlertSummary]) -> Reply:
         return build_sentence_reply(NO_ALERTS)
     rows = [
         (
-            describe_condition(each),
-            each.status,
-            "repeats" if each.repeat else "once",
-            each.deliver_to,
-            each.id,
+            describe_condition(alert),
+            alert.status,
+            "repeats" if alert.repeat else "once",
+            alert.deliver_to,
+            alert.id,
         )
-        for each in alerts
+        for alert in alerts
     ]
     table = Table("Your alerts", ("Condition", "Status", "Fires", "To", "Alert"), rows)
-    lines = [f"{literal(describe_condition(each))}: {each.status} ({code(each.id)})" for each in alerts[:5]]
+    lines = [
+        f"{literal(describe_condition(alert))}: {alert.status} ({code(alert.id)})" for alert in alerts[:5]
+    ]
     return Reply(
         "\n".join([*lines, *([f"and {len(alerts) - 5} more"] if len(alerts) > 5 else [])]), tables=(table,)
     )

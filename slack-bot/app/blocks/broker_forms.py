@@ -17,7 +17,7 @@ STEPS = (
 
 def build_login_form(log_ins: Sequence[BrokerLogIn], context: RequestContext) -> Json:
     """Return the form with a link to each broker's page, and an entry for the request token."""
-    options = [option(each.connection, each.connection) for each in log_ins]
+    options = [option(broker_log_in.connection, broker_log_in.connection) for broker_log_in in log_ins]
     initial = options[0] if len(options) == 1 else None
     token = {"type": "plain_text_input", "max_length": MAX_TOKEN_CHARACTERS}
     blocks = [

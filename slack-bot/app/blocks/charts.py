@@ -17,18 +17,18 @@ LABEL_CHARACTERS = slice(5, 19)  # of an ISO 8601 instant: 11-30T16:00:00
 
 def build_equity_chart(points: Sequence[EquityPoint]) -> list[Json]:
     """Return the line of a portfolio's equity. Nothing for less than two points."""
-    shown = points[-MAX_POINTS:]
-    return _build_equity_line("Equity of the last 30 days", shown, list(map(_label, shown)))
+    equity_points = points[-MAX_POINTS:]
+    return _build_equity_line("Equity of the last 30 days", equity_points, list(map(_label, equity_points)))
 
 
 def build_backtest_chart(points: Sequence[EquityPoint], most: int = MAX_POINTS) -> list[Json]:
     """Return the line of a backtest's equity: at most `most` points, evenly spaced. Slack accepts 20."""
-    shown = points
+    equity_points = points
     if len(points) > most:
-        shown = [points[number * (len(points) - 1) // (most - 1)] for number in range(most)]
-    days = [point.at[:DATE_CHARACTERS] for point in shown]
-    labels = days if len(set(days)) == len(days) else list(map(_label, shown))
-    return _build_equity_line("Equity of the backtest", shown, labels)
+        equity_points = [points[number * (len(points) - 1) // (most - 1)] for number in range(most)]
+    days = [point.at[:DATE_CHARACTERS] for point in equity_points]
+    labels = days if len(set(days)) == len(days) else list(map(_label, equity_points))
+    return _build_equity_line("Equity of the backtest", equity_points, labels)
 
 
 def describe_equities(points: Sequence[EquityPoint], subject: str = "Equity in 30 days") -> list[str]:
@@ -46,9 +46,9 @@ def describe_equities(points: Sequence[EquityPoint], subject: str = "Equity in 3
 def build_allocation_chart(positions: Sequence[Position]) -> list[Json]:
     """Return the shares of the positions' market values, the largest first. Nothing for one position."""
     values: dict[str, Decimal] = {}
-    for each in positions:
-        label = cut(each.symbol, MAX_LABEL_CHARACTERS)
-        values[label] = values.get(label, Decimal(0)) + abs(each.market_value)
+    for position in positions:
+        label = cut(position.symbol, MAX_LABEL_CHARACTERS)
+        values[label] = values.get(label, Decimal(0)) + abs(position.market_value)
     ranked = sorted(((value, label) for label, value in values.items() if value), reverse=True)
     if len(ranked) < 2:
         return []
@@ -68,10 +68,10 @@ def describe_chart(block: Json) -> str:
     chart = block["chart"]
     if chart["type"] == "pie":
         segments = chart["segments"]
-        total = sum(each["value"] for each in segments)
-        shares = [f"{each['label']} {100 * each['value'] / total:.1f}%" for each in segments]
+        total = sum(segment["value"] for segment in segments)
+        shares = [f"{segment['label']} {100 * segment['value'] / total:.1f}%" for segment in segments]
         return f"{block['title']}: {', '.join(shares)}"
-    points = [(each["label"], each["value"]) for series in chart["series"] for each in series["data"]]
+    points = [(item["label"], item["value"]) for series in chart["series"] for item in series["data"]]
     (first, low), (last, high) = points[0], points[-1]
     return f"{block['title']}: from {low:,.2f} ({first}) to {high:,.2f} ({last})"
 

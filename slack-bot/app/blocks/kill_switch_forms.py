@@ -21,7 +21,7 @@ from app.forms import action_ids
 from app.forms.portfolio_values import KillSwitch, KillSwitchResult, describe_unconfirmed_cancel
 from app.forms.request_context import RequestContext
 
-EVERYTHING = "/"  # the value of the option that stands for all portfolios; not a portfolio's name
+EVERYTHING = "/"  # the value of the option that means all portfolios; not a portfolio's name
 REDUCE, HALT, HALT_EXITS, FLATTEN = "reduce", "halt", "halt_exits", "flatten"
 MODES = {
     REDUCE: "Reduce only: orders may only make positions smaller",
@@ -50,7 +50,7 @@ class OpenRisk(NamedTuple):
 def build_halt_form(
     open_risk: OpenRisk, portfolios: Sequence[str], chosen: str, context: RequestContext
 ) -> Json:
-    """Return the form that stops trading. It says what stays open."""
+    """Return the form that stops trading. It states what stays open."""
     options = [option("The whole desk", EVERYTHING), *(option(name, name) for name in portfolios[:99])]
     initial = next((each for each in options if chosen and each["value"] == chosen), options[0])
     blocks = [
@@ -70,11 +70,11 @@ def build_halt_form(
     )
 
 
-def _describe_open_risk(found: OpenRisk) -> str:
-    orders = count_things(found.orders, "working order", is_cut=found.is_cut)
-    positions = count_things(found.positions, "position", is_cut=found.is_cut)
+def _describe_open_risk(open_risk: OpenRisk) -> str:
+    orders = count_things(open_risk.orders, "working order", is_cut=open_risk.is_cut)
+    positions = count_things(open_risk.positions, "position", is_cut=open_risk.is_cut)
     return (
-        f"*Open now:* {orders}, {found.exits} of them exits, and {positions}.\n"
+        f"*Open now:* {orders}, {open_risk.exits} of them exits, and {positions}.\n"
         "Positions stay open unless you flatten. Halting cancels the orders that open or increase a "
         "position; exits stay unless you cancel them. Cancels always work.\n"
         "Another person has to resume trading."
@@ -83,7 +83,7 @@ def _describe_open_risk(found: OpenRisk) -> str:
 
 def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -> Json:
     """Return the form that resumes trading. `switches` restrict trading, and the person may resume them."""
-    options = [option(cut(_label(each), 75), get_switch_value(each)) for each in switches]
+    options = [option(cut(_label(switch), 75), get_switch_value(switch)) for switch in switches]
     lines = "\n".join(map(describe_switch, switches[:MAX_LISTED]))
     blocks = [
         section(lines),

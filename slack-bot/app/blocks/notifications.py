@@ -16,7 +16,7 @@ MAX_CHARACTERS = 2_700
 
 
 def build_notification(lines: Sequence[str]) -> Message:
-    """Return one message: the line itself, or a list of several ones. It says how many are left out."""
+    """Return one message: the line itself, or a list of several ones. It states how many are left out."""
     if len(lines) == 1:
         return notice(lines[0])
     shown: list[str] = []
@@ -36,7 +36,7 @@ def describe_order_event(event_type: str, data: Mapping[str, Any]) -> str:
     if event_type == "order.filled":
         return f"*Filled:* {what} at {_price(data, 'average_price')} {where}"
     outcome = {"order.expired": "Expired", "order.rejected": "Rejected by the broker"}[event_type]
-    reason = _text(data, "reason") or _text(data, "broker_words")
+    reason = _text(data, "reason") or _text(data, "broker_reason")
     return f"*{outcome}:* {what} {where}{f': {literal(reason)}' if reason else ''}"
 
 
@@ -44,9 +44,9 @@ def describe_approval_event(event_type: str, data: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about an order that waits for approval, or about the decision."""
     order = code(_text(data, "order_id"))
     if event_type == "approval.requested":
-        asked = format_person(_text(data, "requested_by"))
+        person = format_person(_text(data, "requested_by"))
         return (
-            f"*Approval needed:* order {order}, requested by {asked}, expires "
+            f"*Approval needed:* order {order}, requested by {person}, expires "
             f"{format_local_time(_text(data, 'expires_at'))}. `/desk approvals` shows it."
         )
     if event_type == "approval.expired":
@@ -83,7 +83,7 @@ def describe_log_in(data: Mapping[str, Any]) -> str:
 
 def describe_reminder(approvers: Sequence[str], expires_at: str) -> str:
     """Return the reminder of a request for approval, in mrkdwn. It mentions the approvers."""
-    people = " ".join(format_person(each) for each in approvers if each.startswith("slack:"))
+    people = " ".join(format_person(approver) for approver in approvers if approver.startswith("slack:"))
     waiting = f"This order still waits for a decision. It expires {format_local_time(expires_at)}."
     return f"{people} {waiting}".strip()
 

@@ -44,7 +44,7 @@ def describe_canceled(orders: Sequence[OrderSummary]) -> str:
     """Return the result of a cancel in mrkdwn."""
     if not orders:
         return "No order was cancelled: none was working."
-    lines = [f"• {_label_markdown(each)}" for each in orders[:MAX_LISTED]]
+    lines = [f"• {_label_markdown(order)}" for order in orders[:MAX_LISTED]]
     more = [f"and {len(orders) - MAX_LISTED} more"] if len(orders) > MAX_LISTED else []
     return "\n".join(
         [f"*{count_things(len(orders), 'order')} cancelled.* Earlier fills are kept.", *lines, *more]

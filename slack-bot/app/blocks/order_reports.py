@@ -23,9 +23,9 @@ def build_orders_reply(orders: Sequence[OrderSummary], *, is_cut: bool, is_all: 
     if not orders:
         return build_sentence_reply("No order matches." if is_all else NO_ORDERS)
     lines = [
-        f"{each.side} {format_grouped(each.quantity)} {escape(each.symbol)} {format_order_price(each)}: "
-        f"{format_status(each.status)} ({code(each.id)})"
-        for each in orders[:5]
+        f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)} {format_order_price(order)}: "
+        f"{format_status(order.status)} ({code(order.id)})"
+        for order in orders[:5]
     ]
     more = [f"and {len(orders) - 5} more"] if len(orders) > 5 else []
     caption = "Orders" if is_all else "Working orders"
@@ -37,17 +37,17 @@ def build_order_table(caption: str, orders: Sequence[OrderSummary], *, is_cut: b
     columns = ("Symbol", "Side", "Quantity", "Filled", "Type", "Price", "Status", "Portfolio", "Order")
     rows = [
         (
-            each.symbol,
-            each.side,
-            units(each.quantity),
-            units(each.filled_quantity),
-            f"{format_words(each.type)} {each.time_in_force}",
-            format_order_price(each),
-            format_status(each.status),
-            each.portfolio_name,
-            each.id,
+            order.symbol,
+            order.side,
+            units(order.quantity),
+            units(order.filled_quantity),
+            f"{format_words(order.type)} {order.time_in_force}",
+            format_order_price(order),
+            format_status(order.status),
+            order.portfolio_name,
+            order.id,
         )
-        for each in orders
+        for order in orders
     ]
     return Table(caption, columns, rows, is_cut)
 
@@ -56,7 +56,7 @@ def build_trades_reply(trades: Sequence[TradeSummary], *, is_cut: bool) -> Reply
     """Return trades, a row for each."""
     if not trades:
         return build_sentence_reply(NO_TRADES)
-    lines = [describe_trade(each) for each in trades[:5]]
+    lines = [describe_trade(trade) for trade in trades[:5]]
     more = [f"and {len(trades) - 5} more"] if len(trades) > 5 else []
     return Reply("\n".join([*lines, *more]), tables=(build_trade_table(trades, is_cut=is_cut),))
 
@@ -75,16 +75,16 @@ def build_trade_table(trades: Sequence[TradeSummary], *, is_cut: bool) -> Table:
     columns = ("Time", "Symbol", "Side", "Quantity", "Price", "Realised", "Portfolio", "Trade")
     rows = [
         (
-            format_time(each.executed_at).removesuffix(" UTC"),
-            each.symbol,
-            f"{each.side} (reversal)" if each.kind == "reversal" else each.side,
-            units(each.quantity),
-            price(each.price),
-            signed_money(each.realized_pnl),
-            each.portfolio_name,
-            each.trade_id,
+            format_time(trade.executed_at).removesuffix(" UTC"),
+            trade.symbol,
+            f"{trade.side} (reversal)" if trade.kind == "reversal" else trade.side,
+            units(trade.quantity),
+            price(trade.price),
+            signed_money(trade.realized_pnl),
+            trade.portfolio_name,
+            trade.trade_id,
         )
-        for each in trades
+        for trade in trades
     ]
     return Table("Trades (times in UTC)", columns, rows, is_cut)
 
@@ -93,7 +93,7 @@ def build_approvals_reply(approvals: Sequence[ApprovalSummary]) -> Reply:
     """Return the orders on which the person may decide."""
     if not approvals:
         return build_sentence_reply(NO_APPROVALS)
-    lines = [describe_approval(each) for each in approvals[:MAX_APPROVALS]]
+    lines = [describe_approval(approval) for approval in approvals[:MAX_APPROVALS]]
     more = [f"and {len(approvals) - MAX_APPROVALS} more"] if len(approvals) > MAX_APPROVALS else []
     blocks = list_approval_blocks(approvals)
     return Reply("\n".join([*lines, *more]), (*blocks, *(section(line) for line in more)))
@@ -102,10 +102,10 @@ def build_approvals_reply(approvals: Sequence[ApprovalSummary]) -> Reply:
 def list_approval_blocks(approvals: Sequence[ApprovalSummary]) -> list[Json]:
     """Return the first orders that wait for a decision, each with its buttons."""
     blocks = []
-    for each in approvals[:MAX_APPROVALS]:
-        approve = button("Approve…", APPROVE, each.order.id, "primary")
-        reject = button("Reject…", REJECT, each.order.id, "danger")
-        blocks += [section(describe_approval(each)), actions(approve, reject)]
+    for approval in approvals[:MAX_APPROVALS]:
+        approve = button("Approve…", APPROVE, approval.order.id, "primary")
+        reject = button("Reject…", REJECT, approval.order.id, "danger")
+        blocks += [section(describe_approval(approval)), actions(approve, reject)]
     return blocks
 
 

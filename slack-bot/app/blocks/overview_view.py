@@ -71,15 +71,17 @@ class Content:
     foot: Sequence[Json] = ()
 
 
-def build_overview(facts: OverviewFacts, *, with_tables: bool) -> Json:
+def build_overview(overview_facts: OverviewFacts, *, with_tables: bool) -> Json:
     """Return the view. Without tables, for workspaces that refuse them, rows are lines of text."""
-    content = CONTENTS[facts.tab](facts)
+    content = CONTENTS[overview_facts.tab](overview_facts)
     build = build_data_tables if with_tables else build_lines
     tables = [block for table in content.tables for block in build(table)]
-    warnings = [section(f":octagonal_sign: {line}") for line in describe_switches(facts.switches)[:5]]
-    age = [{"type": "context", "elements": [mrkdwn(f"As of {escape(facts.shown_at)}")]}]
-    blocks = [_build_tabs(facts), *warnings, *content.head, *tables, *content.foot, *age]
-    return {"type": "home", "private_metadata": facts.tab.value, "blocks": blocks}
+    warnings = [
+        section(f":octagonal_sign: {line}") for line in describe_switches(overview_facts.switches)[:5]
+    ]
+    age = [{"type": "context", "elements": [mrkdwn(f"As of {escape(overview_facts.shown_at)}")]}]
+    blocks = [_build_tabs(overview_facts), *warnings, *content.head, *tables, *content.foot, *age]
+    return {"type": "home", "private_metadata": overview_facts.tab.value, "blocks": blocks}
 
 
 def build_overview_notice(sentence: str) -> Json:
@@ -87,43 +89,43 @@ def build_overview_notice(sentence: str) -> Json:
     return {"type": "home", "private_metadata": "", "blocks": [section(sentence)]}
 
 
-def _build_tabs(facts: OverviewFacts) -> Json:
-    tabs = list_tabs(facts.member)
+def _build_tabs(overview_facts: OverviewFacts) -> Json:
+    tabs = list_tabs(overview_facts.member)
     elements = [
         button(
             tab.value.capitalize(),
             action_ids.TAB_PREFIX + tab.value,
             tab.value,
-            "primary" if tab is facts.tab else "",
+            "primary" if tab is overview_facts.tab else "",
         )
         for tab in tabs
     ]
     return actions(*elements, block_id="tabs")
 
 
-def _build_summary(facts: OverviewFacts) -> Content:
-    buttons = [*_build_trade_buttons(facts), *_build_switch_buttons(facts)]
+def _build_summary(overview_facts: OverviewFacts) -> Content:
+    buttons = [*_build_trade_buttons(overview_facts), *_build_switch_buttons(overview_facts)]
     foot = [actions(*buttons)] if buttons else []
-    if not facts.portfolios:
+    if not overview_facts.portfolios:
         return Content([section(NO_PORTFOLIOS)], foot=[*foot, section(TYPED_HELP)])
-    if len(facts.portfolios) == 1:
-        return Content([section("\n".join(describe_portfolio(facts.portfolios[0])))], foot=foot)
-    table = build_portfolio_table(facts.portfolios, is_cut=facts.is_cut)
+    if len(overview_facts.portfolios) == 1:
+        return Content([section("\n".join(describe_portfolio(overview_facts.portfolios[0])))], foot=foot)
+    table = build_portfolio_table(overview_facts.portfolios, is_cut=overview_facts.is_cut)
     return Content(tables=[table], foot=foot)
 
 
-def _build_trade_buttons(facts: OverviewFacts) -> list[Json]:
-    if not facts.member.may("trade"):
+def _build_trade_buttons(overview_facts: OverviewFacts) -> list[Json]:
+    if not overview_facts.member.may("trade"):
         return []
     place = button("Place an order", action_ids.ORDER_OPEN, style="primary")
     return [place, button("Report a trade", action_ids.TRADE_OPEN)]
 
 
-def _build_switch_buttons(facts: OverviewFacts) -> list[Json]:
-    if not facts.member.may("risk", "admin"):
+def _build_switch_buttons(overview_facts: OverviewFacts) -> list[Json]:
+    if not overview_facts.member.may("risk", "admin"):
         return []
     stop = button("Stop trading…", action_ids.FORM_OPEN, "halt", "danger")
-    is_stopped = any(not each.is_active for each in facts.switches)
+    is_stopped = any(not switch.is_active for switch in overview_facts.switches)
     resume = {"action_id": f"{action_ids.FORM_OPEN}:resume"}
     return [
         stop,
@@ -131,42 +133,42 @@ def _build_switch_buttons(facts: OverviewFacts) -> list[Json]:
     ]
 
 
-def _build_positions(facts: OverviewFacts) -> Content:
-    if not facts.positions.rows:
+def _build_positions(overview_facts: OverviewFacts) -> Content:
+    if not overview_facts.positions.rows:
         return Content([section(NO_POSITIONS)])
-    table = build_position_table("Positions", facts.positions, with_portfolio=True)
-    return Content([actions(position_select(facts.positions.rows), block_id="positions")], [table])
+    table = build_position_table("Positions", overview_facts.positions, with_portfolio=True)
+    return Content([actions(position_select(overview_facts.positions.rows), block_id="positions")], [table])
 
 
-def _build_orders(facts: OverviewFacts) -> Content:
-    if not facts.orders:
+def _build_orders(overview_facts: OverviewFacts) -> Content:
+    if not overview_facts.orders:
         return Content([section(NO_ORDERS)])
-    table = build_order_table("Working orders", facts.orders, is_cut=facts.is_cut)
+    table = build_order_table("Working orders", overview_facts.orders, is_cut=overview_facts.is_cut)
     foot = []
-    if facts.member.may("trade", "risk"):
+    if overview_facts.member.may("trade", "risk"):
         foot = [actions(button("Cancel orders…", action_ids.FORM_OPEN, "cancel"))]
     return Content(tables=[table], foot=foot)
 
 
-def _build_approvals(facts: OverviewFacts) -> Content:
-    if not facts.approvals:
+def _build_approvals(overview_facts: OverviewFacts) -> Content:
+    if not overview_facts.approvals:
         return Content([section(NO_APPROVALS)])
-    rest = len(facts.approvals) - MAX_APPROVALS
+    rest = len(overview_facts.approvals) - MAX_APPROVALS
     more = [section(f"and {rest} more")] if rest > 0 else []
-    return Content([*list_approval_blocks(facts.approvals), *more])
+    return Content([*list_approval_blocks(overview_facts.approvals), *more])
 
 
-def _build_activity(facts: OverviewFacts) -> Content:
+def _build_activity(overview_facts: OverviewFacts) -> Content:
     tables = []
-    if facts.trades:
-        tables.append(build_trade_table(facts.trades, is_cut=False))
-    if facts.orders:
-        tables.append(build_order_table("Newest orders", facts.orders, is_cut=False))
-    return Content([] if facts.trades else [section(NO_TRADES)], tables)
+    if overview_facts.trades:
+        tables.append(build_trade_table(overview_facts.trades, is_cut=False))
+    if overview_facts.orders:
+        tables.append(build_order_table("Newest orders", overview_facts.orders, is_cut=False))
+    return Content([] if overview_facts.trades else [section(NO_TRADES)], tables)
 
 
-def _build_settings(facts: OverviewFacts) -> Content:
-    member = facts.member
+def _build_settings(overview_facts: OverviewFacts) -> Content:
+    member = overview_facts.member
     portfolios = (
         "all" if member.portfolios is None else ", ".join(map(literal, member.portfolios[:50])) or "none"
     )
@@ -177,9 +179,9 @@ def _build_settings(facts: OverviewFacts) -> Content:
         "An administrator of the desk changes roles and portfolios.",
         TYPED_HELP,
     ]
-    if facts.preferences is None:
+    if overview_facts.preferences is None:
         return Content([section("\n".join(lines))])
-    settings = section("\n".join(describe_settings(facts.preferences)))
+    settings = section("\n".join(describe_settings(overview_facts.preferences)))
     change = actions(button(CHANGE, action_ids.FORM_OPEN, "settings"))
     return Content([section("\n".join(lines)), settings, change])
 

@@ -64,9 +64,10 @@ def build_portfolios_reply(values: Sequence[PortfolioValue], *, is_cut: bool) ->
     if not values:
         return build_sentence_reply(NO_PORTFOLIOS)
     lines = [
-        f"{literal(each.portfolio_name)}: equity {_rounded(each.equity)} {escape(each.base_currency)}, "
-        f"today {_signed(each.day_pnl)}"
-        for each in values[:5]
+        f"{literal(portfolio.portfolio_name)}: "
+        f"equity {_rounded(portfolio.equity)} {escape(portfolio.base_currency)}, "
+        f"today {_signed(portfolio.day_pnl)}"
+        for portfolio in values[:5]
     ]
     return Reply("\n".join(lines), tables=(build_portfolio_table(values, is_cut=is_cut),))
 
@@ -76,16 +77,16 @@ def build_portfolio_table(values: Sequence[PortfolioValue], *, is_cut: bool) -> 
     columns = ("Portfolio", "Currency", "Equity", "Cash", "P&L today", "P&L in all", "Gross", "Net")
     rows = [
         (
-            each.portfolio_name,
-            each.base_currency,
-            money(each.equity),
-            money(each.cash),
-            signed_money(each.day_pnl),
-            signed_money(each.total_pnl),
-            money(each.gross_exposure),
-            money(each.net_exposure),
+            portfolio.portfolio_name,
+            portfolio.base_currency,
+            money(portfolio.equity),
+            money(portfolio.cash),
+            signed_money(portfolio.day_pnl),
+            signed_money(portfolio.total_pnl),
+            money(portfolio.gross_exposure),
+            money(portfolio.net_exposure),
         )
-        for each in values
+        for portfolio in values
     ]
     return Table("Portfolios", columns, rows, is_cut)
 
@@ -95,9 +96,10 @@ def build_positions_reply(page: Page) -> Reply:
     if not page.rows:
         return build_sentence_reply(NO_POSITIONS)
     lines = [
-        f"{escape(each.symbol)} {format_grouped(each.quantity)} in {literal(each.portfolio_name)}: "
-        f"unrealised {_signed(each.unrealized_pnl)} {escape(each.base_currency)}"
-        for each in page.rows[:5]
+        f"{escape(position.symbol)} {format_grouped(position.quantity)} "
+        f"in {literal(position.portfolio_name)}: "
+        f"unrealised {_signed(position.unrealized_pnl)} {escape(position.base_currency)}"
+        for position in page.rows[:5]
     ]
     more = [f"and {len(page.rows) - 5} more"] if len(page.rows) > 5 else []
     table = build_position_table("Positions", page, with_portfolio=True)
@@ -109,12 +111,14 @@ def build_position_table(caption: str, page: Page, *, with_portfolio: bool) -> T
     names = ("Symbol", "Portfolio") if with_portfolio else ("Symbol",)
     columns = (*names, "Quantity", "Average cost", "Mark", "Value", "Unrealised", "Stop", "Target")
     rows: list[list[Cell]] = []
-    for each in page.rows:
-        name = f"{each.symbol} {each.product}" if each.product else each.symbol
-        mark = Amount(each.mark, format_money(each.mark) + (" stale" if each.mark_is_stale else ""))
-        row: list[Cell] = [name, each.portfolio_name] if with_portfolio else [name]
-        row += [units(each.quantity), money(each.avg_cost), mark, money(each.market_value)]
-        row += [signed_money(each.unrealized_pnl), price(each.stop_loss), price(each.take_profit)]
+    for position in page.rows:
+        name = f"{position.symbol} {position.product}" if position.product else position.symbol
+        mark = Amount(
+            position.mark, format_money(position.mark) + (" stale" if position.mark_is_stale else "")
+        )
+        row: list[Cell] = [name, position.portfolio_name] if with_portfolio else [name]
+        row += [units(position.quantity), money(position.avg_cost), mark, money(position.market_value)]
+        row += [signed_money(position.unrealized_pnl), price(position.stop_loss), price(position.take_profit)]
         rows.append(row)
     return Table(caption, columns, rows, page.is_cut)
 
@@ -123,18 +127,23 @@ def build_profit_reply(today: Sequence[ProfitSummary], total: Sequence[ProfitSum
     """Return the P&L of today and in all, a row for each portfolio."""
     if not total and not today:
         return build_sentence_reply(NO_PORTFOLIOS)
-    by_key = {each.key: each for each in today}
+    by_key = {summary.key: summary for summary in today}
     rows = []
     lines = []
-    for each in total or today:
-        now = by_key.get(each.key)
+    for profit_summary in total or today:
+        now = by_key.get(profit_summary.key)
         realized = now.realized_pnl - now.charges if now else Decimal(0)
-        name = each.key or "–"
-        row = (name, each.currency, signed_money(realized), signed_money(each.unrealized_pnl))
-        rows.append((*row, money(each.charges), signed_money(each.net_pnl)))
+        name = profit_summary.key or "–"
+        row = (
+            name,
+            profit_summary.currency,
+            signed_money(realized),
+            signed_money(profit_summary.unrealized_pnl),
+        )
+        rows.append((*row, money(profit_summary.charges), signed_money(profit_summary.net_pnl)))
         lines.append(
             f"{literal(name)}: realised today {_signed(realized)}, "
-            f"in all {_signed(each.net_pnl)} {escape(each.currency)}"
+            f"in all {_signed(profit_summary.net_pnl)} {escape(profit_summary.currency)}"
         )
     columns = ("Portfolio", "Currency", "Realised today", "Unrealised", "Charges", "Net in all")
     more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []

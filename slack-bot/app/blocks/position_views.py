@@ -24,7 +24,7 @@ def build_position_view(
     """Return a position with its exits, working orders and newest trades."""
     blocks = [section(text) for text in (_describe(position), _describe_exits(position))]
     if orders:
-        lines = [_describe_order(each) for each in orders]
+        lines = [_describe_order(order) for order in orders]
         blocks.append(section("*Working orders*\n" + "\n".join(lines)))
     history = "\n".join(map(describe_trade, trades)) or NO_TRADES
     blocks.append(section(f"*Newest trades*\n{history}"))
@@ -73,8 +73,11 @@ def build_close_form(
 ) -> Json:
     """Return the form that closes one of these positions. If there is only one, it is chosen."""
     options = [
-        option(f"{each.symbol} {format_grouped(each.quantity)} in {each.portfolio_name}", each.key)
-        for each in positions
+        option(
+            f"{position.symbol} {format_grouped(position.quantity)} in {position.portfolio_name}",
+            position.key,
+        )
+        for position in positions
     ]
     blocks = [
         build_input(
@@ -132,5 +135,5 @@ def describe_exits(key: PositionKey, orders: Sequence[OrderSummary]) -> str:
     name = f"*{escape(key.symbol)}* in {literal(key.portfolio_name)}"
     if not orders:
         return f"{name} has no exits now."
-    lines = [_describe_order(each) for each in orders]
+    lines = [_describe_order(order) for order in orders]
     return "\n".join([f"The exits of {name}:", *lines])

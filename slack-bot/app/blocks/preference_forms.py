@@ -37,11 +37,11 @@ def build_settings_form(current: Preferences, context: RequestContext) -> Json:
 
 
 def _build_order_entries(current: Preferences) -> list[Json]:
-    types = {each.value: option(name, each.value) for each, name in TYPE_NAMES.items()}
+    types = {order_type.value: option(name, order_type.value) for order_type, name in TYPE_NAMES.items()}
     times = {
-        each.value: option(name, each.value)
-        for each, name in TIME_NAMES.items()
-        if each is not TimeInForce.GTD
+        time_in_force.value: option(name, time_in_force.value)
+        for time_in_force, name in TIME_NAMES.items()
+        if time_in_force is not TimeInForce.GTD
     }
     name = current.default_portfolio
     portfolio = _build_search(action_ids.SETTINGS_PORTFOLIO, "Choose a portfolio", name or "")

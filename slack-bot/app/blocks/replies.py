@@ -57,7 +57,9 @@ def actions(*elements: Json, block_id: str = "") -> Json:
 
 def position_select(positions: Iterable[Position]) -> Json:
     """Return a select that opens a position. It offers the first 10,000."""
-    options = [option(f"{each.symbol} in {each.portfolio_name}", each.key) for each in positions]
+    options = [
+        option(f"{position.symbol} in {position.portfolio_name}", position.key) for position in positions
+    ]
     groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)][:100]
     select: Json = {
         "type": "static_select",

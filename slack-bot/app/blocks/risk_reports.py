@@ -34,32 +34,32 @@ class RiskFacts(NamedTuple):
     limits: Sequence[RiskLimit]
 
 
-def build_risk_reply(facts: RiskFacts) -> Reply:
+def build_risk_reply(risk_facts: RiskFacts) -> Reply:
     """Return kill switches, exposures and limits."""
-    lines = describe_switches(facts.switches) or ["Kill switches: all ACTIVE."]
-    total = facts.exposures[-1]
+    lines = describe_switches(risk_facts.switches) or ["Kill switches: all ACTIVE."]
+    total = risk_facts.exposures[-1]
     summary = (
         f"Exposure {format_rounded(total.gross_exposure)} gross, "
-        f"{format_signed(total.net_exposure)} net {escape(facts.currency)}"
+        f"{format_signed(total.net_exposure)} net {escape(risk_facts.currency)}"
     )
     columns = ("Portfolio", "Positions", "Long", "Short", "Gross", "Net")
     rows = [
         (
-            each.key or "Total",
-            units(Decimal(each.positions)),
-            money(each.long_value),
-            money(each.short_value),
-            money(each.gross_exposure),
-            money(each.net_exposure),
+            exposure.key or "Total",
+            units(Decimal(exposure.positions)),
+            money(exposure.long_value),
+            money(exposure.short_value),
+            money(exposure.gross_exposure),
+            money(exposure.net_exposure),
         )
-        for each in facts.exposures
+        for exposure in risk_facts.exposures
     ]
     limits = [
-        (f"{each.code} {each.scope} {each.name or ''}".strip(), each.value or "none")
-        for each in facts.limits
-        if each.in_force
+        (f"{limit.code} {limit.scope} {limit.name or ''}".strip(), limit.value or "none")
+        for limit in risk_facts.limits
+        if limit.in_force
     ]
-    tables = [Table(f"Exposure in {facts.currency}", columns, rows)]
+    tables = [Table(f"Exposure in {risk_facts.currency}", columns, rows)]
     if limits:
         is_cut = len(limits) > MAX_LISTED_LIMITS
         tables.append(Table("Limits", ("Limit", "Value"), limits[:MAX_LISTED_LIMITS], is_cut))
@@ -69,7 +69,7 @@ def build_risk_reply(facts: RiskFacts) -> Reply:
 
 def describe_switches(switches: Sequence[KillSwitch]) -> list[str]:
     """Return a line in mrkdwn for each kill switch that restricts trading."""
-    return [describe_switch(each) for each in switches if not each.is_active]
+    return [describe_switch(switch) for switch in switches if not switch.is_active]
 
 
 def describe_switch(switch: KillSwitch) -> str:
@@ -86,14 +86,14 @@ def build_quotes_reply(quotes: Sequence[QuoteLine]) -> Reply:
 
 
 def _describe_quote(line: QuoteLine) -> str:
-    found = line.quote
-    if found is None:
+    quote = line.quote
+    if quote is None:
         return f"*{escape(line.symbol)}* has no quote."
-    sides = [("bid", found.bid), ("ask", found.ask), ("last", found.last)]
+    sides = [("bid", quote.bid), ("ask", quote.ask), ("last", quote.last)]
     prices = " · ".join(f"{name} {format_money(value)}" for name, value in sides if value is not None)
-    age = format_age(found.age_seconds)
-    facts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(found.source)}"]
-    return f"*{escape(found.symbol)}* {' · '.join(each for each in facts if each)}"
+    age = format_age(quote.age_seconds)
+    facts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(quote.source)}"]
+    return f"*{escape(quote.symbol)}* {' · '.join(fact for fact in facts if fact)}"
 
 
 def format_age(seconds: float) -> str:

@@ -51,7 +51,7 @@ def _build_strategy(names: Sequence[str], chosen: str) -> Json:
     if chosen:
         unknown = "" if chosen in names else NOT_REGISTERED
         return section(f"Backtest of *{literal(cut(chosen, MAX_NAME_CHARACTERS))}*.{unknown}")
-    options = [option(each, each) for each in names[:MAX_NAMES]]
+    options = [option(name, name) for name in names[:MAX_NAMES]]
     initial = options[0] if len(options) == 1 else None
     return build_input(action_ids.BACKTEST_STRATEGY, "Strategy", build_select(options, initial))
 
@@ -88,8 +88,8 @@ def _build_entry(parameter: StrategyParameter) -> Json:
     if parameter.type == BOOLEAN:
         return build_choice({text: text for text in BOOLEAN_TEXTS}, parameter.value)
     choices = parameter.choices
-    if choices and all(0 < len(each) <= MAX_OPTION_VALUE_CHARACTERS for each in choices):
-        options = {each: option(each, each) for each in choices}
+    if choices and all(0 < len(choice) <= MAX_OPTION_VALUE_CHARACTERS for choice in choices):
+        options = {choice: option(choice, choice) for choice in choices}
         return build_select(list(options.values()), options.get(parameter.value))
     value = cut(parameter.text, MAX_VALUE_CHARACTERS)
     element: Json = {"type": "plain_text_input", "max_length": MAX_VALUE_CHARACTERS}

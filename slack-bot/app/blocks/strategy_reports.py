@@ -20,11 +20,21 @@ def build_strategies_reply(strategies: Sequence[StrategySummary], member: Member
     """Return the strategies with their status and P&L, and buttons for what the person's role allows."""
     if not strategies:
         return build_sentence_reply(NO_STRATEGIES)
-    shown = strategies[:MAX_STRATEGIES]
-    blocks = [block for each in shown for block in _build_strategy(each, member)]
-    lines = [_describe_first_line(each) for each in shown[:MAX_NAMES_IN_TEXT]]
-    is_cut = len(shown) < len(strategies)
-    heading = f"*Strategies* (the first {len(shown)} of {len(strategies)})" if is_cut else "*Strategies*"
+    strategy_summaries = strategies[:MAX_STRATEGIES]
+    blocks = [
+        block
+        for strategy_summary in strategy_summaries
+        for block in _build_strategy(strategy_summary, member)
+    ]
+    lines = [
+        _describe_first_line(strategy_summary) for strategy_summary in strategy_summaries[:MAX_NAMES_IN_TEXT]
+    ]
+    is_cut = len(strategy_summaries) < len(strategies)
+    heading = (
+        f"*Strategies* (the first {len(strategy_summaries)} of {len(strategies)})"
+        if is_cut
+        else "*Strategies*"
+    )
     return Reply("\n".join([heading, *lines]), (section(heading), *blocks))
 
 

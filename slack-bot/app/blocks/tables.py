@@ -32,7 +32,7 @@ class Table(NamedTuple):
 
 
 def build_data_tables(table: Table) -> list[Json]:
-    """Return `data_table` blocks of up to 100 rows each, and a line that says if rows are left out.
+    """Return `data_table` blocks of up to 100 rows each, and a line that states whether rows are left out.
 
     https://docs.slack.dev/reference/block-kit/blocks/data-table-block
     """
@@ -53,7 +53,7 @@ def build_data_tables(table: Table) -> list[Json]:
 
 
 def build_lines(table: Table) -> list[Json]:
-    """Return the rows as lines of text in sections, and a line that says if rows are left out."""
+    """Return the rows as lines of text in sections, and a line that states whether rows are left out."""
     lines: list[str] = []
     characters = 0
     for row in table.rows:

@@ -95,11 +95,11 @@ class MarketFacts(NamedTuple):
     instruments: Sequence[Instrument] | None = None
 
 
-def build_lines(draft: Draft, facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
+def build_lines(draft: Draft, market_facts: MarketFacts = MarketFacts()) -> dict[str, str]:  # noqa: B008 - immutable
     """Return the lines that describe the current entries: by block id, in mrkdwn."""
     return {
-        fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, facts.instruments)),
-        fields.PRICE_LINE: escape(build_price_line(draft, facts.quote)),
+        fields.SYMBOL_LINE: escape(build_symbol_line(draft.symbol, market_facts.instruments)),
+        fields.PRICE_LINE: escape(build_price_line(draft, market_facts.quote)),
     }
 
 
@@ -113,12 +113,12 @@ def get_shown_lines(view: Json) -> dict[str, str]:
     }
 
 
-def update_lines(view: Json, draft: Draft, facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
+def update_lines(view: Json, draft: Draft, market_facts: MarketFacts = MarketFacts()) -> Json:  # noqa: B008 - immutable
     """Return the content of an open view for `views.update`, with its lines updated.
 
     `view` has the form of Slack's payloads. Questions about a price other than the typed price are removed.
     """
-    lines = build_lines(draft, facts)
+    lines = build_lines(draft, market_facts)
     blocks = [
         build_context_line(block["block_id"], lines[block["block_id"]])
         if block.get("block_id") in lines

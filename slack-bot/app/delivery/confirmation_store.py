@@ -22,7 +22,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"  # the trade was sent; it is unknown whether the OMS recorded it
     QUEUED = "queued"  # the confirmation is queued
     SENDING = "sending"  # the confirmation was sent to Slack; no answer yet
-    INTERRUPTED = "interrupted"  # the bot died during the call to Slack
+    INTERRUPTED = "interrupted"  # the bot crashed during the call to Slack
     REPEATING = "repeating"  # sent again with a note; not sent a third time after another crash
 
 
@@ -110,7 +110,7 @@ class ConfirmationStore:
     def list_unresolved(self, team: str | None = None) -> list[UnresolvedConfirmation]:
         """Return the confirmations to find in the OMS, oldest first. With `team`, those of a workspace.
 
-        Those of bots that died are adopted first.
+        Those of crashed bots are adopted first.
         """
         for statement in _ADOPT:
             self._run(f"{statement} AND {self._is_dead}")
@@ -179,7 +179,7 @@ class Receipt:
 
 _COLUMNS = """key, submitted_at, team, "user", channel, view_id, root_view_id, request_id, order_text,
         response_url, response_url_expires_at"""
-_ADOPT = (  # the rows of bots that died
+_ADOPT = (  # the rows of crashed bots
     "DELETE FROM owed_confirmations WHERE state = 'repeating'",
     "UPDATE owed_confirmations SET state = 'interrupted' WHERE state = 'sending'",
     "UPDATE owed_confirmations SET state = 'unknown', is_owed = 1 WHERE state IN ('submitted', 'queued')",

@@ -37,7 +37,7 @@ class EventStore:
         return bool(self._run(_FIND, self._get_team(), event_id))
 
     def claim(self, event_id: str, created_at: str) -> EventClaim:
-        """Take the right to handle an event. A claim of a bot that died passes to this one."""
+        """Take the right to handle an event. A claim of a crashed bot passes to this one."""
         rows = self._run(
             f"{_CLAIM}{self._is_dead}) RETURNING id", self._get_team(), event_id, created_at, self._bot
         )

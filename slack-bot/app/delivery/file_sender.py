@@ -56,14 +56,14 @@ class FileSender:
         return file_id
 
     def _send(self, file: File) -> str:
-        answer = call_slack(
+        response = call_slack(
             "files.getUploadURLExternal",
             lambda: self.client.files_getUploadURLExternal(
                 filename=file.name, length=len(file.content), alt_txt=file.alt_text or None
             ),
         )
-        _post_content(str(answer["upload_url"]), file.content)
-        return str(answer["file_id"])
+        _post_content(str(response["upload_url"]), file.content)
+        return str(response["file_id"])
 
 
 def _post_content(url: str, content: bytes) -> None:

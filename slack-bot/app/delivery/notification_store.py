@@ -1,4 +1,4 @@
-"""Store what people and channels are to be told, until it was sent."""
+"""Store notifications of people and channels until they are sent."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent ag
 class Notification:
     """A line to send to a person, or to a channel if `channel` is set.
 
-    `key` identifies the event and the recipient, so that a repeated event is told once. `due_at` is in Unix
+    `key` identifies the event and the recipient, so that a repeated event is sent once. `due_at` is in Unix
     seconds, 0 until the preferences of the person were applied. `attempts` counts the posts whose result is
     unknown, because Slack did not answer or the bot was killed.
     """
@@ -36,7 +36,7 @@ class Notification:
 
 
 class NotificationStore:
-    """Store the notifications of a workspace, and who wants summaries.
+    """Store the notifications of a workspace, and who subscribed to summaries.
 
     `get_team` returns the workspace. Notifications of no workspace were stored before it was known.
     """
@@ -89,19 +89,19 @@ class NotificationStore:
         self._run(_REDIRECT, text, due_at, notification.key)
 
     def remove(self, key: str) -> None:
-        """Remove a notification that was sent, or that nobody wants."""
+        """Remove a notification that was sent, or that no recipient wants."""
         self._run("DELETE FROM notifications WHERE key = ?", key)
 
     def subscribe(self, team: str, user: str) -> None:
-        """Record that a person wants summaries."""
+        """Record that a person subscribed to summaries."""
         self._run(_SUBSCRIBE, team, user)
 
     def unsubscribe(self, team: str, user: str) -> None:
-        """Record that a person wants no summaries."""
+        """Record that a person unsubscribed from summaries."""
         self._run("DELETE FROM summary_readers WHERE team = ? AND member = ?", team, user)
 
     def list_subscribers(self) -> list[tuple[str, str]]:
-        """Return the workspace and the user of each person who wants summaries."""
+        """Return the workspace and the user of each person who subscribed to summaries."""
         team = self._get_team()
         rows = self._run("SELECT member FROM summary_readers WHERE team = ?", team)
         return [(team, user) for (user,) in rows]

@@ -25,24 +25,24 @@ def exchange_code(settings: Settings, code: str) -> InstalledWorkspace:
     client = WebClient(base_url=settings.slack_api_url, timeout=OAUTH_TIMEOUT_SECONDS, retry_handlers=[])
     if is_loopback(settings.slack_api_url):
         client.proxy = None
-    answer = call_slack(
+    response = call_slack(
         "oauth.v2.access",
         lambda: client.oauth_v2_access(
             client_id=settings.slack_client_id, client_secret=settings.slack_client_secret, code=code
         ),
     )
-    token, team = str(answer.get("access_token") or ""), _id(answer.get("team"))
-    if answer.get("is_enterprise_install") is True:
+    token, team = str(response.get("access_token") or ""), _id(response.get("team"))
+    if response.get("is_enterprise_install") is True:
         _revoke(client, token)
         raise OrganizationInstall
     if not (team and token.startswith("xoxb-")):
         raise SlackRefused("oauth.v2.access", "no_bot_token")
     return InstalledWorkspace(
         team=team,
-        enterprise=_id(answer.get("enterprise")),
-        name=str((answer.get("team") or {}).get("name") or ""),
+        enterprise=_id(response.get("enterprise")),
+        name=str((response.get("team") or {}).get("name") or ""),
         bot_token=token,
-        scopes=str(answer.get("scope") or ""),
+        scopes=str(response.get("scope") or ""),
         installed_at=float(int(time.time())),  # Slack's events have whole seconds
     )
 

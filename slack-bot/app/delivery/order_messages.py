@@ -26,7 +26,7 @@ class Claim(Enum):
     """Whether a bot may edit a message."""
 
     NEW = auto()
-    INTERRUPTED = auto()  # the bot that had the claim died: what it posted is unknown
+    INTERRUPTED = auto()  # the bot that had the claim crashed: what it posted is unknown
     TAKEN = auto()  # another bot edits the message
 
 
@@ -34,7 +34,7 @@ class Claim(Enum):
 class OrderMessage:
     """The message of an order, and the person who placed the order.
 
-    `sequence` is that of the last change of the order that the message tells. `legs` are the exits that it
+    `sequence` is that of the last change of the order that the message shows. `legs` are the exits that it
     shows, by order id, as texts of their state.
     """
 
@@ -52,7 +52,7 @@ class OrderMessage:
 class OrderMessageStore:
     """Store the messages of orders. `get_team` returns the workspace; those of others are not found.
 
-    Bots that share the store claim a message before they edit it, so that each change is told once.
+    Bots that share the store claim a message before they edit it, so that each change is shown once.
     """
 
     def __init__(self, storage: Storage, get_team: Callable[[], str]):

@@ -79,15 +79,15 @@ class OwedBannerStore:
         self._run(_REMOVE_EARLIER, self._get_team(), owed.portfolio, owed.created_at)
 
     def adopt(self) -> list[OwedBanner]:
-        """Take over the banners of bots that died. Return them, oldest first."""
+        """Take over the banners of crashed bots. Return them, oldest first."""
         where = f"team = ? AND state = ? AND {self._is_dead}"
-        found = [
+        owed_banners = [
             replace(_banner(row), is_repeat=state is BannerState.POSTING)
             for state in BannerState
             for row in self._run(f"{_ADOPT} {where} {_RETURNING}", self._bot, self._get_team(), state.value)
             or []
         ]
-        return sorted(found, key=lambda each: each.created_at)
+        return sorted(owed_banners, key=lambda owed_banner: owed_banner.created_at)
 
     def _run(self, statement: str, *values: object) -> list[Row] | None:
         return attempt(self._database, statement, *values)

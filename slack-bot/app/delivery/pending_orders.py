@@ -12,9 +12,9 @@ class PendingState(StrEnum):
 
     SUBMITTED = "submitted"  # the bot that owns the row sends the order, or its message is queued
     UNKNOWN = "unknown"  # it is unknown whether the OMS has the order
-    ANNOUNCED = "announced"  # an event says that the message is owed; a form may post it first
+    ANNOUNCED = "announced"  # an event states that the message is owed; a form may post it first
     POSTING = "posting"  # the message was sent to Slack; no answer yet
-    INTERRUPTED = "interrupted"  # the bot died during the call to Slack
+    INTERRUPTED = "interrupted"  # the bot crashed during the call to Slack
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class PendingOrderStore:
     def list_unresolved(self, team: str | None = None) -> list[PendingOrder]:
         """Return the orders to find in the OMS, oldest first. With `team`, those of a workspace.
 
-        Those of bots that died are adopted first.
+        Those of crashed bots are adopted first.
         """
         for statement in _ADOPT:
             self._run(f"{statement} AND {self._is_dead}")

@@ -77,13 +77,13 @@ class ReplySender:
 
     def push(self, trigger_id: str, view: Json) -> str:
         """Open a form on top of an open form, and return its id. Raises `SlackError`."""
-        answer = call_slack("views.push", lambda: self.client.views_push(trigger_id=trigger_id, view=view))
-        return str(answer["view"]["id"])
+        response = call_slack("views.push", lambda: self.client.views_push(trigger_id=trigger_id, view=view))
+        return str(response["view"]["id"])
 
     def find_team(self, user: str) -> str:
         """Return the workspace of a person. Raises `SlackError`."""
-        answer = repeat_call("users.info", lambda: self.client.users_info(user=user))
-        return str((answer.get("user") or {}).get("team_id", ""))
+        response = repeat_call("users.info", lambda: self.client.users_info(user=user))
+        return str((response.get("user") or {}).get("team_id", ""))
 
     def _publish(self, user: str, view: Json) -> None:
         repeat_call("views.publish", lambda: self.client.views_publish(user_id=user, view=view))

@@ -39,14 +39,14 @@ class ResponseUrls:
     def get(self, view_id: str) -> tuple[str, float]:
         """Return the URL and its remaining seconds, without counting a use. Empty if there is none."""
         with self._lock:
-            known = self._urls.get(view_id)
-            return (known.url, known.expires_at - self._clock()) if known else ("", 0.0)
+            url = self._urls.get(view_id)
+            return (url.url, url.expires_at - self._clock()) if url else ("", 0.0)
 
     def take(self, view_id: str) -> str | None:
         """Return the URL and count one use. None if it is unknown, used up or expired."""
         with self._lock:
-            known = self._urls.get(view_id)
-            if known is None or known.uses_left == 0 or self._clock() >= known.expires_at:
+            url = self._urls.get(view_id)
+            if url is None or url.uses_left == 0 or self._clock() >= url.expires_at:
                 return None
-            known.uses_left -= 1
-            return known.url
+            url.uses_left -= 1
+            return url.url

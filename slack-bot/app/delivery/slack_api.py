@@ -66,8 +66,8 @@ class SlackApi:
 
     def open_view(self, trigger_id: str, view: Json) -> Opened:
         """Open a form."""
-        answer = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
-        shown = answer["view"]
+        response = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
+        shown = response["view"]
         team, view_hash = shown.get("app_installed_team_id"), shown.get("hash")
         return Opened(str(shown["id"]), str(team or ""), str(view_hash or ""))
 
@@ -77,10 +77,10 @@ class SlackApi:
         If `view_hash` is given, Slack refuses the update when the view has another hash.
         """
         wanted = {"hash": view_hash} if view_hash else {}
-        answer = repeat_call(
+        response = repeat_call(
             "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted)
         )
-        return str((answer.get("view") or {}).get("hash", ""))
+        return str((response.get("view") or {}).get("hash", ""))
 
     def post(self, channel: str, message: Message, thread_ts: str | None = None) -> str:
         """Post to a channel or a thread, and return the timestamp, which identifies the message.
@@ -88,7 +88,7 @@ class SlackApi:
         After `SlackUnreachable`, the message may have been posted. The metadata of a confirmation contains
         the id of the trade or the order, so that a repeat after a crash can be recognized.
         """
-        answer = call_slack(
+        response = call_slack(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel,
@@ -100,7 +100,7 @@ class SlackApi:
                 metadata=_build_metadata(message),
             ),
         )
-        return str(answer.get("ts") or "")
+        return str(response.get("ts") or "")
 
     def update_message(self, channel: str, ts: str, message: Message) -> None:
         """Replace the content of a message of the bot."""
@@ -121,9 +121,9 @@ class SlackApi:
         `since` is in Unix seconds. Return an empty text if there is none, or if Slack does not show the bot
         the messages of the channel.
         """
-        wanted = _build_metadata(message)
+        metadata = _build_metadata(message)
         try:
-            answer = call_slack(
+            response = call_slack(
                 "conversations.history",
                 lambda: self.client.conversations_history(
                     channel=channel, oldest=str(int(since)), include_all_metadata=True, limit=HISTORY_LIMIT
@@ -131,30 +131,30 @@ class SlackApi:
             )
         except SlackError:
             return ""
-        posted = (each for each in answer.get("messages") or [] if each.get("metadata") == wanted)
-        return next((str(each.get("ts")) for each in posted if wanted), "")
+        posted = (each for each in response.get("messages") or [] if each.get("metadata") == metadata)
+        return next((str(each.get("ts")) for each in posted if metadata), "")
 
     def list_group_members(self, group: str) -> list[str]:
         """Return the user ids of the members of a user group."""
-        answer = call_slack(
+        response = call_slack(
             "usergroups.users.list", lambda: self.client.usergroups_users_list(usergroup=group)
         )
-        return [str(each) for each in answer.get("users") or []]
+        return [str(user) for user in response.get("users") or []]
 
     def list_members(self, cursor: str = "") -> tuple[list[Json], str]:
         """Return a page of the people of the workspace, also deactivated ones, and the next cursor."""
-        answer = call_slack(
+        response = call_slack(
             "users.list", lambda: self.client.users_list(limit=MEMBERS_LIMIT, cursor=cursor or None)
         )
-        next_cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-        return [each for each in answer.get("members") or [] if isinstance(each, dict)], str(
+        next_cursor = (response.get("response_metadata") or {}).get("next_cursor")
+        return [member for member in response.get("members") or [] if isinstance(member, dict)], str(
             next_cursor or ""
         )
 
     def direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""
-        answer = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))
-        return str(answer["channel"]["id"])
+        response = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))
+        return str(response["channel"]["id"])
 
     def identify(self) -> None:
         """Verify the bot token, and cache where the app is installed. Without a token, only call Slack."""
@@ -178,30 +178,30 @@ class SlackApi:
             "blocks": list(message.blocks),
         }
         try:
-            answer = webhook.send_dict(body)
+            response = webhook.send_dict(body)
         except NO_ANSWER as error:
             raise SlackUnreachable(f"response_url: {type(error).__name__}") from None
-        if answer.status_code == 429:
-            raise SlackRateLimited("response_url", _retry_after(answer.headers))
-        if answer.status_code != 200:
-            raise SlackRefused("response_url", str(answer.status_code))
-        if answer.body.replace(" ", "").startswith('{"ok":false'):
+        if response.status_code == 429:
+            raise SlackRateLimited("response_url", _retry_after(response.headers))
+        if response.status_code != 200:
+            raise SlackRefused("response_url", str(response.status_code))
+        if response.body.replace(" ", "").startswith('{"ok":false'):
             raise SlackRefused("response_url", "not_ok")
 
     def _load_installation(self) -> Installation:
-        answer = call_slack("auth.test", self.client.auth_test)
-        self.scopes.update(answer.headers)
+        response = call_slack("auth.test", self.client.auth_test)
+        self.scopes.update(response.headers)
         return Installation(
-            team_id=str(answer.get("team_id") or ""),
-            enterprise_id=str(answer.get("enterprise_id") or ""),
-            is_org_wide=answer.get("is_enterprise_install") is True,
-            name=str(answer.get("team") or ""),
-            scopes=_read_scopes(answer),
+            team_id=str(response.get("team_id") or ""),
+            enterprise_id=str(response.get("enterprise_id") or ""),
+            is_org_wide=response.get("is_enterprise_install") is True,
+            name=str(response.get("team") or ""),
+            scopes=_read_scopes(response),
         )
 
 
-def _read_scopes(answer: SlackResponse) -> str:
-    headers = {name.lower(): value for name, value in dict(answer.headers).items()}
+def _read_scopes(response: SlackResponse) -> str:
+    headers = {name.lower(): value for name, value in dict(response.headers).items()}
     return str(headers.get("x-oauth-scopes") or "")
 
 
@@ -221,13 +221,13 @@ def call_slack(method: str, call: Callable[[], SlackResponse]) -> SlackResponse:
         with run_outside():
             return call()
     except SlackApiError as error:
-        answer: Any = error.response
-        status = getattr(answer, "status_code", 200)
+        response: Any = error.response
+        status = getattr(response, "status_code", 200)
         if status == 429:
-            raise SlackRateLimited(method, _retry_after(answer.headers)) from None
+            raise SlackRateLimited(method, _retry_after(response.headers)) from None
         if status >= 500:
             raise SlackUnreachable(f"{method}: status {status}") from None
-        raise SlackRefused(method, str(answer.get("error", "unknown_error"))) from None
+        raise SlackRefused(method, str(response.get("error", "unknown_error"))) from None
     except NO_ANSWER as error:
         raise SlackUnreachable(f"{method}: {type(error).__name__}") from None
 
@@ -247,6 +247,6 @@ def repeat_call(method: str, call: Callable[[], SlackResponse]) -> SlackResponse
 
 
 def _retry_after(headers: Any) -> float:
-    given = {str(name).lower(): value for name, value in dict(headers).items()}.get("retry-after", "1")
-    text = str(given[0] if isinstance(given, list) else given)
+    response = {str(name).lower(): value for name, value in dict(headers).items()}.get("retry-after", "1")
+    text = str(response[0] if isinstance(response, list) else response)
     return float(text) if text.isascii() and text.isdigit() else 1.0

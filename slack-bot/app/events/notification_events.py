@@ -1,4 +1,4 @@
-"""Choose who is told about an event of the OMS."""
+"""Choose who is notified of an event of the OMS."""
 
 from app.blocks.alert_reports import build_fired_message, describe_condition
 from app.blocks.notifications import (
@@ -25,7 +25,7 @@ EXPIRED = "approval.expired"
 
 
 def notify_of_alert(services: Services, event: Event) -> None:
-    """Tell the owner of an alert that it fired, or the channel that the alert names."""
+    """Notify the owner of an alert that it fired, or the channel that the alert names."""
     data = event.data
     owner = find_person(str(data.get("owner") or ""))
     if owner is None:
@@ -49,15 +49,15 @@ def notify_of_alert(services: Services, event: Event) -> None:
 
 
 def notify_of_order(services: Services, event: Event) -> None:
-    """Tell the person who placed the order in Slack."""
-    shown = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
-    if shown is not None:
+    """Notify the person who placed the order in Slack."""
+    order_message = services.order_messages.find(str(event.data.get("order_id") or ""), MessageKind.ORDER)
+    if order_message is not None:
         text = describe_order_event(event.type, event.data)
-        notify_person(services, Person(shown.team, shown.user), event.type, text, event.id)
+        notify_person(services, Person(order_message.team, order_message.user), event.type, text, event.id)
 
 
 def notify_of_request(services: Services, event: Event) -> None:
-    """Ask in the approvers' channel, tell the approvers that the portfolio names, and remind them once."""
+    """Ask in the approvers' channel, notify the approvers that the portfolio names, and remind them once."""
     requester = find_person(str(event.data.get("requested_by") or ""))
     request_approval(services, event.data, requester, event.id)
     text = describe_approval_event(event.type, event.data)
@@ -69,14 +69,14 @@ def notify_of_request(services: Services, event: Event) -> None:
 
 
 def notify_of_decision(services: Services, event: Event) -> None:
-    """Tell the person who placed the order what was decided."""
+    """Notify the person who placed the order what was decided."""
     order_id = str(event.data.get("order_id") or "")
     text = describe_approval_event(event.type, event.data)
-    shown = services.order_messages.find(order_id, MessageKind.ORDER)
-    if shown is None:
+    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    if order_message is None:
         _notify_requester(services, order_id, text, event.id)
-    elif event.type != EXPIRED:  # the expiry of the order itself is told
-        notify_person(services, Person(shown.team, shown.user), event.type, text, event.id)
+    elif event.type != EXPIRED:  # the expiry of the order itself is notified
+        notify_person(services, Person(order_message.team, order_message.user), event.type, text, event.id)
 
 
 def notify_of_close(services: Services, event: Event) -> None:
@@ -111,7 +111,7 @@ def find_person(actor: str) -> Person | None:
 
 
 def _notify_requester(services: Services, order_id: str, text: str, event_id: str) -> None:
-    """Tell a person in Slack about an order that was placed elsewhere, which no thread shows."""
+    """Notify a person in Slack about an order that was placed elsewhere, which no thread shows."""
     request = services.order_messages.find(order_id, MessageKind.APPROVAL)
     if request is not None and request.user:
         send_note(services, Address(request.user, "", "", event_id), text, f"{event_id}:{request.user}")

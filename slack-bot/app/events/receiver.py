@@ -61,7 +61,7 @@ class EventReceiver:
             log.warning("Event that cannot be read", extra={"event_id": headers.get("webhook-id", "")})
             return HTTPStatus.BAD_REQUEST
         if self._handle(event) is EventClaim.TAKEN:
-            return HTTPStatus.SERVICE_UNAVAILABLE  # if the other bot dies, the OMS sends it again
+            return HTTPStatus.SERVICE_UNAVAILABLE  # if the other bot crashes, the OMS sends it again
         return HTTPStatus.NO_CONTENT
 
     def handle_once(self, event: Event) -> bool:

@@ -33,22 +33,22 @@ def parse_alert(text: str) -> AlertRequest:
     """Return the alert of the words after `alert`. Raises `BadCommand`."""
     if removal := REMOVAL.fullmatch(text):
         return AlertRequest(removed_id=removal["id"])
-    found = ALERT.fullmatch(text)
-    if found is None:
+    match = ALERT.fullmatch(text)
+    if match is None:
         raise BadCommand(f"That alert is not understood. {EXAMPLE}")
-    kind = KINDS.get(found["subject"].casefold(), "price")
-    if (kind == "price") == bool(found["portfolio"]):
+    kind = KINDS.get(match["subject"].casefold(), "price")
+    if (kind == "price") == bool(match["portfolio"]):
         raise BadCommand(
             f"An alert is on a symbol, or on `pnl`, `drawdown` or `limit` of a portfolio. {EXAMPLE}"
         )
     try:
         return AlertRequest(
             kind,
-            parse_symbol(found["subject"]) if kind == "price" else "",
-            parse_portfolio(found["portfolio"]) if found["portfolio"] else "",
-            found["side"].casefold(),
-            found["value"].replace(",", "").replace("$", ""),
-            bool(found["repeat"]),
+            parse_symbol(match["subject"]) if kind == "price" else "",
+            parse_portfolio(match["portfolio"]) if match["portfolio"] else "",
+            match["side"].casefold(),
+            match["value"].replace(",", "").replace("$", ""),
+            bool(match["repeat"]),
         )
     except NotAName as error:
         raise BadCommand(str(error)) from None

@@ -48,8 +48,8 @@ def parse_command(text: str) -> Draft | HelpRequest:
         return HelpRequest()
     if not line:
         return Draft()
-    if found := TRADE_LINE.fullmatch(line):
-        return _full_line(found)
+    if match := TRADE_LINE.fullmatch(line):
+        return _full_line(match)
     _refuse_other_commands(line)
     if len(line.split()) > 1 or line.casefold() in ("buy", "sell"):
         raise BadCommand(f"That line is not understood. Type it like {EXAMPLE}.")
@@ -70,24 +70,24 @@ def _plain(line: str) -> str:
     return normalize_punctuation(line[:name_start]) + line[name_start:]
 
 
-def _full_line(found: re.Match[str]) -> Draft:
+def _full_line(match: re.Match[str]) -> Draft:
     try:
-        quantity = parse_quantity(found["quantity"], MAX_QUANTITY)
+        quantity = parse_quantity(match["quantity"], MAX_QUANTITY)
     except NotAnAmount as error:
         raise BadCommand(f"Quantity: {error}") from None
     return Draft(
-        symbol=_symbol(found["symbol"]),
+        symbol=_symbol(match["symbol"]),
         quantity=format_plain(quantity),
-        price=format_plain(_price(found, quantity)) if found["price"] else "",
-        side=found["side"].upper(),
-        portfolio=_portfolio(found["portfolio"] or ""),
-        read_as=describe_ambiguous(("Quantity", found["quantity"]), ("Price", found["price"] or "")),
+        price=format_plain(_price(match, quantity)) if match["price"] else "",
+        side=match["side"].upper(),
+        portfolio=_portfolio(match["portfolio"] or ""),
+        read_as=describe_ambiguous(("Quantity", match["quantity"]), ("Price", match["price"] or "")),
     )
 
 
-def _price(found: re.Match[str], quantity: Decimal) -> Decimal:
+def _price(match: re.Match[str], quantity: Decimal) -> Decimal:
     try:
-        price = parse_amount(found["price"], MAX_PRICE)
+        price = parse_amount(match["price"], MAX_PRICE)
         resolve_gmv(quantity, price, None)
     except NotAnAmount as error:
         raise BadCommand(f"Price: {error}") from None

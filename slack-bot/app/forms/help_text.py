@@ -50,4 +50,8 @@ FOOTER = (
 
 def list_help_lines(member: Member | None) -> list[HelpLine]:
     """Return the commands that the person may use. None: the person's role is not known, so all of them."""
-    return [each for each in LINES if member is None or not each.scopes or member.may(*each.scopes)]
+    return [
+        help_line
+        for help_line in LINES
+        if member is None or not help_line.scopes or member.may(*help_line.scopes)
+    ]

@@ -21,24 +21,24 @@ class Instrument(NamedTuple):
         return f"{self.symbol} ({self.name})" if self.name else self.symbol
 
 
-def build_symbol_line(typed: str, found: Sequence[Instrument] | None) -> str:
+def build_symbol_line(typed: str, instruments: Sequence[Instrument] | None) -> str:
     """Return the line below the symbol: the instrument with that symbol, else the matching ones.
 
     `found` is None if the OMS has not answered.
     """
-    if not typed.strip() or found is None:
+    if not typed.strip() or instruments is None:
         return SYMBOL_PROMPT
     try:
         symbol = parse_symbol(typed)
     except NotAName:
         symbol = ""
-    if exact := next((each for each in found if each.symbol == symbol), None):
+    if exact := next((instrument for instrument in instruments if instrument.symbol == symbol), None):
         return exact.label
-    if not found:
+    if not instruments:
         return (
             f"{symbol} is not a listed instrument."
             if symbol
             else f"No listed instrument matches {typed.strip()}."
         )
-    matches = ", ".join(each.label for each in found[:MAX_SHOWN])
-    return f"Matching instruments: {matches}" + (" and more" if len(found) > MAX_SHOWN else "")
+    matches = ", ".join(instrument.label for instrument in instruments[:MAX_SHOWN])
+    return f"Matching instruments: {matches}" + (" and more" if len(instruments) > MAX_SHOWN else "")

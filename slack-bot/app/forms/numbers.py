@@ -70,8 +70,8 @@ def is_ambiguous(text: str) -> bool:
 
 def _strip_currency(text: str) -> str:
     """Return the text without currency signs."""
-    found = WITH_CURRENCY.fullmatch(strip_quotes(text))
-    return found[1].strip() if found else ""
+    match = WITH_CURRENCY.fullmatch(strip_quotes(text))
+    return match[1].strip() if match else ""
 
 
 def _check_format(typed: str) -> None:

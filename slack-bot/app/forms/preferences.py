@@ -32,7 +32,7 @@ NOTIFY_PREFIX = "notify:"
 
 
 class Mode(StrEnum):
-    """How a person is told about an event: at once, together with others, or not at all."""
+    """How a person is notified of an event: at once, together with others, or not at all."""
 
     PING = "ping"
     BUNDLE = "bundle"
@@ -40,7 +40,7 @@ class Mode(StrEnum):
 
 
 class NotificationType(NamedTuple):
-    """What a person can be told by direct message, and the mode without a preference."""
+    """The events that a person can be notified of by direct message, and the mode without a preference."""
 
     label: str
     default: Mode
@@ -91,11 +91,14 @@ class Preferences:
         return self.number_format == NUMBER_FORMATS[1]
 
     def get_mode(self, event_type: str) -> Mode:
-        """Return how the person wants to be told: by the type, else by its family, else the default."""
+        """Return how the person wants to be notified: by the type, else by its family, else the default."""
         family = f"{event_type.partition('.')[0]}.*"
         chosen = self.notify.get(event_type) or self.notify.get(family)
-        known = NOTIFICATION_TYPES.get(event_type)
-        return next((mode for mode in Mode if mode.value == chosen), known.default if known else Mode.OFF)
+        notification_type = NOTIFICATION_TYPES.get(event_type)
+        return next(
+            (mode for mode in Mode if mode.value == chosen),
+            notification_type.default if notification_type else Mode.OFF,
+        )
 
     def find_end_of_quiet_hours(self, now: datetime) -> datetime | None:
         """Return when the quiet hours that contain `now` end, in UTC. None outside of them."""
@@ -142,10 +145,10 @@ def parse_quiet_hours(text: str) -> QuietHours | None:
     """Return the period of a text such as `22:00 to 07:00`, None for an empty text. Raises `NotAName`."""
     if not text.strip():
         return None
-    found = QUIET_HOURS.fullmatch(text.strip())
-    if found is None:
+    match = QUIET_HOURS.fullmatch(text.strip())
+    if match is None:
         raise NotAName("Type the hours like 22:00 to 07:00, or leave this empty.")
-    hours = QuietHours(f"{int(found[1]):02}:{found[2]}", f"{int(found[3]):02}:{found[4]}")
+    hours = QuietHours(f"{int(match[1]):02}:{match[2]}", f"{int(match[3]):02}:{match[4]}")
     if hours.since == hours.until:
         raise NotAName("The hours must begin and end at different times.")
     return hours

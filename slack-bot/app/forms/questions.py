@@ -73,20 +73,22 @@ def build_portfolio_question(name: str, nearest: Iterable[str]) -> Question:
     return Question(portfolio_id(name), "Open a new portfolio?", "portfolio", reason, f"Yes, open {name}")
 
 
-def build_short_question(ticket: Ticket, held: Holding) -> Question | None:
+def build_short_question(ticket: Ticket, holding: Holding) -> Question | None:
     """Return the question about a sale that opens a short position, None if the sale opens none."""
-    if ticket.side is not Side.SELL or held.quantity < 0 or ticket.quantity <= held.quantity:
+    if ticket.side is not Side.SELL or holding.quantity < 0 or ticket.quantity <= holding.quantity:
         return None
-    opened = ticket.quantity - held.quantity
+    opened = ticket.quantity - holding.quantity
     short = f"opens a short of {format_grouped(opened)}"
-    if held.quantity > 0:
-        realised = format_rounded_money(held.quantity * (ticket.price * held.rate - held.average_cost))
+    if holding.quantity > 0:
+        realised = format_rounded_money(
+            holding.quantity * (ticket.price * holding.rate - holding.average_cost)
+        )
         sign = "" if realised.startswith("-") else "+"
-        reason = f"Closes {format_grouped(held.quantity)} (realised {sign}{realised}) and {short}."
+        reason = f"Closes {format_grouped(holding.quantity)} (realised {sign}{realised}) and {short}."
     else:
         reason = f"{ticket.portfolio} holds no {ticket.symbol}: this {short}."
     about = _digest(
-        ticket.symbol, name_key(ticket.portfolio), format_plain(held.quantity), format_plain(opened)
+        ticket.symbol, name_key(ticket.portfolio), format_plain(holding.quantity), format_plain(opened)
     )
     yes = f"Yes, sell {format_grouped(opened)} short"
     return Question(fields.SHORT_OK_PREFIX + about, "Open a short?", "position", reason, yes)
@@ -117,8 +119,8 @@ def is_repeat(ticket: Ticket, trade: Trade) -> bool:
 def find_nearest_names(typed: str, names: Iterable[str]) -> list[str]:
     """Return up to three existing names that are most similar to the typed name. Case is ignored."""
     by_key = {name_key(name): name for name in names}
-    found = difflib.get_close_matches(name_key(typed), by_key, MAX_NEAREST, MIN_LIKENESS)
-    return [by_key[key] for key in found]
+    close_matches = difflib.get_close_matches(name_key(typed), by_key, MAX_NEAREST, MIN_LIKENESS)
+    return [by_key[key] for key in close_matches]
 
 
 def _did_you_mean(names: Iterable[str]) -> str:

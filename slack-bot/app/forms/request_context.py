@@ -53,7 +53,7 @@ def read_entries(view: Mapping[str, Any]) -> dict[str, str]:
 
 def _read_entry(entry: Mapping[str, Any]) -> str:
     if "selected_options" in entry:
-        return ",".join(str(each["value"]) for each in entry["selected_options"] or [])
+        return ",".join(str(selected_option["value"]) for selected_option in entry["selected_options"] or [])
     if "selected_option" in entry:
         return str((entry["selected_option"] or {}).get("value", ""))
     return str(entry.get("selected_date") or entry.get("value") or "").strip()

@@ -38,7 +38,7 @@ class StrategySummary:
 
     @property
     def is_manual(self) -> bool:
-        """Whether this stands for the orders that name no strategy. It has no status to change."""
+        """Whether this represents the orders that name no strategy. It has no status to change."""
         return self.kind == MANUAL
 
     @property

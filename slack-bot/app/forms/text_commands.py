@@ -29,7 +29,7 @@ HELP_WORDS = ("help", "?", "--help")
 
 
 class Verb(StrEnum):
-    """What a person wants to see or do."""
+    """The request of a person."""
 
     HELP = "help"
     PORTFOLIO = "portfolio"
@@ -74,7 +74,7 @@ SYNONYMS = {
     "stop": Verb.HALT,
     "unhalt": Verb.RESUME,
 }
-VERBS = {each.value: each for each in Verb} | SYNONYMS
+VERBS = {verb.value: verb for verb in Verb} | SYNONYMS
 OTHER_COMMANDS = {
     "trade": "To report a trade, type `/trade` in the message box. It opens a form.",
     "order": "To place an order, type `/order` in the message box. It opens a form.",
@@ -209,14 +209,14 @@ def parse_text_command(text: str, now: datetime) -> TextCommand:
 
 def _clean(text: str) -> str:
     """Return the text without mentions and links. Slack turns words such as `BRK.B` into links."""
-    without = LINK.sub(lambda found: found[2] or found[1], MENTION.sub(" ", text))
+    without = LINK.sub(lambda match: match[2] or match[1], MENTION.sub(" ", text))
     line = unescape(without).replace("\u00a0", " ").strip()
     return re.sub(r"\s+", " ", line).removeprefix("/desk ").removeprefix("/")
 
 
 def _split_share(rest: str) -> tuple[str, bool]:
-    found = SHARE.search(rest)
-    return (rest[: found.start()].strip(), True) if found else (rest, False)
+    match = SHARE.search(rest)
+    return (rest[: match.start()].strip(), True) if match else (rest, False)
 
 
 def _parse_verb(word: str) -> Verb:
@@ -238,11 +238,11 @@ def _quote(word: str) -> str:
 def _parse_parts(command: TextCommand, rest: str, now: datetime) -> TextCommand:
     """Return the command with its parts. They may come in any order, a portfolio comes last."""
     accepted = PARTS[command.verb]
-    if found := IN.search(rest):
+    if match := IN.search(rest):
         if Part.PORTFOLIO not in accepted:
-            raise _not_understood(command.verb, found[0].strip())
-        command = replace(command, portfolio=_parse_portfolio(found[1]))
-        rest = rest[: found.start()]
+            raise _not_understood(command.verb, match[0].strip())
+        command = replace(command, portfolio=_parse_portfolio(match[1]))
+        rest = rest[: match.start()]
     for word in normalize_punctuation(rest).split():
         command = _add_word(command, accepted, word, now)
     return command

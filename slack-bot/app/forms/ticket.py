@@ -28,7 +28,7 @@ class Draft:
 
     `price` is per share. A complete draft has a price, a GMV, or both if they agree.
     `new_portfolio`: the portfolio was chosen as a new one.
-    `read_as` is not an entry: it says how ambiguous numbers were parsed.
+    `read_as` is not an entry: it states how ambiguous numbers were parsed.
     """
 
     symbol: str = ""

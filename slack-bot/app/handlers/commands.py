@@ -18,11 +18,11 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
-            wanted = parse_command(str(body.get("text", "")))
+            command = parse_command(str(body.get("text", "")))
         except BadCommand as error:
             _reply(ack, f"{escape(str(error))} {MORE}")
             return
-        if isinstance(wanted, HelpRequest):
+        if isinstance(command, HelpRequest):
             _reply(ack, HELP)
             return
         origin = get_origin(body, context)
@@ -30,7 +30,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         if not services.recent_deliveries.add(origin.trigger_id):
             return
         try:
-            services.form_workers.submit(origin.request_id, open_form, services, origin, wanted)
+            services.form_workers.submit(origin.request_id, open_form, services, origin, command)
         except Saturated:
             _reply(ack, failure_messages.BUSY)
 

@@ -44,7 +44,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
 
 def remove_installation(services: Services, body: Body, request_id: str) -> None:
-    """Forget the token and the OMS key of a workspace that removed the app.
+    """Remove the token and the OMS key of a workspace that removed the app.
 
     An event that is older than the installation is ignored: the app was installed again.
     """

@@ -1,4 +1,4 @@
-"""Call the OMS. Each failure says whether a trade may have been recorded."""
+"""Call the OMS. Each failure states whether a trade may have been recorded."""
 
 import secrets
 import time
@@ -80,10 +80,10 @@ class OmsClient:
         Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
         """
         body = ticket_to_json(ticket, person.user)
-        answer = self.write(person, "POST", "/api/v1/trade", body, key=key, request_id=request_id)
+        http_answer = self.write(person, "POST", "/api/v1/trade", body, key=key, request_id=request_id)
         return PlaceResult(
-            parse_placed_trade(answer.content),
-            answer.headers.get("Idempotent-Replayed", "").lower() == "true",
+            parse_placed_trade(http_answer.content),
+            http_answer.headers.get("Idempotent-Replayed", "").lower() == "true",
         )
 
     def find_trade(self, person: Person, key: str, *, symbol: str = "", request_id: str) -> Trade | None:
@@ -105,20 +105,20 @@ class OmsClient:
         headers = self._build_headers(person, request_id)
         try:
             path = f"/api/v1/quotes/{quote(symbol, safe='')}"
-            answer = self._http.request("GET", path, seconds=self._read_seconds, headers=headers)
+            http_answer = self._http.request("GET", path, seconds=self._read_seconds, headers=headers)
         except HttpError as error:
             raise OmsError(f"No answer: {error}.") from None
         if refusal := parse_refusal(
-            answer.status_code, answer.content, answer.headers.get("Retry-After", "")
+            http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
         ):
             raise refusal
-        return quote_from_json(answer.content) if answer.status_code == 200 else None
+        return quote_from_json(http_answer.content) if http_answer.status_code == 200 else None
 
     def find_portfolio(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the stored name of a portfolio. None if the person sees no such portfolio."""
         found = self.read(person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None)
-        known = found.get("portfolio_name") if isinstance(found, dict) else None
-        return known if isinstance(known, str) else None
+        portfolio_name = found.get("portfolio_name") if isinstance(found, dict) else None
+        return portfolio_name if isinstance(portfolio_name, str) else None
 
     def get_holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
         """Return the position of a portfolio in a symbol. It is empty if either is unknown."""
@@ -190,12 +190,14 @@ class OmsClient:
     def call_as_bot(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> HttpAnswer:
         """Make a call without a person, which the bot's own key allows. Raises `OmsError`."""
         try:
-            answer = self._http.request(method, path, seconds=self._read_seconds, body=body)
+            http_answer = self._http.request(method, path, seconds=self._read_seconds, body=body)
         except HttpError as error:
             raise OmsError(f"No answer: {error}.") from None
-        if answer.status_code not in (200, 201):
-            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
-        return answer
+        if http_answer.status_code not in (200, 201):
+            raise parse_error(
+                http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
+            )
+        return http_answer
 
     def set_slack_status(self, person: Person, status: str) -> None:
         """Report that Slack has deactivated a person, or that the person is active. Raises `OmsError`."""
@@ -204,10 +206,10 @@ class OmsClient:
     def is_ready(self) -> bool:
         """Return whether the OMS is ready. This call is made without a person."""
         try:
-            answer = self._http.request("GET", "/health/ready", seconds=self._read_seconds)
+            http_answer = self._http.request("GET", "/health/ready", seconds=self._read_seconds)
         except HttpError:
             return False
-        return answer.status_code == 200
+        return http_answer.status_code == 200
 
     def close(self) -> None:
         """Close the connections."""
@@ -222,14 +224,18 @@ class OmsClient:
         """
         headers = self._build_headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
         try:
-            answer = self._http.request(method, path, seconds=self._write_seconds, headers=headers, body=body)
+            http_answer = self._http.request(
+                method, path, seconds=self._write_seconds, headers=headers, body=body
+            )
         except NothingSent:
             raise NotPlaced("The trading system cannot be reached.") from None
         except HttpError as error:
             raise OutcomeUnknown(f"Sent, and then {error}.") from None
-        if answer.status_code not in (200, 201, 202, 204):
-            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
-        return answer
+        if http_answer.status_code not in (200, 201, 202, 204):
+            raise parse_error(
+                http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
+            )
+        return http_answer
 
     def read(
         self, person: Person, path: str, params: Mapping[str, str], request_id: str, **absent: Any
@@ -242,17 +248,17 @@ class OmsClient:
         return self._read(_build_trace_headers(request_id), path, params, **absent)
 
     def _read(self, headers: Mapping[str, str], path: str, params: Mapping[str, str], **absent: Any) -> Any:
-        answer = self._get(headers, path, params)
-        if absent and answer.status_code in (404, 422):
+        http_answer = self._get(headers, path, params)
+        if absent and http_answer.status_code in (404, 422):
             return absent["absent"]
-        return _parse_json(answer)
+        return _parse_json(http_answer)
 
     def read_page(
         self, person: Person, path: str, params: Mapping[str, str], request_id: str
     ) -> tuple[Any, str]:
         """Return the JSON of a page, and the cursor of the next one, empty after the last."""
-        answer = self._get(self._build_headers(person, request_id), path, params)
-        return _parse_json(answer), parse_next_cursor(answer.headers.get("Link", ""))
+        http_answer = self._get(self._build_headers(person, request_id), path, params)
+        return _parse_json(http_answer), parse_next_cursor(http_answer.headers.get("Link", ""))
 
     def download_csv(
         self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
@@ -260,25 +266,29 @@ class OmsClient:
         """Return a CSV file, None if it is larger than `max_bytes`. Raises `OmsError`."""
         headers = self._build_headers(person, request_id) | {"Accept": "text/csv"}
         try:
-            answer = self._http.download(path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes)
+            http_answer = self._http.download(
+                path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes
+            )
         except HttpError as error:
             raise OmsError(f"No complete answer: {error}.") from None
-        if answer is not None and answer.status_code != 200:
-            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
-        return answer.content if answer else None
+        if http_answer is not None and http_answer.status_code != 200:
+            raise parse_error(
+                http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
+            )
+        return http_answer.content if http_answer else None
 
     def _get(self, headers: Mapping[str, str], path: str, params: Mapping[str, str]) -> HttpAnswer:
         """Return the answer to a read, unless the OMS refused the caller."""
         try:
-            answer = self._http.request(
+            http_answer = self._http.request(
                 "GET", path, seconds=self._read_seconds, params=params, headers=headers
             )
         except HttpError as error:
             raise OmsError(f"No answer: {error}.") from None
-        wait = answer.headers.get("Retry-After", "")
-        if refusal := parse_refusal(answer.status_code, answer.content, wait):
+        wait = http_answer.headers.get("Retry-After", "")
+        if refusal := parse_refusal(http_answer.status_code, http_answer.content, wait):
             raise refusal
-        return answer
+        return http_answer
 
     def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
         if self._get_team is not None and person.team != self._get_team():
@@ -290,10 +300,10 @@ def _build_trace_headers(request_id: str) -> dict[str, str]:
     return {"X-Request-ID": request_id, "traceparent": build_traceparent(request_id)}
 
 
-def _parse_json(answer: HttpAnswer) -> Any:
-    if answer.status_code != 200:
-        raise OmsError(f"The OMS answered {answer.status_code}.")
+def _parse_json(http_answer: HttpAnswer) -> Any:
+    if http_answer.status_code != 200:
+        raise OmsError(f"The OMS answered {http_answer.status_code}.")
     try:
-        return answer.json()
+        return http_answer.json()
     except ValueError:
         raise OmsError("The OMS answered something that is no JSON.") from None

@@ -75,8 +75,8 @@ class Connections:
     ) -> HttpAnswer:
         """Send a request and return the answer. A wait for data ends after `seconds`. Raises `HttpError`."""
         target = f"{path}?{urlencode(params)}" if params else path
-        with run_outside(), self._send(method, target, dict(headers or {}), body, seconds) as answer:
-            return HttpAnswer(answer.status, answer.headers, answer.read())
+        with run_outside(), self._send(method, target, dict(headers or {}), body, seconds) as response:
+            return HttpAnswer(response.status, response.headers, response.read())
 
     def download(
         self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, seconds: float, limit: int
@@ -84,12 +84,12 @@ class Connections:
         """Return a large answer, None if it is larger than `limit` bytes. Raises `HttpError`."""
         content = bytearray()
         target = f"{path}?{urlencode(params)}"
-        with run_outside(), self._send("GET", target, dict(headers), None, seconds) as answer:
-            while piece := answer.read(PIECE_BYTES):
+        with run_outside(), self._send("GET", target, dict(headers), None, seconds) as response:
+            while piece := response.read(PIECE_BYTES):
                 content += piece
                 if len(content) > limit:
                     return None
-            return HttpAnswer(answer.status, answer.headers, bytes(content))
+            return HttpAnswer(response.status, response.headers, bytes(content))
 
     def close(self) -> None:
         """Close the connections, those in use after their answer."""
@@ -105,13 +105,13 @@ class Connections:
         """Provide the answer. Its connection is kept if the answer was read to the end."""
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         extra = {} if content is None else {"Content-Type": "application/json"}
-        connection, answer = self._exchange(method, target, headers | extra, content, seconds)
+        connection, response = self._exchange(method, target, headers | extra, content, seconds)
         try:
-            yield answer
+            yield response
         except FAILURES as error:
             raise HttpError(type(error).__name__) from None
         finally:
-            self._put_back(connection, is_reusable=answer.isclosed() and not answer.will_close)
+            self._put_back(connection, is_reusable=response.isclosed() and not response.will_close)
 
     def _exchange(
         self, method: str, target: str, headers: dict[str, str], content: bytes | None, seconds: float

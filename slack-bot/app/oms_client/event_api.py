@@ -58,11 +58,11 @@ class EventApi:
         types = ",".join(event_types)
         if "*" not in event_types and len(types) <= MAX_FILTER_CHARACTERS:
             params["type"] = types
-        answer = self._call("GET", EVENTS_PATH, params=params)
-        rows = _parse_json(answer)
+        response = self._call("GET", EVENTS_PATH, params=params)
+        rows = _parse_json(response)
         if not isinstance(rows, list):
             raise OmsError("The OMS answered something that is no list.")
-        next_url = answer.links.get("next", {}).get("url", "")
+        next_url = response.links.get("next", {}).get("url", "")
         return rows, httpx.URL(next_url).params.get("cursor", "") if next_url else ""
 
     def close(self) -> None:
@@ -73,16 +73,16 @@ class EventApi:
         self, method: str, path: str, body: object = None, params: dict[str, str] | None = None
     ) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, json=body, params=params)
+            response = self._http.request(method, path, json=body, params=params)
         except httpx.HTTPError as error:
             raise OmsError(f"No answer: {type(error).__name__}.") from None
-        if answer.status_code not in (200, 201):
-            raise parse_error(answer.status_code, answer.content, answer.headers.get("Retry-After", ""))
-        return answer
+        if response.status_code not in (200, 201):
+            raise parse_error(response.status_code, response.content, response.headers.get("Retry-After", ""))
+        return response
 
 
-def _parse_registration(answer: httpx.Response) -> Registration:
-    values = _parse_json(answer)
+def _parse_registration(response: httpx.Response) -> Registration:
+    values = _parse_json(response)
     try:
         return Registration(
             str(values["id"]), str(values.get("created_at") or ""), str(values.get("secret") or "")
@@ -91,8 +91,8 @@ def _parse_registration(answer: httpx.Response) -> Registration:
         raise OmsError("The OMS answered a webhook that cannot be read.") from None
 
 
-def _parse_json(answer: httpx.Response) -> Any:
+def _parse_json(response: httpx.Response) -> Any:
     try:
-        return answer.json()
+        return response.json()
     except ValueError:
         raise OmsError("The OMS answered something that is no JSON.") from None

@@ -37,8 +37,8 @@ class OrderClient:
     def preview(self, person: Person, ticket: OrderTicket, *, request_id: str) -> Preview:
         """Return the effect that the ticket would have now."""
         body = ticket_to_json(ticket)
-        answer = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
-        return preview_from_json(_read_json(answer))
+        http_answer = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
+        return preview_from_json(_read_json(http_answer))
 
     def place(
         self, person: Person, ticket: OrderTicket, *, key: str, confirm_repeat: bool, request_id: str
@@ -107,8 +107,8 @@ class OrderClient:
     def find(self, person: Person, client_order_id: str, *, request_id: str) -> Order | None:
         """Return the order with this client order id, None if there is none."""
         wanted = {"client_order_id": client_order_id, "limit": "1"}
-        found = orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
-        return found[0] if found else None
+        orders = orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
+        return orders[0] if orders else None
 
     def list_since(
         self, person: Person, ticket: OrderTicket, since: datetime, *, request_id: str
@@ -155,16 +155,16 @@ class OrderClient:
     def _write(
         self, person: Person, method: str, path: str, body: dict[str, Any], *, key: str, request_id: str
     ) -> Order:
-        answer = self.oms.write(person, method, path, body, key=key, request_id=request_id)
+        http_answer = self.oms.write(person, method, path, body, key=key, request_id=request_id)
         try:
-            return order_from_json(_read_json(answer))
+            return order_from_json(_read_json(http_answer))
         except OmsError as error:  # the change was made; its result is looked up
             raise OutcomeUnknown(str(error)) from None
 
 
-def _read_json(answer: HttpAnswer) -> Any:
+def _read_json(http_answer: HttpAnswer) -> Any:
     try:
-        return answer.json()
+        return http_answer.json()
     except ValueError:
         raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
 

@@ -28,12 +28,12 @@ class PersonClient:
         )
 
     def _write(self, method: str, path: str, body: dict[str, Any], key: str) -> Any:
-        answer = self._oms.write(
+        http_answer = self._oms.write(
             self._person, method, f"/api/v1{path}", body, key=key, request_id=self._request_id
         )
-        if answer.status_code == NO_CONTENT:
+        if http_answer.status_code == NO_CONTENT:
             return None
         try:
-            return answer.json()
+            return http_answer.json()
         except ValueError:
             raise OutcomeUnknown("The OMS answered something that is no JSON.") from None

@@ -116,12 +116,12 @@ class PortfolioClient(PersonClient):
 
     def list_exposures(self, portfolio: str = "") -> tuple[str, list[ExposureSummary]]:
         """Return the tenant's currency, and the exposures by portfolio with the total at the end."""
-        found = self._read("/exposure", _named(by="portfolio", portfolio=portfolio))
+        body = self._read("/exposure", _named(by="portfolio", portfolio=portfolio))
         try:
-            currency, total = str(found["currency"]), found["total"]
+            currency, total = str(body["currency"]), body["total"]
         except (KeyError, TypeError):
             raise OmsError("The OMS answered an exposure that cannot be read.") from None
-        return currency, parse_rows(ExposureSummary, [*_items(found), total])
+        return currency, parse_rows(ExposureSummary, [*_items(body), total])
 
     def list_limits(self, *, limit: int) -> list[RiskLimit]:
         """Return the limits that were set and that the person may see."""
@@ -221,13 +221,13 @@ class PortfolioClient(PersonClient):
     def list_broker_log_ins(self) -> list[BrokerLogIn]:
         """Return the connections that need a daily log-in. Raises `OmsError`."""
         names = [
-            each["name"] for each in self._read("/broker-connections") if each["broker"] in DAILY_BROKERS
+            item["name"] for item in self._read("/broker-connections") if item["broker"] in DAILY_BROKERS
         ]
         found = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
         return [
-            BrokerLogIn(name, str(each["login_url"]), str(each["expires_at"] or ""))
-            for name, each in found
-            if each is not None
+            BrokerLogIn(name, str(body["login_url"]), str(body["expires_at"] or ""))
+            for name, body in found
+            if body is not None
         ]
 
     def create_broker_session(self, connection: str, request_token: str, *, idempotency_key: str) -> str:

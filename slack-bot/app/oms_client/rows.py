@@ -121,9 +121,10 @@ def parse_parameters(row: Any) -> list[StrategyParameter]:
         values, definitions = row["parameters"], row["parameter_definitions"]
         return [
             _parse(
-                StrategyParameter, each | {"value": _format_value(values.get(each["name"], each["default"]))}
+                StrategyParameter,
+                definition | {"value": _format_value(values.get(definition["name"], definition["default"]))},
             )
-            for each in definitions
+            for definition in definitions
         ]
     except UNREADABLE:
         raise OmsError("The OMS answered parameters that cannot be read.") from None

@@ -24,7 +24,7 @@ class StrategyClient(PersonClient):
     """Strategies and backtests, as the person sees them. Every method raises `OmsError`."""
 
     def list_strategies(self) -> list[StrategySummary]:
-        """Return the strategies by name. The first stands for the orders that name no strategy."""
+        """Return the strategies by name. The first represents the orders that name no strategy."""
         found = self._read("/strategies")
         if not isinstance(found, list):
             raise OmsError("The OMS answered something that is no list.")

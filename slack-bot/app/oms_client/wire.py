@@ -182,8 +182,8 @@ def first_trade_from_json(trades: Any) -> Trade | None:
 
 def parse_next_cursor(link: str) -> str:
     """Return the cursor in a Link header with the relation `next`, empty if there is none."""
-    found = NEXT_CURSOR.search(link)
-    return unquote(found[1]) if found else ""
+    match = NEXT_CURSOR.search(link)
+    return unquote(match[1]) if match else ""
 
 
 def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:

@@ -52,8 +52,8 @@ def _redirect_to_consent(settings: Settings, states: OAuthStates, scopes: tuple[
         "user_scope": "",
         "state": state,
     }
-    answer = redirect(f"{settings.slack_authorize_url}?{urlencode(wanted)}", HTTPStatus.FOUND)
-    return Response(answer.get_data(), answer.status_code, answer.headers)
+    response = redirect(f"{settings.slack_authorize_url}?{urlencode(wanted)}", HTTPStatus.FOUND)
+    return Response(response.get_data(), response.status_code, response.headers)
 
 
 def _finish(settings: Settings, services: Services, states: OAuthStates) -> Response:
@@ -82,7 +82,7 @@ def _finish(settings: Settings, services: Services, states: OAuthStates) -> Resp
 
 
 def _page(status: HTTPStatus, sentence: str) -> Response:
-    answer = Response(PAGE.format(sentence=escape(sentence)), status, mimetype="text/html")
-    answer.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
-    answer.headers["Referrer-Policy"] = "no-referrer"  # the address contains the code
-    return answer
+    response = Response(PAGE.format(sentence=escape(sentence)), status, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    response.headers["Referrer-Policy"] = "no-referrer"  # the address contains the code
+    return response

@@ -98,7 +98,7 @@ def _check_parts(body: dict[str, Any]) -> None:
     parts = [body[name] for name in ("view", "event") if body.get(name) is not None]
     if "actions" in body:
         parts.append(body["actions"][0])
-    if not all(isinstance(each, dict) for each in parts):
+    if not all(isinstance(part, dict) for part in parts):
         raise TypeError("The body is not one of Slack's.")
 
 

@@ -55,7 +55,7 @@ def _receive_event(workspaces: WorkspaceRegistry) -> Response:
     """Pass an event to the workspaces of its tenant, which the signature identifies."""
     body = request.get_data(cache=True, parse_form_data=False)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    statuses = {each.receiver.receive(headers, body) for each in workspaces.list_all()}
+    statuses = {workspace.receiver.receive(headers, body) for workspace in workspaces.list_all()}
     accepted = statuses - {HTTPStatus.UNAUTHORIZED}
     if not accepted:
         log.warning("Unsigned event refused", extra={"event_id": headers.get("webhook-id", "")})

@@ -81,13 +81,19 @@ class WorkspaceRegistry:
         except DatabaseError as error:
             log.warning("Workspaces not listed", extra={"fault": str(error)})
             teams = list(self._entries)
-        found = [self.find(team) for team in teams]
-        return [each for each in found if each is not None and each.is_connected and each is not self.first]
+        workspaces = [self.find(team) for team in teams]
+        return [
+            workspace
+            for workspace in workspaces
+            if workspace is not None and workspace.is_connected and workspace is not self.first
+        ]
 
     def list_all(self) -> list[Workspace]:
         """Return the workspaces that this bot has served."""
-        found = [entry.workspace for entry in list(self._entries.values())]
-        others = [each for each in found if each is not None and each is not self.first]
+        workspaces = [entry.workspace for entry in list(self._entries.values())]
+        others = [
+            workspace for workspace in workspaces if workspace is not None and workspace is not self.first
+        ]
         return ([self.first] if self.first else []) + others
 
     def _check(self, team: str, *, is_first: bool) -> _Entry:

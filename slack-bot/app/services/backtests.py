@@ -50,7 +50,7 @@ def request_backtest(services: Services, submission: FormSubmission) -> tuple[st
 
 
 def send_backtest_result(services: Services, person: Person, data: Mapping[str, Any], event_id: str) -> None:
-    """Tell a person the result of a backtest. Return at once.
+    """Notify a person the result of a backtest. Return at once.
 
     A sentence is stored first. If the bot is killed before it has sent the numbers, the person gets it.
     """

@@ -52,7 +52,7 @@ def add_chart_images(services: Services, reply: Reply, request_id: str) -> Reply
 
 
 def load_matplotlib(_services: Services) -> None:
-    """Import the package and draw once, which takes seconds, before somebody waits for a chart."""
+    """Import the package and draw once, which takes seconds, before a user waits for a chart."""
     if has_matplotlib():
         points = [{"label": "", "value": 0.0}, {"label": " ", "value": 1.0}]
         draw_chart({"title": "", "chart": {"type": "line", "series": [{"name": "", "data": points}]}})
@@ -75,7 +75,7 @@ def draw_chart(block: Json) -> bytes:
 
 
 def _draw_line(axes: Any, points: list[Json]) -> None:
-    labels, values = [each["label"] for each in points], [each["value"] for each in points]
+    labels, values = [point["label"] for point in points], [point["value"] for point in points]
     places = range(len(points))
     axes.plot(places, values, color=LINE_COLOR, linewidth=2)
     axes.fill_between(places, values, min(values), color=LINE_COLOR, alpha=0.12)
@@ -90,11 +90,11 @@ def _draw_line(axes: Any, points: list[Json]) -> None:
 def _draw_shares(axes: Any, segments: list[Json]) -> None:
     """Draw shares as bars: people compare lengths better than angles."""
     ranked = segments[::-1]
-    total = sum(each["value"] for each in ranked)
-    shares = [100 * each["value"] / total for each in ranked]
+    total = sum(item["value"] for item in ranked)
+    shares = [100 * item["value"] / total for item in ranked]
     colors = [COLORS[number % len(COLORS)] for number in range(len(ranked))][::-1]
-    bars = axes.barh([each["label"] for each in ranked], shares, color=colors)
-    axes.bar_label(bars, [f"{each:.1f}%" for each in shares], padding=4, fontsize=FONT_POINTS)
+    bars = axes.barh([item["label"] for item in ranked], shares, color=colors)
+    axes.bar_label(bars, [f"{share:.1f}%" for share in shares], padding=4, fontsize=FONT_POINTS)
     axes.tick_params(axis="y", labelsize=FONT_POINTS)
     axes.xaxis.set_visible(False)
     axes.set_xlim(0, max(shares) * 1.12)

@@ -77,10 +77,10 @@ def _check_portfolio(services: Services, order: Order) -> Iterator[Question]:
     if not (is_known or order.is_confirmed(portfolio_id(ticket.portfolio))):
         yield build_portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
     if ticket.side is Side.SELL:
-        held = services.oms.get_holding(
+        holding = services.oms.get_holding(
             origin.person, ticket.portfolio, ticket.symbol, request_id=origin.request_id
         )
-        if question := build_short_question(ticket, held):
+        if question := build_short_question(ticket, holding):
             yield question
     if is_known:
         yield from _check_repeats(services, order)
@@ -117,15 +117,15 @@ def _nearest_symbols(services: Services, order: Order) -> list[str]:
     """Return the instruments that match by name, then those with the most similar symbols."""
     person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
     try:
-        matching, first, known = (
+        matching, first, instruments = (
             services.oms.list_instruments(person, part, limit=MAX_CANDIDATES, request_id=request_id)
             for part in (symbol, symbol[:1], "")
         )
     except OmsError as error:
         log.info("No nearest symbols", extra={"request_id": request_id, "fault": format_log_name(error)})
         return []
-    names = {each.symbol: each.label for each in (*first, *known, *matching)}
-    nearest = [each.symbol for each in matching[:MAX_NEAREST]] + find_nearest_names(symbol, names)
+    names = {instrument.symbol: instrument.label for instrument in (*first, *instruments, *matching)}
+    nearest = [instrument.symbol for instrument in matching[:MAX_NEAREST]] + find_nearest_names(symbol, names)
     return [names[each] for each in dict.fromkeys(nearest)][:MAX_NEAREST]
 
 

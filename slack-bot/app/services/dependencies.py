@@ -192,7 +192,7 @@ class Services:
 
     @cached_property
     def notifications(self) -> NotificationStore:
-        """What people and channels of the workspace are to be told."""
+        """The notifications of the people and channels of the workspace."""
         return NotificationStore(self.storage, lambda: self.team)
 
     @property

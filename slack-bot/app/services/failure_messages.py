@@ -55,7 +55,7 @@ def not_connected(team: str) -> str:
 
 
 def not_opened(code: str, request_id: str, again: str = AGAIN) -> str:
-    """Return the message about a form that did not open. `again` says what to do."""
+    """Return the message about a form that did not open. `again` states what to do."""
     if code in TRIGGER_CODES:
         return f"{TRIGGER_TOO_OLD} {again}"
     return with_reference(f"{FORM_NOT_OPENED} {again}", request_id)

@@ -104,9 +104,9 @@ def _find_field_errors(error: OmsError, submission: FormSubmission) -> dict[str,
     """Return the errors by block id. Empty if the form does not have one of the fields at fault."""
     problems = error.problems if isinstance(error, Refused) else ()
     errors = {
-        block_id: each.message
-        for each in problems
-        if (block_id := _find_block(each.field.removeprefix("body."), submission))
+        block_id: problem.message
+        for problem in problems
+        if (block_id := _find_block(problem.field.removeprefix("body."), submission))
     }
     return errors if errors and errors.keys() <= submission.entries.keys() else {}
 

@@ -43,7 +43,11 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
     """Set a kill switch to ACTIVE, if another person stopped trading. Raises `BadFields` or `OmsError`."""
     chosen = submission.entries.get(action_ids.SWITCH, "")
     client, actor = create_client(services, submission.origin), submission.origin.person.actor
-    stopped = [each for each in list_restricting(client.list_switches()) if get_switch_value(each) == chosen]
+    stopped = [
+        kill_switch
+        for kill_switch in list_restricting(client.list_switches())
+        if get_switch_value(kill_switch) == chosen
+    ]
     if not stopped:
         raise BadFields({action_ids.SWITCH: "This is not stopped any more."})
     if stopped[0].set_by == actor:

@@ -145,11 +145,13 @@ def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | Non
     return MarketFacts(quote, instruments)
 
 
-def _build_price_lines(view: dict[str, Any], facts: MarketFacts, always: bool) -> dict[str, Any] | None:
+def _build_price_lines(
+    view: dict[str, Any], market_facts: MarketFacts, always: bool
+) -> dict[str, Any] | None:
     draft = read_draft(view["state"]["values"])
-    if not always and get_shown_lines(view) == build_lines(draft, facts):
+    if not always and get_shown_lines(view) == build_lines(draft, market_facts):
         return None
-    return update_lines(view, draft, facts)
+    return update_lines(view, draft, market_facts)
 
 
 PRICE_LINES = LineUpdate(_market_facts, _build_price_lines)

@@ -1,4 +1,4 @@
-"""Tell people and channels about events, as people's preferences say: at once, bundled, or not at all."""
+"""Notify people and channels about events, as people's preferences say: at once, bundled, or not at all."""
 
 import logging
 import time
@@ -25,11 +25,11 @@ BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
-PRIVATE_NOTE = "note"  # what a person is told about their own request, whatever their preferences
+PRIVATE_NOTE = "note"  # a notice of their own request is sent, whatever their preferences
 
 
 def notify_person(services: Services, person: Person, event_type: str, text: str, event_id: str) -> None:
-    """Tell a person about an event. Return at once."""
+    """Notify a person about an event. Return at once."""
     key = f"{event_id}:{person.user}"
     _add(services, Notification(key, person.team, person.user, "", event_type, text, time.time()))
 
@@ -37,7 +37,7 @@ def notify_person(services: Services, person: Person, event_type: str, text: str
 def notify_channel(
     services: Services, channel: str, event_type: str, text: str, event_id: str, owner: Person | None = None
 ) -> None:
-    """Tell a channel about an event. If it cannot be posted there, `owner` is told. Return at once."""
+    """Notify a channel about an event. If it cannot be posted there, `owner` is notified. Return at once."""
     team, user = services.team, owner.user if owner else ""
     wait = SUMMARY_SECONDS if event_type == SUMMARY else 0.0
     now = time.time()
@@ -87,8 +87,10 @@ def deliver_notifications(services: Services) -> None:
     """Apply preferences to new notifications, and send those that are due: one message a recipient."""
     with services.notification_pace.lock:
         _schedule(services, services.notifications.list_new())
-        due = sorted(services.notifications.list_due(time.time()), key=lambda each: each.recipient)
-        for recipient, rows in groupby(due, key=lambda each: each.recipient):
+        due = sorted(
+            services.notifications.list_due(time.time()), key=lambda notification: notification.recipient
+        )
+        for recipient, rows in groupby(due, key=lambda notification: notification.recipient):
             _send_all(services, recipient, list(rows))
 
 
@@ -114,14 +116,14 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
         person = Person(notifications[0].team, user)
         preferences = load_preferences(services, person, notifications[0].key)
         quiet_until = preferences.find_end_of_quiet_hours(now)
-        for each in notifications:
-            mode = preferences.get_mode(each.event_type)
+        for notification in notifications:
+            mode = preferences.get_mode(notification.event_type)
             if mode is Mode.OFF:
-                services.notifications.remove(each.key)
+                services.notifications.remove(notification.key)
                 continue
-            due_at = each.created_at + (BUNDLE_SECONDS if mode is Mode.BUNDLE else 0.0)
+            due_at = notification.created_at + (BUNDLE_SECONDS if mode is Mode.BUNDLE else 0.0)
             quiet = quiet_until.timestamp() if quiet_until else 0.0
-            services.notifications.set_due(each.key, max(due_at, quiet))
+            services.notifications.set_due(notification.key, max(due_at, quiet))
 
 
 def _send_all(services: Services, recipient: str, due: list[Notification]) -> None:
@@ -131,8 +133,8 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     rows = _send_reminders(services, [each for each in due if services.notifications.claim(each, until)])
     if not rows:
         return
-    message = build_notification([each.text for each in rows])
-    if any(each.attempts for each in rows):
+    message = build_notification([row.text for row in rows])
+    if any(row.attempts for row in rows):
         message = with_hint(message, MAYBE_REPEATED)
     try:
         channel = rows[0].channel or services.slack.direct_channel(rows[0].user)
@@ -141,25 +143,25 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
         _keep_or_give_up(services, rows, error)
         return
     services.notification_pace.record(recipient)
-    for each in rows:
-        services.notifications.remove(each.key)
+    for notification in rows:
+        services.notifications.remove(notification.key)
 
 
 def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:
     """Keep what is sent later. What a channel refuses goes to its owner, else it is given up."""
     if isinstance(error, SlackRateLimited | SlackRefused):
-        for each in rows:
-            services.notifications.retract(each.key)
+        for notification in rows:
+            services.notifications.retract(notification.key)
     if isinstance(error, SlackRateLimited):
         return
     log.warning("Notification not delivered", extra={"request_id": rows[0].key, "fault": str(error)})
     services.notification_pace.record(rows[0].recipient)
-    for each in rows:
-        if _is_final(error) and each.channel and each.user:
-            text = f"{each.text}\n{INVITE_HINT.format(channel=each.channel)}"
-            services.notifications.redirect(each, text, time.time())
-        elif _is_final(error) or time.time() - each.created_at > GIVE_UP_SECONDS:
-            services.notifications.remove(each.key)
+    for notification in rows:
+        if _is_final(error) and notification.channel and notification.user:
+            text = f"{notification.text}\n{INVITE_HINT.format(channel=notification.channel)}"
+            services.notifications.redirect(notification, text, time.time())
+        elif _is_final(error) or time.time() - notification.created_at > GIVE_UP_SECONDS:
+            services.notifications.remove(notification.key)
 
 
 def _is_final(error: SlackError) -> bool:
@@ -169,9 +171,9 @@ def _is_final(error: SlackError) -> bool:
 def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:
     """Send the reminders, and return the other notifications."""
     others = []
-    for each in due:
-        if each.event_type != REMINDER:
-            others.append(each)
-        elif send_reminder(services, each) or time.time() - each.due_at > GIVE_UP_SECONDS:
-            services.notifications.remove(each.key)
+    for notification in due:
+        if notification.event_type != REMINDER:
+            others.append(notification)
+        elif send_reminder(services, notification) or time.time() - notification.due_at > GIVE_UP_SECONDS:
+            services.notifications.remove(notification.key)
     return others

@@ -1,4 +1,4 @@
-"""Open the form for `/trade`, or tell the person why it does not open."""
+"""Open the form for `/trade`, or notify the person why it does not open."""
 
 import logging
 from dataclasses import replace

@@ -46,8 +46,8 @@ def publish_overview(services: Services, person: Person, request_id: str) -> Non
     services.stored_viewers.save(StoredViewer(person.user, tab.value, active_at))
     extra = {"request_id": request_id, "person": person.actor, "tab": tab.value}
     try:
-        facts = read_facts(services, PortfolioClient(services.oms, person, request_id), tab)
-        build: BuildView = partial(build_overview, facts)
+        overview_facts = read_facts(services, PortfolioClient(services.oms, person, request_id), tab)
+        build: BuildView = partial(build_overview, overview_facts)
     except OmsError as error:
         log.info("Overview not read", extra=extra | {"fault": format_log_name(error)})
         notice = build_overview_notice(describe_read_failure(error, request_id))
@@ -97,8 +97,10 @@ def queue_changed_overviews(services: Services, event_type: str, request_id: str
     """Queue a redraw for each person who looks at a tab that an event of the OMS changes, at any bot."""
     tabs = _TABS_BY_EVENT.get(event_type.partition(".")[0], ())
     since = services.now().timestamp() - MAX_IDLE_SECONDS
-    for each in services.stored_viewers.list_active([tab.value for tab in tabs], since):
-        services.overview_viewers.record(Person(services.team, each.user), Tab(each.tab), each.active_at)
+    for stored_viewer in services.stored_viewers.list_active([tab.value for tab in tabs], since):
+        services.overview_viewers.record(
+            Person(services.team, stored_viewer.user), Tab(stored_viewer.tab), stored_viewer.active_at
+        )
     for person in services.overview_viewers.list_active(tabs):
         queue_overview(services, person, request_id)
 
@@ -111,36 +113,38 @@ def read_facts(services: Services, client: PortfolioClient, tab: Tab) -> Overvie
     member = client.get_member()
     shown = tab if tab in list_tabs(member) else Tab.OVERVIEW
     at = format_time(services.now().isoformat())
-    facts = OverviewFacts(member, shown, client.list_switches(), shown_at=at)
-    return _READERS[shown](client, facts)
+    overview_facts = OverviewFacts(member, shown, client.list_switches(), shown_at=at)
+    return _READERS[shown](client, overview_facts)
 
 
-def _read_summary(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+def _read_summary(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
     values, is_cut = list_values(client, client.list_portfolio_names(limit=MAX_NAMES))
-    return replace(facts, portfolios=values, is_cut=is_cut)
+    return replace(overview_facts, portfolios=values, is_cut=is_cut)
 
 
-def _read_positions(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
-    return replace(facts, positions=read_positions(client))
+def _read_positions(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
+    return replace(overview_facts, positions=read_positions(client))
 
 
-def _read_orders(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
-    found = client.list_orders(TextCommand(Verb.ORDERS), limit=MAX_ORDERS + 1)
-    return replace(facts, orders=found[:MAX_ORDERS], is_cut=len(found) > MAX_ORDERS)
+def _read_orders(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
+    order_summaries = client.list_orders(TextCommand(Verb.ORDERS), limit=MAX_ORDERS + 1)
+    return replace(
+        overview_facts, orders=order_summaries[:MAX_ORDERS], is_cut=len(order_summaries) > MAX_ORDERS
+    )
 
 
-def _read_approvals(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
-    return replace(facts, approvals=client.list_approvals(limit=MAX_APPROVALS))
+def _read_approvals(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
+    return replace(overview_facts, approvals=client.list_approvals(limit=MAX_APPROVALS))
 
 
-def _read_activity(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
+def _read_activity(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
     trades = client.list_trades(TextCommand(Verb.TRADES), limit=MAX_ACTIVITY)
     orders = client.list_orders(TextCommand(Verb.ORDERS, is_all=True), limit=MAX_ACTIVITY)
-    return replace(facts, trades=trades, orders=orders)
+    return replace(overview_facts, trades=trades, orders=orders)
 
 
-def _read_settings(client: PortfolioClient, facts: OverviewFacts) -> OverviewFacts:
-    return replace(facts, preferences=client.get_preferences())
+def _read_settings(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:
+    return replace(overview_facts, preferences=client.get_preferences())
 
 
 _READERS = {

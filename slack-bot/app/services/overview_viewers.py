@@ -78,4 +78,4 @@ class OverviewViewers:
         with self._lock:
             since = self._clock() - MAX_IDLE_SECONDS
             viewers = self._viewers.values()
-            return [each.person for each in viewers if each.tab in tabs and each.active_at >= since]
+            return [viewer.person for viewer in viewers if viewer.tab in tabs and viewer.active_at >= since]

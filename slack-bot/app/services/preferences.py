@@ -26,18 +26,18 @@ NO_ZONE = "No time zone matches."
 def load_preferences(services: Services, person: Person, request_id: str) -> Preferences:
     """Return the current preferences. If the OMS does not answer, return the last known ones."""
     try:
-        found = PortfolioClient(services.oms, person, request_id).get_preferences()
+        preferences = PortfolioClient(services.oms, person, request_id).get_preferences()
     except OmsError as error:
         log.info("Preferences not read", extra={"request_id": request_id, "fault": format_log_name(error)})
         return services.preferences.find(person) or Preferences()
-    _store(services, person, found)
-    return found
+    _store(services, person, preferences)
+    return preferences
 
 
 def read_preferences(services: Services, person: Person, request_id: str) -> Preferences:
     """Return the preferences, at most 30 s old."""
-    known = services.preferences.find(person, MAX_AGE_SECONDS)
-    return load_preferences(services, person, request_id) if known is None else known
+    preferences = services.preferences.find(person, MAX_AGE_SECONDS)
+    return load_preferences(services, person, request_id) if preferences is None else preferences
 
 
 def fill_order_draft(draft: OrderDraft, preferences: Preferences | None) -> OrderDraft:
@@ -69,9 +69,9 @@ def save_settings(services: Services, submission: FormSubmission) -> tuple[str, 
     return "Settings saved", "\n".join(describe_settings(saved))
 
 
-def _store(services: Services, person: Person, found: Preferences) -> None:
-    services.preferences.put(person, found)
-    if found.get_mode(SUMMARY) is Mode.OFF:
+def _store(services: Services, person: Person, preferences: Preferences) -> None:
+    services.preferences.put(person, preferences)
+    if preferences.get_mode(SUMMARY) is Mode.OFF:
         services.notifications.unsubscribe(person.team, person.user)
     else:
         services.notifications.subscribe(person.team, person.user)

@@ -78,14 +78,14 @@ def _read_equities(client: PortfolioClient, name: str) -> list[EquityPoint]:
 
 def list_values(client: PortfolioClient, names: list[str]) -> tuple[list[PortfolioValue], bool]:
     """Return the first portfolios at current marks, and whether there are more. Raises `OmsError`."""
-    found = [client.get_portfolio(name) for name in names[:MAX_PORTFOLIOS]]
-    return [value for value in found if value is not None], len(names) > MAX_PORTFOLIOS
+    portfolio_values = [client.get_portfolio(name) for name in names[:MAX_PORTFOLIOS]]
+    return [value for value in portfolio_values if value is not None], len(names) > MAX_PORTFOLIOS
 
 
 def read_positions(client: PortfolioClient, portfolio: str = "", symbol: str = "") -> Page:
     """Return the first 200 positions. Raises `OmsError`."""
-    found = client.list_positions(portfolio, symbol, limit=MAX_POSITIONS + 1)
-    return Page(found[:MAX_POSITIONS], len(found) > MAX_POSITIONS)
+    positions = client.list_positions(portfolio, symbol, limit=MAX_POSITIONS + 1)
+    return Page(positions[:MAX_POSITIONS], len(positions) > MAX_POSITIONS)
 
 
 def _answer_positions(client: PortfolioClient, command: TextCommand) -> Reply:
@@ -98,17 +98,19 @@ def _answer_positions(client: PortfolioClient, command: TextCommand) -> Reply:
 
 
 def _answer_orders(client: PortfolioClient, command: TextCommand) -> Reply:
-    found = client.list_orders(command, limit=MAX_ORDERS + 1)
-    if not found and (unknown := _find_unknown_portfolio(client, command)):
+    order_summaries = client.list_orders(command, limit=MAX_ORDERS + 1)
+    if not order_summaries and (unknown := _find_unknown_portfolio(client, command)):
         return unknown
-    return build_orders_reply(found[:MAX_ORDERS], is_cut=len(found) > MAX_ORDERS, is_all=command.is_all)
+    return build_orders_reply(
+        order_summaries[:MAX_ORDERS], is_cut=len(order_summaries) > MAX_ORDERS, is_all=command.is_all
+    )
 
 
 def _answer_trades(client: PortfolioClient, command: TextCommand) -> Reply:
-    found = client.list_trades(command, limit=MAX_TRADES + 1)
-    if not found and (unknown := _find_unknown_portfolio(client, command)):
+    trade_summaries = client.list_trades(command, limit=MAX_TRADES + 1)
+    if not trade_summaries and (unknown := _find_unknown_portfolio(client, command)):
         return unknown
-    return build_trades_reply(found[:MAX_TRADES], is_cut=len(found) > MAX_TRADES)
+    return build_trades_reply(trade_summaries[:MAX_TRADES], is_cut=len(trade_summaries) > MAX_TRADES)
 
 
 def _answer_profit(client: PortfolioClient, command: TextCommand) -> Reply:
@@ -128,8 +130,8 @@ def _answer_risk(client: PortfolioClient, command: TextCommand) -> Reply:
     if unknown := _find_unknown_portfolio(client, command):
         return unknown
     currency, exposures = client.list_exposures(command.portfolio)
-    facts = RiskFacts(currency, exposures, client.list_switches(), client.list_limits(limit=MAX_LIMITS))
-    return build_risk_reply(facts)
+    risk_facts = RiskFacts(currency, exposures, client.list_switches(), client.list_limits(limit=MAX_LIMITS))
+    return build_risk_reply(risk_facts)
 
 
 def _answer_approvals(client: PortfolioClient, _command: TextCommand) -> Reply:
@@ -175,16 +177,16 @@ def _answer_watch(client: PortfolioClient, command: TextCommand) -> Reply:
 
 def _read_quote(client: PortfolioClient, symbol: str) -> QuoteLine:
     """Return the quote and its change today. The change is left out if the OMS does not answer it."""
-    found = client.get_quote(symbol)
-    if found is None or found.price is None:
-        return QuoteLine(symbol, found)
+    quote = client.get_quote(symbol)
+    if quote is None or quote.price is None:
+        return QuoteLine(symbol, quote)
     try:
-        bars = client.list_day_bars(found.symbol)
+        bars = client.list_day_bars(quote.symbol)
     except OmsError as error:
         log.info("Quote without its change", extra={"fault": format_log_name(error)})
-        return QuoteLine(symbol, found)
+        return QuoteLine(symbol, quote)
     today = datetime.fromtimestamp(time.time(), UTC).date().isoformat()
-    return QuoteLine(symbol, found, compute_day_change(found.price, bars, today))
+    return QuoteLine(symbol, quote, compute_day_change(quote.price, bars, today))
 
 
 def _find_unknown_portfolio(client: PortfolioClient, command: TextCommand) -> Reply | None:

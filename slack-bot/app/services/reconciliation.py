@@ -31,9 +31,9 @@ SAY_WHY = "Say why. The audit log keeps it."
 def show_issue(services: Services, data: Mapping[str, Any], request_id: str) -> None:
     """Queue the card of an issue: posted in the channel for reports, or edited if it is there."""
     issue_id = str(data.get("issue_id") or "")
-    shown = services.order_messages.find(issue_id, MessageKind.ISSUE)
+    order_message = services.order_messages.find(issue_id, MessageKind.ISSUE)
     portfolio = str(data.get("portfolio_name") or "")
-    channel = shown.channel if shown else find_report_channel(services, portfolio)
+    channel = order_message.channel if order_message else find_report_channel(services, portfolio)
     if not issue_id or not channel:
         return
 
@@ -92,9 +92,9 @@ RESOLVE = FormAction(resolve_issue, PERMISSION)
 
 
 def _send(services: Services, issue_id: str, channel: str, data: Mapping[str, Any]) -> None:
-    message, shown = build_issue_card(data), services.order_messages.find(issue_id, MessageKind.ISSUE)
-    if shown is not None:
-        services.slack.update_message(shown.channel, shown.ts, message)
+    message, order_message = build_issue_card(data), services.order_messages.find(issue_id, MessageKind.ISSUE)
+    if order_message is not None:
+        services.slack.update_message(order_message.channel, order_message.ts, message)
         return
     ts = services.slack.post(channel, message)
     card = OrderMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)

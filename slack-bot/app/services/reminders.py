@@ -37,7 +37,7 @@ def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -
             channel=order_id,
             event_type=REMINDER,
             text=describe_reminder(
-                [str(each) for each in data.get("approvers") or ()], str(data["expires_at"])
+                [str(approver) for approver in data.get("approvers") or ()], str(data["expires_at"])
             ),
             created_at=time.time(),
             due_at=asked + (expires - asked) / 2,

@@ -74,7 +74,7 @@ class ViewRequest:
 
 
 def open_request_form(services: Services, origin: Origin, command: TextCommand) -> None:
-    """Open the form of a command, or tell the person why it does not open."""
+    """Open the form of a command, or notify the person why it does not open."""
     context = RequestContext(origin.channel, command.text)
     build = FORMS[command.verb]
     _open(services, ViewRequest(origin, TITLES[command.verb]), lambda client: build(client, command, context))
@@ -90,10 +90,10 @@ def open_close_form(services: Services, origin: Origin, key: PositionKey, *, is_
     context = RequestContext(origin.channel, key.dump())
 
     def build(client: PortfolioClient) -> Json:
-        found = client.get_position(key)
-        if found is None or not found.quantity:
+        position = client.get_position(key)
+        if position is None or not position.quantity:
             return build_text_view(TITLES[Verb.CLOSE], _format_no_position(key.symbol))
-        return build_close_form([found], None, context)
+        return build_close_form([position], None, context)
 
     _open(services, ViewRequest(origin, TITLES[Verb.CLOSE], is_pushed), build)
 
@@ -103,10 +103,10 @@ def open_exits_form(services: Services, origin: Origin, key: PositionKey, *, is_
     context = RequestContext(origin.channel, key.dump())
 
     def build(client: PortfolioClient) -> Json:
-        found = client.get_position(key)
-        if found is None or not found.quantity:
+        position = client.get_position(key)
+        if position is None or not position.quantity:
             return build_text_view("Set exits", _format_no_position(key.symbol))
-        return build_exits_form(found, context)
+        return build_exits_form(position, context)
 
     _open(services, ViewRequest(origin, "Set exits", is_pushed), build)
 
@@ -128,18 +128,18 @@ def open_parameters_form(services: Services, origin: Origin, strategy: str) -> N
 
 def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
     """Return the view of a position. Raises `OmsError`."""
-    found = client.get_position(key)
-    if found is None:
+    position = client.get_position(key)
+    if position is None:
         return build_text_view("Position", _format_no_position(key.symbol))
     command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
     trades = client.list_trades(command, limit=NEWEST_TRADES)
     orders = client.list_orders(command, limit=NEWEST_TRADES)
-    return build_position_view(found, trades, orders, may_trade=client.get_member().may("trade"))
+    return build_position_view(position, trades, orders, may_trade=client.get_member().may("trade"))
 
 
 def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:
     """Return the kill switches of the tenant and of portfolios that restrict trading."""
-    return [each for each in switches if not each.is_active and each.scope != "strategy"]
+    return [switch for switch in switches if not switch.is_active and switch.scope != "strategy"]
 
 
 def _open(services: Services, request: ViewRequest, build: Build) -> None:
@@ -187,47 +187,47 @@ def _report_not_opened(services: Services, origin: Origin, sentence: str) -> Non
 def _load_close_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
     if not client.get_member().may("trade"):
         return build_text_view(TITLES[Verb.CLOSE], NO_TRADING)
-    found = client.list_positions(command.portfolio, command.symbol, limit=MAX_POSITIONS)
-    if not found:
+    positions = client.list_positions(command.portfolio, command.symbol, limit=MAX_POSITIONS)
+    if not positions:
         return build_text_view(TITLES[Verb.CLOSE], _format_no_position(command.symbol))
-    return build_close_form(found, command.quantity, context)
+    return build_close_form(positions, command.quantity, context)
 
 
 def _load_cancel_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
     if not client.get_member().may("trade", "risk"):
         return build_text_view(TITLES[Verb.CANCEL], NO_TRADING)
-    found = _find_orders(client, command)
-    if not found:
+    order_summaries = _find_orders(client, command)
+    if not order_summaries:
         return build_text_view(TITLES[Verb.CANCEL], "No order matches, or none of them is working.")
     is_chosen = bool(command.symbols or command.side or command.portfolio or command.is_all)
-    is_cut = len(found) > MAX_ORDERS
-    return build_cancel_form(found[:MAX_ORDERS], context, is_cut=is_cut, is_chosen=is_chosen)
+    is_cut = len(order_summaries) > MAX_ORDERS
+    return build_cancel_form(order_summaries[:MAX_ORDERS], context, is_cut=is_cut, is_chosen=is_chosen)
 
 
 def _find_orders(client: PortfolioClient, command: TextCommand) -> list[OrderSummary]:
     if command.order_id:
-        found = client.get_order(command.order_id)
-        return [found] if found else []
-    wanted = TextCommand(Verb.ORDERS, command.symbols, command.portfolio, command.side)
-    return client.list_orders(wanted, limit=MAX_ORDERS + 1)
+        order = client.get_order(command.order_id)
+        return [order] if order else []
+    text_command = TextCommand(Verb.ORDERS, command.symbols, command.portfolio, command.side)
+    return client.list_orders(text_command, limit=MAX_ORDERS + 1)
 
 
 def _load_halt_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
     if not client.get_member().may("risk", "admin"):
         return build_text_view(TITLES[Verb.HALT], NO_KILL_SWITCH)
     names = client.list_portfolio_names(limit=MAX_NAMES)
-    chosen = next((each for each in names if name_key(each) == name_key(command.portfolio)), "")
+    chosen = next((name for name in names if name_key(name) == name_key(command.portfolio)), "")
     if command.portfolio and not chosen:
         sentence = f"There is no portfolio called {literal(command.portfolio)}."
         return build_text_view(TITLES[Verb.HALT], sentence)
-    portfolios = [chosen, *(each for each in names if each != chosen)] if chosen else names
+    portfolios = [chosen, *(name for name in names if name != chosen)] if chosen else names
     return build_halt_form(_read_open_risk(client, chosen), portfolios, chosen, context)
 
 
 def _read_open_risk(client: PortfolioClient, portfolio: str) -> OpenRisk:
     orders = client.list_orders(TextCommand(Verb.ORDERS, portfolio=portfolio), limit=MAX_NAMES)
     positions = client.list_positions(portfolio, limit=MAX_NAMES)
-    exits = sum(1 for each in orders if each.role in EXIT_ROLES)
+    exits = sum(1 for order in orders if order.role in EXIT_ROLES)
     return OpenRisk(len(orders), exits, len(positions), MAX_NAMES in (len(orders), len(positions)))
 
 
@@ -237,8 +237,12 @@ def _load_resume_form(client: PortfolioClient, command: TextCommand, context: Re
         return build_text_view(TITLES[Verb.RESUME], NO_KILL_SWITCH)
     stopped = list_restricting(client.list_switches())
     if command.portfolio:
-        stopped = [each for each in stopped if name_key(each.name or "") == name_key(command.portfolio)]
-    others = [each for each in stopped if each.set_by != member.actor]
+        stopped = [
+            kill_switch
+            for kill_switch in stopped
+            if name_key(kill_switch.name or "") == name_key(command.portfolio)
+        ]
+    others = [kill_switch for kill_switch in stopped if kill_switch.set_by != member.actor]
     if not others:
         return build_text_view(TITLES[Verb.RESUME], SAME_PERSON if stopped else NOTHING_TO_RESUME)
     return build_resume_form(others, context)
@@ -260,11 +264,13 @@ def _load_login_form(client: PortfolioClient, _command: TextCommand, context: Re
 def _load_backtest_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
     if not client.get_member().may("trade"):
         return build_text_view(TITLES[Verb.BACKTEST], NO_BACKTESTS)
-    names = [each.name for each in client.strategies.list_strategies() if each.has_code]
+    names = [strategy.name for strategy in client.strategies.list_strategies() if strategy.has_code]
     if not (names or command.strategy):
         return build_text_view(TITLES[Verb.BACKTEST], NOTHING_TO_TEST)
-    named = replace(context, subject=command.strategy)
-    return build_backtest_form(names, get_proposed_days(datetime.fromtimestamp(time.time(), UTC)), named)
+    request_context = replace(context, subject=command.strategy)
+    return build_backtest_form(
+        names, get_proposed_days(datetime.fromtimestamp(time.time(), UTC)), request_context
+    )
 
 
 def _format_no_position(symbol: str) -> str:

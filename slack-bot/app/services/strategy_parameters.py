@@ -36,21 +36,25 @@ def set_parameters(services: Services, submission: FormSubmission) -> tuple[str,
     name = submission.context.subject
     client = create_client(services, submission.origin).strategies
     typed = {
-        each: text
-        for each in client.list_parameters(name)
-        if (text := submission.entries.get(f"{action_ids.PARAMETER_PREFIX}{each.name}")) is not None
+        parameter: text
+        for parameter in client.list_parameters(name)
+        if (text := submission.entries.get(f"{action_ids.PARAMETER_PREFIX}{parameter.name}")) is not None
     }
     problems = {
-        f"{action_ids.PARAMETER_PREFIX}{each.name}": problem
-        for each, text in typed.items()
-        if (problem := each.find_problem(text))
+        f"{action_ids.PARAMETER_PREFIX}{strategy_parameter.name}": problem
+        for strategy_parameter, text in typed.items()
+        if (problem := strategy_parameter.find_problem(text))
     }
     if problems:
         raise BadFields(problems)
-    changes = {each: text for each, text in typed.items() if not each.is_value(text)}
+    changes = {
+        strategy_parameter: text
+        for strategy_parameter, text in typed.items()
+        if not strategy_parameter.is_value(text)
+    }
     if not changes:
         return PARAMETERS_TITLE, NOTHING_CHANGED
-    values = {each.name: text for each, text in changes.items()}
+    values = {strategy_parameter.name: text for strategy_parameter, text in changes.items()}
     client.set_parameters(name, values, idempotency_key=submission.key)
     return PARAMETERS_TITLE, _describe_changes(name, changes)
 

@@ -23,8 +23,8 @@ def show_strategy_event(services: Services, event_type: str, data: Mapping[str, 
     The line is stored first. If the bot is killed before it is posted, the channel gets it.
     """
     name, portfolio = str(data.get("name") or ""), str(data.get("portfolio_name") or "")
-    shown = _find_message(services, name)
-    channel = shown.channel if shown else find_report_channel(services, portfolio)
+    message = _find_message(services, name)
+    channel = message.channel if message else find_report_channel(services, portfolio)
     if not name or not channel:
         return
     line = describe_strategy_event(event_type, data)
@@ -52,18 +52,18 @@ def show_strategy_event(services: Services, event_type: str, data: Mapping[str, 
 
 def _show_status(services: Services, name: str, channel: str, data: Mapping[str, Any]) -> str:
     """Edit the first message of the thread, or post it. Return its timestamp. Raises `SlackError`."""
-    message, shown = build_strategy_message(data), _find_message(services, name)
-    if shown is not None and not data.get("status"):
-        return shown.ts
-    if shown is not None:
+    message, order_message = build_strategy_message(data), _find_message(services, name)
+    if order_message is not None and not data.get("status"):
+        return order_message.ts
+    if order_message is not None:
         try:
-            services.slack.update_message(shown.channel, shown.ts, message)
+            services.slack.update_message(order_message.channel, order_message.ts, message)
         except SlackRefused as error:
             if error.is_about_token:
                 raise
             log.info("Strategy posted again", extra={"fault": str(error)})  # the message was deleted
         else:
-            return shown.ts
+            return order_message.ts
     ts = services.slack.post(channel, message)
     key = _build_key(services, name)
     services.order_messages.save(

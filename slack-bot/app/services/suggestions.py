@@ -56,8 +56,8 @@ def _reason(error: Exception) -> str:
 
 def _find_portfolios(services: Services, origin: Origin, typed: str) -> Json:
     query, person, request_id = typed.strip(), origin.person, origin.request_id
-    found = services.orders.list_cash(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
-    cut = len(found) > MAX_OPTIONS  # the typed name may exist without being in the list
+    portfolio_cashes = services.orders.list_cash(person, query, limit=MAX_OPTIONS + 1, request_id=request_id)
+    cut = len(portfolio_cashes) > MAX_OPTIONS  # the typed name may exist without being in the list
     exact = services.oms.find_portfolio(person, query, request_id=request_id) if cut and query else None
-    labels = {each.name: build_cash_label(each) for each in found}
+    labels = {portfolio_cash.name: build_cash_label(portfolio_cash) for portfolio_cash in portfolio_cashes}
     return build_portfolio_options(labels, typed, exact)

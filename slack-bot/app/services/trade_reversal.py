@@ -27,7 +27,7 @@ TOO_LATE = (
 
 
 def open_reversal_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
-    """Open the form that asks for the reason, or tell the person why the trade cannot be undone here."""
+    """Open the form that asks for the reason, or notify the person why the trade cannot be undone here."""
     button = ReversalContext.load(value)
     refusal = find_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
     if refusal:

@@ -1,4 +1,4 @@
-"""The bots that use a database. What a bot that died has claimed passes to the others."""
+"""The bots that use a database. What a crashed bot has claimed passes to the others."""
 
 import secrets
 

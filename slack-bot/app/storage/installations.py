@@ -59,8 +59,11 @@ class InstallationStore:
 
     def save_environment(self, installed: InstalledWorkspace) -> None:
         """Store the workspace whose token is in the environment, unless it is stored like that already."""
-        found = self.find(installed.team)
-        if found is None or (found.bot_token, found.oms_key) != (installed.bot_token, installed.oms_key):
+        installed_workspace = self.find(installed.team)
+        if installed_workspace is None or (installed_workspace.bot_token, installed_workspace.oms_key) != (
+            installed.bot_token,
+            installed.oms_key,
+        ):
             self.save(installed)
 
     def save_oms_key(self, team: str, oms_key: str) -> bool:
@@ -70,7 +73,7 @@ class InstallationStore:
         return bool(self._database.execute(statement, self._keys.encrypt(oms_key, _key_context(team)), team))
 
     def uninstall(self, team: str, at: float) -> bool:
-        """Forget the token and the key of a workspace that removed the app at `at` (Unix seconds).
+        """Remove the token and the key of a workspace that removed the app at `at` (Unix seconds).
 
         Return False if the app was installed after that: the event is older than the installation.
         """

@@ -21,9 +21,9 @@ BLOCK_ID: dict[str, Check] = {"block_id": string(255)}
 SECTION_LIMIT = 3_000
 
 
-def _image_source(image: dict[str, Any], at: str, found: Findings) -> None:
+def _image_source(image: dict[str, Any], at: str, findings: Findings) -> None:
     if ("image_url" in image) == ("slack_file" in image):
-        found.add(at, "must have one of image_url and slack_file")
+        findings.add(at, "must have one of image_url and slack_file")
 
 
 _IMAGE = Shape(
@@ -33,29 +33,29 @@ _IMAGE = Shape(
 )
 
 
-def _has_text_or_fields(section: dict[str, Any], at: str, found: Findings) -> None:
+def _has_text_or_fields(section: dict[str, Any], at: str, findings: Findings) -> None:
     if "text" not in section and "fields" not in section:
-        found.add(at, "missing required field: text or fields")
+        findings.add(at, "missing required field: text or fields")
 
 
-def _accessory(value: Any, at: str, found: Findings) -> None:
+def _accessory(value: Any, at: str, findings: Findings) -> None:
     is_image = isinstance(value, dict) and value.get("type") == "image"
     check = _IMAGE.check if is_image else element_in("section")
-    check(value, at, found)
+    check(value, at, findings)
 
 
-def _context_part(value: Any, at: str, found: Findings) -> None:
+def _context_part(value: Any, at: str, findings: Findings) -> None:
     is_image = isinstance(value, dict) and value.get("type") == "image"
     check = _IMAGE.check if is_image else text(SECTION_LIMIT, ANY_TEXT)
-    check(value, at, found)
+    check(value, at, findings)
 
 
-def _unique_action_ids(block: dict[str, Any], at: str, found: Findings) -> None:
+def _unique_action_ids(block: dict[str, Any], at: str, findings: Findings) -> None:
     elements = block.get("elements")
     parts = [part for part in elements if isinstance(part, dict)] if isinstance(elements, list) else []
     named = [part["action_id"] for part in parts if "action_id" in part]
     for action_id in sorted({str(name) for name in named if named.count(name) > 1}):
-        found.add(f"{at}/elements", f"`action_id` {action_id} already exists in this block")
+        findings.add(f"{at}/elements", f"`action_id` {action_id} already exists in this block")
 
 
 _RICH_KINDS = ("rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote")
@@ -72,15 +72,15 @@ _CELL = Shape(
 _ROW = array(_CELL, 1, 20)
 
 
-def _equal_rows(table: dict[str, Any], at: str, found: Findings) -> None:
+def _equal_rows(table: dict[str, Any], at: str, findings: Findings) -> None:
     """Check that all rows have as many cells as the header, which has no rich text."""
     rows = table.get("rows")
     rows = [row for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
     if len({len(row) for row in rows}) > 1:
-        found.add(f"{at}/rows", "all rows must have the same number of cells")
+        findings.add(f"{at}/rows", "all rows must have the same number of cells")
     header = rows[0] if rows else []
     if any(isinstance(cell, dict) and cell.get("type") == "rich_text" for cell in header):
-        found.add(f"{at}/rows/0", "rich_text is not supported in the header")
+        findings.add(f"{at}/rows/0", "rich_text is not supported in the header")
 
 
 _POINT = Shape({"label": string(20), "value": anything}).check
@@ -92,9 +92,9 @@ _LINES = Shape(
 ).check
 
 
-def _chart(value: Any, at: str, found: Findings) -> None:
+def _chart(value: Any, at: str, findings: Findings) -> None:
     is_pie = isinstance(value, dict) and value.get("type") == "pie"
-    (_PIE if is_pie else _LINES)(value, at, found)
+    (_PIE if is_pie else _LINES)(value, at, findings)
 
 
 BLOCKS: dict[str, Shape] = {
@@ -137,11 +137,11 @@ UNREAD = frozenset(
 )
 
 
-def check_block(value: Any, at: str, found: Findings) -> None:
+def check_block(value: Any, at: str, findings: Findings) -> None:
     """Check one block."""
     kind = value.get("type") if isinstance(value, dict) else None
     shape = BLOCKS.get(str(kind))
     if shape is not None:
-        shape.check(value, at, found)
+        shape.check(value, at, findings)
     elif kind not in UNREAD:
-        found.add(f"{at}/type", f"unsupported type: {kind}")
+        findings.add(f"{at}/type", f"unsupported type: {kind}")

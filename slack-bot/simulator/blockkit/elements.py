@@ -36,18 +36,18 @@ class Element:
     containers: frozenset[str]
 
 
-def _lengths(element: dict[str, Any], at: str, found: Findings) -> None:
+def _lengths(element: dict[str, Any], at: str, findings: Findings) -> None:
     low, high = element.get("min_length"), element.get("max_length")
     if isinstance(low, int) and isinstance(high, int) and low > high:
-        found.add(at, "min_length must not be greater than max_length")
+        findings.add(at, "min_length must not be greater than max_length")
 
 
-def _number_bounds(element: dict[str, Any], at: str, found: Findings) -> None:
+def _number_bounds(element: dict[str, Any], at: str, findings: Findings) -> None:
     low, start, high = (_decimal(element.get(name)) for name in ("min_value", "initial_value", "max_value"))
     if low is not None and high is not None and low > high:
-        found.add(at, "min_value must not be greater than max_value")
+        findings.add(at, "min_value must not be greater than max_value")
     if start is not None and ((low is not None and start < low) or (high is not None and start > high)):
-        found.add(f"{at}/initial_value", "initial_value must be between min_value and max_value")
+        findings.add(f"{at}/initial_value", "initial_value must be between min_value and max_value")
 
 
 def _decimal(value: Any) -> Decimal | None:
@@ -173,14 +173,14 @@ UNREAD = frozenset({"file_input", "rich_text_input", "workflow_button", "feedbac
 def element_in(container: str) -> Check:
     """Return a check for an element in a block of type ``container``."""
 
-    def check(value: Any, at: str, found: Findings) -> None:
+    def check(value: Any, at: str, findings: Findings) -> None:
         kind = value.get("type") if isinstance(value, dict) else None
         element = ELEMENTS.get(str(kind))
         if kind in UNREAD:
             return
         if element is None or container not in element.containers:
-            found.add(f"{at}/type", f"unsupported type: {kind}")
+            findings.add(f"{at}/type", f"unsupported type: {kind}")
         else:
-            element.shape.check(value, at, found)
+            element.shape.check(value, at, findings)
 
     return check

@@ -29,36 +29,36 @@ class Shape:
     optional: Mapping[str, Check] = field(default_factory=dict)
     rules: tuple[Check, ...] = ()
 
-    def check(self, value: Any, at: str, found: Findings) -> None:
+    def check(self, value: Any, at: str, findings: Findings) -> None:
         """Check an object against this shape."""
         if not isinstance(value, dict):
-            found.add(at, "must be an object")
+            findings.add(at, "must be an object")
             return
         for name in self.required.keys() - value.keys():
-            found.add(at, f"missing required field: {name}")
+            findings.add(at, f"missing required field: {name}")
         for name, part in value.items():
-            self._check_property(name, part, at, found)
+            self._check_property(name, part, at, findings)
         for rule in self.rules:
-            rule(value, at, found)
+            rule(value, at, findings)
 
-    def _check_property(self, name: str, part: Any, at: str, found: Findings) -> None:
+    def _check_property(self, name: str, part: Any, at: str, findings: Findings) -> None:
         check = self.required.get(name) or self.optional.get(name)
         if check is not None:
-            check(part, f"{at}/{name}", found)
+            check(part, f"{at}/{name}", findings)
         elif name != "type":
-            found.add(at, f"invalid additional property: {name}")
+            findings.add(at, f"invalid additional property: {name}")
 
 
 def string(limit: int, least: int = 1) -> Check:
     """Return a check for a string of ``least`` to ``limit`` characters."""
 
-    def check(value: Any, at: str, found: Findings) -> None:
+    def check(value: Any, at: str, findings: Findings) -> None:
         if not isinstance(value, str):
-            found.add(at, "must be a string")
+            findings.add(at, "must be a string")
         elif len(value) > limit:
-            found.add(at, f"must be less than {limit + 1} characters")
+            findings.add(at, f"must be less than {limit + 1} characters")
         elif len(value) < least:
-            found.add(at, f"must be more than {least - 1} characters")
+            findings.add(at, f"must be more than {least - 1} characters")
 
     return check
 
@@ -67,18 +67,18 @@ def text(limit: int, kinds: Collection[str] = PLAIN) -> Check:
     """Return a check for a text object of one of ``kinds`` with at most ``limit`` characters."""
     shape = Shape({"text": string(limit)}, {"emoji": boolean, "verbatim": boolean})
 
-    def check(value: Any, at: str, found: Findings) -> None:
+    def check(value: Any, at: str, findings: Findings) -> None:
         if isinstance(value, dict) and value.get("type") not in kinds:
-            found.add(f"{at}/type", f"must be one of: {', '.join(kinds)}")
-        shape.check(value, at, found)
+            findings.add(f"{at}/type", f"must be one of: {', '.join(kinds)}")
+        shape.check(value, at, findings)
 
     return check
 
 
-def boolean(value: Any, at: str, found: Findings) -> None:
+def boolean(value: Any, at: str, findings: Findings) -> None:
     """Check for true or false."""
     if not isinstance(value, bool):
-        found.add(at, "must be a boolean")
+        findings.add(at, "must be a boolean")
 
 
 def anything(_value: Any, _at: str, _found: Findings) -> None:
@@ -88,11 +88,11 @@ def anything(_value: Any, _at: str, _found: Findings) -> None:
 def integer(low: int, high: int) -> Check:
     """Return a check for an integer within bounds."""
 
-    def check(value: Any, at: str, found: Findings) -> None:
+    def check(value: Any, at: str, findings: Findings) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
-            found.add(at, "must be an integer")
+            findings.add(at, "must be an integer")
         elif not low <= value <= high:
-            found.add(at, f"must be between {low} and {high}")
+            findings.add(at, f"must be between {low} and {high}")
 
     return check
 
@@ -100,9 +100,9 @@ def integer(low: int, high: int) -> Check:
 def one_of(*choices: str) -> Check:
     """Return a check for one of these strings."""
 
-    def check(value: Any, at: str, found: Findings) -> None:
+    def check(value: Any, at: str, findings: Findings) -> None:
         if value not in choices:
-            found.add(at, f"must be one of: {', '.join(choices)}")
+            findings.add(at, f"must be one of: {', '.join(choices)}")
 
     return check
 
@@ -111,9 +111,9 @@ def matching(pattern: str, words: str) -> Check:
     """Return a check for a string that matches ``pattern`` completely. ``words`` describes it."""
     compiled = re.compile(pattern, re.ASCII)
 
-    def check(value: Any, at: str, found: Findings) -> None:
+    def check(value: Any, at: str, findings: Findings) -> None:
         if not isinstance(value, str) or not compiled.fullmatch(value):
-            found.add(at, f"must be {words}")
+            findings.add(at, f"must be {words}")
 
     return check
 
@@ -121,16 +121,16 @@ def matching(pattern: str, words: str) -> Check:
 def array(item: Check, low: int, high: int) -> Check:
     """Return a check for a list of ``low`` to ``high`` items."""
 
-    def check(value: Any, at: str, found: Findings) -> None:
+    def check(value: Any, at: str, findings: Findings) -> None:
         if not isinstance(value, list):
-            found.add(at, "must be an array")
+            findings.add(at, "must be an array")
             return
         if len(value) > high:
-            found.add(at, f"no more than {high} items allowed")
+            findings.add(at, f"no more than {high} items allowed")
         if len(value) < low:
-            found.add(at, f"no fewer than {low} items allowed")
+            findings.add(at, f"no fewer than {low} items allowed")
         for index, part in enumerate(value):
-            item(part, f"{at}/{index}", found)
+            item(part, f"{at}/{index}", findings)
 
     return check
 

@@ -30,42 +30,42 @@ def list_options(element: dict[str, Any]) -> list[dict[str, Any]]:
     return [option for part in lists if isinstance(part, list) for option in part if isinstance(option, dict)]
 
 
-def options_or_groups(element: dict[str, Any], at: str, found: Findings) -> None:
+def options_or_groups(element: dict[str, Any], at: str, findings: Findings) -> None:
     """Check that there is exactly one of ``options`` and ``option_groups``."""
     given = [name for name in ("options", "option_groups") if name in element]
     if not given:
-        found.add(at, "missing required field: options")
+        findings.add(at, "missing required field: options")
     elif len(given) > 1:
-        found.add(at, "only one of options and option_groups is allowed")
+        findings.add(at, "only one of options and option_groups is allowed")
 
 
-def initial_among_options(element: dict[str, Any], at: str, found: Findings) -> None:
+def initial_among_options(element: dict[str, Any], at: str, findings: Findings) -> None:
     """Check that the initial option is one of the options."""
     options = list_options(element)
     if "initial_option" in element and element["initial_option"] not in options:
-        found.add(f"{at}/initial_option", "initial_option must match one of the options")
+        findings.add(f"{at}/initial_option", "initial_option must match one of the options")
     initial = element.get("initial_options")
     if isinstance(initial, list) and any(option not in options for option in initial):
-        found.add(f"{at}/initial_options", "initial_options must match the options")
+        findings.add(f"{at}/initial_options", "initial_options must match the options")
 
 
-def values_unique(element: dict[str, Any], at: str, found: Findings) -> None:
+def values_unique(element: dict[str, Any], at: str, findings: Findings) -> None:
     """Check that no two options have the same value."""
     values = [option.get("value") for option in list_options(element)]
     if len(values) != len(set(map(str, values))):
-        found.add(at, "options must have unique values")
+        findings.add(at, "options must have unique values")
 
 
 def check_answer(answer: Any) -> list[str]:
     """Return the errors of an answer with options (at most 100 of them)."""
-    found = Findings()
+    findings = Findings()
     empty = isinstance(answer, dict) and not answer.get("options") and not answer.get("option_groups")
     if empty and ("options" in answer or "option_groups" in answer):
         return []
     Shape({}, {"options": OPTIONS, "option_groups": OPTION_GROUPS}, (options_or_groups,)).check(
-        answer, "", found
+        answer, "", findings
     )
-    return found.problems
+    return findings.problems
 
 
 RULES: tuple[Check, ...] = (initial_among_options, values_unique)

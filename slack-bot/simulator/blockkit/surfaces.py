@@ -42,25 +42,25 @@ _HOME = Shape({"type": one_of("home"), "blocks": _SHARED["blocks"]}, _SHARED)
 
 def check_message(blocks: Any) -> list[str]:
     """Return the errors of a message's blocks in Slack's wording. Empty if they are valid."""
-    found = Findings()
-    array(check_block, 0, MOST_MESSAGE_BLOCKS)(blocks, "/blocks", found)
-    _check_across(blocks, "/blocks", found)
-    return found.problems
+    findings = Findings()
+    array(check_block, 0, MOST_MESSAGE_BLOCKS)(blocks, "/blocks", findings)
+    _check_across(blocks, "/blocks", findings)
+    return findings.problems
 
 
 def check_view(view: Any, kind: str = "modal") -> list[str]:
     """Return the errors of a view of that type. Empty if it is valid."""
-    found = Findings()
-    (_MODAL if kind == "modal" else _HOME).check(view, "/view", found)
+    findings = Findings()
+    (_MODAL if kind == "modal" else _HOME).check(view, "/view", findings)
     if isinstance(view, dict):
-        _check_across(view.get("blocks"), "/view/blocks", found)
+        _check_across(view.get("blocks"), "/view/blocks", findings)
         if kind == "modal":
-            _refuse_tables(view.get("blocks"), found)
+            _refuse_tables(view.get("blocks"), findings)
         if kind == "modal" and "submit" not in view and _has_input(view.get("blocks")):
-            found.add(
+            findings.add(
                 "/view/submit", "`submit` is required when an `input` block is within the `blocks` array"
             )
-    return found.problems
+    return findings.problems
 
 
 def view_size(view: Any) -> int:
@@ -79,11 +79,11 @@ def text_length(value: Any) -> int:
     return nested + (len(own) if isinstance(own, str) else 0)
 
 
-def _refuse_tables(blocks: Any, found: Findings) -> None:
+def _refuse_tables(blocks: Any, findings: Findings) -> None:
     """Add an error for each table and chart: only messages and home tabs can have them."""
     for number, block in enumerate(blocks if isinstance(blocks, list) else []):
         if isinstance(block, dict) and block.get("type") in {TABLE, CHART}:
-            found.add(f"/view/blocks/{number}/type", f"unsupported type: {block['type']}")
+            findings.add(f"/view/blocks/{number}/type", f"unsupported type: {block['type']}")
 
 
 def add_ids(blocks: list[Block]) -> list[Block]:
@@ -114,19 +114,19 @@ def _has_input(blocks: Any) -> bool:
     return isinstance(blocks, list) and any(isinstance(b, dict) and b.get("type") == "input" for b in blocks)
 
 
-def _check_across(blocks: Any, at: str, found: Findings) -> None:
+def _check_across(blocks: Any, at: str, findings: Findings) -> None:
     good = [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
     block_ids = [block["block_id"] for block in good if isinstance(block.get("block_id"), str)]
     for block_id in sorted({name for name in block_ids if block_ids.count(name) > 1}):
-        found.add(at, f"`block_id` {block_id} already exists")
+        findings.add(at, f"`block_id` {block_id} already exists")
     if sum(block.get("type") == CHART for block in good) > MOST_CHARTS:
-        found.add(at, f"no more than {MOST_CHARTS} charts are allowed")
+        findings.add(at, f"no more than {MOST_CHARTS} charts are allowed")
     characters = sum(text_length(block.get("rows")) for block in good if block.get("type") == TABLE)
     if characters > LONGEST_TABLE_TEXT:
-        found.add(at, f"tables must have at most {LONGEST_TABLE_TEXT} characters")
+        findings.add(at, f"tables must have at most {LONGEST_TABLE_TEXT} characters")
     focused = [element for block in good for element in _elements(block) if _wants_focus(element)]
     if len(focused) > 1:
-        found.add(at, "only one element can have focus_on_load set to true")
+        findings.add(at, "only one element can have focus_on_load set to true")
 
 
 def _wants_focus(element: Any) -> bool:

@@ -41,16 +41,16 @@ def load_options(source: Source, block_id: str | None, action_id: str, query: st
         fields = {"block_id": block["block_id"], "action_id": action_id, "value": query}
         request = payloads.interaction(source.build_options_request(fields))
     reply = actor.request_sender.send(request)
-    answer = reply.json()
-    problems = option_rules.check_answer(answer) if reply.ok else [CONNECTION_ERROR]
+    body = reply.json()
+    problems = option_rules.check_answer(body) if reply.ok else [CONNECTION_ERROR]
     with actor.workspace_state.change():
         if problems:
             actor.record_problem(reply, "; ".join(problems))
             return {"options": [], "problem": problems[0], "delivery": reply.delivery_id}
-        source.store_options(block, element, option_rules.list_options(answer))
+        source.store_options(block, element, option_rules.list_options(body))
     return {
-        "options": option_rules.list_options(answer),
-        "groups": answer.get("option_groups") or [],
+        "options": option_rules.list_options(body),
+        "groups": body.get("option_groups") or [],
         "problem": "",
     }
 

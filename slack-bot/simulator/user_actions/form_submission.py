@@ -79,11 +79,11 @@ def _apply_answer(actor: Actor, view: View, reply: Reply) -> Outcome:
         return _report_problem(actor, view, reply, "")
     if not reply.body.strip():
         return _close(actor, view, {})
-    answer = reply.json()
-    apply = ANSWERS.get(answer.get("response_action", "")) if isinstance(answer, dict) else None
-    if apply is None and answer != {}:
+    body = reply.json()
+    apply = ANSWERS.get(body.get("response_action", "")) if isinstance(body, dict) else None
+    if apply is None and body != {}:
         return _report_problem(actor, view, reply, "the answer names no response_action that is known")
-    return (apply or _close)(actor, view, answer)
+    return (apply or _close)(actor, view, body)
 
 
 def _report_problem(actor: Actor, view: View, reply: Reply, problem: str) -> Outcome:

@@ -69,9 +69,9 @@ def _format_mentions(actor: Actor, text: str) -> str:
     by_name = {person.name: person.id for person in actor.workspace_state.people.values()}
     by_name[actor.workspace_state.manifest.bot_name.lower()] = workspace.BOT_USER_ID
 
-    def mention(found: re.Match[str]) -> str:
-        user = by_name.get(found[1].lower())
-        return f"<@{user}>" if user else found[0]
+    def mention(match: re.Match[str]) -> str:
+        user = by_name.get(match[1].lower())
+        return f"<@{user}>" if user else match[0]
 
     return MENTION.sub(mention, escaped)
 

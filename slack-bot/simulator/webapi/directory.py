@@ -10,9 +10,9 @@ from simulator.workspace import Channel, Person
 from simulator.workspace_state import WorkspaceState
 
 
-def auth_test(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def auth_test(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``auth.test``: return the owner of the token."""
-    team = args.calling_team(given)
+    team = args.calling_team(arguments)
     return {
         "url": f"{workspace_state.base_url}/",
         "team": team.name,
@@ -24,15 +24,15 @@ def auth_test(workspace_state: WorkspaceState, given: Arguments) -> dict[str, An
     }
 
 
-def conversations_open(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def conversations_open(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``conversations.open``: return the direct message with one person."""
-    if given.get("channel"):
+    if arguments.get("channel"):
         return {
-            "channel": {"id": workspace_state.channel(args.text(given, "channel")).id},
+            "channel": {"id": workspace_state.channel(args.text(arguments, "channel")).id},
             "no_op": True,
             "already_open": True,
         }
-    users = given.get("users") or ""
+    users = arguments.get("users") or ""
     names = users if isinstance(users, list) else [name for name in str(users).split(",") if name]
     if not names:
         raise SlackError("users_list_not_supplied")
@@ -42,17 +42,17 @@ def conversations_open(workspace_state: WorkspaceState, given: Arguments) -> dic
     return {"channel": {"id": channel.id}, "no_op": True, "already_open": True}
 
 
-def conversations_info(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def conversations_info(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``conversations.info``: return a channel. Private channels require that the bot is a member."""
-    channel = workspace_state.channel(args.text(given, "channel"))
+    channel = workspace_state.channel(args.text(arguments, "channel"))
     if channel.kind == "private" and not channel.has_bot:
         raise SlackError("channel_not_found")
     return {"channel": _channel(channel)}
 
 
-def users_info(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def users_info(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``users.info``: return one person."""
-    person = workspace_state.people.get(args.text(given, "user"))
+    person = workspace_state.people.get(args.text(arguments, "user"))
     if person is None:
         raise SlackError("user_not_found")
     return {"user": describe_person(workspace_state, person)}
@@ -78,29 +78,33 @@ def _channel(channel: Channel) -> dict[str, Any]:
     }
 
 
-def users_list(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def users_list(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``users.list``: return the people of the workspace, on one page."""
-    team = args.calling_team(given)
-    people = [each for each in workspace_state.people.values() if each.team is team]
-    return {"members": [describe_person(workspace_state, each) for each in people], "cache_ts": 0}
+    team = args.calling_team(arguments)
+    people = [person for person in workspace_state.people.values() if person.team is team]
+    return {"members": [describe_person(workspace_state, person) for person in people], "cache_ts": 0}
 
 
-def usergroups_users_list(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def usergroups_users_list(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``usergroups.users.list``: return the members of a user group of the first workspace."""
-    group = workspace_state.groups.find(args.text(given, "usergroup"))
-    if args.calling_team(given) is not workspace.HOME:
+    group = workspace_state.groups.find(args.text(arguments, "usergroup"))
+    if args.calling_team(arguments) is not workspace.HOME:
         raise SlackError("no_such_subteam")
     return {"users": sorted(group.members - workspace_state.deactivated)}
 
 
-def conversations_history(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def conversations_history(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``conversations.history``: return direct messages, newest first. Other channels need another scope."""
-    channel = workspace_state.channel_for_bot(args.text(given, "channel"))
+    channel = workspace_state.channel_for_bot(args.text(arguments, "channel"))
     if channel.kind != "im":
         raise SlackError("missing_scope")
-    oldest = float(given.get("oldest") or 0)
-    messages = [each for each in workspace_state.messages.all(channel.id) if float(each.ts) >= oldest]
-    return {"messages": [each.payload() | {"metadata": each.metadata} for each in reversed(messages)]}
+    oldest = float(arguments.get("oldest") or 0)
+    messages = [
+        message for message in workspace_state.messages.all(channel.id) if float(message.ts) >= oldest
+    ]
+    return {
+        "messages": [message.payload() | {"metadata": message.metadata} for message in reversed(messages)]
+    }
 
 
 def describe_person(workspace_state: WorkspaceState, person: Person) -> dict[str, Any]:

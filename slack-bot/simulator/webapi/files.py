@@ -10,24 +10,24 @@ from simulator.webapi.arguments import Arguments
 from simulator.workspace_state import WorkspaceState
 
 
-def get_upload_url(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def get_upload_url(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``files.getUploadURLExternal``: return the address for the content of a file."""
-    length = str(given.get("length", ""))
+    length = str(arguments.get("length", ""))
     if not (length.isascii() and length.isdigit() and 0 < int(length) <= MAX_FILE_BYTES):
         raise ArgumentsError(f"must be a number from 1 to {MAX_FILE_BYTES} [json-pointer:/length]")
-    name = args.text(given, "filename").replace("/", "_")
-    file = workspace_state.files.reserve(name, int(length), str(given.get("alt_txt") or ""))
+    name = args.text(arguments, "filename").replace("/", "_")
+    file = workspace_state.files.reserve(name, int(length), str(arguments.get("alt_txt") or ""))
     return {"upload_url": f"{workspace_state.base_url}{UPLOAD_PREFIX}/{file.token}", "file_id": file.id}
 
 
-def complete_upload(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def complete_upload(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``files.completeUploadExternal``: finish uploads, and post the files in a channel."""
-    rows = given.get("files")
+    rows = arguments.get("files")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise ArgumentsError("must be an array of files [json-pointer:/files]")
-    reference = str(given.get("channel_id") or "")
+    reference = str(arguments.get("channel_id") or "")
     channel = workspace_state.channel_for_bot(reference) if reference else None
-    thread = given.get("thread_ts") or None
+    thread = arguments.get("thread_ts") or None
     if channel and thread and workspace_state.messages.find(channel.id, thread) is None:
         raise SlackError("thread_not_found")
     uploaded = [
@@ -35,7 +35,7 @@ def complete_upload(workspace_state: WorkspaceState, given: Arguments) -> dict[s
     ]
     payloads = [file.payload(workspace_state.base_url) for file in uploaded]
     if channel:
-        text = str(given.get("initial_comment") or "")
+        text = str(arguments.get("initial_comment") or "")
         workspace_state.messages.post(
             channel.id, workspace.BOT_USER_ID, text, thread_ts=thread, files=payloads
         )

@@ -31,7 +31,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-def call(workspace_state: WorkspaceState, name: str, token: str, given: Arguments) -> dict[str, Any]:
+def call(workspace_state: WorkspaceState, name: str, token: str, arguments: Arguments) -> dict[str, Any]:
     """Check the token and run one method. Return Slack's answer, also for an error."""
     method = METHODS.get(name)
     if method is None:
@@ -39,14 +39,14 @@ def call(workspace_state: WorkspaceState, name: str, token: str, given: Argument
     try:
         team = workspace_state.installations.find_team(token)
         with workspace_state.change():
-            _check_channel(workspace_state, team, given)
-            return {"ok": True} | method(workspace_state, given | {CALLING_TEAM: team})
+            _check_channel(workspace_state, team, arguments)
+            return {"ok": True} | method(workspace_state, arguments | {CALLING_TEAM: team})
     except SlackError as error:
         return error.answer()
 
 
-def _check_channel(workspace_state: WorkspaceState, team: Team, given: Arguments) -> None:
+def _check_channel(workspace_state: WorkspaceState, team: Team, arguments: Arguments) -> None:
     """Hide the channels of other workspaces."""
-    channel = workspace_state.channels.get(str(given.get("channel") or given.get("channel_id") or ""))
+    channel = workspace_state.channels.get(str(arguments.get("channel") or arguments.get("channel_id") or ""))
     if channel is not None and not channel.is_open_to(team):
         raise SlackError("channel_not_found")

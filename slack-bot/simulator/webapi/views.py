@@ -9,41 +9,41 @@ from simulator.webapi.arguments import Arguments
 from simulator.workspace_state import WorkspaceState
 
 
-def open_(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def open_(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``views.open``: open a form for the person of the trigger."""
-    content = args.view(given)
-    trigger = workspace_state.triggers.exchange(_trigger_id(given))
-    return _answer(given, workspace_state.views.open(trigger.user, content, trigger.channel))
+    content = args.view(arguments)
+    trigger = workspace_state.triggers.exchange(_trigger_id(arguments))
+    return _answer(arguments, workspace_state.views.open(trigger.user, content, trigger.channel))
 
 
-def push(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def push(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``views.push``: open a form on top of the stack."""
-    content = args.view(given)
-    trigger = workspace_state.triggers.exchange(_trigger_id(given))
-    return _answer(given, workspace_state.views.push(trigger.user, content))
+    content = args.view(arguments)
+    trigger = workspace_state.triggers.exchange(_trigger_id(arguments))
+    return _answer(arguments, workspace_state.views.push(trigger.user, content))
 
 
-def update(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def update(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``views.update``: replace the content of an open form or a home tab."""
-    view = workspace_state.views.find(given.get("view_id"), given.get("external_id"))
-    content = args.view(given, view.content["type"])
-    workspace_state.views.update(view, content, given.get("hash"))
-    return _answer(given, view)
+    view = workspace_state.views.find(arguments.get("view_id"), arguments.get("external_id"))
+    content = args.view(arguments, view.content["type"])
+    workspace_state.views.update(view, content, arguments.get("hash"))
+    return _answer(arguments, view)
 
 
-def publish(workspace_state: WorkspaceState, given: Arguments) -> dict[str, Any]:
+def publish(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``views.publish``: set a person's home tab."""
-    user = args.text(given, "user_id")
-    content = args.view(given, "home")
+    user = args.text(arguments, "user_id")
+    content = args.view(arguments, "home")
     if user not in workspace_state.people:
         raise SlackError("user_not_found")
-    return _answer(given, workspace_state.views.publish(user, content, given.get("hash")))
+    return _answer(arguments, workspace_state.views.publish(user, content, arguments.get("hash")))
 
 
-def _trigger_id(given: Arguments) -> str:
-    return args.text(given, "trigger_id")
+def _trigger_id(arguments: Arguments) -> str:
+    return args.text(arguments, "trigger_id")
 
 
-def _answer(given: Arguments, view: View) -> dict[str, Any]:
-    view.app_team = args.calling_team(given).id
+def _answer(arguments: Arguments, view: View) -> dict[str, Any]:
+    view.app_team = args.calling_team(arguments).id
     return {"view": view.payload()}

@@ -197,34 +197,36 @@ def test_an_unreadable_time_is_shown_as_it_came():
 @pytest.mark.parametrize("count", [0, 1, 50, 99, 100, 5000])
 @pytest.mark.parametrize("typed", ["", "Fresh"])
 def test_any_number_of_portfolios_fits(count, typed):
-    answer = build_portfolio_options(
+    portfolio_options = build_portfolio_options(
         label_by_name(*(f"Book {number} " + "y" * 80 for number in range(count))), typed
     )
-    options = options_of(answer)
+    options = options_of(portfolio_options)
     if options:
         check_options(options, 100)
-    assert ("option_groups" in answer) is (count + bool(typed) > 100), "the label states how many are shown"
+    assert ("option_groups" in portfolio_options) is (count + bool(typed) > 100), (
+        "the label states how many are shown"
+    )
     assert any(option["value"] == "Fresh" for option in options) is (typed == "Fresh")
 
 
 def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
     options = build_portfolio_options(label_by_name("Growth"), " Gr ")["options"]
-    assert [(each["text"]["text"], each["value"]) for each in options] == [
+    assert [(option["text"]["text"], option["value"]) for option in options] == [
         ("Growth · 1,000.00 USD", "Growth"), ("New portfolio: Gr", "Gr"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("typed", ["growth", "Gro\u200dwth", "", " \u200c", "a/b", "x" * 101])
 def test_no_new_portfolio_for_what_exists_or_cannot_be(typed):
-    assert [each["value"] for each in build_portfolio_options(label_by_name("Growth"), typed)["options"]] == [
-        "Growth"
-    ]
+    assert [
+        option["value"] for option in build_portfolio_options(label_by_name("Growth"), typed)["options"]
+    ] == ["Growth"]
 
 
 def test_a_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
     long, too_long = "l" * 100, "t" * 151
     options = build_portfolio_options(label_by_name(long, too_long), "")["options"]
-    assert [each["value"] for each in options] == [long]
+    assert [option["value"] for option in options] == [long]
     assert options[0]["text"]["text"].endswith("…")
 
 
@@ -237,7 +239,7 @@ def test_where_choices_are_cut_the_label_says_how_many_are_shown():
 def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
     options = options_of(build_portfolio_options(BOOKS, "book", "Book"))
     assert options[0]["value"] == options[0]["text"]["text"] == "Book"
-    assert all(not each["text"]["text"].startswith("New portfolio") for each in options)
+    assert all(not option["text"]["text"].startswith("New portfolio") for option in options)
 
 
 def test_a_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():

@@ -8,7 +8,9 @@ from app.delivery.scopes import GrantedScopes, list_manifest_scopes
 from tests.conftest import Workspace
 from tests.fakes import Answer
 
-GRANTED = ",".join(each for each in list_manifest_scopes() if each != "files:write")
+GRANTED = ",".join(
+    manifest_scope for manifest_scope in list_manifest_scopes() if manifest_scope != "files:write"
+)
 AUTH = {"ok": True, "team_id": "T1"}
 
 

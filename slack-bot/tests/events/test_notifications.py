@@ -229,8 +229,8 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
     for _ in range(2):
         sent(alone)
     reminders = [call.body for call in alone.slack.named("chat.postMessage")]
-    assert [(each["channel"], each["thread_ts"]) for each in reminders] == [("C1", "1.0")] * count
-    assert all("<@U2> This order still waits for a decision." in each["text"] for each in reminders)
+    assert [(reminder["channel"], reminder["thread_ts"]) for reminder in reminders] == [("C1", "1.0")] * count
+    assert all("<@U2> This order still waits for a decision." in reminder["text"] for reminder in reminders)
 
 
 def test_another_workspace_sends_its_own_notifications(alone: Workspace):

@@ -274,6 +274,6 @@ def test_old_events_are_pruned():
 
 def test_server_answers_deliveries_of_the_oms(slack, oms, services):
     bot = create_bot(factories.settings(slack.api_url, oms.url), services)
-    answer = bot.web.test_client().post("/oms/events", data=b"{}", headers=sign(b"{}"))
-    assert answer.status_code == 401
+    response = bot.web.test_client().post("/oms/events", data=b"{}", headers=sign(b"{}"))
+    assert response.status_code == 401
     assert "webhook.disabled" in bot.receiver.patterns

@@ -23,9 +23,9 @@ class PortfolioWorkspace(Workspace):
     def query(self, text: str, name: str = "/desk", **changes: Any) -> Any:
         """Type a command and return the reply that came by its response URL."""
         before = len(self.slack.named("respond"))
-        answer = self.type(text, name, **changes)
-        if answer.data:
-            return answer.get_json()
+        response = self.type(text, name, **changes)
+        if response.data:
+            return response.get_json()
         return self.slack.wait_for("respond", before + 1)[-1].body
 
     def send_event(self, inner: dict[str, Any], **changes: Any) -> int:
@@ -70,9 +70,9 @@ class PortfolioWorkspace(Workspace):
         }
         shown = view | {"id": view_id, "root_view_id": view_id, "hash": "h", "state": {"values": values}}
         payload = factories.interaction("view_submission", view=shown)
-        answer = self.deliver(payload | {"user": {"id": by, "team_id": "T1"}})
-        assert answer.status_code == 200
-        return answer.get_json()
+        response = self.deliver(payload | {"user": {"id": by, "team_id": "T1"}})
+        assert response.status_code == 200
+        return response.get_json()
 
 
 def _state(element: dict[str, Any], value: str | None) -> dict[str, Any]:

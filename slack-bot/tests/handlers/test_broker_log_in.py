@@ -36,8 +36,8 @@ def test_form_has_the_page_of_each_connection_that_needs_a_log_in(risk: Portfoli
 
 def test_token_is_sent_once_and_the_end_of_the_session_is_shown(risk: PortfolioWorkspace):
     view = open_form(risk)
-    answer = risk.submit_view(view, request_token=" token ")
-    assert "is logged in until 2026-11-30 00:30 UTC" in texts_of(answer["view"])
+    body = risk.submit_view(view, request_token=" token ")
+    assert "is logged in until 2026-11-30 00:30 UTC" in texts_of(body["view"])
     assert list(risk.oms.changes.values()) == [("POST", PATH, {"request_token": "token"})]
 
 

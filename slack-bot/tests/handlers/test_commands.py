@@ -17,8 +17,8 @@ def entry(view, block_id):
 def test_a_command_is_acknowledged_before_slack_has_opened_the_form(workspace: Workspace):
     workspace.slack.script("views.open", Answer(slow=5.0))
     began = time.monotonic()
-    answer = workspace.type("AAPL")
-    assert (answer.status_code, answer.data) == (200, b"")
+    response = workspace.type("AAPL")
+    assert (response.status_code, response.data) == (200, b"")
     assert time.monotonic() - began < 4.0
     workspace.slack.wait_for("views.open")
 

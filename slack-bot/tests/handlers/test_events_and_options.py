@@ -109,10 +109,8 @@ def test_where_nothing_is_found_the_only_choice_says_why(workspace: Workspace, t
 def test_a_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Workspace):
     workspace.oms.script("portfolios", Answer(500))
     (option,) = request_options(workspace, "x")
-    answer = workspace.submit(
-        factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"])
-    )
-    assert answer["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
+    body = workspace.submit(factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"]))
+    assert body["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
 
 
 def test_suggestions_come_in_time_or_say_that_they_do_not(workspace: Workspace):
@@ -289,8 +287,8 @@ def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None
     event = {"type": "user_change", "user": {"id": "U2", "team_id": "T1", "deleted": True} | profile}
     body = json.dumps({"type": "event_callback", "team_id": "T1", "event_id": event_id, "event": event})
     headers = factories.signed(body) | {"Content-Type": "application/json"}
-    answer = workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
-    assert answer.status_code == 200
+    response = workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
+    assert response.status_code == 200
 
 
 def test_a_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):

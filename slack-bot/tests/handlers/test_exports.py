@@ -16,10 +16,10 @@ def exporter(trading: PortfolioWorkspace):
 
 
 def test_a_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorkspace):
-    answer = exporter.query("export trades 2026-11 in Growth")
-    assert answer["response_type"] == "ephemeral"
-    assert answer["text"].startswith("*Trades* of 2026-11 in Growth: 2 rows.")
-    assert "`trades-2026-11.csv` is in your direct messages" in answer["text"]
+    body = exporter.query("export trades 2026-11 in Growth")
+    assert body["response_type"] == "ephemeral"
+    assert body["text"].startswith("*Trades* of 2026-11 in Growth: 2 rows.")
+    assert "`trades-2026-11.csv` is in your direct messages" in body["text"]
     wanted = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z", "portfolio": "Growth"}
     assert exporter.oms.reads()[-1] == ("/exports/trades", wanted)
     assert exporter.slack.named("upload")[0].body == TRADES

@@ -87,8 +87,8 @@ EVENTS = [
 def test_an_event_of_another_installation_is_acknowledged_and_changes_nothing(
     workspace: Workspace, caplog, fields
 ):
-    answer = deliver_event(workspace, **fields)
-    assert (answer.status_code, answer.data) == (200, b"")
+    response = deliver_event(workspace, **fields)
+    assert (response.status_code, response.data) == (200, b"")
     assert [record.message for record in caplog.records] == [REFUSED]
 
 
@@ -135,9 +135,9 @@ def test_the_first_request_asks_slack_whose_the_token_is(workspace: Workspace):
 
 def test_while_the_workspace_is_unknown_nothing_is_sent_and_entries_stay(workspace: Workspace):
     forget(workspace, Answer(500))
-    answer = workspace.submit()
-    assert answer["response_action"] == "push"
-    assert "could not ask Slack which workspace" in notice_of(answer["view"])
+    body = workspace.submit()
+    assert body["response_action"] == "push"
+    assert "could not ask Slack which workspace" in notice_of(body["view"])
     assert workspace.oms.calls == []
 
 

@@ -81,7 +81,9 @@ def test_an_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(
         assert "What you changed was not traded" in notice_of(view)
     restarted.bot.services.outbox.close(2.0)
     messages = [call.body for call in restarted.slack.named("chat.postMessage")][1:]
-    assert [(each["channel"], "BUY 100 AAPL" in each["text"]) for each in messages] == [("D-U1", True)]
+    assert [(message["channel"], "BUY 100 AAPL" in message["text"]) for message in messages] == [
+        ("D-U1", True)
+    ]
     assert len(restarted.oms.trades) == 1
 
 

@@ -34,7 +34,7 @@ def words_of(view):
 
 
 def tabs_of(view):
-    return [each["value"] for each in view["blocks"][0]["elements"]]
+    return [element["value"] for element in view["blocks"][0]["elements"]]
 
 
 def test_opening_shows_the_overview(trading: PortfolioWorkspace):
@@ -65,7 +65,7 @@ def test_every_tab_at_its_largest(trading: PortfolioWorkspace, tab, role):
     rows["/positions"] = [portfolio_oms.position(name, "P" * 100, product="NRML") for name in names]
     rows["/orders"] = orders
     rows["/trades"] = [portfolio_oms.trade(portfolio_name="P" * 100) for _ in range(20)]
-    rows["/approvals"] = [portfolio_oms.approval(order=each, reason="r" * 500) for each in orders[:100]]
+    rows["/approvals"] = [portfolio_oms.approval(order=order, reason="r" * 500) for order in orders[:100]]
     rows["/portfolios"] = [f"{'P' * 97}{number:03}" for number in range(100)]
     rows |= {f"/portfolio/{name}": portfolio_oms.portfolio(name) for name in rows["/portfolios"]}
     rows["/kill-switch"] = [
@@ -105,7 +105,7 @@ def test_waiting_orders_have_buttons_that_decide(trading: PortfolioWorkspace):
     trading.oms.rows["/approvals"] = [portfolio_oms.approval()]
     view = choose(trading, "approvals")
     buttons = view["blocks"][2]["elements"]
-    assert [each["action_id"] for each in buttons] == ["approval_approve", "approval_reject"]
+    assert [button["action_id"] for button in buttons] == ["approval_approve", "approval_reject"]
     trading.click(buttons[0]["action_id"], buttons[0]["value"], channel=None)
     assert "callback_id" in trading.slack.wait_for("views.open")[0].body["view"]
 

@@ -287,8 +287,8 @@ def test_only_portfolios_that_the_person_may_see_are_offered(workspace: Workspac
 def test_that_one_person_sees_a_portfolio_tells_another_nothing(workspace: Workspace):
     workspace.oms.narrowed[BOB] = ["Income"]
     assert workspace.submit(by="U1") == {"response_action": "clear"}
-    answer = workspace.submit(by="U2", id="V2", root_view_id="V2")
-    assert "There is none called Growth yet" in reasons_of(answer["view"])
+    body = workspace.submit(by="U2", id="V2", root_view_id="V2")
+    assert "There is none called Growth yet" in reasons_of(body["view"])
 
 
 def test_a_portfolio_that_is_not_the_persons_is_refused_at_its_field(workspace: Workspace):

@@ -18,9 +18,9 @@ SLIP = factories.state(portfolio="Growht")
 
 
 def test_a_new_portfolio_needs_a_confirmation(workspace: Workspace):
-    answer = workspace.submit(SLIP)
-    check_view(answer["view"])
-    assert "There is none called Growht yet. Did you mean Growth?" in reasons_of(answer["view"])
+    body = workspace.submit(SLIP)
+    check_view(body["view"])
+    assert "There is none called Growht yet. Did you mean Growth?" in reasons_of(body["view"])
     assert workspace.oms.named("place") == []
     assert workspace.submit(SLIP | factories.opens("Growht")) == {"response_action": "clear"}
     assert workspace.oms.named("place")[0].body["portfolio_name"] == "Growht"
@@ -36,8 +36,8 @@ def test_the_oms_is_asked_about_a_portfolio_until_it_exists(workspace: Workspace
 
 
 def test_a_tick_for_one_portfolio_opens_no_other(workspace: Workspace):
-    answer = workspace.submit(factories.state(portfolio="Incoem") | factories.opens("Growht"))
-    assert "There is none called Incoem yet. Did you mean Income?" in reasons_of(answer["view"])
+    body = workspace.submit(factories.state(portfolio="Incoem") | factories.opens("Growht"))
+    assert "There is none called Incoem yet. Did you mean Income?" in reasons_of(body["view"])
 
 
 def test_choosing_another_portfolio_is_an_answer_too(workspace: Workspace):
@@ -47,9 +47,9 @@ def test_choosing_another_portfolio_is_an_answer_too(workspace: Workspace):
 
 def test_a_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace: Workspace):
     values = factories.state(portfolio="Fresh", portfolio_text="New portfolio: Fresh")
-    answer = workspace.submit(values)
-    assert "There is none called Fresh yet." in reasons_of(answer["view"])
-    chosen = blocks_of(answer)["portfolio"]["element"]["initial_option"]
+    body = workspace.submit(values)
+    assert "There is none called Fresh yet." in reasons_of(body["view"])
+    chosen = blocks_of(body)["portfolio"]["element"]["initial_option"]
     assert chosen["text"]["text"] == "New portfolio: Fresh"
     assert workspace.submit(values | factories.opens("Fresh")) == {"response_action": "clear"}
 
@@ -90,8 +90,8 @@ def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(wo
     workspace.oms.instruments["MSFT"] = ""
     metadata = workspace.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
     values = factories.state(symbol="MSFT", gmv="0.1") | factories.ticked("0.001")
-    answer = workspace.submit(values, private_metadata=metadata)
-    assert questions_of(answer["view"]) == ["price_ok:MSFT:0.001"]
+    body = workspace.submit(values, private_metadata=metadata)
+    assert questions_of(body["view"]) == ["price_ok:MSFT:0.001"]
 
 
 # Symbols
@@ -99,11 +99,11 @@ def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(wo
 
 def test_an_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(workspace: Workspace):
     values = factories.state(symbol="APPL")
-    answer = workspace.submit(values)
-    check_view(answer["view"])
-    assert questions_of(answer["view"]) == ["symbol_ok:APPL"]
-    assert "APPL is not a listed instrument" in reasons_of(answer["view"])
-    assert "Did you mean AAPL (Apple Inc.)?" in reasons_of(answer["view"])
+    body = workspace.submit(values)
+    check_view(body["view"])
+    assert questions_of(body["view"]) == ["symbol_ok:APPL"]
+    assert "APPL is not a listed instrument" in reasons_of(body["view"])
+    assert "Did you mean AAPL (Apple Inc.)?" in reasons_of(body["view"])
     assert workspace.oms.named("place") == []
     assert workspace.submit(values | factories.answered("symbol_ok:APPL")) == {"response_action": "clear"}
 
@@ -160,13 +160,13 @@ def held(quantity: str, average_cost: str = "170.00", rate: str | None = None):
 def test_a_sale_that_opens_a_short_is_asked_about(workspace: Workspace, position, reason):
     if position:
         workspace.oms.holdings["Growth", "AAPL"] = position
-    answer = workspace.submit(SALE)
+    body = workspace.submit(SALE)
     if not reason:
-        assert answer == {"response_action": "clear"}
+        assert body == {"response_action": "clear"}
         return
-    check_view(answer["view"])
-    assert reason in reasons_of(answer["view"])
-    (question,) = questions_of(answer["view"])
+    check_view(body["view"])
+    assert reason in reasons_of(body["view"])
+    (question,) = questions_of(body["view"])
     assert workspace.oms.named("place") == []
     assert workspace.submit(SALE | factories.answered(question)) == {"response_action": "clear"}
 
@@ -204,10 +204,10 @@ def again(workspace: Workspace, values: Any = None, by: str = "U1"):
 
 def test_the_same_trade_within_a_minute_is_asked_about(workspace: Workspace):
     place_now(workspace, 40)
-    answer = again(workspace)
-    check_view(answer["view"])
-    (question,) = questions_of(answer["view"])
-    assert "You placed BUY 100 AAPL at 175.00 in Growth at " in reasons_of(answer["view"])
+    body = again(workspace)
+    check_view(body["view"])
+    (question,) = questions_of(body["view"])
+    assert "You placed BUY 100 AAPL at 175.00 in Growth at " in reasons_of(body["view"])
     assert len(workspace.oms.trades) == 1
     assert again(workspace, factories.state() | factories.answered(question)) == {"response_action": "clear"}
 
@@ -230,19 +230,19 @@ def test_a_different_trade_is_no_repeat(workspace: Workspace, change, by, values
 
 def test_all_questions_are_asked_in_one_step(workspace: Workspace):
     values = factories.state(symbol="APPL", gmv="0.1", side="SELL", portfolio="Growht")
-    answer = workspace.submit(values)
-    check_view(answer["view"])
-    questions = questions_of(answer["view"])
+    body = workspace.submit(values)
+    check_view(body["view"])
+    questions = questions_of(body["view"])
     assert [each.partition(":")[0] for each in questions] == [
         "symbol_ok",
         "price_ok",
         "portfolio_ok",
         "short_ok",
     ]
-    metadata = answer["view"]["private_metadata"]
+    metadata = body["view"]["private_metadata"]
     for question in questions[:-1]:
-        answer = workspace.submit(values | factories.answered(question), private_metadata=metadata)
-        metadata = answer["view"]["private_metadata"]
-        assert question not in questions_of(answer["view"])
+        body = workspace.submit(values | factories.answered(question), private_metadata=metadata)
+        metadata = body["view"]["private_metadata"]
+        assert question not in questions_of(body["view"])
     last = workspace.submit(values | factories.answered(questions[-1]), private_metadata=metadata)
     assert last == {"response_action": "clear"}

@@ -80,7 +80,7 @@ def test_form_offers_what_is_possible_and_needs_a_reason(cards: Workspace):
     view = cards.slack.wait_for("views.open")[0].body["view"]
     check_view(view)
     options = view["blocks"][1]["element"]["options"]
-    assert [each["value"] for each in options] == ["adopt", "watch", "ignore"]
+    assert [option["value"] for option in options] == ["adopt", "watch", "ignore"]
     assert resolve(cards, "adopt", " ")["response_action"] == "errors"
     cards.oms.script(PATH.removeprefix("/api/v1"), Answer(200, {"id": "ri_1"}))
     assert resolve(cards, "adopt", "Bought by phone")["response_action"] == "update"
@@ -100,9 +100,9 @@ def test_channel_is_told_of_a_broker_that_is_lost(cards: Workspace):
     register_subscriptions(registry)
     data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down", "reason": "No answer"}
     registry.handle(cards.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", data))
-    told = cards.slack.wait_for("chat.postMessage")[0].body
-    assert told["channel"] == "C9"
-    assert "*Broker alpaca-paper* is down and tried again" in told["text"]
+    body = cards.slack.wait_for("chat.postMessage")[0].body
+    assert body["channel"] == "C9"
+    assert "*Broker alpaca-paper* is down and tried again" in body["text"]
 
 
 def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(workspace: Workspace):

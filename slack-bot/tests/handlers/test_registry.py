@@ -14,18 +14,18 @@ def act(action_id, block_id="b"):
 
 @pytest.fixture
 def registry():
-    found = HandlerRegistry()
+    handler_registry = HandlerRegistry()
     for register, name in (
-        (found.command("/trade"), "command"),
-        (found.event("message"), "event"),
-        (found.view("form"), "view"),
-        (found.options("field"), "options"),
-        (found.action("button"), "action"),
-        (found.action({"action_id": "entry", "block_id": "symbol"}), "both ids"),
-        (found.action(re.compile("tab:.*")), "pattern"),
+        (handler_registry.command("/trade"), "command"),
+        (handler_registry.event("message"), "event"),
+        (handler_registry.view("form"), "view"),
+        (handler_registry.options("field"), "options"),
+        (handler_registry.action("button"), "action"),
+        (handler_registry.action({"action_id": "entry", "block_id": "symbol"}), "both ids"),
+        (handler_registry.action(re.compile("tab:.*")), "pattern"),
     ):
         register(cast("Handler", name))  # a name instead of a function
-    return found
+    return handler_registry
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_chosen_position_shows_its_history_and_exits(trading: PortfolioWorkspa
     assert "100 at an average cost of 171.50 USD" in shown
     assert "Stop-loss 160.00 · take-profit none" in shown
     assert "BUY 100 AAPL at 171.50" in shown
-    assert [each["action_id"] for each in view["blocks"][-1]["elements"]] == [
+    assert [element["action_id"] for element in view["blocks"][-1]["elements"]] == [
         "position:close",
         "position:exits",
     ]
@@ -99,10 +99,10 @@ def test_a_denial_keeps_the_form_and_gets_a_new_key(trading: PortfolioWorkspace)
         422, "Trading is HALTED: no new orders.", kind="denied"
     )
     view = open_form(trading, "close AAPL in Growth")
-    answer = trading.submit_view(view)
-    check_view(answer["view"])
-    assert "*Not done.* Trading is HALTED: no new orders." in texts_of(answer["view"])
-    trading.submit_view(answer["view"])
+    body = trading.submit_view(view)
+    check_view(body["view"])
+    assert "*Not done.* Trading is HALTED: no new orders." in texts_of(body["view"])
+    trading.submit_view(body["view"])
     assert len(trading.oms.changes) == 2
 
 
@@ -110,9 +110,9 @@ def test_after_a_lost_answer_the_same_key_is_sent_again(trading: PortfolioWorksp
     trading.oms.script("POST /positions:close", Answer(drop=True))
     trading.oms.results["POST /positions:close"] = Answer(201, portfolio_oms.order())
     view = open_form(trading, "close AAPL in Growth")
-    answer = trading.submit_view(view)
-    assert "*Not known yet.*" in texts_of(answer["view"])
-    trading.submit_view(answer["view"])
+    body = trading.submit_view(view)
+    assert "*Not known yet.*" in texts_of(body["view"])
+    trading.submit_view(body["view"])
     keys = [call.headers["idempotency-key"] for call in trading.oms.named("POST /positions:close")]
     assert len(set(keys)) == 1
     assert len(keys) == 2
@@ -120,8 +120,8 @@ def test_after_a_lost_answer_the_same_key_is_sent_again(trading: PortfolioWorksp
 
 def test_a_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
     trading.oms.script("POST /positions:close", Answer(201, portfolio_oms.order(), slow=0.8))
-    answer = trading.submit_view(open_form(trading, "close AAPL in Growth"))
-    assert answer["view"]["title"]["text"] == "Working…"
+    body = trading.submit_view(open_form(trading, "close AAPL in Growth"))
+    assert body["view"]["title"]["text"] == "Working…"
     trading.slack.wait_for("views.update", 2)
     assert "closes the position" in texts_of(trading.slack.shown["V1"])
 
@@ -163,8 +163,8 @@ def test_one_order_of_many_is_cancelled(trading: PortfolioWorkspace):
     trading.oms.results["POST /orders/O17952360655300005/cancel"] = Answer(body=portfolio_oms.order())
     view = open_form(trading, "cancel")
     assert trading.submit_view(view)["errors"] == {"orders": "Choose what to cancel."}
-    answer = trading.submit_view(view, orders="O17952360655300005")
-    assert "*1 order cancelled.*" in texts_of(answer["view"])
+    body = trading.submit_view(view, orders="O17952360655300005")
+    assert "*1 order cancelled.*" in texts_of(body["view"])
 
 
 # Kill switch
@@ -200,8 +200,8 @@ def test_a_portfolio_is_reduced_or_flattened(risk: PortfolioWorkspace, mode, exp
 
 def test_flattening_needs_a_second_confirmation_and_every_halt_a_reason(risk: PortfolioWorkspace):
     view = open_form(risk, "halt")
-    answer = risk.submit_view(view, mode="flatten", reason="Bad prices")
-    assert list(answer["errors"]) == ["flatten_ok"]
+    body = risk.submit_view(view, mode="flatten", reason="Bad prices")
+    assert list(body["errors"]) == ["flatten_ok"]
     assert list(risk.submit_view(view, reason=" ")["errors"]) == ["reason"]
     assert risk.oms.changes == {}
 
@@ -214,8 +214,8 @@ def test_a_trader_gets_no_kill_switch(trading: PortfolioWorkspace, text):
 def test_the_oms_refuses_a_person_without_the_role(risk: PortfolioWorkspace):
     view = open_form(risk, "halt")
     risk.oms.results["POST /kill-switch"] = problem(403, "No.", kind="forbidden")
-    answer = risk.submit_view(view, reason="Bad prices")
-    assert "Your role at this desk does not include the kill switch." in texts_of(answer["view"])
+    body = risk.submit_view(view, reason="Bad prices")
+    assert "Your role at this desk does not include the kill switch." in texts_of(body["view"])
 
 
 def test_another_person_resumes_and_the_banner_is_edited(risk: PortfolioWorkspace):
@@ -229,8 +229,8 @@ def test_another_person_resumes_and_the_banner_is_edited(risk: PortfolioWorkspac
     risk.slack.wait_for("views.update", 2)
     view = risk.slack.shown["V2"]
     check_view(view)
-    answer = risk.submit_view(view, by="U2", view_id="V2", reason="Prices are good")
-    assert "is ACTIVE" in texts_of(answer["view"])
+    body = risk.submit_view(view, by="U2", view_id="V2", reason="Prices are good")
+    assert "is ACTIVE" in texts_of(body["view"])
     edited = risk.slack.wait_for("chat.update")[0].body
     assert edited["ts"] == "1.0"
     assert "was resumed* by <@U2>: Prices are good" in edited["text"]
@@ -242,8 +242,8 @@ def test_who_halted_does_not_resume(risk: PortfolioWorkspace):
     assert "Another person" in texts_of(open_form(risk, "resume"))
     risk.type("resume", "/desk", user_id="U2")
     risk.slack.wait_for("views.update", 2)
-    answer = risk.submit_view(risk.slack.shown["V2"], by="U1", view_id="V2", reason="Mine")
-    assert list(answer["errors"]) == ["switch"]
+    body = risk.submit_view(risk.slack.shown["V2"], by="U1", view_id="V2", reason="Mine")
+    assert list(body["errors"]) == ["switch"]
     assert risk.oms.changes == {}
 
 

@@ -68,13 +68,13 @@ def test_the_form_replaces_the_preferences(trading: PortfolioWorkspace, settings
 
 
 def test_bad_entries_are_said_at_their_fields(trading: PortfolioWorkspace, settings_view):
-    answer = trading.submit_view(settings_view, quiet_hours="late", watchlists="AAPL")
-    assert answer["errors"].keys() == {"quiet_hours", "watchlists"}
+    body = trading.submit_view(settings_view, quiet_hours="late", watchlists="AAPL")
+    assert body["errors"].keys() == {"quiet_hours", "watchlists"}
     assert trading.oms.changes == {}
     errors = [{"field": "time_zone", "message": "Must be an IANA time zone."}]
     trading.oms.results["PUT /preferences"] = problem(422, "Not valid.", errors)
-    answer = trading.submit_view(settings_view)
-    assert answer["errors"] == {"time_zone": "Must be an IANA time zone."}
+    body = trading.submit_view(settings_view)
+    assert body["errors"] == {"time_zone": "Must be an IANA time zone."}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_time_zones_are_searched(trading: PortfolioWorkspace, typed, expected):
         "block_suggestion", block_id="time_zone", action_id="settings:time_zone", value=typed,
         view=factories.view(),
     )  # fmt: skip
-    assert expected in [each["value"] for each in trading.deliver(payload).get_json()["options"]]
+    assert expected in [option["value"] for option in trading.deliver(payload).get_json()["options"]]
 
 
 def test_portfolios_are_searched(trading: PortfolioWorkspace):
@@ -95,7 +95,7 @@ def test_portfolios_are_searched(trading: PortfolioWorkspace):
         "block_suggestion", block_id="default_portfolio", action_id="settings:portfolio", value="gro",
         view=factories.view(),
     )  # fmt: skip
-    assert [each["value"] for each in trading.deliver(payload).get_json()["options"]] == ["Growth"]
+    assert [option["value"] for option in trading.deliver(payload).get_json()["options"]] == ["Growth"]
 
 
 def test_a_direct_message_shows_the_settings_with_a_button(trading: PortfolioWorkspace):

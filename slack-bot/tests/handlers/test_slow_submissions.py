@@ -15,8 +15,8 @@ from tests.reading import banner_of, notice_of, recorded_trade, wait_until
 
 def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(workspace: Workspace):
     workspace.oms.script("place", Answer(201, {"trade": recorded_trade()}, slow=0.8))
-    answer = workspace.submit()
-    assert answer["view"]["title"]["text"] == "Placing…"
+    body = workspace.submit()
+    assert body["view"]["title"]["text"] == "Placing…"
     redrawn = workspace.slack.wait_for("views.update")[0].body
     assert redrawn["view_id"] == "V1"
     assert redrawn["view"]["title"]["text"] == "Trade placed"
@@ -65,8 +65,8 @@ def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(patie
 
     def submit(number):
         began = time.monotonic()
-        answer = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
-        answers.append((time.monotonic() - began, answer["view"]["title"]["text"]))
+        body = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
+        answers.append((time.monotonic() - began, body["view"]["title"]["text"]))
 
     for number in range(20):
         threads.append(threading.Thread(target=submit, args=(number,)))
@@ -83,8 +83,8 @@ def test_with_the_waits_of_production_a_hung_oms_keeps_twenty_submissions_to_the
     workspace, answers = Workspace(bot, slack, oms), []
 
     def submit(number):
-        answer = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
-        answers.append((time.monotonic(), answer["view"]["title"]["text"]))
+        body = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
+        answers.append((time.monotonic(), body["view"]["title"]["text"]))
 
     began = time.monotonic()
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(20)]
@@ -101,8 +101,8 @@ def test_with_the_waits_of_production_a_hung_oms_keeps_twenty_submissions_to_the
 
 def test_without_a_free_worker_the_form_says_busy_and_nothing_is_sent(workspace: Workspace):
     workspace.bot.services.trade_workers.stop()
-    answer = workspace.submit()
-    assert "busy" in banner_of(answer["view"])
+    body = workspace.submit()
+    assert "busy" in banner_of(body["view"])
     assert workspace.oms.calls == []
 
 
@@ -202,7 +202,7 @@ def test_submitting_an_edited_form_again_trades_only_once(workspace: Workspace, 
     assert "had traded already" in notice_of(view)
     workspace.bot.services.outbox.close(2.0)
     messages = [call.body for call in workspace.slack.named("chat.postMessage")]
-    assert sorted(each["channel"] for each in messages) == ["C1", "D-U1"], (
+    assert sorted(message["channel"] for message in messages) == ["C1", "D-U1"], (
         "the channel was owed its confirmation"
     )
     assert len(workspace.oms.trades) == 1

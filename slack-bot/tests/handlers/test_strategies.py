@@ -18,9 +18,9 @@ def running(trading: PortfolioWorkspace) -> PortfolioWorkspace:
 
 def buttons_of(message):
     elements = [
-        each for block in message["blocks"] if block["type"] == "actions" for each in block["elements"]
+        element for block in message["blocks"] if block["type"] == "actions" for element in block["elements"]
     ]
-    return [(each["action_id"], each["value"]) for each in elements]
+    return [(element["action_id"], element["value"]) for element in elements]
 
 
 def test_list_shows_status_profit_and_what_a_trader_may_do(running: PortfolioWorkspace):
@@ -78,8 +78,8 @@ def test_refused_click_is_explained_to_the_person(running: PortfolioWorkspace):
     path = "POST /strategies/trend:start"
     running.oms.script(path, problem(403, "Not allowed.", kind="forbidden"))
     running.click("strategy:start", "trend", trigger_id="t1", response_url=running.slack.response_url)
-    told = running.slack.wait_for("respond")[0].body["text"]
-    assert "*Not done.* Your role at this desk does not include starting and pausing strategies." in told
+    text = running.slack.wait_for("respond")[0].body["text"]
+    assert "*Not done.* Your role at this desk does not include starting and pausing strategies." in text
     running.oms.script(path, problem(409, "The strategy failed.", kind="strategy-status"))
     running.click("strategy:start", "trend", trigger_id="t2", response_url=running.slack.response_url)
     assert "*Not done.* The strategy failed." in running.slack.wait_for("respond", 2)[1].body["text"]

@@ -97,11 +97,11 @@ def test_many_long_parameters_fit(trading: PortfolioWorkspace):
     ],
 )
 def test_texts_are_checked_by_type_and_range(kind, text, is_valid):
-    one = StrategyParameter("p", kind, "", "-10", "10", (), "1")
-    assert (one.find_problem(text) == "") is is_valid
+    strategy_parameter = StrategyParameter("p", kind, "", "-10", "10", (), "1")
+    assert (strategy_parameter.find_problem(text) == "") is is_valid
 
 
 def test_small_numbers_are_shown_without_exponent():
-    one = StrategyParameter("quantity", "a number", "", "1E-8", None, (), "1E-7")
-    assert (one.range_text, one.text) == ("at least 0.00000001", "0.0000001")
-    assert one.is_value("0.0000001")
+    strategy_parameter = StrategyParameter("quantity", "a number", "", "1E-8", None, (), "1E-7")
+    assert (strategy_parameter.range_text, strategy_parameter.text) == ("at least 0.00000001", "0.0000001")
+    assert strategy_parameter.is_value("0.0000001")

@@ -51,8 +51,8 @@ def test_thread_starts_once_and_its_first_message_shows_the_status(reporting: Wo
 def test_drift_leaves_the_status_as_it_is(reporting: Workspace):
     report(reporting, "E1", "paused", STATUS | {"status": "PAUSED", "reason": None})
     report(reporting, "E2", "drift", DRIFT)
-    told = reporting.slack.wait_for("chat.postMessage", 3)[2].body["text"]
-    assert "1 difference in 12 orders and 10 fills. First at order `O1`: price: the quote was older" in told
+    text = reporting.slack.wait_for("chat.postMessage", 3)[2].body["text"]
+    assert "1 difference in 12 orders and 10 fills. First at order `O1`: price: the quote was older" in text
     assert reporting.slack.named("chat.update") == []
 
 

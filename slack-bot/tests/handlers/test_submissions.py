@@ -34,11 +34,9 @@ def test_the_oms_gets_the_trade_as_it_was_typed(workspace: Workspace):
 
 
 def test_all_bad_fields_are_shown_at_once_and_nothing_is_called(workspace: Workspace):
-    answer = workspace.submit(
-        factories.state(symbol="!", quantity="1e3", gmv="NaN", side=None, portfolio=None)
-    )
-    assert answer["response_action"] == "errors"
-    assert set(answer["errors"]) == {"symbol", "quantity", "gmv", "side", "portfolio"}
+    body = workspace.submit(factories.state(symbol="!", quantity="1e3", gmv="NaN", side=None, portfolio=None))
+    assert body["response_action"] == "errors"
+    assert set(body["errors"]) == {"symbol", "quantity", "gmv", "side", "portfolio"}
     assert workspace.oms.calls == []
 
 
@@ -114,10 +112,10 @@ def test_a_refusal_without_a_field_is_shown_in_the_form_and_raises_the_attempt(w
     workspace.oms.script(
         "place", problem(422, "Beyond the limit <b>.", [{"field": "elsewhere", "message": "Beyond <b>."}])
     )
-    answer = workspace.submit()
-    assert answer["response_action"] == "update"
-    assert "Beyond &lt;b&gt;." in banner_of(answer["view"])
-    metadata = answer["view"]["private_metadata"]
+    body = workspace.submit()
+    assert body["response_action"] == "update"
+    assert "Beyond &lt;b&gt;." in banner_of(body["view"])
+    metadata = body["view"]["private_metadata"]
     assert json.loads(metadata)["attempt"] == 1
     workspace.submit(private_metadata=metadata)
     assert [call.headers["idempotency-key"] for call in workspace.oms.named("place")] == [
@@ -141,9 +139,9 @@ def test_the_key_is_of_the_root_view(workspace: Workspace):
 
 def test_a_refused_connection_means_not_placed(workspace: Workspace):
     workspace.oms.stop()
-    answer = workspace.submit()
-    assert banner_of(answer["view"]).startswith("*Not placed.*")
-    assert json.loads(answer["view"]["private_metadata"])["attempt"] == 0
+    body = workspace.submit()
+    assert banner_of(body["view"]).startswith("*Not placed.*")
+    assert json.loads(body["view"]["private_metadata"])["attempt"] == 0
 
 
 @pytest.mark.parametrize(
@@ -158,19 +156,19 @@ def test_a_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(works
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_a_plain_sentence_and_a_reference(workspace: Workspace, status):
     workspace.oms.script("place", problem(status, "secret detail"))
-    answer = workspace.deliver(factories.submission())
-    banner = banner_of(answer.get_json()["view"])
+    response = workspace.deliver(factories.submission())
+    banner = banner_of(response.get_json()["view"])
     assert "does not accept this app's key" in banner
-    assert answer.headers["X-Request-ID"] in banner
+    assert response.headers["X-Request-ID"] in banner
     assert "secret detail" not in banner
 
 
 def test_one_request_id_runs_through_the_answer_the_error_and_the_oms(workspace: Workspace, caplog):
     caplog.set_level("INFO")
     workspace.oms.script("place", NOTHING_RECORDED)
-    answer = workspace.deliver(factories.submission())
-    request_id = answer.headers["X-Request-ID"]
-    assert request_id in banner_of(answer.get_json()["view"])
+    response = workspace.deliver(factories.submission())
+    request_id = response.headers["X-Request-ID"]
+    assert request_id in banner_of(response.get_json()["view"])
     assert workspace.oms.named("place")[0].headers["x-request-id"] == request_id
     assert request_id in {getattr(record, "request_id", "") for record in caplog.records}
 
@@ -186,8 +184,8 @@ def test_a_price_is_enough_and_makes_the_gmv(workspace: Workspace):
 def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(
     workspace: Workspace,
 ):
-    answer = workspace.submit(factories.state(gmv="17400", price="175"))
-    assert answer["errors"] == {
+    body = workspace.submit(factories.state(gmv="17400", price="175"))
+    assert body["errors"] == {
         "gmv": "Quantity × price is 17,500.00, not 17,400.00. Correct one, or clear it."
     }
     assert workspace.oms.calls == []
@@ -208,16 +206,16 @@ def test_a_typed_price_stays_a_price_in_a_form_that_is_shown_again(workspace: Wo
 @pytest.mark.parametrize(("quantity", "gmv", "price"), [("1000", "1", "0.001"), ("1", "100001", "100001")])
 def test_an_odd_price_is_asked_about_before_it_trades(workspace: Workspace, quantity, gmv, price):
     values = factories.state(quantity=quantity, gmv=gmv)
-    answer = workspace.submit(values)
-    assert questions_of(answer["view"]) == [f"price_ok:AAPL:{price}"]
+    body = workspace.submit(values)
+    assert questions_of(body["view"]) == [f"price_ok:AAPL:{price}"]
     assert workspace.oms.named("place") == []
     assert workspace.submit(values | factories.ticked(price)) == {"response_action": "clear"}
 
 
 def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
     workspace.submit()
-    answer = workspace.submit(factories.state(gmv="1750"), id="V2", root_view_id="V2")
-    assert "more than 20% away from the last trade at 175.00" in reasons_of(answer["view"])
+    body = workspace.submit(factories.state(gmv="1750"), id="V2", root_view_id="V2")
+    assert "more than 20% away from the last trade at 175.00" in reasons_of(body["view"])
     assert len(workspace.oms.trades) == 1
 
 
@@ -235,16 +233,16 @@ def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
 )
 def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, expected):
     workspace.oms.quotes["AAPL"] = {"source": "manual"} | quote
-    answer = workspace.submit()
+    body = workspace.submit()
     if expected:
-        assert expected in reasons_of(answer["view"])
+        assert expected in reasons_of(body["view"])
     else:
-        assert answer == {"response_action": "clear"}
+        assert body == {"response_action": "clear"}
 
 
 def test_a_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
-    answer = workspace.submit(factories.state(quantity="1000", gmv="2") | factories.ticked("0.001"))
-    assert questions_of(answer["view"]) == ["price_ok:AAPL:0.002"]
+    body = workspace.submit(factories.state(quantity="1000", gmv="2") | factories.ticked("0.001"))
+    assert questions_of(body["view"]) == ["price_ok:AAPL:0.002"]
     assert workspace.oms.named("place") == []
 
 

@@ -65,18 +65,18 @@ def test_nobody_else_and_not_later(workspace: Workspace, value, said):
 def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace, changes, said):
     view = open_reversal(workspace)
     context = json.loads(view["private_metadata"]) | changes
-    answer = submit_reason(workspace, {"private_metadata": json.dumps(context)})
-    check_view(answer["view"])
-    assert said in answer["view"]["blocks"][0]["text"]["text"]
+    body = submit_reason(workspace, {"private_metadata": json.dumps(context)})
+    check_view(body["view"])
+    assert said in body["view"]["blocks"][0]["text"]["text"]
     assert workspace.oms.named("reverse") == []
 
 
 def test_a_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
     view = open_reversal(workspace)
     workspace.oms.script("reverse", problem(409, "The trade is reversed already.", kind="conflict"))
-    answer = submit_reason(workspace, view)
-    check_view(answer["view"])
-    assert "The trade is reversed already." in answer["view"]["blocks"][0]["text"]["text"]
+    body = submit_reason(workspace, view)
+    check_view(body["view"])
+    assert "The trade is reversed already." in body["view"]["blocks"][0]["text"]["text"]
     assert workspace.slack.named("chat.update") == []
 
 
@@ -95,5 +95,5 @@ def test_trade_again_fills_in_the_form(workspace: Workspace):
 def test_every_confirmation_has_the_buttons(workspace: Workspace):
     workspace.submit()
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
-    labels = [each["text"]["text"] for each in posted["blocks"][-1]["elements"]]
+    labels = [element["text"]["text"] for element in posted["blocks"][-1]["elements"]]
     assert labels == ["Undo", "Trade again"]

@@ -84,7 +84,9 @@ def test_every_call_requires_a_person():
     persons = [
         signature.parameters["person"] for name, signature in questions.items() if name not in for_nobody
     ]
-    assert all(each.annotation is Person and each.default is inspect.Parameter.empty for each in persons)
+    assert all(
+        person.annotation is Person and person.default is inspect.Parameter.empty for person in persons
+    )
 
 
 NO_IDS = [("", "U1"), ("T1", ""), ("T1", "u1"), ("T1:U2", "U1"), ("T1", "Ü1")]

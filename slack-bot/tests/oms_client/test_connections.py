@@ -71,8 +71,8 @@ def client(server):
 
 def test_a_connection_is_used_again(client, server):
     for _ in range(2):
-        answer = client.request("GET", "/x", seconds=10.0, params={"q": "a b"})
-    assert (answer.status_code, answer.json()) == (200, {"a": 1})
+        response = client.request("GET", "/x", seconds=10.0, params={"q": "a b"})
+    assert (response.status_code, response.json()) == (200, {"a": 1})
     (first, second) = server.seen
     assert first == second == ("GET", "/base/x?q=a+b", first[2], "1")
 

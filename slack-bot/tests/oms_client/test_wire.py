@@ -63,5 +63,5 @@ def test_a_problem_document_names_its_fields():
     body = b'{"detail": "No.", "errors": [{"field": "quantity", "message": "Too many."}]}'
     fault = parse_error(422, body)
     assert isinstance(fault, Refused)
-    assert [(each.field, each.message) for each in fault.problems] == [("quantity", "Too many.")]
+    assert [(problem.field, problem.message) for problem in fault.problems] == [("quantity", "Too many.")]
     assert str(fault) == "No."

@@ -36,9 +36,9 @@ def open_workspace(slack, oms):
 
 
 def start(workspace):
-    answer = workspace.bot.web.test_client().get("/slack/install")
-    assert answer.status_code == 302
-    return urlsplit(answer.headers["Location"])
+    response = workspace.bot.web.test_client().get("/slack/install")
+    assert response.status_code == 302
+    return urlsplit(response.headers["Location"])
 
 
 def state_of(address):
@@ -52,8 +52,8 @@ def finish(workspace, **arguments):
 def test_the_install_link_leads_to_slack_with_the_scopes_of_the_manifest(open_workspace, slack):
     address = start(open_workspace)
     assert f"{address.scheme}://{address.netloc}{address.path}" == f"{slack.url}/oauth/v2/authorize"
-    wanted = parse_qs(address.query)
-    assert (wanted["client_id"], wanted["scope"]) == (["1.2"], [",".join(list_manifest_scopes())])
+    body = parse_qs(address.query)
+    assert (body["client_id"], body["scope"]) == (["1.2"], [",".join(list_manifest_scopes())])
     assert len(state_of(address)) >= 40
     assert factories.settings("https://slack.com/api/").slack_authorize_url == (
         "https://slack.com/oauth/v2/authorize"
@@ -61,10 +61,10 @@ def test_the_install_link_leads_to_slack_with_the_scopes_of_the_manifest(open_wo
 
 
 def test_a_workspace_that_consents_is_stored_and_waits_for_the_operator(open_workspace, slack):
-    answer = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
-    assert answer.status_code == 200
-    assert "Second &lt;desk&gt; (T2)" in answer.text
-    assert "no-referrer" in answer.headers["Referrer-Policy"]
+    response = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
+    assert response.status_code == 200
+    assert "Second &lt;desk&gt; (T2)" in response.text
+    assert "no-referrer" in response.headers["Referrer-Policy"]
     (call,) = slack.named("oauth.v2.access")
     assert call.body["code"] == "c1"
     found = open_workspace.bot.services.installations.find("T2")
@@ -88,15 +88,15 @@ def test_a_state_that_the_bot_did_not_issue_is_refused(open_workspace, slack, st
 
 
 def test_a_person_who_declines_installs_nothing(open_workspace, slack):
-    answer = finish(open_workspace, error="access_denied", state=state_of(start(open_workspace)))
-    assert (answer.status_code, slack.calls) == (400, [])
+    response = finish(open_workspace, error="access_denied", state=state_of(start(open_workspace)))
+    assert (response.status_code, slack.calls) == (400, [])
 
 
 def test_an_organization_is_refused_with_a_sentence_and_its_token_returned(open_workspace, slack):
     slack.script("oauth.v2.access", Answer(body=GRANTED | {"is_enterprise_install": True, "team": None}))
-    answer = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
-    assert answer.status_code == 400
-    assert "whole organization" in answer.text
+    response = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
+    assert response.status_code == 400
+    assert "whole organization" in response.text
     assert len(slack.named("auth.revoke")) == 1
     assert open_workspace.bot.services.installations.list_all() == []
 
@@ -113,10 +113,10 @@ def test_an_organization_is_refused_with_a_sentence_and_its_token_returned(open_
 )
 def test_what_slack_refuses_is_said_and_nothing_is_stored(open_workspace, slack, trouble, status, caplog):
     slack.script("oauth.v2.access", trouble)
-    answer = finish(open_workspace, code="code-canary", state=state_of(start(open_workspace)))
-    assert answer.status_code == status
+    response = finish(open_workspace, code="code-canary", state=state_of(start(open_workspace)))
+    assert response.status_code == status
     assert open_workspace.bot.services.installations.list_all() == []
-    logged = str([vars(record) for record in caplog.records]) + answer.text
+    logged = str([vars(record) for record in caplog.records]) + response.text
     assert "canary" not in logged
 
 

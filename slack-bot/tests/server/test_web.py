@@ -148,9 +148,9 @@ def test_slack_paths_take_posts_only(workspace: Workspace):
 
 
 def health(workspace: Workspace):
-    answer = workspace.bot.web.test_client().get("/health")
-    assert answer.status_code == 200
-    return answer.get_json()
+    response = workspace.bot.web.test_client().get("/health")
+    assert response.status_code == 200
+    return response.get_json()
 
 
 @pytest.fixture
@@ -243,10 +243,10 @@ def test_a_failing_command_is_logged_and_answered_with_a_reference(workspace: Wo
         raise ZeroDivisionError
 
     monkeypatch.setattr(workspace.bot.services.recent_deliveries, "add", broken)
-    answer = workspace.type("AAPL")
-    assert answer.status_code == 200
-    assert answer.get_json()["response_type"] == "ephemeral"
-    assert answer.headers["X-Request-ID"] in answer.get_json()["text"]
+    response = workspace.type("AAPL")
+    assert response.status_code == 200
+    assert response.get_json()["response_type"] == "ephemeral"
+    assert response.headers["X-Request-ID"] in response.get_json()["text"]
     assert "Handler failed" in caplog.text
 
 
@@ -259,12 +259,12 @@ def test_an_internal_error_of_a_submission_is_shown_over_the_form(
         monkeypatch.setattr(workspace.bot.services.submissions, "claim", lambda *_: 1 / 0)
     else:
         del payload["view"]["state"]
-    answer = workspace.deliver(payload)
-    result = answer.get_json()
-    assert (answer.status_code, result["response_action"]) == (200, "push"), "the form stays underneath"
+    response = workspace.deliver(payload)
+    result = response.get_json()
+    assert (response.status_code, result["response_action"]) == (200, "push"), "the form stays underneath"
     check_view(result["view"])
     assert "Something went wrong here" in notice_of(result["view"])
-    assert answer.headers["X-Request-ID"] in notice_of(result["view"])
+    assert response.headers["X-Request-ID"] in notice_of(result["view"])
     assert "Handler failed" in caplog.text
 
 

@@ -65,8 +65,10 @@ def test_each_workspace_is_answered_with_its_own_token_and_key(several: Workspac
     for team in ("T1", "T2"):
         several.slack.calls.clear()
         several.oms.calls.clear()
-        answer = several.deliver(of_team(factories.submission(id=f"V{team}", root_view_id=f"V{team}"), team))
-        assert answer.get_json() == {"response_action": "clear"}
+        response = several.deliver(
+            of_team(factories.submission(id=f"V{team}", root_view_id=f"V{team}"), team)
+        )
+        assert response.get_json() == {"response_action": "clear"}
         several.slack.wait_for("chat.postMessage")
         assert secrets_used(several) == ({TOKENS[team]}, {KEYS[team]})
         assert set(several.oms.people) == {f"slack:{team}:U1"}
@@ -174,7 +176,7 @@ def test_threads_start_once_for_each_connected_workspace(several: Workspace, mon
     started: list[object] = []
     monkeypatch.setattr("app.server.supervision.start_threads", started.append)
     connected = several.bot.workspaces.list_connected()
-    assert [each.services.team for each in connected] == ["T2"]
+    assert [workspace.services.team for workspace in connected] == ["T2"]
     running = start_new(connected, [])
     start_new(several.bot.workspaces.list_connected(), running)
     assert started == connected
@@ -199,6 +201,6 @@ def test_an_event_is_handled_for_the_workspaces_of_its_tenant(several: Workspace
     body = json.dumps(event).encode()
     for team, status in (("T2", 204), ("T9", 401)):
         headers = sign(body, secret=f"whsec_{base64.b64encode(team.encode() * 12).decode()}")
-        answer = several.bot.web.test_client().post("/oms/events", data=body, headers=headers)
-        assert answer.status_code == status
+        response = several.bot.web.test_client().post("/oms/events", data=body, headers=headers)
+        assert response.status_code == status
     assert handled == [("T2", "e1")]

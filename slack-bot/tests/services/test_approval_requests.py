@@ -109,8 +109,8 @@ def test_a_requester_in_slack_is_told(approving: Workspace, kind, text):
     wait_until(lambda: find(approving, order_id))
     data = {"order_id": order_id, "decided_by": "slack:T1:U2", "reason": ""}
     send(approving, "E2", f"approval.{kind}", data)
-    told = approving.slack.wait_for("chat.postMessage", 2)[1].body
-    assert (told["channel"], told["text"].startswith(text)) == ("D-U1", True)
+    body = approving.slack.wait_for("chat.postMessage", 2)[1].body
+    assert (body["channel"], body["text"].startswith(text)) == ("D-U1", True)
 
 
 def test_the_request_of_a_form_is_left_to_the_form(approving: Workspace):
@@ -185,8 +185,8 @@ def test_the_message_of_a_change_follows_the_order_after_a_crash(workspace: Work
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert (edited["channel"], edited["ts"]) == ("C1", "5.0")
     wait_until(lambda: services.order_messages.find(successor["id"], MessageKind.ORDER))
-    shown = services.order_messages.find(successor["id"], MessageKind.ORDER)
-    assert shown is not None
-    assert shown.ts == "5.0"
+    order_message = services.order_messages.find(successor["id"], MessageKind.ORDER)
+    assert order_message is not None
+    assert order_message.ts == "5.0"
     assert not services.storage.database.execute("SELECT key FROM pending_orders")
-    assert all("thread_ts" in each and each["thread_ts"] for each in posted(workspace))
+    assert all("thread_ts" in item and item["thread_ts"] for item in posted(workspace))

@@ -55,9 +55,9 @@ def test_an_order_that_was_not_placed_is_told_to_the_person(workspace: Workspace
         place(workspace, status)
     workspace.bot.services.pending_orders.add(PENDING)
     recover_orders(workspace.bot.services, 1030.0)
-    told = workspace.slack.wait_for("chat.postMessage")[0].body
-    assert told["channel"] == "D-U1"
-    assert "no record of BUY 50 MSFT in Growth" in told["text"]
+    body = workspace.slack.wait_for("chat.postMessage")[0].body
+    assert body["channel"] == "D-U1"
+    assert "no record of BUY 50 MSFT in Growth" in body["text"]
     assert workspace.bot.services.pending_orders.list_unresolved() == []
 
 
@@ -70,8 +70,8 @@ def test_a_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Work
     clock = time.time
     monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
     deliver_notifications(services)
-    (told,) = workspace.slack.named("chat.postMessage")
-    assert (told.body["channel"], "no record of BUY 50 MSFT" in told.body["text"]) == ("D-U1", True)
+    (call,) = workspace.slack.named("chat.postMessage")
+    assert (call.body["channel"], "no record of BUY 50 MSFT" in call.body["text"]) == ("D-U1", True)
 
 
 def test_a_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
@@ -131,6 +131,9 @@ def test_the_rows_of_an_earlier_process_are_adopted(tmp_path):
     assert store.list_unresolved() == []
     first.database.close()
     second = create_storage(open_database(url))
-    states = [(each.key, each.state) for each in PendingOrderStore(second).list_unresolved()]
+    states = [
+        (pending_order.key, pending_order.state)
+        for pending_order in PendingOrderStore(second).list_unresolved()
+    ]
     assert states == [("a", PendingState.UNKNOWN), ("b", PendingState.INTERRUPTED)]
     second.close()

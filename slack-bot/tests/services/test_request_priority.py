@@ -11,10 +11,10 @@ from app.services.workers import Workers
 
 @pytest.fixture
 def counter(monkeypatch):
-    found = RequestCounter()
-    monkeypatch.setattr(request_priority, "REQUESTS", found)
+    request_counter = RequestCounter()
+    monkeypatch.setattr(request_priority, "REQUESTS", request_counter)
     monkeypatch.setattr(request_priority, "QUIET_SECONDS", 0.0)
-    return found
+    return request_counter
 
 
 def test_background_work_waits_for_the_end_of_a_request(counter, monkeypatch):

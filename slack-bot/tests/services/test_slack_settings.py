@@ -47,7 +47,7 @@ def test_a_channel_preselects_its_portfolio_unless_the_line_names_one(workspace:
     workspace.type("AAPL")
     workspace.type("buy 100 AAPL @ 175 in Income")
     first, second = workspace.slack.wait_for("views.open", 2)
-    views = {"Growth" in str(each.body["view"]): each.body["view"] for each in (first, second)}
+    views = {"Growth" in str(call.body["view"]): call.body["view"] for call in (first, second)}
     assert "Growth" in str(views[True])
     assert "Income" in str(views[False])
     workspace.type("buy 50 MSFT", "/order")

@@ -119,8 +119,8 @@ def test_an_order_message_is_posted_by_one_bot(storages):
 
 def test_a_message_is_edited_by_one_bot_at_a_time(storages):
     first, second = (OrderMessageStore(storage, lambda: "T1") for storage in storages)
-    shown = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3)
-    first.save(shown)
+    order_message = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3)
+    first.save(order_message)
     assert first.claim("O1") is first.claim("O1") is Claim.NEW
     assert second.claim("O1") is Claim.TAKEN
     second.release("O1")
@@ -129,7 +129,7 @@ def test_a_message_is_edited_by_one_bot_at_a_time(storages):
     assert second.claim("O1") is Claim.NEW
     die(storages[1])
     assert first.claim("O1") is Claim.INTERRUPTED
-    first.save(replace(shown, sequence=4))
+    first.save(replace(order_message, sequence=4))
     assert second.claim("O1") is Claim.NEW
 
 

@@ -37,11 +37,11 @@ def test_the_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a
     assert len(slack.named("auth.test")) == 1
     assert "x-on-behalf-of" not in call.headers
     assert call.body["team_id"] == "T1"
-    found = re.fullmatch(r"v1:T1:k3j9x0q2w7ab:(\d+):([0-9a-f]{32}):[0-9a-f]{64}", call.body["statement"])
-    assert found
-    issued_at = int(found[1])
+    match = re.fullmatch(r"v1:T1:k3j9x0q2w7ab:(\d+):([0-9a-f]{32}):[0-9a-f]{64}", call.body["statement"])
+    assert match
+    issued_at = int(match[1])
     assert abs(issued_at - time.time()) < 60
-    expected = sign_statement("T1", "k3j9x0q2w7ab", "s" * 40, issued_at=issued_at, nonce=found[2])
+    expected = sign_statement("T1", "k3j9x0q2w7ab", "s" * 40, issued_at=issued_at, nonce=match[2])
     assert call.body["statement"] == expected
 
 

@@ -145,8 +145,8 @@ class Page:
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT_SECONDS)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
-            answer = connection.getresponse()
-            return answer.status, _decoded(answer.read())
+            response = connection.getresponse()
+            return response.status, _decoded(response.read())
         finally:
             connection.close()
 
@@ -155,8 +155,8 @@ class Page:
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT_SECONDS)
         try:
             connection.request("GET" if body is None else "POST", path, body)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            response = connection.getresponse()
+            return response.status, response.read()
         finally:
             connection.close()
 

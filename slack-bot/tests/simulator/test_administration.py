@@ -37,7 +37,7 @@ def test_each_token_belongs_to_its_workspace_and_hides_the_channels_of_the_other
     for client, channel in ((theirs, TRADING), (slack, THEIR_CHANNEL)):
         with pytest.raises(SlackApiError, match="channel_not_found"):
             client.chat_postMessage(channel=channel, text="hello")
-    members = {each["id"] for each in theirs.users_list()["members"]}
+    members = {member["id"] for member in theirs.users_list()["members"]}
     assert members == {KIM}
 
 
@@ -71,7 +71,7 @@ def test_a_deactivated_person_is_told_to_the_bot_and_cannot_act(page, bot, slack
     event = bot.wait_for(1)[-1].fields["event"]
     assert (event["type"], event["user"]["id"], event["user"]["deleted"]) == ("user_change", BEN, True)
     assert page.post("/control/say", user="ben", channel="trading", text="hello")[0] == 403
-    assert [each["id"] for each in slack.users_list()["members"] if each["deleted"]] == [BEN]
+    assert [member["id"] for member in slack.users_list()["members"] if member["deleted"]] == [BEN]
     page.rig("person", user="ben", active=True)
     assert bot.wait_for(2)[-1].fields["event"]["user"]["deleted"] is False
     assert page.send_text("hello", user="ben")["outcome"] == "said"

@@ -95,8 +95,8 @@ def test_a_message_is_escaped_and_its_mentions_are_ids(page, bot):
 
 
 def test_an_archived_channel_accepts_no_message(page):
-    status, answer = page.post("/control/say", user="ava", channel="old-desk", text="hello")
-    assert (status, answer["error"]) == (422, "old-desk is archived.")
+    status, body = page.post("/control/say", user="ava", channel="old-desk", text="hello")
+    assert (status, body["error"]) == (422, "old-desk is archived.")
 
 
 def test_mentioning_the_bot_is_an_event(page, bot):

@@ -100,13 +100,13 @@ def test_a_delayed_delivery_arrives_later(page, bot):
 def test_a_delivery_is_repeated_byte_for_byte(page, bot, slack, trigger):
     slack.views_open(trigger_id=trigger, view=modal())
     page.do("submit", values={"symbol": {"a": "AAPL"}})
-    answer = page.rig("repeat", times=3, signature="same")
+    body = page.rig("repeat", times=3, signature="same")
     first, *repeats = bot.received[-4:]
     assert {request.raw for request in repeats} == {first.raw}
     assert {request.headers["X-Slack-Signature"] for request in repeats} == {
         first.headers["X-Slack-Signature"]
     }
-    assert [delivery["status"] for delivery in answer["deliveries"]] == [200, 200, 200]
+    assert [delivery["status"] for delivery in body["deliveries"]] == [200, 200, 200]
 
 
 def test_repeats_may_be_signed_afresh_and_sent_at_once(page, bot):

@@ -8,10 +8,10 @@ PNG = b"\x89PNG\r\n\x1a\n and the rest"
 
 def send(slack, page, name="trades.csv", content=b"a,b\r\n1,2\r\n"):
     """Upload a file, and return its id."""
-    given = slack.files_getUploadURLExternal(filename=name, length=len(content))
-    path = given["upload_url"].removeprefix(page.url)
+    body = slack.files_getUploadURLExternal(filename=name, length=len(content))
+    path = body["upload_url"].removeprefix(page.url)
     assert page.fetch(path, content)[0] == 200
-    return given["file_id"]
+    return body["file_id"]
 
 
 def test_a_file_is_uploaded_shared_and_downloaded(slack, page):
@@ -46,9 +46,9 @@ def test_a_file_needs_a_name_and_a_length(slack, name, length):
 
 
 def test_content_of_another_length_is_refused(slack, page):
-    given = slack.files_getUploadURLExternal(filename="a.csv", length=3)
-    path = given["upload_url"].removeprefix(page.url)
+    body = slack.files_getUploadURLExternal(filename="a.csv", length=3)
+    path = body["upload_url"].removeprefix(page.url)
     assert page.fetch(path, b"four")[0] == 400
     with pytest.raises(SlackApiError, match="file_not_found"):
-        slack.files_completeUploadExternal(files=[{"id": given["file_id"], "title": "a"}])
-    assert page.fetch(f"/files/{given['file_id']}")[0] == 404
+        slack.files_completeUploadExternal(files=[{"id": body["file_id"], "title": "a"}])
+    assert page.fetch(f"/files/{body['file_id']}")[0] == 404

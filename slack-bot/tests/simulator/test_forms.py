@@ -204,8 +204,8 @@ def test_a_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
 
 def test_only_offered_options_can_be_chosen(page, open_form):
     open_form(field_block("b", {"type": "static_select", "options": [option("a")]}))
-    status, answer = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
-    assert (status, answer["error"]) == (422, "a offers no option 'z'.")
+    status, body = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
+    assert (status, body["error"]) == (422, "a offers no option 'z'.")
     assert page.post("/control/submit", user="ava", values={"c": {"a": "z"}})[0] == 404
 
 

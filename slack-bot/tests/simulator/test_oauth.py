@@ -16,10 +16,10 @@ def get(url):
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=10)
     connection.request("GET", f"{parts.path}?{parts.query}")
-    answer = connection.getresponse()
-    body = answer.read().decode()
+    response = connection.getresponse()
+    body = response.read().decode()
     connection.close()
-    return answer, body
+    return response, body
 
 
 def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, bot):

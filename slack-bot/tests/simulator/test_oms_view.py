@@ -69,12 +69,12 @@ def test_it_shows_working_orders_and_positions(page, oms):
     oms.rows["orders"] = [order("O1", type="LIMIT", limit_price="170.00", filled_quantity="3")]
     oms.rows["positions"] = [{"symbol": "AAPL", "mark": "171.00", "unrealized_pnl": "3.00"}]
     oms.rows["portfolios"] = [{"portfolio_name": "Growth", "base_currency": "USD", "cash": "982500.00"}]
-    shown = get_oms_view(page)
-    assert shown["problem"] == ""
-    assert shown["portfolios"] == [{**oms.rows["portfolios"][0], "day_pnl": "-12.50"}]
+    oms_view = get_oms_view(page)
+    assert oms_view["problem"] == ""
+    assert oms_view["portfolios"] == [{**oms.rows["portfolios"][0], "day_pnl": "-12.50"}]
     assert oms.named("portfolio/Growth")[0].headers["x-on-behalf-of"] == "slack:T0DESK00001:U0AVACHEN01"
-    assert shown["orders"] == oms.rows["orders"]
-    assert shown["positions"] == [dict.fromkeys(POSITION_FIELDS) | oms.rows["positions"][0]]
+    assert oms_view["orders"] == oms.rows["orders"]
+    assert oms_view["positions"] == [dict.fromkeys(POSITION_FIELDS) | oms.rows["positions"][0]]
     assert page.screen()["has_desk"]
 
 
@@ -140,7 +140,7 @@ def test_child_orders_follow_their_parent_and_others_keep_their_place():
     newest_first = [
         order("L2", "P"), order("L1", "P"), order("P"), order("stray", "gone"), order("old"),
     ]  # fmt: skip
-    assert [one["id"] for one in group_child_orders(newest_first)] == ["P", "L1", "L2", "stray", "old"]
+    assert [item["id"] for item in group_child_orders(newest_first)] == ["P", "L1", "L2", "stray", "old"]
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ def own_host(server):
 
 @pytest.mark.parametrize("path", ["/", "/control/state", "/api/auth.test", "/static/main.js"])
 def test_a_foreign_name_for_this_machine_is_refused(page, path):
-    status, answer = page.get(path, {"Host": "evil.example"})
+    status, body = page.get(path, {"Host": "evil.example"})
     assert status == 403
-    assert "evil.example" in answer["error"]
+    assert "evil.example" in body["error"]
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_a_page_from_elsewhere_cannot_look_either(page):
 def test_the_page_runs_its_own_scripts_only(server):
     connection = http.client.HTTPConnection(own_host(server), timeout=5)
     connection.request("GET", "/")
-    answer = connection.getresponse()
-    policy = answer.headers["Content-Security-Policy"]
+    response = connection.getresponse()
+    policy = response.headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert b"<script>" not in answer.read()
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert b"<script>" not in response.read()
     connection.close()
 
 

@@ -46,7 +46,9 @@ def test_a_question_for_options_names_them_too(page, bot, form_of_kim):
 
 
 def test_a_person_of_another_workspace_is_only_in_the_shared_channel_and_their_own(page):
-    channels = [each["name"] for each in page.screen("kim", "partners")["channels"] if each["kind"] != "im"]
+    channels = [
+        channel["name"] for channel in page.screen("kim", "partners")["channels"] if channel["kind"] != "im"
+    ]
     assert channels == ["partners", "partner-desk"]
     assert page.post("/control/say", user="kim", channel="trading", text="hello")[0] == 403
 
@@ -59,6 +61,6 @@ def test_a_message_of_a_foreign_person_names_their_workspace(page, slack):
 
 
 def test_the_page_gets_the_workspace_of_every_person(page):
-    people = {each["name"]: each["team"]["id"] for each in page.screen()["people"]}
+    people = {person["name"]: person["team"]["id"] for person in page.screen()["people"]}
     assert people["ben"] == OURS
     assert people["kim"] == THEIRS

@@ -27,10 +27,10 @@ def error_of(call, *args, **kwargs):
 
 
 def test_auth_test_says_whose_token_it_is(slack):
-    answer = slack.auth_test()
-    assert answer["bot_id"].startswith("B")
-    assert answer["user_id"].startswith("U")
-    headers = {name.lower(): value for name, value in answer.headers.items()}
+    body = slack.auth_test()
+    assert body["bot_id"].startswith("B")
+    assert body["user_id"].startswith("U")
+    headers = {name.lower(): value for name, value in body.headers.items()}
     assert "chat:write" in headers["x-oauth-scopes"]
 
 
@@ -43,8 +43,8 @@ def test_no_token_is_not_authed(page):
 
 
 def test_the_token_may_be_a_field(page):
-    status, answer = page.get(f"/api/auth.test?{urlencode({'token': TOKEN})}")
-    assert (status, answer["ok"]) == (200, True)
+    status, body = page.get(f"/api/auth.test?{urlencode({'token': TOKEN})}")
+    assert (status, body["ok"]) == (200, True)
 
 
 def test_an_unknown_method_is_named(slack):
@@ -85,9 +85,9 @@ def test_a_refused_post_returns_the_reason(slack, channel, error):
 
 
 def test_a_posted_message_is_visible_to_everybody_in_the_channel(slack, page):
-    answer = slack.chat_postMessage(channel="#trading", text="done")
-    assert page.messages("ben")[-1]["ts"] == answer["ts"]
-    assert answer["message"]["bot_id"].startswith("B")
+    body = slack.chat_postMessage(channel="#trading", text="done")
+    assert page.messages("ben")[-1]["ts"] == body["ts"]
+    assert body["message"]["bot_id"].startswith("B")
 
 
 def test_an_ephemeral_is_for_one_person(slack, page):

@@ -72,9 +72,9 @@ def test_what_earlier_keys_encrypted_is_encrypted_with_the_first_one(store, data
     rotated = InstallationStore(database, KeyRing({"k2": b"2" * 32} | KEYS))
     assert rotated.encrypt_again() == 1
     assert rotated.encrypt_again() == 0
-    found = InstallationStore(database, KeyRing({"k2": b"2" * 32})).find("T1")
-    assert found is not None
-    assert found.oms_key == KEY
+    installed_workspace = InstallationStore(database, KeyRing({"k2": b"2" * 32})).find("T1")
+    assert installed_workspace is not None
+    assert installed_workspace.oms_key == KEY
     with pytest.raises(DecryptionFailed):
         store.find("T1")
 

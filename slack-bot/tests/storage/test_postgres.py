@@ -37,19 +37,19 @@ def storages(postgres_url):
 
 def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claimed(storages):
     first, second = storages
-    confirmations = [ConfirmationStore(each) for each in storages]
+    confirmations = [ConfirmationStore(storage) for storage in storages]
     confirmations[0].add(OWED)
     confirmations[1].add(replace(OWED, submitted_at=1001.0))
     receipt = require(confirmations[0].claim(OWED.key))
     assert receipt.begin()
     receipt.retract()
-    pending = [PendingOrderStore(each) for each in storages]
+    pending = [PendingOrderStore(storage) for storage in storages]
     pending[0].add(PENDING)
     assert pending[0].set_state(PENDING.key, PendingState.POSTING)
-    messages = [OrderMessageStore(each, lambda: "T1") for each in storages]
+    messages = [OrderMessageStore(storage, lambda: "T1") for storage in storages]
     messages[0].save(OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"}))
     assert (messages[0].claim("O1"), messages[1].claim("O1")) == (Claim.NEW, Claim.TAKEN)
-    events = [EventStore(each, lambda: "T1") for each in storages]
+    events = [EventStore(storage, lambda: "T1") for storage in storages]
     assert events[0].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
     assert events[1].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.TAKEN
     assert confirmations[1].list_unresolved() == []
@@ -73,26 +73,26 @@ def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claime
 
 
 def test_the_other_stores_work_too(storages):
-    ids = [ClaimedIds(each) for each in storages]
-    assert [each.claim("100%?") for each in ids] == [True, False]
+    ids = [ClaimedIds(storage) for storage in storages]
+    assert [claimed_ids.claim("100%?") for claimed_ids in ids] == [True, False]
     assert ids[1].contains("100%?")
     ids[0].remove_old()
-    states = [OAuthStates(each) for each in storages]
+    states = [OAuthStates(storage) for storage in storages]
     assert states[1].consume(states[0].issue())
     keys = KeyRing({"k1": b"1" * 32})
     store = InstallationStore(storages[0].database, keys)
     store.save(InstalledWorkspace("T1", bot_token="xoxb-1", installed_at=1000.0))
     assert store.save_oms_key("T1", "k" * 40)
-    found = InstallationStore(storages[1].database, keys).find("T1")
-    assert found is not None
-    assert found.oms_key == "k" * 40
+    installed_workspace = InstallationStore(storages[1].database, keys).find("T1")
+    assert installed_workspace is not None
+    assert installed_workspace.oms_key == "k" * 40
     assert store.uninstall("T1", 1000.0)
     WebhookSecrets(storages[0], keys).save("wh_1", "whsec_x")
     assert WebhookSecrets(storages[1], keys).find("wh_1") == "whsec_x"
 
 
 def test_of_many_claims_at_once_one_succeeds(storages):
-    confirmations = [ConfirmationStore(each) for each in storages]
+    confirmations = [ConfirmationStore(storage) for storage in storages]
     confirmations[0].add(OWED)
     won, start = [], threading.Barrier(16)
 

@@ -104,9 +104,9 @@ class PriceAlerts:
         if price is None or self._market.is_stale(quote, self._now()):
             return
         with self._lock:
-            found = self._book.apply_price(InstrumentKey(tenant_id, quote.symbol), price, quote.at)
-            self._pending.extend(found)
-        if found:
+            transitions = self._book.apply_price(InstrumentKey(tenant_id, quote.symbol), price, quote.at)
+            self._pending.extend(transitions)
+        if transitions:
             self._wake()
 
     async def _load(self) -> None:
@@ -117,13 +117,13 @@ class PriceAlerts:
         def read(connection: Connection) -> list[Alert]:
             return queries.list_price_alerts(set_all_tenants_scope(connection), since, now)
 
-        found = await self._readers.run(read)
+        alerts = await self._readers.run(read)
         self._read_until = now
         if since is None:
             self._loaded_at = now
             with self._lock:
                 self._book = ThresholdBook()
-        self._put(found)
+        self._put(alerts)
 
     def _put(self, alerts: Iterable[Alert]) -> None:
         """Add alerts as they are stored, unless a transition of theirs still has to be stored.
@@ -131,7 +131,9 @@ class PriceAlerts:
         The last price that this process has seen counts for them.
         """
         with self._lock:
-            waiting = {AlertKey(one.alert.tenant_id, one.alert.id) for one in self._pending}
+            waiting = {
+                AlertKey(transition.alert.tenant_id, transition.alert.id) for transition in self._pending
+            }
             keys = set()
             for alert in alerts:
                 if AlertKey(alert.tenant_id, alert.id) not in waiting:
@@ -165,11 +167,11 @@ class PriceAlerts:
 
     def _record(self, connection: Connection, batch: list[Transition]) -> set[AlertKey]:
         """Store transitions, and return the alerts that were in another state."""
-        set_tenant_scope(connection, {one.alert.tenant_id for one in batch})
+        set_tenant_scope(connection, {transition.alert.tenant_id for transition in batch})
         updated = record_transitions(connection, batch, self._now())
         return {
-            AlertKey(one.alert.tenant_id, one.alert.id)
-            for one, alert in zip(batch, updated, strict=True)
+            AlertKey(transition.alert.tenant_id, transition.alert.id)
+            for transition, alert in zip(batch, updated, strict=True)
             if alert is None
         }
 

@@ -112,10 +112,10 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
         build_insert_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
     )
     keys = [(tenant_id,) for tenant_id in tenants]
-    found = find_matching_rows(
+    matching_rows = find_matching_rows(
         connection, _HEADS, ("tenant_id", *_END), ("tenant_id",), keys, lock_by="tenant_id"
     )
-    return {tenant_id: Head(*head) for tenant_id, *head in found}
+    return {tenant_id: Head(*head) for tenant_id, *head in matching_rows}
 
 
 def append(connection: Connection, rows: Sequence[ChainedEntry], heads: dict[int, Head]) -> None:

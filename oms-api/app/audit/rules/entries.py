@@ -45,8 +45,8 @@ class AuditEntry:
     after: Facts | None = None
 
     def __post_init__(self) -> None:
-        for facts in (self.before, self.after):
-            serialize_facts(facts)
+        for fields in (self.before, self.after):
+            serialize_facts(fields)
 
 
 def serialize_facts(facts: Facts | None) -> str | None:

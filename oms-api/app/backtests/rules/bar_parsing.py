@@ -107,7 +107,7 @@ class BarParser:
         symbols: str | list[str] = names[0] if len(set(names)) == 1 else names
         hours, minutes = self._hours, self._minutes
         try:
-            starts = array("q", [hours[one[:_HOUR]] + minutes[one[_HOUR:]] for one in cells[1::_CELLS]])
+            starts = array("q", [hours[cell[:_HOUR]] + minutes[cell[_HOUR:]] for cell in cells[1::_CELLS]])
         except ValueError:  # no such date or time
             return None
         scale = 1.0 if is_uniform else 10.0**places

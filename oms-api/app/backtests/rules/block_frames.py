@@ -15,10 +15,18 @@ def pack_block(block: BarBlock) -> tuple[dict[str, Any], bytes]:
     """Return what describes a block, and its bytes. The order of symbols follows the columns."""
     numbers = {symbol: number for number, symbol in enumerate(block.columns)}
     terms = [
-        (one.symbol, one.seconds, one.places, one.volume_places, len(one.starts))
-        for one in block.columns.values()
+        (
+            bar_columns.symbol,
+            bar_columns.seconds,
+            bar_columns.places,
+            bar_columns.volume_places,
+            len(bar_columns.starts),
+        )
+        for bar_columns in block.columns.values()
     ]
-    parts = [getattr(one, name).tobytes() for one in block.columns.values() for name in _COLUMNS]
+    parts = [
+        getattr(bar_columns, name).tobytes() for bar_columns in block.columns.values() for name in _COLUMNS
+    ]
     if block.order is not None:
         parts.append(array("I", map(numbers.__getitem__, block.order)).tobytes())
     return {"columns": terms, "has_order": block.order is not None}, b"".join(parts)

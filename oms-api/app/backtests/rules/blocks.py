@@ -35,7 +35,7 @@ class BarBlock(NamedTuple):
     @property
     def size(self) -> int:
         """The number of bars."""
-        return sum(len(one.starts) for one in self.columns.values())
+        return sum(len(bar_columns.starts) for bar_columns in self.columns.values())
 
 
 def split_table(table: BarTable) -> dict[str, BarColumns]:
@@ -48,7 +48,8 @@ def split_table(table: BarTable) -> dict[str, BarColumns]:
     for index, symbol in enumerate(table.symbols):
         rows.setdefault(symbol, []).append(index)
     selected = {
-        symbol: [array("q", map(one.__getitem__, found)) for one in columns] for symbol, found in rows.items()
+        symbol: [array("q", map(column.__getitem__, found)) for column in columns]
+        for symbol, found in rows.items()
     }
     return {symbol: BarColumns(symbol, *terms, *found) for symbol, found in selected.items()}
 
@@ -57,7 +58,9 @@ def build_block(columns: Mapping[str, BarColumns]) -> BarBlock:
     """Return the block of bars that are sorted within each symbol."""
     if len(columns) <= 1:
         return BarBlock(columns, None)
-    keys = sorted(key for symbol, one in columns.items() for key in zip(one.starts, repeat(symbol)))
+    keys = sorted(
+        key for symbol, bar_columns in columns.items() for key in zip(bar_columns.starts, repeat(symbol))
+    )
     return BarBlock(columns, [symbol for _, symbol in keys])
 
 
@@ -67,7 +70,7 @@ def join_columns(parts: Iterable[BarColumns]) -> BarColumns:
     for part in others:
         places = max(first.places, part.places)
         volume_places = max(first.volume_places, part.volume_places)
-        left, right = (scale_columns(one, places, volume_places) for one in (first, part))
+        left, right = (scale_columns(bar_columns, places, volume_places) for bar_columns in (first, part))
         first = left._replace(
             starts=left.starts + right.starts,
             opens=left.opens + right.opens,

@@ -19,8 +19,8 @@ from app.timestamps import iso
 
 MAX_TEXT_CHARACTERS = 500
 _SIDES = frozenset(Side)
-_TYPES = {str(one): one for one in OrderType}
-_TIMES = {str(one): one for one in TimeInForce}
+_TYPES = {str(order_type): order_type for order_type in OrderType}
+_TIMES = {str(time_in_force): time_in_force for time_in_force in TimeInForce}
 _SUBMIT_FIELDS, _REPLACE_FIELDS = 14, 4
 
 

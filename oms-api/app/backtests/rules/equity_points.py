@@ -48,7 +48,7 @@ class EquityCurve:
         if self._between > self._max_points:
             self.step *= 2
             self._points = list(_thin(self._points))
-            self._between = sum(not one.is_close for one in self._points)
+            self._between = sum(not equity_point.is_close for equity_point in self._points)
 
 
 def _thin(points: Sequence[EquityPoint]) -> Iterator[EquityPoint]:

@@ -71,7 +71,7 @@ class Backtest(NamedTuple):
 
 
 class BacktestRequest(NamedTuple):
-    """A backtest as it was asked for. None stands for what the registration of the strategy says."""
+    """A backtest as it was asked for. None means the values of the strategy's registration."""
 
     strategy: str
     parameters: Mapping[str, Any]
@@ -86,7 +86,7 @@ class BacktestRequest(NamedTuple):
 
 
 class InvalidSetting(ValueError):
-    """A setting of a backtest is wrong. `name` is its name, and the text says what it must be."""
+    """A setting of a backtest is wrong. `name` is its name, and the text states what it must be."""
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(problem)
@@ -122,7 +122,7 @@ def build_settings(
         basis_points=terms.read_amount("basis_points") or _NO_AMOUNT,
         latency=timedelta(milliseconds=int(terms.read_amount("latency_milliseconds") or 0)),
     )
-    found = BacktestSettings(
+    backtest_settings = BacktestSettings(
         interval=interval,
         cash=cash,
         costs=cost_terms,
@@ -140,7 +140,7 @@ def build_settings(
         rate_symbols=terms.read_pairs(),
     )
     terms.require_all_read()
-    return found
+    return backtest_settings
 
 
 class _SettingsReader:

@@ -74,12 +74,20 @@ def draw_sets(
 
     There are fewer than `count` if the ranges have fewer. Raise InvalidBacktest if nothing varies.
     """
-    ranges = {one.name: one for one in descriptions if one.name not in fixed and _has_range(one)}
+    ranges = {
+        description.name: description
+        for description in descriptions
+        if description.name not in fixed and _has_range(description)
+    }
     if not ranges and not grid:
         raise InvalidBacktest("No parameter has a range to draw from. Name values with --grid.")
     random, found = Random(seed), dict[tuple[str, ...], Parameters]()  # noqa: S311  # reproducible, not secret
     for _ in range(min(count, MAX_SETS) * _ATTEMPTS_PER_SET):
-        drawn = {name: _draw(random, one) for name, one in ranges.items() if name not in grid}
+        drawn = {
+            name: _draw(random, parameter_description)
+            for name, parameter_description in ranges.items()
+            if name not in grid
+        }
         drawn |= {name: random.choice(values) for name, values in grid.items()}
         found.setdefault(tuple(drawn.values()), {**fixed, **drawn})
         if len(found) == count:
@@ -112,7 +120,7 @@ def build_rows(results: Sequence[SetResult], windows: Sequence[Window], days_a_y
     The in-sample ratio is the mean of those of the windows. The deflated ratio is that of all in-sample days,
     with all sets as trials.
     """
-    trials = [_select_in_sample(one.returns, windows) for one in results]
+    trials = [_select_in_sample(set_result.returns, windows) for set_result in results]
     ratios = [ratio for ratio in map(compute_period_sharpe, trials) if ratio is not None]
     expected = compute_expected_maximum(ratios)
     return [
@@ -133,7 +141,7 @@ def compute_walk_forward(
     """Return the Sharpe ratio of what was out of sample, with the best set of each window before it."""
     returns: list[float] = []
     for window in windows:
-        ratios = [_average_in_sample(one.returns, [window], days_a_year) for one in results]
+        ratios = [_average_in_sample(result.returns, [window], days_a_year) for result in results]
         known = [(ratio, -number) for number, ratio in enumerate(ratios) if ratio is not None]
         if known:
             best = results[-max(known)[1]]
@@ -150,24 +158,36 @@ def _average_in_sample(
 
 
 def _select_in_sample(returns: Sequence[DayReturn], windows: Sequence[Window]) -> list[float]:
-    return [one.share for one in returns if any(window.start <= one.day < window.split for window in windows)]
+    return [
+        day_return.share
+        for day_return in returns
+        if any(window.start <= day_return.day < window.split for window in windows)
+    ]
 
 
 def _select_out_of_sample(returns: Sequence[DayReturn], windows: Sequence[Window]) -> list[float]:
-    return [one.share for one in returns if any(window.split <= one.day < window.end for window in windows)]
+    return [
+        day_return.share
+        for day_return in returns
+        if any(window.split <= day_return.day < window.end for window in windows)
+    ]
 
 
-def _has_range(one: ParameterDescription) -> bool:
-    return bool(one.choices) or one.type == "true or false" or None not in {one.minimum, one.maximum}
+def _has_range(parameter_description: ParameterDescription) -> bool:
+    return (
+        bool(parameter_description.choices)
+        or parameter_description.type == "true or false"
+        or None not in {parameter_description.minimum, parameter_description.maximum}
+    )
 
 
-def _draw(random: Random, one: ParameterDescription) -> str:
-    if one.choices:
-        return random.choice(one.choices)
-    if one.minimum is None or one.maximum is None:
+def _draw(random: Random, parameter_description: ParameterDescription) -> str:
+    if parameter_description.choices:
+        return random.choice(parameter_description.choices)
+    if parameter_description.minimum is None or parameter_description.maximum is None:
         return random.choice(("true", "false"))
-    if one.type == "a whole number":
-        return str(random.randint(int(one.minimum), int(one.maximum)))
-    low, high = Decimal(one.minimum), Decimal(one.maximum)
+    if parameter_description.type == "a whole number":
+        return str(random.randint(int(parameter_description.minimum), int(parameter_description.maximum)))
+    low, high = Decimal(parameter_description.minimum), Decimal(parameter_description.maximum)
     drawn = round(low + (high - low) * Decimal(random.random()), _RANDOM_PLACES)
     return f"{min(max(drawn, low), high):f}"

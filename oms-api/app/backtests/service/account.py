@@ -71,16 +71,16 @@ class ChargeCalculator:
         return booked.total
 
     def charge_delivery(
-        self, order: BacktestOrder, fill: Executed, held: Position, rate: Decimal | None
+        self, order: BacktestOrder, fill: Executed, position: Position, rate: Decimal | None
     ) -> Decimal:
         """Return the depository charge of a sale, once per symbol and day, as the ledger books it."""
         exchange, symbol = order.instrument.exchange, order.ticket.symbol
         if self.terms.schedule is not Schedule.ZERODHA or exchange not in MARKETS:
             return ZERO
-        if order.side.sign > 0 or held.quantity <= 0 or order.product == INTRADAY:
+        if order.side.sign > 0 or position.quantity <= 0 or order.product == INTRADAY:
             return ZERO
         day = find_trading_day(exchange, fill.at)
-        opened = None if held.opened_at is None else datetime.fromisoformat(held.opened_at)
+        opened = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
         is_intraday = opened is not None and find_trading_day(exchange, opened) == day
         terms = OrderTerms(Schedule.ZERODHA, exchange, order.side, day, order.product or None)
         if is_intraday or (symbol, day) in self._dp_days:
@@ -158,25 +158,25 @@ class Account:
     def book(self, order: BacktestOrder, fill: Executed) -> Decimal:
         """Book a fill, and return its charges. Raise InvalidBacktest if no rate of that time is known."""
         key = HoldingKey(order.ticket.symbol, order.product)
-        held, sign = self.position(key), order.side.sign
-        currency, rate = self.find_currency(order.instrument, held), None
+        position, sign = self.position(key), order.side.sign
+        currency, rate = self.find_currency(order.instrument, position), None
         if currency is not None:
             rate = self._currency_rates.require(currency, int(fill.at.timestamp()))
         try:
             charges = self.calculator.charge(order, fill, currency, rate)
         except RateUnknown as error:
             raise InvalidBacktest(str(error)) from None
-        delivery = self.calculator.charge_delivery(order, fill, held, rate) if self._needs_days else ZERO
+        delivery = self.calculator.charge_delivery(order, fill, position, rate) if self._needs_days else ZERO
         at = iso(fill.at.astimezone(UTC)) if self._needs_days and order.product != INTRADAY else None
         booked = build_fill(order.side, fill.quantity, fill.value, currency, rate, at)
-        current = apply_fill(held, booked)
+        current = apply_fill(position, booked)
         self.positions[key] = current
         self.cash -= sign * booked.value + charges + delivery
         self.charges += charges + delivery
-        self.realized_pnl += current.realized_pnl - held.realized_pnl
+        self.realized_pnl += current.realized_pnl - position.realized_pnl
         self.traded += booked.value
         self.fills += 1
-        self._trips[key].book(held, current, sign * fill.quantity, charges + delivery)
+        self._trips[key].book(position, current, sign * fill.quantity, charges + delivery)
         return charges
 
     def book_movement(self, movement: CashMovement) -> None:

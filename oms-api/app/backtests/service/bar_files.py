@@ -89,8 +89,8 @@ class _Source:
         for symbol, columns in split_table(table).items():
             selected = self._select(columns)
             if selected.starts:
-                held = self.pending.get(symbol)
-                self.pending[symbol] = join_columns([held, selected] if held else [selected])
+                bar_columns = self.pending.get(symbol)
+                self.pending[symbol] = join_columns([bar_columns, selected] if bar_columns else [selected])
 
     def take(self, bound: int) -> Iterator[BarColumns]:
         """Yield and remove the bars that begin before `bound`."""
@@ -141,8 +141,8 @@ class BarFiles:
         """Return the symbols of the files, sorted. Raise InvalidBacktest if one cannot be read."""
         found: set[bytes] = set()
         try:
-            for one in self._files:
-                with one.path.open("rb") as file:
+            for bar_file in self._files:
+                with bar_file.path.open("rb") as file:
                     file.readline()
                     found.update(line.partition(b",")[0] for line in file)
         except OSError as error:
@@ -185,9 +185,11 @@ class BarFiles:
             by_symbol.setdefault(part.symbol, []).append(part)
         columns = {}
         for symbol, found in sorted(by_symbol.items()):
-            found.sort(key=lambda one: one.starts[0])
+            found.sort(key=lambda bar_columns: bar_columns.starts[0])
             joined = join_columns(found)
-            if len(found) > 1 and any(one.starts[-1] >= other.starts[0] for one, other in pairwise(found)):
+            if len(found) > 1 and any(
+                bar_columns.starts[-1] >= other.starts[0] for bar_columns, other in pairwise(found)
+            ):
                 raise InvalidBacktest(f"Two files have bars of {symbol} of the same time.")
             columns[symbol] = self._rescale(joined)
         return build_block(columns)

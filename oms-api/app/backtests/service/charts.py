@@ -21,12 +21,15 @@ def thin_points(points: Sequence[ChartPoint]) -> list[ChartPoint]:
     if len(points) <= MAX_CHART_POINTS:
         return list(points)
     size = -(-len(points) // (MAX_CHART_POINTS // 2))
-    found: list[ChartPoint] = []
+    chart_points: list[ChartPoint] = []
     for first in range(0, len(points), size):
         part = points[first : first + size]
-        extremes = {min(part, key=lambda one: one.value), max(part, key=lambda one: one.value)}
-        found.extend(sorted(extremes))
-    return found
+        extremes = {
+            min(part, key=lambda chart_point: chart_point.value),
+            max(part, key=lambda chart_point: chart_point.value),
+        }
+        chart_points.extend(sorted(extremes))
+    return chart_points
 
 
 def draw_line_chart(
@@ -34,9 +37,12 @@ def draw_line_chart(
     format_time: Callable[[int], str],
 ) -> str:  # fmt: skip
     """Return a line chart with labelled axes. `style` is the class of the line."""
-    shown = thin_points(points)
-    low, high = min(one.value for one in shown), max(one.value for one in shown)
-    first, last = shown[0].at, shown[-1].at
+    chart_points = thin_points(points)
+    low, high = (
+        min(chart_point.value for chart_point in chart_points),
+        max(chart_point.value for chart_point in chart_points),
+    )
+    first, last = chart_points[0].at, chart_points[-1].at
     value_span, time_span = (high - low) or 1.0, (last - first) or 1
 
     def place_x(at: float) -> float:
@@ -45,7 +51,9 @@ def draw_line_chart(
     def place_y(value: float) -> float:
         return HEIGHT - _BOTTOM - (value - low) / value_span * (HEIGHT - _TOP - _BOTTOM)
 
-    path = " ".join(f"{place_x(one.at):.1f},{place_y(one.value):.1f}" for one in shown)
+    path = " ".join(
+        f"{place_x(chart_point.at):.1f},{place_y(chart_point.value):.1f}" for chart_point in chart_points
+    )
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">']
     for step in range(_LABELS):
         value = low + value_span * step / (_LABELS - 1)

@@ -174,7 +174,12 @@ class BacktestContext:
         found = self._orders.open
         names = found if symbol is None else (symbol,)
         orders = [order for name in names for order in found.get(name, {}).values()]
-        return [order.build_state() for order in sorted(orders, key=lambda one: (len(one.id), one.id))]
+        return [
+            order.build_state()
+            for order in sorted(
+                orders, key=lambda strategy_order: (len(strategy_order.id), strategy_order.id)
+            )
+        ]
 
     @overload
     def indicator(self, indicator: Indicator, symbol: str | None = None) -> Series: ...

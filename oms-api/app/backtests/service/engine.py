@@ -81,8 +81,8 @@ class BacktestEngine:
         self._day: int | None = None
         self._has_weekends = False
         kind = type(strategy)
-        self._orders.hears_fills = kind.on_fill is not Strategy.on_fill
-        self._orders.hears_orders = kind.on_order is not Strategy.on_order
+        self._orders.has_fill_handler = kind.on_fill is not Strategy.on_fill
+        self._orders.has_order_handler = kind.on_order is not Strategy.on_order
 
     @property
     def instant(self) -> int:
@@ -116,7 +116,7 @@ class BacktestEngine:
         )  # fmt: skip
 
     def _start(self, block: BarBlock) -> None:
-        first = min(one.starts[0] for one in block.columns.values())
+        first = min(bar_columns.starts[0] for bar_columns in block.columns.values())
         self._context.seconds = first
         actions = CorporateActionBooker(self._account, self._orders, self._feeds)
         self._events = ScheduledEvents(

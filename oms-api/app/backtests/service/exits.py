@@ -44,25 +44,35 @@ class ExitManager:
         tickets = self.build_tickets(entry)
         if not tickets:
             return
-        exits = [one for one in open_orders.values() if one.parent_id == entry.id]
+        exits = [
+            backtest_order for backtest_order in open_orders.values() if backtest_order.parent_id == entry.id
+        ]
         for order in exits:
             self._reduce(order, entry.filled_quantity, now)
         if not exits:
             for ticket in tickets:
                 yield self._create(ticket, entry.filled_quantity, now, entry.id)
 
-    def cut(self, open_orders: Mapping[str, BacktestOrder], product: str, held: Decimal, now: int) -> None:
+    def cut(
+        self, open_orders: Mapping[str, BacktestOrder], product: str, held_quantity: Decimal, now: int
+    ) -> None:
         """Cut the exits of a position to its quantity, the oldest first."""
-        side = Side.SELL if held > ZERO else Side.BUY
-        exits = [one for one in open_orders.values() if one.group is not None and one.product == product]
+        side = Side.SELL if held_quantity > ZERO else Side.BUY
+        exits = [
+            backtest_order
+            for backtest_order in open_orders.values()
+            if backtest_order.group is not None and backtest_order.product == product
+        ]
         exits.sort(key=attrgetter("group"))
-        groups = [list(found) for _, found in groupby(exits, key=attrgetter("group"))]
-        groups.sort(key=lambda found: min(one.created_at for one in found))
-        excess = sum((max(one.leaves for one in found) for found in groups), ZERO) - abs(held)
-        for found in groups:
-            wrong_side = found[0].side is not side
-            largest = max(one.leaves for one in found)
-            reduction = largest if wrong_side or not held else max(min(excess, largest), ZERO)
-            for order in found if reduction else ():
+        groups = [list(orders) for _, orders in groupby(exits, key=attrgetter("group"))]
+        groups.sort(key=lambda orders: min(backtest_order.created_at for backtest_order in orders))
+        excess = sum(
+            (max(backtest_order.leaves for backtest_order in orders) for orders in groups), ZERO
+        ) - abs(held_quantity)
+        for backtest_orders in groups:
+            wrong_side = backtest_orders[0].side is not side
+            largest = max(backtest_order.leaves for backtest_order in backtest_orders)
+            reduction = largest if wrong_side or not held_quantity else max(min(excess, largest), ZERO)
+            for order in backtest_orders if reduction else ():
                 self._reduce(order, order.quantity - min(reduction, order.leaves), now)
             excess -= reduction

@@ -78,7 +78,7 @@ class Feed:
         if self.columns is not None:
             self.seen += len(self.columns.starts)
             self._earlier.append(self.columns)
-            known = sum(len(one.starts) for one in self._earlier)
+            known = sum(len(bar_columns.starts) for bar_columns in self._earlier)
             while known - len(self._earlier[0].starts) >= MAX_HISTORY:
                 known -= len(self._earlier.popleft().starts)
         self.columns, self.index = columns, -1
@@ -136,7 +136,7 @@ class Feed:
         """Return at most the last `count` bars up to the current one, oldest first."""
         found: deque[Bar] = deque()
         current = [] if self.columns is None else [(self.columns, self.index + 1)]
-        earlier = ((one, len(one.starts)) for one in reversed(self._earlier))
+        earlier = ((bar_columns, len(bar_columns.starts)) for bar_columns in reversed(self._earlier))
         for columns, size in chain(current, earlier):
             first = max(size - (count - len(found)), 0)
             found.extendleft(build_bar(columns, index) for index in range(size - 1, first - 1, -1))

@@ -15,13 +15,13 @@ def load_strategy(name: str) -> type[Strategy]:
     module_name, _, class_name = name.partition(":")
     try:
         module = import_module(module_name)
-        found = getattr(module, class_name)
+        strategy = getattr(module, class_name)
     except (ImportError, AttributeError, ValueError) as error:
         problem = f"{name}: {error}. Name the strategy as MODULE:CLASS."
         raise InvalidBacktest(problem) from None
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
+    if not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
         raise InvalidBacktest(f"{name} is not a subclass of slackoms_strategy.Strategy.")
-    return found
+    return strategy
 
 
 def create_strategy(owner: type[Strategy], parameters: Mapping[str, str]) -> Strategy:

@@ -49,7 +49,7 @@ class OrderManager:
     ) -> None:  # fmt: skip
         self._settings, self._account, self._recorder = settings, account, recorder
         self._find_price = find_price
-        self.hears_fills = self.hears_orders = True  # whether notices of them are wanted
+        self.has_fill_handler = self.has_order_handler = True  # whether the strategy handles them
         self.open: dict[str, dict[str, BacktestOrder]] = {}
         self.notices: deque[Notice] = deque()
         self.risk = RiskEvaluator(settings, account, self.open, find_price)
@@ -198,7 +198,7 @@ class OrderManager:
         self._notify(order)
 
     def _apply(self, event: MarketEvent, symbol: str, start: datetime, at: int, now: int) -> None:
-        """Apply an event of the market at the start of a bar. The strategy hears of it at the bar's end."""
+        """Apply an event of the market at the start of a bar. The strategy is notified at the bar's end."""
         order = self.open[symbol].get(event.order_id)
         if order is None:  # an earlier fill of the bar has closed what this exit protects
             return
@@ -240,7 +240,7 @@ class OrderManager:
             event.at,
         )
         self._recorder.record_fill(fill, at)
-        if self.hears_fills:
+        if self.has_fill_handler:
             self.notices.append(fill)
         status = status_after_fill(order.status, order.quantity, order.filled_quantity)
         if status is Status.FILLED:
@@ -282,7 +282,7 @@ class OrderManager:
             self._book.remove(working)
 
     def _notify(self, order: BacktestOrder) -> None:
-        if self.hears_orders:
+        if self.has_order_handler:
             self.notices.append(order.build_state())
 
     def _deny(self, order: BacktestOrder, reason: str, at: int) -> None:

@@ -8,7 +8,7 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
 from app.orders.rules.split_adjustments import RestatedOrder
-from app.orders.rules.states import checked_move
+from app.orders.rules.states import require_transition
 from app.orders.rules.values import FINAL, Order, Status, Ticket
 from app.risk.rules.values import Candidate, WorkingOrder
 from app.timestamps import BEFORE_ALL
@@ -79,7 +79,7 @@ class BacktestOrder:
 
     def move(self, status: Status, at: int, reason: str | None = None) -> None:
         """Change the status. Raise IllegalMove if the table of states does not allow it."""
-        self.status = checked_move(self.id, self.status, status)
+        self.status = require_transition(self.id, self.status, status)
         self.updated_at = at
         self.reason = reason or self.reason
 

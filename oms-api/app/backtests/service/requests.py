@@ -104,10 +104,10 @@ def create_backtest(
 
 def require_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> Backtest:
     """Return a backtest. Raise NoSuchBacktest."""
-    found = queries.find_backtest(connection, tenant_id, backtest_id)
-    if found is None:
+    backtest = queries.find_backtest(connection, tenant_id, backtest_id)
+    if backtest is None:
         raise NoSuchBacktest(backtest_id)
-    return found
+    return backtest
 
 
 def read_file(connection: Connection, tenant_id: int, backtest_id: str, name: str) -> bytes:

@@ -130,13 +130,15 @@ class RiskEvaluator:
         positions = self._account.positions
         if len(self._open) == 1 and (not positions or (len(positions) == 1 and key in positions)):
             return NOTHING
-        keys = {one for one, held in positions.items() if held.quantity}
+        keys = {one for one, position in positions.items() if position.quantity}
         keys |= {
-            HoldingKey(symbol, one.product) for symbol, found in self._open.items() for one in found.values()
+            HoldingKey(symbol, backtest_order.product)
+            for symbol, found in self._open.items()
+            for backtest_order in found.values()
         }
         total = NOTHING
-        for one in keys - {key}:
-            total = add_totals(total, total_of(self._build_book(one, at)))
+        for holding_key in keys - {key}:
+            total = add_totals(total, total_of(self._build_book(holding_key, at)))
         return total
 
     def _measure_losses(self, limits: Limits) -> tuple[Decimal | None, Decimal | None]:

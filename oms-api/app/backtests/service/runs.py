@@ -41,7 +41,7 @@ def inspect_strategy(
     owner = load_strategy(name)
     for parameters in sets:
         create_strategy(owner, parameters)
-    return [one.describe() for one in list_parameters(owner)]
+    return [parameter.describe() for parameter in list_parameters(owner)]
 
 
 def prepare_trusted(name: str, parameters: Mapping[str, str], settings: BacktestSettings) -> RunStrategy:
@@ -52,7 +52,7 @@ def prepare_trusted(name: str, parameters: Mapping[str, str], settings: Backtest
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:
         finished = BacktestEngine(strategy, symbols, settings, recorder).run(blocks)
-        values = {one.name: getattr(strategy, one.name) for one in list_parameters(owner)}
+        values = {parameter.name: getattr(strategy, parameter.name) for parameter in list_parameters(owner)}
         return FinishedRun(finished, values, code_hash)
 
     return run

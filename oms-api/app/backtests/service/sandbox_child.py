@@ -92,7 +92,10 @@ def prepare(options: Mapping[str, Any]) -> Program:
 
     def run(environment: ChildEnvironment) -> None:
         strategy = load_class(environment.source)(**parameters)
-        values = {one.name: str(getattr(strategy, one.name)) for one in list_parameters(type(strategy))}
+        values = {
+            parameter.name: str(getattr(strategy, parameter.name))
+            for parameter in list_parameters(type(strategy))
+        }
         environment.channel.send(Frame("loaded", {"parameters": values, "log": environment.output.take()}))
         engine = ChildEngine(strategy, options["symbols"], settings, _NoRecorder(), tables)
         watchdog = Watchdog(environment.limits, lambda: engine.instant)
@@ -110,8 +113,8 @@ def prepare_inspection(options: Mapping[str, Any]) -> Program:
         owner = load_class(environment.source)
         for parameters in options["sets"]:
             owner(**parameters)
-        found = [one.describe() for one in list_parameters(owner)]
-        environment.channel.send(Frame("described", {"parameters": found}))
+        parameter_descriptions = [parameter.describe() for parameter in list_parameters(owner)]
+        environment.channel.send(Frame("described", {"parameters": parameter_descriptions}))
 
     return run
 

@@ -87,20 +87,20 @@ class SandboxedBacktest:
         while waiting:
             yield from self._play(child, waiting.popleft())
         child.send(Frame("stop", {}))
-        answer = self._take_commands(child)
+        frame = self._take_commands(child)
         self._replay.finish()
-        self._compare(answer)
+        self._compare(frame)
 
     def _play(self, child: Child, block: BarBlock) -> Iterator[BarBlock]:
-        answer = self._take_commands(child)
+        frame = self._take_commands(child)
         yield block
         self._replay.require_no_commands()
-        self._compare(answer)
+        self._compare(frame)
 
     def _take_commands(self, child: Child) -> Frame:
-        answer = self._receive(child, "orders")
-        self._replay.add_commands([parse_command(one, self._known) for one in _get(answer, "commands", list)])
-        return answer
+        frame = self._receive(child, "orders")
+        self._replay.add_commands([parse_command(one, self._known) for one in _get(frame, "commands", list)])
+        return frame
 
     def _receive(self, child: Child, kind: str) -> Frame:
         """Return the next frame, which must be of a kind. Log what the strategy printed."""
@@ -111,9 +111,9 @@ class SandboxedBacktest:
             _LOG.info("%s", "".join(one if one.isprintable() else " " for one in line))
         return frame
 
-    def _compare(self, answer: Frame) -> None:
+    def _compare(self, frame: Frame) -> None:
         """Compare what the child claims with what was matched here."""
-        claimed, found = answer.fields.get("claim"), self._replay.build_claim()
+        claimed, found = frame.fields.get("claim"), self._replay.build_claim()
         if claimed != found:
             at = format_instant(self._replay.instant)
             claim = f"Its orders, fills, cash and charges at {at} are {claimed!r:.200}"

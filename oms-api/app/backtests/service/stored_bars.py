@@ -74,7 +74,13 @@ class StoredBars:
         with snapshot(self._engine) as connection:
             set_tenant_scope(connection, [self._tenant_id])
             found = {symbol: self._read_symbol(connection, symbol, start, end) for symbol in self._symbols}
-        return build_block({symbol: self._rescale(one) for symbol, one in found.items() if one.starts})
+        return build_block(
+            {
+                symbol: self._rescale(bar_columns)
+                for symbol, bar_columns in found.items()
+                if bar_columns.starts
+            }
+        )
 
     def _read_symbol(self, connection: Connection, symbol: str, start: datetime, end: datetime) -> BarColumns:
         bars = self._market.read_bars(connection, self._tenant_id, symbol, self._interval, start, end)
@@ -92,5 +98,5 @@ class StoredBars:
 
 def _format_bar(bar: Bar) -> bytes:
     amounts = (bar.open, bar.high, bar.low, bar.close, bar.volume)
-    shown = ",".join("" if one is None else f"{one.normalize():f}" for one in amounts)
+    shown = ",".join("" if amount is None else f"{amount.normalize():f}" for amount in amounts)
     return f"{bar.symbol},{int(bar.start.timestamp())},{shown}\n".encode()

@@ -54,22 +54,22 @@ class AlpacaBroker(RemoteBroker):
         self._state.track(order.id)
         self._state.await_report(order.id)
         try:
-            answer = self._client.post("/v2/orders", requests.build_order(order))
+            response = self._client.post("/v2/orders", requests.build_order(order))
         except BrokerUnavailable:
-            self._state.forget(order.id)
+            self._state.untrack(order.id)
             raise
         except RequestRefused as refused:
             if not is_duplicate(refused):
                 return self._state.reject(order.id, refused.message, at)
             self._read(order.id)
             return ()
-        return self._state.apply_report(_parse_outcome(answer))
+        return self._state.apply_report(_parse_outcome(response))
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
         """Request the cancellation of an order. The stream reports the result."""
         tracked = self._state.track(order_id)
         if tracked.broker_id is None and self._read(order_id) is None:
-            self._state.forget(order_id)
+            self._state.untrack(order_id)
             return self._state.record([Refused(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
         self._state.await_report(order_id)
@@ -96,14 +96,14 @@ class AlpacaBroker(RemoteBroker):
         self._state.await_report(order_id)
         body = requests.build_replacement(successor, successor.quantity - report.filled)
         try:
-            answer = self._client.patch(f"/v2/orders/{report.broker_id}", body)
+            response = self._client.patch(f"/v2/orders/{report.broker_id}", body)
         except (BrokerUnavailable, RequestRefused) as error:
             tracked.successor_id = tracked.assumed_filled = None
-            self._state.forget(successor.id)
+            self._state.untrack(successor.id)
             if isinstance(error, BrokerUnavailable):
                 raise
             return self._state.record([Refused(order_id, error.message, at)])
-        return self._state.apply_report(_parse_outcome(answer))
+        return self._state.apply_report(_parse_outcome(response))
 
     def positions(self) -> Sequence[Holding]:
         """Return the open positions."""
@@ -130,8 +130,8 @@ class AlpacaBroker(RemoteBroker):
         return find_replacement_refusal(order, successor)
 
     def _list_positions(self) -> list[Holding]:
-        found = self._client.get("/v2/positions")
-        return [responses.parse_position(one, self._portfolio_id) for one in found]
+        response = self._client.get("/v2/positions")
+        return [responses.parse_position(one, self._portfolio_id) for one in response]
 
 
 def _parse_outcome(answer: object) -> OrderReport:

@@ -39,7 +39,7 @@ class OrderReader:
 
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills after `since`, oldest first."""
-        return [parse_activity(one) for one in self._list_activities(since)]
+        return [parse_activity(activity) for activity in self._list_activities(since)]
 
     def _find(self, path: str, parameters: dict[str, str]) -> OrderReport | None:
         try:

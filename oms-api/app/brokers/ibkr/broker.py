@@ -149,8 +149,8 @@ class IbkrBroker:
         self._require_ready()
         self.gateway.run(self._read_open_orders())
         states = (
-            one.build_state(one.order_id, self._portfolio_id, self._now())
-            for one in self._orders.list_orders()
+            order.build_state(order.order_id, self._portfolio_id, self._now())
+            for order in self._orders.list_orders()
         )
         return [state.order for state in states if state is not None and state.is_open]
 
@@ -165,14 +165,16 @@ class IbkrBroker:
         ]
 
     def executions(self, order_id: str | None = None) -> Sequence[Executed]:
-        """Return the fills of one order, or of all. TWS tells those since midnight."""
+        """Return the fills of one order, or of all. TWS reports those since midnight."""
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
         if tracked is not None and not tracked.has_missing_fills:
             return tracked.list_executions(order_id)
         self.gateway.run(self._read_executions())
-        found = [one for order in self._orders.list_orders() for one in order.list_executions(order_id)]
-        return sorted(found, key=lambda one: (one.at, one.execution_id))
+        executions = [
+            execution for order in self._orders.list_orders() for execution in order.list_executions(order_id)
+        ]
+        return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
 
     def account(self) -> Account:
         """Return cash and buying power. The cash is that in the account's currency."""
@@ -223,7 +225,7 @@ class IbkrBroker:
         try:
             self._place(number, order, account, order.id)
         except ConnectionError:
-            self._orders.forget(tracked)
+            self._orders.untrack(tracked)
             raise
         return tracked
 

@@ -30,7 +30,7 @@ logging.getLogger("ib_async.client").setLevel(logging.CRITICAL)  # this module l
 
 
 class GatewayAddress(NamedTuple):
-    """Where TWS or IB Gateway listens, and the number by which TWS tells its clients apart."""
+    """Where TWS or IB Gateway listens, and the number by which TWS distinguishes its clients."""
 
     host: str
     port: int
@@ -176,7 +176,7 @@ class Gateway:
             self._owner.lose()
 
     def drop(self, problem: str) -> None:
-        """Give the connection up, and connect again. The first problem is the cause of the others."""
+        """Close the connection, and connect again. The first problem is the cause of the others."""
         if not self._lost.is_set():
             self.last_error = problem
         self._lost.set()

@@ -53,7 +53,7 @@ class ConnectionKeeper(Protocol):
         ...
 
     def drop(self, problem: str) -> None:
-        """Give the connection up, and connect again."""
+        """Close the connection, and connect again."""
         ...
 
 
@@ -88,7 +88,7 @@ class MessageReceiver:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(error)
-                answer.exception()  # nobody may wait for it any more
+                answer.exception()  # its caller may have given up
         self._answers.clear()
         self._keys.clear()
 
@@ -158,7 +158,7 @@ class MessageReceiver:
         self._listener.receive(StatusReport(number, client_id, perm_id, status, parse_amount(filled)))
 
     def completedOrder(self, contract: Any, order: Any, state: Any) -> None:  # noqa: N802
-        """Receive an order that has ended. TWS does not tell its number."""
+        """Receive an order that has ended. TWS does not report its number."""
         if self._is_other(order.account):
             return
         report = build_report(0, self._client_id, contract, order, state.status)

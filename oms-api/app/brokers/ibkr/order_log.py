@@ -74,7 +74,7 @@ class OrderLog:
     # Requests
 
     def note_absent(self, order_id: str) -> None:
-        """Note that somebody asked for an order that TWS does not show."""
+        """Note that a caller requested an order that TWS does not show."""
         with self._changed:
             self._absent.setdefault(order_id, (self._now(), 0))
 
@@ -82,7 +82,7 @@ class OrderLog:
     def is_reading_due(self) -> bool:
         """Whether orders or executions are missing."""
         with self._changed:
-            return bool(self._absent) or any(one.has_missing_fills for one in self.tracker.orders)
+            return bool(self._absent) or any(order.has_missing_fills for order in self.tracker.orders)
 
     def add_chains(self, chains: Sequence[Chain]) -> None:
         """Note the replacements of earlier processes."""
@@ -99,10 +99,10 @@ class OrderLog:
         with self._changed:
             return self.tracker.register(order_id, venue_id)
 
-    def forget(self, tracked: TrackedOrder) -> None:
+    def untrack(self, tracked: TrackedOrder) -> None:
         """Remove an order that was not sent."""
         with self._changed:
-            self.tracker.forget(tracked)
+            self.tracker.untrack(tracked)
 
     def reject(self, order_id: str, reason: str, at: datetime) -> Sequence[BrokerEvent]:
         """Record the rejection of an order that is not sent."""
@@ -133,7 +133,7 @@ class OrderLog:
         """Return the orders whose cancel TWS dropped because of too many messages."""
         with self._changed:
             dropped, self._paced = self._paced, set()
-            waiting = {one.venue_id for one in self.tracker.orders if one.is_cancel_requested}
+            waiting = {order.venue_id for order in self.tracker.orders if order.is_cancel_requested}
             return sorted(dropped & waiting)
 
     def list_orders(self) -> list[TrackedOrder]:

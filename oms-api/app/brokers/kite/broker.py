@@ -77,7 +77,7 @@ class KiteBroker(RemoteBroker):
         """Request the cancellation of an order. A frame reports the result."""
         tracked = self._state.track(order_id)
         if tracked.broker_id is None and self._read(order_id) is None:
-            self._state.forget(order_id)
+            self._state.untrack(order_id)
             return self._state.record([Refused(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
         self._state.await_report(order_id)
@@ -95,7 +95,7 @@ class KiteBroker(RemoteBroker):
         """Cancel an order, and send its successor with the unfilled quantity.
 
         Kite can change an order in place, but its tag stays that of the old order, so that after a crash
-        nobody could tell whether the change was made. The order loses its place in the exchange's queue.
+        it would be unknown whether the change was made. The order loses its place in the exchange's queue.
         """
         report = self._read(order_id)
         refusal = self._find_replacement_refusal(report, successor)
@@ -123,7 +123,7 @@ class KiteBroker(RemoteBroker):
         if not tracked.is_replaced_by_cancel or state.is_open:
             return state
         successor = self._state.track(tracked.successor_id or "")
-        if successor.broker_id is None:  # nobody knows yet whether it was received
+        if successor.broker_id is None:  # it is unknown whether it was received
             return state._replace(is_open=True, end=None)
         return state._replace(end=Replaced(order_id, successor.order_id, self._now()))
 
@@ -163,7 +163,7 @@ class KiteBroker(RemoteBroker):
             broker_id = self._client.post_order(form)
         except BrokerUnavailable:
             self._reader.seen.discard(order.id)
-            self._state.forget(order.id)
+            self._state.untrack(order.id)
             raise
         except RequestRefused as refused:
             return self._state.reject(order.id, refused.message, at)
@@ -176,10 +176,15 @@ class KiteBroker(RemoteBroker):
     def _find_holding_refusal(self, order: BrokerOrder) -> str | None:
         if not needs_holding(order):
             return None
-        held = sum((one.quantity for one in self.positions() if one.symbol == order.symbol), ZERO)
-        if held >= order.quantity:
+        held_quantity = sum(
+            (holding.quantity for holding in self.positions() if holding.symbol == order.symbol), ZERO
+        )
+        if held_quantity >= order.quantity:
             return None
-        return f"Zerodha sells only shares that the account has ({held:f}) as CNC: use MIS to sell short."
+        return (
+            f"Zerodha sells as CNC only shares that the account holds ({held_quantity:f}). "
+            "Use MIS to sell short."
+        )
 
     def _await_end(self, order_id: str) -> OrderReport:
         """Return the order once its cancel is done. Raise OutcomeOpen if that takes too long."""

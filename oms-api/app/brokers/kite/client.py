@@ -108,8 +108,8 @@ class KiteClient(RestClient):
         return RequestRefused(status, kind, message)
 
     def _get_order_id(self, request: Request) -> str:
-        answer = self.request(request)
-        order_id = answer.get("order_id") if isinstance(answer, dict) else None
+        response = self.request(request)
+        order_id = response.get("order_id") if isinstance(response, dict) else None
         if not order_id:
             raise OutcomeOpen("Kite's answer has no order id.")
         return str(order_id)

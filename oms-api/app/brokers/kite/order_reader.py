@@ -58,6 +58,6 @@ class KiteOrderReader:
         return sorted((fill for fill in fills if fill.at >= since), key=lambda fill: fill.at)
 
     def _find(self, matches: Callable[[OrderReport], bool]) -> OrderReport | None:
-        found = [report for report in self.list_all() if matches(report)]
+        order_reports = [report for report in self.list_all() if matches(report)]
         # A person can repeat a tag in another order. One that was not rejected counts.
-        return max(found, key=lambda report: report.status != "rejected", default=None)
+        return max(order_reports, key=lambda report: report.status != "rejected", default=None)

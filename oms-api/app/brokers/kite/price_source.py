@@ -1,6 +1,6 @@
 """Kite's ticks as prices. A thread receives them, and callers get what was received last.
 
-Only the symbols that somebody follows are subscribed to, in full mode, which has bid and ask. The socket
+Only the symbols that are followed are subscribed to, in full mode, which has bid and ask. The socket
 needs the session of the day, so that prices become stale when it ends.
 """
 

@@ -81,11 +81,11 @@ class AccountState:
         with self._lock:
             self._awaited[order_id] = self._clock() + (AWAIT_SECONDS if seconds is None else seconds)
 
-    def forget(self, order_id: str) -> None:
-        """Stop to expect an order, because nothing was sent."""
+    def untrack(self, order_id: str) -> None:
+        """Stop expecting events of an order, because nothing was sent."""
         with self._lock:
             self._awaited.pop(order_id, None)
-            self._tracker.forget(order_id)
+            self._tracker.untrack(order_id)
 
     def record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
         """Add events to the log, and return them."""
@@ -140,7 +140,11 @@ class AccountState:
         reports = self._reader.list_open()
         read = {report.order_id for report in reports}
         with self._lock:
-            missing = [one.order_id for one in self._tracker.list_incomplete() if one.order_id not in read]
+            missing = [
+                tracked_order.order_id
+                for tracked_order in self._tracker.list_incomplete()
+                if tracked_order.order_id not in read
+            ]
         reports += self._read_missing(missing)
         self._apply(reports, self._reader.list_fills(since))
         with self._lock:
@@ -184,29 +188,29 @@ class AccountState:
         Many orders that are not tracked are read page by page, because each request uses the rate limit.
         """
         with self._lock:
-            tracked = {one: self._tracker.find_by_broker_id(one) for one in broker_ids}
-        found = {
-            name: FilledOrder(one.order_id, one.reported_filled)
-            for name, one in tracked.items()
-            if one is not None
+            tracked = {broker_id: self._tracker.find_by_broker_id(broker_id) for broker_id in broker_ids}
+        filled_orders = {
+            name: FilledOrder(tracked_order.order_id, tracked_order.reported_filled)
+            for name, tracked_order in tracked.items()
+            if tracked_order is not None
         }
-        missing = [name for name in broker_ids if name not in found]
+        missing = [name for name in broker_ids if name not in filled_orders]
         for report in self._read_by_broker_id(missing, since):
-            found[report.broker_id] = FilledOrder(report.order_id, report.filled)
-        return found
+            filled_orders[report.broker_id] = FilledOrder(report.order_id, report.filled)
+        return filled_orders
 
     def _read_by_broker_id(self, broker_ids: Sequence[str], since: datetime) -> list[OrderReport]:
         if len(broker_ids) > _MAX_SINGLE_READS:
-            wanted = set(broker_ids)
-            return [report for report in self._reader.list_since(since) if report.broker_id in wanted]
+            ids = set(broker_ids)
+            return [report for report in self._reader.list_since(since) if report.broker_id in ids]
         found_or_not = [self._reader.find_by_broker_id(name) for name in broker_ids]
         return [report for report in found_or_not if report is not None]
 
     def _read_missing(self, order_ids: Sequence[str]) -> list[OrderReport]:
         if len(order_ids) > _MAX_SINGLE_READS:
-            wanted = set(order_ids)
-            found = self._reader.list_since(self._started - _OVERLAP)
-            return [report for report in found if report.order_id in wanted]
+            ids = set(order_ids)
+            order_reports = self._reader.list_since(self._started - _OVERLAP)
+            return [report for report in order_reports if report.order_id in ids]
         found_or_not = [self._reader.find(order_id) for order_id in order_ids]
         return [report for report in found_or_not if report is not None]
 
@@ -228,7 +232,7 @@ class AccountState:
             if asked < MAX_QUESTIONS:
                 self.await_report(order_id)
             else:
-                self._tracker.forget(order_id)
+                self._tracker.untrack(order_id)
 
     def _apply(self, reports: Sequence[OrderReport], fills: Iterable[FillReport]) -> Sequence[BrokerEvent]:
         fills = list(fills)

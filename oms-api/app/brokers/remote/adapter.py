@@ -167,8 +167,8 @@ class RemoteBroker(ABC):
         if report is None:
             return []
         fills = self._orders.list_fills(report.submitted_at)
-        mine = [fill for fill in fills if fill.broker_id == report.broker_id]
-        return [build_execution(order_id, fill, report.filled) for fill in mine]
+        fill_reports = [fill for fill in fills if fill.broker_id == report.broker_id]
+        return [build_execution(order_id, fill, report.filled) for fill in fill_reports]
 
     def _list_all_executions(self) -> list[Executed]:
         since = self._now() - HISTORY

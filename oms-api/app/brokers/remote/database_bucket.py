@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class DatabaseTokenBucket:
-    """Implements `TokenBucket`. `name` tells the account and the kind of requests apart from others."""
+    """Implements `TokenBucket`. `name` identifies the account and the kind of requests."""
 
     def __init__(
         self,

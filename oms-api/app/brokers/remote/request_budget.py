@@ -124,7 +124,7 @@ class RequestBudget:
     def requests_left(self) -> int:
         """The number of requests that may be sent at once."""
         with self._changed:
-            buckets = [self._bucket, *(one.bucket for one in self._further)]
+            buckets = [self._bucket, *(further_limit.bucket for further_limit in self._further)]
             return max(int(min(bucket.get_level() for bucket in buckets)), 0)
 
     def take(self, priority: Priority, patience_seconds: float) -> None:
@@ -153,16 +153,20 @@ class RequestBudget:
 
     def _take_tokens(self, priority: Priority) -> float:
         """Take a token of each bucket, or none and return the seconds to wait."""
-        taken: list[TokenBucket] = []
-        buckets = [(one.bucket, 0) for one in self._further if priority in one.priorities]
+        token_buckets: list[TokenBucket] = []
+        buckets = [
+            (further_limit.bucket, 0)
+            for further_limit in self._further
+            if priority in further_limit.priorities
+        ]
         buckets.append((self._bucket, self._bucket.capacity * _RESERVED_TENTHS[priority] // 10))
         for bucket, reserved in buckets:
             seconds = bucket.take(reserved)
             if seconds:
-                for one in taken:
-                    one.return_token()
+                for token_bucket in token_buckets:
+                    token_bucket.return_token()
                 return seconds
-            taken.append(bucket)
+            token_buckets.append(bucket)
         return 0.0
 
     def _wait(self, place: tuple[Priority, int], deadline: float) -> None:

@@ -53,7 +53,7 @@ class Request:
 
     @property
     def is_query(self) -> bool:
-        """Whether repeating it changes nothing. `priority` says so for a POST that only computes."""
+        """Whether repeating it changes nothing. `priority` states so for a POST that only computes."""
         return self.method in _QUERIES or self.priority is Priority.QUERY
 
 
@@ -120,7 +120,7 @@ class RestClient:
             response = self._send_once(request, budget)
             if response.status_code != TOO_MANY:
                 return response
-            # 429 says that the broker did nothing, so the request may be sent again.
+            # 429 states that the broker did nothing, so the request may be sent again.
             budget.block(_parse_retry_after(response))
 
     def parse(self, request: Request, response: httpx.Response) -> Any:

@@ -1,7 +1,7 @@
 """A bucket of request tokens that all processes share through Redis.
 
 Without an answer of Redis, the process uses tokens of its own. A header of the broker
-may then still tell how many requests are left for all of them.
+may then still state how many requests are left for all of them.
 """
 
 import logging
@@ -43,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RedisTokenBucket:
-    """Implements `TokenBucket`. `name` tells the account and the broker apart from others."""
+    """Implements `TokenBucket`. `name` identifies the account and the broker."""
 
     def __init__(
         self,

@@ -101,9 +101,9 @@ def find_address_problem(
         return f"This is the broker's {mismatch}."
     if base_url in policy.internal_urls or (policy.allows_loopback and is_loopback_host(target.host)):
         return None
-    known = hosts.live if is_live else hosts.paper
-    if target.host not in known or not target.is_encrypted or target.port != _HTTPS_PORT:
-        listed = " or ".join(f"https://{host}" for host in known) or "one of `BROKER_INTERNAL_URLS`"
+    live = hosts.live if is_live else hosts.paper
+    if target.host not in live or not target.is_encrypted or target.port != _HTTPS_PORT:
+        listed = " or ".join(f"https://{host}" for host in live) or "one of `BROKER_INTERNAL_URLS`"
         return f"Must be {listed}."
     return None
 
@@ -167,7 +167,7 @@ def find_account_problem(
 ) -> str | None:
     """Return why an account that the broker answered may not be traded, None if it may.
 
-    An account whose kind the broker does not tell counts as live.
+    An account whose kind the broker does not report counts as live.
     """
     if not is_live and is_paper is not True:
         return "The account is a live account, and `live` is false."

@@ -1,7 +1,7 @@
 """Find the fills that were not applied yet, even if a broker's sources name the same fill differently.
 
-A broker may report a fill on its stream under one id, and list it later under another one. So ids alone do
-not tell: the filled quantity of the order limits how much can be missing.
+A broker may report a fill on its stream under one id, and list it later under another one. Ids alone do
+not suffice: the filled quantity of the order limits how much can be missing.
 """
 
 from collections import Counter
@@ -40,16 +40,16 @@ def select_missing_fills(
     """Return the reported fills of an order that must still be applied, in their order.
 
     `filled` is the order's filled quantity at the broker, `applied` the fills that count, and `busted` are
-    ids of fills that were taken back. Together with the result they never exceed `filled`. Where the unknown
+    ids of fills that were busted. Together with the result they never exceed `filled`. Where the unknown
     fills are more than what is missing, those that equal an applied fill in quantity and price are that fill
     under another id.
     """
-    known = {one.execution_id for one in applied} | set(busted)
+    known = {fill.execution_id for fill in applied} | set(busted)
     unknown = [one for one in reported if one.execution_id not in known]
-    missing = filled - sum((one.quantity for one in applied), ZERO)
+    missing = filled - sum((fill.quantity for fill in applied), ZERO)
     excess = sum((one.quantity for one in unknown), ZERO) - missing
     named = {one.execution_id for one in reported}
-    renamed = Counter((one.quantity, one.price) for one in applied if one.execution_id not in named)
+    renamed = Counter((fill.quantity, fill.price) for fill in applied if fill.execution_id not in named)
     selected = []
     for one in unknown:
         terms = (one.quantity, one.price)

@@ -80,7 +80,7 @@ class OrderTracker:
         """Return the state of an order by our id, or None."""
         return self._orders.get(order_id)
 
-    def forget(self, order_id: str) -> None:
+    def untrack(self, order_id: str) -> None:
         """Remove an order that the broker never received."""
         tracked = self._orders.get(order_id)
         if tracked is not None and tracked.broker_id is None and not tracked.is_closed:
@@ -98,7 +98,7 @@ class OrderTracker:
 
     def list_incomplete(self) -> list[TrackedOrder]:
         """Return the orders that are open, or lack executions."""
-        return [one for one in self._orders.values() if not one.is_closed or one.has_missing_fills]
+        return [order for order in self._orders.values() if not order.is_closed or order.has_missing_fills]
 
     def reject(self, order_id: str, reason: str, at: datetime) -> list[BrokerEvent]:
         """Return the rejection of an order, unless it was reported before."""
@@ -134,11 +134,11 @@ class OrderTracker:
         for fill in fills:
             by_order.setdefault(fill.broker_id, []).append(fill)
         events: list[BrokerEvent] = []
-        for broker_id, listed in by_order.items():
+        for broker_id, fill_reports in by_order.items():
             tracked = self._by_broker_id.get(broker_id)
             if tracked is None:
                 continue
-            for fill in self._select_missing(tracked, listed):
+            for fill in self._select_missing(tracked, fill_reports):
                 tracked.executions[fill.execution_id] = fill
                 events += self._accept_filled(tracked, fill)
                 events.append(build_execution(tracked.order_id, fill, tracked.reported_filled))

@@ -24,7 +24,7 @@ class PriceEffect(NamedTuple):
     """The effect of a price on an order.
 
     `price` is what the order would trade at; None means that it does not trade. `level` is the new level of a
-    trailing stop. `rank` and `key` determine the order of matching. `slips` says whether slippage applies,
+    trailing stop. `rank` and `key` determine the order of matching. `slips` states whether slippage applies,
     which it never does to a limit.
     """
 

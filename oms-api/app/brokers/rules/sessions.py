@@ -17,7 +17,7 @@ def compute_session_expiry(now: datetime) -> datetime:
 def needs_log_in(expires_at: datetime | None, opens_at: datetime | None, now: datetime) -> bool:
     """Return whether a person must log in now, so that orders can go out when the market opens.
 
-    `opens_at` is the next open, or that of the session that goes on now. None if it is not known.
+    `opens_at` is the next open, or that of the current session. None if it is not known.
     """
     if opens_at is None or now < opens_at - REMINDER:
         return False

@@ -198,7 +198,7 @@ class Holding(NamedTuple):
 class Account(NamedTuple):
     """The account at the broker: cash and buying power in `currency`.
 
-    `number` is the broker's name of the account. `is_paper` is None if the broker does not tell its kind.
+    `number` is the broker's name of the account. `is_paper` is None if the broker does not report its kind.
     """
 
     currency: str

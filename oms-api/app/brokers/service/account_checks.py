@@ -24,11 +24,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class ConnectionRefused(Exception):
-    """The connection must not be used. The message says why, without any credential."""
+    """The connection must not be used. The message states the reason, without any credential."""
 
 
 class ConnectionCheck(NamedTuple):
-    """The result of a test. `is_paper` is None if the broker did not answer or does not tell."""
+    """The result of a test. `is_paper` is None if the broker did not answer or does not report it."""
 
     is_ok: bool
     account: str | None

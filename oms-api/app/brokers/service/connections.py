@@ -45,7 +45,7 @@ _FRESH: dict[str, Any] = {  # the state of a connection that has not connected w
     "next_attempt_at": None,
 }  # fmt: skip
 
-HasLimits = Callable[[Connection, int], bool]  # whether somebody set a limit of the tenant
+HasLimits = Callable[[Connection, int], bool]  # whether a limit of the tenant is set
 
 
 class BrokerConnections:
@@ -180,17 +180,17 @@ def get_connection(
     connection: Connection, tenant_id: int, name: str, *, locks: bool = False
 ) -> StoredConnection:
     """Return a connection of the tenant. Raises NoSuchConnection."""
-    found = queries.find_connection(connection, tenant_id, name, locks=locks)
-    if found is None:
+    stored_connection = queries.find_connection(connection, tenant_id, name, locks=locks)
+    if stored_connection is None:
         raise NoSuchConnection(name)
-    return found
+    return stored_connection
 
 
 def list_serialized(connection: Connection, tenant_id: int, now: datetime) -> list[dict[str, Any]]:
     """Return the connections of a tenant as they are shown."""
     names = queries.find_portfolio_names(connection, tenant_id)
-    found = queries.list_connections(connection, tenant_id)
-    return [serialize_connection(stored, names.get(stored.name), now) for stored in found]
+    connections = queries.list_connections(connection, tenant_id)
+    return [serialize_connection(stored, names.get(stored.name), now) for stored in connections]
 
 
 def get_serialized(connection: Connection, tenant_id: int, name: str, now: datetime) -> dict[str, Any]:

@@ -43,8 +43,16 @@ class InstrumentLoader:
     def load(self, lease: Lease) -> None:
         """Load the dump of each address once, for each tenant that is connected to it."""
         with unit_of_work(self._engine) as connection:
-            found = list_connections(set_all_tenants_scope(connection))
-        places = {(one.broker, one.base_url, one.tenant_id): one for one in found if self._is_usable(one)}
+            connections = list_connections(set_all_tenants_scope(connection))
+        places = {
+            (
+                stored_connection.broker,
+                stored_connection.base_url,
+                stored_connection.tenant_id,
+            ): stored_connection
+            for stored_connection in connections
+            if self._is_usable(stored_connection)
+        }
         dumps: dict[str, dict[str, Instrument]] = {}
         for (broker, base_url, tenant_id), stored in places.items():
             try:

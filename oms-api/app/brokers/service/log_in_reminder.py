@@ -33,8 +33,8 @@ class LogInReminder:
         clock = self._calendars.read_clock(Market.XNSE, Segment.SHARES, now)
         opens_at = now if clock.is_open else clock.next_open
         with unit_of_work(self._engine) as connection:
-            found = list_connections(set_all_tenants_scope(connection))
-            for stored in found:
+            connections = list_connections(set_all_tenants_scope(connection))
+            for stored in connections:
                 if stored.broker in self._brokers and stored.status != ConnectionStatus.AWAITING_LIVE:
                     self._remind(connection, stored, opens_at, now)
 

@@ -14,8 +14,8 @@ def find_price_terms(
 ) -> ConnectionTerms | None:
     """Return the terms of the first usable connection to a broker, by tenant and name, or None."""
     with snapshot(engine) as connection:
-        listed = list_connections(set_all_tenants_scope(connection))
-    for stored in listed:
+        connections = list_connections(set_all_tenants_scope(connection))
+    for stored in connections:
         if stored.broker != broker:
             continue
         if find_address_problem(broker, stored.base_url, is_live=stored.is_live, policy=policy) is not None:

@@ -67,7 +67,9 @@ class BrokerLogIns:
 
     def _add_token(self, stored: StoredConnection, token: str) -> str:
         try:
-            known = get_terms(self._keys, stored).credentials
+            credentials = get_terms(self._keys, stored).credentials
         except CredentialsUnreadable as error:
             raise NoLogIn(str(error)) from None
-        return encrypt_credentials(self._keys, stored.tenant_id, stored.id, {**known, ACCESS_TOKEN: token})
+        return encrypt_credentials(
+            self._keys, stored.tenant_id, stored.id, {**credentials, ACCESS_TOKEN: token}
+        )

@@ -55,10 +55,10 @@ def apply_overrides(table: MarketTable, overrides: Sequence[CalendarOverride]) -
     Dates past its end extend it. Weekdays in between that the operator did not set are UNKNOWN.
     """
     terms = table.terms
-    by_date = {one.date: one for one in overrides if one.market is terms.market}
+    by_date = {override.date: override for override in overrides if override.market is terms.market}
     extended = terms._replace(known_until=max((terms.known_until, *by_date)))
     rows = [row for row in table.exceptions if row.date not in by_date]
-    rows += [row for one in by_date.values() for row in _build_rows(one)]
+    rows += [row for calendar_override in by_date.values() for row in _build_rows(calendar_override)]
     rows += _build_gaps(terms.known_until, extended.known_until, by_date)
     return MarketTable(extended, sorted(rows, key=lambda row: (row.date, row.open or time.min)))
 

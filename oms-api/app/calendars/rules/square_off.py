@@ -15,6 +15,6 @@ def find_square_off(key: CalendarKey, session: Session, rules: Sequence[SquareOf
     valid = [rule for rule in rules if (rule.market, rule.segment) == key and rule.valid_from <= session.date]
     if not valid:
         return None
-    rule = max(valid, key=lambda one: one.valid_from)
+    rule = max(valid, key=lambda square_off_rule: square_off_rule.valid_from)
     continuous = [phase.close for phase in session.phases if phase.name is PhaseName.CONTINUOUS]
     return max(max(continuous) - timedelta(minutes=rule.minutes_before_close), session.open)

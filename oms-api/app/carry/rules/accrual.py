@@ -66,12 +66,12 @@ def parse_rates(text: str) -> list[CarryRate]:
     """Return the rates of a portfolio's setting."""
     return [
         CarryRate(
-            CarryRateKind(one["kind"]),
-            date.fromisoformat(one["from"]),
-            Decimal(one["percent"]),
-            one["currency"],
+            CarryRateKind(item["kind"]),
+            date.fromisoformat(item["from"]),
+            Decimal(item["percent"]),
+            item["currency"],
         )
-        for one in orjson.loads(text)
+        for item in orjson.loads(text)
     ]
 
 
@@ -81,9 +81,11 @@ def find_percent(rates: Sequence[CarryRate], kind: CarryRateKind, day: date, cur
     Of two rates with the same date, the one that is listed later applies. Without a rate it is zero.
     """
     for wanted in (currency, None):
-        known = [one for one in rates if (one.kind, one.currency) == (kind, wanted) and one.since <= day]
-        if known:
-            return max(enumerate(known), key=lambda item: (item[1].since, item[0]))[1].percent
+        carry_rates = [
+            rate for rate in rates if (rate.kind, rate.currency) == (kind, wanted) and rate.since <= day
+        ]
+        if carry_rates:
+            return max(enumerate(carry_rates), key=lambda item: (item[1].since, item[0]))[1].percent
     return ZERO
 
 

@@ -16,7 +16,7 @@ from app.database.changes import Changes
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
-from app.orders.service.commands import Applied, ApplyCorporateAction, Command, Outcome
+from app.orders.service.commands import ApplyCorporateAction, Command, CorporateActionResult, Outcome
 from app.timestamps import iso
 
 CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
@@ -78,12 +78,15 @@ class CorporateActions:
         """Apply the action until a repeat changes nothing: what an outcome reported is then committed."""
         action = created.action
         for _ in range(_MAX_ROUNDS):
-            found = await self.readers.run(
+            named_portfolios = await self.readers.run(
                 lambda connection: queries.list_portfolios(connection, action.tenant_id, action.symbol),
                 action.tenant_id,
             )
             origin = Origin(action.tenant_id, BOOKED_BY, None, self.now(), None, None, actor)
-            commands = [ApplyCorporateAction(origin, one.id, action, is_reversal) for one in found]
+            commands = [
+                ApplyCorporateAction(origin, named_portfolio.id, action, is_reversal)
+                for named_portfolio in named_portfolios
+            ]
             if not await self._submit(commands):
                 return
 
@@ -99,4 +102,4 @@ class CorporateActions:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-        return any(isinstance(outcome, Applied) and outcome.is_changed for outcome in outcomes)
+        return any(isinstance(outcome, CorporateActionResult) and outcome.is_changed for outcome in outcomes)

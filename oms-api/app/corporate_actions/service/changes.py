@@ -38,8 +38,8 @@ def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id
     if errors:
         raise InvalidCorporateAction(errors)
     key = InstrumentKey(tenant_id, named.symbol)
-    listed = find_instruments(connection, [key])[key]
-    effective_at = find_day_start(named.ex_date, listed.exchange, listed.asset_class)
+    instrument = find_instruments(connection, [key])[key]
+    effective_at = find_day_start(named.ex_date, instrument.exchange, instrument.asset_class)
     return named.build(tenant_id, action_id, iso(effective_at))
 
 
@@ -71,8 +71,8 @@ def note_reversal(
     connection: Connection, context: OperationContext, action_id: str, reason: str, now: datetime
 ) -> Change:
     """Note that an action is reversed. Raise NoSuchCorporateAction or CorporateActionReversed."""
-    found = get_record(connection, context.caller.tenant_id, action_id)
-    if not queries.mark_reversed(connection, found.action, now, reason):
+    action = get_record(connection, context.caller.tenant_id, action_id)
+    if not queries.mark_reversed(connection, action.action, now, reason):
         raise CorporateActionReversed(action_id)
     entry = context.entry(now, "corporate_action.reversed", action_id, None, {"reason": reason})
     return Change({"id": action_id}, [entry])
@@ -80,10 +80,10 @@ def note_reversal(
 
 def get_record(connection: Connection, tenant_id: int, action_id: str) -> ActionRecord:
     """Return an action. Raise NoSuchCorporateAction."""
-    found = queries.find_action(connection, tenant_id, action_id)
-    if found is None:
+    action = queries.find_action(connection, tenant_id, action_id)
+    if action is None:
         raise NoSuchCorporateAction(action_id)
-    return found
+    return action
 
 
 _AMOUNTS: Sequence[str] = (

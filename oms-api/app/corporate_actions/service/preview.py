@@ -70,18 +70,18 @@ def _preview_position(
     at = action.effective_at
     if action.kind is ActionKind.SPLIT:
         require_symbol(action, steps, portfolio.name)
-    held = (position_at_close if action.kind is ActionKind.DIVIDEND else position_before)(steps, at)
-    if not held.quantity:
+    position = (position_at_close if action.kind is ActionKind.DIVIDEND else position_before)(steps, at)
+    if not position.quantity:
         return None
     before = replay_steps(steps)
     after, cash = before, ZERO
     match action.kind:
         case ActionKind.SPLIT:
-            after, cash = _preview_split(action, steps, held, find_rate)
+            after, cash = _preview_split(action, steps, position, find_rate)
         case ActionKind.SYMBOL_CHANGE:
             require_no_later_fill(action, steps, portfolio.name)
         case ActionKind.DIVIDEND:
-            dividend = compute_dividend(held.quantity, action, find_rate(action.currency))
+            dividend = compute_dividend(position.quantity, action, find_rate(action.currency))
             cash = dividend.gross - dividend.withheld
     return PositionChange(
         *(portfolio, action.symbol, product_name),
@@ -91,19 +91,22 @@ def _preview_position(
 
 
 def _preview_split(
-    action: Action, steps: Sequence[Step], held: Position, find_rate: Callable[[str | None], Decimal | None]
+    action: Action,
+    steps: Sequence[Step],
+    position: Position,
+    find_rate: Callable[[str | None], Decimal | None],
 ) -> tuple[Position, Decimal]:
     """Return the position after a split, less the fraction that is paid, and the cash for it."""
     split = Split(action.effective_at, action.ratio)
-    fraction = find_fraction(held.quantity, action.ratio)
+    fraction = find_fraction(position.quantity, action.ratio)
     if not fraction:
         return replay_steps([*steps, split]), ZERO
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
-    _, value = price_fraction(action, held, quantity)
-    rate = find_rate(held.currency)
+    _, value = price_fraction(action, position, quantity)
+    rate = find_rate(position.currency)
     fill = Fill(side, quantity, value, at=split.at)
     if rate is not None:
-        fill = Fill(side, quantity, product(value, rate), value, held.currency, split.at)
+        fill = Fill(side, quantity, product(value, rate), value, position.currency, split.at)
     after = replay_steps([*steps, split, FractionSale(split.at, fill)])
     return after, -side.sign * fill.value
 
@@ -116,8 +119,8 @@ def _preview_orders(connection: Connection, action: Action, portfolio: NamedPort
     if action.kind is ActionKind.SYMBOL_CHANGE:
         return [OrderChange(portfolio, order, None) for order in orders]
     key = InstrumentKey(action.tenant_id, action.symbol)
-    listed = find_instruments(connection, [key])[key]
-    terms = Terms(listed.tick_size, listed.lot_size)
+    instrument = find_instruments(connection, [key])[key]
+    terms = Terms(instrument.tick_size, instrument.lot_size)
     return [
         OrderChange(portfolio, order, _restate(order, action, terms))
         for order in orders

@@ -21,16 +21,19 @@ Facts = dict[str, Any]
 
 def verify_corporate_actions(connection: Connection) -> Iterator[Difference]:
     """Yield the differences between corporate actions, the audit log and the booked dividends."""
-    stored = {(facts["tenant_id"], facts["id"]): facts for facts in queries.list_stored_facts(connection)}
+    stored = {
+        (stored_fact["tenant_id"], stored_fact["id"]): stored_fact
+        for stored_fact in queries.list_stored_facts(connection)
+    }
     expected = _expected(connection)
     for tenant_id, action_id in sorted(stored.keys() | expected.keys()):
         location = f"corporate action {action_id} of tenant {tenant_id}"
-        facts, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
-        if facts is None or due is None:
-            stored_text, due_text = ("none" if row is None else "a row" for row in (facts, due))
+        fields, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
+        if fields is None or due is None:
+            stored_text, due_text = ("none" if row is None else "a row" for row in (fields, due))
             yield Difference(location, "row", stored_text, due_text)
         else:
-            yield from find_differences(location, facts, due)
+            yield from find_differences(location, fields, due)
             yield from _dividend_differences(connection, location, tenant_id, action_id)
 
 
@@ -78,11 +81,11 @@ def _amount_differences(
         steps = list_steps(
             connection, PositionKey(*portfolio_key, action.symbol, name), until=first.trade_sequence
         )
-        held = position_at_close(steps, action.effective_at).quantity
-        dividends.append(compute_dividend(held, action, None))
+        quantity = position_at_close(steps, action.effective_at).quantity
+        dividends.append(compute_dividend(quantity, action, None))
     due = {
-        CashKind.DIVIDEND: sum((one.gross for one in dividends), ZERO),
-        CashKind.WITHHOLDING: -sum((one.withheld for one in dividends), ZERO),
+        CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),
+        CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
     for kind, amount in due.items():
         booked = [Decimal(row.amount) for row in rows if row.kind == kind]

@@ -75,12 +75,12 @@ def compute_booked_charges(
         return NO_CHARGES
     day, totals = _parse_fee_totals(fee_totals)
     previous = totals if day == on else DayTotals()
-    found = compute_fill_charges(order, Totals(filled, previous), trade.execution, table)
+    fill_charges = compute_fill_charges(order, Totals(filled, previous), trade.execution, table)
     components = {
         name: amount if trade.rate is None else product(amount, trade.rate)
-        for name, amount in found.charges.components(order.schedule).items()
+        for name, amount in fill_charges.charges.components(order.schedule).items()
     }
-    current = found.totals.day
+    current = fill_charges.totals.day
     is_kept = current == previous or (day is not None and day > on)
     return BookedCharges(
         sum(components.values(), ZERO), components, None if is_kept else _format_fee_totals(on, current)

@@ -105,14 +105,14 @@ class RateTable:
 
         Raise RateUnknown if the first rate is of a later date.
         """
-        found = [
+        rates = [
             rate
             for rate in self._rates.get((schedule, component), ())
             if rate.applies_to(exchange, product, side)
         ]
-        in_force = [rate for rate in found if rate.effective_from <= on]
-        if found and not in_force:
-            raise RateUnknown(schedule, component, on, min(rate.effective_from for rate in found))
+        in_force = [rate for rate in rates if rate.effective_from <= on]
+        if rates and not in_force:
+            raise RateUnknown(schedule, component, on, min(rate.effective_from for rate in rates))
         return max(in_force, key=lambda rate: rate.precedence, default=None)
 
 

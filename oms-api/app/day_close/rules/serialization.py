@@ -29,13 +29,25 @@ def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[st
         "signed_at": day.signed_at,
         "note": day.note,
         "digest": day.digest,
-        "figures": [serialize_figures(one) for one in figures if _sees(visible, one.portfolio_id)],
-        "breaks": [serialize_break(one) for one in signed.breaks if _sees(visible, one.portfolio_id)],
+        "figures": [
+            serialize_figures(day_figures)
+            for day_figures in figures
+            if _sees(visible, day_figures.portfolio_id)
+        ],
+        "breaks": [
+            serialize_break(open_break)
+            for open_break in signed.breaks
+            if _sees(visible, open_break.portfolio_id)
+        ],
         "currency": day.currency,
         "day_pnl": None if visible is not None else _convert_total(signed.figures, day.currency, rates),
         "rates": [
-            {"currency": one["currency"], "rate": money_text(one["rate"]), "age_seconds": one["age_seconds"]}
-            for one in rates
+            {
+                "currency": rate["currency"],
+                "rate": money_text(rate["rate"]),
+                "age_seconds": rate["age_seconds"],
+            }
+            for rate in rates
         ],
     }
 
@@ -55,13 +67,13 @@ def serialize_figures(figures: DayFigures) -> dict[str, Any]:
     }
 
 
-def serialize_break(found: OpenBreak) -> dict[str, Any]:
+def serialize_break(open_break: OpenBreak) -> dict[str, Any]:
     """Return what was open."""
     return {
-        "portfolio_name": found.portfolio_name,
-        "kind": found.kind,
-        "subject": found.subject or None,
-        "detail": found.detail,
+        "portfolio_name": open_break.portfolio_name,
+        "kind": open_break.kind,
+        "subject": open_break.subject or None,
+        "detail": open_break.detail,
     }
 
 
@@ -69,12 +81,12 @@ def _convert_total(
     figures: Iterable[DayFigures], currency: str, rates: Iterable[dict[str, str]]
 ) -> str | None:
     """Return the day P&L of all portfolios in the tenant's currency, None if a rate is missing."""
-    known = {currency: Decimal(1)} | {one["currency"]: Decimal(one["rate"]) for one in rates}
+    known = {currency: Decimal(1)} | {rate["currency"]: Decimal(rate["rate"]) for rate in rates}
     total = ZERO
-    for one in figures:
-        if one.currency not in known:
+    for day_figures in figures:
+        if day_figures.currency not in known:
             return None
-        total += product(Decimal(one.day_pnl), known[one.currency])
+        total += product(Decimal(day_figures.day_pnl), known[day_figures.currency])
     return money_text(fixed(total))
 
 

@@ -85,7 +85,7 @@ def build_statement(
             StatementTable(
                 "Open when signed off",
                 ("Kind", "Subject", "Detail"),
-                [(one.kind, one.subject, one.detail) for one in breaks],
+                [(open_break.kind, open_break.subject, open_break.detail) for open_break in breaks],
             ),
         ],
     )

@@ -113,5 +113,5 @@ def _by_portfolio(figures: DayFigures) -> int:
     return figures.portfolio_id
 
 
-def _by_number(found: OpenBreak) -> int:
-    return found.number
+def _by_number(open_break: OpenBreak) -> int:
+    return open_break.number

@@ -43,14 +43,14 @@ class SequenceRange(NamedTuple):
 
 
 def list_order_breaks(connection: Connection, tenant_id: int, portfolio_id: int) -> Iterator[FoundBreak]:
-    """Yield the open orders of a portfolio. Beyond MAX_ORDERS, the last one says that there are more."""
-    found = queries.list_open_orders(connection, tenant_id, portfolio_id, MAX_ORDERS + 1)
-    for order in found[:MAX_ORDERS]:
+    """Yield the open orders of a portfolio. Beyond MAX_ORDERS, the last one states that there are more."""
+    open_orders = queries.list_open_orders(connection, tenant_id, portfolio_id, MAX_ORDERS + 1)
+    for order in open_orders[:MAX_ORDERS]:
         kind = "awaiting_approval" if order.status == Status.AWAITING_APPROVAL else "working_order"
         quantity = quantity_text(fixed(order.quantity))
         ticket = f"{order.side} {quantity} {order.symbol}, {order.type}, {order.status}"
         yield FoundBreak(kind, order.id, ticket)
-    if len(found) > MAX_ORDERS:
+    if len(open_orders) > MAX_ORDERS:
         yield FoundBreak("working_order", "", f"More than {MAX_ORDERS} orders are open.")
 
 
@@ -64,7 +64,7 @@ def list_mark_breaks(
     connection: Connection, market: Market, tenant_id: int, statement: Statement, close: StoredClose
 ) -> Iterator[FoundBreak]:
     """Yield the open positions whose mark was old at the close, or was the price of their last trade."""
-    symbols = {held.symbol for held in list_positions_of(tenant_id, statement)}
+    symbols = {position.symbol for position in list_positions_of(tenant_id, statement)}
     keys = [InstrumentKey(tenant_id, symbol) for symbol in sorted(symbols)]
     quotes = market.marks_at(connection, keys, close.at)
     for key in keys:

@@ -117,18 +117,18 @@ class _DayWork:
                 found.append((portfolio, FoundBreak("missing_close", "", detail)))
             if close is not None:
                 figures.append(self._build_figures(portfolio, close))
-                found += ((portfolio, one) for one in self._list_breaks(portfolio, close))
+                found += ((portfolio, found_break) for found_break in self._list_breaks(portfolio, close))
         day = self._day.isoformat()
         breaks = [
-            OpenBreak(self._tenant_id, day, number, portfolio.id, portfolio.name, *one)
-            for number, (portfolio, one) in enumerate(found, 1)
+            OpenBreak(self._tenant_id, day, number, portfolio.id, portfolio.name, *found_break)
+            for number, (portfolio, found_break) in enumerate(found, 1)
         ]
         return figures, breaks
 
     def list_rates(self, figures: list[DayFigures]) -> str:
         """Return the rates to the tenant's currency as they are stored."""
-        for one in figures:
-            self.rates.get(one.currency)
+        for day_figures in figures:
+            self.rates.get(day_figures.currency)
         used = [
             {"currency": rate.currency, "rate": fixed(rate.rate), "age_seconds": f"{rate.age_seconds}"}
             for rate in self.rates.used

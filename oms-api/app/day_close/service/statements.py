@@ -39,10 +39,14 @@ def read_statement(connection: Connection, caller: Caller, day: date, name: str)
     key = name_key(name)
     portfolio_id = queries.find_portfolio_id(connection, caller.tenant_id, key)
     signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
-    found = [] if signed is None else [one for one in signed.figures if one.portfolio_id == portfolio_id]
+    found = (
+        []
+        if signed is None
+        else [day_figures for day_figures in signed.figures if day_figures.portfolio_id == portfolio_id]
+    )
     if signed is None or not found or not caller.sees(key):
         raise NoSuchDayClose(day.isoformat(), name)
-    breaks = [one for one in signed.breaks if one.portfolio_id == portfolio_id]
+    breaks = [open_break for open_break in signed.breaks if open_break.portfolio_id == portfolio_id]
     return build_statement(signed.day, found[0], breaks, _read_rows(connection, found[0]))
 
 
@@ -58,11 +62,11 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
         for row in list_cash_movements(connection, *key)
         if (start is None or row.created_at > start) and row.created_at <= figures.ended_at
     ]
-    held = get_statement_at_instant(connection, key[0], book, end).holdings
+    holdings = get_statement_at_instant(connection, key[0], book, end).holdings
     return StatementRows(
         [_format_trade(trade, figures.currency) for trade in trades],
         list(map(_format_movement, movements)),
-        [_format_position(one, figures.currency) for one in held if one.quantity != _NOTHING],
+        [_format_position(holding, figures.currency) for holding in holdings if holding.quantity != _NOTHING],
     )
 
 
@@ -79,7 +83,7 @@ def _format_movement(row: CashRow) -> list[Cell]:
     return [row.created_at, row.kind, *amounts, row.symbol, row.reason]
 
 
-def _format_position(held: Holding, base: str) -> list[Cell]:
-    local = money_text(held.cost if held.local_cost is None else held.local_cost)
-    quantity, cost = quantity_text(held.quantity), money_text(held.cost)
-    return [held.symbol, held.product, quantity, cost, held.currency or base, local]
+def _format_position(holding: Holding, base: str) -> list[Cell]:
+    local = money_text(holding.cost if holding.local_cost is None else holding.local_cost)
+    quantity, cost = quantity_text(holding.quantity), money_text(holding.cost)
+    return [holding.symbol, holding.product, quantity, cost, holding.currency or base, local]

@@ -17,12 +17,15 @@ Facts = dict[str, Any]
 
 def verify_day_closes(connection: Connection) -> Iterator[Difference]:
     """Yield each day close that differs from its digest, from the audit log or from its event."""
-    stored = {(one.day.tenant_id, one.day.date): one for one in queries.list_signed_days(connection)}
+    stored = {
+        (signed_day.day.tenant_id, signed_day.day.date): signed_day
+        for signed_day in queries.list_signed_days(connection)
+    }
     acts = {(act.tenant_id, act.target): act for act in list_actions(connection, CLOSED)}
     events: dict[tuple[int, str], list[Facts]] = {}
     for event in risk_events(connection, "day."):
-        facts = event.facts | {"at": event.at}
-        events.setdefault((event.tenant_id, str(event.facts.get("date"))), []).append(facts)
+        fields = event.facts | {"at": event.at}
+        events.setdefault((event.tenant_id, str(event.facts.get("date"))), []).append(fields)
     for key in sorted(stored.keys() | acts.keys() | events.keys()):
         place = f"day close {key[1]} of tenant {key[0]}"
         if key not in stored or key not in acts:
@@ -30,11 +33,11 @@ def verify_day_closes(connection: Connection) -> Iterator[Difference]:
             yield Difference(place, missing, "none", "one")
             continue
         signed, act = stored[key], acts[key]
-        day, facts = signed.day, build_closed_facts(signed)
-        found = day._asdict() | facts | {"digest of the rows": compute_digest(*signed)}
+        day, fields = signed.day, build_closed_facts(signed)
+        found = day._asdict() | fields | {"digest of the rows": compute_digest(*signed)}
         expected = act.after | {"signed_by": act.actor, "source": act.via, "signed_at": act.at}
         digest = act.after["digest"]
         yield from find_differences(place, found, expected | {"digest of the rows": digest})
-        published = facts | {"signed_by": day.signed_by, "at": day.signed_at}
+        published = fields | {"signed_by": day.signed_by, "at": day.signed_at}
         if events.get(key) != [published]:
             yield Difference(place, "event", str(events.get(key)), str(published))

@@ -10,8 +10,8 @@ _NO_TIME = timedelta(0)
 class DutyState(NamedTuple):
     """The lease and the last run of a duty.
 
-    `finished_at` is the end of the last run that succeeded. `error` says why the last run failed, None if it
-    did not. `requested_at` is when somebody asked for a run that has not started yet.
+    `finished_at` is the end of the last run that succeeded. `error` states why the last run failed, or is
+    None. `requested_at` is when a run was requested that has not started yet.
     """
 
     name: str
@@ -37,7 +37,7 @@ def get_slot(period: timedelta, at: datetime) -> datetime:
 
 
 def is_due(state: DutyState | None, period: timedelta, now: datetime) -> bool:
-    """Return whether the duty has not started in this slot, or somebody asked for it, and nobody runs it."""
+    """Return whether the duty is due: not started in this slot or requested, and run by no process."""
     if state is None:
         return True
     if state.leased_until is not None and state.leased_until > now:

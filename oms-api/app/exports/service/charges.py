@@ -22,10 +22,10 @@ def build_charges(context: ExportContext) -> Source:
     def read_page(connection: Connection, position: tuple[str, Any] | None, limit: int) -> Page:
         kind, after = ("trades", None) if position is None else position
         if kind == "trades":
-            found = queries.list_trades(connection, filters, limit, after, only_charged=True)
-            rows = _read_trade_charges(connection, filters, found)
-            is_full = len(found) == limit
-            return Page(rows, ("trades", found[-1][0]) if is_full else ("movements", None))
+            trades = queries.list_trades(connection, filters, limit, after, only_charged=True)
+            rows = _read_trade_charges(connection, filters, trades)
+            is_full = len(trades) == limit
+            return Page(rows, ("trades", trades[-1][0]) if is_full else ("movements", None))
         movements = queries.list_charge_movements(connection, filters, limit, after)
         last = movements[-1][:2] if len(movements) == limit else None
         return Page(

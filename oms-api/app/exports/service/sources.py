@@ -41,10 +41,12 @@ def build_trades(context: ExportContext) -> Source:
         return Page(rows, rows[-1][0] if len(rows) == limit else None)
 
     def read_lines(connection: Connection, position: str | None, limit: int) -> LinesPage | None:
-        found = queries.read_trade_lines(connection, context.filters, limit, position)
-        if found is None:
+        trade_lines = queries.read_trade_lines(connection, context.filters, limit, position)
+        if trade_lines is None:
             return None
-        return LinesPage(found.text, found.rows, found.last_id if found.rows == limit else None)
+        return LinesPage(
+            trade_lines.text, trade_lines.rows, trade_lines.last_id if trade_lines.rows == limit else None
+        )
 
     return Source(TRADE_COLUMNS, read_page, read_lines)
 
@@ -52,7 +54,7 @@ def build_trades(context: ExportContext) -> Source:
 def build_orders(context: ExportContext) -> Source:
     """Return the export of orders, newest first. Child orders are rows of their own."""
     filters = context.filters
-    wanted = OrderFilter(
+    order_filter = OrderFilter(
         portfolio_key=filters.portfolio_key,
         since=filters.since,
         until=filters.until,
@@ -60,12 +62,12 @@ def build_orders(context: ExportContext) -> Source:
     )
 
     def read_page(connection: Connection, position: str | None, limit: int) -> Page:
-        found = list_orders(connection, filters.tenant_id, wanted, limit, position)
-        items = [order_out(OrderView(*listed)) for listed in found]
+        orders = list_orders(connection, filters.tenant_id, order_filter, limit, position)
+        items = [order_out(OrderView(*order)) for order in orders]
         for item in items:
             item["denial_code"] = item["denial"] and item["denial"]["code"]
         rows = select_values(ORDER_COLUMNS, items)
-        return Page(rows, found[-1].order.id if len(found) == limit else None)
+        return Page(rows, orders[-1].order.id if len(orders) == limit else None)
 
     return Source(ORDER_COLUMNS, read_page)
 
@@ -73,17 +75,21 @@ def build_orders(context: ExportContext) -> Source:
 def build_positions(context: ExportContext) -> Source:
     """Return the export of open positions by portfolio and symbol; the period limits their last trades."""
     filters = context.filters
-    wanted = PositionFilter(filters.portfolio_key, portfolios=filters.portfolios)
+    position_filter = PositionFilter(filters.portfolio_key, portfolios=filters.portfolios)
 
     def read_page(connection: Connection, position: tuple[str, str, str] | None, limit: int) -> Page:
         tenant_id = filters.tenant_id
-        found = list_positions_at_marks(
-            connection, context.market, tenant_id, wanted, context.at, limit, position
+        positions = list_positions_at_marks(
+            connection, context.market, tenant_id, position_filter, context.at, limit, position
         )
-        marked = with_exits(connection, tenant_id, found, context.exits)
-        items = [held_position_out(one) for one in marked if _is_in_period(filters, iso(one.held.last_at))]
+        marked = with_exits(connection, tenant_id, positions, context.exits)
+        items = [
+            held_position_out(marked_position)
+            for marked_position in marked
+            if _is_in_period(filters, iso(marked_position.held.last_at))
+        ]
         rows = select_values(POSITION_COLUMNS, items)
-        return Page(rows, found[-1].held.place if len(found) == limit else None)
+        return Page(rows, positions[-1].held.place if len(positions) == limit else None)
 
     return Source(POSITION_COLUMNS, read_page)
 
@@ -91,10 +97,12 @@ def build_positions(context: ExportContext) -> Source:
 def build_pnl(context: ExportContext) -> Source:
     """Return the export of the P&L by day and portfolio, the latest day first, in one page."""
     filters = context.filters
-    wanted = ReportFilter(filters.portfolio_key, None, filters.since, filters.until, filters.portfolios)
+    report_filter = ReportFilter(
+        filters.portfolio_key, None, filters.since, filters.until, filters.portfolios
+    )
 
     def read_page(connection: Connection, _position: None, _limit: int) -> Page:
-        report = report_days(connection, context.market, filters.tenant_id, wanted, context.at)
+        report = report_days(connection, context.market, filters.tenant_id, report_filter, context.at)
         return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
 
     return Source(PNL_COLUMNS, read_page)
@@ -115,11 +123,13 @@ def build_cash(context: ExportContext) -> Source:
         name, key = book.name, name_key(book.name)
         reader.settlements.refresh(connection)
         page = (before, limit)
-        found = list_cash_rows(connection, context.caller, book, page, reader.settlements, context.at)
+        cash_rows = list_cash_rows(connection, context.caller, book, page, reader.settlements, context.at)
         items = [
-            {"portfolio_name": name, **row} for _, row in found if _is_in_period(filters, row["created_at"])
+            {"portfolio_name": name, **row}
+            for _, row in cash_rows
+            if _is_in_period(filters, row["created_at"])
         ]
-        next_before = found[-1][0] if len(found) == limit else None
+        next_before = cash_rows[-1][0] if len(cash_rows) == limit else None
         return Page(select_values(CASH_COLUMNS, items), (key, next_before))
 
     return Source(CASH_COLUMNS, read_page)
@@ -151,5 +161,5 @@ def _find_next_book(
     if filters.portfolio_key is not None:
         wanted = frozenset({filters.portfolio_key})
         visible = wanted if visible is None else visible & wanted
-    found = list_books(connection, filters.tenant_id, None, 1, after, visible)
-    return found[0] if found else None
+    books = list_books(connection, filters.tenant_id, None, 1, after, visible)
+    return books[0] if books else None

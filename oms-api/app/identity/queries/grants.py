@@ -37,10 +37,10 @@ def find_granted_names(
         .where(PortfolioGrant.tenant_id == tenant_id, holder_column.in_(list(ids)))
         .order_by(PortfolioGrant.portfolio_key)
     )
-    found: dict[int | str, list[str]] = {}
+    granted_names: dict[int | str, list[str]] = {}
     for owner, name in connection.execute(named):
-        found.setdefault(owner, []).append(name)
-    return found
+        granted_names.setdefault(owner, []).append(name)
+    return granted_names
 
 
 def replace_grants(

@@ -68,9 +68,9 @@ async def list_keys(
     before = parse_cursor(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        found = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
-        return service.serialize_keys(connection, tenant_id, found[: query.limit], now), len(
-            found
+        keys = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
+        return service.serialize_keys(connection, tenant_id, keys[: query.limit], now), len(
+            keys
         ) > query.limit
 
     page, more = await readers.run(read, tenant_id)
@@ -85,8 +85,8 @@ async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock:
 
     def read(connection: Connection) -> dict[str, object]:
         found = service.get_key(connection, caller.tenant_id, key_id)
-        [facts] = service.serialize_keys(connection, caller.tenant_id, [found], now)
-        return facts
+        [fields] = service.serialize_keys(connection, caller.tenant_id, [found], now)
+        return fields
 
     return answer(await readers.run(read, caller.tenant_id))
 

@@ -36,12 +36,12 @@ async def list_entries(
     """List the recorded actions, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
     before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
-    found = await readers.run(
+    chained_entries = await readers.run(
         lambda connection: queries.list_entries(connection, tenant_id, filters, query.limit + 1, before),
         tenant_id,
     )
-    page = found[: query.limit]
-    more = len(found) > query.limit
+    page = chained_entries[: query.limit]
+    more = len(chained_entries) > query.limit
     cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
     return answer(list(map(serialize_entry, page)), headers=link(request, cursor))
 

@@ -122,8 +122,8 @@ async def set_password(
 )
 async def list_sessions(me: Me, sessions: TheSessions) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
-    found = await sessions.list_own_sessions(me)
-    return answer([serialize_session(session, get_session_id(me)) for session in found])
+    open_sessions = await sessions.list_own_sessions(me)
+    return answer([serialize_session(session, get_session_id(me)) for session in open_sessions])
 
 
 @router.delete(

@@ -36,8 +36,8 @@ async def get_slack_settings(caller: Follower, readers: TheReaders) -> Response:
 
     Administrators set them with `PATCH /tenants/{slug}`.
     """
-    found = await readers.run(lambda connection: get_tenant(connection, caller.tenant_id))
-    return answer(serialize_slack_settings(found))
+    tenant = await readers.run(lambda connection: get_tenant(connection, caller.tenant_id))
+    return answer(serialize_slack_settings(tenant))
 
 
 @router.put(

@@ -71,8 +71,8 @@ async def list_tenants(
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
         return answer([service.serialize_listed_tenant(own)])
     after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
-    found = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
-    page, has_more = found[: query.limit], len(found) > query.limit
+    tenants = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
+    page, has_more = tenants[: query.limit], len(tenants) > query.limit
     cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if has_more else None
     return answer(list(map(service.serialize_listed_tenant, page)), headers=link(request, cursor))
 
@@ -82,8 +82,8 @@ async def list_tenants(
 )
 async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
-    found = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
-    return answer(service.serialize_tenant(caller, found))
+    tenant = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
+    return answer(service.serialize_tenant(caller, tenant))
 
 
 @router.patch(

@@ -63,8 +63,8 @@ async def list_users(
     before = parse_cursor(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        found = queries.list_users(connection, tenant_id, filters, query.limit + 1, before)
-        return service.serialize_users(connection, tenant_id, found[: query.limit]), len(found) > query.limit
+        users = queries.list_users(connection, tenant_id, filters, query.limit + 1, before)
+        return service.serialize_users(connection, tenant_id, users[: query.limit]), len(users) > query.limit
 
     page, more = await readers.run(read, tenant_id)
     last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
@@ -76,9 +76,9 @@ async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Res
     """Get one user."""
 
     def read(connection: Connection) -> dict[str, object]:
-        found = service.get_user(connection, caller.tenant_id, user_id)
-        [facts] = service.serialize_users(connection, caller.tenant_id, [found])
-        return facts
+        user = service.get_user(connection, caller.tenant_id, user_id)
+        [fields] = service.serialize_users(connection, caller.tenant_id, [user])
+        return fields
 
     return answer(await readers.run(read, caller.tenant_id))
 

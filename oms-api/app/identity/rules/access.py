@@ -125,7 +125,7 @@ class Operation(StrEnum):
 class Rule:
     """One row of the table. A caller needs any one of `scopes`.
 
-    `narrowed` says whether a caller restricted to some portfolios may call the operation. `operators`
+    `narrowed` states whether a caller restricted to some portfolios may call the operation. `operators`
     restricts it to keys of the first tenant, which is the operator's. `people` restricts it to named persons
     and excludes keys that act for nobody.
     """
@@ -283,7 +283,7 @@ def intersect_portfolios(one: frozenset[str] | None, other: frozenset[str] | Non
 
 def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
     """Return all scopes that `words` imply. Raise ValueError for an unknown scope, or for none."""
-    named = {Scope(word) for word in words}
-    if not named:
+    scopes = {Scope(word) for word in words}
+    if not scopes:
         raise ValueError("a key needs at least one scope")
-    return frozenset(named.union(*(_IMPLIED_SCOPES[scope] for scope in named)))
+    return frozenset(scopes.union(*(_IMPLIED_SCOPES[scope] for scope in scopes)))

@@ -24,5 +24,5 @@ class SlackPerson(NamedTuple):
 
 def parse_slack_person(text: str) -> SlackPerson | None:
     """Parse the name of a Slack user. Return None if it is malformed."""
-    found = _SLACK.fullmatch(text)
-    return SlackPerson(*found.groups()) if found else None
+    match = _SLACK.fullmatch(text)
+    return SlackPerson(*match.groups()) if match else None

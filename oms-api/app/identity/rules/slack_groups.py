@@ -23,5 +23,5 @@ def choose_role(
     if not given and current is None:
         return None
     is_trader = Role.TRADER in given if given else default == Role.TRADER
-    wanted = Role.TRADER if is_trader else Role.VIEWER
-    return None if wanted is current else wanted
+    role = Role.TRADER if is_trader else Role.VIEWER
+    return None if role is current else role

@@ -70,25 +70,25 @@ class ExpectedRows:
             self.tenants.setdefault(act.tenant_id, {}).update(named | act.after | created)
 
     def _create_user(self, act: AuditedAction) -> None:
-        facts = act.after | {"portfolios": _keys(act.after["portfolios"]), "status": "active"}
-        facts["slack_status"] = "active"
-        self.users[act.tenant_id, _named(act)] = facts | {"created_at": act.at}
+        fields = act.after | {"portfolios": _keys(act.after["portfolios"]), "status": "active"}
+        fields["slack_status"] = "active"
+        self.users[act.tenant_id, _named(act)] = fields | {"created_at": act.at}
 
     def _see_user(self, act: AuditedAction) -> None:
         person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
         person["slack_status"] = "active"
-        facts = person | act.after | {"created_at": act.at}
+        fields = person | act.after | {"created_at": act.at}
         known = [key for key, user in self.users.items() if user.get("person") == act.target]
         if act.tenant_id not in {key[0] for key in known}:
-            self.users[act.tenant_id, act.target] = facts
+            self.users[act.tenant_id, act.target] = fields
 
     def _change_user(self, act: AuditedAction) -> None:
         if not act.target.startswith("user:"):
             return
-        facts = self.users.setdefault((act.tenant_id, _named(act)), {})
-        facts.update(act.after)
+        fields = self.users.setdefault((act.tenant_id, _named(act)), {})
+        fields.update(act.after)
         if "portfolios" in act.after:
-            facts["portfolios"] = _keys(act.after["portfolios"])
+            fields["portfolios"] = _keys(act.after["portfolios"])
         if act.after.get("status") == "disabled":
             self._revoke_sessions(act, "user disabled", _named(act))
 
@@ -98,11 +98,11 @@ class ExpectedRows:
     def _erase_user(self, act: AuditedAction) -> None:
         called, pseudonym = _named(act), act.after["person"]
         self._revoke_sessions(act, "user disabled", called)
-        facts = self.users.pop((act.tenant_id, called), {})
+        fields = self.users.pop((act.tenant_id, called), {})
         erased = {"person": pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
-        self.users[act.tenant_id, pseudonym] = facts | erased
+        self.users[act.tenant_id, pseudonym] = fields | erased
         mine = (act.tenant_id, called)
-        sessions = [facts for key, facts in self.sessions.items() if (key[0], facts.get("user")) == mine]
+        sessions = [fields for key, fields in self.sessions.items() if (key[0], fields.get("user")) == mine]
         for session in sessions:
             session["user"] = pseudonym
 
@@ -122,37 +122,39 @@ class ExpectedRows:
         self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | made
 
     def _rename_key(self, act: AuditedAction) -> None:
-        for facts in self._keys_named(act, act.before["name"]):
-            facts["name"] = act.after["name"]
+        for fields in self._keys_named(act, act.before["name"]):
+            fields["name"] = act.after["name"]
 
     def _revoke_key(self, act: AuditedAction) -> None:
-        for facts in self._keys_named(act, act.after["name"]):
-            facts["revoked_at"] = act.at
+        for fields in self._keys_named(act, act.after["name"]):
+            fields["revoked_at"] = act.at
 
     def _keys_named(self, act: AuditedAction, name: str) -> list[Facts]:
         """Return the keys of that name: the active one, because names of revoked keys are free again."""
         named = [
-            facts for key, facts in self.keys.items() if key[0] == act.tenant_id and facts.get("name") == name
+            fields
+            for key, fields in self.keys.items()
+            if key[0] == act.tenant_id and fields.get("name") == name
         ]
-        return [facts for facts in named if facts.get("revoked_at") is None] or named[-1:]
+        return [fields for fields in named if fields.get("revoked_at") is None] or named[-1:]
 
     def _open_session(self, act: AuditedAction) -> None:
-        facts = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
-        self.sessions[act.tenant_id, _named(act)] = facts
+        fields = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
+        self.sessions[act.tenant_id, _named(act)] = fields
 
     def _close_session(self, act: AuditedAction) -> None:
-        facts = self.sessions.setdefault((act.tenant_id, _named(act)), {})
-        facts.update({"revoked_at": act.at, "revoked_because": SESSION_ENDS[act.action]})
+        fields = self.sessions.setdefault((act.tenant_id, _named(act)), {})
+        fields.update({"revoked_at": act.at, "revoked_because": SESSION_ENDS[act.action]})
 
     def _close_other_sessions(self, act: AuditedAction) -> None:
         self._revoke_sessions(act, "password changed", act.actor, kept=_named(act))
 
     def _revoke_sessions(self, act: AuditedAction, because: str, user: str, kept: str = "") -> None:
-        for key, facts in self.sessions.items():
-            is_ended = facts.get("revoked_at") not in {None, act.at}
-            is_of_user = key[0] == act.tenant_id and facts.get("user") == user
+        for key, fields in self.sessions.items():
+            is_ended = fields.get("revoked_at") not in {None, act.at}
+            is_of_user = key[0] == act.tenant_id and fields.get("user") == user
             if is_of_user and key[1] != kept and not is_ended:
-                facts.update({"revoked_at": act.at, "revoked_because": because})
+                fields.update({"revoked_at": act.at, "revoked_because": because})
 
     def _claim_workspace(self, act: AuditedAction) -> None:
         slug = act.after.get("tenant")
@@ -164,20 +166,20 @@ class ExpectedRows:
         if act.before["tenant"] == self._slugs.get(act.tenant_id):
             self._set_workspace(act, None)
 
-    def _set_workspace(self, act: AuditedAction, facts: Facts | None) -> None:
+    def _set_workspace(self, act: AuditedAction, fields: Facts | None) -> None:
         """Set what the workspace must be, unless an entry of another tenant is newer."""
         team_id = _named(act)
         if act.at >= self._workspaces_changed_at.get(team_id, ""):
             self._workspaces_changed_at[team_id] = act.at
-            self.workspaces[team_id] = facts
+            self.workspaces[team_id] = fields
 
     def _rename_portfolio(self, act: AuditedAction) -> None:
         previous, current = name_key(act.before["name"]), name_key(act.after["name"])
         for rows in (self.users, self.keys):
-            for key, facts in rows.items():
-                if key[0] == act.tenant_id and facts.get("portfolios"):
-                    names = [current if name == previous else name for name in facts["portfolios"]]
-                    facts["portfolios"] = sorted(names)
+            for key, fields in rows.items():
+                if key[0] == act.tenant_id and fields.get("portfolios"):
+                    names = [current if name == previous else name for name in fields["portfolios"]]
+                    fields["portfolios"] = sorted(names)
 
 
 def _named(act: AuditedAction) -> str:

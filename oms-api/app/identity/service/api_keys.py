@@ -133,10 +133,10 @@ def rotate_key(
 
 def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
     """Return a key. Raise NoSuchKeyId."""
-    found = queries.find_key_row(connection, tenant_id, key_id)
-    if found is None:
+    key_row = queries.find_key_row(connection, tenant_id, key_id)
+    if key_row is None:
         raise NoSuchKeyId(key_id)
-    return found
+    return key_row
 
 
 def serialize_keys(

@@ -44,26 +44,26 @@ class ExpiringCache(Generic[Key, Value]):
     """A cache whose values expire CACHE_SECONDS after they were queried."""
 
     def __init__(self) -> None:
-        self._found: dict[Key, tuple[Value, float]] = {}
+        self._entries: dict[Key, tuple[Value, float]] = {}
 
     def get(self, key: Key) -> Value | None:
         """Return the cached value, or None."""
-        known = self._found.get(key)
+        known = self._entries.get(key)
         return known[0] if known and known[1] > monotonic_seconds() else None
 
     def put(self, key: Key, value: Value, asked_at: float) -> None:
         """Cache `value`, which was queried at `asked_at` (monotonic seconds)."""
-        if len(self._found) >= _MAX_CACHED:
+        if len(self._entries) >= _MAX_CACHED:
             self.clear()
-        self._found[key] = (value, asked_at + CACHE_SECONDS)
+        self._entries[key] = (value, asked_at + CACHE_SECONDS)
 
     def clear(self) -> None:
         """Remove all values."""
-        self._found.clear()
+        self._entries.clear()
 
-    def forget(self, key: Key) -> None:
+    def remove(self, key: Key) -> None:
         """Remove the value of one key."""
-        self._found.pop(key, None)
+        self._entries.pop(key, None)
 
 
 class Authenticator:
@@ -96,8 +96,8 @@ class Authenticator:
 
     async def authenticate(self, key: str | None) -> Caller:
         """Return the caller of a key. Raise NoValidKey if it is not valid."""
-        known = self.find_cached(key)
-        return await self._load_caller(key or "") if known is None else known
+        caller = self.find_cached(key)
+        return await self._load_caller(key or "") if caller is None else caller
 
     async def _load_caller(self, key: str) -> Caller:
         digest = hash_key(key)
@@ -106,7 +106,7 @@ class Authenticator:
         stored = await self._find(key_id) if key_id else None
         now = self._now()
         if stored is None or not is_valid_key(stored, key, now):
-            self._cache.forget(digest)
+            self._cache.remove(digest)
             raise NoValidKey
         if not stored.tenant_is_active:
             raise TenantSuspended
@@ -164,11 +164,11 @@ class People:
             raise ActingNotAllowed
         person = self._cache.get((caller.tenant_id, text))
         if person is None:
-            named = parse_slack_person(text)
-            if named is None:
+            slack_person = parse_slack_person(text)
+            if slack_person is None:
                 raise NotAPerson
             asked_at = monotonic_seconds()
-            person = await self._meet(caller, named, where)
+            person = await self._meet(caller, slack_person, where)
             self._cache.put((caller.tenant_id, text), person, asked_at)
         if not person.active:
             raise PersonRejected

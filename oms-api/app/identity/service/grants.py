@@ -28,24 +28,24 @@ def replace_portfolios(
     if name_keys is None:
         queries.replace_grants(connection, caller.tenant_id, holder, owner, ())
         return None
-    known = queries.find_portfolio_names(connection, caller.tenant_id, name_keys)
+    portfolio_names = queries.find_portfolio_names(connection, caller.tenant_id, name_keys)
     errors = [
         FieldError(f"portfolios.{index}", "There is no such portfolio; create it first.", "no_such_portfolio")
         for index, key in enumerate(name_keys)
-        if key not in known
+        if key not in portfolio_names
     ]
     if errors:
         raise Invalid("A portfolio does not exist; create it first.", errors)
-    queries.replace_grants(connection, caller.tenant_id, holder, owner, known)
-    return [known[key] for key in sorted(known)]
+    queries.replace_grants(connection, caller.tenant_id, holder, owner, portfolio_names)
+    return [portfolio_names[key] for key in sorted(portfolio_names)]
 
 
 def list_granted_portfolios(
     connection: Connection, tenant_id: int, holder: Holder, narrowed: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the portfolio names of each of these restricted users or keys."""
-    found = queries.find_granted_names(connection, tenant_id, holder, narrowed) if narrowed else {}
-    return {owner: found.get(owner, []) for owner in narrowed}
+    granted_names = queries.find_granted_names(connection, tenant_id, holder, narrowed) if narrowed else {}
+    return {owner: granted_names.get(owner, []) for owner in narrowed}
 
 
 def require_admin(connection: Connection, caller: Caller, now: datetime) -> None:

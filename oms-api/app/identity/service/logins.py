@@ -149,15 +149,15 @@ class LoginService:
         if login is None:
             return  # no tenant, so there is no audit trail to write to
         # Do not record an unknown e-mail address: it may be a password typed into the wrong field.
-        named = credentials.email if login.user_id is not None else "an unknown account"
+        email = credentials.email if login.user_id is not None else "an unknown account"
         self._trail.note(
             AuditEntry(
                 login.tenant_id,
                 self._now(),
-                named,
+                email,
                 "password",
                 "login.failed",
-                f"user:{named}",
+                f"user:{email}",
                 client.address,
                 client.request_id,
             )

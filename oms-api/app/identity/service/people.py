@@ -16,19 +16,19 @@ from app.identity.rules.people import SlackPerson
 from app.identity.service.authenticator import ClientInfo
 
 
-def find_known_person(connection: Connection, tenant_id: int, named: SlackPerson) -> Person | None:
+def find_known_person(connection: Connection, tenant_id: int, slack_person: SlackPerson) -> Person | None:
     """Return the person if the tenant has the user and the workspace. Raise WorkspaceNotBound."""
-    home = credentials.find_tenant_of_workspace(connection, named.team_id)
+    home = credentials.find_tenant_of_workspace(connection, slack_person.team_id)
     if home is None:
         return None
     if home != tenant_id:
         raise WorkspaceNotBound
     set_tenant_scope(connection, [tenant_id])
-    return queries.find_person(connection, tenant_id, named.text)
+    return queries.find_person(connection, tenant_id, slack_person.text)
 
 
 def create_slack_user(
-    connection: Connection, caller: Caller, named: SlackPerson, where: ClientInfo, now: datetime
+    connection: Connection, caller: Caller, slack_person: SlackPerson, where: ClientInfo, now: datetime
 ) -> Person:
     """Create a user for a Slack person, in one transaction with its audit entry.
 
@@ -39,31 +39,31 @@ def create_slack_user(
     tenant_id = caller.tenant_id
     set_tenant_scope(connection, [tenant_id])
     lock_tenant(connection, tenant_id)
-    known = find_known_person(
-        connection, tenant_id, named
+    known_person = find_known_person(
+        connection, tenant_id, slack_person
     )  # created by a concurrent request of the same person
-    if known is not None:
-        return known
+    if known_person is not None:
+        return known_person
     new_user_policy = queries.get_new_user_policy(connection, tenant_id)
     if not new_user_policy.active:
         raise TenantSuspended
     # an admin may have created the user before
-    person = queries.find_person(connection, tenant_id, named.text)
+    person = queries.find_person(connection, tenant_id, slack_person.text)
     if person is None and new_user_policy.role is None:
         raise PersonRejected
-    if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, named.team_id, now):
-        target, after = f"workspace:{named.team_id}", {"team_id": named.team_id}
+    if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, slack_person.team_id, now):
+        target, after = f"workspace:{slack_person.team_id}", {"team_id": slack_person.team_id}
         entry = AuditEntry(
-            *(tenant_id, now, named.text, caller.name, "workspace.bound", target, *where), after=after
+            *(tenant_id, now, slack_person.text, caller.name, "workspace.bound", target, *where), after=after
         )
         record(connection, [entry])
-    if credentials.find_tenant_of_workspace(connection, named.team_id) != tenant_id:
+    if credentials.find_tenant_of_workspace(connection, slack_person.team_id) != tenant_id:
         raise WorkspaceNotBound
     if person is None:
-        queries.add_person(connection, tenant_id, named.text, new_user_policy.role or "", now)
-        person = queries.find_person(connection, tenant_id, named.text)
+        queries.add_person(connection, tenant_id, slack_person.text, new_user_policy.role or "", now)
+        person = queries.find_person(connection, tenant_id, slack_person.text)
     assert person is not None, "inserted above"  # noqa: S101  # for the type checker
-    after = {"person": named.text, "role": person.role.value}
-    who = (tenant_id, now, named.text, caller.name)
-    record(connection, [AuditEntry(*who, "user.first_seen", named.text, *where, after=after)])
+    after = {"person": slack_person.text, "role": person.role.value}
+    who = (tenant_id, now, slack_person.text, caller.name)
+    record(connection, [AuditEntry(*who, "user.first_seen", slack_person.text, *where, after=after)])
     return person

@@ -132,7 +132,7 @@ class Sessions:
             lambda connection: self._exchange(connection, session_id, generation, client, now)
         )
         if session is None:
-            self._live.forget(session_id)
+            self._live.remove(session_id)
             raise NotRefreshed
         return self.tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
 
@@ -161,7 +161,7 @@ class Sessions:
                 record(connection, [build_session_entry(who, action, session_id, client, now)])
 
         await self._transactions.run(write)
-        self._live.forget(session_id)
+        self._live.remove(session_id)
 
     async def list_own_sessions(self, caller: Caller) -> list[OpenSession]:
         """Return the caller's active sessions. Raise NoSession for an API key."""

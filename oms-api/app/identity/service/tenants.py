@@ -34,18 +34,20 @@ def create_tenant(
     tenant_id = queries.store_tenant(connection, parameters.slug, parameters.name, now)
     set_tenant_scope(connection, [context.caller.tenant_id, tenant_id])
     key = store_new_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=context.caller.actor)
-    made = queries.get_tenant(connection, tenant_id)
-    facts = {"slug": made.slug, "name": made.name, "status": made.status}
-    entries = copy_to_tenant(context, context.entry(now, "tenant.created", _target(made), None, facts), made)
-    return Change(serialize_own_tenant(made) | {"api_key": key}, entries, 201, shows_secret=True)
+    tenant = queries.get_tenant(connection, tenant_id)
+    fields = {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
+    entries = copy_to_tenant(
+        context, context.entry(now, "tenant.created", _target(tenant), None, fields), tenant
+    )
+    return Change(serialize_own_tenant(tenant) | {"api_key": key}, entries, 201, shows_secret=True)
 
 
 def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
     """Return the tenant if it is the caller's, or if the operator calls. Raise NoSuchTenant."""
-    found = queries.find_tenant(connection, slug)
-    if found is None or not (found.id == caller.tenant_id or Scope.TENANTS in caller.scopes):
+    tenant = queries.find_tenant(connection, slug)
+    if tenant is None or not (tenant.id == caller.tenant_id or Scope.TENANTS in caller.scopes):
         raise NoSuchTenant(slug)
-    return found
+    return tenant
 
 
 def change_tenant(

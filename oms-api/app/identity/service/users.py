@@ -76,10 +76,10 @@ def set_slack_status(
 
 def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
     """Return a user. Raise NoSuchUser."""
-    found = queries.find_user(connection, tenant_id, user_id)
-    if found is None:
+    user = queries.find_user(connection, tenant_id, user_id)
+    if user is None:
         raise NoSuchUser(user_id)
-    return found
+    return user
 
 
 def serialize_users(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
@@ -174,7 +174,7 @@ def _serialize_change(
     changed = [name for name in audited if before[name] != after[name]]
     entries = []
     if changed:
-        previous, current = ({name: facts[name] for name in changed} for facts in (before, after))
+        previous, current = ({name: fields[name] for name in changed} for fields in (before, after))
         entries.append(context.entry(now, "user.changed", _target(user), previous, current))
     if password_changed:
         entries.append(context.entry(now, "user.password_changed", _target(user)))
@@ -182,10 +182,10 @@ def _serialize_change(
 
 
 def _serialize_user(user: UserRow, portfolios: list[str] | None) -> dict[str, Any]:
-    facts = user._asdict()
-    del facts["is_narrowed"]
+    fields = user._asdict()
+    del fields["is_narrowed"]
     times = {"created_at": iso(user.created_at), "updated_at": iso(user.updated_at)}
-    return facts | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
+    return fields | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
 
 
 def _serialize_for_audit(user: UserRow, portfolios: list[str] | None) -> Facts:

@@ -64,8 +64,8 @@ def _orphaned_grants(
         holder = users.get((tenant_id, grant["user_id"])) or keys.get((tenant_id, grant["key_id"]))
         is_for_one = (grant["user_id"] is None) != (grant["key_id"] is None)
         if holder is None or not holder["is_narrowed"] or not is_for_one:
-            named = grant["user_id"] or grant["key_id"]
-            yield Difference(f"portfolio grant {grant['id']}", "holder", named, "a narrowed user or key")
+            user_id = grant["user_id"] or grant["key_id"]
+            yield Difference(f"portfolio grant {grant['id']}", "holder", user_id, "a narrowed user or key")
 
 
 def _sessions(connection: Connection, users: Mapping[Any, Facts]) -> dict[tuple[int, str], Facts]:
@@ -78,22 +78,22 @@ def _sessions(connection: Connection, users: Mapping[Any, Facts]) -> dict[tuple[
 
 def _without_deleted(expected: Mapping[Any, Facts], stored: Mapping[Any, Facts]) -> dict[Any, Facts]:
     """Leave out the missing sessions that are old enough to have been deleted at a later log-in."""
-    newest = max((facts.get("created_at") or "" for facts in expected.values()), default="")
+    newest = max((fields.get("created_at") or "" for fields in expected.values()), default="")
     if not newest:
         return dict(expected)
     since = iso(datetime.fromisoformat(newest) - RETENTION_AFTER_END)
     return {
-        key: facts
-        for key, facts in expected.items()
-        if key in stored or (facts.get("created_at") or newest) >= since
+        key: fields
+        for key, fields in expected.items()
+        if key in stored or (fields.get("created_at") or newest) >= since
     }
 
 
 def _compare_workspaces(connection: Connection, expected: Mapping[str, Facts | None]) -> Iterator[Difference]:
     stored = {row["team_id"]: row for row in iterate_rows(connection, "slack_workspaces")}
     yield from _compare("workspace", stored, {key: facts for key, facts in expected.items() if facts})
-    for team_id, facts in expected.items():
-        if facts is None and team_id in stored:
+    for team_id, fields in expected.items():
+        if fields is None and team_id in stored:
             yield Difference(f"workspace {team_id}", "row", "a row", "none: it was released")
 
 
@@ -110,13 +110,13 @@ def _verify_logins(connection: Connection, users: Mapping[Any, Facts]) -> Iterat
 
 
 def _compare(kind: str, stored: Mapping[Any, Facts], expected: Mapping[Any, Facts]) -> Iterator[Difference]:
-    for key, facts in expected.items():
+    for key, fields in expected.items():
         location = f"{kind} {_words(key)}"
         row = stored.get(key)
         if row is None:
             yield Difference(location, "row", "none", "a row, as the audit log says")
         else:
-            yield from find_differences(location, row, facts)
+            yield from find_differences(location, row, fields)
 
 
 def _words(key: Hashable) -> str:

@@ -51,20 +51,20 @@ def release_workspace(
     tenant = _lock(connection, context, slug)
     if not queries.release_workspace(connection, tenant.id, team_id):
         raise NoSuchWorkspace(team_id)
-    facts = {"team_id": team_id, "tenant": tenant.slug}
-    entry = context.entry(now, "workspace.released", f"workspace:{team_id}", facts, None)
-    return Change(facts, _for_both(entry, tenant))
+    fields = {"team_id": team_id, "tenant": tenant.slug}
+    entry = context.entry(now, "workspace.released", f"workspace:{team_id}", fields, None)
+    return Change(fields, _for_both(entry, tenant))
 
 
 def _assign(
     connection: Connection, context: OperationContext, tenant: TenantRow, team_id: str, now: datetime
 ) -> Change | None:
     """Assign a workspace. Return None if it belongs to another tenant."""
-    facts = {"team_id": team_id, "tenant": tenant.slug}
+    fields = {"team_id": team_id, "tenant": tenant.slug}
     if not queries.claim_workspace(connection, tenant.id, team_id, now):
-        return Change(facts, ()) if find_tenant_of_workspace(connection, team_id) == tenant.id else None
-    entry = context.entry(now, "workspace.bound", f"workspace:{team_id}", None, facts)
-    return Change(facts, _for_both(entry, tenant), 201)
+        return Change(fields, ()) if find_tenant_of_workspace(connection, team_id) == tenant.id else None
+    entry = context.entry(now, "workspace.bound", f"workspace:{team_id}", None, fields)
+    return Change(fields, _for_both(entry, tenant), 201)
 
 
 def _for_both(entry: AuditEntry, tenant: TenantRow) -> Sequence[AuditEntry]:

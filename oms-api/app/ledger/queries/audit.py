@@ -127,8 +127,10 @@ def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
 def trades_at(connection: Connection, keys: Sequence[LedgerRowKey]) -> dict[LedgerRowKey, TradeRow]:
     """Return the ledger rows by their keys."""
     key = ("tenant_id", "portfolio_id", "sequence")
-    found = find_matching_rows(connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys)))
-    rows = map(canonical_trade, found)
+    matching_rows = find_matching_rows(
+        connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys))
+    )
+    rows = map(canonical_trade, matching_rows)
     return {row.ledger_key: row for row in rows}
 
 
@@ -215,19 +217,19 @@ def _iterate_unreversed_fills(
     connection: Connection, original: TradeRow, start: int, end: int
 ) -> Iterator[Fill]:
     """Yield the fills of the symbol from `start` to before `end` that no reversal up to `end` undid."""
-    facts = _book_of(original) | {"start": start, "end": end, "trade_id": original.trade_id}
+    fields = _book_of(original) | {"start": start, "end": end, "trade_id": original.trade_id}
     options = {"yield_per": _CHUNK}
-    yield from map(fill_of, connection.execute(_UNREVERSED_FILLS, facts, execution_options=options))
+    yield from map(fill_of, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
 
 def _reversed_before(connection: Connection, reversal: TradeRow) -> str | None:
-    facts = {"tenant_id": reversal.tenant_id, "reverses": reversal.reverses, "end": reversal.sequence}
-    return connection.execute(_REVERSED_BEFORE, facts).scalar_one()
+    fields = {"tenant_id": reversal.tenant_id, "reverses": reversal.reverses, "end": reversal.sequence}
+    return connection.execute(_REVERSED_BEFORE, fields).scalar_one()
 
 
 def _trade(connection: Connection, tenant_id: int, trade_id: str | None) -> TradeRow | None:
-    found = connection.execute(_TRADE, {"tenant_id": tenant_id, "trade_id": trade_id}).one_or_none()
-    return canonical_trade(found) if found else None
+    row = connection.execute(_TRADE, {"tenant_id": tenant_id, "trade_id": trade_id}).one_or_none()
+    return canonical_trade(row) if row else None
 
 
 def _book_of(row: TradeRow) -> dict[str, Any]:

@@ -62,10 +62,10 @@ _REPLAY_CHUNK = 10_000
 
 def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[PortfolioNameKey, int]:
     """Return the ids of the portfolios (tenant id, name key) that exist."""
-    found = find_matching_rows(
+    matching_rows = find_matching_rows(
         connection, PORTFOLIOS, ("tenant_id", "name_key", "id"), ("tenant_id", "name_key"), names
     )
-    return {PortfolioNameKey(*name): portfolio_id for *name, portfolio_id in found}
+    return {PortfolioNameKey(*name): portfolio_id for *name, portfolio_id in matching_rows}
 
 
 def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
@@ -94,16 +94,16 @@ def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, 
 def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades recorded under the keys (tenant id, kind, idempotency key), each as `COLUMNS`."""
     names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
-    found = find_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names)
+    rows = find_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names)
     requested = set(map(tuple, keys))
-    return [row for row in found if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
+    return [row for row in rows if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
 
 
 def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[TradeKey, str]:
     """Return the ids of the reversals of those trades (tenant id, trade id) that have one."""
     columns = ("tenant_id", "reverses", "trade_id")
-    found = find_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
-    return {TradeKey(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in found}
+    matching_rows = find_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
+    return {TradeKey(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in matching_rows}
 
 
 def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:

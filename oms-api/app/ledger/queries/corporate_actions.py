@@ -132,13 +132,13 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     rows = map(canonical_trade, connection.execute(statement))
     return next(
         (
-            one
-            for one in rows
-            if one.executed_at > row.executed_at
+            trade
+            for trade in rows
+            if trade.executed_at > row.executed_at
             or (
                 action_id
-                and one.executed_at == row.executed_at
-                and action_of_key(one.idempotency_key) != action_id
+                and trade.executed_at == row.executed_at
+                and action_of_key(trade.idempotency_key) != action_id
             )
         ),
         None,

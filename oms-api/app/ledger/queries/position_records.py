@@ -74,8 +74,12 @@ def find_recorded_positions(
         PositionRow.portfolio_id.in_(sorted(portfolios)),
         PositionRow.symbol.in_(sorted(symbols)),
     ]
-    wanted = set(keys)
-    return {one.key: one for one in _list(connection, conditions, None) if one.key in wanted}
+    position_keys = set(keys)
+    return {
+        recorded_position.key: recorded_position
+        for recorded_position in _list(connection, conditions, None)
+        if recorded_position.key in position_keys
+    }
 
 
 def list_rows_since(
@@ -85,15 +89,15 @@ def list_rows_since(
     keys: list[Row] = [(*key, sequence + 1) for key, sequence in sorted(sequences.items())]
     columns = _KEY + _ROW + _HOLDING
     rows: dict[PositionKey, list[LedgerRow]] = {}
-    for found in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
-        sequence, at, kind, price, charges, *held = found[4:]
+    for matching_row in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
+        sequence, at, kind, price, charges, *held = matching_row[4:]
         row = LedgerRow(
             *(sequence, parse_instant(at), kind == "trade", Decimal(price), Decimal(charges)),
             Holding(*map(Decimal, held)),
         )
-        rows.setdefault(PositionKey(*found[:4]), []).append(row)
-    for listed in rows.values():
-        listed.sort()
+        rows.setdefault(PositionKey(*matching_row[:4]), []).append(row)
+    for ledgers in rows.values():
+        ledgers.sort()
     return rows
 
 

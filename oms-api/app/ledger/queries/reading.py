@@ -175,15 +175,15 @@ def find_books(
 
     One statement reads all.
     """
-    found: dict[str, tuple[Book, list[Holding]]] = {}
+    books: dict[str, tuple[Book, list[Holding]]] = {}
     width = len(Book._fields)
     names = {"tenant_id": tenant_id, "name_keys": list(name_keys)}
     for name_key, *row in connection.execute(_BOOKS, names):
-        if name_key not in found:
-            found[name_key] = (Book._make(row[:width]), [])
+        if name_key not in books:
+            books[name_key] = (Book._make(row[:width]), [])
         if row[width] is not None:
-            found[name_key][1].append(Holding._make(row[width:]))
-    return found
+            books[name_key][1].append(Holding._make(row[width:]))
+    return books
 
 
 def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> Book:

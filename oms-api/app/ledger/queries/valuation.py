@@ -32,13 +32,13 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
         select(*columns).join(Portfolio, is_owner).where(PositionRow.quantity != ZERO, *conditions)
     )
     keys: dict[tuple[int, int], PortfolioKey] = {}
-    found = []
+    open_positions = []
     for tenant_id, portfolio_id, *rest in connection.execute(statement):
         key = keys.get((tenant_id, portfolio_id))
         if key is None:
             key = keys[tenant_id, portfolio_id] = PortfolioKey(tenant_id, portfolio_id)
-        found.append(OpenPosition(key, *rest))
-    return found
+        open_positions.append(OpenPosition(key, *rest))
+    return open_positions
 
 
 def sum_flows(
@@ -50,8 +50,8 @@ def sum_flows(
     """
     row = CashMovement
     conditions: list[ColumnElement[bool]] = [
-        row.tenant_id.in_({one.tenant_id for one in portfolios}),
-        row.portfolio_id.in_([one.portfolio_id for one in portfolios]),
+        row.tenant_id.in_({portfolio.tenant_id for portfolio in portfolios}),
+        row.portfolio_id.in_([portfolio.portfolio_id for portfolio in portfolios]),
         row.kind.in_(sorted(FLOWS)),
     ]
     if until is not None:
@@ -70,16 +70,18 @@ def find_trade_prices(
 ) -> dict[tuple[PortfolioKey, int], Decimal]:
     """Return the prices of trades, by portfolio and sequence in its ledger."""
     keys: Sequence[tuple[int, int, int]] = [(*portfolio, sequence) for portfolio, sequence in rows]
-    found = find_matching_rows(connection, _TRADES, (*_ROW_KEY, "price"), _ROW_KEY, keys)
+    matching_rows = find_matching_rows(connection, _TRADES, (*_ROW_KEY, "price"), _ROW_KEY, keys)
     return {
         (PortfolioKey(tenant_id, portfolio_id), sequence): Decimal(price)
-        for tenant_id, portfolio_id, sequence, price in found
+        for tenant_id, portfolio_id, sequence, price in matching_rows
     }
 
 
 def find_last_prices(connection: Connection, keys: Sequence[PositionKey]) -> dict[PositionKey, Decimal]:
     """Return the price of the last trade of each of the positions that is stored."""
-    found = find_matching_rows(connection, _POSITIONS, (*_POSITION_KEY, "last_sequence"), _POSITION_KEY, keys)
-    sequences = {PositionKey(*row[:4]): (PortfolioKey(*row[:2]), row[4]) for row in found}
+    matching_rows = find_matching_rows(
+        connection, _POSITIONS, (*_POSITION_KEY, "last_sequence"), _POSITION_KEY, keys
+    )
+    sequences = {PositionKey(*row[:4]): (PortfolioKey(*row[:2]), row[4]) for row in matching_rows}
     prices = find_trade_prices(connection, sorted(set(sequences.values())))
     return {key: prices[row] for key, row in sequences.items()}

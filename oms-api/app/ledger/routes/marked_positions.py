@@ -73,14 +73,16 @@ class HeldPositionOut(PositionOut):
     updated_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Its last trade")
 
 
-def held_position_out(found: MarkedPosition) -> dict[str, Any]:
+def held_position_out(marked_position: MarkedPosition) -> dict[str, Any]:
     """Return the position as `HeldPositionOut` describes it."""
-    held, mark, valuation, rate, exits, charges, extremes = found
+    held_position, mark, valuation, rate, exits, charges, extremes = marked_position
     return {
-        "portfolio_name": held.portfolio_name,
-        "symbol": held.symbol,
-        "product": held.product or None,
-        **position_out(fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)),
+        "portfolio_name": held_position.portfolio_name,
+        "symbol": held_position.symbol,
+        "product": held_position.product or None,
+        **position_out(
+            fixed(held_position.quantity), fixed(held_position.cost), fixed(held_position.realized_pnl)
+        ),
         "mark": money_text(fixed(mark.price)),
         "mark_source": mark.source,
         "mark_age_seconds": valuation.age_seconds,
@@ -88,18 +90,22 @@ def held_position_out(found: MarkedPosition) -> dict[str, Any]:
         "market_value": money_text(fixed(valuation.market_value)),
         "unrealized_pnl": money_text(fixed(valuation.unrealized_pnl)),
         "charges": money_text(fixed(charges)),
-        "total_pnl": money_text(fixed(found.total_pnl)),
+        "total_pnl": money_text(fixed(marked_position.total_pnl)),
         "highest_price": None if extremes is None else money_text(fixed(extremes.highest_price)),
         "lowest_price": None if extremes is None else money_text(fixed(extremes.lowest_price)),
         "max_drawdown": None if extremes is None else money_text(fixed(extremes.max_drawdown)),
-        "risk_reward": None if found.risk_reward is None else money_text(fixed(found.risk_reward)),
+        "risk_reward": None
+        if marked_position.risk_reward is None
+        else money_text(fixed(marked_position.risk_reward)),
         "stop_loss": None if exits.stop_loss is None else money_text(fixed(exits.stop_loss)),
         "take_profit": None if exits.take_profit is None else money_text(fixed(exits.take_profit)),
-        "currency": held.currency or held.base_currency,
-        "base_currency": held.base_currency,
+        "currency": held_position.currency or held_position.base_currency,
+        "base_currency": held_position.base_currency,
         "fx_rate": None if rate is None else money_text(fixed(rate)),
-        "local_cost": None if held.local_cost is None else money_text(fixed(held.local_cost)),
-        "opened_at": None if held.opened_at is None else iso(held.opened_at),
-        "closed_at": None if held.closed_at is None else iso(held.closed_at),
-        "updated_at": iso(held.last_at),
+        "local_cost": None
+        if held_position.local_cost is None
+        else money_text(fixed(held_position.local_cost)),
+        "opened_at": None if held_position.opened_at is None else iso(held_position.opened_at),
+        "closed_at": None if held_position.closed_at is None else iso(held_position.closed_at),
+        "updated_at": iso(held_position.last_at),
     }

@@ -88,9 +88,9 @@ async def list_positions(
         recorded = with_records(connection, market, tenant_id, marked, at)
         return with_exits(connection, tenant_id, recorded, exits)
 
-    found = await readers.run(read, tenant_id)
-    page = found[: query.limit]
-    position = _SEPARATOR.join(page[-1].held.place) if len(found) > query.limit else None
+    marked_positions = await readers.run(read, tenant_id)
+    page = marked_positions[: query.limit]
+    position = _SEPARATOR.join(page[-1].held.place) if len(marked_positions) > query.limit else None
     cursor = cursors.make(tenant_id, _LISTED, position) if position is not None else None
     return answer(list(map(held_position_out, page)), headers=link(request, cursor))
 

@@ -126,9 +126,9 @@ async def list_trades(
             resolved = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
         return queries.list_trades(connection, tenant_id, resolved, query.limit + 1, query.skip, after)
 
-    found = await readers.run(read, tenant_id)
-    page = found[: query.limit]
-    position = queries.get_cursor_position(page[-1], filters) if len(found) > query.limit else None
+    listed_trades = await readers.run(read, tenant_id)
+    page = listed_trades[: query.limit]
+    position = queries.get_cursor_position(page[-1], filters) if len(listed_trades) > query.limit else None
     cursor = cursors.make(tenant_id, listed, position) if position is not None else None
     return answer(list(map(_listed, page)), headers=link(request, cursor))
 
@@ -141,11 +141,11 @@ async def list_trades(
 )
 async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: TheReaders) -> Response:
     """Get one trade."""
-    found = await readers.run(
+    listed_trade = await readers.run(
         lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
         caller.tenant_id,
     )
-    return answer(_listed(found))
+    return answer(_listed(listed_trade))
 
 
 @router.get(
@@ -198,14 +198,14 @@ async def list_portfolios(
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
     after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
-    found = await readers.run(
+    books = await readers.run(
         lambda connection: queries.list_books(
             connection, tenant_id, part, query.limit + 1, after, caller.portfolios
         ),
         tenant_id,
     )
-    page = found[: query.limit]
-    more = len(found) > query.limit
+    page = books[: query.limit]
+    more = len(books) > query.limit
     cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
     content = [reading.build_summary(book) if query.detail else book.name for book in page]
     return answer(content, headers=link(request, cursor))
@@ -220,13 +220,15 @@ def fast_portfolio(
         connection: Connection, keys: Sequence[PortfolioNameKey]
     ) -> dict[PortfolioNameKey, bytes]:
         at = now()
-        found = reading.get_statements(connection, keys, cash_reader, at)
+        statements = reading.get_statements(connection, keys, cash_reader, at)
         values = {
             key: value
-            for tenant_id in {key.tenant_id for key in found}
-            for key, value in _value_tenant(connection, valuer, tenant_id, found, at).items()
+            for tenant_id in {key.tenant_id for key in statements}
+            for key, value in _value_tenant(connection, valuer, tenant_id, statements, at).items()
         }
-        return {key: orjson.dumps(_statement(statement, values[key])) for key, statement in found.items()}
+        return {
+            key: orjson.dumps(_statement(statement, values[key])) for key, statement in statements.items()
+        }
 
     bodies: GroupRead[PortfolioNameKey, bytes] = GroupRead(readers, read_bodies)
 
@@ -267,8 +269,10 @@ def _listed(trade: ListedTrade) -> dict[str, Any]:
 
 def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
-        _position_name(held.symbol, held.product): _shown(held.quantity, held.cost, held.realized_pnl)
-        for held in statement.holdings
+        _position_name(holding.symbol, holding.product): _shown(
+            holding.quantity, holding.cost, holding.realized_pnl
+        )
+        for holding in statement.holdings
     }
     charges = reading.charges_of(statement)
     net = Decimal(statement.book.realized_pnl) - charges

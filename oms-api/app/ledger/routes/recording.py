@@ -74,9 +74,9 @@ async def report_trades(
     drafts = [_draft(service, request_source, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
-    written = [one for one in outcomes if isinstance(one, Recorded)]
+    written = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
     headers = {REPLAYED: "true"} if written and all(one.replayed for one in written) else {}
-    return answer({"outcomes": [_outcome(one, request) for one in outcomes]}, headers=headers)
+    return answer({"outcomes": [_outcome(outcome, request) for outcome in outcomes]}, headers=headers)
 
 
 @router.post(

@@ -122,9 +122,9 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     return Position(quantity, cost, position.realized_pnl + realized, local_cost, currency, *times)
 
 
-def later_of(one: Timestamp | None, other: Timestamp | None) -> Timestamp | None:
+def later_of(timestamp: Timestamp | None, other: Timestamp | None) -> Timestamp | None:
     """Return the later of two instants in canonical text; None where there is neither."""
-    return max(one or BEFORE_ALL, other or BEFORE_ALL) or None
+    return max(timestamp or BEFORE_ALL, other or BEFORE_ALL) or None
 
 
 def times_after(
@@ -137,14 +137,14 @@ def times_after(
     return at if opens else before.opened_at, before.closed_at
 
 
-def currency_of_fill(held: Position, listed: str | None, base: str) -> str | None:
+def currency_of_fill(position: Position, listed: str | None, base: str) -> str | None:
     """Return the currency of a fill, None if it is the portfolio's own (`base`).
 
     An open position keeps its currency until it is flat. Otherwise the instrument's listed currency applies;
     an instrument that is not listed trades in the portfolio's currency.
     """
-    if held.quantity:
-        return held.currency
+    if position.quantity:
+        return position.currency
     return None if listed == base else listed
 
 

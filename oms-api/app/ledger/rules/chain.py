@@ -121,5 +121,5 @@ def uncovered(row: TradeRow) -> str | None:
 
 
 def fingerprint(*facts: str | None) -> str:
-    """Return the hash of a normalised request. It tells two requests with one idempotency key apart."""
+    """Return the hash of a normalised request. It distinguishes two requests with one idempotency key."""
     return hashlib.sha256(orjson.dumps(facts)).hexdigest()

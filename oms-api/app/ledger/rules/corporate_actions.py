@@ -186,14 +186,14 @@ def position_at_close(steps: Iterable[Step], at: Timestamp) -> Position:
     )
 
 
-def find_fraction(held: Decimal, ratio: Ratio) -> Decimal:
+def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
     """Return the signed fraction of a unit that a split leaves of `held`, to be paid in cash.
 
     A position in whole units stays whole. One that already has a fraction keeps it.
     """
-    if held % _ONE:
+    if held_quantity % _ONE:
         return ZERO
-    quantity = share(held, *ratio)
+    quantity = share(held_quantity, *ratio)
     return quantity - quantity.quantize(_ONE, ROUND_DOWN)
 
 
@@ -206,12 +206,12 @@ def price_fraction(action: Action, held: Position, quantity: Decimal) -> tuple[D
     return max(ratio(value, quantity), _SMALLEST), value
 
 
-def compute_dividend(held: Decimal, action: Action, rate: Decimal | None) -> CashDividend:
+def compute_dividend(held_quantity: Decimal, action: Action, rate: Decimal | None) -> CashDividend:
     """Return the dividend of a signed quantity. `rate` converts its currency to the portfolio's."""
-    gross = product(held, action.amount or ZERO)
+    gross = product(held_quantity, action.amount or ZERO)
     if rate is not None:
         gross = product(gross, rate)
-    withheld = share(gross, action.withholding_percent or ZERO, _HUNDRED) if held > 0 else ZERO
+    withheld = share(gross, action.withholding_percent or ZERO, _HUNDRED) if held_quantity > 0 else ZERO
     return CashDividend(gross, withheld)
 
 

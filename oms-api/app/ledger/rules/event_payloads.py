@@ -12,7 +12,7 @@ _EXECUTED_AT_SINCE = 4  # the hash version of rows whose event has it
 
 def build_trade_payload(row: TradeRow, portfolio_name: str) -> str:
     """Return the payload of trade.recorded as JSON. Fields that do not apply are left out."""
-    facts = {
+    fields = {
         "trade_id": row.trade_id,
         "portfolio_id": row.portfolio_id,
         "portfolio_name": portfolio_name,
@@ -26,19 +26,19 @@ def build_trade_payload(row: TradeRow, portfolio_name: str) -> str:
         "realized_pnl": money_text(row.realized_pnl),
     }
     if row.hash_version >= _EXECUTED_AT_SINCE:
-        facts["executed_at"] = row.executed_at
+        fields["executed_at"] = row.executed_at
     if row.charges != _NONE:
-        facts["charges"] = money_text(row.charges)
+        fields["charges"] = money_text(row.charges)
     if row.order_id is not None:
-        facts["order_id"] = row.order_id
+        fields["order_id"] = row.order_id
     if row.currency is not None and row.fx_rate is not None:
-        facts |= {"currency": row.currency, "fx_rate": money_text(row.fx_rate)}
-    return orjson.dumps(facts).decode()
+        fields |= {"currency": row.currency, "fx_rate": money_text(row.fx_rate)}
+    return orjson.dumps(fields).decode()
 
 
 def build_position_payload(row: TradeRow, portfolio_name: str) -> str:
     """Return the payload of position.changed as JSON: the position after its last row."""
-    facts = {
+    fields = {
         "portfolio_id": row.portfolio_id,
         "portfolio_name": portfolio_name,
         "symbol": row.symbol,
@@ -48,4 +48,4 @@ def build_position_payload(row: TradeRow, portfolio_name: str) -> str:
         "cost": money_text(row.position_cost),
         "realized_pnl": money_text(row.position_realized_pnl),
     }
-    return orjson.dumps(facts).decode()
+    return orjson.dumps(fields).decode()

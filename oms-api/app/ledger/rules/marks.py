@@ -101,11 +101,14 @@ class MarkedPosition(NamedTuple):
 
         None if an exit is missing or is not beyond the average cost.
         """
-        held, (stop_loss, take_profit) = self.held, self.exits
-        if not held.quantity or stop_loss is None or take_profit is None:
+        held_position, (stop_loss, take_profit) = self.held, self.exits
+        if not held_position.quantity or stop_loss is None or take_profit is None:
             return None
-        entry = average_cost(held.quantity, held.cost if held.local_cost is None else held.local_cost)
-        sign = 1 if held.quantity > 0 else -1
+        entry = average_cost(
+            held_position.quantity,
+            held_position.cost if held_position.local_cost is None else held_position.local_cost,
+        )
+        sign = 1 if held_position.quantity > 0 else -1
         risk, reward = sign * (entry - stop_loss), sign * (take_profit - entry)
         return ratio(reward, risk) if risk > 0 and reward > 0 else None
 

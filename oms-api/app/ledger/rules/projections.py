@@ -96,13 +96,13 @@ def build_holdings(
     called only for those with a reversed trade.
     """
     rows = []
-    for key, (held, last) in end.holdings.items():
-        timed = replay(key) if key in end.replayed else held
+    for key, (position, last) in end.holdings.items():
+        timed = replay(key) if key in end.replayed else position
         rows.append(
             HoldingRow(
                 *(tenant_id, portfolio_id, *key),
-                *(fixed(held.quantity), fixed(held.cost), fixed(held.realized_pnl)),
-                *(last, held.currency, None if held.currency is None else fixed(held.local_cost)),
+                *(fixed(position.quantity), fixed(position.cost), fixed(position.realized_pnl)),
+                *(last, position.currency, None if position.currency is None else fixed(position.local_cost)),
                 *timed.times,
             )
         )

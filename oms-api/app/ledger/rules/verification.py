@@ -176,13 +176,13 @@ def _expected_position(
 
 
 def _position(row: TradeRow, amounts: Amounts, before: LedgerState, after: Position) -> Iterator[Finding]:
-    held, stored = before.held(row), amounts.position
+    position, stored = before.held(row), amounts.position
     if stored.amounts != after.amounts:
         names = ("position_quantity", "position_cost", "position_realized_pnl", "position_local_cost")
         yield from _differences(names, row, stored, after)
     if after.quantity and row.currency != after.currency:
         yield Finding(Check.POSITION, "currency", row.currency, after.currency)
-    pairs = zip(after.amounts, held.amounts, strict=True)
+    pairs = zip(after.amounts, position.amounts, strict=True)
     quantity, cost, realized_pnl, local_cost = (now - then for now, then in pairs)
     change = Position(quantity, cost, realized_pnl, local_cost)
     if amounts.change != change:

@@ -163,10 +163,10 @@ class Batch:
         self.books.flush()
 
     def _resolve_portfolios(self) -> None:
-        wanted = {_name(command) for command in self._records}
-        wanted |= self._names
-        self._ids = {name: self._cached_ids[name] for name in wanted if name in self._cached_ids}
-        unknown = sorted(wanted - self._ids.keys())
+        portfolio_name_keys = {_name(command) for command in self._records}
+        portfolio_name_keys |= self._names
+        self._ids = {name: self._cached_ids[name] for name in portfolio_name_keys if name in self._cached_ids}
+        unknown = sorted(portfolio_name_keys - self._ids.keys())
         if not unknown:
             return
         found = queries.portfolio_ids(self.books.connection, unknown)
@@ -184,13 +184,13 @@ class Batch:
         """
         self._index_request_keys(self._records)
         first: dict[PortfolioNameKey, RecordTrade] = {}
-        taken = set(self.rows_by_request_key)
+        request_keys = set(self.rows_by_request_key)
         for command in self._records:
             key = request_key(command)
-            if key not in taken or command.origin.portfolios is not None:
+            if key not in request_keys or command.origin.portfolios is not None:
                 first.setdefault(_name(command), command)
             if key:
-                taken.add(key)
+                request_keys.add(key)
         prepared = {}
         cash = find_opening_cash(self.books.connection, {name.tenant_id for name in first})
         for name in missing:

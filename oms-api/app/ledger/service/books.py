@@ -340,23 +340,29 @@ class Books:
     def _build_events(self) -> list[NewEvent]:
         """Return the events in order. The last trade of a position is followed by the position."""
         events: list[NewEvent] = []
-        for one in self._outbox_items:
-            if isinstance(one, NewEvent):
-                events.append(one)
+        for outbox_item in self._outbox_items:
+            if isinstance(outbox_item, NewEvent):
+                events.append(outbox_item)
                 continue
-            name = self.portfolios[one.portfolio_key].name
-            header = (one.tenant_id, one.created_at, one.order_id or one.trade_id)
-            events.append(_build_event(header, "trade.recorded", build_trade_payload(one, name)))
-            if self._last_rows[one.position_key] is one:
-                events.append(_build_event(header, "position.changed", build_position_payload(one, name)))
+            name = self.portfolios[outbox_item.portfolio_key].name
+            header = (
+                outbox_item.tenant_id,
+                outbox_item.created_at,
+                outbox_item.order_id or outbox_item.trade_id,
+            )
+            events.append(_build_event(header, "trade.recorded", build_trade_payload(outbox_item, name)))
+            if self._last_rows[outbox_item.position_key] is outbox_item:
+                events.append(
+                    _build_event(header, "position.changed", build_position_payload(outbox_item, name))
+                )
         return events
 
     def _position_row(self, key: PositionKey) -> Row:
         row = self._last_rows[key]
         amounts = (row.position_quantity, row.position_cost, row.position_realized_pnl)
-        held = self._positions[key]
+        position = self._positions[key]
         local = (row.currency, row.position_local_cost)
-        return (*key, *amounts, row.sequence, *local, *held.times)
+        return (*key, *amounts, row.sequence, *local, *position.times)
 
 
 def _build_event(header: tuple[int, Timestamp, str], type_: str, payload: str) -> NewEvent:

@@ -106,11 +106,13 @@ def list_cash(
     portfolio = (tenant_id, portfolio_id)
     movements = queries.list_movements_before(connection, *portfolio, before, limit)
     trades = queries.list_trades_before(connection, *portfolio, before, limit)
-    found = [CashListItem(CashPosition(row.trade_sequence, row.sequence), movement=row) for row in movements]
-    found += [CashListItem(CashPosition(row.sequence, 0), trade=row) for row in trades]
+    cash_list_items = [
+        CashListItem(CashPosition(row.trade_sequence, row.sequence), movement=row) for row in movements
+    ]
+    cash_list_items += [CashListItem(CashPosition(row.sequence, 0), trade=row) for row in trades]
     if before != CashPosition(0, 0):
-        found.append(CashListItem(CashPosition(0, 0)))
-    return sorted(found, key=lambda item: item.position, reverse=True)[:limit]
+        cash_list_items.append(CashListItem(CashPosition(0, 0)))
+    return sorted(cash_list_items, key=lambda item: item.position, reverse=True)[:limit]
 
 
 def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:

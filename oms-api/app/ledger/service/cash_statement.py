@@ -41,10 +41,10 @@ def read_cash_statement(
     Raises NoSuchPortfolio, also for one that the caller may not see.
     """
     tenant_id, key = caller.tenant_id, name_key(name)
-    found = reading.find_books(connection, tenant_id, [key])
-    if key not in found or not caller.sees(key):
+    books = reading.find_books(connection, tenant_id, [key])
+    if key not in books or not caller.sees(key):
         raise NoSuchPortfolio(name)
-    book = found[key][0]
+    book = books[key][0]
     reader.settlements.refresh(connection)
     rows = list_cash_rows(connection, caller, book, page, reader.settlements, at)
     figures = reader.read(connection, tenant_id, [book], at)[book.id]
@@ -63,8 +63,10 @@ def list_cash_rows(
     tenant_id = caller.tenant_id
     items = list_cash(connection, tenant_id, book.id, *page)
     ids = {item.movement.counterpart_id or 0 for item in items if item.movement}
-    named = find_portfolio_names(connection, tenant_id, ids)
-    visible = {portfolio_id: name for portfolio_id, (name, key) in named.items() if caller.sees(key)}
+    portfolio_names = find_portfolio_names(connection, tenant_id, ids)
+    visible = {
+        portfolio_id: name for portfolio_id, (name, key) in portfolio_names.items() if caller.sees(key)
+    }
     symbols = {InstrumentKey(tenant_id, item.trade.symbol) for item in items if item.trade}
     instruments = find_instruments(connection, sorted(symbols))
     rows = []

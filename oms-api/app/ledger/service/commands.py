@@ -14,7 +14,7 @@ class Origin(NamedTuple):
     """The caller of a command and its request.
 
     `source` is the name of the API key, `actor` the person behind it, `user_id` a label given in the request.
-    `request_hash` tells two bodies under one idempotency key apart. `portfolios` are the name keys that the
+    `request_hash` distinguishes two bodies under one idempotency key. `portfolios` are the name keys that the
     caller may see, None for all.
     """
 

@@ -142,19 +142,19 @@ def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     action = booking.action
     steps = queries.list_steps(booking.connection, key)
     require_symbol(action, steps, booking.portfolio.name)
-    held = position_before(steps, action.effective_at)
-    if not held.quantity:
+    position = position_before(steps, action.effective_at)
+    if not position.quantity:
         return []
-    fraction = find_fraction(held.quantity, action.ratio)
-    rate = booking.find_rate(held.currency) if fraction and held.currency else None
+    fraction = find_fraction(position.quantity, action.ratio)
+    rate = booking.find_rate(position.currency) if fraction and position.currency else None
     split = Split(action.effective_at, action.ratio)
     after = replay_steps([*steps, split])
     _require_one_currency(after, action.id)
-    price, fx_rate = _find_price(booking, key, held)
-    entry = _build_entry(action, key, held, restate_price(price, *action.ratio), ZERO, fx_rate)
+    price, fx_rate = _find_price(booking, key, position)
+    entry = _build_entry(action, key, position, restate_price(price, *action.ratio), ZERO, fx_rate)
     rows = [_append(booking, key, entry, after)]
     if fraction:
-        entry = _build_fraction_entry(action, key, held, fraction, rate)
+        entry = _build_fraction_entry(action, key, position, fraction, rate)
         sale = FractionSale(action.effective_at, fill_of(entry))
         rows.append(_append(booking, key, entry, replay_steps([*steps, split, sale])))
     return rows
@@ -167,11 +167,11 @@ def require_symbol(action: Action, steps: list[Step], portfolio_name: str) -> No
 
 
 def _build_fraction_entry(
-    action: Action, key: PositionKey, held: Position, fraction: Decimal, rate: Decimal | None
+    action: Action, key: PositionKey, position: Position, fraction: Decimal, rate: Decimal | None
 ) -> Entry:
     """Return the entry of the cash in lieu of a fraction: a trade that closes it, without charges."""
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
-    price, gmv = price_fraction(action, held, quantity)
+    price, gmv = price_fraction(action, position, quantity)
     value = gmv if rate is None else product(gmv, rate)
     return Entry(
         kind="trade",
@@ -187,7 +187,7 @@ def _build_fraction_entry(
         buys=1 if side is Side.BUY else 0,
         note=f"Cash in lieu of a fraction, corporate action {action.id}",
         reverses=None,
-        currency=held.currency,
+        currency=position.currency,
         fx_rate=rate,
         executed_at=action.effective_at,
     )
@@ -204,19 +204,21 @@ def fill_of(entry: Entry) -> Fill:
 def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     action, at = booking.action, booking.action.effective_at
     steps = queries.list_steps(booking.connection, key)
-    held = position_before(steps, at)
-    if not held.quantity:
+    position = position_before(steps, at)
+    if not position.quantity:
         return []
     require_no_later_fill(action, steps, booking.portfolio.name)
     new_key = PositionKey(*booking.portfolio_key, action.new_symbol or "", key.product)
-    side = Side.BUY if held.quantity > 0 else Side.SELL
-    fill = Fill(side, abs(held.quantity), abs(held.cost), abs(held.local_cost), held.currency, at)
+    side = Side.BUY if position.quantity > 0 else Side.SELL
+    fill = Fill(
+        side, abs(position.quantity), abs(position.cost), abs(position.local_cost), position.currency, at
+    )
     arrived = replay_steps([*queries.list_steps(booking.connection, new_key), TransferIn(at, fill)])
     _require_one_currency(arrived, action.id)
-    price, fx_rate = _find_price(booking, key, held)
-    cost = abs(held.cost if held.currency is None else held.local_cost)
-    outgoing = _build_entry(action, key, held._replace(quantity=-held.quantity), price, cost, fx_rate)
-    incoming = _build_entry(action, new_key, held, price, cost, fx_rate)
+    price, fx_rate = _find_price(booking, key, position)
+    cost = abs(position.cost if position.currency is None else position.local_cost)
+    outgoing = _build_entry(action, key, position._replace(quantity=-position.quantity), price, cost, fx_rate)
+    incoming = _build_entry(action, new_key, position, price, cost, fx_rate)
     left = replay_steps([*steps, TransferOut(at)])
     return [
         _append(booking, key, outgoing, left, queries.OUTGOING),
@@ -240,8 +242,8 @@ def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
     dividends = [compute_dividend(quantity, action, rate) for quantity in held]
     terms = f"{_text(action.amount or ZERO)} {currency}" + ("" if rate is None else f" at {_text(rate)}")
     amounts = {
-        CashKind.DIVIDEND: sum((one.gross for one in dividends), ZERO),
-        CashKind.WITHHOLDING: -sum((one.withheld for one in dividends), ZERO),
+        CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),
+        CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
     _append_movements(booking, amounts, f"{_text(sum(held, ZERO))} {action.symbol} × {terms}")
 
@@ -251,15 +253,20 @@ def _text(amount: Decimal) -> str:
 
 
 def _build_entry(
-    action: Action, key: PositionKey, held: Position, price: Decimal, gmv: Decimal, fx_rate: Decimal | None
+    action: Action,
+    key: PositionKey,
+    position: Position,
+    price: Decimal,
+    gmv: Decimal,
+    fx_rate: Decimal | None,
 ) -> Entry:
     """Return the entry of a row that moves no cash. `held` is what the action acts on, signed."""
     return Entry(
         kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
         symbol=key.symbol,
         product=key.product,
-        side=(Side.BUY if held.quantity > 0 else Side.SELL).value,
-        quantity=abs(held.quantity),
+        side=(Side.BUY if position.quantity > 0 else Side.SELL).value,
+        quantity=abs(position.quantity),
         price=price,
         gmv=gmv,
         charges=ZERO,
@@ -268,7 +275,7 @@ def _build_entry(
         buys=0,
         note=f"Corporate action {action.id}",
         reverses=None,
-        currency=held.currency,
+        currency=position.currency,
         fx_rate=fx_rate,
         executed_at=action.effective_at,
     )
@@ -286,12 +293,12 @@ def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, p
     return row
 
 
-def _find_price(booking: Booking, key: PositionKey, held: Position) -> tuple[Decimal, Decimal | None]:
+def _find_price(booking: Booking, key: PositionKey, position: Position) -> tuple[Decimal, Decimal | None]:
     """Return the last price of the position and the rate of its cost, None in the portfolio's currency."""
     price, last_rate = queries.find_last_price(booking.connection, key)
-    if held.currency is None:
+    if position.currency is None:
         return price, None
-    rate = ratio(held.cost, held.local_cost) if held.local_cost else ZERO
+    rate = ratio(position.cost, position.local_cost) if position.local_cost else ZERO
     return price, rate if rate > 0 else last_rate
 
 

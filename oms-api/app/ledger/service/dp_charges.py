@@ -17,7 +17,12 @@ from app.money import ZERO, product
 
 
 def book_dp_charge(
-    books: Books, portfolio: PortfolioState, origin: Origin, symbol: str, trade: ChargedTrade, held: Position
+    books: Books,
+    portfolio: PortfolioState,
+    origin: Origin,
+    symbol: str,
+    trade: ChargedTrade,
+    position: Position,
 ) -> None:
     """Book the charge of a sale, unless it has none or the symbol was already charged on that day.
 
@@ -25,14 +30,14 @@ def book_dp_charge(
     Zerodha charges its sale as intraday.
     """
     market = MARKETS.get(trade.exchange)
-    if trade.schedule != Schedule.ZERODHA or trade.side != "SELL" or held.quantity <= 0:
+    if trade.schedule != Schedule.ZERODHA or trade.side != "SELL" or position.quantity <= 0:
         return
     if market is None or market.currency != trade.currency:
         return
     day = find_trading_day(trade.exchange, trade.at)
     terms = OrderTerms(Schedule.ZERODHA, trade.exchange, trade.side, day, trade.product or None)
     amount = _find_charge(terms)
-    opened_at = None if held.opened_at is None else datetime.fromisoformat(held.opened_at)
+    opened_at = None if position.opened_at is None else datetime.fromisoformat(position.opened_at)
     is_intraday = opened_at is not None and find_trading_day(trade.exchange, opened_at) == day
     if not amount or is_intraday:
         return

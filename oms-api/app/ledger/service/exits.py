@@ -14,9 +14,14 @@ ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[Place,
 
 
 def with_exits(
-    connection: Connection, tenant_id: int, found: Sequence[MarkedPosition], read: ExitsReader
+    connection: Connection, tenant_id: int, marked_positions: Sequence[MarkedPosition], read: ExitsReader
 ) -> list[MarkedPosition]:
     """Return the positions with their stop-loss and take-profit prices. Flat positions have none."""
-    held = [one.held for one in found if one.held.quantity]
-    exits = read(connection, tenant_id, held) if held else {}
-    return [one._replace(exits=exits.get(one.held.place, NO_EXITS)) for one in found]
+    held_positions = [
+        marked_position.held for marked_position in marked_positions if marked_position.held.quantity
+    ]
+    exits = read(connection, tenant_id, held_positions) if held_positions else {}
+    return [
+        marked_position._replace(exits=exits.get(marked_position.held.place, NO_EXITS))
+        for marked_position in marked_positions
+    ]

@@ -86,14 +86,14 @@ def create_portfolio(
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},
     )
-    facts = {
+    fields = {
         "name": portfolio.name,
         "base_currency": portfolio.base_currency,
         "opening_cash": money_text(fixed(cash)),
         "cost_schedule": settings.cost_schedule,
         **audited_settings(portfolio.settings),
     }
-    entry = context.entry(now, "portfolio.created", _target(portfolio.name), None, facts)
+    entry = context.entry(now, "portfolio.created", _target(portfolio.name), None, fields)
     return Change(_facts(connection, tenant_id, key), [entry], 201)
 
 

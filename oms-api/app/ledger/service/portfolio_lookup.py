@@ -11,8 +11,8 @@ from app.text import name_key
 def require_portfolio(connection: Connection, caller: Caller, name: str, field: str) -> Book:
     """Return the portfolio. Raise Invalid for the field if the caller sees no such portfolio."""
     key = name_key(name)
-    found = find_books(connection, caller.tenant_id, [key])
-    if key not in found or not caller.sees(key):
+    books = find_books(connection, caller.tenant_id, [key])
+    if key not in books or not caller.sees(key):
         error = FieldError(field, "There is no such portfolio.", "unknown")
         raise Invalid("1 field is not valid; see `errors`.", [error])
-    return found[key][0]
+    return books[key][0]

@@ -32,8 +32,8 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
         if (tenant_id, name) not in stored:
             yield Difference(location, "row", "none", "a row, as the audit log says")
         else:
-            facts = DEFAULT_SETTINGS._asdict() | expected.get((tenant_id, name), {})
-            yield from find_differences(location, stored[tenant_id, name], facts)
+            fields = DEFAULT_SETTINGS._asdict() | expected.get((tenant_id, name), {})
+            yield from find_differences(location, stored[tenant_id, name], fields)
 
 
 def _as_audited(row: Facts) -> Facts:
@@ -47,8 +47,8 @@ def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
         if act.action == "portfolio.created":
             expected[act.tenant_id, act.after["name"]] = act.after | {"created_at": act.at}
         elif act.action == "portfolio.renamed":
-            facts = expected.pop((act.tenant_id, act.before["name"]), {})
-            expected[act.tenant_id, act.after["name"]] = facts | act.after
+            fields = expected.pop((act.tenant_id, act.before["name"]), {})
+            expected[act.tenant_id, act.after["name"]] = fields | act.after
         elif act.action == "portfolio.updated":
             expected.setdefault((act.tenant_id, act.after["name"]), {}).update(act.after)
     return expected

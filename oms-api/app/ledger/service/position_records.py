@@ -63,7 +63,13 @@ class PositionRecords:
                 set_all_tenants_scope(connection)
                 page = queries.list_recorded_positions(connection, after, MAX_POSITIONS, quoted_since)
                 records = compute_records(connection, self._market, page, now)
-            self._store({one.key: records[one.key] for one in page if _is_due(one, records[one.key])})
+            self._store(
+                {
+                    recorded_position.key: records[recorded_position.key]
+                    for recorded_position in page
+                    if _is_due(recorded_position, records[recorded_position.key])
+                }
+            )
             if len(page) < MAX_POSITIONS:
                 break
             after = page[-1].key
@@ -78,20 +84,30 @@ class PositionRecords:
 
 
 def with_records(
-    connection: Connection, market: Market, tenant_id: int, found: Sequence[MarkedPosition], now: datetime
+    connection: Connection,
+    market: Market,
+    tenant_id: int,
+    marked_positions: Sequence[MarkedPosition],
+    now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {one.held.place: _key(tenant_id, one) for one in found}
+    keys = {position.held.place: _key(tenant_id, position) for position in marked_positions}
     positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
-    missing = [one for one in positions.values() if not one.is_current]
-    records = {key: one.record for key, one in positions.items() if one.record is not None}
+    missing = [position for position in positions.values() if not position.is_current]
+    records = {
+        key: recorded_position.record
+        for key, recorded_position in positions.items()
+        if recorded_position.record is not None
+    }
     records |= compute_records(connection, market, missing, now)
     recorded = []
-    for one in found:
-        record, extremes = records[keys[one.held.place]], None
-        if one.held.quantity:
-            extremes = count_price(record.extremes, record.holding, one.mark.price, one.rate)
-        recorded.append(one._replace(charges=record.charges, extremes=extremes))
+    for marked_position in marked_positions:
+        record, extremes = records[keys[marked_position.held.place]], None
+        if marked_position.held.quantity:
+            extremes = count_price(
+                record.extremes, record.holding, marked_position.mark.price, marked_position.rate
+            )
+        recorded.append(marked_position._replace(charges=record.charges, extremes=extremes))
     return recorded
 
 
@@ -99,22 +115,28 @@ def compute_records(
     connection: Connection, market: Market, positions: Sequence[RecordedPosition], now: datetime
 ) -> dict[PositionKey, PositionRecord]:
     """Return the records of positions up to now, by their keys."""
-    missing = {one.key: one.record.sequence if one.record else 0 for one in positions if not one.is_current}
+    missing = {
+        position.key: position.record.sequence if position.record else 0
+        for position in positions
+        if not position.is_current
+    }
     rows = queries.list_rows_since(connection, missing)
-    starts = {one.key: _start(one.record, rows.get(one.key, []), now) for one in positions}
+    starts = {
+        position.key: _start(position.record, rows.get(position.key, []), now) for position in positions
+    }
     reader = _PriceReader(connection, market, now)
     records = {}
-    for instrument_key in sorted({one.key.instrument_key for one in positions}):
-        of_symbol = [one for one in positions if one.key.instrument_key == instrument_key]
-        since = min(starts[one.key].until for one in of_symbol)
+    for instrument_key in sorted({position.key.instrument_key for position in positions}):
+        of_symbol = [position for position in positions if position.key.instrument_key == instrument_key]
+        since = min(starts[position.key].until for position in of_symbol)
         bars = reader.read_bars(*instrument_key, since)
-        for one in of_symbol:
-            start, new = starts[one.key], rows.get(one.key, [])
+        for recorded_position in of_symbol:
+            start, new = starts[recorded_position.key], rows.get(recorded_position.key, [])
             first = get_bar_start(start.until, Interval.MINUTE)
             ticks = reader.read_ticks(instrument_key, list_precise_minutes(start.until, new))
             own = bars[_find_index(bars, first) :]
-            prices = PriceHistory(own, ticks, reader.create_rates(one, since))
-            records[one.key] = extend_record(start, new, prices, now)
+            prices = PriceHistory(own, ticks, reader.create_rates(recorded_position, since))
+            records[recorded_position.key] = extend_record(start, new, prices, now)
     return records
 
 
@@ -159,8 +181,8 @@ class _PriceReader:
     def _read_minute(self, key: InstrumentKey, minute: datetime) -> list[PricePoint]:
         name = (*key, minute)
         if name not in self._ticks:
-            found = list_ticks(self._connection, key, minute, minute + _MINUTE, MAX_TICKS)
-            self._ticks[name] = [PricePoint(quote.at, get_traded_price(quote)) for quote in found]
+            quotes = list_ticks(self._connection, key, minute, minute + _MINUTE, MAX_TICKS)
+            self._ticks[name] = [PricePoint(quote.at, get_traded_price(quote)) for quote in quotes]
         return self._ticks[name]
 
 
@@ -214,5 +236,5 @@ def _get_no_rate(_: datetime) -> None:
 
 
 def _key(tenant_id: int, position: MarkedPosition) -> PositionKey:
-    held = position.held
-    return PositionKey(tenant_id, held.portfolio_id, held.symbol, held.product)
+    held_position = position.held
+    return PositionKey(tenant_id, held_position.portfolio_id, held_position.symbol, held_position.product)

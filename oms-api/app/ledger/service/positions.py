@@ -39,8 +39,8 @@ def list_positions_at_marks(
     """
     if filters.symbol is not None:
         filters = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
-    found = list_positions(connection, tenant_id, filters, limit, after)
-    return _marked(connection, market, tenant_id, found, now)
+    positions = list_positions(connection, tenant_id, filters, limit, after)
+    return _marked(connection, market, tenant_id, positions, now)
 
 
 def get_marked_position(
@@ -61,44 +61,51 @@ def get_marked_position(
     filters = PositionFilter(
         name_key(portfolio), symbol, product, include_closed=True, portfolios=caller.portfolios
     )
-    found = list_positions(connection, caller.tenant_id, filters, MAX_PRODUCTS)
-    if not found:
+    positions = list_positions(connection, caller.tenant_id, filters, MAX_PRODUCTS)
+    if not positions:
         raise NoSuchPosition(portfolio, symbol)
-    if len(found) > 1 and found[0].product:
-        message = f"Say which: {', '.join(one.product for one in found)}."
+    if len(positions) > 1 and positions[0].product:
+        message = f"Say which: {', '.join(held_position.product for held_position in positions)}."
         raise Invalid(
             f"{symbol} is held in several products; send `product`.",
             [FieldError("product", message, "product")],
         )
-    return _marked(connection, market, caller.tenant_id, found[:1], now)[0]
+    return _marked(connection, market, caller.tenant_id, positions[:1], now)[0]
 
 
 def _marked(
-    connection: Connection, market: Market, tenant_id: int, found: Iterable[HeldPosition], now: datetime
+    connection: Connection, market: Market, tenant_id: int, positions: Iterable[HeldPosition], now: datetime
 ) -> list[MarkedPosition]:
-    held = list(found)
-    symbols = {one.symbol for one in held}
-    for one in held:
-        if one.currency is not None:
-            symbols.update(list_pairs(one.currency, one.base_currency))
+    held_positions = list(positions)
+    symbols = {position.symbol for position in held_positions}
+    for held_position in held_positions:
+        if held_position.currency is not None:
+            symbols.update(list_pairs(held_position.currency, held_position.base_currency))
     quotes = market.marks_for(connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now)
     by_symbol = {key.symbol: quote for key, quote in quotes.items()}
     marked = []
-    for one in held:
-        quote = by_symbol.get(one.symbol)
+    for held_position in held_positions:
+        quote = by_symbol.get(held_position.symbol)
         price = mark_of(quote) if quote else None
         if quote is None or price is None:
-            mark = Mark(one.last_price, one.last_at, "trade")
+            mark = Mark(held_position.last_price, held_position.last_at, "trade")
         else:
             mark = Mark(price, quote.at, quote.source if quote.source in {OVERRIDE, CLOSE} else "quote")
-        rate = _rate(one, by_symbol)
-        marked.append(MarkedPosition(one, mark, value_at(one.quantity, one.cost, mark, now, rate), rate))
+        rate = _rate(held_position, by_symbol)
+        marked.append(
+            MarkedPosition(
+                held_position,
+                mark,
+                value_at(held_position.quantity, held_position.cost, mark, now, rate),
+                rate,
+            )
+        )
     return marked
 
 
-def _rate(held: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
+def _rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
     """Return the current rate, else that of the position's cost."""
-    if held.currency is None:
+    if held_position.currency is None:
         return None
-    rate = find_rate(held.currency, held.base_currency, quotes)
-    return rate_of_cost(held.cost, held.local_cost) if rate is None else rate
+    rate = find_rate(held_position.currency, held_position.base_currency, quotes)
+    return rate_of_cost(held_position.cost, held_position.local_cost) if rate is None else rate

@@ -42,10 +42,10 @@ def get_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade:
     """Return one trade of the portfolios (name keys; None: all). Raises NoSuchTrade."""
-    found = queries.find_trade(connection, tenant_id, trade_id, portfolios)
-    if found is None:
+    trade = queries.find_trade(connection, tenant_id, trade_id, portfolios)
+    if trade is None:
         raise NoSuchTrade(trade_id)
-    return found
+    return trade
 
 
 def get_statement(
@@ -58,12 +58,12 @@ def get_statement(
 ) -> Statement:
     """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
     key = name_key(name)
-    found = queries.find_books(connection, tenant_id, [key])
-    if key not in found:
+    books = queries.find_books(connection, tenant_id, [key])
+    if key not in books:
         raise NoSuchPortfolio(name)
-    book, held = found[key]
+    book, holdings = books[key]
     if as_of is None:
-        return Statement(book, held, cash_reader.read(connection, tenant_id, [book], now)[book.id])
+        return Statement(book, holdings, cash_reader.read(connection, tenant_id, [book], now)[book.id])
     sequence = _sequence(connection, tenant_id, book, as_of)
     until = iso(as_of) if isinstance(as_of, datetime) else None
     return _statement_at(connection, tenant_id, book, sequence, until)
@@ -92,8 +92,8 @@ def get_statements(
             book.id for book, held in found.values() if not any(_is_short(holding) for holding in held)
         }
         figures = cash_reader.read(connection, tenant_id, books, now, long_only)
-        for name, (book, held) in found.items():
-            statements[PortfolioNameKey(tenant_id, name)] = Statement(book, held, figures[book.id])
+        for name, (book, holdings) in found.items():
+            statements[PortfolioNameKey(tenant_id, name)] = Statement(book, holdings, figures[book.id])
     return statements
 
 
@@ -146,7 +146,7 @@ def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
 def charges_of(statement: Statement) -> Decimal:
     """Return all charges: what is missing in cash and cost of what was paid in and the realised P&L."""
     book = statement.book
-    cost = sum((Decimal(held.cost) for held in statement.holdings), ZERO)
+    cost = sum((Decimal(holding.cost) for holding in statement.holdings), ZERO)
     paid_in = Decimal(book.opening_cash) + Decimal(book.moved_cash)
     return paid_in + Decimal(book.realized_pnl) - cost - Decimal(book.cash)
 
@@ -170,10 +170,10 @@ def _statement_at(
     Without an instant, it is the state just after that trade.
     """
     if sequence:
-        held = queries.holdings_at(connection, tenant_id, book, sequence)
+        holdings = queries.holdings_at(connection, tenant_id, book, sequence)
         at = queries.book_at(connection, tenant_id, book, sequence)
     else:
-        held = []
+        holdings = []
         at = book._replace(total_trades=0, total_buys=0, realized_pnl=fixed(ZERO), last_sequence=0)
         at = at._replace(cash=book.opening_cash)
     cash, moved = Decimal(at.cash), ZERO
@@ -184,4 +184,4 @@ def _statement_at(
         amount = Decimal(row.amount)
         moved += moved_amount(row.kind, amount)
         cash += amount if is_later else ZERO  # the trade's cash includes the earlier movements
-    return Statement(at._replace(cash=fixed(cash), moved_cash=fixed(moved)), held)
+    return Statement(at._replace(cash=fixed(cash), moved_cash=fixed(moved)), holdings)

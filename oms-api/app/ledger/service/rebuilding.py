@@ -69,13 +69,13 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     portfolio = audit.portfolio_row(connection, *key)
     _catch_up(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]
-    held = list(audit.holding_rows_of(connection, *key))
+    holdings = list(audit.holding_rows_of(connection, *key))
     due = build_holdings(*key, state, build_replay(connection, key))
-    for (symbol, product), findings in check_holdings(held, due):
+    for (symbol, product), findings in check_holdings(holdings, due):
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]
     if differences:
-        _write(connection, projection(portfolio, state), held, due)
+        _write(connection, projection(portfolio, state), holdings, due)
     write(connection, queries.update_stamps([(create_stamp(), *key)]))
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
@@ -102,9 +102,9 @@ def _catch_up(
 
 
 def _write(
-    connection: Connection, portfolio: PortfolioRow, held: list[HoldingRow], due: list[HoldingRow]
+    connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], due: list[HoldingRow]
 ) -> None:
-    stored = set(held)
+    stored = set(holdings)
     write(
         connection,
         queries.upsert_positions([row for row in due if row not in stored]),
@@ -112,6 +112,6 @@ def _write(
         queries.update_moved_cash([(*portfolio[13:], portfolio.tenant_id, portfolio.id)]),
     )
     keys = {row[:4] for row in due}
-    for row in held:
+    for row in holdings:
         if row[:4] not in keys:
             audit.remove_holding(connection, row)

@@ -290,7 +290,7 @@ def _book_reversal(batch: Batch, command: ReverseTrade, original: TradeRow) -> R
     key = original.position_key
     after = replay_position(batch.books.connection, key, without=original.trade_id)
     positions = (batch.books.position(key), after)
-    if any(one.quantity and one.currency != original.currency for one in positions):
+    if any(position.quantity and position.currency != original.currency for position in positions):
         raise MixesCurrencies(original.trade_id)
     entry = build_reversal_entry(original, command.reason)
     return Recorded(batch.books.append(portfolio, command.origin, entry, after), portfolio.name)

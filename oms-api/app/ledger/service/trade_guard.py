@@ -57,7 +57,7 @@ class Guard(Protocol):
         ...
 
     def get_reserved_quantity(
-        self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held: Decimal
+        self, connection: Connection, portfolio: PortfolioState, command: RecordTrade, held_quantity: Decimal
     ) -> Decimal:
         """Return the quantity of the position that working orders of the trade's side will close.
 

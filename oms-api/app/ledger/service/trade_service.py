@@ -75,8 +75,8 @@ class TradeService:
         errors = trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
         errors += execution_time_errors(report.executed_at, now)
         if errors:
-            named = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
-            raise Invalid(errors[0].message, named)
+            field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
+            raise Invalid(errors[0].message, field_errors)
         folded = name_key(report.portfolio_name)
         if not request_source.caller.sees(folded):
             raise NotYourPortfolio

@@ -42,18 +42,18 @@ def value_statements(
     connection: Connection, valuer: Valuer, tenant_id: int, statements: Mapping[Key, Statement], at: datetime
 ) -> dict[Key, PortfolioValue]:
     """Return the current value of each portfolio, by the keys of `statements`."""
-    positions = [held for one in statements.values() for held in list_positions_of(tenant_id, one)]
+    positions = [position for one in statements.values() for position in list_positions_of(tenant_id, one)]
     exposures = value_positions(connection, valuer.read_quotes, positions, at)
     ids = [one.book.id for one in statements.values()]
     baselines = valuer.read_baselines(connection, tenant_id, ids)
     flows = sum_flows(connection, [PortfolioKey(tenant_id, number) for number in ids])
     values = {}
-    for key, one in statements.items():
-        portfolio = PortfolioKey(tenant_id, one.book.id)
+    for key, statement in statements.items():
+        portfolio = PortfolioKey(tenant_id, statement.book.id)
         exposure = exposures.get(portfolio, NO_EXPOSURE)
-        opening = Baseline(Decimal(one.book.opening_cash), ZERO)
-        last_close = baselines.get(one.book.id, opening)
-        cash = Decimal(one.book.cash)
+        opening = Baseline(Decimal(statement.book.opening_cash), ZERO)
+        last_close = baselines.get(statement.book.id, opening)
+        cash = Decimal(statement.book.cash)
         values[key] = compute_value(cash, flows.get(portfolio, ZERO), exposure, opening, last_close)
     return values
 
@@ -71,17 +71,19 @@ def load_marks(
     connection: Connection, read_quotes: QuoteReader, positions: Sequence[OpenPosition], at: datetime
 ) -> Marks:
     """Return the prices and rates of positions at an instant."""
-    symbols = {held.instrument_key for held in positions}
+    symbols = {position.instrument_key for position in positions}
     foreign = {
-        RateKey(held.portfolio.tenant_id, held.currency, held.base_currency)
-        for held in positions
-        if held.currency is not None
+        RateKey(position.portfolio.tenant_id, position.currency, position.base_currency)
+        for position in positions
+        if position.currency is not None
     }
     pairs = {InstrumentKey(tenant_id, pair) for tenant_id, *names in foreign for pair in list_pairs(*names)}
     quotes = read_quotes(connection, sorted(symbols | pairs), at)
     prices = {key: price for key in symbols if key in quotes and (price := mark(quotes[key])) is not None}
     unpriced = {
-        (held.portfolio, held.last_sequence) for held in positions if held.instrument_key not in prices
+        (position.portfolio, position.last_sequence)
+        for position in positions
+        if position.instrument_key not in prices
     }
     last_prices = find_trade_prices(connection, sorted(unpriced))
     return Marks(prices, last_prices, _find_rates(foreign, quotes))
@@ -90,13 +92,20 @@ def load_marks(
 def list_positions_of(tenant_id: int, statement: Statement) -> Iterable[OpenPosition]:
     """Yield the open positions of a portfolio."""
     portfolio = PortfolioKey(tenant_id, statement.book.id)
-    for held in statement.holdings:
-        quantity = Decimal(held.quantity)
+    for holding in statement.holdings:
+        quantity = Decimal(holding.quantity)
         if quantity:
-            local_cost = None if held.local_cost is None else Decimal(held.local_cost)
+            local_cost = None if holding.local_cost is None else Decimal(holding.local_cost)
             yield OpenPosition(
-                *(portfolio, held.symbol, held.product, quantity, Decimal(held.cost), held.currency),
-                *(local_cost, held.last_sequence, statement.book.base_currency),
+                *(
+                    portfolio,
+                    holding.symbol,
+                    holding.product,
+                    quantity,
+                    Decimal(holding.cost),
+                    holding.currency,
+                ),
+                *(local_cost, holding.last_sequence, statement.book.base_currency),
             )
 
 

@@ -83,9 +83,9 @@ class CashMovements:
         """Apply the movements that precede the trade of that sequence, None for all that are left."""
         while self.rows and (sequence is None or self.rows[0].trade_sequence < sequence):
             row = self.rows.popleft()
-            found = check_cash_row(row, state, self.currency)
-            if found:
-                self.findings.append((row, found))
+            findings = check_cash_row(row, state, self.currency)
+            if findings:
+                self.findings.append((row, findings))
             state.advance_cash(row)
 
 

@@ -23,16 +23,16 @@ QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
 
 def find_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
     """Return the stored quotes of those of the instruments that have one."""
-    found = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
-    return {InstrumentKey(*row[:2]): _quote(row) for row in found}
+    matching_rows = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
+    return {InstrumentKey(*row[:2]): _quote(row) for row in matching_rows}
 
 
 def find_unmatched_quotes(
     connection: Connection, keys: Sequence[InstrumentKey]
 ) -> dict[InstrumentKey, Timestamp]:
     """Return since when those of the instruments have a quote that still has to be matched."""
-    found = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
-    return {InstrumentKey(*row[:2]): convert_instant(row[2]) for row in found if row[2] is not None}
+    matching_rows = find_matching_rows(connection, _QUOTES, (*_KEY, "unmatched_since"), _KEY, keys)
+    return {InstrumentKey(*row[:2]): convert_instant(row[2]) for row in matching_rows if row[2] is not None}
 
 
 def lock_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> set[InstrumentKey]:

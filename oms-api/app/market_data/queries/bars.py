@@ -33,15 +33,15 @@ def list_ticks(
     """Return the first `most` ticks of a symbol in [start, end), in order of arrival."""
     query = select(*_TICK_COLUMNS).where(_TICKS.c.tenant_id == key.tenant_id, _TICKS.c.symbol == key.symbol)
     query = query.where(_TICKS.c.at >= start, _TICKS.c.at < end).order_by(_TICKS.c.at, _TICKS.c.id)
-    return [Quote._make(found) for found in connection.execute(query.limit(most))]
+    return [Quote._make(row) for row in connection.execute(query.limit(most))]
 
 
 def find_last_tick(connection: Connection, key: InstrumentKey, at: datetime) -> Quote | None:
     """Return the last tick of a symbol that arrived by `at`, or None if none is kept."""
     query = select(*_TICK_COLUMNS).where(_TICKS.c.tenant_id == key.tenant_id, _TICKS.c.symbol == key.symbol)
     query = query.where(_TICKS.c.at <= at).order_by(_TICKS.c.at.desc(), _TICKS.c.id.desc()).limit(1)
-    found = connection.execute(query).one_or_none()
-    return None if found is None else Quote._make(found)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Quote._make(row)
 
 
 def find_last_close(connection: Connection, key: InstrumentKey, at: datetime) -> Quote | None:
@@ -74,8 +74,8 @@ def find_last_bar_start(connection: Connection, interval: Interval, key: Instrum
     query = select(func.max(table.c.start)).where(
         table.c.tenant_id == key.tenant_id, table.c.symbol == key.symbol
     )
-    found: datetime | None = connection.execute(query).scalar_one()
-    return found
+    last_bar_start: datetime | None = connection.execute(query).scalar_one()
+    return last_bar_start
 
 
 def find_next_minute(
@@ -84,10 +84,10 @@ def find_next_minute(
     """Return the start of the first one-minute bar of [since, before), or None without one."""
     row = BarRow
     query = select(func.min(row.start)).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol)
-    found: datetime | None = connection.execute(
+    minute: datetime | None = connection.execute(
         query.where(row.start >= since, row.start < before)
     ).scalar_one()
-    return found
+    return minute
 
 
 def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> Write:

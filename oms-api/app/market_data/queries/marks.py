@@ -25,13 +25,13 @@ def find_overrides(
     connection: Connection, keys: Sequence[InstrumentKey], at: datetime
 ) -> dict[InstrumentKey, MarkOverride]:
     """Return the overrides of those of the instruments that have one in force at an instant."""
-    found = {}
+    overrides = {}
     for row in find_matching_rows(connection, _OVERRIDES, _KEY + _FACTS, _KEY, keys):
         price, reason, set_by, *times = row[2:]
         override = MarkOverride(row[1], Decimal(price), reason, set_by, *map(parse_instant, times))
         if override.set_at <= at < override.expires_at:
-            found[InstrumentKey(*row[:2])] = override
-    return found
+            overrides[InstrumentKey(*row[:2])] = override
+    return overrides
 
 
 def list_overrides(

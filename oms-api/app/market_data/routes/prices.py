@@ -124,9 +124,9 @@ async def list_bars(
     if query.cursor:
         end = min(end, datetime.fromisoformat(cursors.read(tenant_id, listed, query.cursor)))
     start = max(query.since or EPOCH, EPOCH)
-    found = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
-    page = found[-query.limit :]
-    cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(found) > query.limit else None
+    bars = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
+    page = bars[-query.limit :]
+    cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(bars) > query.limit else None
     return answer([serialize_bar(bar) for bar in reversed(page)], headers=link(request, cursor))
 
 
@@ -142,11 +142,11 @@ async def list_marks(
     """List the marks that are in force instead of the market's price, by symbol."""
     tenant_id, at = caller.tenant_id, now()
     after = cursors.read(tenant_id, _MARKS, query.cursor) if query.cursor else None
-    found = await readers.run(
+    mark_overrides = await readers.run(
         lambda connection: list_overrides(connection, tenant_id, at, query.limit + 1, after), tenant_id
     )
-    page = found[: query.limit]
-    cursor = cursors.make(tenant_id, _MARKS, page[-1].symbol) if len(found) > query.limit else None
+    page = mark_overrides[: query.limit]
+    cursor = cursors.make(tenant_id, _MARKS, page[-1].symbol) if len(mark_overrides) > query.limit else None
     return answer(list(map(serialize_mark, page)), headers=link(request, cursor))
 
 

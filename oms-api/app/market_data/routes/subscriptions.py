@@ -47,10 +47,10 @@ async def create_subscriptions(
     tenant_id, at = caller.tenant_id, now()
 
     def write(connection: Connection) -> list[dict[str, Any]]:
-        found = add_subscriptions(connection, tenant_id, body.symbols, caller.actor, at)
-        target = " ".join(one.symbol for one in found)[:400]
+        subscriptions = add_subscriptions(connection, tenant_id, body.symbols, caller.actor, at)
+        target = " ".join(subscription.symbol for subscription in subscriptions)[:400]
         record(connection, [_build_entry(caller, at, request, "market_data.subscribed", target)])
-        return _serialize_subscriptions(connection, market, tenant_id, found, at)
+        return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
     return answer(await changes.run(write, tenant_id), 201)
 
@@ -67,8 +67,8 @@ async def list_subscriptions(
     tenant_id, at = caller.tenant_id, now()
 
     def read(connection: Connection) -> list[dict[str, Any]]:
-        found = queries.list_subscriptions(connection, tenant_id)
-        return _serialize_subscriptions(connection, market, tenant_id, found, at)
+        subscriptions = queries.list_subscriptions(connection, tenant_id)
+        return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
     return answer(await readers.run(read, tenant_id))
 
@@ -107,11 +107,11 @@ async def get_feed_health(caller: Reader, market: TheMarket, readers: TheReaders
     tenant_id, at = caller.tenant_id, now()
 
     def read(connection: Connection) -> list[dict[str, Any]]:
-        found = queries.list_subscriptions(connection, tenant_id)
-        return _serialize_subscriptions(connection, market, tenant_id, found, at)
+        subscriptions = queries.list_subscriptions(connection, tenant_id)
+        return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
     found, silence = await readers.run(read, tenant_id), market.feed_silence(at)
-    facts = {
+    fields = {
         "status": "stale" if silence is not None and silence > market.max_silence else "ok",
         "price_source": market.source_name,
         "last_heard_at": None if silence is None else iso(at - silence),
@@ -119,22 +119,22 @@ async def get_feed_health(caller: Reader, market: TheMarket, readers: TheReaders
         "max_silence_seconds": market.max_silence.total_seconds(),
         "followed_symbols": market.followed_symbols,
         "subscriptions": len(found),
-        "stale_symbols": [one["symbol"] for one in found if one["is_stale"]],
-        "missing_symbols": [one["symbol"] for one in found if one["quote"] is None],
+        "stale_symbols": [item["symbol"] for item in found if item["is_stale"]],
+        "missing_symbols": [item["symbol"] for item in found if item["quote"] is None],
     }
-    return answer(facts)
+    return answer(fields)
 
 
 def _serialize_subscriptions(
-    connection: Connection, market: Market, tenant_id: int, found: list[Subscription], at: datetime
+    connection: Connection, market: Market, tenant_id: int, subscriptions: list[Subscription], at: datetime
 ) -> list[dict[str, Any]]:
-    keys = {one.symbol: InstrumentKey(tenant_id, one.symbol) for one in found}
+    keys = {one.symbol: InstrumentKey(tenant_id, one.symbol) for one in subscriptions}
     quotes = market.quotes_for(connection, sorted(keys.values()), at)
     serialized = []
-    for one in found:
-        quote = quotes.get(keys[one.symbol])
+    for subscription in subscriptions:
+        quote = quotes.get(keys[subscription.symbol])
         is_stale = None if quote is None else market.is_stale(quote, at)
-        serialized.append(serialize_subscription(one, quote, at, is_stale=is_stale))
+        serialized.append(serialize_subscription(subscription, quote, at, is_stale=is_stale))
     return serialized
 
 

@@ -83,7 +83,7 @@ def find_base_price(symbol: str, draw: int) -> BasePrice | None:
     Return None for an unknown currency pair: its rate values the books, and an invented one would falsify
     them.
     """
-    known = BASE_PRICES.get(symbol)
-    if known is not None or _CURRENCY_PAIR.fullmatch(symbol):
-        return known
+    base_price = BASE_PRICES.get(symbol)
+    if base_price is not None or _CURRENCY_PAIR.fullmatch(symbol):
+        return base_price
     return BasePrice((_MIN_CENTS + draw % _RANGE_CENTS) * _CENT, _CENT)

@@ -41,12 +41,12 @@ def compute_deviations(key: bytes, start: int, end: int, step: int) -> list[int]
 
     `step` is a power of two that divides `start`.
     """
-    found: list[int] = []
+    deviations: list[int] = []
     for span in range(start >> SPAN_BITS << SPAN_BITS, end, SPAN_SECONDS):
         first, last = max(start, span), min(end, span + SPAN_SECONDS)
         count = -((first - last) // step)
-        found += _within_span(key, span, first, last, step)[:count] if count > 0 else ()
-    return found
+        deviations += _within_span(key, span, first, last, step)[:count] if count > 0 else ()
+    return deviations
 
 
 def draw_number(key: bytes, text: bytes) -> int:

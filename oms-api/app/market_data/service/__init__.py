@@ -64,16 +64,16 @@ class Market:
 
         A quote that is known already is the same object as before.
         """
-        found = queries.find_quotes(connection, keys)
+        quotes = queries.find_quotes(connection, keys)
         asked: dict[str, datetime] = {}
         for key in keys:
-            quote = found.get(key)
+            quote = quotes.get(key)
             if quote is None:
                 asked[key.symbol] = at
                 quote = self._source.quote(key.symbol, at)
             if quote is not None:
-                found[key] = quote
-        return self._remember(found, asked)
+                quotes[key] = quote
+        return self._remember(quotes, asked)
 
     def quotes_at(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
@@ -103,19 +103,19 @@ class Market:
 
         Outside the session of a symbol, its last quote is the close.
         """
-        found = find_overrides(connection, keys, at)
-        quotes = self.quotes_for(connection, [key for key in keys if key not in found], at)
+        overrides = find_overrides(connection, keys, at)
+        quotes = self.quotes_for(connection, [key for key in keys if key not in overrides], at)
         quotes |= self._name_closes(connection, quotes, at)
-        return quotes | {key: override.quote for key, override in found.items()}
+        return quotes | {key: override.quote for key, override in overrides.items()}
 
     def marks_at(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return what valued positions at an instant of the past: as `marks_for`, with `quotes_at`."""
-        found = find_overrides(connection, keys, at)
-        quotes = self.quotes_at(connection, [key for key in keys if key not in found], at)
+        overrides = find_overrides(connection, keys, at)
+        quotes = self.quotes_at(connection, [key for key in keys if key not in overrides], at)
         quotes |= self._name_closes(connection, quotes, at)
-        return quotes | {key: override.quote for key, override in found.items()}
+        return quotes | {key: override.quote for key, override in overrides.items()}
 
     def _name_closes(
         self, connection: Connection, quotes: Mapping[InstrumentKey, Quote], at: datetime
@@ -236,10 +236,10 @@ class Market:
     def poll(self, connection: Connection, at: datetime) -> None:
         """Query new quotes of all subscribed symbols."""
         with self._lock:
-            wanted = self._wanted()
-        if wanted:
-            tenants = {key.tenant_id for key in wanted}
-            self.quotes_for(set_tenant_scope(connection, tenants), sorted(wanted), at)
+            instrument_keys = self._wanted()
+        if instrument_keys:
+            tenants = {key.tenant_id for key in instrument_keys}
+            self.quotes_for(set_tenant_scope(connection, tenants), sorted(instrument_keys), at)
 
     def arrived(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""

@@ -39,5 +39,8 @@ class FeedWatch:
         with unit_of_work(self._engine) as connection:
             if mark_state(connection, _STATE, now, is_on=is_stale):
                 tenant_ids = list_active_tenants(set_all_tenants_scope(connection))
-                write(connection, build_event_insert([(one, kind, text, iso(now)) for one in tenant_ids]))
+                write(
+                    connection,
+                    build_event_insert([(tenant_id, kind, text, iso(now)) for tenant_id in tenant_ids]),
+                )
         self._was_stale = is_stale

@@ -33,9 +33,9 @@ class CurrentOverrides:
     def refresh(self, connection: Connection, at: datetime) -> None:
         """Read the overrides that are in force. `connection` sees every tenant."""
         found = {
-            InstrumentKey(tenant_id, one.symbol): one
-            for tenant_id, one in marks.list_all_overrides(connection)
-            if one.set_at <= at < one.expires_at
+            InstrumentKey(tenant_id, mark_override.symbol): mark_override
+            for tenant_id, mark_override in marks.list_all_overrides(connection)
+            if mark_override.set_at <= at < mark_override.expires_at
         }
         with self._lock:
             if found != self._found:
@@ -77,15 +77,16 @@ def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetim
 
 def serialize_mark(override: MarkOverride) -> dict[str, Any]:
     """Return the mark as the API and the audit log show it."""
-    facts = override._asdict()
-    instants = {name: iso(facts[name]) for name in ("set_at", "expires_at")}
-    return facts | {"price": money_text(fixed(override.price))} | instants
+    fields = override._asdict()
+    instants = {name: iso(fields[name]) for name in ("set_at", "expires_at")}
+    return fields | {"price": money_text(fixed(override.price))} | instants
 
 
 def verify_marks(connection: Connection) -> Iterator[Difference]:
-    """Yield each mark that differs from what the audit log says was last set."""
+    """Yield each mark that differs from what the audit log records as last set."""
     stored = {
-        InstrumentKey(tenant_id, one.symbol): one for tenant_id, one in marks.list_all_overrides(connection)
+        InstrumentKey(tenant_id, mark_override.symbol): mark_override
+        for tenant_id, mark_override in marks.list_all_overrides(connection)
     }
     expected = {InstrumentKey(act.tenant_id, act.target): act.after for act in list_actions(connection, SET)}
     newest = {InstrumentKey(act.tenant_id, act.target): act.sequence for act in list_actions(connection, SET)}

@@ -77,8 +77,8 @@ class QuoteSharing:
     def _apply(self, data: bytes) -> None:
         sender, quotes = orjson.loads(data)
         if sender != self._sender:
-            for facts in quotes:
-                self._market.apply_shared(*parse_shared(facts))
+            for quote in quotes:
+                self._market.apply_shared(*parse_shared(quote))
 
     def _create_client(self) -> "Redis":
         # Imported here, since most installations have no Redis and its client imports slowly.

@@ -32,7 +32,11 @@ def add_subscriptions(
     queries.insert_subscriptions(connection, tenant_id, sorted(symbols), who, at)
     if queries.count_subscriptions(connection, tenant_id) > MAX_SUBSCRIPTIONS:
         raise TooManySubscriptions(MAX_SUBSCRIPTIONS)
-    return [one for one in queries.list_subscriptions(connection, tenant_id) if one.symbol in symbols]
+    return [
+        subscription
+        for subscription in queries.list_subscriptions(connection, tenant_id)
+        if subscription.symbol in symbols
+    ]
 
 
 def remove_subscription(connection: Connection, tenant_id: int, name: str) -> str:
@@ -64,13 +68,13 @@ class SubscribedQuotes:
 
     async def refresh(self) -> None:
         """Follow exactly the symbols that tenants subscribe to now. Raise Unavailable."""
-        wanted = await self._readers.run(
+        instrument_keys = await self._readers.run(
             lambda connection: queries.list_all_symbols(set_all_tenants_scope(connection))
         )
-        if wanted == self._followed:
+        if instrument_keys == self._followed:
             return
-        previous, self._followed = self._unsubscribe, wanted
-        self._unsubscribe = self._market.subscribe(wanted, _ignore) if wanted else None
+        previous, self._followed = self._unsubscribe, instrument_keys
+        self._unsubscribe = self._market.subscribe(instrument_keys, _ignore) if instrument_keys else None
         if previous is not None:
             previous()
 

@@ -1,7 +1,7 @@
 """Quotes and bars of Alpaca. A thread reads them, and callers get what was read last.
 
-The quotes of all symbols with a listener are read every second. Bars are read when somebody asks for them;
-until they are here, the stored ones are used.
+The quotes of all symbols with a listener are read every second. Bars are read when they are requested; until
+they arrive, the stored ones are used.
 """
 
 import json

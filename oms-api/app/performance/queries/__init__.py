@@ -187,8 +187,8 @@ def find_last_closes(
 ) -> dict[PortfolioKey, datetime]:
     """Return the instant of the last close of each portfolio that has one."""
     row = EquitySnapshot
-    ids = [one.portfolio_id for one in portfolios]
-    tenants = {one.tenant_id for one in portfolios}
+    ids = [portfolio.portfolio_id for portfolio in portfolios]
+    tenants = {portfolio.tenant_id for portfolio in portfolios}
     statement = (
         select(row.tenant_id, row.portfolio_id, func.max(row.at))
         .where(row.kind != INTERVAL, row.kind == "close")
@@ -211,8 +211,15 @@ def _list_totals(
 def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
     """Return the statement that stores snapshots. Those that are already stored do not change."""
     rows: list[Row] = [
-        (one.tenant_id, one.portfolio_id, iso(one.at), one.kind, *map(fixed, one.amounts), one.currencies)
-        for one in snapshots
+        (
+            snapshot.tenant_id,
+            snapshot.portfolio_id,
+            iso(snapshot.at),
+            snapshot.kind,
+            *map(fixed, snapshot.amounts),
+            snapshot.currencies,
+        )
+        for snapshot in snapshots
     ]
     return build_insert_missing(_SNAPSHOTS, Snapshot._fields, rows)
 

@@ -45,8 +45,8 @@ class TradedValue(NamedTuple):
 
 def find_portfolio_terms(connection: Connection, tenant_id: int, name_key: str) -> PortfolioTerms | None:
     """Return a portfolio by its name key, or None."""
-    found = connection.execute(_TERMS, {"tenant_id": tenant_id, "name_key": name_key}).one_or_none()
-    return None if found is None else PortfolioTerms._make(found)
+    row = connection.execute(_TERMS, {"tenant_id": tenant_id, "name_key": name_key}).one_or_none()
+    return None if row is None else PortfolioTerms._make(row)
 
 
 def read_equity_curve(

@@ -27,8 +27,8 @@ def iterate_day_rows(
 
 def find_portfolio_names(connection: Connection, portfolios: Collection[PortfolioKey]) -> dict[int, str]:
     """Return the names of portfolios by their id."""
-    tenants = {one.tenant_id for one in portfolios}
-    ids = [one.portfolio_id for one in portfolios]
+    tenants = {portfolio.tenant_id for portfolio in portfolios}
+    ids = [portfolio.portfolio_id for portfolio in portfolios]
     statement = select(Portfolio.id, Portfolio.name).where(
         Portfolio.tenant_id.in_(tenants), Portfolio.id.in_(ids)
     )

@@ -11,11 +11,15 @@ from app.money import fixed
 
 def format_currencies(values: Mapping[str, CurrencyValue]) -> str:
     """Return the JSON text of values by currency."""
-    facts = {
-        currency: [fixed(one.local), fixed(one.value), None if one.rate is None else fixed(one.rate)]
-        for currency, one in sorted(values.items())
+    fields = {
+        currency: [
+            fixed(currency_value.local),
+            fixed(currency_value.value),
+            None if currency_value.rate is None else fixed(currency_value.rate),
+        ]
+        for currency, currency_value in sorted(values.items())
     }
-    return orjson.dumps(facts).decode()
+    return orjson.dumps(fields).decode()
 
 
 def parse_currencies(text: str | None) -> dict[str, CurrencyValue]:

@@ -23,7 +23,7 @@ def compute_expected_maximum(ratios: Sequence[float]) -> float:
     if count < 2:
         return 0.0
     mean = fsum(ratios) / count
-    deviation = sqrt(fsum((one - mean) ** 2 for one in ratios) / (count - 1))
+    deviation = sqrt(fsum((ratio - mean) ** 2 for ratio in ratios) / (count - 1))
     first, second = _NORMAL.inv_cdf(1 - 1 / count), _NORMAL.inv_cdf(1 - 1 / (count * e))
     return deviation * ((1 - _EULER_MASCHERONI) * first + _EULER_MASCHERONI * second)
 

@@ -44,7 +44,7 @@ def compute_daily_profits(
 
 def align_closes(closes: Mapping[str, Mapping[date, Decimal]]) -> dict[str, list[Decimal]]:
     """Return the closes of each symbol on those days that all symbols have, in time order."""
-    days = set.intersection(*(set(one) for one in closes.values())) if closes else set()
+    days = set.intersection(*(set(close) for close in closes.values())) if closes else set()
     ordered = sorted(days)
     return {symbol: [one[day] for day in ordered] for symbol, one in closes.items()}
 

@@ -35,7 +35,7 @@ class LedgerFigures:
         self._read_trips = read_trips
         self._lock = Lock()
         self._cache: VersionedCache[tuple[int, int], _Figures] = VersionedCache(
-            MAX_CACHED_ROWS, lambda one: 1 + len(one.trips) + len(one.traded)
+            MAX_CACHED_ROWS, lambda figures: 1 + len(figures.trips) + len(figures.traded)
         )
 
     def list_trips(
@@ -65,21 +65,21 @@ class LedgerFigures:
             traded: Sequence[TradedValue] = queries.list_traded_values(
                 connection, tenant_id, portfolio.id, start, end
             )
-            return [one.value for one in traded]
+            return [traded_value.value for traded_value in traded]
         traded = self._read(connection, tenant_id, portfolio).traded
-        return [one.value for one in traded if start < one.created_at <= end]
+        return [traded_value.value for traded_value in traded if start < traded_value.created_at <= end]
 
     def _read(self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms) -> _Figures:
         if not portfolio.last_sequence:
             return _NO_FIGURES
         key, version = (tenant_id, portfolio.id), f"{portfolio.last_sequence} {portfolio.last_hash}"
         with self._lock:
-            found = self._cache.get(key, version)
-        if found is None:
-            found = _Figures(
+            figures = self._cache.get(key, version)
+        if figures is None:
+            figures = _Figures(
                 self._read_trips(connection, tenant_id, name_key(portfolio.name)),
                 queries.list_traded_values(connection, tenant_id, portfolio.id),
             )
             with self._lock:
-                self._cache.put(key, version, found)
-        return found
+                self._cache.put(key, version, figures)
+        return figures

@@ -41,8 +41,8 @@ class PointTexts:
         """
         with self._lock:
             previous = self._curves.pop(key, None)
-        known = None if previous is None else _find_known_points(previous, points)
-        curve = _serialize(points) if known is None else _extend(known, points)
+        serialized_curve = None if previous is None else _find_known_points(previous, points)
+        curve = _serialize(points) if serialized_curve is None else _extend(serialized_curve, points)
         with self._lock:
             self._curves[key] = curve
             while len(self._curves) > 1 and self._count() > self._max_points:
@@ -71,15 +71,19 @@ def _serialize(points: EquityCurve) -> SerializedCurve:
     return SerializedCurve(points, equities, flows, peaks, texts)
 
 
-def _extend(known: SerializedCurve, points: EquityCurve) -> SerializedCurve:
+def _extend(serialized_curve: SerializedCurve, points: EquityCurve) -> SerializedCurve:
     """Return the serialized points. The first ones are known."""
-    count = len(known.texts)
+    count = len(serialized_curve.texts)
     later = EquityCurve._make(column[count:] for column in points)
     equities, flows = parse_amounts(later.equities), parse_amounts(later.flows)
-    peaks = extend_peaks(known.peaks[-1], known.flows[-1], equities, flows)
+    peaks = extend_peaks(serialized_curve.peaks[-1], serialized_curve.flows[-1], equities, flows)
     texts = format_points(later, list_drawdowns(equities, peaks))
     return SerializedCurve(
-        points, known.equities + equities, known.flows + flows, known.peaks + peaks, known.texts + texts
+        points,
+        serialized_curve.equities + equities,
+        serialized_curve.flows + flows,
+        serialized_curve.peaks + peaks,
+        serialized_curve.texts + texts,
     )
 
 
@@ -92,24 +96,24 @@ def _find_known_points(previous: SerializedCurve, points: EquityCurve) -> Serial
     count = min(len(previous.texts) - 1 - start, len(points.instants))
     if count <= 0:
         return None
-    known = SerializedCurve(
+    serialized_curve = SerializedCurve(
         EquityCurve._make(column[start : start + count] for column in previous.points),
         previous.equities[start : start + count],
         previous.flows[start : start + count],
         previous.peaks[start : start + count],
         previous.texts[start : start + count],
     )
-    if known.points != EquityCurve._make(column[:count] for column in points):
+    if serialized_curve.points != EquityCurve._make(column[:count] for column in points):
         return None
-    return known if not start else _begin_later(known)
+    return serialized_curve if not start else _begin_later(serialized_curve)
 
 
-def _begin_later(known: SerializedCurve) -> SerializedCurve | None:
+def _begin_later(serialized_curve: SerializedCurve) -> SerializedCurve | None:
     """Return known points whose peaks begin at the first of them. None if cash flowed in between.
 
     From the first equal peak on, all later ones are equal.
     """
-    _, equities, flows, peaks, texts = known
+    _, equities, flows, peaks, texts = serialized_curve
     if flows.count(flows[0]) != len(flows):
         return None
     peak = equities[0]
@@ -120,6 +124,6 @@ def _begin_later(known: SerializedCurve) -> SerializedCurve | None:
         peaks[number] = peak
     else:
         number = len(equities)
-    first = EquityCurve._make(column[:number] for column in known.points)
+    first = EquityCurve._make(column[:number] for column in serialized_curve.points)
     texts[:number] = format_points(first, list_drawdowns(equities[:number], peaks[:number]))
-    return known
+    return serialized_curve

@@ -111,8 +111,8 @@ class PerformanceReader:
         portfolio, end = _find_portfolio(connection, tenant_id, name), min(until or now, now)
         start = _build_opening(portfolio)
         if since is not None:
-            found = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since)
-            start = found if found.instants else start
+            equity_series = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since)
+            start = equity_series if equity_series.instants else start
         series = start.followed_by(
             self._read_kept(connection, (tenant_id, portfolio.id), start.instants[0], end)
         )
@@ -187,8 +187,8 @@ class PerformanceReader:
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
     ) -> list[Risk | None]:
         filters = PositionFilter(portfolio_key=name_key(portfolio.name))
-        held = list_positions_at_marks(connection, self._market, tenant_id, filters, now, MAX_POSITIONS)
-        profits = list_daily_profits(connection, self._closes, tenant_id, held, now)
+        positions = list_positions_at_marks(connection, self._market, tenant_id, filters, now, MAX_POSITIONS)
+        profits = list_daily_profits(connection, self._closes, tenant_id, positions, now)
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]
 
 

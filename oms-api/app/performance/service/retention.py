@@ -27,19 +27,19 @@ class SnapshotRetention:
             with snapshot(self._engine) as connection:
                 set_all_tenants_scope(connection)
                 page = queries.list_old_snapshots(connection, before, after, MAX_PORTFOLIOS)
-            for found in page:
-                self._prune_portfolio(found, before, lease)
+            for old_snapshots in page:
+                self._prune_portfolio(old_snapshots, before, lease)
             if len(page) < MAX_PORTFOLIOS:
                 return
             after = page[-1].portfolio_id
             lease.renew()
 
-    def _prune_portfolio(self, found: OldSnapshots, before: datetime, lease: Lease) -> None:
-        start = found.first_at
+    def _prune_portfolio(self, old_snapshots: OldSnapshots, before: datetime, lease: Lease) -> None:
+        start = old_snapshots.first_at
         while start is not None and start < before:
             end = min(start + CHUNK, before)
             with unit_of_work(self._engine) as connection:
                 set_all_tenants_scope(connection)
-                queries.delete_interval_snapshots(connection, found, end)
+                queries.delete_interval_snapshots(connection, old_snapshots, end)
             lease.renew()
             start = end

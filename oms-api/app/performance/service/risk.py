@@ -48,12 +48,16 @@ class DailyCloses:
 
 
 def list_daily_profits(
-    connection: Connection, closes: DailyCloses, tenant_id: int, held: Sequence[MarkedPosition], now: datetime
+    connection: Connection,
+    closes: DailyCloses,
+    tenant_id: int,
+    marked_positions: Sequence[MarkedPosition],
+    now: datetime,
 ) -> list[Decimal]:
     """Return what the positions would have earned on each of the last days, in the portfolio's currency."""
     values: dict[str, Decimal] = {}
     by_symbol: dict[str, Closes] = {}
-    for position, _, valuation, *_ in held:
+    for position, _, valuation, *_ in marked_positions:
         symbol = position.symbol
         values[symbol] = values.get(symbol, ZERO) + valuation.market_value
         if symbol in by_symbol:

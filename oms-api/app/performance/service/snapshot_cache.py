@@ -47,11 +47,11 @@ class SnapshotCache(Generic[Columns]):
         deleted.
         """
         with self._lock:
-            found = self._series.get(key)
-        if found is None or found.range.until > wanted.until or found.range.since > wanted.since:
+            cached = self._series.get(key)
+        if cached is None or cached.range.until > wanted.until or cached.range.since > wanted.since:
             return None
-        is_near = (wanted.since - found.range.since) * MAX_SHIFT <= wanted.until - wanted.since
-        return found if is_near and count(found.range) == found.stored else None
+        is_near = (wanted.since - cached.range.since) * MAX_SHIFT <= wanted.until - wanted.since
+        return cached if is_near and count(cached.range) == cached.stored else None
 
     def put(self, key: Hashable, series: CachedSnapshots[Columns]) -> None:
         """Store a series in the place of an earlier one."""

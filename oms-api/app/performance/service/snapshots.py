@@ -60,8 +60,8 @@ class SnapshotService:
             with snapshot(self._engine) as connection:
                 set_all_tenants_scope(connection)
                 states = queries.list_moving_portfolios(connection, since, at, after, MAX_PORTFOLIOS)
-                taken = self._build_snapshots(connection, states, at, "interval")
-            self._store(taken)
+                snapshots = self._build_snapshots(connection, states, at, "interval")
+            self._store(snapshots)
             if len(states) < MAX_PORTFOLIOS:
                 return
             after = states[-1].id
@@ -91,34 +91,36 @@ class SnapshotService:
         self._flows_until = until - FLOW_OVERLAP
 
     def _take_flows(self) -> list[FlowInstant]:
-        taken: list[Snapshot] = []
+        snapshots: list[Snapshot] = []
         with snapshot(self._engine) as connection:
             set_all_tenants_scope(connection)
             flows = queries.list_flows_without_snapshot(connection, self._flows_until, MAX_PORTFOLIOS)
-            for at, found in groupby(flows, lambda flow: flow.at):
-                states = queries.find_portfolio_totals(connection, [flow.portfolio_id for flow in found])
-                taken += self._build_snapshots(connection, states, at, "flow")
-        self._store(taken)
+            for at, flow_instants in groupby(flows, lambda flow: flow.at):
+                states = queries.find_portfolio_totals(
+                    connection, [flow.portfolio_id for flow in flow_instants]
+                )
+                snapshots += self._build_snapshots(connection, states, at, "flow")
+        self._store(snapshots)
         return flows
 
     def _take_closes(
         self, code: str | None, calendar: Calendar | None, last: datetime
     ) -> list[PortfolioTotals]:
-        taken: list[Snapshot] = []
+        snapshots: list[Snapshot] = []
         with snapshot(self._engine) as connection:
             set_all_tenants_scope(connection)
             states = queries.list_portfolios_to_close(connection, code, last, MAX_PORTFOLIOS)
             for at, missing in _group_by_close(connection, states, calendar, last):
-                taken += self._build_snapshots(connection, missing, at, CLOSE)
-            events = build_summary_events(connection, states, taken, self._now())
-        self._store(taken, events)
+                snapshots += self._build_snapshots(connection, missing, at, CLOSE)
+            events = build_summary_events(connection, states, snapshots, self._now())
+        self._store(snapshots, events)
         return states
 
-    def _store(self, taken: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
-        if taken:
+    def _store(self, snapshots: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
+        if snapshots:
             with unit_of_work(self._engine) as connection:
                 set_all_tenants_scope(connection)
-                write(connection, queries.build_snapshot_insert(taken), build_event_insert(events))
+                write(connection, queries.build_snapshot_insert(snapshots), build_event_insert(events))
 
     def _build_snapshots(
         self, connection: Connection, states: Sequence[PortfolioTotals], at: datetime, kind: str
@@ -133,9 +135,9 @@ class SnapshotService:
             (current if is_current else earlier).append(state)
         positions = _list_current_positions(connection, current)
         for state in earlier:
-            past, held = _read_past(connection, state, at)
+            past, open_positions = _read_past(connection, state, at)
             current.append(past)
-            positions += held
+            positions += open_positions
         exposures = value_positions(connection, self._read_quotes, positions, at)
         currencies = self._value_currencies(connection, positions, at) if kind == CLOSE else {}
         keys = [PortfolioKey(state.tenant_id, state.id) for state in current]

@@ -33,7 +33,7 @@ def build_summary_events(
     instants = queries.find_last_closes(connection, list(by_key)) if closes else {}
     baselines = _find_baselines(connection, by_key)
     events: list[Row] = []
-    for close in sorted(closes, key=lambda one: one.at):
+    for close in sorted(closes, key=lambda snapshot: snapshot.at):
         key = PortfolioKey(close.tenant_id, close.portfolio_id)
         start, state = instants.get(key, EPOCH), by_key[key]
         is_idle = state.last_created_at is None or state.last_created_at <= start
@@ -52,9 +52,9 @@ def _find_baselines(
     connection: Connection, states: Mapping[PortfolioKey, PortfolioTotals]
 ) -> dict[PortfolioKey, Baseline]:
     """Return the last stored close of each portfolio, before the first one its opening cash."""
-    found = {key: Baseline(state.opening_cash, ZERO) for key, state in states.items()}
+    baselines = {key: Baseline(state.opening_cash, ZERO) for key, state in states.items()}
     for tenant_id in {key.tenant_id for key in states}:
         ids = [key.portfolio_id for key in states if key.tenant_id == tenant_id]
         for portfolio_id, baseline in queries.find_baselines(connection, tenant_id, ids).items():
-            found[PortfolioKey(tenant_id, portfolio_id)] = baseline
-    return found
+            baselines[PortfolioKey(tenant_id, portfolio_id)] = baseline
+    return baselines

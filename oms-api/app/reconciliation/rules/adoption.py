@@ -16,26 +16,26 @@ class AdoptionTrade(NamedTuple):
     value: Decimal
 
 
-def build_adoption_trade(ours: HeldAmount, theirs: HeldAmount) -> AdoptionTrade | None:
+def build_adoption_trade(stored: HeldAmount, reported: HeldAmount) -> AdoptionTrade | None:
     """Return the trade between two positions, None if their quantities are equal.
 
     What it adds is valued so that the cost equals the broker's. What it takes away is valued at our average
     cost, so that it realizes nothing: nobody knows at which price it was sold.
     """
-    delta = theirs.quantity - ours.quantity
+    delta = reported.quantity - stored.quantity
     if not delta:
         return None
     side = Side.BUY if delta > 0 else Side.SELL
-    closed = closed_quantity(ours.quantity, delta)
-    value = product(closed, ours.average_cost)
+    closed = closed_quantity(stored.quantity, delta)
+    value = product(closed, stored.average_cost)
     opened = abs(delta) - closed
     if opened:
-        value += _compute_opening_value(ours, theirs, opened)
+        value += _compute_opening_value(stored, reported, opened)
     return AdoptionTrade(side, abs(delta), value)
 
 
-def _compute_opening_value(ours: HeldAmount, theirs: HeldAmount, opened: Decimal) -> Decimal:
+def _compute_opening_value(stored: HeldAmount, reported: HeldAmount, opened: Decimal) -> Decimal:
     """Return the value of the part that opens: their cost less ours, else at their average cost."""
-    is_addition = ours.quantity * theirs.quantity > 0
-    missing = abs(theirs.cost) - abs(ours.cost) if is_addition else abs(theirs.cost)
-    return missing if missing > ZERO else product(opened, theirs.average_cost)
+    is_addition = stored.quantity * reported.quantity > 0
+    missing = abs(reported.cost) - abs(stored.cost) if is_addition else abs(reported.cost)
+    return missing if missing > ZERO else product(opened, reported.average_cost)

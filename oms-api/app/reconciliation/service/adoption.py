@@ -74,11 +74,16 @@ class PositionAdoption:
 
 def _find_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:
     """Return the product and the trade that makes our position equal to the broker's."""
-    held = queries.list_positions(connection, issue.tenant_id, issue.portfolio_id).get(issue.symbol or "", [])
-    if len(held) > 1:
+    stored_positions = queries.list_positions(connection, issue.tenant_id, issue.portfolio_id).get(
+        issue.symbol or "", []
+    )
+    if len(stored_positions) > 1:
         raise SeveralProducts(issue.symbol or "")
-    ours = queries.get_held_amount(held[0]) if held else HeldAmount()
-    if format_quantity(ours.quantity) != issue.ours:
+    stored = queries.get_held_amount(stored_positions[0]) if stored_positions else HeldAmount()
+    if format_quantity(stored.quantity) != issue.ours:
         raise FiguresChanged(issue.id)
-    theirs = HeldAmount(Decimal(issue.theirs or 0), Decimal(issue.details or 0))
-    return (held[0].product if held else "", build_adoption_trade(ours, theirs))
+    reported = HeldAmount(Decimal(issue.theirs or 0), Decimal(issue.details or 0))
+    return (
+        stored_positions[0].product if stored_positions else "",
+        build_adoption_trade(stored, reported),
+    )

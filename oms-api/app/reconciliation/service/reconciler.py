@@ -70,9 +70,9 @@ class Reconciler:
                 resolve_all_issues(connection, stored, self._now())
                 return False
         booked, unbooked = self._book_missing(stored, portfolio, broker.executions(), apply)
-        theirs = _read_books(broker)
+        books = _read_books(broker)
         with self._transaction(stored) as connection:
-            differences = [*unbooked, *self._compare(connection, stored, portfolio, theirs)]
+            differences = [*unbooked, *self._compare(connection, stored, portfolio, books)]
             confirmed = self._select_confirmed(stored.id, differences)
             insert_booked(connection, stored, portfolio, booked, self._now())
             update_issues(connection, stored, portfolio, differences, confirmed, self._now())
@@ -94,23 +94,35 @@ class Reconciler:
 
         Return those that were booked, and those that could not be.
         """
-        old = [one for one in executions if one.at <= self._now() - IN_FLIGHT]
-        ids = {one.execution_id for one in old}
+        old = [execution for execution in executions if execution.at <= self._now() - IN_FLIGHT]
+        ids = {execution.execution_id for execution in old}
         with self._transaction(stored) as connection:
             booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
-            orders = {one.order_id for one in old}
-            ours = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
-            old = drop_known_fills(connection, stored.tenant_id, [one for one in old if one.order_id in ours])
-        missing = [one for one in old if one.execution_id not in booked]
+            orders = {execution.order_id for execution in old}
+            known_orders = queries.find_known_orders(connection, stored.tenant_id, portfolio.id, orders)
+            old = drop_known_fills(
+                connection,
+                stored.tenant_id,
+                [execution for execution in old if execution.order_id in known_orders],
+            )
+        missing = [execution for execution in old if execution.execution_id not in booked]
         if not missing:
             return [], []
         apply(missing)
-        ids = {one.execution_id for one in missing}
+        ids = {execution.execution_id for execution in missing}
         with self._transaction(stored) as connection:
             booked = queries.find_booked(connection, stored.tenant_id, stored.broker, ids)
         return (
-            [_describe(one, Severity.INFO) for one in missing if one.execution_id in booked],
-            [_describe(one, Severity.CRITICAL) for one in missing if one.execution_id not in booked],
+            [
+                _describe(execution, Severity.INFO)
+                for execution in missing
+                if execution.execution_id in booked
+            ],
+            [
+                _describe(execution, Severity.CRITICAL)
+                for execution in missing
+                if execution.execution_id not in booked
+            ],
         )
 
     def _compare(
@@ -118,32 +130,42 @@ class Reconciler:
         connection: Connection,
         stored: StoredConnection,
         portfolio: ComparedPortfolio,
-        theirs: _BrokerBooks,
+        broker_books: _BrokerBooks,
     ) -> list[Difference]:
         tenant_id = stored.tenant_id
         current = queries.find_compared_portfolio(connection, tenant_id, stored.name) or portfolio
-        known = queries.find_known_orders(connection, tenant_id, portfolio.id, theirs.orders)
-        held = queries.list_held_amounts(connection, tenant_id, portfolio.id)
+        known_orders = queries.find_known_orders(connection, tenant_id, portfolio.id, broker_books.orders)
+        held_amounts = queries.list_held_amounts(connection, tenant_id, portfolio.id)
         return [
-            *compare_positions(held, theirs.positions),
-            *compare_orders(known, theirs.orders),
-            *compare_cash(current.cash, theirs.cash),
+            *compare_positions(held_amounts, broker_books.positions),
+            *compare_orders(known_orders, broker_books.orders),
+            *compare_cash(current.cash, broker_books.cash),
         ]
 
     def _select_confirmed(self, connection_id: str, differences: Collection[Difference]) -> list[Difference]:
         """Return the differences that an earlier comparison found with the same figures."""
         now, before = self._now(), self._suspected.get(connection_id, {})
-        since = {get_figures(one): before.get(get_figures(one), now) for one in differences}
+        since = {
+            get_figures(difference): before.get(get_figures(difference), now) for difference in differences
+        }
         self._suspected[connection_id] = since
-        return [one for one in differences if now - since[get_figures(one)] >= _CONFIRMED_AFTER]
+        return [
+            difference
+            for difference in differences
+            if now - since[get_figures(difference)] >= _CONFIRMED_AFTER
+        ]
 
 
 def _read_books(broker: Broker) -> _BrokerBooks:
     orders = {order.id: order.symbol for order in broker.open_orders()}
-    held = {one.symbol: HeldAmount(one.quantity, one.cost) for one in broker.positions() if one.quantity}
+    held = {
+        holding.symbol: HeldAmount(holding.quantity, holding.cost)
+        for holding in broker.positions()
+        if holding.quantity
+    }
     return _BrokerBooks(orders, held, broker.account().cash)
 
 
-def _describe(one: Executed, severity: Severity) -> Difference:
-    figures = f"{one.execution_id}: {quantity_text(fixed(one.quantity))} at {one.price:f}"
-    return Difference(IssueType.MISSING_EXECUTION, severity, None, one.order_id, None, figures)
+def _describe(execution: Executed, severity: Severity) -> Difference:
+    figures = f"{execution.execution_id}: {quantity_text(fixed(execution.quantity))} at {execution.price:f}"
+    return Difference(IssueType.MISSING_EXECUTION, severity, None, execution.order_id, None, figures)

@@ -117,11 +117,13 @@ def explain_day(
     sums: dict[str, Decimal] = {}
     for kind, amount in movements:
         sums[kind] = sums.get(kind, ZERO) + amount
-    fees = sum((sums.get(kind, ZERO) for kind in _FEES), ZERO) - sum((one.charges for one in trades), ZERO)
+    fees = sum((sums.get(kind, ZERO) for kind in _FEES), ZERO) - sum(
+        (trade.charges for trade in trades), ZERO
+    )
     interest, borrow = sums.get(CashKind.INTEREST, ZERO), sums.get(CashKind.BORROW, ZERO)
     dividends = sum((sums.get(kind, ZERO) for kind in _DIVIDENDS), ZERO)
-    known = {CashKind.INTEREST, CashKind.BORROW, *_FEES, *_DIVIDENDS, *FLOWS}
-    adjustments = sum((amount for kind, amount in sums.items() if kind not in known), ZERO)
+    cash_kinds = {CashKind.INTEREST, CashKind.BORROW, *_FEES, *_DIVIDENDS, *FLOWS}
+    adjustments = sum((amount for kind, amount in sums.items() if kind not in cash_kinds), ZERO)
     currency = _explain_currencies(start, end, rates, trades)
     price = total - currency - interest - borrow - dividends - fees - adjustments
     return Explanation(price, currency, interest, borrow, dividends, fees, adjustments)
@@ -140,12 +142,12 @@ def find_end_rate(
 
     Without both it is the rate of the last trade, and None if there is none.
     """
-    held = end.currencies.get(currency)
-    if held is not None and held.rate is not None:
-        return held.rate
+    currency_value = end.currencies.get(currency)
+    if currency_value is not None and currency_value.rate is not None:
+        return currency_value.rate
     if quoted is not None:
         return quoted
-    return next((one.rate for one in reversed(list(trades)) if one.currency == currency), None)
+    return next((trade.rate for trade in reversed(list(trades)) if trade.currency == currency), None)
 
 
 def _explain_currencies(

@@ -58,11 +58,11 @@ class Exposure:
             self.short_value += value
 
 
-def sum_exposure(grouping: ExposureGrouping, held: Iterable[HeldValue]) -> dict[str, Exposure]:
+def sum_exposure(grouping: ExposureGrouping, held_values: Iterable[HeldValue]) -> dict[str, Exposure]:
     """Return the exposure of each group. Positions without a sector are summed under an empty name."""
     groups: dict[str, Exposure] = {}
-    for one in held:
-        groups.setdefault(getattr(one, grouping.value), Exposure()).add(one.value)
+    for held_value in held_values:
+        groups.setdefault(getattr(held_value, grouping.value), Exposure()).add(held_value.value)
     return groups
 
 

@@ -68,19 +68,19 @@ class Lots:
 def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
     """Match the closing fills of a position with its oldest lots. A split multiplies their quantities."""
     position: Position = FLAT
-    held: deque[Lot] = deque()
+    lots: deque[Lot] = deque()
     closed: list[ClosedLot] = []
     for trade in steps:
         if isinstance(trade, BookedSplit):
             position = apply_split(position, trade.split)
-            held = _split_lots(held, abs(position.quantity), trade.split)
+            lots = _split_lots(lots, abs(position.quantity), trade.split)
             continue
         for booked in split_at_flat(position, trade):
             fill = booked.fill
-            if held and fill.side is not held[0].side:
-                closed += _close_lots(held, booked)
+            if lots and fill.side is not lots[0].side:
+                closed += _close_lots(lots, booked)
             else:
-                held.append(
+                lots.append(
                     Lot(
                         *(book, fill.side, fill.quantity, fill.value, booked.charges),
                         fill.at or BEFORE_ALL,
@@ -88,7 +88,7 @@ def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
                     )
                 )
             position = apply_fill(position, fill)
-    return Lots(list(held), closed)
+    return Lots(list(lots), closed)
 
 
 def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:

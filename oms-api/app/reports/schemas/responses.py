@@ -141,7 +141,7 @@ def serialize_exposure(grouping: ExposureGrouping, report: ExposureReport) -> di
     return {
         "by": grouping,
         "currency": report.currency,
-        "items": [_serialize_exposure(key, one) for key, one in sorted(report.groups.items())],
+        "items": [_serialize_exposure(key, exposure) for key, exposure in sorted(report.groups.items())],
         "total": _serialize_exposure(None, report.total),
         "rates": list(map(serialize_rate, report.rates)),
         "unconverted": report.missing,
@@ -202,6 +202,6 @@ def serialize_rate(used: UsedRate) -> dict[str, Any]:
     return {"currency": used.currency, "rate": money_text(fixed(used.rate)), "age_seconds": used.age_seconds}
 
 
-def _serialize_exposure(key: str | None, one: Exposure) -> dict[str, Any]:
+def _serialize_exposure(key: str | None, exposure: Exposure) -> dict[str, Any]:
     names = ("long_value", "short_value", "gross_exposure", "net_exposure")
-    return {"key": key, "positions": one.positions, **money_fields(one, names)}
+    return {"key": key, "positions": exposure.positions, **money_fields(exposure, names)}

@@ -79,19 +79,23 @@ def report_exposure(
 ) -> ExposureReport:
     """Return the exposure of open positions by group, in the tenant's currency."""
     filters = _resolve_symbol(connection, tenant_id, filters)
-    wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
-    found = list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS)
-    terms = find_instruments(connection, sorted({InstrumentKey(tenant_id, one.held.symbol) for one in found}))
+    position_filter = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
+    positions = list_positions_at_marks(connection, market, tenant_id, position_filter, now, MAX_POSITIONS)
+    terms = find_instruments(
+        connection, sorted({InstrumentKey(tenant_id, position.held.symbol) for position in positions})
+    )
     rates = Rates(connection, market, tenant_id, now)
     values = []
-    for one in found:
-        rate = rates.get(one.held.base_currency)
+    for marked_position in positions:
+        rate = rates.get(marked_position.held.base_currency)
         if rate is not None:
-            listed = terms[InstrumentKey(tenant_id, one.held.symbol)]
-            currency = one.held.currency or one.held.base_currency
-            kind = (currency, listed.asset_class, listed.sector)
-            value = product(one.valuation.market_value, rate.rate)
-            values.append(HeldValue(one.held.portfolio_name, one.held.symbol, *kind, value))
+            instrument = terms[InstrumentKey(tenant_id, marked_position.held.symbol)]
+            currency = marked_position.held.currency or marked_position.held.base_currency
+            kind = (currency, instrument.asset_class, instrument.sector)
+            value = product(marked_position.valuation.market_value, rate.rate)
+            values.append(
+                HeldValue(marked_position.held.portfolio_name, marked_position.held.symbol, *kind, value)
+            )
     return ExposureReport(rates.base, sum_exposure(grouping, values), rates.used, rates.missing)
 
 
@@ -111,8 +115,10 @@ def report_round_trips(
     connection: Connection, tenant_id: int, filters: ReportFilter, limit: int, skip: int
 ) -> list[RoundTrip]:
     """Return the round trips that closed in the period, the latest first."""
-    found = nlargest(skip + limit, _iterate_round_trips(connection, tenant_id, filters), key=_closing_order)
-    return found[skip:]
+    round_trips = nlargest(
+        skip + limit, _iterate_round_trips(connection, tenant_id, filters), key=_closing_order
+    )
+    return round_trips[skip:]
 
 
 def list_closed_trips(connection: Connection, tenant_id: int, portfolio_key: str) -> list[ClosedTrip]:
@@ -158,11 +164,13 @@ def _sum_unrealized_pnl(
     filters: ReportFilter,
     now: datetime,
 ) -> Mapping[GroupKey, Decimal]:
-    wanted = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
+    position_filter = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
     sums: defaultdict[GroupKey, Decimal] = defaultdict(lambda: ZERO)
-    for one in list_positions_at_marks(connection, market, tenant_id, wanted, now, MAX_POSITIONS):
-        name = one.held.portfolio_name if grouping is Grouping.PORTFOLIO else one.held.symbol
-        sums[GroupKey(name, one.held.base_currency)] += one.valuation.unrealized_pnl
+    for position in list_positions_at_marks(
+        connection, market, tenant_id, position_filter, now, MAX_POSITIONS
+    ):
+        name = position.held.portfolio_name if grouping is Grouping.PORTFOLIO else position.held.symbol
+        sums[GroupKey(name, position.held.base_currency)] += position.valuation.unrealized_pnl
     return sums
 
 

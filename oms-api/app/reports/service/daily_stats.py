@@ -80,12 +80,12 @@ def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
         if portfolio.name_key is not None:
             filters = ReportFilter(portfolio.name_key)
             days = sum_days(queries.booked_rows(connection, portfolio.tenant_id, filters))
-            expected = {key.day.isoformat(): _build_row(key.day, one) for key, one in days.items()}
+            expected = {key.day.isoformat(): _build_row(key.day, totals) for key, totals in days.items()}
         wanted = {day for day in expected if day <= max(stored)}
         for day in sorted(wanted | stored.keys()):
-            found, correct = stored.get(day), expected.get(day)
-            if found != correct:
-                yield Difference(place, day, _describe(found), _describe(correct))
+            day_totals, correct = stored.get(day), expected.get(day)
+            if day_totals != correct:
+                yield Difference(place, day, _describe(day_totals), _describe(correct))
 
 
 def _build_row(day: date, totals: Totals) -> DayTotals:

@@ -123,11 +123,15 @@ class ProfitExplainer(NamedTuple):
         return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
 
     def _value_currencies(self, statement: Statement) -> Mapping[str, CurrencyValue]:
-        held = [one for one in list_positions_of(self.tenant_id, statement) if one.currency is not None]
-        if not held:
+        open_positions = [
+            position
+            for position in list_positions_of(self.tenant_id, statement)
+            if position.currency is not None
+        ]
+        if not open_positions:
             return {}
-        marks = load_marks(self.connection, self.valuer.read_quotes, held, self.now)
-        return value_currencies(held, marks)[PortfolioKey(self.tenant_id, statement.book.id)]
+        marks = load_marks(self.connection, self.valuer.read_quotes, open_positions, self.now)
+        return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.book.id)]
 
 
 def _build_start(book: Book, close: StoredClose | None) -> DayEdge:

@@ -24,8 +24,8 @@ class Rates:
     @property
     def used(self) -> list[UsedRate]:
         """The rates of other currencies, by currency."""
-        found = [rate for _, rate in sorted(self._known.items()) if rate is not None]
-        return [rate for rate in found if rate.currency != self.base]
+        used_rates = [rate for _, rate in sorted(self._known.items()) if rate is not None]
+        return [rate for rate in used_rates if rate.currency != self.base]
 
     @property
     def missing(self) -> list[str]:

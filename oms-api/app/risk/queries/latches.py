@@ -24,12 +24,14 @@ ActiveLatches = dict[Holder, Latch]
 
 def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, ActiveLatches]:
     """Return the active latches by tenant, by one statement."""
-    found: dict[int, ActiveLatches] = {tenant_id: {} for tenant_id in tenant_ids}
-    statement = select(LATCHES.c.tenant_id, *_PICKED).where(LATCHES.c.tenant_id.in_(sorted(found)), IS_ACTIVE)
+    active_latches: dict[int, ActiveLatches] = {tenant_id: {} for tenant_id in tenant_ids}
+    statement = select(LATCHES.c.tenant_id, *_PICKED).where(
+        LATCHES.c.tenant_id.in_(sorted(active_latches)), IS_ACTIVE
+    )
     for tenant_id, *row in connection.execute(statement):
         latch = _latch(row)
-        found[tenant_id][latch.holder] = latch
-    return found
+        active_latches[tenant_id][latch.holder] = latch
+    return active_latches
 
 
 def released_at(connection: Connection, tenant_id: int, holder: Holder) -> Timestamp | None:

@@ -43,7 +43,7 @@ def limits_of_tenants(connection: Connection, tenant_ids: Iterable[int]) -> dict
 
 
 def has_limits(connection: Connection, tenant_id: int) -> bool:
-    """Return whether somebody set a limit of the tenant or of one of its portfolios that does not expire."""
+    """Return whether a limit of the tenant is set or of one of its portfolios that does not expire."""
     holds = (LimitRow.scope.in_((LimitScope.TENANT, LimitScope.PORTFOLIO)), LimitRow.is_temporary == 0)
     statement = select(LimitRow.code).where(LimitRow.tenant_id == tenant_id, *holds)
     return connection.execute(statement.limit(1)).first() is not None

@@ -82,7 +82,10 @@ def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
     ):
         if state != TradingState.ACTIVE:
             states.setdefault(tenant_id, {})[SwitchScope(scope), key] = TradingState(state)
-    return {one: Switches(states[one]) if one in states else ALL_ACTIVE for one in tenant_keys}
+    return {
+        tenant_key: Switches(states[tenant_key]) if tenant_key in states else ALL_ACTIVE
+        for tenant_key in tenant_keys
+    }
 
 
 def halts_until(connection: Connection, until: datetime) -> dict[int, set[SwitchKey]]:

@@ -149,7 +149,9 @@ def _find_largest_quantity(risk: RiskInput, checks: Sequence[Check], max_quantit
     lots = int(max_quantity // lot)
     while lots:
         quantity = lots * lot
-        denying_check = next((one for one in checks if _find_first_denial(risk, quantity, (one,))), None)
+        denying_check = next(
+            (check for check in checks if _find_first_denial(risk, quantity, (check,))), None
+        )
         if denying_check is None:
             return quantity
         lots = _bisect_lots(risk, (denying_check,), lot, lots - 1)

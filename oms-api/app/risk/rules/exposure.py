@@ -94,7 +94,10 @@ def build_symbol_book(
     if not working:
         return SymbolBook(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
-    valued = [(one, value_of(one.leaves, _get_price_or_mark(mark, one, prices), rate)) for one in working]
+    valued = [
+        (working_order, value_of(working_order.leaves, _get_price_or_mark(mark, working_order, prices), rate))
+        for working_order in working
+    ]
     counted = _count_exclusive_orders_once(
         [pair for pair in valued if not exclusive or pair[0].exclusive_id != exclusive]
     )
@@ -113,7 +116,7 @@ def build_symbol_book(
         rate,
         _sum_exit_quantity(buys),
         _sum_exit_quantity(sells),
-        sum((one.charges for one, _ in buys), ZERO),
+        sum((working_order.charges for working_order, _ in buys), ZERO),
     )
 
 
@@ -226,7 +229,7 @@ def _count_exclusive_orders_once(
     return counted
 
 
-def _limit_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | None) -> list[_Valued]:
+def _limit_exits(valued: Sequence[_Valued], held_quantity: Decimal, order: Candidate | None) -> list[_Valued]:
     """Return the orders of one side, exits last. Exits are limited to the quantity that other orders leave.
 
     The evaluated order counts among the other orders. `held` is positive if that side reduces the position.
@@ -235,32 +238,39 @@ def _limit_exits(valued: Sequence[_Valued], held: Decimal, order: Candidate | No
     if len(found) == len(valued):
         return found
     side = valued[0][0].side
-    room = held - sum((one.leaves for one, _ in found), ZERO)
+    room = held_quantity - sum((one.leaves for one, _ in found), ZERO)
     if order is not None and order.side == side:
         room -= order.quantity
-    for one, value in valued:
-        leaves = min(one.leaves, max(room, ZERO)) if one.is_exit else ZERO
+    for working_order, value in valued:
+        leaves = min(working_order.leaves, max(room, ZERO)) if working_order.is_exit else ZERO
         if leaves:
-            charges = share(one.charges, leaves, one.leaves)
-            found.append((one._replace(leaves=leaves, charges=charges), share(value, leaves, one.leaves)))
+            charges = share(working_order.charges, leaves, working_order.leaves)
+            found.append(
+                (
+                    working_order._replace(leaves=leaves, charges=charges),
+                    share(value, leaves, working_order.leaves),
+                )
+            )
             room -= leaves
     return found
 
 
 def _sum_exit_quantity(valued: Sequence[_Valued]) -> Decimal:
-    return sum((one.leaves for one, _ in valued if one.is_exit), ZERO)
+    return sum((working_order.leaves for working_order, _ in valued if working_order.is_exit), ZERO)
 
 
 def _sum_quantity_and_value(valued: Sequence[tuple[WorkingOrder, Decimal]]) -> tuple[Decimal, Decimal]:
-    return sum((one.leaves for one, _ in valued), ZERO), sum((value for _, value in valued), ZERO)
+    return sum((working_order.leaves for working_order, _ in valued), ZERO), sum(
+        (value for _, value in valued), ZERO
+    )
 
 
 def _compute_shorting_value(position: Decimal, sells: Sequence[tuple[WorkingOrder, Decimal]]) -> Decimal:
     """Return the value of the part of the sells that exceeds the position, in the order of the sells."""
-    held, total = max(position, ZERO), ZERO
+    held_quantity, total = max(position, ZERO), ZERO
     for order, value in sells:
-        covered = min(held, order.leaves)
-        held -= covered
+        covered = min(held_quantity, order.leaves)
+        held_quantity -= covered
         if covered < order.leaves:
             total += share(value, order.leaves - covered, order.leaves)
     return total

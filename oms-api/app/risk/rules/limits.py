@@ -136,7 +136,7 @@ class SetLimit(NamedTuple):
 def filter_active_limits(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
     """Return the limits that apply at `now` (canonical text). Temporary limits replace permanent ones."""
     found: dict[tuple[LimitCode, LimitScope, str], SetLimit] = {}
-    for row in sorted(rows, key=lambda one: one.until is not None):
+    for row in sorted(rows, key=lambda set_limit: set_limit.until is not None):
         if row.until is None or row.until > now:
             found[row.code, row.scope, row.key] = row
     return list(found.values())
@@ -144,7 +144,7 @@ def filter_active_limits(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
 
 def rows_of(limits: Iterable[SetLimit]) -> Rows:
     """Return the values of limits by code, scope and name key."""
-    return {(one.code, one.scope, one.key): one.value for one in limits}
+    return {(limit.code, limit.scope, limit.key): limit.value for limit in limits}
 
 
 def list_limited_scopes(rows: Rows) -> frozenset[ScopeKey]:
@@ -237,9 +237,9 @@ def _fill(found: dict[LimitCode, Decimal | None], profile: Mapping[LimitCode, De
 
 def _narrow(found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]) -> None:
     for code, value in label.items():
-        held = found[code]
+        held_quantity = found[code]
         if value is not None:
-            found[code] = value if held is None else _stricter(code, held, value)
+            found[code] = value if held_quantity is None else _stricter(code, held_quantity, value)
 
 
 def _stricter(code: LimitCode, one: Decimal, other: Decimal) -> Decimal:

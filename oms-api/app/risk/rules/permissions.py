@@ -25,9 +25,9 @@ class Refusal(NamedTuple):
 def lists_of(limits: Iterable[SetLimit]) -> Lists:
     """Return the lists among the limits."""
     return {
-        (one.code, one.scope, one.key): frozenset(one.words.split(","))
-        for one in limits
-        if one.words is not None
+        (limit.code, limit.scope, limit.key): frozenset(limit.words.split(","))
+        for limit in limits
+        if limit.words is not None
     }
 
 

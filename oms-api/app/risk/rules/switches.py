@@ -48,7 +48,7 @@ ALL_ACTIVE = Switches({})
 
 def strictest(*states: TradingState) -> TradingState:
     """Return the state that allows least."""
-    return max(states, key=lambda one: _STRICTNESS[one])
+    return max(states, key=lambda state: _STRICTNESS[state])
 
 
 class UnconfirmedCancel(NamedTuple):

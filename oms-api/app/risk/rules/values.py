@@ -197,7 +197,7 @@ class RiskInput(NamedTuple):
     is the sum of the tenant's other portfolios in the tenant's currency (set only for firm-wide limits), and
     `firm_rate` converts to that currency, None if it is the portfolio's own. `same_order_seconds` is the age
     of the same person's identical order, None if there is none. `pnl_of_day` and `drawdown` are None if
-    unknown. `latch` stops the order's strategy or key. `session_refusal` says why the session denies the
+    unknown. `latch` stops the order's strategy or key. `session_refusal` states why the session denies the
     order, None if it does not, and `closed_until` when it opens, None if unknown. `no_rate` is a currency
     pair without a rate. `feed_silence` is the number of seconds since the quote's feed was last heard, None
     for a price set by hand. `waived` are codes that two people agreed to ignore for this order.

@@ -51,9 +51,9 @@ def build_expected_switches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
         if event.type == RENAMED:
             _rename_switch(due, event)
         else:
-            facts = {name: event.facts.get(name) for name in ("state", "reason", "set_by")}
+            fields = {name: event.facts.get(name) for name in ("state", "reason", "set_by")}
             key = key_of(event.tenant_id, event.facts.get("scope"), event.facts.get("name"))
-            due[key] = facts | {"name": event.facts.get("name") or "", "set_at": event.at}
+            due[key] = fields | {"name": event.facts.get("name") or "", "set_at": event.at}
     return due
 
 
@@ -105,8 +105,8 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
 def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
     before, after = (key_of(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after"))
     moved = {key: due.pop(key) for key in list(due) if key[:3] == before}
-    for key, facts in moved.items():
-        due[*after, *key[3:]] = facts
+    for key, fields in moved.items():
+        due[*after, *key[3:]] = fields
     for key in [key for key in due if key[:3] == after]:
         due[key] = due[key] | {"name": event.facts["after"]}
 
@@ -140,7 +140,7 @@ def find_row_differences(
     for key in {**stored, **expected}:
         row, due = stored.get(key), expected.get(key)
         if row is None or due is None:
-            words = ("none" if facts is None else "a row" for facts in (row, due))
+            words = ("none" if fields is None else "a row" for fields in (row, due))
             yield key, [Finding(check, "row", *words)]
         elif row != due:
             names = [name for name in {**row, **due} if row.get(name) != due.get(name)]

@@ -142,7 +142,9 @@ class KillSwitches:
         self, tenant_id: int, change: SwitchChange, unconfirmed: Sequence[UnconfirmedCancel]
     ) -> None:
         """Publish which orders their brokers still have. The answer names them too, if this fails."""
-        event = build_unconfirmed_event(tenant_id, change, [one._asdict() for one in unconfirmed])
+        event = build_unconfirmed_event(
+            tenant_id, change, [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed]
+        )
         try:
             await self.changes.run(lambda connection: write(connection, event), tenant_id)
         except OmsError as refusal:

@@ -29,10 +29,10 @@ def release(
         raise LatchIsReleased(latch_id, found.released_at, found.released_by or "")
     latch = found._replace(released_at=at, released_by=person, reason=reason)
     queries.release_latch(connection, tenant_id, latch)
-    facts = latch_facts(latch)
-    payload = {"latch_id": latch.id, **facts, "reason": reason, "released_by": person}
+    fields = latch_facts(latch)
+    payload = {"latch_id": latch.id, **fields, "reason": reason, "released_by": person}
     write(connection, build_event_insert([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)]))
-    entry = context.entry(now, "latch.released", latch.id, mask_secrets({**facts}), {"reason": reason})
+    entry = context.entry(now, "latch.released", latch.id, mask_secrets({**fields}), {"reason": reason})
     return Change(build_response(latch), [entry])
 
 

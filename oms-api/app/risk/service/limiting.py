@@ -52,7 +52,7 @@ def remove_limit(connection: Connection, tenant_id: int, place: SetLimit) -> Lim
 
 
 def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
-    facts = {
+    fields = {
         "scope": limit.scope,
         "name": limit.name or None,
         "code": limit.code,
@@ -60,7 +60,7 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
         "after": limit_facts(change.after),
         "set_by": limit.set_by,
     }
-    return build_event_insert([(tenant_id, "limit.changed", orjson.dumps(facts).decode(), limit.set_at)])
+    return build_event_insert([(tenant_id, "limit.changed", orjson.dumps(fields).decode(), limit.set_at)])
 
 
 def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:

@@ -177,15 +177,15 @@ def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Audited
 
 def _latch_facts(act: AuditedAction) -> Facts:
     """Return the values of a latch in the audit log in the form of an event."""
-    facts: Facts = (
+    after: Facts = (
         act.after if act.action == "latch.set" else act.before | act.after | {"released_by": act.actor}
     )
-    return facts | {"latch_id": act.target}
+    return after | {"latch_id": act.target}
 
 
 def _latch_fact(tenant_id: int, kind: str, facts_given: Facts, at: Timestamp) -> Key:
-    facts = mask_secrets(facts_given)  # in the form of the audit log
-    return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in facts.items()))
+    fields = mask_secrets(facts_given)  # in the form of the audit log
+    return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in fields.items()))
 
 
 def _in_time(events: list[RiskEvent], renamed: list[RiskEvent]) -> list[RiskEvent]:

@@ -1,4 +1,4 @@
-"""The program of a child: it prepares trusted code, gives up its rights, and then runs the strategy."""
+"""The program of a child: it prepares trusted code, drops its rights, and then runs the strategy."""
 
 import os
 import sys

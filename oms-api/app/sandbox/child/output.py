@@ -29,7 +29,7 @@ class LogBuffer(TextIOBase):
         return len(text)
 
     def take(self) -> str:
-        """Return and forget the kept text."""
+        """Return the kept text, and clear it."""
         if not self._size and not self._dropped:
             return ""
         more = f"\n… and {self._dropped} more characters\n" if self._dropped else ""

@@ -71,7 +71,7 @@ def build_filter(machine: str) -> bytes | None:
     architecture = ARCHITECTURES.get(machine)
     if architecture is None:
         return None
-    return b"".join(struct.pack("<HBBI", *one) for one in _list_instructions(architecture))
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in _list_instructions(architecture))
 
 
 def _list_instructions(architecture: Architecture) -> Iterator[tuple[int, int, int, int]]:

@@ -9,7 +9,7 @@ from app.sandbox.errors import ChildKilled
 from app.sandbox.rules.frames import HEADER, Frame, pack_frame, parse_frame, parse_lengths
 
 _READ_BYTES = 1 << 20
-_MAX_WAITING_FRAMES = 64  # answers of a child that nobody has read yet
+_MAX_WAITING_FRAMES = 64  # answers of a child that were not read yet
 CheckTime = Callable[[], float]  # returns the seconds to wait at most; raises ChildKilled after the last
 
 
@@ -34,7 +34,7 @@ class ParentChannel:
             except BlockingIOError:
                 self._wait_to_write(check_time())
             except BrokenPipeError:
-                return  # what the child sent last says why it has ended
+                return  # what the child sent last states why it has ended
 
     def receive(self, check_time: CheckTime) -> Frame:
         """Return the next frame. Raise InvalidFrame, and ChildKilled if the child has ended."""

@@ -28,7 +28,7 @@ _ROOT = Path(app.__file__).resolve().parent.parent
 _START = "import sys; sys.path[:0] = sys.argv[1:]; from app.sandbox.child.main import main; main()"
 _PIPE_BYTES = 1 << 20  # the most that Linux allows without privileges: some blocks of bars
 _POLL_SECONDS = 0.05  # between two checks of the processor time
-_LAYERS = {str(one): one for one in Layer}
+_LAYERS = {str(layer): layer for layer in Layer}
 _DEFAULT_LIMITS = Limits()
 
 

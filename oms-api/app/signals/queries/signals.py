@@ -54,8 +54,8 @@ def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[Si
         return {}  # as nearly always, in a prepared statement
     tenant_ids, ids = {key.tenant_id for key in keys}, {key.signal_id for key in keys}
     statement = select(*_COLUMNS).where(SignalRow.tenant_id.in_(tenant_ids), SignalRow.id.in_(ids))
-    found = [_build(tuple(row)) for row in connection.execute(statement)]
-    return {SignalKey(one.tenant_id, one.id): one for one in found}
+    signals = [_build(tuple(row)) for row in connection.execute(statement)]
+    return {SignalKey(signal.tenant_id, signal.id): signal for signal in signals}
 
 
 def build_signal_insert(signals: Sequence[Signal]) -> Write:
@@ -71,7 +71,7 @@ def build_missing_signal_insert(signals: Sequence[Signal]) -> Write:
 def build_outcome_update(signals: Sequence[Signal]) -> Write:
     """Return the statement that stores the outcomes of signals that were stored before."""
     columns, key = ("order_side", "quantity", "notional", *_OUTCOME), ("tenant_id", "number")
-    rows = [tuple(_to_value(getattr(one, name)) for name in (*columns, *key)) for one in signals]
+    rows = [tuple(_to_value(getattr(signal, name)) for name in (*columns, *key)) for signal in signals]
     return build_update(_TABLE, columns, key, rows)
 
 
@@ -97,8 +97,10 @@ def find_signal(
     connection: Connection, tenant_id: int, signal_id: str, portfolios: frozenset[str] | None
 ) -> ListedSignal | None:
     """Return a signal if it is in one of the portfolios (name keys; None: all)."""
-    found = _listed(connection, tenant_id, _visible(tenant_id, portfolios).where(SignalRow.id == signal_id))
-    return found[0] if found else None
+    listed_signals = _listed(
+        connection, tenant_id, _visible(tenant_id, portfolios).where(SignalRow.id == signal_id)
+    )
+    return listed_signals[0] if listed_signals else None
 
 
 def list_pending_signals(connection: Connection, before: datetime, limit: int) -> list[ListedSignal]:

@@ -59,10 +59,10 @@ async def create_hook(
 @router.get("/hooks", summary="List hooks", responses=responses(200, {"model": list[HookOut]}))
 async def list_hooks(caller: Manager, readers: TheReaders) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
-    found = await readers.run(
+    hooks = await readers.run(
         lambda connection: queries.list_hooks(connection, caller.tenant_id), caller.tenant_id
     )
-    return answer(list(map(service.serialize_hook, found)))
+    return answer(list(map(service.serialize_hook, hooks)))
 
 
 @router.post(
@@ -201,6 +201,6 @@ def _find_replayed_id(
     if signal_in.id is not None:
         return None
     previous = replays.build_period_ids(hook.id, replays.hash_body(body), now)[1]
-    found = find_signal(connection, hook.tenant_id, previous, None)
-    is_known = found is not None and replays.is_replay(found.signal.received_at, now)
+    signal = find_signal(connection, hook.tenant_id, previous, None)
+    is_known = signal is not None and replays.is_replay(signal.signal.received_at, now)
     return previous if is_known else None

@@ -83,12 +83,12 @@ async def list_signals(
     before = int(cursors.read(tenant_id, _LIST, query.cursor)) if query.cursor else None
     portfolio_key = None if query.portfolio is None else name_key(query.portfolio)
     filters = SignalFilter(query.status, query.strategy, query.symbol, portfolio_key, caller.portfolios)
-    found = await readers.run(
+    listed_signals = await readers.run(
         lambda connection: queries.list_signals(connection, tenant_id, filters, query.limit + 1, before),
         tenant_id,
     )
-    page = found[: query.limit]
-    last = str(page[-1].signal.number) if len(found) > query.limit else None
+    page = listed_signals[: query.limit]
+    last = str(page[-1].signal.number) if len(listed_signals) > query.limit else None
     cursor = None if last is None else cursors.make(tenant_id, _LIST, last)
     return answer(list(map(serialize_signal, page)), headers=link(request, cursor))
 
@@ -103,12 +103,12 @@ async def get_signal(
 ) -> Response:
     """Get one signal, what became of it, and the current statuses of its orders."""
     tenant_id = caller.tenant_id
-    found = await readers.run(
+    listed_signal = await readers.run(
         lambda connection: queries.find_signal(connection, tenant_id, signal_id, caller.portfolios), tenant_id
     )
-    if found is None:
+    if listed_signal is None:
         raise NoSuchSignal(signal_id)
-    return answer(serialize_signal(found))
+    return answer(serialize_signal(listed_signal))
 
 
 def signal_operation(service: SignalService) -> WriteOperation[PlaceSignal, Outcome]:

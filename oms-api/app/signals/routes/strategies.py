@@ -39,7 +39,9 @@ async def list_strategies(caller: Reader, readers: TheReaders) -> Response:
         lambda connection: queries.list_strategies(connection, caller.tenant_id), caller.tenant_id
     )
     visible = [
-        one for one in found if one.portfolio_name is None or caller.sees(name_key(one.portfolio_name))
+        strategy_rules
+        for strategy_rules in found
+        if strategy_rules.portfolio_name is None or caller.sees(name_key(strategy_rules.portfolio_name))
     ]
     return answer(list(map(serialize_strategy, visible)))
 

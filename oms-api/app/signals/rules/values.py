@@ -64,7 +64,7 @@ class Size(NamedTuple):
 class SignalRequest(NamedTuple):
     """A signal as its sender wrote it. `price` is the limit price; without it the order is a market order.
 
-    `request_hash` tells two signals of one id apart.
+    `request_hash` distinguishes two signals with one id.
     """
 
     id: str

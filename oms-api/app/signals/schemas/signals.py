@@ -120,10 +120,10 @@ class SizeIn(BaseModel):
 
     @model_validator(mode="after")
     def _has_one_size(self) -> "SizeIn":
-        given = [name for name in SizeKind if getattr(self, name) is not None]
-        if len(given) > 1:
-            message = f"Send only one of {', '.join(f'`{name}`' for name in given)}."
-            raise PydanticCustomError("sized_once", "{message}", {"message": message, "field": given[1]})
+        size_kinds = [name for name in SizeKind if getattr(self, name) is not None]
+        if len(size_kinds) > 1:
+            message = f"Send only one of {', '.join(f'`{name}`' for name in size_kinds)}."
+            raise PydanticCustomError("sized_once", "{message}", {"message": message, "field": size_kinds[1]})
         if self.close is False:
             raise PydanticCustomError("close", "Send true, or leave `close` out.", {"field": "close"})
         return self
@@ -289,9 +289,9 @@ def serialize_outcome(signal: Signal) -> dict[str, Any]:
     }
 
 
-def serialize_signal(listed: ListedSignal) -> dict[str, Any]:
+def serialize_signal(listed_signal: ListedSignal) -> dict[str, Any]:
     """Return the signal as `SignalDetailOut` describes it."""
-    signal = listed.signal
+    signal = listed_signal.signal
     return serialize_outcome(signal) | {
         "channel": signal.channel,
         "symbol": signal.symbol,
@@ -300,14 +300,14 @@ def serialize_signal(listed: ListedSignal) -> dict[str, Any]:
         "price": None if signal.price is None else quantity_text(fixed(signal.price)),
         "sender_reason": signal.reason,
         "strategy": signal.strategy,
-        "portfolio_name": listed.portfolio_name,
+        "portfolio_name": listed_signal.portfolio_name,
         "mode": signal.mode,
         "source": signal.source,
         "person": signal.person,
         "expires_at": None if signal.expires_at is None else iso(signal.expires_at),
         "received_at": iso(signal.received_at),
         "completed_at": None if signal.completed_at is None else iso(signal.completed_at),
-        "order_statuses": listed.order_statuses,
+        "order_statuses": listed_signal.order_statuses,
     }
 
 

@@ -25,10 +25,10 @@ _TOKEN_PREFIX = "sigh_"  # noqa: S105  # not a secret
 async def find_hook_by_token(readers: Readers, token: str, address: str) -> Hook | None:
     """Return the hook of a token if the address may send to it."""
     token_hash = _hash_token(token)
-    found = await readers.run(
+    hook = await readers.run(
         lambda connection: queries.find_hook_by_token(set_all_tenants_scope(connection), token_hash)
     )
-    return found if found is not None and is_allowed(found.networks, address) else None
+    return hook if hook is not None and is_allowed(hook.networks, address) else None
 
 
 def is_allowed(networks: str | None, address: str) -> bool:

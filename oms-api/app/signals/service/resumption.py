@@ -44,11 +44,11 @@ class SignalResumption:
             return queries.list_pending_signals(set_all_tenants_scope(connection), before, MAX_RESUMED)
 
         pending = await self._readers.run(read)
-        for listed in pending:
+        for listed_signal in pending:
             try:
-                await self._service.resume(listed)
+                await self._service.resume(listed_signal)
             except Unavailable:
                 raise
             except OmsError as refusal:  # the others must be resumed
-                _LOG.error("the signal %s was not resumed: %s", listed.signal.id, refusal.detail)
+                _LOG.error("the signal %s was not resumed: %s", listed_signal.signal.id, refusal.detail)
         return len(pending)

@@ -75,9 +75,9 @@ class SignalService:
         except Unavailable:
             return await self._store.store(command)
 
-    async def resume(self, listed: ListedSignal) -> Signal:
+    async def resume(self, listed_signal: ListedSignal) -> Signal:
         """Act on a signal that is stored but perhaps not acted on."""
-        signal = listed.signal
+        signal = listed_signal.signal
         origin = Origin(
             tenant_id=signal.tenant_id,
             source=signal.source,
@@ -88,9 +88,9 @@ class SignalService:
             actor=signal.person,
             request_id=_build_request_id(signal.id),
         )
-        prepared = prepare_stored(signal, listed.portfolio_name)
-        key = name_key(listed.portfolio_name)
-        command = PlaceSignal(origin, prepared, signal.symbol, listed.portfolio_name, key)
+        prepared = prepare_stored(signal, listed_signal.portfolio_name)
+        key = name_key(listed_signal.portfolio_name)
+        command = PlaceSignal(origin, prepared, signal.symbol, listed_signal.portfolio_name, key)
         return get_processed_signal(await self.submit(command))
 
 

@@ -25,7 +25,7 @@ def set_strategy(connection: Connection, context: OperationContext, rules: Strat
     caller, name = context.caller, rules.portfolio_name
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
     previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
-    symbols = sorted({find_symbol(connection, caller.tenant_id, one) for one in rules.symbols or ()})
+    symbols = sorted({find_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
     stored = rules._replace(
         portfolio_name=None if book is None else book.name,
         symbols=tuple(symbols) if symbols else None,

@@ -40,13 +40,13 @@ def list_fills(
     )
     if portfolios is not None:
         statement = statement.join(Portfolio, is_home).where(Portfolio.name_key.in_(sorted(portfolios)))
-    found: defaultdict[str, list[StrategyFill]] = defaultdict(list)
+    fills: defaultdict[str, list[StrategyFill]] = defaultdict(list)
     for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
         strategy, portfolio_id, symbol, product, side, quantity, cash_delta, charges, at = row
         book = (portfolio_id, symbol, product)
         fill = StrategyFill(book, Side(side), quantity, abs(cash_delta + charges), charges, at)
-        found[strategy or MANUAL].append(fill)
-    return found
+        fills[strategy or MANUAL].append(fill)
+    return fills
 
 
 def find_capital(connection: Connection, tenant_id: int, portfolio_id: int) -> Decimal:

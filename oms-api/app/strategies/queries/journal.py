@@ -74,7 +74,7 @@ def append_inputs(
     values = {"sequence": last.sequence, "hash": last.hash, "updated_at": at}
     if connection.execute(update(StrategyStateRow).where(*conditions).values(**values)).rowcount != 1:
         return False
-    connection.execute(insert(StrategyInputRow), [one._asdict() for one in inputs])
+    connection.execute(insert(StrategyInputRow), [journal_input._asdict() for journal_input in inputs])
     return True
 
 
@@ -89,8 +89,8 @@ def iterate_inputs(
         .order_by(StrategyInputRow.sequence)
     )
     for row in connection.execute(statement, execution_options={"yield_per": _CHUNK}):
-        one = JournalInput._make(row)
-        yield one._replace(kind=InputKind(one.kind))
+        journal_input = JournalInput._make(row)
+        yield journal_input._replace(kind=InputKind(journal_input.kind))
 
 
 def delete_inputs(connection: Connection, before: datetime) -> int:

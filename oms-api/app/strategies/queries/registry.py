@@ -70,7 +70,11 @@ def find_strategy(
 def list_strategies(connection: Connection, caller: Caller) -> list[ListedStrategy]:
     """Return the strategies that the caller may see, by name: all that have no portfolio, or one it sees."""
     found = map(_build, connection.execute(_select(caller.tenant_id).order_by(StrategyRow.name)))
-    return [one for one in found if one.portfolio_key is None or caller.sees(one.portfolio_key)]
+    return [
+        listed_strategy
+        for listed_strategy in found
+        if listed_strategy.portfolio_key is None or caller.sees(listed_strategy.portfolio_key)
+    ]
 
 
 def list_active_strategies(connection: Connection) -> Sequence[ListedStrategy]:

@@ -1,4 +1,4 @@
-"""What a strategy wants to be done with orders after an input."""
+"""The actions on orders that a strategy requests after an input."""
 
 from typing import NamedTuple
 

@@ -62,17 +62,28 @@ def link_inputs(
 ) -> list[JournalInput]:
     """Return inputs as the next ones of a journal."""
     linked, (sequence, previous) = [], head
-    for one in inputs:
+    for new_input in inputs:
         sequence += 1
-        facts = JournalInput(tenant_id, strategy, sequence, run, one.kind, one.at, one.payload, "")
-        previous = compute_hash(previous, facts)
-        linked.append(facts._replace(hash=previous))
+        journal_input = JournalInput(
+            tenant_id, strategy, sequence, run, new_input.kind, new_input.at, new_input.payload, ""
+        )
+        previous = compute_hash(previous, journal_input)
+        linked.append(journal_input._replace(hash=previous))
     return linked
 
 
-def compute_hash(previous: str, one: JournalInput) -> str:
+def compute_hash(previous: str, journal_input: JournalInput) -> str:
     """Return the hash of an input after the one with the hash `previous`."""
-    facts = (previous, one.tenant_id, one.strategy, one.sequence, one.run, one.kind, iso(one.at), one.payload)
+    facts = (
+        previous,
+        journal_input.tenant_id,
+        journal_input.strategy,
+        journal_input.sequence,
+        journal_input.run,
+        journal_input.kind,
+        iso(journal_input.at),
+        journal_input.payload,
+    )
     return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
 
 
@@ -82,13 +93,18 @@ def find_break(inputs: Iterable[JournalInput]) -> int | None:
     The first of the inputs may follow deleted ones: it is only the start of the chain.
     """
     previous: JournalInput | None = None
-    for one in inputs:
+    for journal_input in inputs:
         starts = previous is None
         if previous is not None and (
-            one.sequence != previous.sequence + 1 or compute_hash(previous.hash, one) != one.hash
+            journal_input.sequence != previous.sequence + 1
+            or compute_hash(previous.hash, journal_input) != journal_input.hash
         ):
-            return one.sequence
-        if starts and one.sequence == 1 and compute_hash(FIRST_HASH, one) != one.hash:
-            return one.sequence
-        previous = one
+            return journal_input.sequence
+        if (
+            starts
+            and journal_input.sequence == 1
+            and compute_hash(FIRST_HASH, journal_input) != journal_input.hash
+        ):
+            return journal_input.sequence
+        previous = journal_input
     return None

@@ -88,34 +88,38 @@ def _compare_order(
 
 
 def _compare_terms(
-    order_id: str, ours: ComparedOrder, replayed: ComparedOrder, cause: str
+    order_id: str, compared_order: ComparedOrder, replayed: ComparedOrder, cause: str
 ) -> Iterable[Difference]:
     terms = (
-        (DifferenceKind.QUANTITY, ours.quantity, replayed.quantity),
-        (DifferenceKind.PRICE, ours.limit_price, replayed.limit_price),
-        (DifferenceKind.PRICE, ours.stop_price, replayed.stop_price),
+        (DifferenceKind.QUANTITY, compared_order.quantity, replayed.quantity),
+        (DifferenceKind.PRICE, compared_order.limit_price, replayed.limit_price),
+        (DifferenceKind.PRICE, compared_order.stop_price, replayed.stop_price),
     )
     for kind, one, other in terms:
         if one != other:
             yield Difference(kind, order_id, _text(one), _text(other), cause)
-    if ours.at - replayed.at > MAX_DELAY:
-        late = f"The order was placed {(ours.at - replayed.at).total_seconds():.0f} s after its input."
-        times = (ours.at.isoformat(), replayed.at.isoformat())
+    if compared_order.at - replayed.at > MAX_DELAY:
+        late = (
+            f"The order was placed {(compared_order.at - replayed.at).total_seconds():.0f} s after its input."
+        )
+        times = (compared_order.at.isoformat(), replayed.at.isoformat())
         yield Difference(DifferenceKind.TIME, order_id, *times, late)
 
 
-def compare_fill(order_id: str, ours: ComparedFill, candidates: Iterable[ComparedFill]) -> list[Difference]:
+def compare_fill(
+    order_id: str, compared_fill: ComparedFill, candidates: Iterable[ComparedFill]
+) -> list[Difference]:
     """Return the differences of a fill from what matching gives; `candidates` are by the quotes of then."""
-    found = list(candidates)
-    if ours in found:
+    compared_fills = list(candidates)
+    if compared_fill in compared_fills:
         return []
-    if not found:
+    if not compared_fills:
         cause = "The quote at the time of the fill does not fill the order."
-        return [Difference(DifferenceKind.EXTRA, order_id, fixed(ours.price), None, cause)]
-    replayed, cause = found[0], "The quote at the time of the fill gives another price or quantity."
+        return [Difference(DifferenceKind.EXTRA, order_id, fixed(compared_fill.price), None, cause)]
+    replayed, cause = compared_fills[0], "The quote at the time of the fill gives another price or quantity."
     pairs = (
-        (DifferenceKind.PRICE, ours.price, replayed.price),
-        (DifferenceKind.QUANTITY, ours.quantity, replayed.quantity),
+        (DifferenceKind.PRICE, compared_fill.price, replayed.price),
+        (DifferenceKind.QUANTITY, compared_fill.quantity, replayed.quantity),
     )
     return [
         Difference(kind, order_id, fixed(one), fixed(other), cause)

@@ -1,4 +1,4 @@
-"""What people ask for of strategies, as plain values."""
+"""Requests to change strategies, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -60,7 +60,7 @@ def compute_statistics(fills: Iterable[StrategyFill], capital: Decimal) -> Strat
     earnings = _list_earnings(fills)
     if not earnings:
         return NO_STATISTICS
-    earned = [one.amount for one in earnings]
+    earned = [earning.amount for earning in earnings]
     trips = summarize_trips(earned)
     sharpe, drawdown = _measure(earnings, capital) if capital > ZERO else (None, None)
     return StrategyStatistics(
@@ -78,15 +78,15 @@ def _list_earnings(fills: Iterable[StrategyFill]) -> list[_Earning]:
     """Return what each closed round trip earned, and when it closed."""
     positions: defaultdict[object, Position] = defaultdict(lambda: FLAT)
     trackers: defaultdict[object, TripTracker] = defaultdict(TripTracker)
-    found: list[_Earning] = []
+    earnings: list[_Earning] = []
     for fill in fills:
-        held, tracker = positions[fill.book], trackers[fill.book]
-        current = apply_fill(held, Fill(fill.side, fill.quantity, fill.value))
+        position, tracker = positions[fill.book], trackers[fill.book]
+        current = apply_fill(position, Fill(fill.side, fill.quantity, fill.value))
         before = len(tracker.earned)
-        tracker.book(held, current, fill.side.sign * fill.quantity, fill.charges)
+        tracker.book(position, current, fill.side.sign * fill.quantity, fill.charges)
         positions[fill.book] = current
-        found += [_Earning(fill.at, amount) for amount in tracker.earned[before:]]
-    return found
+        earnings += [_Earning(fill.at, amount) for amount in tracker.earned[before:]]
+    return earnings
 
 
 def _measure(earnings: Sequence[_Earning], capital: Decimal) -> tuple[float | None, float | None]:

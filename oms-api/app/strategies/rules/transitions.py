@@ -9,7 +9,7 @@ _INACTIVE, _ERROR = StrategyStatus.INACTIVE, StrategyStatus.ERROR
 
 
 class Action(StrEnum):
-    """What a person asks for."""
+    """The request of a person."""
 
     START = "start"
     PAUSE = "pause"
@@ -38,11 +38,11 @@ def find_next_status(
     action: Action, status: StrategyStatus, *, acknowledges_error: bool = False
 ) -> StrategyStatus:
     """Return the status after an action; the same one for a repeat. Raise IllegalAction."""
-    found = _TABLE.get((action, status))
-    if found is None:
+    strategy_status = _TABLE.get((action, status))
+    if strategy_status is None:
         raise IllegalAction(f"A strategy that is {status} cannot be paused; only one that is ACTIVE can.")
     if action is Action.START and status is _ERROR and not acknowledges_error:
         raise IllegalAction(
             "The strategy failed. Read `last_error`, then start it with `acknowledge_error`: true."
         )
-    return found
+    return strategy_status

@@ -25,9 +25,13 @@ class BacktestCodeFinder:
 
         Only an administrator may name code that is neither registered nor an installed entry point.
         """
-        found = find_strategy(connection, caller.tenant_id, name)
-        strategy = None if found is None or found.strategy.entry_point is None else found.strategy
-        if found is not None and not caller.sees(found.portfolio_key or ""):
+        listed_strategy = find_strategy(connection, caller.tenant_id, name)
+        strategy = (
+            None
+            if listed_strategy is None or listed_strategy.strategy.entry_point is None
+            else listed_strategy.strategy
+        )
+        if listed_strategy is not None and not caller.sees(listed_strategy.portfolio_key or ""):
             strategy = None
         if strategy is None and name not in self._catalog.list_names():
             _require_manager(caller)
@@ -35,7 +39,9 @@ class BacktestCodeFinder:
             entry_point = name if strategy is None else strategy.entry_point or ""
             code = self._catalog.load(entry_point)
         except Invalid as error:
-            errors = [FieldError("strategy", one.message, one.code) for one in error.errors]
+            errors = [
+                FieldError("strategy", field_error.message, field_error.code) for field_error in error.errors
+            ]
             raise Invalid(error.detail, errors) from None
         known = {} if strategy is None else orjson.loads(strategy.parameters)
 

@@ -54,14 +54,14 @@ class CodeCatalog:
     def load(self, entry_point: str) -> StrategyCode:
         """Return the code of an entry point's name or MODULE:CLASS. Raise Invalid for `entry_point`."""
         names = self.list_names()
-        found = names.get(entry_point, entry_point)
-        if found not in names.values() and not self._is_allowed(found):
+        class_path = names.get(entry_point, entry_point)
+        if class_path not in names.values() and not self._is_allowed(class_path):
             known = ", ".join(sorted(names))
             message = f"There is no such entry point. Known are: {known}. STRATEGY_MODULES allows others."
             raise refuse_field("entry_point", message, "unknown")
         try:
-            owner = load_strategy(found)
-            return StrategyCode(owner, found, compute_code_hash(owner))
+            owner = load_strategy(class_path)
+            return StrategyCode(owner, class_path, compute_code_hash(owner))
         except InvalidBacktest as error:
             raise refuse_field("entry_point", str(error), "unknown") from None
         except Exception as error:
@@ -83,7 +83,7 @@ def parse_parameters(owner: type[Strategy], given: Mapping[str, Any]) -> dict[st
         strategy = owner(**given)
     except InvalidParameter as error:
         raise refuse_field(f"parameters.{error.name}", str(error), "out_of_range") from None
-    return {one.name: getattr(strategy, one.name) for one in list_parameters(owner)}
+    return {parameter.name: getattr(strategy, parameter.name) for parameter in list_parameters(owner)}
 
 
 def serialize_parameters(values: Mapping[str, Any]) -> str:
@@ -95,8 +95,8 @@ def serialize_parameters(values: Mapping[str, Any]) -> str:
 def describe_parameters(owner: type[Strategy]) -> list[dict[str, Any]]:
     """Return what a form shows of each parameter: type, default, range and description."""
     return [
-        {**one.describe()._asdict(), "choices": list(one.describe().choices)}
-        for one in list_parameters(owner)
+        {**parameter.describe()._asdict(), "choices": list(parameter.describe().choices)}
+        for parameter in list_parameters(owner)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Compare all strategies with the replays of their journals each day, and tell of differences."""
+"""Compare all strategies with the replays of their journals each day, and report differences."""
 
 import logging
 from datetime import datetime, timedelta
@@ -30,16 +30,16 @@ class DriftWatch:
         """Compare the last day of all strategies that have run."""
         now = self._now()
         with snapshot(self._engine) as connection:
-            found = list_started_strategies(set_all_tenants_scope(connection))
-        for listed in found:
+            listed_strategies = list_started_strategies(set_all_tenants_scope(connection))
+        for listed_strategy in listed_strategies:
             lease.renew()
-            report = self._compare(listed, now)
+            report = self._compare(listed_strategy, now)
             if report is not None and report.differences:
                 with unit_of_work(self._engine) as connection:
-                    _publish(connection, listed, report, now)
+                    _publish(connection, listed_strategy, report, now)
 
-    def _compare(self, listed: ListedStrategy, now: datetime) -> ParityReport | None:
-        strategy = listed.strategy
+    def _compare(self, listed_strategy: ListedStrategy, now: datetime) -> ParityReport | None:
+        strategy = listed_strategy.strategy
         try:
             with snapshot(self._engine) as connection:
                 set_tenant_scope(connection, [strategy.tenant_id])
@@ -51,11 +51,13 @@ class DriftWatch:
             return None
 
 
-def _publish(connection: Connection, listed: ListedStrategy, report: ParityReport, now: datetime) -> None:
-    first, strategy = report.differences[0], listed.strategy
+def _publish(
+    connection: Connection, listed_strategy: ListedStrategy, report: ParityReport, now: datetime
+) -> None:
+    first, strategy = report.differences[0], listed_strategy.strategy
     payload = {
         "name": strategy.name,
-        "portfolio_name": listed.portfolio_name,
+        "portfolio_name": listed_strategy.portfolio_name,
         "compared_orders": report.orders,
         "compared_fills": report.fills,
         "differences": len(report.differences),

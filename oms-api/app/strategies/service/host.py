@@ -40,8 +40,8 @@ from app.strategies.service.input_collector import InputCollector
 from app.strategies.service.order_gateway import (
     SOURCE,
     MessageLimitExceeded,
-    NotReachable,
     OrderGateway,
+    OrderServiceUnavailable,
     build_caller,
 )
 from app.strategies.service.runner import InProcessRunner
@@ -112,7 +112,7 @@ class StrategyHost:
         """Start and end sessions according to the status of each strategy."""
         loop = asyncio.get_running_loop()
         active = await asyncio.to_thread(self._list_active)
-        wanted = {_build_key(one): one for one in active}
+        wanted = {_build_key(strategy): strategy for strategy in active}
         for key, thread in list(self._threads.items()):
             if key not in wanted:
                 thread.stop()
@@ -120,14 +120,14 @@ class StrategyHost:
                 del self._threads[key]
                 await self._cancel_entries(key)
         names = {key[:2] for key in self._threads}
-        for key, listed in wanted.items():
+        for key, listed_strategy in wanted.items():
             if key[:2] not in names:  # a session of an earlier version ends first
                 gateway = OrderGateway(self._orders, loop)
-                self._threads[key] = _StrategyThread(self, listed, gateway)
+                self._threads[key] = _StrategyThread(self, listed_strategy, gateway)
 
-    def create_session(self, listed: ListedStrategy, gateway: OrderGateway) -> StrategySession:
+    def create_session(self, listed_strategy: ListedStrategy, gateway: OrderGateway) -> StrategySession:
         """Return the session of a strategy. Raise CodeChanged, and Invalid if its code cannot be loaded."""
-        strategy = listed.strategy
+        strategy = listed_strategy.strategy
         code = self._catalog.load(strategy.entry_point or "")
         if code.code_hash != strategy.code_hash:
             raise CodeChanged
@@ -135,32 +135,36 @@ class StrategyHost:
         runner = InProcessRunner(instance, strategy.id, strategy.name, strategy.symbol_names)
         uses_quotes = code.owner.on_quote is not StrategyClass.on_quote
         collector = InputCollector(self._market, strategy, uses_quotes=uses_quotes)
-        return StrategySession(self._engine, listed, runner, collector, gateway, self._now)
+        return StrategySession(self._engine, listed_strategy, runner, collector, gateway, self._now)
 
-    def find_status(self, listed: ListedStrategy) -> StrategyStatus | None:
+    def find_status(self, listed_strategy: ListedStrategy) -> StrategyStatus | None:
         """Return the current status of a strategy."""
         with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [listed.strategy.tenant_id])
-            found = find_strategy(connection, listed.strategy.tenant_id, listed.strategy.name)
-        return None if found is None else found.strategy.status
+            set_tenant_scope(connection, [listed_strategy.strategy.tenant_id])
+            strategy = find_strategy(
+                connection, listed_strategy.strategy.tenant_id, listed_strategy.strategy.name
+            )
+        return None if strategy is None else strategy.strategy.status
 
-    def close_run(self, listed: ListedStrategy, status: StrategyStatus, reason: str) -> None:
+    def close_run(self, listed_strategy: ListedStrategy, status: StrategyStatus, reason: str) -> None:
         """Set the status ERROR or PAUSED of a strategy that cannot continue, unless it has changed."""
         now, is_failed = self._now(), status is StrategyStatus.ERROR
         with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [listed.strategy.tenant_id])
-            found = find_strategy(connection, listed.strategy.tenant_id, listed.strategy.name, locks=True)
-            if found is None or _build_key(found) != _build_key(listed):
+            set_tenant_scope(connection, [listed_strategy.strategy.tenant_id])
+            strategy = find_strategy(
+                connection, listed_strategy.strategy.tenant_id, listed_strategy.strategy.name, locks=True
+            )
+            if strategy is None or _build_key(strategy) != _build_key(listed_strategy):
                 return
-            if found.strategy.status is not StrategyStatus.ACTIVE:
+            if strategy.strategy.status is not StrategyStatus.ACTIVE:
                 return
             text = reason[:MAX_ERROR_LENGTH]
             changes: dict[str, Any] = {
                 "status": status, "reason": text, "updated_by": SOURCE, "updated_at": now,
             }  # fmt: skip
             changes |= {"last_error": text, "failed_at": now} if is_failed else {}
-            update_strategy(connection, found.strategy, changes)
-            updated = found._replace(strategy=found.strategy._replace(**changes))
+            update_strategy(connection, strategy.strategy, changes)
+            updated = strategy._replace(strategy=strategy.strategy._replace(**changes))
             publish_status(connection, updated, FAILED if is_failed else PAUSED, SOURCE, text, now)
 
     def _list_active(self) -> list[ListedStrategy]:
@@ -188,8 +192,8 @@ class StrategyHost:
         """Cancel the strategy's entry orders after its last callback, unless the strategy is still active."""
         with snapshot(self._engine) as connection:
             set_tenant_scope(connection, [key.tenant_id])
-            found = find_strategy(connection, key.tenant_id, key.name)
-        if found is not None and found.strategy.status is not StrategyStatus.ACTIVE:
+            strategy = find_strategy(connection, key.tenant_id, key.name)
+        if strategy is not None and strategy.strategy.status is not StrategyStatus.ACTIVE:
             caller = build_caller(key.tenant_id)
             await cancel_entries(self._orders, self._readers, caller, key.name, f"strategy {key.name}"[:100])
 
@@ -210,11 +214,11 @@ class StrategyHost:
 class _StrategyThread:
     """The thread of a strategy."""
 
-    def __init__(self, host: StrategyHost, listed: ListedStrategy, gateway: OrderGateway) -> None:
-        self._host, self._listed, self._gateway = host, listed, gateway
+    def __init__(self, host: StrategyHost, listed_strategy: ListedStrategy, gateway: OrderGateway) -> None:
+        self._host, self._listed, self._gateway = host, listed_strategy, gateway
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=self._run, name=f"strategy-{listed.strategy.name}", daemon=True
+            target=self._run, name=f"strategy-{listed_strategy.strategy.name}", daemon=True
         )
         self._thread.start()
 
@@ -234,31 +238,31 @@ class _StrategyThread:
     def _run(self) -> None:
         try:
             run_session(self._host, self._listed, self._gateway, self._stop.wait)
-        except (JournalConflict, NotReachable, SQLAlchemyError) as error:
+        except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError) as error:
             _LOG.warning("the strategy %s starts again: %s", self._listed.strategy.name, type(error).__name__)
             self._stop.wait(RETRY_SECONDS)
 
 
 def run_session(
-    host: StrategyHost, listed: ListedStrategy, gateway: OrderGateway, wait: Callable[[float], bool]
+    host: StrategyHost, listed_strategy: ListedStrategy, gateway: OrderGateway, wait: Callable[[float], bool]
 ) -> None:
     """Run a strategy until `wait` returns true, it sends too many messages, or it fails.
 
-    Raise JournalConflict, NotReachable or SQLAlchemyError if the session must be restarted.
+    Raise JournalConflict, OrderServiceUnavailable or SQLAlchemyError if the session must be restarted.
     """
     try:
-        session = host.create_session(listed, gateway)
+        session = host.create_session(listed_strategy, gateway)
         session.start()
         while not wait(0.0):
             if not session.step():
                 wait(IDLE_SECONDS)
-        if host.find_status(listed) is StrategyStatus.INACTIVE:
+        if host.find_status(listed_strategy) is StrategyStatus.INACTIVE:
             session.stop()
-    except (JournalConflict, NotReachable, SQLAlchemyError):
+    except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError):
         raise
     except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
         status = StrategyStatus.PAUSED if isinstance(error, MessageLimitExceeded) else StrategyStatus.ERROR
-        host.close_run(listed, status, _describe_end(error))
+        host.close_run(listed_strategy, status, _describe_end(error))
 
 
 def _describe_end(error: Exception) -> str:
@@ -270,9 +274,9 @@ def _describe_end(error: Exception) -> str:
     return describe_failure(error)
 
 
-def _build_key(listed: ListedStrategy) -> RunKey:
-    one = listed.strategy
-    return RunKey(one.tenant_id, one.name, one.run, one.version)
+def _build_key(listed_strategy: ListedStrategy) -> RunKey:
+    strategy = listed_strategy.strategy
+    return RunKey(strategy.tenant_id, strategy.name, strategy.run, strategy.version)
 
 
 def _parse(parameters: str) -> dict[str, Any]:

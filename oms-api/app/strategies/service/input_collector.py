@@ -35,7 +35,7 @@ class InputCollector:
     """The inputs of one strategy. `tracked` are its orders that are not final, by client order id."""
 
     def __init__(self, market: Market, strategy: Strategy, *, uses_quotes: bool) -> None:
-        self._market, self._strategy, self._hears_quotes = market, strategy, uses_quotes
+        self._market, self._strategy, self._uses_quotes = market, strategy, uses_quotes
         self._interval = Interval(strategy.interval or Interval.MINUTE)
         self._seconds = int(self._interval.length.total_seconds())
         self._next_start: datetime | None = None
@@ -57,7 +57,7 @@ class InputCollector:
         return [
             *self._collect_orders(connection, now),
             *self._collect_bars(connection, now),
-            *(self._collect_quotes(connection, now) if self._hears_quotes else ()),
+            *(self._collect_quotes(connection, now) if self._uses_quotes else ()),
         ]
 
     def track(self, orders: Iterable[Order]) -> None:
@@ -70,25 +70,28 @@ class InputCollector:
     ) -> None:
         """Continue from the saved orders and the inputs that are in the journal but not processed."""
         self.tracked = {name: Tracked(*facts) for name, facts in saved.items()}
-        for one in pending:
-            payload = orjson.loads(one.payload)
-            if one.kind is InputKind.ORDER:
+        for journal_input in pending:
+            payload = orjson.loads(journal_input.payload)
+            if journal_input.kind is InputKind.ORDER:
                 self._find_tracked(connection, payload["id"]).event_count = payload["event_count"]
-            elif one.kind is InputKind.FILL:
+            elif journal_input.kind is InputKind.FILL:
                 self._find_tracked(connection, payload["order_id"]).fills = payload["number"]
 
     def serialize(self) -> dict[str, list[Any]]:
         """Return the tracked orders as JSON values."""
-        return {name: [one.order_id, one.event_count, one.fills] for name, one in self.tracked.items()}
+        return {
+            name: [tracked.order_id, tracked.event_count, tracked.fills]
+            for name, tracked in self.tracked.items()
+        }
 
-    def forget_final(self, order_id: str) -> None:
-        """Stop following an order whose end was delivered."""
+    def untrack_closed_order(self, order_id: str) -> None:
+        """Stop following a closed order whose last event was delivered."""
         self.tracked.pop(order_id, None)
 
     def _find_tracked(self, connection: Connection, name: str) -> Tracked:
         if name not in self.tracked:
-            found = find_order_ids(connection, self._strategy.tenant_id, [name])
-            self.tracked[name] = Tracked(found.get(name, name))
+            order_ids = find_order_ids(connection, self._strategy.tenant_id, [name])
+            self.tracked[name] = Tracked(order_ids.get(name, name))
         return self.tracked[name]
 
     def _collect_orders(self, connection: Connection, now: datetime) -> list[NewInput]:

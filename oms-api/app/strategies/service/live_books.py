@@ -92,11 +92,11 @@ class LiveOrders:
 
     def apply(self, state: OrderState) -> None:
         """Replace an order by its new state, or remove it if it is no longer open."""
-        known = self.find(state.id)
+        live_order = self.find(state.id)
         if not state.is_open:
             self.open.get(state.symbol, {}).pop(state.id, None)
             return
-        self._add(LiveOrder(state, _build_ticket(state) if known is None else known.ticket))
+        self._add(LiveOrder(state, _build_ticket(state) if live_order is None else live_order.ticket))
 
     def serialize(self) -> list[dict[str, Any]]:
         """Return the open orders as JSON values."""
@@ -128,7 +128,11 @@ class LiveAccount:
     def equity(self) -> Decimal:
         """Cash and the market value of the positions."""
         held = self.positions.items()
-        values = (product(one.quantity, self._get_price(key.symbol)) for key, one in held if one.quantity)
+        values = (
+            product(position.quantity, self._get_price(key.symbol))
+            for key, position in held
+            if position.quantity
+        )
         return self.cash + sum(values, ZERO)
 
     def position(self, key: HoldingKey) -> Position:
@@ -144,8 +148,14 @@ class LiveAccount:
     def serialize(self) -> dict[str, Any]:
         """Return cash and positions as JSON values."""
         positions = [
-            [key.symbol, key.product, fixed(one.quantity), fixed(one.cost), fixed(one.realized_pnl)]
-            for key, one in self.positions.items()
+            [
+                key.symbol,
+                key.product,
+                fixed(position.quantity),
+                fixed(position.cost),
+                fixed(position.realized_pnl),
+            ]
+            for key, position in self.positions.items()
         ]
         return {"cash": fixed(self.cash), "positions": positions}
 
@@ -153,8 +163,8 @@ class LiveAccount:
         """Restore cash and positions from the result of `serialize`."""
         self.cash = Decimal(payload["cash"])
         for symbol, product_name, quantity, cost, realized in payload["positions"]:
-            held = Position(Decimal(quantity), Decimal(cost), Decimal(realized))
-            self.positions[HoldingKey(symbol, product_name)] = held
+            position = Position(Decimal(quantity), Decimal(cost), Decimal(realized))
+            self.positions[HoldingKey(symbol, product_name)] = position
 
 
 def _require_valid(ticket: Ticket) -> None:

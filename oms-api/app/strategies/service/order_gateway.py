@@ -8,7 +8,7 @@ from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ledger.service.trade_service import RequestSource
 from app.orders.rules.values import Order, Status
-from app.orders.service.commands import Done
+from app.orders.service.commands import OrderResult
 from app.orders.service.order_service import OrderService
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 
@@ -21,7 +21,7 @@ class MessageLimitExceeded(Exception):
     """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
 
 
-class NotReachable(Exception):
+class OrderServiceUnavailable(Exception):
     """The writer or the database does not answer. The session repeats the action later."""
 
 
@@ -43,14 +43,14 @@ class OrderGateway:
     ) -> ActionResult:
         """Carry out an action. `order_id` is that of the order to cancel or replace.
 
-        Raise MessageLimitExceeded or NotReachable.
+        Raise MessageLimitExceeded or OrderServiceUnavailable.
         """
         try:
             return self._execute(tenant_id, portfolio_name, action, order_id)
         except TooMany as refusal:
             raise MessageLimitExceeded(refusal.detail) from None
         except (Unavailable, TimeoutError) as error:
-            raise NotReachable(str(error)) from None
+            raise OrderServiceUnavailable(str(error)) from None
         except OmsError as refusal:
             return ActionResult(refusal=refusal.detail)
 
@@ -62,25 +62,27 @@ class OrderGateway:
             case PlaceAction():
                 source = RequestSource(caller, action.order_id, action.order_id)
                 command = self._orders.build_place_command(source, portfolio_name, action.ticket)
-                done = self._wait(self._submit(command))
+                result = self._wait(self._submit(command))
             case CancelAction() if order_id is not None:
-                done = self._wait(self._orders.cancel(RequestSource(caller, action.order_id), order_id, None))
+                result = self._wait(
+                    self._orders.cancel(RequestSource(caller, action.order_id), order_id, None)
+                )
             case ReplaceAction() if order_id is not None:
                 key = action.changes.client_order_id
                 source = RequestSource(caller, key or "", key)
-                done = self._wait(self._orders.replace(source, order_id, action.changes))
+                result = self._wait(self._orders.replace(source, order_id, action.changes))
             case _:
                 return ActionResult(refusal="There is no such order.")
-        found = tuple(order for view in done.orders for order in (view.order, *view.legs))
+        found = tuple(order for view in result.orders for order in (view.order, *view.legs))
         if any(order.status is Status.DENIED and "LATCH" in (order.denial or "") for order in found):
             raise MessageLimitExceeded(
                 "It executed too often in a symbol; release the latch with `POST /latches`."
             )
         return ActionResult(found)
 
-    async def _submit(self, command: Any) -> Done:  # a PlaceOrder
+    async def _submit(self, command: Any) -> OrderResult:  # a PlaceOrder
         outcome = await self._orders.submit(command)
-        assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+        assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:

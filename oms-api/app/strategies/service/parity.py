@@ -38,7 +38,7 @@ _NOT_REPEATED = frozenset({InputKind.START, InputKind.STOP})
 
 
 class NoJournal(Exception):
-    """There is no journal of that time, or it is not whole. The text says which."""
+    """There is no journal of that time, or it is not whole. The text states which."""
 
 
 class ParityReport(NamedTuple):
@@ -61,21 +61,25 @@ class ParityChecker:
         """Compare the orders of [since, until). Raise NoJournal, and Invalid if the code cannot be loaded."""
         inputs = _read_inputs(connection, strategy, since, until)
         replay = _Replay(self._catalog, strategy)
-        for one in inputs:
-            replay.play(one)
-        replayed = {name: one for name, one in replay.orders.items() if since <= one.at < until}
-        found = [
+        for journal_input in inputs:
+            replay.play(journal_input)
+        replayed = {
+            name: compared_order
+            for name, compared_order in replay.orders.items()
+            if since <= compared_order.at < until
+        }
+        orders = [
             order
             for order in list_orders_between(connection, strategy.tenant_id, strategy.name, SOURCE, since)
             if order.client_order_id.startswith(f"{strategy.id}-")
             and _parse(order.created_at) < until + timedelta(minutes=1)
         ]
-        names = {one.id: one.client_order_id for one in found}
-        ours = {one.client_order_id: _build_compared(one, names) for one in found}
+        names = {one.id: one.client_order_id for one in orders}
+        ours = {one.client_order_id: _build_compared(one, names) for one in orders}
         ours = {name: one for name, one in ours.items() if name in replayed or since <= one.at < until}
         differences = compare_orders(ours, replayed, replay.cause)
         count = 0
-        for order in found:
+        for order in orders:
             for fill in list_executions(connection, strategy.tenant_id, order.id):
                 count += 1
                 differences += self._compare_fill(connection, order, fill)
@@ -96,10 +100,10 @@ class ParityChecker:
             quote = quotes.get(order.instrument_key)
             events = [] if quote is None else match_quote([working], quote, fill.at, paper)
             candidates += [
-                ComparedFill(one.price, one.quantity) for one in events if isinstance(one, Executed)
+                ComparedFill(event.price, event.quantity) for event in events if isinstance(event, Executed)
             ]
-        ours = ComparedFill(fill.price, fill.quantity)
-        return compare_fill(order.client_order_id, ours, candidates)
+        compared_fill = ComparedFill(fill.price, fill.quantity)
+        return compare_fill(order.client_order_id, compared_fill, candidates)
 
     def _find_paper_settings(self, connection: Connection, order: Order) -> PaperSettings:
         """Return the settings of the paper market for the order's portfolio."""
@@ -119,43 +123,43 @@ class _Replay:
         self.orders: dict[str, ComparedOrder] = {}
         self.cause = "The strategy is not deterministic: the same inputs gave other orders."
 
-    def play(self, one: JournalInput) -> None:
+    def play(self, journal_input: JournalInput) -> None:
         """Play an input. Those that were repeated after a restart are played after its START."""
-        payload = orjson.loads(one.payload)
-        if one.kind is InputKind.ORDER:
+        payload = orjson.loads(journal_input.payload)
+        if journal_input.kind is InputKind.ORDER:
             self._sides[payload["id"]] = (payload["symbol"], payload["side"])
-        if one.kind is InputKind.START:
-            self._start(one, payload)
-        elif one.kind is InputKind.ORDER and payload["event_count"] == 0:
+        if journal_input.kind is InputKind.START:
+            self._start(journal_input, payload)
+        elif journal_input.kind is InputKind.ORDER and payload["event_count"] == 0:
             self.orders.pop(payload["id"], None)  # it was refused before it was made
-            self._deliver(one)
+            self._deliver(journal_input)
         else:
-            self._deliver(one)
-        self._pending.append(one)
+            self._deliver(journal_input)
+        self._pending.append(journal_input)
 
-    def _start(self, one: JournalInput, payload: dict[str, Any]) -> None:
+    def _start(self, journal_input: JournalInput, payload: dict[str, Any]) -> None:
         code = self._catalog.load(payload["entry_point"])
         if code.code_hash != payload["code"]:
             self.cause = "The code is not that of the run: its hash differs."
         self._runner = InProcessRunner(
             code.owner(**payload["parameters"]), self._strategy.id, self._strategy.name, payload["symbols"]
         )
-        self._deliver(one)
+        self._deliver(journal_input)
         first = payload["repeats_from"]
         for repeated in self._pending if first is not None else ():
             if repeated.sequence >= first and repeated.kind not in _NOT_REPEATED:
                 self._deliver(repeated)
 
-    def _deliver(self, one: JournalInput) -> None:
+    def _deliver(self, journal_input: JournalInput) -> None:
         if self._runner is None:
             return
         try:
-            reaction = self._runner.deliver(one)
+            reaction = self._runner.deliver(journal_input)
         except Exception:  # noqa: BLE001  # it failed in the run too, and has another START after that
             self._runner = None
             return
         for action in reaction.actions:
-            self._note(action, one.at)
+            self._note(action, journal_input.at)
 
     def _note(self, action: Action, at: datetime) -> None:
         match action:
@@ -182,12 +186,24 @@ def _read_inputs(
     broken = find_break(inputs)
     if broken is not None:
         raise NoJournal(f"The journal is not whole: input {broken} does not follow the one before.")
-    starts = [one for one in inputs if one.kind is InputKind.START and one.at < until]
+    starts = [
+        journal_input
+        for journal_input in inputs
+        if journal_input.kind is InputKind.START and journal_input.at < until
+    ]
     if not starts:
         raise NoJournal("There is no journal of that time.")
-    earlier = [one for one in starts if one.at <= since and orjson.loads(one.payload)["repeats_from"] is None]
+    earlier = [
+        journal_input
+        for journal_input in starts
+        if journal_input.at <= since and orjson.loads(journal_input.payload)["repeats_from"] is None
+    ]
     first = earlier[-1] if earlier else starts[0]
-    return [one for one in inputs if one.sequence >= first.sequence and one.at < until]
+    return [
+        journal_input
+        for journal_input in inputs
+        if journal_input.sequence >= first.sequence and journal_input.at < until
+    ]
 
 
 def _build_compared(order: Order, names: Mapping[str, str]) -> ComparedOrder:
@@ -202,5 +218,5 @@ def _parse(timestamp: str) -> datetime:
 
 def iterate_differences(report: ParityReport) -> Iterator[dict[str, Any]]:
     """Yield the differences as JSON values."""
-    for one in report.differences:
-        yield {**one._asdict(), "kind": str(one.kind)}
+    for difference in report.differences:
+        yield {**difference._asdict(), "kind": str(difference.kind)}

@@ -31,38 +31,38 @@ _NOTHING: dict[str, Any] = dict.fromkeys(
 
 def serialize_strategy(
     connection: Connection,
-    listed: ListedStrategy,
+    listed_strategy: ListedStrategy,
     owner: type[StrategyClass] | None,
     statistics: StrategyStatistics = NO_STATISTICS,
 ) -> dict[str, Any]:
     """Return a strategy as `StrategyOut` describes it."""
-    one = listed.strategy
+    strategy = listed_strategy.strategy
     return {
-        "id": one.id,
-        "name": one.name,
-        "kind": one.kind,
-        "entry_point": one.entry_point,
-        "code_hash": one.code_hash,
-        "portfolio": listed.portfolio_name,
-        "symbols": one.symbol_names,
-        "interval": one.interval,
-        "parameters": orjson.loads(one.parameters),
+        "id": strategy.id,
+        "name": strategy.name,
+        "kind": strategy.kind,
+        "entry_point": strategy.entry_point,
+        "code_hash": strategy.code_hash,
+        "portfolio": listed_strategy.portfolio_name,
+        "symbols": strategy.symbol_names,
+        "interval": strategy.interval,
+        "parameters": orjson.loads(strategy.parameters),
         "parameter_definitions": [] if owner is None else describe_parameters(owner),
-        "mode": one.mode,
-        "limits": _list_limits(connection, one.tenant_id, one.name),
-        "version": one.version,
-        "status": one.status,
-        "reason": one.reason,
-        "last_error": one.last_error,
-        "failed_at": _format(one.failed_at),
-        "run": one.run,
-        "started_by": one.started_by,
-        "started_at": _format(one.started_at),
+        "mode": strategy.mode,
+        "limits": _list_limits(connection, strategy.tenant_id, strategy.name),
+        "version": strategy.version,
+        "status": strategy.status,
+        "reason": strategy.reason,
+        "last_error": strategy.last_error,
+        "failed_at": _format(strategy.failed_at),
+        "run": strategy.run,
+        "started_by": strategy.started_by,
+        "started_at": _format(strategy.started_at),
         "statistics": serialize_statistics(statistics),
-        "created_by": one.created_by,
-        "created_at": iso(one.created_at),
-        "updated_by": one.updated_by,
-        "updated_at": iso(one.updated_at),
+        "created_by": strategy.created_by,
+        "created_at": iso(strategy.created_at),
+        "updated_by": strategy.updated_by,
+        "updated_at": iso(strategy.updated_at),
     }
 
 
@@ -99,15 +99,15 @@ def describe_strategies(
     connection: Connection, caller: Caller, strategies: Sequence[ListedStrategy], catalog: CodeCatalog
 ) -> list[dict[str, Any]]:
     """Return strategies with their statistics, from the portfolios that the caller may see."""
-    names = [one.strategy.name for one in strategies]
+    names = [listed_strategy.strategy.name for listed_strategy in strategies]
     found = list_fills(connection, caller.tenant_id, names, caller.portfolios)
     capital = _read_capital(connection, caller.tenant_id, strategies)
     shown = []
-    for one in strategies:
-        fills = found.get(one.strategy.name, [])
-        statistics = compute_statistics(fills, capital.get(one.strategy.portfolio_id or 0, ZERO))
-        owner = find_owner(catalog, one.strategy.entry_point)
-        shown.append(serialize_strategy(connection, one, owner, statistics))
+    for strategy in strategies:
+        fills = found.get(strategy.strategy.name, [])
+        statistics = compute_statistics(fills, capital.get(strategy.strategy.portfolio_id or 0, ZERO))
+        owner = find_owner(catalog, strategy.strategy.entry_point)
+        shown.append(serialize_strategy(connection, strategy, owner, statistics))
     return shown
 
 
@@ -132,7 +132,11 @@ def find_owner(catalog: CodeCatalog, entry_point: str | None) -> type[StrategyCl
 def _read_capital(
     connection: Connection, tenant_id: int, strategies: Sequence[ListedStrategy]
 ) -> Mapping[int, Decimal]:
-    ids = {one.strategy.portfolio_id for one in strategies if one.strategy.portfolio_id is not None}
+    ids = {
+        strategy.strategy.portfolio_id
+        for strategy in strategies
+        if strategy.strategy.portfolio_id is not None
+    }
     return {one: find_capital(connection, tenant_id, one) for one in ids}
 
 

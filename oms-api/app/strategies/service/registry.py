@@ -98,8 +98,8 @@ class StrategyRegistry:
         queries.insert_version(connection, _build_version(strategy))
         entries = [context.entry(now, "strategy.created", _target(strategy), None, _facts(strategy))]
         entries += _set_limits(connection, context, new.limits, now)
-        listed = ListedStrategy(strategy, book.name, None)
-        return Change(serialize_strategy(connection, listed, code.owner), entries, 201)
+        listed_strategy = ListedStrategy(strategy, book.name, None)
+        return Change(serialize_strategy(connection, listed_strategy, code.owner), entries, 201)
 
     def update(
         self,
@@ -114,8 +114,8 @@ class StrategyRegistry:
         Raise Invalid, StrategyIsRunning or Forbidden.
         """
         caller = context.caller
-        listed = require_strategy(connection, caller, name, locks=True)
-        strategy = listed.strategy
+        listed_strategy = require_strategy(connection, caller, name, locks=True)
+        strategy = listed_strategy.strategy
         _require_change_allowed(caller, strategy, changes)
         code = self.catalog.load(changes.get("entry_point", strategy.entry_point))
         given = {**orjson.loads(strategy.parameters), **changes.get("parameters", {})}
@@ -130,11 +130,11 @@ class StrategyRegistry:
             values["symbols"] = _resolve_symbols(connection, caller, changes["symbols"])
         if "interval" in changes:
             values["interval"] = changes["interval"]
-        book_name = listed.portfolio_name
+        book_name = listed_strategy.portfolio_name
         if changes.keys() & {"portfolio", "mode"}:
             mode = changes.get("mode", strategy.mode)
-            wanted = changes.get("portfolio", listed.portfolio_name)
-            book = _require_matching_portfolio(connection, caller, wanted, mode)
+            portfolio_name = changes.get("portfolio", listed_strategy.portfolio_name)
+            book = _require_matching_portfolio(connection, caller, portfolio_name, mode)
             values |= {"portfolio_id": book.id, "mode": mode}
             book_name = book.name
         updated = strategy._replace(**values)
@@ -146,7 +146,7 @@ class StrategyRegistry:
         before, after = _facts(strategy), _facts(updated)
         entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
         entries += _set_limits(connection, context, changes.get("limits", ()), now)
-        shown = ListedStrategy(updated, book_name, listed.portfolio_key)
+        shown = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
         return Change(serialize_strategy(connection, shown, code.owner), entries)
 
 
@@ -154,10 +154,10 @@ def require_strategy(
     connection: Connection, caller: Caller, name: str, *, locks: bool = False
 ) -> ListedStrategy:
     """Return a strategy that the caller may see. Raise NoSuchStrategy."""
-    found = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
-    if found is None or not (found.portfolio_key is None or caller.sees(found.portfolio_key)):
+    strategy = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
+    if strategy is None or not (strategy.portfolio_key is None or caller.sees(strategy.portfolio_key)):
         raise NoSuchStrategy(name)
-    return found
+    return strategy
 
 
 def _require_change_allowed(caller: Caller, strategy: Strategy, changes: Mapping[str, Any]) -> None:
@@ -184,7 +184,7 @@ def _require_matching_portfolio(
 
 
 def _resolve_symbols(connection: Connection, caller: Caller, names: tuple[str, ...]) -> str:
-    return " ".join(sorted({find_symbol(connection, caller.tenant_id, one) for one in names}))
+    return " ".join(sorted({find_symbol(connection, caller.tenant_id, name) for name in names}))
 
 
 def _build_version(strategy: Strategy) -> StrategyVersion:

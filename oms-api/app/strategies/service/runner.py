@@ -26,8 +26,8 @@ _SECOND = timedelta(seconds=1)
 class StrategyRunner(Protocol):
     """Runs a strategy. An implementation may run it in another process: all values are plain."""
 
-    def deliver(self, one: JournalInput) -> Reaction:
-        """Call the callbacks for an input, and return what the strategy wants. Raise its exception."""
+    def deliver(self, journal_input: JournalInput) -> Reaction:
+        """Call the callbacks for an input, and return the actions that it requests. Raise its exception."""
         ...
 
 
@@ -48,12 +48,12 @@ class InProcessRunner:
         self._account = LiveAccount(lambda symbol: self._feeds[symbol].find_price() or ZERO)
         self._context = BacktestContext(BacktestSettings(), self._account, self._orders, self._feeds)
 
-    def deliver(self, one: JournalInput) -> Reaction:
+    def deliver(self, journal_input: JournalInput) -> Reaction:
         """See `StrategyRunner`."""
-        self._context.seconds = (one.at - EPOCH) // _SECOND
-        self._orders.begin(f"{self._id}-{one.run}-{one.sequence}")
-        payload = orjson.loads(one.payload)
-        match one.kind:
+        self._context.seconds = (journal_input.at - EPOCH) // _SECOND
+        self._orders.begin(f"{self._id}-{journal_input.run}-{journal_input.sequence}")
+        payload = orjson.loads(journal_input.payload)
+        match journal_input.kind:
             case InputKind.START:
                 self._start(payload)
             case InputKind.BARS:
@@ -90,10 +90,10 @@ class InProcessRunner:
 
     def _play_bars(self, payload: Mapping[str, Any]) -> None:
         """Show all bars of one start, and then call `on_bar` for each."""
-        shown = [self._load(parse_bars(one)) for one in payload["bars"]]
-        for feed in shown:
+        feeds = [self._load(parse_bars(bar)) for bar in payload["bars"]]
+        for feed in feeds:
             self._show_last(feed)
-        for feed in shown:
+        for feed in feeds:
             if feed.seen + feed.index + 1 >= feed.warm_up:
                 self._strategy.on_bar(self._context, feed.build_bar())
 

@@ -46,15 +46,15 @@ class StrategySession:
     def __init__(
         self,
         engine: Engine,
-        listed: ListedStrategy,
+        listed_strategy: ListedStrategy,
         runner: StrategyRunner,
         collector: InputCollector,
         gateway: OrderGateway,
         now: Now,
     ) -> None:
-        self._engine, self._listed, self._runner = engine, listed, runner
+        self._engine, self._listed, self._runner = engine, listed_strategy, runner
         self._collector, self._gateway, self._now = collector, gateway, now
-        self._strategy = listed.strategy
+        self._strategy = listed_strategy.strategy
         self._head = NO_HEAD
         self._saved: dict[str, Any] = {}
         self._refused: list[NewInput] = []
@@ -73,8 +73,8 @@ class StrategySession:
         (started,) = self._append([first])
         self._process(started, saves=not pending)
         repeated = [one for one in pending if one.kind not in {InputKind.START, InputKind.STOP}]
-        for one in repeated:
-            self._process(one, saves=one is repeated[-1])
+        for journal_input in repeated:
+            self._process(journal_input, saves=journal_input is repeated[-1])
 
     def step(self) -> bool:
         """Deliver new inputs, and return whether there were any."""
@@ -88,8 +88,8 @@ class StrategySession:
     def deliver(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
         """Add inputs to the journal and process them."""
         journaled = self._append(inputs) if inputs else []
-        for one in journaled:
-            self._process(one)
+        for journal_input in journaled:
+            self._process(journal_input)
         return journaled
 
     def stop(self) -> None:
@@ -137,16 +137,18 @@ class StrategySession:
         self._head = JournalHead(linked[-1].sequence, linked[-1].hash)
         return linked
 
-    def _process(self, one: JournalInput, *, saves: bool = True) -> None:
+    def _process(self, journal_input: JournalInput, *, saves: bool = True) -> None:
         """Deliver an input, carry out the actions, and save the state."""
-        reaction = self._runner.deliver(one)
+        reaction = self._runner.deliver(journal_input)
         for action in reaction.actions:
             self._execute(action)
-        if one.kind is InputKind.ORDER:
-            self._forget_final(orjson.loads(one.payload))
+        if journal_input.kind is InputKind.ORDER:
+            self._untrack_closed_order(orjson.loads(journal_input.payload))
         self._saved = {"saved": orjson.loads(reaction.state), "tracked": self._collector.serialize()}
         if saves:
-            self._save(self._head.sequence if one.kind is InputKind.START else one.sequence)
+            self._save(
+                self._head.sequence if journal_input.kind is InputKind.START else journal_input.sequence
+            )
 
     def _save(self, processed: int) -> None:
         strategy, content = self._strategy, orjson.dumps(self._saved).decode()
@@ -186,9 +188,9 @@ class StrategySession:
         }  # fmt: skip
         self._refused.append(NewInput(InputKind.ORDER, self._now(), orjson.dumps(payload).decode()))
 
-    def _forget_final(self, payload: dict[str, Any]) -> None:
+    def _untrack_closed_order(self, payload: dict[str, Any]) -> None:
         if payload["status"] in _FINAL:
-            self._collector.forget_final(payload["id"])
+            self._collector.untrack_closed_order(payload["id"])
 
 
 _FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"})

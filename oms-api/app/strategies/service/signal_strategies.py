@@ -15,8 +15,8 @@ def ensure_signal_strategy(
     connection: Connection, tenant_id: int, name: str, portfolio_id: int | None, actor: str, now: datetime
 ) -> None:
     """Create the strategy of signals, ACTIVE, or change its portfolio. One with code stays as it is."""
-    found = queries.find_strategy(connection, tenant_id, name)
-    if found is None:
+    listed_strategy = queries.find_strategy(connection, tenant_id, name)
+    if listed_strategy is None:
         strategy = Strategy(
             tenant_id=tenant_id,
             name=name,
@@ -43,13 +43,13 @@ def ensure_signal_strategy(
             updated_at=now,
         )
         queries.insert_strategy(connection, strategy)
-    elif found.strategy.kind is StrategyKind.SIGNALS:
+    elif listed_strategy.strategy.kind is StrategyKind.SIGNALS:
         changes = {"portfolio_id": portfolio_id, "updated_by": actor, "updated_at": now}
-        queries.update_strategy(connection, found.strategy, changes)
+        queries.update_strategy(connection, listed_strategy.strategy, changes)
 
 
 def remove_signal_strategy(connection: Connection, tenant_id: int, name: str) -> None:
     """Delete the strategy of signals. One with code stays."""
-    found = queries.find_strategy(connection, tenant_id, name)
-    if found is not None and found.strategy.kind is StrategyKind.SIGNALS:
-        queries.delete_strategy(connection, found.strategy)
+    strategy = queries.find_strategy(connection, tenant_id, name)
+    if strategy is not None and strategy.strategy.kind is StrategyKind.SIGNALS:
+        queries.delete_strategy(connection, strategy.strategy)

@@ -25,7 +25,7 @@ _WORDS = {Action.START: "started", Action.PAUSE: "paused", Action.STOP: "stopped
 
 
 class StatusRequest(NamedTuple):
-    """What a person asks for, and why."""
+    """The request of a person, and its reason."""
 
     action: Action
     name: str
@@ -47,8 +47,8 @@ class StatusChanges:
         if request.name == MANUAL:
             message = "Orders of people have no status; stop them with a kill switch (`POST /kill-switch`)."
             raise StrategyStatusConflict(message)
-        listed = require_strategy(connection, caller, request.name, locks=True)
-        strategy = listed.strategy
+        listed_strategy = require_strategy(connection, caller, request.name, locks=True)
+        strategy = listed_strategy.strategy
         try:
             status = find_next_status(
                 request.action, strategy.status, acknowledges_error=request.acknowledges_error
@@ -56,10 +56,10 @@ class StatusChanges:
         except IllegalAction as refusal:
             raise StrategyStatusConflict(str(refusal)) from None
         if status is strategy.status:
-            return Change(self._describe(connection, context, listed), [])
+            return Change(self._describe(connection, context, listed_strategy), [])
         changes = _list_changes(strategy, request, status, caller.actor, now)
         queries.update_strategy(connection, strategy, changes)
-        updated = listed._replace(strategy=strategy._replace(**changes))
+        updated = listed_strategy._replace(strategy=strategy._replace(**changes))
         publish_status(connection, updated, _EVENTS[request.action], caller.actor, request.reason, now)
         entry = context.entry(
             now,
@@ -71,17 +71,22 @@ class StatusChanges:
         return Change(self._describe(connection, context, updated), [entry])
 
     def _describe(
-        self, connection: Connection, context: OperationContext, listed: ListedStrategy
+        self, connection: Connection, context: OperationContext, listed_strategy: ListedStrategy
     ) -> dict[str, Any]:
-        return describe_strategies(connection, context.caller, [listed], self._catalog)[0]
+        return describe_strategies(connection, context.caller, [listed_strategy], self._catalog)[0]
 
 
 def publish_status(
-    connection: Connection, listed: ListedStrategy, event: str, actor: str, reason: str | None, now: datetime
+    connection: Connection,
+    listed_strategy: ListedStrategy,
+    event: str,
+    actor: str,
+    reason: str | None,
+    now: datetime,
 ) -> None:
     """Publish a new status of a strategy, in the transaction of the change."""
-    payload = build_status_payload(listed.strategy, listed.portfolio_name, actor, reason)
-    row = (listed.strategy.tenant_id, event, orjson.dumps(payload).decode(), iso(now))
+    payload = build_status_payload(listed_strategy.strategy, listed_strategy.portfolio_name, actor, reason)
+    row = (listed_strategy.strategy.tenant_id, event, orjson.dumps(payload).decode(), iso(now))
     write(connection, build_event_insert([row]))
 
 

@@ -78,7 +78,7 @@ class QuoteFanout:
         removed = await self._readers.run_single(read)
         self._set_symbols(outbox, self.get_symbols(outbox) - removed)
 
-    def forget(self, outbox: Outbox) -> None:
+    def unsubscribe_all(self, outbox: Outbox) -> None:
         """Stop sending quotes to a connection."""
         self._set_symbols(outbox, frozenset())
 
@@ -118,10 +118,12 @@ class QuoteFanout:
 
     def _update_market_subscription(self) -> None:
         """Subscribe to the market's quotes of all symbols that a connection has."""
-        wanted = frozenset[InstrumentKey]().union(*self._groups)
-        if wanted == self._subscribed:
+        instrument_keys = frozenset[InstrumentKey]().union(*self._groups)
+        if instrument_keys == self._subscribed:
             return
-        previous, self._subscribed = self._unsubscribe, wanted
-        self._unsubscribe = self._market.subscribe(wanted, self.apply_quote) if wanted else None
+        previous, self._subscribed = self._unsubscribe, instrument_keys
+        self._unsubscribe = (
+            self._market.subscribe(instrument_keys, self.apply_quote) if instrument_keys else None
+        )
         if previous is not None:
             previous()

@@ -80,7 +80,7 @@ class Session:
         """Serve the connection until the client leaves. Raise StreamClosed if the service ends it."""
         self._reply("authenticated", person=self._caller.person, key=self._caller.name)
         activities = (self._outbox.run(), self._watch_rights(), self._read_messages())
-        tasks = [asyncio.create_task(one) for one in activities]
+        tasks = [asyncio.create_task(activity) for activity in activities]
         ends: list[asyncio.Future[Any]] = [*tasks, self._outbox.closed]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +164,7 @@ class Session:
         for kind in names.keys() & self._events.keys():
             self._fanouts.events.unsubscribe(tenant_id, self._events.pop(kind))
         self._channels -= set(message.channels)
-        self._reply("unsubscribed", channels=[str(one) for one in message.channels])
+        self._reply("unsubscribed", channels=[str(channel) for channel in message.channels])
 
     def _require_right(self, channel: Channel) -> None:
         operation = Operation.READ_EVENTS if channel.kind in EVENT_TYPES else Operation.READ_BOOKS
@@ -194,8 +194,8 @@ class Session:
     def _unsubscribe_all(self) -> None:
         for subscription in self._events.values():
             self._fanouts.events.unsubscribe(self._caller.tenant_id, subscription)
-        self._fanouts.quotes.forget(self._outbox)
-        self._fanouts.values.forget(self._outbox)
+        self._fanouts.quotes.unsubscribe_all(self._outbox)
+        self._fanouts.values.unsubscribe_all(self._outbox)
 
 
 def _group_names(channels: tuple[Channel, ...]) -> dict[ChannelKind, list[str]]:

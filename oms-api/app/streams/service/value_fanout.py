@@ -83,12 +83,12 @@ class ValueFanout:
             client.wanted -= {name_key(name) for name in names}
             client.sent.clear()
 
-    def forget(self, outbox: Outbox) -> None:
+    def unsubscribe_all(self, outbox: Outbox) -> None:
         """Send no more values to a connection."""
         self._clients.pop(outbox, None)
 
     async def flush(self) -> None:
-        """Value the portfolios that somebody wants, and send what each connection has not got."""
+        """Value the portfolios that a client subscribed to, and send what each connection has not got."""
         for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted}:
             wanted = {
                 key for one in self._clients.values() if one.tenant_id == tenant_id for key in one.wanted
@@ -135,11 +135,11 @@ def _serialize(statement: Statement, value: PortfolioValue) -> PortfolioText:
         "gross_exposure": value.exposure.gross,
         "net_exposure": value.exposure.net,
     }
-    facts = {
+    fields = {
         "portfolio_name": book.name,
         "base_currency": book.base_currency,
         "cash": money_text(book.cash),
         "realized_pnl": money_text(book.realized_pnl),
     }
-    facts |= {name: money_text(fixed(amount)) for name, amount in amounts.items()}
-    return PortfolioText(book.name, orjson.dumps(facts).decode())
+    fields |= {name: money_text(fixed(amount)) for name, amount in amounts.items()}
+    return PortfolioText(book.name, orjson.dumps(fields).decode())

@@ -29,7 +29,7 @@ class DeliveryStatus(StrEnum):
 
 
 class AttemptResult(NamedTuple):
-    """The answer of an endpoint. `status` is None if there was none; then `error` says why."""
+    """The answer of an endpoint. `status` is None if there was none; then `error` states why."""
 
     status: int | None
     latency_ms: int

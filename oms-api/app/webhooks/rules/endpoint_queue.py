@@ -99,8 +99,8 @@ class EndpointQueue:
         if self._paused_until is not None and now < self._paused_until:
             return []
         first = (waiting[0] for subject, waiting in self._by_subject.items() if subject not in self._sending)
-        due = [one for one in first if one.event is None and one.next_attempt_at <= now]
-        return sorted(due, key=lambda one: (one.event_number, one.id))[:MAX_CONCURRENT]
+        due = [delivery for delivery in first if delivery.event is None and delivery.next_attempt_at <= now]
+        return sorted(due, key=lambda delivery: (delivery.event_number, delivery.id))[:MAX_CONCURRENT]
 
     def finish(
         self, delivery: Delivery, result: AttemptResult, next_attempt_at: datetime | None, now: datetime

@@ -28,7 +28,7 @@ class SharedSlots:
         self._used[tenant_id] += 1
 
     def release(self, tenant_id: int) -> None:
-        """Give a slot of the tenant back."""
+        """Release a slot of the tenant."""
         self._used[tenant_id] -= 1
         if not self._used[tenant_id]:
             del self._used[tenant_id]

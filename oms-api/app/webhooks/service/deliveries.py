@@ -39,9 +39,9 @@ class WebhookDeliveries:
         """
         webhook = get_webhook(connection, caller, webhook_id)
         below = None if cursor is None else self._decode(caller.tenant_id, cursor)
-        found = queries.list_deliveries(connection, caller.tenant_id, webhook.id, below, limit + 1)
-        page = [self.serialize(delivery) for delivery in found[:limit]]
-        return page, page[-1]["id"] if len(found) > limit else None
+        deliveries = queries.list_deliveries(connection, caller.tenant_id, webhook.id, below, limit + 1)
+        page = [self.serialize(delivery) for delivery in deliveries[:limit]]
+        return page, page[-1]["id"] if len(deliveries) > limit else None
 
     def resend(
         self, connection: Connection, caller: Caller, webhook_id: str, delivery_id: str, now: datetime

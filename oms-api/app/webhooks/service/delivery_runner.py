@@ -1,7 +1,7 @@
 """Run the dispatcher in a thread of its own, in one process at a time.
 
-A lease in the database decides which process delivers. If that process dies, another one continues when the
-lease has ended; deliveries without a stored result are sent again with the same id.
+A lease in the database decides which process delivers. If that process crashes, another one continues when
+the lease has expired; deliveries without a stored result are sent again with the same id.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class DeliveryRunner:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish the running requests within a few seconds, give the lease back, and stop the thread."""
+        """Finish the running requests within a few seconds, release the lease, and stop the thread."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()

@@ -84,13 +84,13 @@ class DispatchStore:
         numbers: dict[int, set[int]] = {}
         for delivery in deliveries:
             numbers.setdefault(delivery.tenant_id, set()).add(delivery.event_number)
-        found = {}
+        events = {}
         with self._engine.connect() as connection:
             self._scoped(connection)
             for tenant_id, wanted in numbers.items():
                 for event in find_events(connection, tenant_id, wanted):
-                    found[tenant_id, event.number] = self.prepare(tenant_id, event)
-        return found
+                    events[tenant_id, event.number] = self.prepare(tenant_id, event)
+        return events
 
     def prepare(self, tenant_id: int, event: StoredEvent) -> OutgoingEvent:
         """Return an event as it is sent."""

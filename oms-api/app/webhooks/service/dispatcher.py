@@ -172,20 +172,22 @@ class Dispatcher:
                 self._load_queue(endpoint, pending.get(endpoint.id, []))
 
     def _needs_loading(self, endpoint: Endpoint) -> bool:
-        known = self._queues.get(endpoint.id)
-        is_changed = known is None or known.endpoint.version != endpoint.version
-        return is_changed or (known is not None and known.has_more and not known.waiting)
+        endpoint_queue = self._queues.get(endpoint.id)
+        is_changed = endpoint_queue is None or endpoint_queue.endpoint.version != endpoint.version
+        return is_changed or (
+            endpoint_queue is not None and endpoint_queue.has_more and not endpoint_queue.waiting
+        )
 
-    def _load_queue(self, endpoint: Endpoint, found: Sequence[Delivery]) -> None:
+    def _load_queue(self, endpoint: Endpoint, deliveries: Sequence[Delivery]) -> None:
         secrets = self._decrypt(endpoint)
         if secrets is None:
             return
-        known, queue = self._queues.get(endpoint.id), EndpointQueue(endpoint)
-        queue.has_more = len(found) == MAX_WAITING
-        queue.add(delivery for delivery in found if not self._is_complete(delivery))
-        if known is not None:
-            queue.cursor = max(known.cursor, endpoint.cursor)
-            queue.adopt(known)
+        endpoint_queue, queue = self._queues.get(endpoint.id), EndpointQueue(endpoint)
+        queue.has_more = len(deliveries) == MAX_WAITING
+        queue.add(delivery for delivery in deliveries if not self._is_complete(delivery))
+        if endpoint_queue is not None:
+            queue.cursor = max(endpoint_queue.cursor, endpoint.cursor)
+            queue.adopt(endpoint_queue)
         self._secrets[endpoint.id] = secrets
         self._queues[endpoint.id] = queue
 
@@ -198,7 +200,7 @@ class Dispatcher:
         ciphertexts = filter(None, (endpoint.secret, endpoint.previous_secret))
         context = get_secret_context(endpoint.tenant_id, endpoint.id)
         try:
-            return tuple(self._keys.decrypt(one, context) for one in ciphertexts)
+            return tuple(self._keys.decrypt(ciphertext, context) for ciphertext in ciphertexts)
         except DecryptionFailed:
             _LOG.warning("the secret of a webhook cannot be decrypted", extra={"webhook_id": endpoint.id})
             return None
@@ -259,13 +261,17 @@ class Dispatcher:
         for queue in take_turns(behind)[:CATCH_UP_ENDPOINTS]:
             limit = MAX_WAITING - queue.waiting
             endpoint, after = queue.endpoint, queue.cursor
-            found = await self._run_blocking(self._store.list_missed_events, endpoint, after, position, limit)
+            stored_events = await self._run_blocking(
+                self._store.list_missed_events, endpoint, after, position, limit
+            )
             planned = [
                 (queue, self._store.prepare(endpoint.tenant_id, event))
-                for event in found
+                for event in stored_events
                 if endpoint.is_subscribed_to(event.type)
             ]
-            await self._commit_plan(planned, {queue: found[-1].number if len(found) == limit else position})
+            await self._commit_plan(
+                planned, {queue: stored_events[-1].number if len(stored_events) == limit else position}
+            )
 
     async def _commit_plan(
         self, planned: list[tuple[EndpointQueue, OutgoingEvent]], cursors: dict[EndpointQueue, int]

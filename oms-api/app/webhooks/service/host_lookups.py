@@ -54,4 +54,4 @@ class HostLookups:
     def _forget(self, key: LookupKey, lookup: asyncio.Task[list[str]]) -> None:
         del self._running[key]
         if not lookup.cancelled():
-            lookup.exception()  # nobody may be waiting for it any more
+            lookup.exception()  # its caller may have given up

@@ -39,12 +39,12 @@ class WebhookMaintenance:
             set_all_tenants_scope(connection)
             for webhook_id, tenant_id, *ciphertexts in list_secrets(connection):
                 context = get_secret_context(tenant_id, webhook_id)
-                if all(one is None or self._keys.is_current(one) for one in ciphertexts):
+                if all(ciphertext is None or self._keys.is_current(ciphertext) for ciphertext in ciphertexts):
                     continue
                 try:
                     updated = [
-                        one and self._keys.encrypt(self._keys.decrypt(one, context), context)
-                        for one in ciphertexts
+                        ciphertext and self._keys.encrypt(self._keys.decrypt(ciphertext, context), context)
+                        for ciphertext in ciphertexts
                     ]
                 except DecryptionFailed:
                     continue

@@ -19,7 +19,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class NotSent(Exception):
-    """The request failed. The message says why, for the owner of the webhook."""
+    """The request failed. The message states the reason, for the owner of the webhook."""
 
 
 class WebhookSender:
@@ -73,11 +73,11 @@ class WebhookSender:
         try:
             writer.write(_format_request(target, headers, body))
             await writer.drain()
-            answer = await _read_head(reader)
+            head = await _read_head(reader)
             await _drain(reader)
         finally:
             writer.transport.abort()
-        return answer
+        return head
 
     async def _find_address(self, tenant_id: int, url: str, target: Target) -> str:
         literal = parse_address(target.host)

@@ -156,10 +156,10 @@ class WebhookService:
 
 def get_webhook(connection: Connection, caller: Caller, webhook_id: str) -> StoredWebhook:
     """Return a webhook that the caller manages. Raise NoSuchWebhook."""
-    found = queries.find_webhook(connection, caller.tenant_id, get_owner(caller), webhook_id)
-    if found is None:
+    webhook = queries.find_webhook(connection, caller.tenant_id, get_owner(caller), webhook_id)
+    if webhook is None:
         raise NoSuchWebhook(webhook_id)
-    return found
+    return webhook
 
 
 def serialize_webhook(webhook: StoredWebhook) -> dict[str, Any]:

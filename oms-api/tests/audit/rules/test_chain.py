@@ -31,9 +31,9 @@ def test_any_changed_field_changes_the_hash(field):
 
 
 def test_equal_entries_of_two_tenants_have_different_hashes():
-    mine, theirs = chained(1, tenant_id=1)[0], chained(1, tenant_id=2)[0]
-    assert mine.hash != theirs.hash
-    assert chain_entry(START, 1, _facts(mine)) == mine
+    chained_entry, theirs = chained(1, tenant_id=1)[0], chained(1, tenant_id=2)[0]
+    assert chained_entry.hash != theirs.hash
+    assert chain_entry(START, 1, _facts(chained_entry)) == chained_entry
 
 
 def _facts(row):

@@ -10,10 +10,10 @@ from tests.audit.entries import entry
 
 
 def test_facts_are_canonical_json():
-    facts = {"role": "trader", "portfolios": ["Growth", "Zürich"], "active": True, "limit": 3, "email": None}
+    fields = {"role": "trader", "portfolios": ["Growth", "Zürich"], "active": True, "limit": 3, "email": None}
     written = '{"active":true,"email":null,"limit":3,"portfolios":["Growth","Zürich"],"role":"trader"}'
-    assert serialize_facts(facts) == written
-    assert serialize_facts(dict(reversed(facts.items()))) == written
+    assert serialize_facts(fields) == written
+    assert serialize_facts(dict(reversed(fields.items()))) == written
 
 
 def test_missing_facts_are_stored_as_null():

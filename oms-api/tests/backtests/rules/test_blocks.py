@@ -20,7 +20,7 @@ def test_table_of_one_symbol_is_its_columns():
 
 def test_order_is_by_start_and_symbol():
     columns = _split(line(0, "1/1/1/1"), line(0, "2/2/2/2", "MSFT"), line(1, "3/3/3/3"))
-    assert [list(one.opens) for one in columns.values()] == [[100, 300], [200]]
+    assert [list(column.opens) for column in columns.values()] == [[100, 300], [200]]
     assert build_block(columns).order == ["AAPL", "MSFT", "AAPL"]
 
 

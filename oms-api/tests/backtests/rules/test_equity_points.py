@@ -19,7 +19,11 @@ def test_point_replaces_one_of_the_same_instant():
     curve = EquityCurve(2)
     for point in (_point(1), _point(2), _point(2, is_close=True), _point(3), _point(3, is_close=True)):
         curve.append(point)
-    assert [(one.at, one.is_close) for one in curve.points] == [(1, False), (2, True), (3, True)]
+    assert [(equity_point.at, equity_point.is_close) for equity_point in curve.points] == [
+        (1, False),
+        (2, True),
+        (3, True),
+    ]
     assert curve.step == 1
 
 
@@ -29,7 +33,7 @@ def test_curve_is_thinned_to_every_second_point_and_keeps_the_closes():
         curve.append(_point(at, is_close=at == 2))
         assert curve.step == 1
     curve.append(_point(6))
-    assert [one.at for one in curve.points] == [1, 2, 4, 6]
+    assert [point.at for point in curve.points] == [1, 2, 4, 6]
     assert curve.step == 2
 
 

@@ -51,9 +51,9 @@ def test_limits_are_rows_of_the_portfolio():
 
 def test_exchange_defines_currency_and_listing():
     settings = BacktestSettings(instruments=InstrumentTerms("NSE", Decimal("0.05"), Decimal(1)))
-    listed = settings.build_instrument("INFY")
-    assert (settings.currency, listed.currency, listed.is_listed) == ("INR", "INR", True)
-    assert (listed.tick_size, listed.lot_size) == (Decimal("0.05"), Decimal(1))
+    instrument = settings.build_instrument("INFY")
+    assert (settings.currency, instrument.currency, instrument.is_listed) == ("INR", "INR", True)
+    assert (instrument.tick_size, instrument.lot_size) == (Decimal("0.05"), Decimal(1))
     unlisted = BacktestSettings().build_instrument("BTC/USD")
     assert (unlisted.asset_class, unlisted.currency, unlisted.is_listed) == ("crypto", "USD", False)
     assert unlisted.tick_size == unlisted.lot_size == Decimal("0.00000001")

@@ -27,7 +27,7 @@ FREE = ParameterDescription("size", "a number", "1", "", "0", None, ())
 
 def test_a_grid_has_each_combination_in_order():
     sets = build_grid({"fast": ["1", "2"], "slow": ["8", "9"]}, {"size": "5"})
-    assert [(one["fast"], one["slow"], one["size"]) for one in sets] == [
+    assert [(item["fast"], item["slow"], item["size"]) for item in sets] == [
         ("1", "8", "5"), ("1", "9", "5"), ("2", "8", "5"), ("2", "9", "5"),
     ]  # fmt: skip
     with pytest.raises(InvalidBacktest, match="160000 sets of parameters; at most 100000"):
@@ -40,17 +40,17 @@ def test_random_sets_are_different_repeatable_and_within_the_ranges():
     assert sets == draw_sets(50, 7, {}, {"slow": ["8", "9"]}, descriptions)
     assert sets != draw_sets(50, 8, {}, {"slow": ["8", "9"]}, descriptions)
     assert len({tuple(one.items()) for one in sets}) == 50
-    assert all(1 <= int(one["fast"]) <= 9 and one["slow"] in {"8", "9"} for one in sets)
-    assert all(Decimal("0.5") <= Decimal(one["share"]) <= Decimal("1.5") for one in sets)
-    assert {one["late"] for one in sets} == {"true", "false"}
-    assert {one["kind"] for one in sets} == {"a", "b"}
+    assert all(1 <= int(item["fast"]) <= 9 and item["slow"] in {"8", "9"} for item in sets)
+    assert all(Decimal("0.5") <= Decimal(item["share"]) <= Decimal("1.5") for item in sets)
+    assert {item["late"] for item in sets} == {"true", "false"}
+    assert {item["kind"] for item in sets} == {"a", "b"}
     assert not any("size" in one for one in sets)
 
 
 def test_fixed_parameters_do_not_vary_and_small_ranges_give_fewer_sets():
     sets = draw_sets(50, 7, {"late": "true"}, {}, [SWITCH, WORD])
-    assert sorted(one["kind"] for one in sets) == ["a", "b"]
-    assert {one["late"] for one in sets} == {"true"}
+    assert sorted(item["kind"] for item in sets) == ["a", "b"]
+    assert {item["late"] for item in sets} == {"true"}
     with pytest.raises(InvalidBacktest, match="No parameter has a range"):
         draw_sets(5, 7, {"late": "true"}, {}, [SWITCH, FREE])
 

@@ -12,13 +12,13 @@ fills = st.tuples(st.sampled_from(Side), st.integers(1, 9), st.integers(1, 99), 
 
 
 def _earned(trades):
-    tracker, held = TripTracker(), FLAT
+    tracker, position = TripTracker(), FLAT
     for side, quantity, price, charges in trades:
         fill = Fill(side, Decimal(quantity), Decimal(quantity * price))
-        current = apply_fill(held, fill)
-        tracker.book(held, current, side.sign * fill.quantity, Decimal(charges))
-        held = current
-    return tracker.earned, held
+        current = apply_fill(position, fill)
+        tracker.book(position, current, side.sign * fill.quantity, Decimal(charges))
+        position = current
+    return tracker.earned, position
 
 
 def test_trip_earns_its_realised_profit_less_all_charges():

@@ -70,7 +70,7 @@ def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
     counted = []
     away = terms_at("http://127.0.0.1:9")
     for terms in (terms_at(alpaca.url), terms_at(alpaca.url, "another key"), away):
-        broker = create_adapter(terms, observe=lambda *facts: counted.append(facts))
+        broker = create_adapter(terms, observe=lambda *term: counted.append(term))
         with suppress(BrokerUnavailable), closing(broker):
             broker.account()
     assert [facts[:3] for facts in counted] == [
@@ -80,12 +80,12 @@ def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
 
 
 def test_processes_share_the_rate_limit_through_redis(redis_server):
-    one, two = (RedisTokenBucket(redis_server.url, "shared", 6) for _ in range(2))
-    assert [bucket.take(0) for bucket in (one, two, one, two)] == [0, 0, 0, 0]
-    assert one.take(5) > 0
+    redis_token_bucket, two = (RedisTokenBucket(redis_server.url, "shared", 6) for _ in range(2))
+    assert [bucket.take(0) for bucket in (redis_token_bucket, two, redis_token_bucket, two)] == [0, 0, 0, 0]
+    assert redis_token_bucket.take(5) > 0
     two.set_level(0)
-    assert one.get_level() < 1
-    assert one.take(0) > 0
+    assert redis_token_bucket.get_level() < 1
+    assert redis_token_bucket.take(0) > 0
     assert RedisTokenBucket(redis_server.url, "other", 6).take(0) == 0
 
 

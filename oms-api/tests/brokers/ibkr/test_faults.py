@@ -288,4 +288,4 @@ def test_order_that_is_good_till_a_time_expires_then(create_broker, tws):
 
 def test_fraction_of_a_share_is_sent(broker, tws):
     broker.submit(order("BUY 1.5 MARKET", symbol="AAPL"), NOON)
-    assert [one.quantity for one in tws.exchange.executions] == [Decimal("1.5")]
+    assert [execution.quantity for execution in tws.exchange.executions] == [Decimal("1.5")]

@@ -40,8 +40,8 @@ def count_orders(kite):
 
 
 def find_at_kite(kite, order_id="A"):
-    (found,) = kite.exchange.list_by_tag(build_tag(order_id))
-    return found
+    (at_kite,) = kite.exchange.list_by_tag(build_tag(order_id))
+    return at_kite
 
 
 @pytest.mark.parametrize("kind", ["cut_after", "status_after"])

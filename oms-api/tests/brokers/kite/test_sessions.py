@@ -41,8 +41,8 @@ def test_log_in_lets_the_connection_reach_the_account(connected, kite):
     expires_at = created.json()["expires_at"]
     assert expires_at[11:16] == "00:30"  # 06:00 in India
     assert connected.get("/broker-connections/kite").json()["session_expires_at"] == expires_at
-    answer = connected.post("/broker-connections/kite:test").json()
-    assert (answer["ok"], answer["account"], answer["paper"]) == (True, "PAPER1", True), answer
+    body = connected.post("/broker-connections/kite:test").json()
+    assert (body["ok"], body["account"], body["paper"]) == (True, "PAPER1", True), body
 
 
 def test_token_is_encrypted_and_shown_nowhere(connected, kite, service):

@@ -74,10 +74,10 @@ def test_tokens_are_reserved_and_come_back(create, clock):
 def test_portion_that_is_not_used_is_dropped(create, clock):
     one, two = create(), create()
     one.take(0)
-    held = two.get_level()
+    level = two.get_level()
     clock.add(KEPT_SECONDS + 1)
     assert two.get_level() == 200
-    assert held < 200
+    assert level < 200
 
 
 def test_process_in_use_takes_tokens_ahead(create, monkeypatch):

@@ -41,8 +41,8 @@ def total(fills):
     ],
 )
 def test_missing_fills_are_found_whatever_their_names(applied, reported, filled, missing):
-    found = select_missing_fills(applied, reported, Decimal(filled))
-    assert [one.execution_id for one in found] == missing
+    missing_fills = select_missing_fills(applied, reported, Decimal(filled))
+    assert [one.execution_id for one in missing_fills] == missing
 
 
 def test_fill_that_was_taken_back_is_not_applied_again():
@@ -59,7 +59,7 @@ def test_quantity_is_complete_after_the_missing_ones(fills, draw):
     applied = [one for one, (_, _, is_applied) in zip(truth, fills, strict=True) if is_applied]
     draw.shuffle(applied)
     reported = [one._replace(execution_id=f"A{number}") for number, one in enumerate(truth)]
-    found = select_missing_fills(applied, reported, total(truth))
-    assert total(applied) + total(found) == total(truth)
-    values = sum(one.quantity * one.price for one in [*applied, *found])
+    missing_fills = select_missing_fills(applied, reported, total(truth))
+    assert total(applied) + total(missing_fills) == total(truth)
+    values = sum(one.quantity * one.price for one in [*applied, *missing_fills])
     assert values == sum(one.quantity * one.price for one in truth)

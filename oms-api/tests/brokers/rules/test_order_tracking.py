@@ -173,11 +173,11 @@ def test_bust_without_an_execution_is_ignored():
 def test_order_that_was_never_sent_is_forgotten():
     tracker: Any = OrderTracker()
     tracker.track("A")
-    tracker.forget("A")
-    tracker.forget("unknown")
+    tracker.untrack("A")
+    tracker.untrack("unknown")
     assert tracker.find("A") is None
     tracker.apply_report(report())
-    tracker.forget("A")
+    tracker.untrack("A")
     assert tracker.find("A") is not None
     assert tracker.find_by_broker_id("broker-A") is tracker.find("A")
 

@@ -33,11 +33,11 @@ class PriceWalk:
     def step(self, at: datetime) -> None:
         """Quote the prices of the instant `at`."""
         for symbol in self._symbols:
-            wanted, current = self._source.quote(symbol, at), self._market.quotes.get(symbol)
+            quote, current = self._source.quote(symbol, at), self._market.quotes.get(symbol)
             is_own = current is None or self._set.get(symbol) == (current.bid, current.ask)
-            if wanted is not None and is_own and self._set.get(symbol) != (wanted.bid, wanted.ask):
-                self._market.quote(symbol, str(wanted.bid), str(wanted.ask))
-                self._set[symbol] = (wanted.bid, wanted.ask)
+            if quote is not None and is_own and self._set.get(symbol) != (quote.bid, quote.ask):
+                self._market.quote(symbol, str(quote.bid), str(quote.ask))
+                self._set[symbol] = (quote.bid, quote.ask)
 
 
 class AccountFile:

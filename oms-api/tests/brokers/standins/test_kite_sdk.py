@@ -56,9 +56,9 @@ def test_log_in_creates_a_session_that_replaces_the_last_one(kite):
 
 def test_order_is_placed_found_by_its_tag_and_cancelled(client):
     order_id = place(client, tag="O1")
-    (found,) = client.orders()
-    assert (found["order_id"], found["tag"], found["status"]) == (order_id, "O1", "OPEN")
-    assert (found["price"], found["order_timestamp"].year > 2000) == (1500.05, True)
+    (body,) = client.orders()
+    assert (body["order_id"], body["tag"], body["status"]) == (order_id, "O1", "OPEN")
+    assert (body["price"], body["order_timestamp"].year > 2000) == (1500.05, True)
     client.cancel_order("regular", order_id)
     assert client.order_history(order_id)[-1]["status"] == "CANCELLED"
     with pytest.raises(Exception, match="CANCELLED"):
@@ -89,9 +89,9 @@ def test_refusals_have_type_and_message(client):
 
 
 def test_instruments_are_dumped(client):
-    (listed,) = [one for one in client.instruments("NSE") if one["tradingsymbol"] == "RELIANCE"]
-    assert (listed["tick_size"], listed["lot_size"], listed["segment"]) == (0.05, 1, "NSE")
-    assert {one["exchange"] for one in client.instruments()} == {"NSE", "BSE", "NFO", "CDS"}
+    (body,) = [item for item in client.instruments("NSE") if item["tradingsymbol"] == "RELIANCE"]
+    assert (body["tick_size"], body["lot_size"], body["segment"]) == (0.05, 1, "NSE")
+    assert {item["exchange"] for item in client.instruments()} == {"NSE", "BSE", "NFO", "CDS"}
 
 
 def test_charges_are_computed(client):

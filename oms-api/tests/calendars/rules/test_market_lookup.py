@@ -95,8 +95,8 @@ def test_new_york_has_no_square_off_and_a_short_session_squares_off_at_its_open(
     ],
 )
 def test_last_square_off_is_of_today_or_an_earlier_session(instant, expected):
-    found = CALENDARS.find_last_square_off("NSE", "equity", datetime.fromisoformat(instant))
-    assert found == (expected and datetime.fromisoformat(expected))
+    last_square_off = CALENDARS.find_last_square_off("NSE", "equity", datetime.fromisoformat(instant))
+    assert last_square_off == (expected and datetime.fromisoformat(expected))
 
 
 def test_market_square_off_is_the_latest_of_its_segments_or_none():

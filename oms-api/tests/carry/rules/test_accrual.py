@@ -77,8 +77,11 @@ def test_stored_rates_are_parsed():
 def test_reasons_name_the_basis_and_the_days():
     short = basis("-10.50", USD="20", INR="5")
     assert describe_interest(short, WEEKEND) == "Interest on cash of -10.50 USD for 3 days to 2026-11-23"
-    one = CarryPeriod(FRIDAY, date(2026, 11, 21))
-    assert describe_borrow(short, one) == "Borrow fee on short positions of 25 USD for 1 day to 2026-11-21"
+    carry_period = CarryPeriod(FRIDAY, date(2026, 11, 21))
+    assert (
+        describe_borrow(short, carry_period)
+        == "Borrow fee on short positions of 25 USD for 1 day to 2026-11-21"
+    )
 
 
 @given(

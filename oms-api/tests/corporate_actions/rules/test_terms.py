@@ -14,10 +14,10 @@ EX_DATE = date(2026, 11, 23)
 
 def draft(kind, **terms):
     amounts = {"new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"}
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         name: Decimal(value) if name in amounts else value for name, value in terms.items()
     }
-    return Draft(ActionKind(kind), "AAPL", EX_DATE, "Announced", **facts)
+    return Draft(ActionKind(kind), "AAPL", EX_DATE, "Announced", **fields)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ EVENING = datetime(2026, 11, 21, 3, tzinfo=UTC)  # still 2026-11-20 in New York
 
 
 def trade(quantity="3", price="100", **changes):
-    facts = {
+    fields = {
         "schedule": "us_equity",
         "exchange": "NASDAQ",
         "product": "",
@@ -35,7 +35,7 @@ def trade(quantity="3", price="100", **changes):
         "rate": None,
         "at": NOON,
     }
-    return ChargedTrade(**(facts | changes))
+    return ChargedTrade(**(fields | changes))
 
 
 def booked(one, fee_totals=None, filled=NOTHING_FILLED):

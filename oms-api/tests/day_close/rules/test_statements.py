@@ -49,16 +49,16 @@ def test_payload_names_the_signer_and_the_digest():
 def test_total_is_converted_at_the_stored_rates():
     rates = '[{"currency":"INR","rate":"0.01250000","age_seconds":"0.25"}]'
     signed = SignedDay(DAY._replace(rates=rates), [figures(), figures(2, "India", "INR")], [])
-    shown = serialize_day(signed)
-    assert (shown["day_pnl"], shown["rates"][0]["rate"]) == ("10.125", "0.0125")
+    day = serialize_day(signed)
+    assert (day["day_pnl"], day["rates"][0]["rate"]) == ("10.125", "0.0125")
     assert serialize_day(signed._replace(day=DAY))["day_pnl"] is None
 
 
 def test_restricted_caller_gets_own_portfolios_and_no_total():
     signed = SignedDay(DAY, [figures(), figures(2, "Secret")], [found()])
-    shown = serialize_day(signed, {1})
-    assert [one["portfolio_name"] for one in shown["figures"]] == ["Growth"]
-    assert (shown["day_pnl"], len(shown["breaks"])) == (None, 1)
+    day = serialize_day(signed, {1})
+    assert [figure["portfolio_name"] for figure in day["figures"]] == ["Growth"]
+    assert (day["day_pnl"], len(day["breaks"])) == (None, 1)
     assert serialize_day(signed, {2})["breaks"] == []
 
 

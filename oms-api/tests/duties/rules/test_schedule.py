@@ -41,9 +41,9 @@ def test_duty_is_due_once_in_a_slot_unless_leased(state, expected):
 def test_lag_is_measured_from_the_last_success():
     assert compute_lag(NEVER, MINUTE, NOON) == timedelta(0)
     assert compute_lag(NEVER._replace(started_at=NOON), MINUTE, NOON + SECOND) == SECOND
-    done = NEVER._replace(started_at=NOON, finished_at=NOON)
-    assert compute_lag(done, MINUTE, NOON + SECOND) == timedelta(0)
-    failing = done._replace(started_at=NOON + MINUTE, error="no")
+    duty_state = NEVER._replace(started_at=NOON, finished_at=NOON)
+    assert compute_lag(duty_state, MINUTE, NOON + SECOND) == timedelta(0)
+    failing = duty_state._replace(started_at=NOON + MINUTE, error="no")
     assert compute_lag(failing, MINUTE, NOON + 3 * MINUTE) == 2 * MINUTE
 
 

@@ -80,10 +80,10 @@ def test_partial_close_releases_proportional_cost_within_half_a_unit(opening, pe
     closed = max(UNIT, (opening.quantity * percent / 100).quantize(UNIT))
     if closed >= opening.quantity:
         return
-    held = apply_fill(FLAT, opening)
-    after = apply_fill(held, Fill(mirrored(opening).side, closed, closed))
-    exact = Fraction(held.cost) * Fraction(closed) / Fraction(opening.quantity)
-    assert abs(Fraction(held.cost - after.cost) - exact) <= Fraction(UNIT) / 2
+    position = apply_fill(FLAT, opening)
+    after = apply_fill(position, Fill(mirrored(opening).side, closed, closed))
+    exact = Fraction(position.cost) * Fraction(closed) / Fraction(opening.quantity)
+    assert abs(Fraction(position.cost - after.cost) - exact) <= Fraction(UNIT) / 2
 
 
 @given(fills, quantities, values)

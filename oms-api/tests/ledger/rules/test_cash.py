@@ -41,7 +41,7 @@ def row(**changes: Any) -> CashRow:
 
 
 def findings(changed: CashRow) -> list[str]:
-    return [found.field for found in check_cash_row(changed, LedgerState(Decimal(100)), "USD")]
+    return [finding.field for finding in check_cash_row(changed, LedgerState(Decimal(100)), "USD")]
 
 
 def test_row_that_follows_its_predecessor_has_no_findings():

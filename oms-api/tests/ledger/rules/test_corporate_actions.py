@@ -95,17 +95,17 @@ def test_naive_recomputation_over_random_actions(fills, since, ratio):
         realized += -closing - released
         cost += value - closing - released
         quantity += signed
-    found = replay_steps([*fills, *since, split(ratio)])
-    assert abs(Fraction(found.quantity) - quantity) <= Fraction(1, 10**8)
+    position = replay_steps([*fills, *since, split(ratio)])
+    assert abs(Fraction(position.quantity) - quantity) <= Fraction(1, 10**8)
     # Each rounding to 8 decimals of the quantity moves the cost by at most the cost of that much.
-    total = Fraction(found.cost) - Fraction(found.realized_pnl)
+    total = Fraction(position.cost) - Fraction(position.realized_pnl)
     assert total == cost - realized
 
 
 @given(earlier, later, ratios)
 def test_without_its_row_the_split_never_was(fills, since, ratio):
     steps = [*fills, *since, split(ratio)]
-    assert replay_steps(one for one in steps if isinstance(one, Fill)) == replay([*fills, *since])
+    assert replay_steps(step for step in steps if isinstance(step, Fill)) == replay([*fills, *since])
 
 
 def test_position_before_an_action_leaves_out_later_fills():
@@ -128,8 +128,8 @@ def test_split_of_a_flat_position_changes_nothing():
 
 
 def test_split_that_leaves_nothing_realizes_the_cost():
-    held = Position(Decimal("0.00000001"), Decimal(5), opened_at=Timestamp("2026-11-19"))
-    after = apply_split(held, split(Ratio(Decimal(1), Decimal(10))))
+    position = Position(Decimal("0.00000001"), Decimal(5), opened_at=Timestamp("2026-11-19"))
+    after = apply_split(position, split(Ratio(Decimal(1), Decimal(10))))
     assert (after.quantity, after.cost, after.realized_pnl) == (ZERO, ZERO, Decimal(-5))
     assert (after.opened_at, after.closed_at) == (None, MIDDLE)
 

@@ -26,10 +26,12 @@ def position(local_cost):
     ],
 )
 def test_position_in_another_currency_is_converted_at_the_best_known_rate(rates, local_cost, net):
-    found = value_exposures([position(local_cost)], {InstrumentKey(1, "AAPL"): Decimal(210)}, {}, rates)[BOOK]
-    assert (found.gross, found.net, found.unrealized_pnl) == (net, net, net - 167_000)
+    exposure = value_exposures([position(local_cost)], {InstrumentKey(1, "AAPL"): Decimal(210)}, {}, rates)[
+        BOOK
+    ]
+    assert (exposure.gross, exposure.net, exposure.unrealized_pnl) == (net, net, net - 167_000)
 
 
 def test_position_without_a_quote_is_valued_at_its_last_trade():
-    found = value_exposures([position(Decimal(2_000))], {}, {(BOOK, 3): Decimal(100)}, {})[BOOK]
-    assert found.net == 83_500
+    exposure = value_exposures([position(Decimal(2_000))], {}, {(BOOK, 3): Decimal(100)}, {})[BOOK]
+    assert exposure.net == 83_500

@@ -150,11 +150,11 @@ quantities = st.lists(st.sampled_from([-50, 0, 50, 100, 150]), min_size=1, max_s
 )
 def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targets, ticks, stops, on_minutes):
     ticks = sorted(ticks)
-    rows, held = [], Holding()
+    rows, holding = [], Holding()
     for number, quantity in enumerate(targets):
-        if quantity != held.quantity:
-            rows.append(row(number + 1, 97 * number + 0.5, quantity, 50 + 7 * number, held))
-            held = rows[-1].holding
+        if quantity != holding.quantity:
+            rows.append(row(number + 1, 97 * number + 0.5, quantity, 50 + 7 * number, holding))
+            holding = rows[-1].holding
     instants = sorted({stop * 60 if on_minutes else stop * 53 + 0.7 for stop in stops} | {660})
     record = NEW
     for instant in instants:
@@ -163,14 +163,14 @@ def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targe
         new = [one for one in rows if one.sequence > record.sequence and one.at < at(instant)]
         record = extend_record(record, new, seen._replace(bars=bars), at(instant))
     whole = extend_record(NEW, rows, history(*ticks), at(660))
-    assert record.holding == whole.holding == held
+    assert record.holding == whole.holding == holding
     assert record.charges == len(rows)
-    if not held.quantity:
+    if not holding.quantity:
         assert record.extremes is whole.extremes is None
         return
     opening = next(one for one in reversed(rows) if is_opening(rows, one))
     trades = [one for one in rows if one.at >= opening.at]
-    prices = [one.price for one in trades] + [price for second, price in ticks if at(second) > opening.at]
+    prices = [trade.price for trade in trades] + [price for second, price in ticks if at(second) > opening.at]
     stepwise, at_once = extremes_of(record), extremes_of(whole)
     for found in (stepwise, at_once):
         assert (found.highest_price, found.lowest_price) == (max(prices), min(prices))

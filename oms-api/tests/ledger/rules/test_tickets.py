@@ -120,6 +120,6 @@ def test_portfolio_name_format_is_validated(name, fine):
 
 @pytest.mark.parametrize(("seconds", "codes"), [(-86_400, []), (60, []), (61, ["future"])])
 def test_execution_time_is_at_most_one_minute_ahead(seconds, codes):
-    found = execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
-    assert [error.code for error in found] == codes
+    field_errors = execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
+    assert [error.code for error in field_errors] == codes
     assert execution_time_errors(None, NOON) == []

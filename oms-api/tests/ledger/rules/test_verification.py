@@ -116,7 +116,7 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
     state = LedgerState(cash=OPENING)
     state.advance(first, amounts_of(first))
     second = first._replace(sequence=2, currency="USD")
-    named = {(one.check, one.field) for one in check_row(second, amounts_of(second), state)}
+    named = {(finding.check, finding.field) for finding in check_row(second, amounts_of(second), state)}
     assert (Check.POSITION, "currency") in named
 
 

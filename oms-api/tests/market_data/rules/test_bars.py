@@ -92,9 +92,9 @@ def test_merging_keeps_open_close_high_low_and_volume(path):
     minutes = [bar(f"{price}/{price + 1}/{price}/{price + 1}", at, "2") for at, price in enumerate(path)]
     hours = combine_bars(minutes, Interval.HOUR)
     assert (hours[0].open, hours[-1].close) == (minutes[0].open, minutes[-1].close)
-    assert max(one.high for one in hours) == max(one.high for one in minutes)
-    assert min(one.low for one in hours) == min(one.low for one in minutes)
-    assert sum(one.volume for one in hours if one.volume) == 2 * len(path)
+    assert max(hour.high for hour in hours) == max(minute.high for minute in minutes)
+    assert min(hour.low for hour in hours) == min(minute.low for minute in minutes)
+    assert sum(hour.volume for hour in hours if hour.volume) == 2 * len(path)
 
 
 @given(paths)

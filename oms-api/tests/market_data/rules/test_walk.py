@@ -37,8 +37,8 @@ def test_range_may_end_between_two_points(second, length):
 
 def test_range_may_cross_anchors():
     start = 3 * SPAN_SECONDS - 256
-    found = compute_deviations(KEY, start, start + 512, 128)
-    assert found == [compute_deviation(KEY, start + step * 128) for step in range(4)]
+    deviations = compute_deviations(KEY, start, start + 512, 128)
+    assert deviations == [compute_deviation(KEY, start + step * 128) for step in range(4)]
 
 
 @given(seconds)
@@ -66,10 +66,10 @@ def test_other_keys_give_another_walk():
 
 @pytest.mark.parametrize("draw", [0, 1, 49_000, 2**64 - 1])
 def test_unknown_symbol_has_a_price_level(draw):
-    made = find_base_price("NOBODY", draw)
-    assert made is not None
-    assert 10 <= made.price < 500
-    assert made.price % made.tick == 0
+    base_price = find_base_price("NOBODY", draw)
+    assert base_price is not None
+    assert 10 <= base_price.price < 500
+    assert base_price.price % base_price.tick == 0
 
 
 def test_levels_of_known_symbols_are_whole_ticks():

@@ -169,8 +169,8 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
     assert [float(one) for one in index] == pytest.approx(levels, rel=1e-6)
     worst = [1 - one / max(levels[: place + 1]) for place, one in enumerate(levels)]
     assert [float(known(one)) for one in drawdowns_of(drawn)] == pytest.approx(worst, abs=1e-6)
-    found = find_max_drawdown(drawn.instants, index)
-    assert float(found.share if found else 0) == pytest.approx(max(worst), abs=1e-6)
+    drawdown = find_max_drawdown(drawn.instants, index)
+    assert float(drawdown.share if drawdown else 0) == pytest.approx(max(worst), abs=1e-6)
     chained = math.prod(1 + known(day) for day in daily_returns_of(drawn))
     last = max(place for place, row in enumerate(rows) if row[2])
     assert chained == pytest.approx(levels[last], rel=1e-6)

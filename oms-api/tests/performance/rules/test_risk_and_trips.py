@@ -13,10 +13,17 @@ from tests.support.values import known
 
 
 def test_round_trips_are_counted_by_profit_and_loss():
-    found = summarize_trips([Decimal(297), Decimal(-102), Decimal(0)])
-    assert (found.round_trips, round(known(found.win_rate), 8)) == (3, Decimal("0.33333333"))
-    assert (known(found.expectancy), known(found.average_win), known(found.average_loss)) == (65, 297, -102)
-    assert round(known(found.profit_factor), 8) == Decimal("2.91176471")
+    trip_statistics = summarize_trips([Decimal(297), Decimal(-102), Decimal(0)])
+    assert (trip_statistics.round_trips, round(known(trip_statistics.win_rate), 8)) == (
+        3,
+        Decimal("0.33333333"),
+    )
+    assert (
+        known(trip_statistics.expectancy),
+        known(trip_statistics.average_win),
+        known(trip_statistics.average_loss),
+    ) == (65, 297, -102)
+    assert round(known(trip_statistics.profit_factor), 8) == Decimal("2.91176471")
 
 
 def test_trip_statistics_are_none_without_round_trips():
@@ -50,6 +57,6 @@ def test_value_at_risk_uses_only_the_latest_days(seed, symbols):
     for column in closes.values():
         for day in range(250):
             naive[day] += column[day + 50] / column[day + 49] - 1
-    found = compute_daily_profits(dict.fromkeys(closes, Decimal(1)), closes)
-    assert len(found) == 250
-    assert [round(one, 20) for one in found] == [round(naive[day], 20) for day in range(250)]
+    daily_profits = compute_daily_profits(dict.fromkeys(closes, Decimal(1)), closes)
+    assert len(daily_profits) == 250
+    assert [round(one, 20) for one in daily_profits] == [round(naive[day], 20) for day in range(250)]

@@ -35,8 +35,8 @@ def held(quantity, price="100"):
 def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
     own = {} if ours is None else {"AAPL": held(ours)}
     other = {} if theirs is None else {"AAPL": held(theirs)}
-    found = compare_positions(own, other)
-    assert [(one.type, (one.ours, one.theirs)) for one in found] == (
+    differences = compare_positions(own, other)
+    assert [(difference.type, (difference.ours, difference.theirs)) for difference in differences] == (
         [] if kind is None else [(kind, figures)]
     )
 
@@ -52,21 +52,25 @@ def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
 )
 def test_average_cost_may_differ_by_rounding(ours, theirs, differs):
     own, other = {"AAPL": held("-10", ours)}, {"AAPL": held("-10", theirs)}
-    found = compare_positions(own, other)
-    assert [(one.type, one.severity) for one in found] == (
+    differences = compare_positions(own, other)
+    assert [(difference.type, difference.severity) for difference in differences] == (
         [(IssueType.PRICE_MISMATCH, "warning")] if differs else []
     )
 
 
 def test_only_orders_of_others_are_unknown():
-    [found] = compare_orders({"O1"}, {"O1": "AAPL", "X9": "MSFT"})
-    assert (found.type, found.symbol, found.order_id) == (IssueType.UNKNOWN_ORDER, "MSFT", "X9")
+    [difference] = compare_orders({"O1"}, {"O1": "AAPL", "X9": "MSFT"})
+    assert (difference.type, difference.symbol, difference.order_id) == (
+        IssueType.UNKNOWN_ORDER,
+        "MSFT",
+        "X9",
+    )
 
 
 def test_cash_may_differ_by_less_than_a_cent():
     assert compare_cash(Decimal("1.00"), Decimal("1.009")) == []
-    [found] = compare_cash(Decimal("1.00"), Decimal("1.01"))
-    assert (found.ours, found.theirs) == ("1.00", "1.01")
+    [difference] = compare_cash(Decimal("1.00"), Decimal("1.01"))
+    assert (difference.ours, difference.theirs) == ("1.00", "1.01")
 
 
 def test_every_type_has_a_proposed_action_that_is_possible():

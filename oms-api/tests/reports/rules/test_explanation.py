@@ -97,7 +97,7 @@ def test_stored_currencies_are_read_back():
 
 
 def test_positions_are_summed_by_portfolio_and_currency():
-    one, other = PortfolioKey(1, 1), PortfolioKey(1, 2)
+    portfolio_key, other = PortfolioKey(1, 1), PortfolioKey(1, 2)
 
     def held(portfolio, symbol, quantity, currency, sequence=1):
         local = None if currency is None else Decimal(1)
@@ -106,16 +106,16 @@ def test_positions_are_summed_by_portfolio_and_currency():
         )
 
     positions = [
-        held(one, "AAPL", 2, "USD"),
-        held(one, "MSFT", -1, "USD", 7),
-        held(one, "SAP", 3, "EUR"),
-        held(one, "TCS", 1, None),
+        held(portfolio_key, "AAPL", 2, "USD"),
+        held(portfolio_key, "MSFT", -1, "USD", 7),
+        held(portfolio_key, "SAP", 3, "EUR"),
+        held(portfolio_key, "TCS", 1, None),
         held(other, "AAPL", 1, "USD"),
     ]
     prices = {InstrumentKey(1, "AAPL"): Decimal(10), InstrumentKey(1, "SAP"): Decimal(5)}
-    marks = Marks(prices, {(one, 7): Decimal(4)}, {RateKey(1, "USD", "INR"): Decimal(85)})
+    marks = Marks(prices, {(portfolio_key, 7): Decimal(4)}, {RateKey(1, "USD", "INR"): Decimal(85)})
     assert value_currencies(positions, marks) == {
-        one: {
+        portfolio_key: {
             "USD": CurrencyValue(Decimal(16), Decimal(1360), Decimal(85)),
             "EUR": CurrencyValue(Decimal(15), Decimal(1200), None),  # at the rate of its cost
         },

@@ -26,7 +26,7 @@ HELD = [
 )
 def test_values_are_summed_by_group_and_direction(grouping, sums):
     groups = sum_exposure(ExposureGrouping(grouping), HELD)
-    assert {key: (one.long_value, one.short_value) for key, one in groups.items()} == {
+    assert {key: (exposure.long_value, exposure.short_value) for key, exposure in groups.items()} == {
         key: amounts(*values) for key, values in sums.items()
     }
 

@@ -49,16 +49,16 @@ def test_trade_through_zero_closes_lots_and_opens_one():
 def test_lots_sum_up_to_position_values_and_charges(trades):
     fills = book(*trades)
     found = match_lots(BOOK, fills)
-    position = replay(one.fill for one in fills)
-    assert sum((one.side.sign * one.quantity for one in found.open), Decimal(0)) == position.quantity
-    assert len({one.side for one in found.open}) <= 1
-    total = sum((one.charges for one in fills), Decimal(0))
-    parts = [one.charges for one in found.open] + [one.charges for one in found.closed]
+    position = replay(fill.fill for fill in fills)
+    assert sum((lot.side.sign * lot.quantity for lot in found.open), Decimal(0)) == position.quantity
+    assert len({lot.side for lot in found.open}) <= 1
+    total = sum((fill.charges for fill in fills), Decimal(0))
+    parts = [lot.charges for lot in found.open] + [closed_lot.charges for closed_lot in found.closed]
     assert sum(parts, Decimal(0)) == total
     # Bought less sold is what the open lots cost less what the closed ones realised.
-    paid = sum((one.fill.side.sign * one.fill.value for one in fills), Decimal(0))
-    held = sum((one.side.sign * one.value for one in found.open), Decimal(0))
-    assert held - sum((one.realized_pnl for one in found.closed), Decimal(0)) == paid
+    paid = sum((fill.fill.side.sign * fill.fill.value for fill in fills), Decimal(0))
+    held_quantity = sum((lot.side.sign * lot.value for lot in found.open), Decimal(0))
+    assert held_quantity - sum((closed_lot.realized_pnl for closed_lot in found.closed), Decimal(0)) == paid
 
 
 @given(TRADES)
@@ -66,7 +66,10 @@ def test_split_fill_changes_the_position_like_the_whole_fill(trades):
     position = replay(())
     for whole in book(*trades):
         parts = list(split_at_flat(position, whole))
-        position, in_parts = replay([whole.fill], position), replay((one.fill for one in parts), position)
+        position, in_parts = (
+            replay([whole.fill], position),
+            replay((booked_fill.fill for booked_fill in parts), position),
+        )
         assert in_parts.amounts == position.amounts
 
 

@@ -20,16 +20,16 @@ from tests.reports.fills import amounts
 
 
 def row(realized_pnl=0, charges=0, *, is_trade=True, volume=100, **changes):
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "portfolio": "Growth",
         "currency": "USD",
         "symbol": "AAPL",
         "user": None,
         "strategy": None,
     }
-    facts |= {"user": None, "strategy": None, "day": date(2026, 11, 20)} | changes
+    fields |= {"user": None, "strategy": None, "day": date(2026, 11, 20)} | changes
     return BookedRow(
-        **facts,
+        **fields,
         is_trade=is_trade,
         realized_pnl=Decimal(realized_pnl),
         charges=Decimal(charges),

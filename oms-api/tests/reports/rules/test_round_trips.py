@@ -76,13 +76,15 @@ def test_prices_are_in_the_instruments_currency_and_amounts_in_the_portfolios():
 def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
     fills = book(*trades)
     flat_at = [
-        count for count in range(1, len(fills) + 1) if not replay(one.fill for one in fills[:count]).quantity
+        count
+        for count in range(1, len(fills) + 1)
+        if not replay(fill.fill for fill in fills[:count]).quantity
     ]
     closed = fills[: flat_at[-1] if flat_at else 0]
-    found = list(list_round_trips(BOOK, closed))
-    assert sum(trip.realized_pnl for trip in found) == replay(one.fill for one in closed).realized_pnl
-    assert sum(trip.charges for trip in found) == sum(one.charges for one in closed)
-    for trip in found:
+    round_trips = list(list_round_trips(BOOK, closed))
+    assert sum(trip.realized_pnl for trip in round_trips) == replay(one.fill for one in closed).realized_pnl
+    assert sum(trip.charges for trip in round_trips) == sum(one.charges for one in closed)
+    for trip in round_trips:
         assert trip.lowest_price <= trip.highest_price
         assert -trip.max_adverse <= trip.realized_pnl <= trip.max_favorable
 

@@ -43,8 +43,8 @@ def test_order_within_all_limits_passes():
     ],
 )
 def test_kill_switch_denies_orders(state, side, position, quantity, orders, told):
-    asked = order(side=side, quantity=quantity)
-    assert denied(risk(order=asked, position=position, orders=orders, state=state)) == told
+    candidate = order(side=side, quantity=quantity)
+    assert denied(risk(order=candidate, position=position, orders=orders, state=state)) == told
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_kill_switch_denies_orders(state, side, position, quantity, orders, told
     ],
 )
 def test_critical_issues_with_the_broker_stop_openings(issues, side, quantity, told):
-    asked = order(side=side, quantity=quantity)
-    assert denied(risk(order=asked, position=100, critical_issues=issues)) == told
+    candidate = order(side=side, quantity=quantity)
+    assert denied(risk(order=candidate, position=100, critical_issues=issues)) == told
 
 
 def test_halt_denial_names_its_scope():
@@ -146,11 +146,11 @@ def test_order_quantity_limit_denies_larger_orders():
 
 
 def test_order_quantity_limit_counts_fills_of_the_replaced_order():
-    asked = order(quantity="20", filled_quantity="30")
-    assert denied(risk(order=asked, max_order_quantity="50")) is PASSES
-    assert denied(risk(order=asked, max_order_quantity="49")) == ("MAX_ORDER_QUANTITY", "19")
-    assert denied(risk(order=asked, max_order_value="5050")) is PASSES  # 50 at the ask of 101
-    assert denied(risk(order=asked, max_order_value="5049")) == ("MAX_ORDER_VALUE", "19")
+    candidate = order(quantity="20", filled_quantity="30")
+    assert denied(risk(order=candidate, max_order_quantity="50")) is PASSES
+    assert denied(risk(order=candidate, max_order_quantity="49")) == ("MAX_ORDER_QUANTITY", "19")
+    assert denied(risk(order=candidate, max_order_value="5050")) is PASSES  # 50 at the ask of 101
+    assert denied(risk(order=candidate, max_order_value="5049")) == ("MAX_ORDER_VALUE", "19")
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ def test_order_quantity_limit_counts_fills_of_the_replaced_order():
     ],
 )
 def test_order_whose_value_rounds_to_zero_is_denied(side, quantity, position, told):
-    asked = order(side=side, quantity=quantity, type="LIMIT", limit_price="0.1")
+    candidate = order(side=side, quantity=quantity, type="LIMIT", limit_price="0.1")
     coin = Tradable(Decimal("0.00000001"), Decimal("0.00000001"))
     prices = Prices(Decimal("0.1"), Decimal("0.1"), Decimal("0.1"))
-    assert denied(risk(order=asked, position=position, instrument=coin, prices=prices)) == told
+    assert denied(risk(order=candidate, position=position, instrument=coin, prices=prices)) == told
 
 
 def test_order_value_limit_denies_larger_orders():
@@ -182,14 +182,14 @@ def test_order_value_limit_denies_larger_orders():
 @pytest.mark.parametrize("price", ["0.004", "1000.01"])
 def test_price_outside_the_price_range_is_denied(price):
     fine = Tradable(Decimal("0.001"), Decimal(1))
-    asked = order(type="LIMIT", limit_price=price)
-    told = denied(risk(order=asked, instrument=fine, min_price="0.005", max_price="1000"))
+    candidate = order(type="LIMIT", limit_price=price)
+    told = denied(risk(order=candidate, instrument=fine, min_price="0.005", max_price="1000"))
     assert told == ("PRICE_RANGE", "0")
 
 
 def test_price_range_is_unlimited_without_a_limit():
-    asked = order(**(STOP | {"stop_price": "5000000"}), quantity="1")
-    assert denied(risk(order=asked, min_price=None, max_price=None, position=10)) is PASSES
+    candidate = order(**(STOP | {"stop_price": "5000000"}), quantity="1")
+    assert denied(risk(order=candidate, min_price=None, max_price=None, position=10)) is PASSES
 
 
 @pytest.mark.parametrize(
@@ -220,19 +220,19 @@ def test_wide_spread_exceeds_the_price_collar():
 
 
 def test_price_collar_can_be_disabled():
-    asked = order(type="LIMIT", limit_price="500")
-    assert denied(risk(order=asked, price_collar_percent=None)) is PASSES
+    candidate = order(type="LIMIT", limit_price="500")
+    assert denied(risk(order=candidate, price_collar_percent=None)) is PASSES
 
 
 @pytest.mark.parametrize("kind", ["MARKET", "LIMIT", "TRAILING_STOP"])
 def test_order_that_needs_a_reference_price_is_denied_without_one(kind):
-    asked = order(type=kind, **({"limit_price": "100"} if kind == "LIMIT" else {}))
-    assert denied(risk(order=asked, prices=Prices())) == ("NO_REFERENCE_PRICE", "0")
+    candidate = order(type=kind, **({"limit_price": "100"} if kind == "LIMIT" else {}))
+    assert denied(risk(order=candidate, prices=Prices())) == ("NO_REFERENCE_PRICE", "0")
 
 
 def test_stop_order_needs_no_reference_price():
-    asked = order(type="STOP", stop_price="100")
-    assert denied(risk(order=asked, prices=Prices())) is PASSES
+    candidate = order(type="STOP", stop_price="100")
+    assert denied(risk(order=candidate, prices=Prices())) is PASSES
 
 
 @pytest.mark.parametrize(
@@ -252,8 +252,8 @@ def test_stop_order_needs_no_reference_price():
     ],
 )
 def test_position_limit_counts_working_orders(side, position, quantity, orders, told):
-    asked = order(side=side, quantity=quantity)
-    situation = risk(order=asked, position=position, orders=orders, max_position_value="10000")
+    candidate = order(side=side, quantity=quantity)
+    situation = risk(order=candidate, position=position, orders=orders, max_position_value="10000")
     assert denied(situation) == told
 
 
@@ -268,9 +268,9 @@ def test_position_limit_counts_working_orders(side, position, quantity, orders, 
     ],
 )
 def test_gross_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, told):
-    asked = order(side=side, quantity=quantity)
+    candidate = order(side=side, quantity=quantity)
     situation = risk(
-        order=asked, position=position, other_exposure=other_exposure, max_gross_exposure="10000"
+        order=candidate, position=position, other_exposure=other_exposure, max_gross_exposure="10000"
     )
     assert denied(situation) == told
 
@@ -286,8 +286,10 @@ def test_gross_exposure_limit_denies_larger_exposure(side, position, quantity, o
     ],
 )
 def test_net_exposure_limit_denies_larger_exposure(side, position, quantity, other_exposure, told):
-    asked = order(side=side, quantity=quantity)
-    situation = risk(order=asked, position=position, other_exposure=other_exposure, max_net_exposure="5000")
+    candidate = order(side=side, quantity=quantity)
+    situation = risk(
+        order=candidate, position=position, other_exposure=other_exposure, max_net_exposure="5000"
+    )
     assert denied(situation) == told
 
 
@@ -514,8 +516,8 @@ def test_stale_quote_denies_opening_orders(asked, told):
     ("quantity", "told"), [("5", PASSES), ("6", ("STALE_QUOTE", "5"))], ids=["reduces", "goes through zero"]
 )
 def test_stale_quote_allows_reducing_orders(quantity, told):
-    asked = order(side="SELL", quantity=quantity)
-    assert denied(risk(order=asked, position=5, feed_silence=SILENT)) == told
+    candidate = order(side="SELL", quantity=quantity)
+    assert denied(risk(order=candidate, position=5, feed_silence=SILENT)) == told
 
 
 def test_stale_quote_denial_contains_the_age():
@@ -528,9 +530,9 @@ def test_stale_quote_denial_contains_the_age():
 
 
 def test_stop_is_accepted_without_any_price():
-    asked = order(type="STOP", stop_price="100")
-    assert denied(risk(order=asked, prices=Prices(), feed_silence=SILENT)) is PASSES
+    candidate = order(type="STOP", stop_price="100")
+    assert denied(risk(order=candidate, prices=Prices(), feed_silence=SILENT)) is PASSES
     limit = order(type="LIMIT", limit_price="100")
     assert denied(risk(order=limit, prices=Prices(), feed_silence=SILENT))[0] == "NO_REFERENCE_PRICE"
     bid_only = Prices(Decimal(99), Decimal(101), None)
-    assert denied(risk(order=asked, prices=bid_only, feed_silence=SILENT))[0] == "STALE_QUOTE"
+    assert denied(risk(order=candidate, prices=bid_only, feed_silence=SILENT))[0] == "STALE_QUOTE"

@@ -33,7 +33,7 @@ def check_inputs(draw):
     kind = draw(st.sampled_from(["MARKET", "LIMIT", "STOP"]))
     price = str(draw(st.integers(85, 115)))
     priced = {"LIMIT": {"limit_price": price}, "STOP": {"stop_price": price}}.get(kind, {})
-    asked = order(
+    candidate = order(
         side=draw(sides),
         type=kind,
         quantity=draw(st.integers(1, 120)) * Decimal("0.5"),
@@ -42,7 +42,7 @@ def check_inputs(draw):
         **priced,
     )
     return risk(
-        order=asked._replace(exclusive_id=asked.group_id),
+        order=candidate._replace(exclusive_id=candidate.group_id),
         instrument=Tradable(Decimal("0.01"), lot),
         prices=draw(st.sampled_from([Prices(), Prices(Decimal(99), Decimal(101), Decimal(100))])),
         position=draw(st.integers(-40, 40)),
@@ -91,9 +91,9 @@ def test_every_smaller_quantity_passes_too(situation):
 @given(check_inputs())
 def test_order_passes_when_every_check_has_headroom(situation):
     rooms = list_headrooms(situation)
-    assert [one.check for one in rooms] == [name for name, _ in CHECKS]
-    assert all(one.passes for one in rooms) == (evaluate_order(situation) is None)
-    bounds = [one.largest_passing for one in rooms if one.largest_passing is not None]
+    assert [headroom.check for headroom in rooms] == [name for name, _ in CHECKS]
+    assert all(headroom.passes for headroom in rooms) == (evaluate_order(situation) is None)
+    bounds = [headroom.largest_passing for headroom in rooms if headroom.largest_passing is not None]
     lot, asked = situation.instrument.lot_size, situation.order.quantity
     assert largest_passing(situation) == min([*bounds, asked // lot * lot])
 
@@ -126,18 +126,24 @@ def test_largest_passing_quantity_is_found_for_tiny_lots():
 
 
 def test_headroom_shows_the_nearest_limit():
-    rooms = {one.check: one for one in list_headrooms(risk(max_order_quantity="50", cash=5_050))}
+    rooms = {
+        headroom.check: headroom for headroom in list_headrooms(risk(max_order_quantity="50", cash=5_050))
+    }
     assert rooms["order_quantity"].largest_passing == 50
     assert rooms["order_quantity"].code == "MAX_ORDER_QUANTITY"
     assert rooms["order_quantity"].limit == 50
     assert rooms["buying_power"].largest_passing == 50
     assert rooms["kill_switch"] == ("kill_switch", True, None, None, None, None)
-    denied = {one.check: one for one in list_headrooms(risk(max_order_quantity="5"))}["order_quantity"]
+    denied = {headroom.check: headroom for headroom in list_headrooms(risk(max_order_quantity="5"))}[
+        "order_quantity"
+    ]
     assert not denied.passes
     assert denied.largest_passing == 5
     assert denied.message == "An order may have at most 5 units."
-    unknown = {one.check: one for one in list_headrooms(risk(instrument=None))}
+    unknown = {headroom.check: headroom for headroom in list_headrooms(risk(instrument=None))}
     assert unknown["instrument"].largest_passing == 0
     assert unknown["increments"].passes
-    off_lot = {one.check: one for one in list_headrooms(risk(order=order(quantity="1.5")))}["increments"]
+    off_lot = {headroom.check: headroom for headroom in list_headrooms(risk(order=order(quantity="1.5")))}[
+        "increments"
+    ]
     assert (off_lot.passes, off_lot.code, off_lot.largest_passing) == (False, "LOT_SIZE", None)

@@ -66,14 +66,14 @@ def test_exposure_sums_working_orders(position, orders):
     book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
     buys = [one for one in orders if one.side == "BUY"]
     sells = [one for one in orders if one.side == "SELL"]
-    assert book.buy_quantity == sum(one.leaves for one in buys)
-    assert book.buy_value == sum(one.leaves * one.limit_price for one in buys)
-    assert book.sell_quantity == sum(one.leaves for one in sells)
-    assert book.sell_value == sum(one.leaves * one.limit_price for one in sells)
+    assert book.buy_quantity == sum(buy.leaves for buy in buys)
+    assert book.buy_value == sum(buy.leaves * buy.limit_price for buy in buys)
+    assert book.sell_quantity == sum(sell.leaves for sell in sells)
+    assert book.sell_value == sum(sell.leaves * sell.limit_price for sell in sells)
     assert book.orders == len(orders)
-    assert book.lowest_offer == min((one.limit_price for one in sells), default=None)
-    assert book.highest_bid == max((one.limit_price for one in buys), default=None)
-    units = [one.limit_price for one in sells for _ in range(int(one.leaves))]
+    assert book.lowest_offer == min((sell.limit_price for sell in sells), default=None)
+    assert book.highest_bid == max((buy.limit_price for buy in buys), default=None)
+    units = [sell.limit_price for sell in sells for _ in range(int(sell.leaves))]
     assert book.shorting_value == sum(units[max(position, 0) :])
 
 

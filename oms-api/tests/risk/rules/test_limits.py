@@ -66,7 +66,7 @@ def test_most_specific_parameter_applies(code, scopes):
 @given(
     st.sampled_from(CAPS),
     st.dictionaries(
-        st.sampled_from([one for one in LimitScope if one is not LimitScope.TENANT]),
+        st.sampled_from([limit_scope for limit_scope in LimitScope if limit_scope is not LimitScope.TENANT]),
         st.integers(1, 1_000),
         min_size=1,
     ),
@@ -131,12 +131,12 @@ def test_missing_user_or_strategy_has_no_limit():
     ],
 )
 def test_label_limit_can_only_narrow(code, set_, label, held):
-    named = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
+    subject = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
     rows = [limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
     rows += [] if set_ is None else [limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
     places = list_limited_scopes(rows_of(rows))
-    assert getattr(limits(*rows, subject=drop_unlimited_names(named, places)), code.lower()) == held
-    person = named._replace(key=None)
+    assert getattr(limits(*rows, subject=drop_unlimited_names(subject, places)), code.lower()) == held
+    person = subject._replace(key=None)
     own = label if set_ is None or code == "MIN_PRICE" else held  # a person's own parameter wins, no cap does
     assert getattr(limits(*rows, subject=drop_unlimited_names(person, places)), code.lower()) == own
 

@@ -34,15 +34,15 @@ def baseline(day: str, total: str = "1000", peak: str = "0") -> LossBaseline:
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS)
 def test_daily_loss_limit_is_reached_exactly_at_its_value(equity, day, limit):
-    found = find_breach(equity, LossBaseline(day, equity, Decimal(0)), limit, None)
-    assert (found is not None) == (day - equity >= limit)
+    breach = find_breach(equity, LossBaseline(day, equity, Decimal(0)), limit, None)
+    assert (breach is not None) == (day - equity >= limit)
 
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS)
 def test_drawdown_is_measured_from_the_highest_pnl(equity, peak, limit):
-    found = find_breach(equity, LossBaseline(equity, Decimal(1000), peak), None, limit)
+    breach = find_breach(equity, LossBaseline(equity, Decimal(1000), peak), None, limit)
     pnl = equity - 1000
-    assert (found is not None) == (max(peak, pnl) - pnl >= limit)
+    assert (breach is not None) == (max(peak, pnl) - pnl >= limit)
 
 
 def test_profit_or_zero_loss_reaches_no_limit():

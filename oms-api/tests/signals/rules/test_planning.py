@@ -28,8 +28,8 @@ RULES = StrategyRules(1, "momentum", "Growth", SignalMode.APPROVE, TEN, ("AAPL",
 
 def request(**changes):
     none = dict.fromkeys(("size", "price", "reason", "strategy", "portfolio", "expires_at"))
-    facts = {"id": "s1", "channel": Channel.REDIS, "symbol": "AAPL", "side": "BUY", "request_hash": "hash"}
-    return SignalRequest(**(none | facts | changes))  # type: ignore[arg-type]  # by name
+    fields = {"id": "s1", "channel": Channel.REDIS, "symbol": "AAPL", "side": "BUY", "request_hash": "hash"}
+    return SignalRequest(**(none | fields | changes))  # type: ignore[arg-type]  # by name
 
 
 def test_strategy_gives_what_the_signal_leaves_out():
@@ -85,4 +85,4 @@ def test_order_keys_of_placing_and_closing_differ():
 def test_signals_of_stopped_strategies_are_refused():
     with pytest.raises(Invalid) as refusal:
         plan_signal(request(), "momentum", RULES._replace(is_stopped=True), None)
-    assert [(one.field, one.code) for one in refusal.value.errors] == [("strategy", "not_active")]
+    assert [(error.field, error.code) for error in refusal.value.errors] == [("strategy", "not_active")]

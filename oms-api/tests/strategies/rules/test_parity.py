@@ -10,7 +10,7 @@ ORDER = ComparedOrder("AAPL", "BUY", Decimal(1), None, None, AT)
 
 
 def kinds(ours, replayed):
-    return [one.kind for one in compare_orders(ours, replayed, "because")]
+    return [difference.kind for difference in compare_orders(ours, replayed, "because")]
 
 
 def test_same_orders_have_no_differences():
@@ -40,9 +40,15 @@ def test_replaced_order_differs_once():
 
 
 def test_fill_must_be_one_that_matching_gives():
-    ours = ComparedFill(Decimal(10), Decimal(1))
+    compared_fill = ComparedFill(Decimal(10), Decimal(1))
     other = ComparedFill(Decimal(11), Decimal(2))
-    assert compare_fill("a", ours, [other, ours]) == []
-    assert [one.kind for one in compare_fill("a", ours, [])] == ["extra"]
-    assert [one.kind for one in compare_fill("a", ours, [other])] == ["price", "quantity"]
-    assert [one.kind for one in compare_fill("a", ours, [ours._replace(price=Decimal(9))])] == ["price"]
+    assert compare_fill("a", compared_fill, [other, compared_fill]) == []
+    assert [difference.kind for difference in compare_fill("a", compared_fill, [])] == ["extra"]
+    assert [difference.kind for difference in compare_fill("a", compared_fill, [other])] == [
+        "price",
+        "quantity",
+    ]
+    assert [
+        difference.kind
+        for difference in compare_fill("a", compared_fill, [compared_fill._replace(price=Decimal(9))])
+    ] == ["price"]

@@ -28,17 +28,17 @@ def test_round_trips_are_net_of_charges_and_ratios_are_of_days():
         fill(Side.BUY, 10, 1_505, 1),  # -505: a return of -0.5%
         fill(Side.BUY, 1, 100, 2, book=("2",)),  # still open
     ]
-    found = compute_statistics(fills, CAPITAL)
-    assert (found.trades, found.wins, found.losses, found.win_rate) == (2, 1, 1, 0.5)
-    assert found.pnl_net == Decimal(495)
-    assert round(found.max_drawdown or 0.0, 8) == 0.005
-    assert (found.sharpe or 0.0) > 0
+    statistics = compute_statistics(fills, CAPITAL)
+    assert (statistics.trades, statistics.wins, statistics.losses, statistics.win_rate) == (2, 1, 1, 0.5)
+    assert statistics.pnl_net == Decimal(495)
+    assert round(statistics.max_drawdown or 0.0, 8) == 0.005
+    assert (statistics.sharpe or 0.0) > 0
 
 
 def test_without_capital_there_are_no_ratios():
     fills = [fill(Side.BUY, 1, 10, 0), fill(Side.SELL, 1, 12, 0)]
-    found = compute_statistics(fills, Decimal(0))
-    assert (found.pnl_net, found.sharpe, found.max_drawdown) == (Decimal(2), None, None)
+    statistics = compute_statistics(fills, Decimal(0))
+    assert (statistics.pnl_net, statistics.sharpe, statistics.max_drawdown) == (Decimal(2), None, None)
 
 
 def test_days_of_a_weekend_count_only_where_it_traded():

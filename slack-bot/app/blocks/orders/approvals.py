@@ -43,7 +43,7 @@ def build_approval_request(order: Order) -> Message:
 
 def build_decided_message(order: Order) -> Message:
     """Return the message of a request for approval after its end. It has no buttons."""
-    ended = next((each for each in order.events if each.previous == AWAITING_APPROVAL), None)
+    ended = next((event for event in order.events if event.previous == AWAITING_APPROVAL), None)
     who = mention(ended.actor) if ended else ""
     reason = f": {literal(ended.reason)}" if ended and ended.reason else ""
     outcome = {

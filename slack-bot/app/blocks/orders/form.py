@@ -23,8 +23,8 @@ from app.forms.orders.ticket import PRICE_ENTRIES, TIME_NAMES, TYPE_NAMES, Order
 from app.forms.questions import Question
 from app.forms.ticket import MAX_GMV, MAX_NOTE_CHARACTERS, MAX_PRICE, MAX_QUANTITY
 
-TYPES = {each.value: option(name, each.value) for each, name in TYPE_NAMES.items()}
-TIMES = {each.value: option(name, each.value) for each, name in TIME_NAMES.items()}
+TYPES = {order_type.value: option(name, order_type.value) for order_type, name in TYPE_NAMES.items()}
+TIMES = {time_in_force.value: option(name, time_in_force.value) for time_in_force, name in TIME_NAMES.items()}
 PREVIEW_PROMPT = "Fill in the entries above: price, charges, cash and limits are shown here."
 MAX_TRAIL_CHARACTERS = 20
 PROPOSAL_SEPARATOR = ":"  # between the entry and its text in the value of the proposal's button
@@ -78,10 +78,10 @@ def build_order_question_form(
 
 def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
     """Return the block with one button that fills in the nearest order that passes. None if none does."""
-    found = find_proposal(denial, draft)
-    if found is None:
+    proposal = find_proposal(denial, draft)
+    if proposal is None:
         return None
-    entry, text = found
+    entry, text = proposal
     label = f"Use {fields.LABELS[entry].lower()} {text} instead"
     button = {
         "type": "button",

@@ -29,7 +29,11 @@ TYPES = {
     "stop-limit": OrderType.STOP_LIMIT,
     "stoplimit": OrderType.STOP_LIMIT,
 }
-TIMES = {each.value.lower(): each.value for each in TimeInForce if each is not TimeInForce.GTD}
+TIMES = {
+    time_in_force.value.lower(): time_in_force.value
+    for time_in_force in TimeInForce
+    if time_in_force is not TimeInForce.GTD
+}
 AMOUNTS = {
     **dict.fromkeys(("limit", "lmt", "@", "at"), fields.LIMIT),
     **dict.fromkeys(("stop", "stp", "trigger"), fields.STOP),
@@ -167,7 +171,7 @@ PARSERS: dict[str, Callable[[str], str]] = {
 def parse_order_command(text: str) -> OrderDraft | HelpRequest:
     """Return the initial entries of the order form for the text after `/order`.
 
-    `read_as` says exactly what was not understood. Raises `BadCommand` if nothing was.
+    `read_as` states exactly what was not understood. Raises `BadCommand` if nothing was.
     """
     line = PRICE_SIGN.sub(" @ ", GROUPING_SPACE.sub(",", unescape(text))).strip()
     if len(line) > MAX_LINE_CHARACTERS:

@@ -23,7 +23,7 @@ def is_repeated(ticket: OrderTicket, order: Order) -> bool:
         order.status not in CLOSED_WITHOUT_FILL
         and not order.parent_id
         and is_same_size
-        and all(getattr(typed, each) == getattr(placed, each) for each in terms)
+        and all(getattr(typed, term) == getattr(placed, term) for term in terms)
         and name_key(ticket.portfolio) == name_key(order.portfolio)
     )
 

@@ -74,7 +74,7 @@ class Trail(NamedTuple):
 class OrderDraft:
     """Entries of the order form as texts. Empty texts are entries that are not filled in.
 
-    `expires_at` is in Unix seconds. `read_as` is not an entry: it says how a command line was read.
+    `expires_at` is in Unix seconds. `read_as` is not an entry: it states how a command line was read.
     """
 
     type: str = OrderType.MARKET.value

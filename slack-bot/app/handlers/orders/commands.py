@@ -21,11 +21,11 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
     def order(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
-            wanted = parse_order_command(str(body.get("text", "")))
+            order_command = parse_order_command(str(body.get("text", "")))
         except BadCommand as error:
             ack(**build_private_answer(f"{escape(str(error))} {MORE}"))
             return
-        if isinstance(wanted, HelpRequest):
+        if isinstance(order_command, HelpRequest):
             ack(**build_private_answer(ORDER_HELP))
             return
         origin = get_origin(body, context)
@@ -33,7 +33,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         if not services.recent_deliveries.add(origin.trigger_id):
             return
         try:
-            services.form_workers.submit(origin.request_id, open_order_form, services, origin, wanted)
+            services.form_workers.submit(origin.request_id, open_order_form, services, origin, order_command)
         except Saturated:
             ack(**build_private_answer(failure_messages.BUSY))
 

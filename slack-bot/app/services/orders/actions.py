@@ -82,7 +82,7 @@ def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, s
 
 
 def report_failure(services: Services, origin: Origin, error: BotError) -> None:
-    """Tell the person who clicked why nothing was done."""
+    """Notify the person who clicked why nothing was done."""
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
     log.warning("Order action failed", extra=extra | {"fault": format_log_name(error)})
     sentence = (

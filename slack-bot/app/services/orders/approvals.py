@@ -158,5 +158,5 @@ def _review(services: Services, origin: Origin, order_id: str) -> str:
         waiting = services.orders.list_approvals(origin.person, request_id=origin.request_id)
     except OmsError as error:
         return failure_messages.not_decided(error, origin.request_id)
-    found = next((each for each in waiting if each.order.id == order_id), None)
+    found = next((approval for approval in waiting if approval.order.id == order_id), None)
     return format_review(found) if found else NOT_LISTED

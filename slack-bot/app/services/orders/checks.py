@@ -26,10 +26,10 @@ def list_order_questions(services: Services, submitted: SubmittedOrder) -> list[
 
     Raises `OmsError` if the OMS does not answer. No order is sent then.
     """
-    found = [*_check_price(services, submitted)]
+    questions = [*_check_price(services, submitted)]
     if not submitted.context.replaces:
-        found += [*_check_short(services, submitted), *_check_repeats(services, submitted)]
-    return [question for question in found if question.id not in submitted.context.confirmed]
+        questions += [*_check_short(services, submitted), *_check_repeats(services, submitted)]
+    return [question for question in questions if question.id not in submitted.context.confirmed]
 
 
 def has_confirmed_repeat(submitted: SubmittedOrder) -> bool:
@@ -54,10 +54,10 @@ def _check_short(services: Services, submitted: SubmittedOrder) -> Iterator[Ques
     trade = _build_trade(services, submitted)
     if trade is None:
         return
-    held = services.oms.get_holding(
+    holding = services.oms.get_holding(
         origin.person, ticket.portfolio, ticket.symbol, request_id=origin.request_id
     )
-    if question := build_short_question(trade, held):
+    if question := build_short_question(trade, holding):
         yield question
 
 

@@ -71,6 +71,6 @@ def find_close(services: Services, pending: PendingOrder) -> Order | None:
         person, position.portfolio_name, position.symbol, since, request_id=pending.request_id
     )
     orders = [
-        each for each in reversed(found) if each.type == "MARKET" and not is_published(services, each.id)
+        order for order in reversed(found) if order.type == "MARKET" and not is_published(services, order.id)
     ]
-    return next((each for each in orders if each.actor == person.actor and not each.parent_id), None)
+    return next((order for order in orders if order.actor == person.actor and not order.parent_id), None)

@@ -56,14 +56,14 @@ def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> No
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
     draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     context = OrderContext("" if draft.is_private else origin.channel)
-    shown = fill_order_draft(draft, services.preferences.find(origin.person))
-    opened = open_view(services, origin, build_order_form(shown, context), failure_messages.ORDER_AGAIN)
+    order_draft = fill_order_draft(draft, services.preferences.find(origin.person))
+    opened = open_view(services, origin, build_order_form(order_draft, context), failure_messages.ORDER_AGAIN)
     if opened is None or not check_admission(services, origin, opened.view_id):
         return
     filled = fill_order_draft(draft, load_preferences(services, origin.person, origin.request_id))
-    if filled != shown:
+    if filled != order_draft:
         context = context.with_next_revision()  # Slack keeps entries whose block stays
-    if filled != shown or filled.symbol:
+    if filled != order_draft or filled.symbol:
         _show_facts(services, origin, opened.view_id, opened.hash, filled, context)
 
 
@@ -126,7 +126,7 @@ def apply_proposal(
 def _redraw(
     services: Services, forms: OpenForms, origin: Origin, view: dict[str, Any], updated: Json
 ) -> str | None:
-    """Replace the form, and forget the view of the latest keystroke. Return the hash, None if it failed."""
+    """Replace the form, and remove the view of the latest keystroke. Return the hash, None if it failed."""
     form, view_id = forms.get(str(view["id"])), str(view["id"])
     with form.lock:
         form.view = None
@@ -150,8 +150,8 @@ def _show_facts(
     context: OrderContext,
 ) -> None:
     """Show the quote and the preview of entries that the bot has just drawn."""
-    facts = _load_draft_facts(services, origin, draft)
-    form = build_order_form(draft, context, lines=_format_lines(draft, facts))
+    order_facts = _load_draft_facts(services, origin, draft)
+    form = build_order_form(draft, context, lines=_format_lines(draft, order_facts))
     update_opened_view(services, origin, view_id, form, view_hash)
 
 
@@ -164,31 +164,31 @@ def _load_facts(services: Services, origin: Origin, view: dict[str, Any] | None)
 
 
 def _load_draft_facts(services: Services, origin: Origin, draft: OrderDraft) -> OrderFacts:
-    facts = OrderFacts()
+    order_facts = OrderFacts()
     try:
-        facts = _load_symbol(services, origin, draft.symbol.strip())
+        order_facts = _load_symbol(services, origin, draft.symbol.strip())
         ticket = parse_order_draft(draft)
         cash = services.orders.get_cash(origin.person, ticket.portfolio, request_id=origin.request_id)
         preview = services.orders.preview(origin.person, ticket, request_id=origin.request_id)
     except BadFields:
-        return facts
+        return order_facts
     except OmsError as error:
         log.info("No preview", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
-        return facts._replace(problem=_describe(error))
-    return facts._replace(cash=cash, preview=preview)
+        return order_facts._replace(problem=_describe(error))
+    return order_facts._replace(cash=cash, preview=preview)
 
 
 def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFacts:
     if not typed:
         return OrderFacts()
     person, request_id = origin.person, origin.request_id
-    found = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
+    instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
     try:
         symbol = parse_symbol(typed)
     except NotAName:
-        return OrderFacts(found)
+        return OrderFacts(instruments)
     quote = services.oms.get_quote(person, symbol, request_id=request_id)
-    return OrderFacts(found, quote, find_day_change(services, origin, symbol, quote))
+    return OrderFacts(instruments, quote, find_day_change(services, origin, symbol, quote))
 
 
 def _describe(error: OmsError) -> str:
@@ -197,20 +197,24 @@ def _describe(error: OmsError) -> str:
     return "There is no preview at the moment."
 
 
-def _build_lines(view: dict[str, Any], facts: OrderFacts, always: bool) -> dict[str, Any] | None:
+def _build_lines(view: dict[str, Any], order_facts: OrderFacts, always: bool) -> dict[str, Any] | None:
     context = OrderContext.load(str(view.get("private_metadata", "")))
     draft = read_order_draft(view["state"]["values"], context)
-    lines = _format_lines(draft, facts)
+    lines = _format_lines(draft, order_facts)
     if not always and lines == get_shown_order_lines(view):
         return None
     return update_order_lines(view, *lines)
 
 
-def _format_lines(draft: OrderDraft, facts: OrderFacts) -> tuple[str, str]:
-    symbol = build_symbol_line(draft.symbol, facts.instruments)
-    market = (symbol, format_quote(facts.quote), format_day_change(facts.change))
+def _format_lines(draft: OrderDraft, order_facts: OrderFacts) -> tuple[str, str]:
+    symbol = build_symbol_line(draft.symbol, order_facts.instruments)
+    market = (symbol, format_quote(order_facts.quote), format_day_change(order_facts.change))
     symbol_line = escape(" · ".join(part for part in market if part))
-    preview = build_preview(facts.preview, facts.cash) if facts.preview else escape(facts.problem)
+    preview = (
+        build_preview(order_facts.preview, order_facts.cash)
+        if order_facts.preview
+        else escape(order_facts.problem)
+    )
     return symbol_line, preview or PREVIEW_PROMPT
 
 

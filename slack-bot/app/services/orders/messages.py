@@ -102,17 +102,17 @@ def refresh_order(services: Services, order_id: str, request_id: str, *, always:
 
     The order is read at once. Only a call to Slack waits for its turn in the channel.
     """
-    shown = services.order_messages.find(order_id, MessageKind.ORDER)
-    if shown is None:
+    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    if order_message is None:
         _refresh_request(services, order_id, request_id)
         return
     if always:
-        _queue_update(services, shown, request_id)
+        _queue_update(services, order_message, request_id)
         return
 
     def check() -> None:
         if _has_changed(services, order_id, request_id):
-            _queue_update(services, shown, request_id)
+            _queue_update(services, order_message, request_id)
 
     _queue_once(services, f"order:{order_id}", f"check:{order_id}", check, request_id, paced=False)
 
@@ -131,11 +131,13 @@ def _refresh_request(services: Services, order_id: str, request_id: str) -> None
     _queue_once(services, f"channel:{request.channel}", f"request:{order_id}", update, request_id)
 
 
-def _queue_update(services: Services, shown: OrderMessage, request_id: str) -> None:
+def _queue_update(services: Services, order_message: OrderMessage, request_id: str) -> None:
     def update() -> None:
-        _update(services, shown.order_id, request_id)
+        _update(services, order_message.order_id, request_id)
 
-    _queue_once(services, f"channel:{shown.channel}", f"update:{shown.order_id}", update, request_id)
+    _queue_once(
+        services, f"channel:{order_message.channel}", f"update:{order_message.order_id}", update, request_id
+    )
 
 
 def _queue_once(
@@ -161,21 +163,25 @@ def _queue_once(
 
 def _has_changed(services: Services, order_id: str, request_id: str) -> bool:
     """Return whether the order has changed since its message was updated."""
-    shown = services.order_messages.find(order_id, MessageKind.ORDER)
-    order = shown and _load(services, Person(shown.team, shown.user), order_id, request_id)
-    return isinstance(order, Order) and shown is not None and bool(_list_changes(order, shown))
+    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    order = order_message and _load(
+        services, Person(order_message.team, order_message.user), order_id, request_id
+    )
+    return (
+        isinstance(order, Order) and order_message is not None and bool(_list_changes(order, order_message))
+    )
 
 
 def refresh_open_orders(services: Services) -> None:
     """Update the messages of the open orders that were checked longest ago."""
-    for shown in services.order_messages.list_open(MAX_CHECKED):
-        services.order_messages.touch(shown)
-        if shown.kind is MessageKind.ORDER or not is_published(services, shown.order_id):
-            refresh_order(services, shown.order_id, "order-refresh", always=False)
+    for order_message in services.order_messages.list_open(MAX_CHECKED):
+        services.order_messages.touch(order_message)
+        if order_message.kind is MessageKind.ORDER or not is_published(services, order_message.order_id):
+            refresh_order(services, order_message.order_id, "order-refresh", always=False)
 
 
 def _update(services: Services, order_id: str, request_id: str) -> None:
-    """Edit the message of an order, unless another bot is editing it. The refresh tells later changes."""
+    """Edit the message of an order, unless another bot is editing it. The refresh shows later changes."""
     claim = services.order_messages.claim(order_id)
     if claim is Claim.TAKEN:
         return
@@ -189,16 +195,16 @@ def _update(services: Services, order_id: str, request_id: str) -> None:
 
 def _update_claimed(services: Services, order_id: str, request_id: str, *, may_repeat: bool) -> None:
     """Edit the message of an order, and post its changes since the last update in the thread."""
-    shown = services.order_messages.find(order_id, MessageKind.ORDER)
-    if shown is None:
+    order_message = services.order_messages.find(order_id, MessageKind.ORDER)
+    if order_message is None:
         return
-    order = _load(services, Person(shown.team, shown.user), order_id, request_id)
+    order = _load(services, Person(order_message.team, order_message.user), order_id, request_id)
     if order is None:
         return
-    lines = _list_changes(order, shown)
-    current = _follow_changes(services, shown, order, request_id)
+    lines = _list_changes(order, order_message)
+    current = _follow_changes(services, order_message, order, request_id)
     updated = replace(
-        shown,
+        order_message,
         order_id=current.id,
         sequence=_last_sequence(current),
         legs=_leg_states(current),
@@ -206,30 +212,30 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     )
     _edit(services, updated, build_order_message(current), request_id)
     if lines:
-        told = build_thread_message(lines)
-        told = with_hint(told, failure_messages.MAYBE_REPEATED) if may_repeat else told
-        _post_in_thread(services, shown, told, request_id)
+        message = build_thread_message(lines)
+        message = with_hint(message, failure_messages.MAYBE_REPEATED) if may_repeat else message
+        _post_in_thread(services, order_message, message, request_id)
     if current.id != order_id:
         services.order_messages.save(
-            replace(shown, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
+            replace(order_message, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
         )
     services.order_messages.save(updated)
     for each in {order.id: order, current.id: current}.values():
         _update_approval(services, each, request_id)
 
 
-def _list_changes(order: Order, shown: OrderMessage) -> list[str]:
+def _list_changes(order: Order, order_message: OrderMessage) -> list[str]:
     legs = [
         format_leg_change(leg)
         for leg in order.legs
-        if leg.id in shown.legs and shown.legs[leg.id] != format_leg_state(leg)
+        if leg.id in order_message.legs and order_message.legs[leg.id] != format_leg_state(leg)
     ]
-    return format_changes(order, shown.sequence) + legs
+    return format_changes(order, order_message.sequence) + legs
 
 
-def _follow_changes(services: Services, shown: OrderMessage, order: Order, request_id: str) -> Order:
+def _follow_changes(services: Services, order_message: OrderMessage, order: Order, request_id: str) -> Order:
     """Return the order that replaced this one, the order itself if none did."""
-    person = Person(shown.team, shown.user)
+    person = Person(order_message.team, order_message.user)
     for _ in range(MAX_SUCCESSORS):
         successor = order.replaced_by and _load(services, person, order.replaced_by, request_id)
         if not successor:
@@ -238,21 +244,23 @@ def _follow_changes(services: Services, shown: OrderMessage, order: Order, reque
     return order
 
 
-def _edit(services: Services, shown: OrderMessage, message: Message, request_id: str) -> None:
+def _edit(services: Services, order_message: OrderMessage, message: Message, request_id: str) -> None:
     try:
-        services.slack.update_message(shown.channel, shown.ts, message)
+        services.slack.update_message(order_message.channel, order_message.ts, message)
     except (SlackRateLimited, SlackUnreachable):  # an edit may be repeated
         raise
-    except SlackError as error:  # the message may have been deleted; the thread still tells the change
+    except SlackError as error:  # the message may have been deleted; the thread still shows the change
         log.warning("Order message not edited", extra={"request_id": request_id, "fault": str(error)})
 
 
-def _post_in_thread(services: Services, shown: OrderMessage, message: Message, request_id: str) -> None:
+def _post_in_thread(
+    services: Services, order_message: OrderMessage, message: Message, request_id: str
+) -> None:
     """Post in the thread of a message. If Slack refuses it, as in an archived channel, it is given up."""
     try:
-        services.slack.post(shown.channel, message, shown.ts)
+        services.slack.post(order_message.channel, message, order_message.ts)
     except SlackUnreachable:  # Slack may have it: the next attempt marks it
-        services.order_messages.interrupt(shown.order_id)
+        services.order_messages.interrupt(order_message.order_id)
         raise
     except SlackRefused as error:
         log.warning("Order change not posted", extra={"request_id": request_id, "fault": str(error)})

@@ -39,7 +39,7 @@ def run_order_refresh(services: Services) -> None:
 
 
 def recover_orders(services: Services, now: float) -> None:
-    """Find every unresolved order in the OMS. Post its message, or tell the person that it was not placed."""
+    """Find every unresolved order in the OMS. Post its message, or a notice that it was not placed."""
     for pending in services.pending_orders.list_unresolved(services.team):
         try:
             _recover(services, pending, now)

@@ -15,10 +15,12 @@ def suggest_order_portfolios(services: Services, origin: Origin, typed: str) -> 
 
 
 def _find(services: Services, origin: Origin, query: str) -> Json:
-    found = services.orders.list_cash(origin.person, query, limit=MAX_OPTIONS, request_id=origin.request_id)
+    portfolio_cashes = services.orders.list_cash(
+        origin.person, query, limit=MAX_OPTIONS, request_id=origin.request_id
+    )
     options = [
-        option(build_cash_label(each), each.name)
-        for each in found
-        if 0 < len(each.name) <= MAX_OPTION_VALUE_CHARACTERS
+        option(build_cash_label(portfolio_cash), portfolio_cash.name)
+        for portfolio_cash in portfolio_cashes
+        if 0 < len(portfolio_cash.name) <= MAX_OPTION_VALUE_CHARACTERS
     ]
     return {"options": options} if options else build_reason_option(NONE_FOUND)

@@ -41,23 +41,27 @@ def find_day_change(services: Services, origin: Origin, symbol: str, quote: Quot
 
 
 def _find(services: Services, origin: Origin, typed: str) -> Json:
-    found = services.oms.list_instruments(origin.person, typed, limit=MAX_FOUND, request_id=origin.request_id)
+    instruments = services.oms.list_instruments(
+        origin.person, typed, limit=MAX_FOUND, request_id=origin.request_id
+    )
     symbol = _parse(typed)
-    found = sorted(found, key=lambda each: each.symbol != symbol)  # the exact one first
-    options = list(_build_options(services, origin, found))
-    if symbol and all(each.symbol != symbol for each in found):
+    instruments = sorted(
+        instruments, key=lambda instrument: instrument.symbol != symbol
+    )  # the exact one first
+    options = list(_build_options(services, origin, instruments))
+    if symbol and all(instrument.symbol != symbol for instrument in instruments):
         label = f"{symbol} · {_describe_quote(services, origin, symbol) or NOT_LISTED}"
         options.append(option(label, symbol))
     return {"options": options[:MAX_OPTIONS]} if options else build_reason_option("No instrument matches.")
 
 
-def _build_options(services: Services, origin: Origin, found: Iterable[Instrument]) -> Iterable[Json]:
+def _build_options(services: Services, origin: Origin, instruments: Iterable[Instrument]) -> Iterable[Json]:
     began = time.monotonic()
-    for number, each in enumerate(found):
+    for number, instrument in enumerate(instruments):
         is_quoted = number < MAX_QUOTED and time.monotonic() - began < QUOTE_SECONDS
-        facts = _describe_quote(services, origin, each.symbol) if is_quoted else ""
-        texts = (each.symbol, facts, each.name)
-        yield option(" · ".join(text for text in texts if text), each.symbol)
+        facts = _describe_quote(services, origin, instrument.symbol) if is_quoted else ""
+        texts = (instrument.symbol, facts, instrument.name)
+        yield option(" · ".join(text for text in texts if text), instrument.symbol)
 
 
 def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:

@@ -119,7 +119,7 @@ def test_the_message_of_an_order_is_one_that_slack_takes(shown, working):
 )
 def test_the_buttons_are_those_that_the_state_allows(status, filled, labels):
     shown = order(status=status, filled_quantity=Decimal(filled))
-    assert [each["text"]["text"] for each in list_buttons(shown)] == labels
+    assert [button["text"]["text"] for button in list_buttons(shown)] == labels
 
 
 def test_a_thread_says_what_changed_and_cuts_long_lists():
@@ -164,7 +164,7 @@ def test_help_and_other_views_are_ones_that_slack_takes():
     )
     trade = factories.trade(portfolio=NAME, symbol="A" * 40)
     check_blocks([build_trade_buttons(trade, "U0123456789")], 50)
-    assert all(len(each["value"]) <= 2000 for each in build_trade_buttons(trade, "U1")["elements"])
+    assert all(len(element["value"]) <= 2000 for element in build_trade_buttons(trade, "U1")["elements"])
     reversal = ReversalContext("T" * 32, "U1", trade.timestamp, "C1", "1.0", '"' * MAX_TEXT_CHARACTERS)
     check_view(build_reversal_form(reversal))
     assert ReversalContext.load(reversal.dump()) == reversal

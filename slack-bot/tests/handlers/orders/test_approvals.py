@@ -102,17 +102,17 @@ def test_a_rejection_needs_a_reason_and_tells_it(workspace: Workspace, order_id)
 
 
 def test_nobody_approves_their_own_order(workspace: Workspace, order_id):
-    answer = decide(workspace, open_decision(workspace, order_id, by="U1"), by="U1")
-    assert f"You placed order {order_id} yourself." in answer["view"]["blocks"][0]["text"]["text"]
+    body = decide(workspace, open_decision(workspace, order_id, by="U1"), by="U1")
+    assert f"You placed order {order_id} yourself." in body["view"]["blocks"][0]["text"]["text"]
     assert workspace.oms.orders.orders[order_id]["status"] == "AWAITING_APPROVAL"
 
 
 def test_the_second_approver_sees_who_was_first(workspace: Workspace, order_id):
     first, second = open_decision(workspace, order_id), open_decision(workspace, order_id, by="U3")
     decide(workspace, first)
-    answer = decide(workspace, second, by="U3")
-    check_view(answer["view"])
-    assert "already approved by slack:T1:U2" in answer["view"]["blocks"][0]["text"]["text"]
+    body = decide(workspace, second, by="U3")
+    check_view(body["view"])
+    assert "already approved by slack:T1:U2" in body["view"]["blocks"][0]["text"]["text"]
 
 
 def test_a_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Workspace, order_id):
@@ -142,8 +142,8 @@ def test_a_person_of_another_workspace_decides_nothing(workspace: Workspace, ord
 def test_a_form_that_opens_too_late_is_told_to_the_person(workspace: Workspace, order_id):
     workspace.slack.refuse("views.open", "expired_trigger_id")
     click(workspace, "approval_approve", order_id, by="U2", channel="C-APPROVERS")
-    told = workspace.slack.wait_for("respond")[0].body["text"]
-    assert told == "The form could not be opened in time. Please click again."
+    text = workspace.slack.wait_for("respond")[0].body["text"]
+    assert text == "The form could not be opened in time. Please click again."
 
 
 def test_a_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
@@ -153,9 +153,9 @@ def test_a_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspac
     moved.body |= {"price_seen": "410.00", "price": "421.00"}
     moved.slow = 1.0
     workspace.oms.script("approve", moved)
-    answer = decide(workspace, view)
-    check_view(answer["view"])
-    assert answer["view"]["title"]["text"] == "Working…"
+    body = decide(workspace, view)
+    check_view(body["view"])
+    assert body["view"]["title"]["text"] == "Working…"
     shown = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
     assert "from 410.00 to 421.00" in shown["blocks"][0]["text"]["text"]
 
@@ -167,6 +167,6 @@ def test_a_changed_order_closes_its_request(workspace: Workspace, order_id):
     orders.move(order_id, "REPLACED", "slack:T1:U1")
     refresh_order(workspace.bot.services, order_id, "req-1")
     edited = [call.body for call in workspace.slack.wait_for("chat.update", 2)]
-    closed = next(each for each in edited if each["channel"] == "C-APPROVERS")
+    closed = next(item for item in edited if item["channel"] == "C-APPROVERS")
     assert "*Changed by <@U1>*" in closed["text"]
     assert buttons(closed) == []

@@ -46,7 +46,7 @@ def test_a_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspac
     assert element(view, "portfolio")["initial_option"]["value"] == "Growth"
     shown = workspace.slack.wait_for("views.update")[-1].body["view"]
     check_view(shown)
-    preview = next(each["text"]["text"] for each in shown["blocks"] if each["block_id"] == "order_preview")
+    preview = next(block["text"]["text"] for block in shown["blocks"] if block["block_id"] == "order_preview")
     assert "50 MSFT at about 410.00 = 20,500.00 · charges 1.20" in preview
     assert "cash 100,000.00 USD · after it 79,498.80 USD · buying power 100,000.00 USD" in preview
     assert "Limits pass at most 243 (buying power)" in preview
@@ -181,12 +181,12 @@ def test_an_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
 
 def test_a_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(workspace: Workspace):
     workspace.oms.orders.denial = denial_json()
-    answer = submit(workspace)
-    view = answer["view"]
+    body = submit(workspace)
+    view = body["view"]
     check_view(view)
     assert "*Denied by max order quantity* (limit 40, asked 50)" in banner_of(view)
     assert "The largest quantity that passes is 40." in banner_of(view)
-    button = blocks_of(answer)["proposal"]["elements"][0]
+    button = blocks_of(body)["proposal"]["elements"][0]
     assert button["text"]["text"] == "Use quantity 40 instead"
     assert json.loads(view["private_metadata"])["attempt"] == 1
 
@@ -225,9 +225,9 @@ def test_a_denied_price_is_offered_at_the_limit(workspace: Workspace):
 
 def test_where_nothing_passes_there_is_no_button(workspace: Workspace):
     workspace.oms.orders.denial = denial_json(largest_passing="0")
-    answer = submit(workspace)
-    assert "No quantity passes." in banner_of(answer["view"])
-    assert "proposal" not in blocks_of(answer)
+    body = submit(workspace)
+    assert "No quantity passes." in banner_of(body["view"])
+    assert "proposal" not in blocks_of(body)
 
 
 def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
@@ -236,16 +236,16 @@ def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
     del workspace.oms.quotes["MSFT"]
     submit(workspace, LIMIT | factories.answered("symbol_ok:MSFT"), id="V0", root_view_id="V0")
     values = order_state(type="LIMIT", limit_price="410", side="SELL", time_in_force="GTC")
-    answer = submit(workspace, values)
-    check_view(answer["view"])
-    kinds = [each.partition(":")[0] for each in questions_of(answer["view"])]
+    body = submit(workspace, values)
+    check_view(body["view"])
+    kinds = [each.partition(":")[0] for each in questions_of(body["view"])]
     assert kinds == ["symbol_ok", "short_ok"]
 
 
 def test_the_same_order_within_a_minute_is_asked_about_and_confirmed_to_the_oms(workspace: Workspace):
     submit(workspace)
-    answer = submit(workspace, id="V2", root_view_id="V2")
-    repeat = questions_of(answer["view"])
+    body = submit(workspace, id="V2", root_view_id="V2")
+    repeat = questions_of(body["view"])
     assert [each.partition(":")[0] for each in repeat] == ["repeat_ok"]
     again = submit(workspace, LIMIT | factories.answered(*repeat), id="V2", root_view_id="V2")
     assert again == {"response_action": "clear"}
@@ -271,7 +271,7 @@ def test_the_portfolio_field_offers_existing_portfolios_with_their_cash(workspac
         block_id="portfolio", action_id="order_portfolio", value="gro",
     )  # fmt: skip
     options = workspace.deliver(payload).get_json()["options"]
-    assert [(each["text"]["text"], each["value"]) for each in options] == [
+    assert [(option["text"]["text"], option["value"]) for option in options] == [
         ("Growth · 100,000.00 USD", "Growth")
     ]
 
@@ -305,9 +305,9 @@ def test_a_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspa
         },
         {"type": "section", "block_id": "order_preview", "text": {"type": "mrkdwn", "text": "at 175"}},
     ]
-    answer = submit(workspace, blocks=lines)
-    assert "(limit 1,000,000, asked 2000000.5 USD)" in banner_of(answer["view"])
-    shown = blocks_of(answer)
+    body = submit(workspace, blocks=lines)
+    assert "(limit 1,000,000, asked 2000000.5 USD)" in banner_of(body["view"])
+    shown = blocks_of(body)
     assert shown["order_symbol_line"]["elements"][0]["text"] == "Apple"
     assert shown["order_preview"]["text"]["text"] == "at 175"
 
@@ -317,7 +317,7 @@ def search(workspace: Workspace, typed):
         "block_suggestion", block_id="symbol", action_id="order_symbol", value=typed, view=factories.view()
     )
     options = workspace.deliver(payload).get_json()["options"]
-    return [(each["value"], each["text"]["text"]) for each in options]
+    return [(option["value"], option["text"]["text"]) for option in options]
 
 
 def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Workspace):

@@ -62,10 +62,10 @@ def click(workspace: Workspace, action, value, by="U1", channel="C1"):
 
 def buttons(message):
     return [
-        each["text"]["text"]
+        element["text"]["text"]
         for block in message["blocks"]
         if block["type"] == "actions"
-        for each in block["elements"]
+        for element in block["elements"]
     ]
 
 
@@ -125,9 +125,9 @@ def test_a_cancel_that_comes_too_late_is_told_privately_and_the_buttons_return(
 ):
     workspace.oms.orders.fill(order_id, "50", "410.00")
     click(workspace, "order_cancel", order_id)
-    told = workspace.slack.wait_for("respond")[0].body
-    assert told["response_type"] == "ephemeral"
-    assert f"Order {order_id} is FILLED" in told["text"]
+    body = workspace.slack.wait_for("respond")[0].body
+    assert body["response_type"] == "ephemeral"
+    assert f"Order {order_id} is FILLED" in body["text"]
     assert buttons(workspace.slack.wait_for("chat.update", 2)[-1].body) == ["Close position", "Trade again"]
 
 
@@ -188,14 +188,14 @@ def test_a_change_of_nothing_is_refused(workspace: Workspace, order_id):
     opened = workspace.slack.wait_for("views.update")[0].body["view"]
     names = ("quantity", "limit_price", "time_in_force", "reason")
     same = {name: order_state(limit_price="410", time_in_force="GTC")[name] for name in names}
-    answer = workspace.submit(
+    body = workspace.submit(
         same,
         callback_id="order_form",
         private_metadata=opened["private_metadata"],
         id="V7",
         root_view_id="V7",
     )
-    assert "Nothing was changed" in answer["view"]["blocks"][0]["text"]["text"]
+    assert "Nothing was changed" in body["view"]["blocks"][0]["text"]["text"]
     assert workspace.oms.named("replace_order") == []
 
 
@@ -243,12 +243,12 @@ def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, or
 def test_the_messages_of_orders_survive_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     first = create_storage(open_database(url))
-    shown = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
-    OrderMessageStore(first, lambda: "T1").save(shown)
+    order_message = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
+    OrderMessageStore(first, lambda: "T1").save(order_message)
     first.close()
     second = create_storage(open_database(url))
-    assert OrderMessageStore(second, lambda: "T1").find("O1", MessageKind.ORDER) == shown
-    assert OrderMessageStore(second, lambda: "T1").list_open(5) == [shown]
+    assert OrderMessageStore(second, lambda: "T1").find("O1", MessageKind.ORDER) == order_message
+    assert OrderMessageStore(second, lambda: "T1").list_open(5) == [order_message]
     assert OrderMessageStore(second, lambda: "T2").find("O1", MessageKind.ORDER) is None
     assert OrderMessageStore(second, lambda: "T2").list_open(5) == []
     second.close()

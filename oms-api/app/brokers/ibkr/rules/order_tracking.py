@@ -58,7 +58,7 @@ class OrderTracker:
     def orders(self) -> list[TrackedOrder]:
         """All orders, oldest first."""
         found = {id(tracked): tracked for tracked in self._by_id.values()}
-        return sorted(found.values(), key=lambda one: one.perm_id)
+        return sorted(found.values(), key=lambda tracked_order: tracked_order.perm_id)
 
     def add_chains(self, chains: Iterable[Chain]) -> None:
         """Note the replacements of orders that IBKR knows under their first id."""
@@ -74,7 +74,7 @@ class OrderTracker:
         self._by_id[order_id] = self._by_venue_id[venue_id] = tracked
         return tracked
 
-    def forget(self, tracked: TrackedOrder) -> None:
+    def untrack(self, tracked: TrackedOrder) -> None:
         """Remove an order that was not sent."""
         self._by_id.pop(tracked.order_id, None)
         self._by_venue_id.pop(tracked.venue_id, None)
@@ -108,11 +108,11 @@ class OrderTracker:
     def apply_fill(self, fill: FillReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of an execution. A correction takes the executions before it back."""
         tracked = self._identify(fill.ref, fill.venue_id, fill.client_id, fill.perm_id)
-        known = tracked.fills.get(fill.base_id)
-        if known is not None and fill.number <= known.number:
+        fill_report = tracked.fills.get(fill.base_id)
+        if fill_report is not None and fill.number <= fill_report.number:
             return []
         owner = tracked.owners.setdefault(fill.base_id, tracked.order_id)
-        numbers = range(1, fill.number) if known is None else (known.number,)
+        numbers = range(1, fill.number) if fill_report is None else (fill_report.number,)
         events = self._accept(tracked, at)
         for number in numbers:
             events.append(Busted(owner, f"{fill.base_id}.{number:02d}", _CORRECTED, at))
@@ -161,26 +161,26 @@ class OrderTracker:
         """Return the orders that should be open, but are not among those that were read."""
         read = set(perm_ids)
         return [
-            one.order_id
-            for one in self.orders
-            if one.is_published and one.is_accepted and not one.is_closed and one.perm_id not in read
+            order.order_id
+            for order in self.orders
+            if order.is_published and order.is_accepted and not order.is_closed and order.perm_id not in read
         ]
 
     def _identify(self, ref: str, venue_id: int, client_id: int, perm_id: int) -> TrackedOrder:
         is_ours_to_change = client_id == self._client_id and venue_id > 0
-        found = self._by_venue_id.get(venue_id) if is_ours_to_change else None
-        found = found or self._by_perm_id.get(perm_id) or self._by_id.get(ref)
-        if found is None:
+        tracked_order = self._by_venue_id.get(venue_id) if is_ours_to_change else None
+        tracked_order = tracked_order or self._by_perm_id.get(perm_id) or self._by_id.get(ref)
+        if tracked_order is None:
             chain = self._chains.get(ref, Chain((ref or f"ib-{perm_id}",)))
-            found = TrackedOrder(list(chain.ids), pending=chain.pending, is_published=bool(ref))
-            self._by_id |= dict.fromkeys(chain.ids, found)
+            tracked_order = TrackedOrder(list(chain.ids), pending=chain.pending, is_published=bool(ref))
+            self._by_id |= dict.fromkeys(chain.ids, tracked_order)
         if is_ours_to_change:
-            found.venue_id = venue_id
-            self._by_venue_id[venue_id] = found
+            tracked_order.venue_id = venue_id
+            self._by_venue_id[venue_id] = tracked_order
         if perm_id:
-            found.perm_id = perm_id
-            self._by_perm_id[perm_id] = found
-        return found
+            tracked_order.perm_id = perm_id
+            self._by_perm_id[perm_id] = tracked_order
+        return tracked_order
 
     def _add_id(self, tracked: TrackedOrder, order_id: str) -> None:
         tracked.ids.append(order_id)

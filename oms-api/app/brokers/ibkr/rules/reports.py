@@ -24,14 +24,14 @@ _KINDS = {
 _AT_CLOSE = {OrderType.MARKET: "MOC", OrderType.LIMIT: "LOC"}
 _TYPES = {name: kind for kind, name in (*_KINDS.items(), *_AT_CLOSE.items())}
 _FIGURES = frozenset({"TotalCashValue", "CashBalance", "BuyingPower"})
-_END_FORMAT = "%Y%m%d-%H:%M:%S"  # the dash stands for UTC
+_END_FORMAT = "%Y%m%d-%H:%M:%S"  # the dash means UTC
 _UNSET = Decimal("1e300")  # the API writes an absent amount as the largest float
 
 
 class OrderReport(NamedTuple):
     """An order at IBKR. `venue_id` is TWS's order id, unique for its client; `ref` is the id that we gave it.
 
-    `filled` is None where the report does not tell it.
+    `filled` is None where the report does not contain it.
     """
 
     venue_id: int

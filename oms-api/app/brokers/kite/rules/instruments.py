@@ -15,9 +15,9 @@ _MAX_NAME_LENGTH = 100
 def parse_instruments(lines: Iterable[str]) -> Iterator[Instrument]:
     """Yield the instruments that can be traded. Indices and lines that are malformed are left out."""
     for row in csv.DictReader(lines):
-        found = _parse_row(row)
-        if found is not None:
-            yield found
+        instrument = _parse_row(row)
+        if instrument is not None:
+            yield instrument
 
 
 def merge_instruments(*dumps: Iterable[Instrument]) -> dict[str, Instrument]:

@@ -138,8 +138,8 @@ def _parse_status(status: str, filled: Decimal) -> str:
 
 
 def _add(amounts: dict[str, tuple[Decimal, Decimal]], symbol: str, quantity: Decimal, cost: Decimal) -> None:
-    held, paid = amounts.get(symbol, (ZERO, ZERO))
-    amounts[symbol] = (held + quantity, paid + cost)
+    held_quantity, paid = amounts.get(symbol, (ZERO, ZERO))
+    amounts[symbol] = (held_quantity + quantity, paid + cost)
 
 
 def _build_error(what: str, error: Exception) -> MalformedResponse:

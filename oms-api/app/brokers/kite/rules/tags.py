@@ -17,19 +17,19 @@ _TIME_LIMIT, _REST_LIMIT = 10**13, 16**12
 
 def build_tag(order_id: str) -> str:
     """Return the tag of an order. An id of another form gets a hash, which cannot be parsed."""
-    found = _ORDER_ID.fullmatch(order_id)
-    if found is None:
+    match = _ORDER_ID.fullmatch(order_id)
+    if match is None:
         return f"X{hashlib.sha256(order_id.encode()).hexdigest()[: TAG_LENGTH - 1].upper()}"
-    moment, rest = int(found[1]), int(found[2], 16)
+    moment, rest = int(match[1]), int(match[2], 16)
     return f"O{_format(moment, _TIME_LENGTH)}{_format(rest, _REST_LENGTH)}"
 
 
 def parse_tag(tag: str) -> str | None:
     """Return the order id of a tag, or None if the tag is not one of ours."""
-    found = _TAG.fullmatch(tag)
-    if found is None:
+    match = _TAG.fullmatch(tag)
+    if match is None:
         return None
-    moment, rest = int(found[1], 36), int(found[2], 36)
+    moment, rest = int(match[1], 36), int(match[2], 36)
     if moment >= _TIME_LIMIT or rest >= _REST_LIMIT:
         return None
     return f"O{moment:013d}{rest:012x}"

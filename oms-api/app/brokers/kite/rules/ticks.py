@@ -25,7 +25,7 @@ _BEST_BID_OFFSET, _BEST_ASK_OFFSET = 64, 124  # five levels of twelve bytes each
 
 
 class Tick(NamedTuple):
-    """What a packet says. Prices are exact, None if there is none; `at` is the exchange's time."""
+    """The values of a packet. Prices are exact, None if there is none; `at` is the exchange's time."""
 
     token: int
     last: Decimal | None

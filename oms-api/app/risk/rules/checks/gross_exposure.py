@@ -33,8 +33,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 
 def _gross_here(risk: RiskInput, added: Decimal) -> Decimal:
-    book, held = risk.book, market_value(risk.book)
+    book, held_quantity = risk.book, market_value(risk.book)
     is_buy = risk.order.side == "BUY"
-    high = held + book.buy_value + (added if is_buy else 0)
-    low = held - book.sell_value - (0 if is_buy else added)
+    high = held_quantity + book.buy_value + (added if is_buy else 0)
+    low = held_quantity - book.sell_value - (0 if is_buy else added)
     return max(abs(high), abs(low))

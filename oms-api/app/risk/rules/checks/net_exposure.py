@@ -27,7 +27,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 def _net(risk: RiskInput) -> Decimal:
     """Return the portfolio's exposure in the direction of the order's side, before the order."""
-    book, held = risk.book, market_value(risk.book)
+    book, held_quantity = risk.book, market_value(risk.book)
     if risk.order.side == "BUY":
-        return risk.other_exposure.net_high + held + book.buy_value
-    return book.sell_value - held - risk.other_exposure.net_low
+        return risk.other_exposure.net_high + held_quantity + book.buy_value
+    return book.sell_value - held_quantity - risk.other_exposure.net_low

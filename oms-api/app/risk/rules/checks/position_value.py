@@ -13,8 +13,12 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = price_of(order, risk.prices)
     if most is None or price is None or quantity <= get_reducible_quantity(book, order.side):
         return None
-    held, added = market_value(book), value_of(quantity, price, book.rate)
-    value = held + book.buy_value + added if order.side == "BUY" else book.sell_value + added - held
+    held_quantity, added = market_value(book), value_of(quantity, price, book.rate)
+    value = (
+        held_quantity + book.buy_value + added
+        if order.side == "BUY"
+        else book.sell_value + added - held_quantity
+    )
     if value <= most:
         return None
     sentence = (

@@ -18,11 +18,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny a SELL beyond the position if short selling is off, and always for delivery."""
     if risk.order.side == "BUY" or can_go_short(risk.limits, risk.order.product):
         return None
-    held = get_reducible_quantity(risk.book, "SELL")
-    if quantity <= held:
+    reducible_quantity = get_reducible_quantity(risk.book, "SELL")
+    if quantity <= reducible_quantity:
         return None
     sentence = (
-        f"Short sales are not allowed: at most {format_amount(held)} {risk.order.symbol} can be sold, "
-        "open sell orders subtracted."
+        f"Short sales are not allowed: at most {format_amount(reducible_quantity)} {risk.order.symbol} "
+        "can be sold, open sell orders subtracted."
     )
-    return Denial("SHORT_SELLING", sentence, held, quantity)
+    return Denial("SHORT_SELLING", sentence, reducible_quantity, quantity)

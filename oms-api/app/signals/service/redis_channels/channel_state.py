@@ -33,4 +33,4 @@ class ChannelState:
     @property
     def problem(self) -> ChannelProblem | None:
         """The oldest problem, None if all signals are received."""
-        return min(self._problems.values(), key=lambda one: one.since, default=None)
+        return min(self._problems.values(), key=lambda problem: problem.since, default=None)

@@ -1,6 +1,6 @@
 """Read signals from the stream as a consumer of its group.
 
-An entry is acknowledged after the commit of its signal and its order. Entries of consumers that died are
+An entry is acknowledged after the commit of its signal and its order. Entries of crashed consumers are
 claimed. An entry whose signal is refused goes to the stream of refused messages, with the reason.
 """
 
@@ -139,5 +139,5 @@ class StreamReader:
 
 def describe_refusal(refusal: OmsError) -> str:
     """Return why a signal was refused, with its fields."""
-    fields = "; ".join(f"`{one.field}`: {one.message}" for one in refusal.errors)
+    fields = "; ".join(f"`{error.field}`: {error.message}" for error in refusal.errors)
     return fields or refusal.detail

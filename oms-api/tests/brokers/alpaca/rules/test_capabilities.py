@@ -72,8 +72,8 @@ def test_linked_orders_are_refused():
 )
 def test_replacement_can_change_price_and_quantity_only(words, refusal):
     current = order("BUY 10 LIMIT limit 5", symbol="AAPL")
-    found = find_replacement_refusal(current, order(words, symbol="AAPL"))
-    assert found is None if refusal is None else (found or "").startswith(refusal)
+    replacement_refusal = find_replacement_refusal(current, order(words, symbol="AAPL"))
+    assert replacement_refusal is None if refusal is None else (replacement_refusal or "").startswith(refusal)
 
 
 def test_quantity_of_a_fractional_order_cannot_change():

@@ -40,11 +40,20 @@ ORDER = {
 
 def test_order_is_parsed_in_our_words():
     report = parse_order(ORDER)
-    ours = report.build_order(7)
+    broker_order = report.build_order(7)
     assert report.is_open
-    assert (ours.id, ours.portfolio_id, ours.quantity, ours.leaves) == ("O1", 7, Decimal(10), Decimal("7.5"))
-    assert (ours.stop_price, ours.trail_level, ours.trail_amount) == (None, Decimal("181.45"), Decimal(2))
-    assert ours.accepted_at == datetime(2026, 11, 27, 15, 0, 0, 123456, UTC)
+    assert (broker_order.id, broker_order.portfolio_id, broker_order.quantity, broker_order.leaves) == (
+        "O1",
+        7,
+        Decimal(10),
+        Decimal("7.5"),
+    )
+    assert (broker_order.stop_price, broker_order.trail_level, broker_order.trail_amount) == (
+        None,
+        Decimal("181.45"),
+        Decimal(2),
+    )
+    assert broker_order.accepted_at == datetime(2026, 11, 27, 15, 0, 0, 123456, UTC)
 
 
 @pytest.mark.parametrize("missing", ["id", "client_order_id", "side", "status", "filled_qty"])
@@ -108,8 +117,8 @@ def test_update_without_a_required_field_is_malformed(update):
     ],
 )
 def test_position_is_signed(fields, symbol, quantity, cost):
-    held = parse_position(fields, 7)
-    assert (held.portfolio_id, held.symbol, held.quantity, held.cost) == (
+    holding = parse_position(fields, 7)
+    assert (holding.portfolio_id, holding.symbol, holding.quantity, holding.cost) == (
         7, symbol, Decimal(quantity), Decimal(cost),
     )  # fmt: skip
 

@@ -17,11 +17,11 @@ TEN = Decimal(10)
 
 
 def report(status="Submitted", ref="A", venue_id=1, client_id=CLIENT_ID, perm_id=100, **changes):
-    found = OrderReport(
+    order_report = OrderReport(
         venue_id, client_id, perm_id, ref, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, TEN,
         Decimal(95), None, None, None, None, status,
     )  # fmt: skip
-    return found._replace(**changes)
+    return order_report._replace(**changes)
 
 
 def status(name, filled="0", perm_id=100, client_id=CLIENT_ID, venue_id=1):
@@ -29,8 +29,8 @@ def status(name, filled="0", perm_id=100, client_id=CLIENT_ID, venue_id=1):
 
 
 def fill(execution_id="x.01", quantity="10", ref="A", **changes):
-    found = FillReport(execution_id, 1, CLIENT_ID, 100, ref, Decimal(quantity), Decimal(95), NOON)
-    return found._replace(**changes)
+    fill_report = FillReport(execution_id, 1, CLIENT_ID, 100, ref, Decimal(quantity), Decimal(95), NOON)
+    return fill_report._replace(**changes)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_order_that_is_not_sent_is_rejected_once(tracker, working):
 
 
 def test_order_that_could_not_be_sent_is_forgotten(tracker):
-    tracker.forget(tracker.register("A", 1))
+    tracker.untrack(tracker.register("A", 1))
     assert tracker.find("A") is None
 
 

@@ -15,9 +15,9 @@ ORDER = {
 
 
 def test_request_has_what_was_filled():
-    (asked,) = build_charges_request([ORDER])
-    assert (asked["quantity"], asked["average_price"], asked["product"]) == (4, 560.05, "CNC")
-    assert "tag" not in asked
+    (body,) = build_charges_request([ORDER])
+    assert (body["quantity"], body["average_price"], body["product"]) == (4, 560.05, "CNC")
+    assert "tag" not in body
 
 
 def test_total_of_each_order_is_parsed():

@@ -46,4 +46,7 @@ def test_first_exchange_names_the_terms():
     (share,) = parse(RELIANCE)
     other = share._replace(exchange="BSE")
     merged = merge_instruments([share], [other, other._replace(symbol="ONLYBSE")])
-    assert {symbol: one.exchange for symbol, one in merged.items()} == {"RELIANCE": "NSE", "ONLYBSE": "BSE"}
+    assert {symbol: instrument.exchange for symbol, instrument in merged.items()} == {
+        "RELIANCE": "NSE",
+        "ONLYBSE": "BSE",
+    }

@@ -17,7 +17,7 @@ from tests.brokers.standins.kite.values import Quote
 
 AT = datetime(2026, 11, 27, 9, 15, tzinfo=UTC)
 QUOTE = Quote(Decimal("1520.10"), Decimal("1520.30"), Decimal(40), Decimal(50))
-BY_SYMBOL = {(one.exchange, one.symbol): one for one in LISTINGS}
+BY_SYMBOL = {(listing.exchange, listing.symbol): listing for listing in LISTINGS}
 RELIANCE, NIFTY, DOLLAR = (
     BY_SYMBOL[key] for key in (("NSE", "RELIANCE"), ("NSE", "NIFTY 50"), ("CDS", "USDINR26DECFUT"))
 )
@@ -60,12 +60,12 @@ def test_absent_prices_and_times_are_none():
 def test_official_sdk_reads_the_same_prices(listing, mode):
     quote = QUOTE._replace(bid=QUOTE.bid / 20, ask=QUOTE.ask / 20)
     frame = build_frame([build_packet(listing, quote, mode, AT)] * 2)
-    for tick, theirs in zip(parse_frame(frame), JUDGE._parse_binary(frame), strict=True):
-        assert (tick.token, float(tick.last or 0)) == (theirs["instrument_token"], theirs["last_price"])
-        if "depth" in theirs:
-            assert float(tick.bid or 0) == theirs["depth"]["buy"][0]["price"]
-            assert float(tick.ask or 0) == theirs["depth"]["sell"][0]["price"]
-            assert tick.ask_size == theirs["depth"]["sell"][0]["quantity"]
+    for tick, body in zip(parse_frame(frame), JUDGE._parse_binary(frame), strict=True):
+        assert (tick.token, float(tick.last or 0)) == (body["instrument_token"], body["last_price"])
+        if "depth" in body:
+            assert float(tick.bid or 0) == body["depth"]["buy"][0]["price"]
+            assert float(tick.ask or 0) == body["depth"]["sell"][0]["price"]
+            assert tick.ask_size == body["depth"]["sell"][0]["quantity"]
 
 
 def test_heartbeat_has_no_ticks():

@@ -99,16 +99,16 @@ class Exchange:
                 refuse(f"order is not open, status: {previous.status}", code=_UNPROCESSABLE)
             current = self._build_successor(previous, body)
             self._add(current)
-            answer = serialize_order(current)
+            order = serialize_order(current)
             self._cross(previous)
             if not previous.is_open:
                 self._change(current, "rejected", "rejected", "failed_at")
                 self._publish("order_replace_rejected", previous)
-                return answer
+                return order
             previous.replaced_by = current.id
             self._change(previous, "replaced", "replaced", "replaced_at")
             self._route(current)
-            return answer
+            return order
 
     def cancel(self, order_id: str) -> None:
         """Cancel an open order."""

@@ -57,28 +57,31 @@ class _Rest:
 
     async def list_activities(self, request: Request) -> Response:
         with self._exchange.lock:
-            found = list(self._exchange.executions)
+            executions = list(self._exchange.executions)
         is_renamed = self._exchange.faults.orders.renames_fills
         after = request.query_params.get("after")
         if after is not None:
-            found = [one for one in found if one.at > _parse_time(after)]
+            executions = [execution for execution in executions if execution.at > _parse_time(after)]
         if request.query_params.get("direction", "desc") == "desc":
-            found.reverse()
+            executions.reverse()
         token = request.query_params.get("page_token")
         if token is not None:
-            ids = [serialization.activity_id(one, is_renamed=is_renamed) for one in found]
-            found = found[ids.index(token) + 1 :] if token in ids else []
+            ids = [serialization.activity_id(execution, is_renamed=is_renamed) for execution in executions]
+            executions = executions[ids.index(token) + 1 :] if token in ids else []
         size = min(int(request.query_params.get("page_size", MAX_ACTIVITIES)), MAX_ACTIVITIES)
-        page = [serialization.serialize_activity(one, is_renamed=is_renamed) for one in found[:size]]
+        page = [
+            serialization.serialize_activity(execution, is_renamed=is_renamed)
+            for execution in executions[:size]
+        ]
         return JSONResponse(page)
 
     async def list_orders(self, request: Request) -> Response:
         with self._exchange.lock:
-            found = [order for order in self._exchange.orders.values() if _is_selected(order, request)]
+            orders = [order for order in self._exchange.orders.values() if _is_selected(order, request)]
         if request.query_params.get("direction", "desc") == "desc":
-            found.reverse()
+            orders.reverse()
         size = min(int(request.query_params.get("limit", 50)), MAX_ORDERS)
-        return JSONResponse([serialization.serialize_order(order) for order in found[:size]])
+        return JSONResponse([serialization.serialize_order(order) for order in orders[:size]])
 
     async def submit_order(self, request: Request) -> Response:
         return JSONResponse(self._exchange.submit(await _read_body(request)))
@@ -129,8 +132,8 @@ class _Rest:
             return JSONResponse(serialization.serialize_position(position, quote))
 
     async def list_assets(self, request: Request) -> Response:
-        wanted = request.query_params.get("asset_class")
-        assets = (one for one in self._exchange.assets.values() if wanted in {None, one.asset_class})
+        asset_class = request.query_params.get("asset_class")
+        assets = (one for one in self._exchange.assets.values() if asset_class in {None, one.asset_class})
         return JSONResponse([serialization.serialize_asset(asset) for asset in assets])
 
     async def get_asset(self, request: Request) -> Response:

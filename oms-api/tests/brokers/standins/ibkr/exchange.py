@@ -46,7 +46,7 @@ class Exchange:
 
     def continue_numbers(self) -> None:
         """Give out numbers that no order has."""
-        last = max((one.perm_id for one in self.orders), default=_FIRST_PERM_ID)
+        last = max((order.perm_id for order in self.orders), default=_FIRST_PERM_ID)
         self._perm_ids = itertools.count(last + 1)
 
     def quote(self, name: str, bid: str, ask: str) -> None:
@@ -63,11 +63,11 @@ class Exchange:
         return next(self._perm_ids)
 
     def find(self, client_id: int, order_id: int) -> Order | None:
-        found = (one for one in self.orders if (one.client_id, one.id) == (client_id, order_id))
+        found = (order for order in self.orders if (order.client_id, order.id) == (client_id, order_id))
         return next(found, None)
 
     def find_by_ref(self, ref: str) -> Order:
-        return next(one for one in self.orders if one.ref == ref)
+        return next(order for order in self.orders if order.ref == ref)
 
     def submit(self, order: Order, *, is_matched: bool = True) -> None:
         """Take an order, or change the one of the same id."""
@@ -144,10 +144,10 @@ class Exchange:
         self._publish(order.client_id, build_open_order(order))
         self._publish(order.client_id, build_order_status(order))
 
-    def _modify(self, known: Order, changed: Order) -> Order:
-        if not known.is_open:
+    def _modify(self, order: Order, changed: Order) -> Order:
+        if not order.is_open:
             raise Refusal(104, "Cannot modify a filled order.")
-        if changed.quantity <= known.filled:
+        if changed.quantity <= order.filled:
             raise Refusal(201, "Order rejected - reason:The quantity is filled already.")
         terms: dict[str, Any] = {
             name: getattr(changed, name)
@@ -162,8 +162,8 @@ class Exchange:
             )
         }
         for name, value in terms.items():
-            setattr(known, name, value)
-        return known
+            setattr(order, name, value)
+        return order
 
     def _match(self, order: Order) -> None:
         quote = self.quotes.get(order.contract.name)

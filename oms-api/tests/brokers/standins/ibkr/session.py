@@ -132,7 +132,7 @@ class Session:
 
     def start(self, fields: list[str]) -> None:
         client_id = int(fields[2])
-        if any(one.client_id == client_id for one in self.stand_in.sessions):
+        if any(session.client_id == client_id for session in self.stand_in.sessions):
             text = "Unable to connect as the client id is already in use. Retry with a unique client id."
             self.send(build_error(-1, _ID_IN_USE, text))
             self._writer.close()
@@ -209,8 +209,8 @@ class Session:
 
     def _list_open(self, *, only_own: bool) -> list[Order]:
         return [
-            one for one in self.exchange.orders
-            if one.is_open and (not only_own or one.client_id == self.client_id)
+            order for order in self.exchange.orders
+            if order.is_open and (not only_own or order.client_id == self.client_id)
         ]  # fmt: skip
 
 

@@ -28,7 +28,11 @@ def main() -> None:
     options = parser.parse_args()
     stand_in = StandIn(options.port, api_key or API_KEY, api_secret or API_SECRET)
     exchange = stand_in.exchange
-    symbols = [one.symbol for one in exchange.listings.values() if (one.exchange, one.kind) == ("NSE", "EQ")]
+    symbols = [
+        listing.symbol
+        for listing in exchange.listings.values()
+        if (listing.exchange, listing.kind) == ("NSE", "EQ")
+    ]
     is_moving = start_demo(options, exchange, symbols, ACCOUNT_STATE, exchange.run_locked)
     exchange.continue_numbers()
     for symbol, bid, ask in () if is_moving else DEMO_QUOTES:

@@ -45,7 +45,7 @@ class Exchange:
     def __init__(self, faults: Faults, cash: Decimal = OPENING_CASH) -> None:
         self.faults = faults
         self.lock = threading.RLock()
-        self.listings = {(one.exchange, one.symbol): one for one in LISTINGS}
+        self.listings = {(listing.exchange, listing.symbol): listing for listing in LISTINGS}
         self.listeners: list[Listener] = []
         self.quote_listeners: list[Callable[[str], None]] = []
         self._numbers = itertools.count(1)
@@ -182,10 +182,14 @@ class Exchange:
         if order.side == "BUY" or order.product != "CNC":
             return None
         symbol = order.listing.symbol
-        held = sum((one.quantity for one in self.holdings if one.listing.symbol == symbol), ZERO)
+        held_quantity = sum(
+            (holding.quantity for holding in self.holdings if holding.listing.symbol == symbol), ZERO
+        )
         position = self.positions.get((symbol, "CNC"))
-        held += position.quantity if position else ZERO
-        return None if held >= order.quantity else "Insufficient stock holding in your demat account."
+        held_quantity += position.quantity if position else ZERO
+        return (
+            None if held_quantity >= order.quantity else "Insufficient stock holding in your demat account."
+        )
 
     def _match(self, order: Order) -> None:
         quote = self.quotes.get(order.listing.symbol)

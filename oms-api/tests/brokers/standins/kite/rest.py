@@ -142,8 +142,8 @@ class Rest:
     async def list_trades(self, request: Request) -> Response:
         order_id = request.path_params.get("order_id")
         with self._exchange.lock:
-            found = [one for one in self._exchange.trades if order_id in {None, one.order.order_id}]
-            return answer([trade.serialize() for trade in found])
+            trades = [one for one in self._exchange.trades if order_id in {None, one.order.order_id}]
+            return answer([trade.serialize() for trade in trades])
 
     async def list_positions(self, _request: Request) -> Response:
         with self._exchange.lock:
@@ -160,12 +160,22 @@ class Rest:
         text = io.StringIO()
         rows = csv.writer(text)
         rows.writerow(_COLUMNS)
-        for one in self._exchange.listings.values():
-            if exchange in {None, one.exchange}:
-                segment = "INDICES" if one.kind == "INDEX" else one.exchange
-                kind = "EQ" if one.kind == "INDEX" else one.kind
-                facts = (one.token, one.token >> 8, one.symbol, one.name, 0, "", 0, one.tick, one.lot)
-                rows.writerow((*facts, kind, segment, one.exchange))
+        for listing in self._exchange.listings.values():
+            if exchange in {None, listing.exchange}:
+                segment = "INDICES" if listing.kind == "INDEX" else listing.exchange
+                kind = "EQ" if listing.kind == "INDEX" else listing.kind
+                facts = (
+                    listing.token,
+                    listing.token >> 8,
+                    listing.symbol,
+                    listing.name,
+                    0,
+                    "",
+                    0,
+                    listing.tick,
+                    listing.lot,
+                )
+                rows.writerow((*facts, kind, segment, listing.exchange))
         body = gzip.compress(text.getvalue().encode())
         return Response(body, media_type="text/csv", headers={"content-encoding": "gzip"})
 

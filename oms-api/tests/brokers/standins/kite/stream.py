@@ -32,8 +32,10 @@ class Ticker(Broadcast):
     @override
     async def serve(self, websocket: WebSocket) -> None:
         """Serve a connection, whose address has the token. Any other gets 403."""
-        given = websocket.query_params
-        if self._is_refused() or not self._sessions.admits(given.get("api_key"), given.get("access_token")):
+        query_params = websocket.query_params
+        if self._is_refused() or not self._sessions.admits(
+            query_params.get("api_key"), query_params.get("access_token")
+        ):
             await websocket.close(1008)
             return
         await super().serve(websocket)
@@ -68,7 +70,7 @@ class Ticker(Broadcast):
 
     def publish_quote(self, symbol: str) -> None:
         """Send the price of a symbol to those who subscribed to it. Any thread may call this."""
-        tokens = {one.token for one in self._exchange.listings.values() if one.symbol == symbol}
+        tokens = {listing.token for listing in self._exchange.listings.values() if listing.symbol == symbol}
         for queue, modes in list(self._modes.items()):
             frame = self._build_frame({token: modes[token] for token in tokens if token in modes})
             if frame is not None and self._loop is not None:
