@@ -19,12 +19,10 @@ from app.backtest import (
     CANNOT,
     DONE,
     FAILED,
-    add_run_arguments,
-    build_settings,
-    list_names,
-    open_files,
-    parse_pair,
+    complete_settings,
+    open_bars,
 )
+from app.backtest_arguments import add_run_arguments, build_settings, parse_pair
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.sweeps import (
     Parameters,
@@ -103,9 +101,9 @@ def run_sweep(namespace: argparse.Namespace) -> Sweep:
     settings = build_settings(namespace)
     is_trusted = (namespace.sandbox or ("off" if is_own_code(namespace.strategy) else "on")) == "off"
     sets = list_sets(namespace, is_trusted=is_trusted)
-    files = open_files(namespace)
-    symbols = list_names(namespace) or files.list_symbols()
-    blocks = list(files.read_blocks())
+    with open_bars(namespace) as bars:
+        settings = complete_settings(settings, bars)
+        symbols, blocks = bars.symbols, list(bars.read_blocks(lambda _: None))
     if not blocks:
         raise InvalidBacktest("There are no bars of these symbols in this period.")
     started = monotonic_seconds()

@@ -110,7 +110,7 @@ class BacktestIn(BaseModel):
     )
     data: Literal["bars"] = Field("bars", description="The bars of the service itself", examples=["bars"])
     cash: PositiveAmount = Field(
-        Decimal(1_000_000), description="Opening cash, in the currency of the exchange", examples=["100000"]
+        Decimal(1_000_000), description="Opening cash, in the currency of the portfolio", examples=["100000"]
     )
     cost_schedule: Annotated[str, Field(max_length=60)] = Field(
         "none",
@@ -120,7 +120,7 @@ class BacktestIn(BaseModel):
     settings: Settings = Field(
         default_factory=dict,
         description="spread, slippage, basis_points, participation, latency_milliseconds, risk, sessions, "
-        "exchange, product, tick, lot, limits",
+        "exchange, product, tick, lot, limits, carry_rates, base_currency, currencies, rates",
         examples=[{"slippage": "basis_points", "basis_points": "2", "limits": {"MAX_DAILY_LOSS": "5000"}}],
     )
     seed: WholeNumber = Field(0, description="Seed of `context.random`", examples=[1], le=2**31 - 1)

@@ -159,6 +159,20 @@ def test_registered_strategy_gives_symbols_interval_and_parameters(api, jobs):
 
 
 @pytest.mark.any_database
+def test_stored_corporate_actions_are_booked(api, jobs):
+    period = {"to": "2026-01-08", "symbols": ["GOOG"]}
+    before = done(api, jobs, **period)
+    terms = {"kind": "dividend", "symbol": "GOOG", "amount": "0.5", "currency": "USD", "reason": "Announced"}
+    for ex_date in ("2026-01-06", "2026-01-07", "2026-01-08"):
+        assert api.post("/corporate-actions", terms | {"ex_date": ex_date}).status_code == 201
+    after = done(api, jobs, **period)
+    assert before["statistics"]["dividend"] == "0.00"
+    paid = float(after["statistics"]["dividend"])
+    assert paid in {50.0, 100.0}  # two of the dates are in the period
+    assert after["data_hash"] == before["data_hash"]
+
+
+@pytest.mark.any_database
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -213,6 +213,34 @@ def test_replay_of_the_journal_gives_the_same_orders_and_fills(stage):
 
 
 @pytest.mark.any_database
+def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(stage, monkeypatch):
+    terms = {"slippage": "10", "participation": "0.5"}
+    assert stage.api.patch("/portfolios/Growth", terms).status_code == 200
+    session = stage.start()
+    for number in range(2):
+        session.deliver([bar(number)])
+        session.step()
+    assert [one["average_price"] for one in stage.orders] == ["101.101"] * 2
+    report = compare(stage)
+    assert (report.orders, report.fills, report.differences) == (2, 2, [])
+    code = {"entry_point": "tests.strategies.examples:Replacer"}
+    assert stage.api.post("/strategies/counter:stop", {}).status_code == 200
+    assert stage.api.patch("/strategies/counter", code).status_code == 200
+    assert stage.api.post("/strategies/counter:start", {}).status_code == 200
+    replacing = stage.start()
+    for number in range(2, 5):
+        replacing.deliver([bar(number)])
+        replacing.step()
+    found = [one for one in stage.orders if one["type"] == "LIMIT"]
+    assert [one["status"] for one in found] == ["ACCEPTED", "REPLACED", "REPLACED"]
+    report = compare(stage)
+    assert (report.orders, report.differences) == (5, [])
+    monkeypatch.setattr("tests.strategies.examples.SIZE", 3)
+    differences = [one.kind for one in compare(stage).differences]
+    assert differences == ["quantity"] * 3  # of the two first orders, and once of the replaced one
+
+
+@pytest.mark.any_database
 def test_replay_shows_what_differs(stage, service, monkeypatch):
     session = stage.start()
     session.deliver([bar(0)])

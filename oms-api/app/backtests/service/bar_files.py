@@ -123,8 +123,13 @@ class BarFiles:
             raise InvalidBacktest(f"{path}: there is no CSV file.")
         size = max(CHUNK_BYTES // len(paths), _MIN_CHUNK_BYTES)
         self._files = [BarFile(one, BarParser(interval, allow_gaps=allow_gaps), size) for one in paths]
-        self._selection = selection
+        self._selections = [selection] * len(paths)
         self._scales: dict[str, tuple[int, int]] = {}
+
+    def append(self, other: "BarFiles") -> None:
+        """Read the files of another one too."""
+        self._files += other._files
+        self._selections += other._selections
 
     @property
     def data_hash(self) -> str:
@@ -162,7 +167,8 @@ class BarFiles:
 
             return update
 
-        sources = [_Source(file, self._selection, track(index)) for index, file in enumerate(self._files)]
+        pairs = zip(self._files, self._selections, strict=True)
+        sources = [_Source(file, selection, track(index)) for index, (file, selection) in enumerate(pairs)]
         bound = -_END
         while bound < _END:
             for source in sources:

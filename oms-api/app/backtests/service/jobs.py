@@ -24,6 +24,7 @@ from app.backtests.rules.jobs import (
     build_settings,
     compute_progress,
 )
+from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestRun
 from app.backtests.service.loading import locate_code
 from app.backtests.service.recorder import Recorder
@@ -32,8 +33,9 @@ from app.backtests.service.results import build_result, compute_statistics
 from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_trusted
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
-from app.database import set_all_tenants_scope, set_tenant_scope, unit_of_work, write
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
 from app.events.service import build_event_insert
+from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market
 from app.sandbox.errors import SandboxUnavailable
@@ -82,11 +84,11 @@ class BacktestJobs:
         return backtest
 
     def _run(self, backtest: Backtest) -> None:
-        run_strategy, parameters = self._prepare(backtest), orjson.loads(backtest.parameters)
-        interval, period = Interval(backtest.interval), (backtest.since, backtest.until)
-        bars = StoredBars(
-            self._engine, self._market, backtest.tenant_id, backtest.symbol_names, interval, period, self._now
-        )
+        settings, interval = self._build_settings(backtest), Interval(backtest.interval)
+        run_strategy, parameters = self._prepare(backtest, settings), orjson.loads(backtest.parameters)
+        period = (backtest.since, backtest.until)
+        names = sorted({*backtest.symbol_names, *settings.rate_symbols})
+        bars = StoredBars(self._engine, self._market, backtest.tenant_id, names, interval, period, self._now)
         progress = _Progress(self, backtest)
         with TemporaryDirectory() as name:
             folder = Path(name)
@@ -99,14 +101,22 @@ class BacktestJobs:
             (folder / REPORT_NAME).write_text(build_report(result, run.points), encoding="utf-8")
             self._store(backtest, folder, run, bars.data_hash, statistics)
 
-    def _prepare(self, backtest: Backtest) -> RunStrategy:
-        """Return what runs the strategy. Raise InvalidBacktest, and what a trusted module raises."""
-        if locate_code(backtest.entry_point).code_hash != backtest.code_hash:
-            raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
+    def _build_settings(self, backtest: Backtest) -> BacktestSettings:
+        """Return the settings of a run, with the corporate actions that the service stores."""
         settings = build_settings(
             Interval(backtest.interval), backtest.cash, backtest.costs, orjson.loads(backtest.settings),
             backtest.seed, backtest.strategy,
         )  # fmt: skip
+        period, names = (backtest.since, backtest.until), backtest.symbol_names
+        with snapshot(self._engine) as connection:
+            set_tenant_scope(connection, [backtest.tenant_id])
+            actions = list_actions_of_symbols(connection, backtest.tenant_id, names, period)
+        return settings._replace(actions=tuple(actions))
+
+    def _prepare(self, backtest: Backtest, settings: BacktestSettings) -> RunStrategy:
+        """Return what runs the strategy. Raise InvalidBacktest, and what a trusted module raises."""
+        if locate_code(backtest.entry_point).code_hash != backtest.code_hash:
+            raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
         parameters = orjson.loads(backtest.parameters)
         try:
             is_sandboxed = self._policy.requires_sandbox(backtest.entry_point)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.brokers.rules.matching import match_quote, match_without_quote
-from app.brokers.rules.settings import PaperSettings, Slippage
+from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.costs.errors import RateUnknown
 from app.ledger.errors import BookIsFull, NoRate
@@ -97,12 +97,8 @@ def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Tim
 
 def _build_paper_settings(context: BatchContext, order: Order) -> PaperSettings:
     """Return the settings of the paper market for the order's portfolio."""
-    portfolio, settings = context.portfolio(order), context.services.paper
-    if portfolio.participation is not None:
-        settings = settings._replace(participation=portfolio.participation)
-    if portfolio.slippage is not None:
-        settings = settings._replace(slippage=Slippage.BASIS_POINTS, basis_points=portfolio.slippage)
-    return settings
+    portfolio = context.portfolio(order)
+    return set_portfolio_terms(context.services.paper, portfolio.participation, portfolio.slippage)
 
 
 def apply_broker_events(

@@ -18,7 +18,7 @@ from app.strategies.rules.actions import Reaction
 from app.strategies.rules.journal import InputKind, JournalInput
 from app.strategies.rules.payloads import parse_bars, parse_fill, parse_order, parse_quote
 from app.strategies.service.live_books import LiveAccount, LiveOrders
-from slackoms_strategy import Bar, BarColumns, Strategy
+from slackoms_strategy import BarColumns, Strategy
 
 _SECOND = timedelta(seconds=1)
 
@@ -113,8 +113,8 @@ class InProcessRunner:
         for feed in feeds:
             self._show_last(feed)
         for feed in feeds:
-            if feed.columns is not None and feed.seen + feed.index + 1 >= feed.warm_up:
-                self._strategy.on_bar(self._context, Bar(feed.columns, feed.index))
+            if feed.seen + feed.index + 1 >= feed.warm_up:
+                self._strategy.on_bar(self._context, feed.build_bar())
 
     def _load(self, columns: BarColumns) -> Feed:
         """Continue a feed, with at least the places of its earlier bars."""
