@@ -224,10 +224,10 @@ class ByteProgress:
         """Begin, with the number of bytes to read."""
         self._bar, self._size = ProgressBar(sys.stderr, max(size, 1), "bytes"), max(size, 1)
 
-    def update(self, done: int) -> None:
+    def update(self, byte_count: int) -> None:
         """Draw the progress after so many bytes."""
         if self._bar is not None:
-            self._bar.draw(min(done, self._size))
+            self._bar.draw(min(byte_count, self._size))
 
     def finish(self) -> None:
         """End the line."""
@@ -237,13 +237,13 @@ class ByteProgress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a backtest and return the exit status."""
-    given, progress = build_parser().parse_args(arguments), ByteProgress()
+    args, progress = build_parser().parse_args(arguments), ByteProgress()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     status, message = DONE, ""
     try:
-        outcome = run_backtest(given, progress)
-        if given.out is not None:
-            write_results(given.out, outcome)
+        outcome = run_backtest(args, progress)
+        if args.out is not None:
+            write_results(args.out, outcome)
     except (InvalidBacktest, OSError) as error:
         status, message = CANNOT, str(error)
     except StrategyFailed as error:
@@ -253,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{message}\n")
         return status
     summary = build_summary(outcome)
-    lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
+    lines = [json.dumps(summary)] if args.json else [f"{name}: {value}" for name, value in summary.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return status
 

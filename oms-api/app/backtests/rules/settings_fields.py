@@ -31,9 +31,9 @@ def _serialize(value: Any) -> Any:
         case timedelta():
             return value // _MICROSECOND
         case Mapping():
-            return {str(key): _serialize(one) for key, one in value.items()}
+            return {str(key): _serialize(item) for key, item in value.items()}
         case tuple():
-            return [_serialize(one) for one in value]
+            return [_serialize(item) for item in value]
         case _:
             return value
 
@@ -43,10 +43,10 @@ def _parse(kind: Any, value: Any) -> Any:
         return None if value is None else _parse(get_args(kind)[0], value)
     if get_origin(kind) is Mapping:
         key_kind, value_kind = get_args(kind)
-        return {key_kind(key): _parse(value_kind, one) for key, one in value.items()}
+        return {key_kind(key): _parse(value_kind, item) for key, item in value.items()}
     if kind is timedelta:
         return value * _MICROSECOND
     if issubclass(kind, tuple):
         hints = get_type_hints(kind).values()
-        return kind(*(_parse(hint, one) for hint, one in zip(hints, value, strict=True)))
+        return kind(*(_parse(hint, item) for hint, item in zip(hints, value, strict=True)))
     return kind(value) if issubclass(kind, Decimal | StrEnum) else value

@@ -56,12 +56,12 @@ class BarFile:
         with self.path.open("rb") as file:
             header = file.readline()
             self._parser.check_header(self._decode(header).rstrip("\n"))
-            done = len(header)
+            byte_count = len(header)
             while chunk := file.read(self._chunk_bytes):
                 chunk += file.readline()  # up to the end of the line
-                done += len(chunk)
+                byte_count += len(chunk)
                 yield self._parser.parse(self._decode(chunk))
-                report(done)
+                report(byte_count)
 
     def _decode(self, chunk: bytes) -> str:
         self.digest.update(chunk)
@@ -122,7 +122,7 @@ class BarFiles:
         if not paths:
             raise InvalidBacktest(f"{path}: there is no CSV file.")
         size = max(CHUNK_BYTES // len(paths), _MIN_CHUNK_BYTES)
-        self._files = [BarFile(one, BarParser(interval, allow_gaps=allow_gaps), size) for one in paths]
+        self._files = [BarFile(path, BarParser(interval, allow_gaps=allow_gaps), size) for path in paths]
         self._selection = selection
         self._scales: dict[str, tuple[int, int]] = {}
 
@@ -142,7 +142,9 @@ class BarFiles:
                     found.update(line.partition(b",")[0] for line in file)
         except OSError as error:
             raise InvalidBacktest(str(error)) from None
-        return sorted(one.decode(errors="replace").strip().strip('"').upper() for one in found if one)
+        return sorted(
+            symbol.decode(errors="replace").strip().strip('"').upper() for symbol in found if symbol
+        )
 
     def count_bytes(self) -> int:
         """Return the size of the files. Raise InvalidBacktest if one cannot be read."""
@@ -156,8 +158,8 @@ class BarFiles:
         progress = [0] * len(self._files)
 
         def track(index: int) -> Report:
-            def update(done: int) -> None:
-                progress[index] = done
+            def update(byte_count: int) -> None:
+                progress[index] = byte_count
                 report(sum(progress))
 
             return update

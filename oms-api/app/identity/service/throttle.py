@@ -87,7 +87,7 @@ class Buckets:
         """Return what was taken since the last call, less what was returned. Names are hashed."""
         touched, self._changed_buckets = self._changed_buckets or {}, {}
         now = self._clock()
-        return [Taken(_NamedBucket(self._limit, name, now), round(taken)) for name, taken in touched.items()]
+        return [Taken(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()]
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share, less what was taken here since."""
@@ -98,9 +98,9 @@ class Buckets:
                 self._clock() + (self._allowance.attempts - left) * self._allowance.seconds_each
             )
 
-    def _note(self, name: str, taken: float) -> None:
+    def _note(self, name: str, count: float) -> None:
         if self._changed_buckets is not None:
-            self._changed_buckets[name] = self._changed_buckets.get(name, 0) + taken
+            self._changed_buckets[name] = self._changed_buckets.get(name, 0) + count
 
     def __len__(self) -> int:
         return len(self._full_at)

@@ -95,8 +95,8 @@ def serialize_shared(tenant_id: int, quote: Quote) -> list[Any]:
     return [tenant_id, quote.symbol, *prices, iso(quote.at), quote.source]
 
 
-def parse_shared(facts: list[Any]) -> tuple[int, Quote]:
+def parse_shared(fields: list[Any]) -> tuple[int, Quote]:
     """Return the tenant and the quote of `serialize_shared`."""
-    tenant_id, symbol, *prices, at, source = facts
+    tenant_id, symbol, *prices, at, source = fields
     bid, ask, last, *sizes = (None if price is None else Decimal(price) for price in prices)
     return tenant_id, Quote(symbol, bid, ask, last, sizes[0], sizes[1], datetime.fromisoformat(at), source)

@@ -66,8 +66,8 @@ def compare_orders(
         compared_order, other = ours.get(order_id), replayed.get(order_id)
         if compared_order is None or other is None:
             kind = DifferenceKind.MISSING if compared_order is None else DifferenceKind.EXTRA
-            shown = [None if order is None else order.describe() for order in (compared_order, other)]
-            differences.append(Difference(kind, order_id, shown[0], shown[1], cause))
+            descriptions = [None if order is None else order.describe() for order in (compared_order, other)]
+            differences.append(Difference(kind, order_id, descriptions[0], descriptions[1], cause))
         else:
             differences += _compare_terms(order_id, compared_order, other, cause)
     return differences

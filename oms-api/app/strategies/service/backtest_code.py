@@ -45,8 +45,8 @@ class BacktestCodeFinder:
             raise Invalid(error.detail, errors) from None
         known = {} if strategy is None else orjson.loads(strategy.parameters)
 
-        def parse(given: Mapping[str, Any]) -> str:
-            return serialize_parameters(parse_parameters(code.owner, {**known, **given}))
+        def parse(values: Mapping[str, Any]) -> str:
+            return serialize_parameters(parse_parameters(code.owner, {**known, **values}))
 
         symbols = () if strategy is None else tuple(strategy.symbol_names)
         return BacktestCode(code.entry_point, code.code_hash, symbols, _get_interval(strategy), parse)

@@ -77,10 +77,10 @@ class CodeCatalog:
         return EVERY_MODULE in self._modules or bool(parents & self._modules)
 
 
-def parse_parameters(owner: type[Strategy], given: Mapping[str, Any]) -> dict[str, Any]:
+def parse_parameters(owner: type[Strategy], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return all values of a strategy's parameters. Raise Invalid with the field of a wrong one."""
     try:
-        strategy = owner(**given)
+        strategy = owner(**values)
     except InvalidParameter as error:
         raise refuse_field(f"parameters.{error.name}", str(error), "out_of_range") from None
     return {parameter.name: getattr(strategy, parameter.name) for parameter in list_parameters(owner)}

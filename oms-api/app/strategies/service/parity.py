@@ -73,7 +73,7 @@ class ParityChecker:
             if order.client_order_id.startswith(f"{strategy.id}-")
             and _parse(order.created_at) < until + timedelta(minutes=1)
         ]
-        ours = {one.client_order_id: _build_compared(one) for one in orders}
+        ours = {order.client_order_id: _build_compared(order) for order in orders}
         ours = {
             name: compared_order
             for name, compared_order in ours.items()

@@ -118,9 +118,9 @@ class StrategyRegistry:
         strategy = listed_strategy.strategy
         _require_change_allowed(caller, strategy, changes)
         code = self.catalog.load(changes.get("entry_point", strategy.entry_point))
-        given = {**orjson.loads(strategy.parameters), **changes.get("parameters", {})}
+        parameters = {**orjson.loads(strategy.parameters), **changes.get("parameters", {})}
         values: dict[str, Any] = {
-            "parameters": serialize_parameters(parse_parameters(code.owner, given)),
+            "parameters": serialize_parameters(parse_parameters(code.owner, parameters)),
             "updated_by": caller.actor,
             "updated_at": now,
         }
@@ -138,7 +138,7 @@ class StrategyRegistry:
             values |= {"portfolio_id": book.id, "mode": mode}
             book_name = book.name
         updated = strategy._replace(**values)
-        if any(getattr(updated, one) != getattr(strategy, one) for one in _VERSIONED):
+        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
             values["version"] = strategy.version + 1
             updated = updated._replace(version=strategy.version + 1)
             queries.insert_version(connection, _build_version(updated))
@@ -146,8 +146,8 @@ class StrategyRegistry:
         before, after = _facts(strategy), _facts(updated)
         entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
         entries += _set_limits(connection, context, changes.get("limits", ()), now)
-        shown = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
-        return Change(serialize_strategy(connection, shown, code.owner), entries)
+        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
+        return Change(serialize_strategy(connection, updated_listing, code.owner), entries)
 
 
 def require_strategy(
