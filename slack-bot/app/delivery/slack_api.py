@@ -76,9 +76,9 @@ class SlackApi:
 
         If `view_hash` is given, Slack refuses the update when the view has another hash.
         """
-        wanted = {"hash": view_hash} if view_hash else {}
+        expected = {"hash": view_hash} if view_hash else {}
         response = repeat_call(
-            "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted)
+            "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **expected)
         )
         return str((response.get("view") or {}).get("hash", ""))
 
@@ -131,8 +131,8 @@ class SlackApi:
             )
         except SlackError:
             return ""
-        posted = (each for each in response.get("messages") or [] if each.get("metadata") == metadata)
-        return next((str(each.get("ts")) for each in posted if metadata), "")
+        posted = (item for item in response.get("messages") or [] if item.get("metadata") == metadata)
+        return next((str(message.get("ts")) for message in posted if metadata), "")
 
     def list_group_members(self, group: str) -> list[str]:
         """Return the user ids of the members of a user group."""
