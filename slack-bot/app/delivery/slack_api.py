@@ -67,9 +67,9 @@ class SlackApi:
     def open_view(self, trigger_id: str, view: Json) -> Opened:
         """Open a form."""
         response = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
-        shown = response["view"]
-        team, view_hash = shown.get("app_installed_team_id"), shown.get("hash")
-        return Opened(str(shown["id"]), str(team or ""), str(view_hash or ""))
+        opened = response["view"]
+        team, view_hash = opened.get("app_installed_team_id"), opened.get("hash")
+        return Opened(str(opened["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
         """Replace the content of an open view, and return its new hash.

@@ -57,13 +57,13 @@ class Buckets:
 
     def take(self, name: str) -> float:
         """Take a token and return 0, or return the seconds until one is available."""
-        now, each = self._clock(), self._allowance.seconds_each
-        full_at = max(self._full_at.pop(name, now), now) + each
-        wait = full_at - now - self._allowance.attempts * each
+        now, interval = self._clock(), self._allowance.seconds_each
+        full_at = max(self._full_at.pop(name, now), now) + interval
+        wait = full_at - now - self._allowance.attempts * interval
         is_available = wait <= _ROUNDING
         if len(self._full_at) >= self._most:
             del self._full_at[next(iter(self._full_at))]
-        self._full_at[name] = full_at if is_available else full_at - each
+        self._full_at[name] = full_at if is_available else full_at - interval
         if is_available:
             self._note(name, 1)
         return 0.0 if is_available else wait
