@@ -40,7 +40,7 @@ from app.orders.service.commands import (
     BrokerReport,
     CancelOrder,
     Command,
-    Done,
+    OrderResult,
     PlaceGroup,
     PlaceOrder,
     QuoteArrived,
@@ -165,7 +165,7 @@ def _origin(name: str, now: datetime) -> Origin:
     return Origin(FIRST_TENANT, SOURCE, None, now, _named(name), fingerprint(SOURCE, _named(name)))
 
 
-def _follow_up(done: Done, now: datetime) -> Command | None:
+def _follow_up(done: OrderResult, now: datetime) -> Command | None:
     """Return the command that ends an order: its cancellation, or its rejection by the broker."""
     order = done.orders[0].order
     rejection = Rejected(order.id, "Trading was paused", now)
@@ -174,14 +174,14 @@ def _follow_up(done: Done, now: datetime) -> Command | None:
     return _cancel(done, now) if order.client_order_id == CANCELLED else None
 
 
-def _cancel(done: Done, now: datetime) -> CancelOrder:
+def _cancel(done: OrderResult, now: datetime) -> CancelOrder:
     origin = _origin(f"{CANCELLED}-away", now)
     return CancelOrder(origin, done.orders[0].order.id, "Found a better price elsewhere")
 
 
-def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> Done:
+def _done(handler: OrderBatchHandler, connection: Connection, command: Command) -> OrderResult:
     (outcome,) = handler.handle(connection, [command], {}).outcomes
-    if not isinstance(outcome, Done):
+    if not isinstance(outcome, OrderResult):
         raise RuntimeError(f"the demo desk was refused: {outcome}")  # noqa: TRY004  # an outcome, no argument
     return outcome
 

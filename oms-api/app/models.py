@@ -32,7 +32,7 @@ from app.orders.models import (
     BrokerRequestRow,
     Cancellation,
     Execution,
-    OrderEvent,
+    OrderEventRecord,
     OrderRecord,
     PortfolioCancellation,
 )
@@ -83,7 +83,7 @@ __all__ = [
     "Login",
     "MarkOverrideRow",
     "OpenBreakRow",
-    "OrderEvent",
+    "OrderEventRecord",
     "OrderRecord",
     "Portfolio",
     "PortfolioCancellation",

@@ -58,7 +58,7 @@ class FakeOrders:
         order["events"].append({
             "sequence": len(order["events"]) + 1, "from_status": order["status"], "to_status": status,
             "at": "2026-11-29T10:00:00.000000Z", "actor": actor, "reason": reason or None,
-            "broker_words": None, "execution_id": execution_id or None,
+            "broker_reason": None, "execution_id": execution_id or None,
         })  # fmt: skip
         order["status"] = status
 

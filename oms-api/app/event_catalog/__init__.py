@@ -31,8 +31,8 @@ _ORDER = _split(
 )
 _ORDER_OPTIONAL = _split(
     "average_price limit_price stop_price trail_amount trail_percent trail_level strategy parent_id replaces "
-    "replaced_by reason broker_words product time_in_force notional expires_at ends_at extended_hours note "
-    "user_id source broker cost_schedule group_id group_kind role"
+    "replaced_by reason broker_reason broker_words product time_in_force notional expires_at ends_at "
+    "extended_hours note user_id source broker cost_schedule group_id group_kind role"
 )
 _FILL = ("average_price", "execution_id", "trade_id", "last_quantity", "last_price")
 _ORDER_STATES = {

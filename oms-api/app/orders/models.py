@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -28,6 +29,11 @@ def _one_of(column: str, values: Iterable[str]) -> str:
     return f"{column} IN ({listed})"
 
 
+def _partial_index(name: str | None, condition: TextClause, *columns: str) -> Index:
+    """Return an index of the rows that meet the condition, on both databases."""
+    return Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
+
+
 _FINAL = [status for status in Status if status in FINAL]
 _LISTED = ", ".join(repr(str(status)) for status in _FINAL)
 _IS_OVERRIDE = text("override_of IS NOT NULL")
@@ -36,20 +42,12 @@ _UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILL
 IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, but not filled
 _NAMED = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
 _FILTER_INDEXES = (  # for filters of lists; partial, so that a null costs nothing
-    *(
-        Index(None, "tenant_id", column, "id", postgresql_where=is_present, sqlite_where=is_present)
-        for column, is_present in _NAMED.items()
-    ),
-    Index(
-        "ix_orders_unfilled_by_status",
-        *("tenant_id", "status", "id"),
-        postgresql_where=IS_UNFILLED,
-        sqlite_where=IS_UNFILLED,
-    ),
+    *(_partial_index(None, is_present, "tenant_id", column, "id") for column, is_present in _NAMED.items()),
+    _partial_index("ix_orders_unfilled_by_status", IS_UNFILLED, "tenant_id", "status", "id"),
 )
 _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor a group
-    Index(None, "tenant_id", "parent_id", postgresql_where=_HAS_PARENT, sqlite_where=_HAS_PARENT),
-    Index(None, "tenant_id", "group_id", postgresql_where=_HAS_GROUP, sqlite_where=_HAS_GROUP),
+    _partial_index(None, _HAS_PARENT, "tenant_id", "parent_id"),
+    _partial_index(None, _HAS_GROUP, "tenant_id", "group_id"),
 )
 _IS_UNDONE, _HAS_NO_ORDERS = text("completed_at IS NULL"), text("order_ids IS NULL")
 IS_WAITING = text("status = 'AWAITING_APPROVAL'")
@@ -64,24 +62,9 @@ class OrderRecord(Base):
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
         UniqueConstraint("client_order_id", "tenant_id", "portfolio_id"),
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id"),
-        Index(
-            "ix_orders_open_by_symbol",
-            *("tenant_id", "symbol", "portfolio_id"),
-            postgresql_where=IS_OPEN,
-            sqlite_where=IS_OPEN,
-        ),
-        Index(
-            "ix_orders_open_by_portfolio",
-            *("tenant_id", "portfolio_id"),
-            postgresql_where=IS_OPEN,
-            sqlite_where=IS_OPEN,
-        ),
-        Index(
-            "ix_orders_awaiting_approval",
-            *("tenant_id", "id"),
-            postgresql_where=IS_WAITING,
-            sqlite_where=IS_WAITING,
-        ),
+        _partial_index("ix_orders_open_by_symbol", IS_OPEN, "tenant_id", "symbol", "portfolio_id"),
+        _partial_index("ix_orders_open_by_portfolio", IS_OPEN, "tenant_id", "portfolio_id"),
+        _partial_index("ix_orders_awaiting_approval", IS_WAITING, "tenant_id", "id"),
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
         *_RELATION_INDEXES,
@@ -144,7 +127,7 @@ class OrderRecord(Base):
     cost_schedule: Mapped[str] = mapped_column(String(20), server_default="none")
 
 
-class OrderEvent(Base):
+class OrderEventRecord(Base):
     """One change of an order, append-only, and in `following` those that followed in the same transaction.
 
     It holds the statuses, time, actor, reason, the broker's message and the execution. A change that keeps
@@ -177,12 +160,7 @@ class ApprovalRequestRecord(Base):
     __tablename__ = "approval_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        Index(
-            "ix_approval_requests_overrides",
-            *("tenant_id", "override_of"),
-            postgresql_where=_IS_OVERRIDE,
-            sqlite_where=_IS_OVERRIDE,
-        ),
+        _partial_index("ix_approval_requests_overrides", _IS_OVERRIDE, "tenant_id", "override_of"),
         CheckConstraint("(override_of IS NULL) = (waived IS NULL)", name="an_override_waives_a_limit"),
     )
 
@@ -214,12 +192,7 @@ class BrokerRequestRow(Base):
     __tablename__ = "broker_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        Index(
-            "ix_broker_requests_undone",
-            *("tenant_id", "connection", "id"),
-            postgresql_where=_IS_UNDONE,
-            sqlite_where=_IS_UNDONE,
-        ),
+        _partial_index("ix_broker_requests_undone", _IS_UNDONE, "tenant_id", "connection", "id"),
         Index(None, "tenant_id", "order_id"),
         CheckConstraint("kind IN ('submit', 'cancel', 'replace')", name="kind_is_known"),
         CheckConstraint("status IN ('new', 'sending', 'unknown', 'done')", name="status_is_known"),
@@ -278,12 +251,7 @@ class PortfolioCancellation(Base):
             ["tenant_id", "cancellation_id"], ["cancellations.tenant_id", "cancellations.id"]
         ),
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        Index(
-            "ix_portfolio_cancellations_undone",
-            "tenant_id",
-            postgresql_where=_HAS_NO_ORDERS,
-            sqlite_where=_HAS_NO_ORDERS,
-        ),
+        _partial_index("ix_portfolio_cancellations_undone", _HAS_NO_ORDERS, "tenant_id"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -1,7 +1,6 @@
 """Processes that tests can kill, freeze and restart: PostgreSQL and the service."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +86,7 @@ class PostgresProcess(PostgresServer):
     def remove(self) -> None:
         """Stop and delete everything."""
         self._signal(signal.SIGQUIT)  # at once: nothing of it is needed any more
-        shutil.rmtree(self.home, ignore_errors=True)
+        self.folder.remove()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._postmaster is not None:

@@ -126,7 +126,7 @@ class Routing:
     rig: Rig
     broker: ScriptedBroker = field(default_factory=ScriptedBroker)
     kills: list[str] = field(default_factory=list)  # "before" or "after" the next commits of the writer
-    has_lane: bool = False  # whether the session gets new orders in memory
+    has_queue: bool = False  # whether the session gets new orders in memory
 
     def __post_init__(self) -> None:
         rig = self.rig
@@ -147,7 +147,7 @@ class Routing:
         self.session = BrokerSession(
             *(self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now),
             Reconciler(self.rig.engine, lambda: self.rig.now).run,
-            lane=self.rig.outgoing.get_lane(self.rig.tenant, NAME) if self.has_lane else None,
+            queue=self.rig.outgoing.get_queue(self.rig.tenant, NAME) if self.has_queue else None,
         )
 
     def stored(self) -> StoredConnection:

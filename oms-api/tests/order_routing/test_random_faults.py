@@ -43,9 +43,9 @@ def act(routing, draw, orders):
         routing.broker.fill(draw.choice(working), draw.choice(("1", "10")))
 
 
-@pytest.mark.parametrize("has_lane", [False, True])
-def test_books_agree_with_the_broker_after_random_faults(routing, has_lane):
-    routing.has_lane = has_lane
+@pytest.mark.parametrize("has_queue", [False, True])
+def test_books_agree_with_the_broker_after_random_faults(routing, has_queue):
+    routing.has_queue = has_queue
     routing.restart()
     draw = random.Random(SEED)
     orders: list[Order] = []

@@ -30,8 +30,8 @@ from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
     Command,
-    Done,
     ExpireOrders,
+    OrderResult,
     PlaceGroup,
     PlaceOrder,
     QuoteArrived,
@@ -188,10 +188,10 @@ class Rig:
         """Do a command that is about one order."""
         return self.done(command).orders[0].order
 
-    def done(self, command: Command) -> Done:
+    def done(self, command: Command) -> OrderResult:
         """Do a command that is not refused."""
         (outcome,) = self.run(command)
-        assert isinstance(outcome, Done), outcome
+        assert isinstance(outcome, OrderResult), outcome
         return outcome
 
     def order(self, order: Order) -> Order:

@@ -156,9 +156,9 @@ def test_drill_rejects_with_its_reason(engine):
     rejected = rig.place()
     assert rejected.status is Status.REJECTED
     with engine.connect() as connection:
-        last = book.list_moves(connection, rig.tenant, rejected.id)[-1]
+        last = book.list_order_events(connection, rig.tenant, rejected.id)[-1]
     assert last.to_status == "REJECTED"
-    assert last.broker_words == "Rejected by the exercise of `PAPER_REJECT_SHARE`."
+    assert last.broker_reason == "Rejected by the exercise of `PAPER_REJECT_SHARE`."
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_bust_takes_the_fill_out_of_position_cash_and_order(filled):
     last = found["fills"][-1]
     assert (last["execution_id"], last["quantity"]) == (f"{fill['execution_id']}:bust", "-4")
     (event,) = good(api.get("/events", type="order.fill_busted"))
-    assert (event["data"]["last_quantity"], event["data"]["broker_words"]) == ("-4", "Clearly erroneous")
+    assert (event["data"]["last_quantity"], event["data"]["broker_reason"]) == ("-4", "Clearly erroneous")
     repeated = bust(api, order["id"], fill["execution_id"], key="bust-1")
     assert (repeated.status_code, repeated.json()["filled_quantity"]) == (200, "0")
     verdict = verify_database(api.service.engine)

@@ -56,7 +56,7 @@ def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled):
     ]
     assert found["fills"][2]["executed_at"] == fill["executed_at"]
     (event,) = good(api.get("/events", type="order.fill_corrected"))
-    assert (event["data"]["last_price"], event["data"]["broker_words"]) == ("100.00", WHY["reason"])
+    assert (event["data"]["last_price"], event["data"]["broker_reason"]) == ("100.00", WHY["reason"])
     assert working(api) == [("stop_loss", "10"), ("take_profit", "10")]  # untouched by the bust in between
     repeated = correct(api, order, price="100", key="correct-1")
     assert (repeated.status_code, repeated.json()["average_price"]) == (200, "100.00")

@@ -67,7 +67,7 @@ def test_bracket_leg_events_name_the_parent_and_quantity_increase(api):
     api.quote("AAPL", "99", "101", "100", ask_size="3")
     leg = [data for _, data in list_events(api) if data.get("parent_id") == order["id"]]
     assert [data["quantity"] for data in leg][-1] == "7"
-    assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Grew to 7", "90.00")
+    assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Quantity increased to 7", "90.00")
 
 
 def test_denial_event_contains_the_reason(market):
@@ -88,4 +88,5 @@ def test_trailing_stop_event_contains_its_stop_price(market):
 def test_lapsed_order_event_contains_the_broker_reason(market):
     market.order(type="LIMIT", limit_price="90", time_in_force="IOC")
     (ended,) = (data for kind, data in list_events(market) if kind == "order.canceled")
-    assert (ended["actor"], bool(ended["broker_words"])) == ("paper", True)
+    assert (ended["actor"], bool(ended["broker_reason"])) == ("paper", True)
+    assert ended["broker_words"] == ended["broker_reason"]  # the former name

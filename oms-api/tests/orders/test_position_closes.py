@@ -51,7 +51,7 @@ def test_partial_close_reduces_both_exits(market):
     assert (closed["status"], closed["role"]) == ("FILLED", "closing")
     assert leaves(market, order) == ("60", "60")
     (cut,) = (one for one in market.found(exits(market, order)["stop_loss"]["id"])["events"][-1:])
-    assert (cut["reason"], cut["actor"], cut["to_status"]) == ("Cut to 60", "group", "ACCEPTED")
+    assert (cut["reason"], cut["actor"], cut["to_status"]) == ("Quantity reduced to 60", "group", "ACCEPTED")
     market.quote("AAPL", "79", "80", "79")
     assert held(market) == "0"
 

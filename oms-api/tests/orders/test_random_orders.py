@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from app.brokers.rules.values import Executed
 from app.ledger.rules.keys import PortfolioKey
-from app.orders.queries.book import list_moves, open_orders
+from app.orders.queries.book import list_order_events, open_orders
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.states import NEXT
@@ -186,7 +186,7 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def every_history_is_whole_and_follows_the_table(self):
         with self.rig.engine.connect() as connection:
-            moves = {one.id: list_moves(connection, self.rig.tenant, one.id) for one in self.orders()}
+            moves = {one.id: list_order_events(connection, self.rig.tenant, one.id) for one in self.orders()}
         for order in self.orders():
             history = [(one.sequence, one.from_status, one.to_status) for one in moves[order.id]]
             assert [sequence for sequence, _, _ in history] == list(range(1, order.event_count + 1))

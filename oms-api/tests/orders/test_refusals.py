@@ -19,15 +19,20 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import batch_handler, order_entry
+from app.orders.service import decisions, order_entry
 from app.orders.service.commands import (
+    BustExecution,
     CancelAll,
     CancelOrder,
     ClosePosition,
+    CorrectExecution,
+    DecideApproval,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    RequestOverride,
+    SetExits,
     get_lock_group,
 )
 from app.orders.service.exposure import exposure_in
@@ -86,7 +91,7 @@ class Watched:
 def watched(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     seen = Watched([])
-    process = batch_handler._process
+    process = decisions.decide
 
     def compare(context, command):
         before = state_of(context)
@@ -97,7 +102,7 @@ def watched(monkeypatch):
             seen.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(batch_handler, "_process", compare)
+    monkeypatch.setattr(decisions, "decide", compare)
     return seen
 
 
@@ -168,6 +173,12 @@ def make_commands(rig):
             CancelAll(rig.origin(), "nowhere", "Nowhere", None, None, None, None),
             ClosePosition(rig.origin(), "Growth", "growth", "MSFT", "", None, None),
             ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
+            SetExits(rig.origin(), "Growth", "growth", "MSFT", "", None, None),
+            DecideApproval(rig.origin(), "O-unknown", True, None, None, None),
+            DecideApproval(rig.origin(), done.id, False, "No.", None, None),
+            RequestOverride(rig.origin(), done.id, "Once more", 30),
+            BustExecution(rig.origin(), done.id, "X-unknown", "Wrong"),
+            CorrectExecution(rig.origin(), done.id, "X-unknown", Decimal(2), None, "Wrong"),
             PreviewOrder(rig.origin(), limit, "Growth", "growth"),
             PreviewOrder(rig.origin(), limit, "Nowhere", "nowhere"),
             PreviewOrder(rig.origin(), limit._replace(**past), "Growth", "growth"),
@@ -202,6 +213,7 @@ def test_rejected_command_leaves_the_batch_state_unchanged(rig, make_commands, w
     expected = {
         *("KeyReused", "BookIsFull", "TradingHalted", "NoSuchTrade", "AlreadyReversed", "OrderKeyReused"),
         *("ReversalOfReversal", "ClientOrderIdReused", "Invalid", "NoSuchOrder"),
+        *("NotAwaitingApproval", "NotOverridable", "NoSuchExecution"),
         *("OrderIsFinal", "NoSuchPortfolio", "NothingToClose", "MoreThanHeld", "OrderPreview"),
     }
     assert kinds >= expected
@@ -217,7 +229,7 @@ def test_rejected_command_on_an_expired_order_still_expires_it(rig, make_command
 
 def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, monkeypatch):
     """No rule refuses so late; a defect that did would be found out, and leave nothing."""
-    send = order_entry.send
+    send = order_entry.send_order
 
     def refuse(context, placed):
         send(context, placed)
@@ -225,12 +237,17 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, mon
             raise NothingToClose("AAPL")
 
     rig.open_portfolio()
-    monkeypatch.setattr(order_entry, "send", refuse)
+    monkeypatch.setattr(order_entry, "send_order", refuse)
     writing = BatchWriter(rig.engine, rig.handler, get_lock_group)
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
     outcomes = writing.write(works)
     writing.drop_connection()
-    assert [type(one).__name__ for one in outcomes] == ["Done", "NothingToClose", "Done", "Recorded"]
+    assert [type(one).__name__ for one in outcomes] == [
+        "OrderResult",
+        "NothingToClose",
+        "OrderResult",
+        "Recorded",
+    ]
     quantities = sorted(Decimal(str(row[0])) for row in rig.rows("SELECT quantity FROM orders"))
     assert quantities == [1, 2]
     assert rig.rows("SELECT count(*) FROM trades") == [(3,)]

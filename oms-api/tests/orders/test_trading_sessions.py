@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
-from app.orders.queries.book import list_moves
+from app.orders.queries.book import list_order_events
 from app.orders.rules.values import Protection, Status, Target
 from app.timestamps import iso
 from tests.orders.rig import START, Rig, ticket
@@ -36,7 +36,7 @@ def denial_code(order):
 
 def reasons(rig, order):
     with rig.engine.connect() as connection:
-        moves = list_moves(connection, rig.tenant, order.id)
+        moves = list_order_events(connection, rig.tenant, order.id)
     return [move.reason for move in moves if move.to_status == Status.HELD]
 
 

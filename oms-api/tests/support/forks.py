@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 
 _context = get_context("forkserver")
 _context.set_forkserver_preload([__name__, "tests.support.preloaded"])
@@ -58,6 +60,9 @@ class Fork:
 
 
 def _run(module: str, function: str, environment: dict[str, str], log: str) -> None:
+    run = parent_process()
+    assert run is not None
+    Thread(target=_stop_with_run, args=(run.sentinel,), name="end-with-run", daemon=True).start()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
@@ -67,3 +72,9 @@ def _run(module: str, function: str, environment: dict[str, str], log: str) -> N
     os.environ.update(environment)
     sys.argv[:] = [module]
     sys.exit(getattr(importlib.import_module(module), function)())
+
+
+def _stop_with_run(sentinel: int) -> None:
+    """End this process when the one that started it, which is the test run, has ended in whatever way."""
+    wait([sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -4,6 +4,7 @@ The package's Python side adds a system user and widens the permissions of folde
 programs are used here: root starts them as `nobody`, from a copy in the temporary folder.
 """
 
+import fcntl
 import importlib.util
 import os
 import pwd
@@ -11,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from itertools import count
@@ -20,14 +22,61 @@ import psycopg2
 
 START_SECONDS = 30
 _SERVANT = "nobody"
+_GUARD = Path(__file__).with_name("server_guard.py")
+_LOCK = "owner.lock"
+_MIN_AGE_SECONDS = 60.0  # before which an unlocked folder may be one that is just created
 _numbers = count(1)
+
+
+class ServerFolder:
+    """A new folder for the data of a server. Both end with this process, also if it is killed.
+
+    A second process, the guard, sees to that. What a killed guard leaves behind, the next run deletes.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        remove_stale_folders(prefix)
+        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        self._lock = (self.path / _LOCK).open("wb")  # locked as long as this process runs
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # It has a session of its own, so that Ctrl-C does not end it.
+        self._guard = subprocess.Popen(_guard(self.path), stdin=subprocess.PIPE, start_new_session=True)
+
+    def remove(self) -> None:
+        """End what still runs in the folder, and delete it."""
+        self._guard.communicate()
+        self._lock.close()
+
+
+def remove_stale_folders(prefix: str) -> None:
+    """Delete the folders of this prefix whose owner has ended without deleting them, with their servers."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        if _is_stale(folder):
+            subprocess.run(_guard(folder), stdin=subprocess.DEVNULL, check=True)
+
+
+def _guard(folder: Path) -> list[str]:
+    # `-I` and `-S` keep the start short.
+    return [sys.executable, "-I", "-S", str(_GUARD), str(folder)]
+
+
+def _is_stale(folder: Path) -> bool:
+    try:
+        if time.time() - folder.stat().st_mtime < _MIN_AGE_SECONDS:
+            return False
+        with (folder / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # it is locked, of another user, or has just been deleted
+        return False
+    return True
 
 
 class PostgresServer:
     """A server on a free port of loopback, with its data in a temporary folder."""
 
     def __init__(self, settings: dict[str, str] | None = None) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="oms-pg-"))
+        self.folder = ServerFolder("oms-pg-")
+        self.home = self.folder.path
         self.port = free_port()
         self._settings = settings or {}
         self._user = _SERVANT if os.geteuid() == 0 else None
@@ -78,8 +127,7 @@ class PostgresServer:
         """Stop and delete everything."""
         if (self._data / "postmaster.pid").exists():
             self._stop("immediate")  # a checkpoint would sync the files of hundreds of databases first
-        # Those are hundreds of thousands of files, which Python takes several times as long to delete.
-        subprocess.run(["/bin/rm", "-rf", str(self.home)], check=False)
+        self.folder.remove()
 
     def _stop(self, mode: str) -> None:
         self._call("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")

@@ -5,13 +5,12 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 import redis
 
-from tests.support.postgres import free_port
+from tests.support.postgres import ServerFolder, free_port
 
 START_SECONDS = 20.0
 NONE_TO_BE_HAD = (
@@ -28,7 +27,8 @@ class RedisServer:
 
     def __init__(self, *, is_durable: bool = False) -> None:
         self._is_durable = is_durable
-        self.home = Path(tempfile.mkdtemp(prefix="oms-redis-"))
+        self.folder = ServerFolder("oms-redis-")
+        self.home = self.folder.path
         self.port = free_port()
         self._program = _program(self.home)
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,7 +82,7 @@ class RedisServer:
         """Kill it if it runs, and delete everything."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
+        self.folder.remove()
 
 
 def _answers(client: "redis.Redis") -> bool:

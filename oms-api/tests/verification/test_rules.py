@@ -15,30 +15,30 @@ from app.orders.rules.event_payloads import (
 )
 from app.orders.rules.event_verification import (
     ISSUE,
-    OrderEventRow,
+    PublishedEvent,
     find_event_differences,
     find_issue_differences,
 )
 from app.orders.rules.execution_verification import find_trade_differences
-from app.orders.rules.order_factory import OrderOrigin, new_order
-from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.order_factory import Placement, new_order
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, Status, Ticket
 from app.risk.rules.verification import RENAMED, RiskEvent, build_expected_limits, build_expected_switches
 from app.timestamps import Timestamp
 
 AT, LATER = Timestamp("2026-11-20T12:00:00.000000Z"), Timestamp("2026-11-20T13:00:00.000000Z")
-FIRST = Move(1, "O1", 1, None, "INITIALIZED", AT, "key")
+FIRST = OrderEvent(1, "O1", 1, None, "INITIALIZED", AT, "key")
 
 
 def order(**changes: Any) -> Order:
     ticket = Ticket("AAPL", "SELL", OrderType.TRAILING_STOP, Decimal(10), trail_amount=Decimal(5))
-    made = new_order("O1", OrderOrigin(1, 7, "key", None, AT), ticket, Decimal(10))
+    made = new_order("O1", Placement(1, 7, "key", None, AT), ticket, Decimal(10))
     return made._replace(**changes)
 
 
-def event_of(order: Order, move: Move = FIRST, **changes: Any) -> OrderEventRow:
-    facts = build_order_payload(order, "Growth", move, None) | changes
-    return OrderEventRow(1, 1, order.id, event_type_of(move), facts, move.at)
+def event_of(order: Order, order_event: OrderEvent = FIRST, **changes: Any) -> PublishedEvent:
+    facts = build_order_payload(order, "Growth", order_event, None) | changes
+    return PublishedEvent(1, 1, order.id, event_type_of(order_event), facts, order_event.at)
 
 
 def fields(findings: Any) -> list[str]:
@@ -53,20 +53,31 @@ def test_events_of_an_earlier_version_have_no_terms():
     assert find_event_differences(one, [FIRST], [event], {}) == []
 
 
+def test_events_of_an_earlier_version_name_only_the_broker_words():
+    canceled = order(status=Status.CANCELED)
+    second = OrderEvent(1, "O1", 2, "INITIALIZED", "CANCELED", AT, "paper", broker_reason="Expired.")
+    events = [event_of(order()), event_of(canceled, second)]
+    del events[1].facts["broker_reason"]
+    assert find_event_differences(canceled, [FIRST, second], events, {}) == []
+    events[1].facts["broker_words"] = "Filled."
+    findings = find_event_differences(canceled, [FIRST, second], events, {})
+    assert fields(findings) == ["broker_words of order.canceled 2"]
+
+
 def test_denials_of_an_earlier_version_have_no_numbers():
     denied = order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
-    first, move = order(), Move(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
-    events = [event_of(first), event_of(denied, move)]
+    first, order_event = order(), OrderEvent(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
+    events = [event_of(first), event_of(denied, order_event)]
     for name in build_terms(first):
         del events[0].facts[name]
     assert denied.denial
     denial_payload = build_denial_payload(denied, denied.denial)
     del denial_payload["denial"]
-    events.append(OrderEventRow(3, 1, "O1", "risk.denied", denial_payload, AT))
-    assert find_event_differences(denied, [FIRST, move], events, {}) == []
-    assert fields(find_event_differences(denied, [FIRST, move], events[:2], {})) == ["risk.denied"]
+    events.append(PublishedEvent(3, 1, "O1", "risk.denied", denial_payload, AT))
+    assert find_event_differences(denied, [FIRST, order_event], events, {}) == []
+    assert fields(find_event_differences(denied, [FIRST, order_event], events[:2], {})) == ["risk.denied"]
     broken = denied._replace(denial="no JSON")
-    assert fields(find_event_differences(broken, [FIRST, move], events, {})) == ["risk.denied"]
+    assert fields(find_event_differences(broken, [FIRST, order_event], events, {})) == ["risk.denied"]
 
 
 def test_trailing_stop_price_only_moves_closer():
@@ -93,7 +104,7 @@ def execution(note: str | None = None) -> ExecutionRow:
 
 def test_execution_beyond_its_order_is_expected_as_an_issue():
     facts = {"order_id": "O1", "execution_id": "E1", "kind": "over"}
-    event = OrderEventRow(1, 1, "O1", ISSUE, facts, AT)
+    event = PublishedEvent(1, 1, "O1", ISSUE, facts, AT)
     assert list(find_issue_differences([execution("over")], [event])) == []
     assert fields(find_issue_differences([execution()], [event])) == [ISSUE]
 

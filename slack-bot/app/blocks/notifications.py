@@ -36,7 +36,7 @@ def describe_order_event(event_type: str, data: Mapping[str, Any]) -> str:
     if event_type == "order.filled":
         return f"*Filled:* {what} at {_price(data, 'average_price')} {where}"
     outcome = {"order.expired": "Expired", "order.rejected": "Rejected by the broker"}[event_type]
-    reason = _text(data, "reason") or _text(data, "broker_words")
+    reason = _text(data, "reason") or _text(data, "broker_reason")
     return f"*{outcome}:* {what} {where}{f': {literal(reason)}' if reason else ''}"
 
 

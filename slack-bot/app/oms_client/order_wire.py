@@ -156,7 +156,7 @@ def _event(values: Json) -> OrderEvent:
         previous=str(values["from_status"] or ""),
         current=str(values["to_status"]),
         actor=str(values["actor"]),
-        reason=str(values["reason"] or values["broker_words"] or ""),
+        reason=str(values["reason"] or values["broker_reason"] or ""),
         execution_id=str(values["execution_id"] or ""),
     )
 

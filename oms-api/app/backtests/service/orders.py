@@ -7,7 +7,7 @@ from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
-from app.orders.rules.states import checked_move
+from app.orders.rules.states import require_transition
 from app.orders.rules.values import FINAL, Status, Ticket
 from app.risk.rules.values import Candidate, WorkingOrder
 from slackoms_strategy.values import OrderState, OrderStatus
@@ -76,7 +76,7 @@ class BacktestOrder:
 
     def move(self, status: Status, at: int, reason: str | None = None) -> None:
         """Change the status. Raise IllegalMove if the table of states does not allow it."""
-        self.status = checked_move(self.id, self.status, status)
+        self.status = require_transition(self.id, self.status, status)
         self.updated_at = at
         self.reason = reason or self.reason
 

@@ -16,7 +16,7 @@ from app.database.changes import Changes
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
-from app.orders.service.commands import Applied, ApplyCorporateAction, Command, Outcome
+from app.orders.service.commands import ApplyCorporateAction, Command, CorporateActionResult, Outcome
 from app.timestamps import iso
 
 CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
@@ -102,4 +102,4 @@ class CorporateActions:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-        return any(isinstance(outcome, Applied) and outcome.is_changed for outcome in outcomes)
+        return any(isinstance(outcome, CorporateActionResult) and outcome.is_changed for outcome in outcomes)

@@ -23,7 +23,7 @@ from app.order_routing.service.request_sender import RequestSender
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import list_proven_events
 from app.orders.rules.values import Order
-from app.orders.service.express_lane import ExpressLane
+from app.orders.service.submission_queue import SubmissionQueue
 
 STATUS_INTERVAL = timedelta(seconds=1)
 RECONNECT_INTERVAL = timedelta(seconds=1)  # until the stream is asked again whether it is logged in
@@ -63,7 +63,7 @@ class BrokerSession:
         now: Now,
         reconcile: Reconcile = compare_nothing,
         reconcile_interval: timedelta = RECONCILE_INTERVAL,
-        lane: ExpressLane | None = None,
+        queue: SubmissionQueue | None = None,
         is_woken: Callable[[], bool] = lambda: False,
         await_news: Callable[[float], None] = lambda _: None,
     ) -> None:
@@ -74,7 +74,7 @@ class BrokerSession:
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(engine, stored.tenant_id, run, now)
         self._sender = RequestSender(
-            *(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now, lane, is_woken),
+            *(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now, queue, is_woken),
             self._note_answer,
         )
         self._cursor = stored.cursor
@@ -85,7 +85,7 @@ class BrokerSession:
 
     def close(self) -> None:
         """Let another session send what this one has in memory."""
-        self._sender.return_lane()
+        self._sender.return_queued_orders()
         self._sender.save_progress()
 
     def step(self, *, is_idle: bool = True) -> bool:
@@ -95,7 +95,7 @@ class BrokerSession:
         """
         try:
             if not self._is_connected and not self._connect():
-                self._sender.return_lane()
+                self._sender.return_queued_orders()
                 self._sender.reject_overdue()
                 return False
             has_worked = self._read_events()
@@ -253,7 +253,7 @@ class BrokerSession:
         if self._circuit.next_attempt_at is None:
             return
         self._is_connected, self._next_connect = False, self._circuit.next_attempt_at
-        self._sender.return_lane()
+        self._sender.return_queued_orders()
         self._save(status=ConnectionStatus.DOWN.value, error=reason, connected_since=None)
         self._sender.reject_overdue()
 

@@ -35,7 +35,7 @@ from app.orders.rules.broker_requests import (
 )
 from app.orders.rules.rows import order_of
 from app.orders.rules.values import FINAL, Order, OrderKey
-from app.orders.service.express_lane import ExpressLane
+from app.orders.service.submission_queue import SubmissionQueue
 
 LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
 LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes tell of theirs
@@ -82,7 +82,7 @@ class RequestSender:
         broker: Broker,
         apply: ApplyEvents,
         now: Now,
-        lane: ExpressLane | None = None,
+        queue: SubmissionQueue | None = None,
         is_woken: Callable[[], bool] = lambda: False,
         note_answer: Callable[[bool], None] = lambda _: None,
     ) -> None:
@@ -91,7 +91,7 @@ class RequestSender:
         self._engine, self._tenant_id, self._name = engine, tenant_id, name
         self._broker, self._apply, self._now = broker, apply, now
         self._resolver = RequestResolver(broker, now)
-        self._lane = lane or ExpressLane()
+        self._queue = queue or SubmissionQueue()
         self._is_backlogged = True  # whether the last look at the database found requests
         self._next_look = EPOCH
         self._done: list[_DoneRequest] = []  # whose events are applied, to be marked
@@ -99,15 +99,15 @@ class RequestSender:
     def send_next(self) -> bool:
         """Process the next request that is due. Return False if there is none.
 
-        New orders from the express lane go first, unless other requests were stored: a cancel may be one.
+        New orders from the submission queue go first, unless other requests were stored: a cancel may be one.
         Raises BrokerUnavailable if the broker was not reached, and NotApplied.
         """
-        lane = self._lane
-        if not lane.has_stored_requests and self._send_from_lane():
+        queue = self._queue
+        if not queue.has_stored_requests and self._send_from_queue():
             return True
-        if not (lane.has_stored_requests or self._is_backlogged or self._now() >= self._next_look):
+        if not (queue.has_stored_requests or self._is_backlogged or self._now() >= self._next_look):
             return False
-        return self._send_stored() or self._send_from_lane()
+        return self._send_stored() or self._send_from_queue()
 
     def save_progress(self, *, is_idle: bool = True) -> None:
         """Mark the requests that are done, or only many of them while the session is not idle."""
@@ -116,18 +116,18 @@ class RequestSender:
                 self._mark_done(connection)
             self._done.clear()
 
-    def return_lane(self) -> None:
-        """Close the lane, and mark the orders in it as not sent. They are sent later like other requests."""
-        self._lane.close()
+    def return_queued_orders(self) -> None:
+        """Close the queue, and mark the orders in it as not sent. They are sent later like other requests."""
+        self._queue.close()
         self._is_backlogged = True
-        returned = [one.order.id for one in self._lane.take_all()]
+        returned = [one.order.id for one in self._queue.take_all()]
         if returned:
             with transaction(self._engine, self._tenant_id) as connection:
                 queries.return_submissions(connection, self._tenant_id, returned)
 
-    def _send_from_lane(self) -> bool:
-        """Send the oldest order of the lane. Return False if there is none."""
-        item = self._lane.take()
+    def _send_from_queue(self) -> bool:
+        """Send the oldest order of the queue. Return False if there is none."""
+        item = self._queue.take()
         if item is None:
             return False
         request = build_sending_request(item.order, item.connection)
@@ -138,19 +138,19 @@ class RequestSender:
 
     def _send_stored(self) -> bool:
         """Process the next request of the database that is due. Return False if there is none."""
-        sending, lane, now = None, self._lane, self._now()
-        lane.has_stored_requests = False  # before the look, so that none is missed
+        sending, queue, now = None, self._queue, self._now()
+        queue.has_stored_requests = False  # before the look, so that none is missed
         with transaction(self._engine, self._tenant_id) as connection:
             self._mark_done(connection)
-            undone = self._list_outside_of_lane(connection)
-            request = choose_request([one for one in undone if not lane.is_expecting(one.order_id)], now)
+            undone = self._list_unqueued_requests(connection)
+            request = choose_request([one for one in undone if not queue.is_expecting(one.order_id)], now)
             if request is not None and is_new_order(request):  # by one transaction, because it is urgent
                 sending = self._begin(connection, request)
         self._done.clear()
         self._is_backlogged = bool(undone)
         self._next_look = now + (LONG_LOOK_INTERVAL if self._is_woken() else LOOK_INTERVAL)
         if not undone:
-            lane.open()
+            queue.open()
         if request is None:
             return False
         if request.status is not RequestStatus.NEW:
@@ -161,18 +161,18 @@ class RequestSender:
             self._send(request, sending)
         return True
 
-    def _list_outside_of_lane(self, connection: Connection) -> list[BrokerRequest]:
-        """Return the undone requests, without the orders of the lane.
+    def _list_unqueued_requests(self, connection: Connection) -> list[BrokerRequest]:
+        """Return the undone requests, without the orders of the queue.
 
-        An order of the lane about which there is another request leaves the lane: it was certainly not sent.
+        An order of the queue about which there is another request leaves it: it was certainly not sent.
         """
         undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
         changed = {one.order_id for one in undone if not is_submission(one)}
-        left = {one.order.id for one in self._lane.take_all(changed)}
+        left = {one.order.id for one in self._queue.take_all(changed)}
         return [
             return_to_new(one) if is_submission(one) and one.order_id in left else one
             for one in undone
-            if one.order_id in changed or not self._lane.is_expecting(one.order_id)
+            if one.order_id in changed or not self._queue.is_expecting(one.order_id)
         ]
 
     def reject_overdue(self) -> None:
@@ -180,7 +180,7 @@ class RequestSender:
         now = self._now()
         self.save_progress()
         with transaction(self._engine, self._tenant_id) as connection:
-            undone = self._list_outside_of_lane(connection)
+            undone = self._list_unqueued_requests(connection)
         for request in undone:
             if request.status is RequestStatus.NEW and is_too_late(request, now):
                 self._reject_unsent(request)

@@ -136,8 +136,8 @@ class SessionRunner:
             self._note_refusal(current, str(refusal))
             stop.wait(REFUSED_SECONDS)
             return
-        wake, lane = self._signal.listen(), self._signal.get_lane(current.tenant_id, current.name)
-        terms = (self._now, *self._reconciliation, lane, self._channel.is_listening.is_set)
+        wake, queue = self._signal.listen(), self._signal.get_queue(current.tenant_id, current.name)
+        terms = (self._now, *self._reconciliation, queue, self._channel.is_listening.is_set)
         session = BrokerSession(self._engine, current, broker, run, *terms, partial(_await_news, wake))
         try:
             subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream tells of each event

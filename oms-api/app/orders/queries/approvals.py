@@ -10,17 +10,14 @@ from sqlalchemy import Connection, Select, Table, or_, select
 from app.column_values import convert_instant
 from app.database import build_insert, find_matching_rows
 from app.database.bulk import Write
-from app.ledger.models import Portfolio
 from app.money import fixed
-from app.orders.models import IS_WAITING, ApprovalRequestRecord, OrderEvent
-from app.orders.queries.book import ORDERS
+from app.orders.models import IS_WAITING, ApprovalRequestRecord
+from app.orders.queries.tables import ORDER_EVENTS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
 from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.rows import MOVE_COLUMNS, Move, unpack_moves
+from app.orders.rules.rows import EVENT_COLUMNS, OrderEvent, unpack_events
 from app.orders.rules.values import OrderKey, Status
 
 REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
-MOVES = cast("Table", OrderEvent.__table__)
-PORTFOLIOS = cast("Table", Portfolio.__table__)
 _COLUMNS = ApprovalRequest._fields
 _SELECTED = [REQUESTS.c[name] for name in _COLUMNS]
 _ENDED_UNFILLED = (Status.DENIED, Status.EXPIRED, Status.CANCELED)
@@ -41,8 +38,7 @@ def list_waiting_requests(
     """
     statement = _select_waiting().where(ORDERS.c.tenant_id == tenant_id)
     if portfolio_keys is not None:
-        is_owner = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
-        statement = statement.join(PORTFOLIOS, is_owner)
+        statement = statement.join(PORTFOLIOS, ORDER_OF_PORTFOLIO)
         statement = statement.where(PORTFOLIOS.c.name_key.in_(sorted(portfolio_keys)))
     rows = connection.execute(statement.order_by(ORDERS.c.id).limit(limit))
     return [_parse_request(row) for row in rows]
@@ -83,23 +79,23 @@ def iterate_requests(connection: Connection) -> Iterator[ApprovalRequest]:
         yield _parse_request(row)
 
 
-def iterate_approval_moves(connection: Connection) -> Iterator[tuple[int, Move]]:
+def iterate_approval_history(connection: Connection) -> Iterator[tuple[int, OrderEvent]]:
     """Yield the changes to and from AWAITING_APPROVAL, each with the id of the order's portfolio."""
     waiting = Status.AWAITING_APPROVAL
-    is_its_order = (ORDERS.c.tenant_id == MOVES.c.tenant_id) & (ORDERS.c.id == MOVES.c.order_id)
+    is_its_order = (ORDERS.c.tenant_id == ORDER_EVENTS.c.tenant_id) & (ORDERS.c.id == ORDER_EVENTS.c.order_id)
     is_approval_move = or_(
-        *(column == waiting for column in (MOVES.c.from_status, MOVES.c.to_status)),
-        MOVES.c.following.contains(waiting),
+        *(column == waiting for column in (ORDER_EVENTS.c.from_status, ORDER_EVENTS.c.to_status)),
+        ORDER_EVENTS.c.following.contains(waiting),
     )
     statement = (
-        select(ORDERS.c.portfolio_id, *(MOVES.c[name] for name in MOVE_COLUMNS))
-        .select_from(MOVES.join(ORDERS, is_its_order))
+        select(ORDERS.c.portfolio_id, *(ORDER_EVENTS.c[name] for name in EVENT_COLUMNS))
+        .select_from(ORDER_EVENTS.join(ORDERS, is_its_order))
         .where(is_approval_move)
     )
     for portfolio_id, *values in connection.execute(statement):
-        for move in unpack_moves([*map(convert_instant, values)]):
-            if waiting in {move.from_status, move.to_status}:
-                yield portfolio_id, move
+        for event in unpack_events([*map(convert_instant, values)]):
+            if waiting in {event.from_status, event.to_status}:
+                yield portfolio_id, event
 
 
 def _select_waiting() -> Select[Any]:
@@ -121,5 +117,5 @@ def _build_row(request: ApprovalRequest) -> tuple[Any, ...]:
 def _parse_request(row: Sequence[Any]) -> ApprovalRequest:
     """Return the request of a row. Amounts and instants are text from SQLite."""
     request = ApprovalRequest._make(map(convert_instant, row))
-    seen, move = request.price_seen, Decimal(request.max_move_percent)
-    return request._replace(price_seen=None if seen is None else Decimal(seen), max_move_percent=move)
+    seen, event = request.price_seen, Decimal(request.max_move_percent)
+    return request._replace(price_seen=None if seen is None else Decimal(seen), max_move_percent=event)

@@ -3,23 +3,21 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Table, and_, collate, func, select
+from sqlalchemy import Connection, Table, collate, func, select
 
 from app.column_values import to_canonical
 from app.events.models import Event
 from app.events.queries import iterate_events
-from app.ledger.models import Trade
-from app.orders.models import Execution, OrderEvent, OrderRecord
-from app.orders.rules.event_verification import NON_MOVE_EVENTS
-from app.orders.rules.rows import COLUMNS, MOVE_COLUMNS, ExecutionRow, Move, order_of, unpack_moves
+from app.orders.queries.tables import EXECUTIONS, ORDER_EVENTS, ORDERS, TRADES
+from app.orders.rules.event_verification import UNRECORDED_EVENTS
+from app.orders.rules.rows import COLUMNS, EVENT_COLUMNS, ExecutionRow, OrderEvent, order_of, unpack_events
 from app.orders.rules.values import Order
 from app.timestamps import Timestamp
 
-_ORDERS = cast("Table", OrderRecord.__table__)
-_MOVES = cast("Table", OrderEvent.__table__)
-_EXECUTIONS = cast("Table", Execution.__table__)
-_TRADES = cast("Table", Trade.__table__)
 _EVENTS = cast("Table", Event.__table__)
+_TRADE_OF_EXECUTION = (TRADES.c.tenant_id == EXECUTIONS.c.tenant_id) & (
+    TRADES.c.trade_id == EXECUTIONS.c.trade_id
+)
 _CHUNK = {"yield_per": 5_000}
 _MAX_ID_LENGTH = 33  # of an order id, with its quote
 ORDER_ID_PREFIX = '{"order_id":"'
@@ -55,26 +53,25 @@ class Booked(NamedTuple):
 
 def iterate_orders(connection: Connection) -> Iterator[Order]:
     """Yield all orders, sorted by tenant and id."""
-    columns = [_ORDERS.c[name] for name in COLUMNS]
-    statement = select(*columns).order_by(_ORDERS.c.tenant_id, _ORDERS.c.id)
+    columns = [ORDERS.c[name] for name in COLUMNS]
+    statement = select(*columns).order_by(ORDERS.c.tenant_id, ORDERS.c.id)
     for row in connection.execute(statement, execution_options=_CHUNK):
         yield order_of(tuple(row))
 
 
-def iterate_moves(connection: Connection) -> Iterator[Move]:
+def iterate_history(connection: Connection) -> Iterator[OrderEvent]:
     """Yield all changes of orders, sorted by tenant, order and sequence."""
-    columns = [_MOVES.c[name] for name in MOVE_COLUMNS]
+    columns = [ORDER_EVENTS.c[name] for name in EVENT_COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
-        yield from unpack_moves([*map(to_canonical, row)])
+        yield from unpack_events([*map(to_canonical, row)])
 
 
 def iterate_executions(connection: Connection) -> Iterator[Booked]:
     """Yield all executions with their trades, sorted by tenant and order."""
-    executions = _EXECUTIONS.c
-    same = and_(_TRADES.c.tenant_id == executions.tenant_id, _TRADES.c.trade_id == executions.trade_id)
+    executions = EXECUTIONS.c
     columns: list[Any] = [executions[name] for name in ExecutionRow._fields]
-    columns += [_TRADES.c.trade_id, *(_TRADES.c[name] for name in BookedTrade._fields)]
-    joined = _EXECUTIONS.outerjoin(_TRADES, same)
+    columns += [TRADES.c.trade_id, *(TRADES.c[name] for name in BookedTrade._fields)]
+    joined = EXECUTIONS.outerjoin(TRADES, _TRADE_OF_EXECUTION)
     statement = select(*columns).select_from(joined).order_by(executions.tenant_id, executions.order_id)
     count = len(ExecutionRow._fields)
     for row in connection.execute(statement, execution_options=_CHUNK):
@@ -84,7 +81,7 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 
-def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
+def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int, str, str, Timestamp]]:
     """Yield the id, tenant id, type, payload and creation time of all events of orders.
 
     They are sorted by tenant and order: a row has events of one order, and each begins with the order's id.
@@ -93,7 +90,7 @@ def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str
     whole = _EVENTS.c.payload + func.coalesce(_EVENTS.c.following, "")
     start = (func.instr if is_sqlite else func.strpos)(whole, ORDER_ID_PREFIX)
     order_id = func.substr(whole, start, len(ORDER_ID_PREFIX) + _MAX_ID_LENGTH)
-    types = ("order.*", *sorted(NON_MOVE_EVENTS))
+    types = ("order.*", *sorted(UNRECORDED_EVENTS))
     order = (_EVENTS.c.tenant_id, order_id if is_sqlite else collate(order_id, "C"))
     for event_id, tenant_id, kind, payload, at in iterate_events(connection, types, order):
         yield event_id, tenant_id, kind, payload, Timestamp(to_canonical(at))
@@ -101,12 +98,11 @@ def iterate_order_events(connection: Connection) -> Iterator[tuple[int, int, str
 
 def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:
     """Yield (tenant id, trade id, order id) of trades that name an order but have no execution."""
-    executions = _EXECUTIONS.c
-    same = and_(executions.tenant_id == _TRADES.c.tenant_id, executions.trade_id == _TRADES.c.trade_id)
+    executions = EXECUTIONS.c
     statement = (
-        select(_TRADES.c.tenant_id, _TRADES.c.trade_id, _TRADES.c.order_id)
-        .select_from(_TRADES.outerjoin(_EXECUTIONS, same))
-        .where(_TRADES.c.order_id.isnot(None), executions.execution_id.is_(None))
+        select(TRADES.c.tenant_id, TRADES.c.trade_id, TRADES.c.order_id)
+        .select_from(TRADES.outerjoin(EXECUTIONS, _TRADE_OF_EXECUTION))
+        .where(TRADES.c.order_id.isnot(None), executions.execution_id.is_(None))
     )
     for row in connection.execute(statement):
         yield (row[0], row[1], row[2])

@@ -2,43 +2,38 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, func, literal_column, select, type_coerce
-from sqlalchemy.types import NullType
+from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select
 
 from app.column_values import to_canonical
 from app.database import build_insert, build_update, find_matching_rows
 from app.database.bulk import Row, Write, find_rows_by_name
 from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.keys import PortfolioKey
-from app.orders.models import IS_OPEN, Execution, OrderEvent, OrderRecord
+from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.orders.models import IS_OPEN
+from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import (
     COLUMNS,
-    MOVE_COLUMNS,
+    EVENT_COLUMNS,
     MUTABLE,
     STATUS_COLUMNS,
     ExecutionRow,
-    Move,
+    OrderEvent,
     is_status_change,
     order_of,
-    pack_moves,
+    pack_events,
     row_of,
-    unpack_moves,
+    unpack_events,
 )
 from app.orders.rules.values import WORKING, Order, OrderKey
 from app.risk.rules.latches import Holder, LatchScope
 from app.timestamps import Timestamp
 
-ORDERS = cast("Table", OrderRecord.__table__)
-MOVES = cast("Table", OrderEvent.__table__)
-EXECUTIONS = cast("Table", Execution.__table__)
 _KEY = ("tenant_id", "id")
-# As the driver returns them, since `order_of` converts the values.
-_PICKED = [type_coerce(ORDERS.c[name], NullType()).label(name) for name in COLUMNS]
 
 
 class OrderName(NamedTuple):
@@ -94,10 +89,8 @@ def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) 
     """Return the open orders of the portfolios."""
     found = []
     for tenant_id, values in _by_tenant(portfolio_keys).items():
-        statement = select(*_PICKED).where(
-            ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
-        )
-        found += [order_of(row) for row in connection.execute(statement)]
+        is_its = ORDERS.c.portfolio_id.in_(values)
+        found += select_orders(connection, ORDERS.c.tenant_id == tenant_id, is_its, IS_OPEN)
     return found
 
 
@@ -123,13 +116,26 @@ def list_open_orders_in_symbol(
     connection: Connection, portfolio_key: PortfolioKey, symbol: str
 ) -> list[Order]:
     """Return the open orders of a portfolio in a symbol."""
-    statement = select(*_PICKED).where(
+    return select_orders(
+        connection,
         ORDERS.c.tenant_id == portfolio_key.tenant_id,
         ORDERS.c.portfolio_id == portfolio_key.portfolio_id,
         ORDERS.c.symbol == symbol,
         IS_OPEN,
     )
-    return [order_of(row) for row in connection.execute(statement)]
+
+
+def list_recent_exits(connection: Connection, key: PositionKey, since: Timestamp) -> list[Order]:
+    """Return the exits of a position that are open or changed at `since` or later, oldest first."""
+    return select_orders(
+        connection,
+        ORDERS.c.tenant_id == key.tenant_id,
+        ORDERS.c.symbol == key.symbol,
+        ORDERS.c.portfolio_id == key.portfolio_id,
+        ORDERS.c.product == key.product,
+        ORDERS.c.role.in_(EXITS),
+        or_(IS_OPEN, ORDERS.c.updated_at >= datetime.fromisoformat(since)),
+    )
 
 
 def count_open_orders(
@@ -231,11 +237,10 @@ def find_executed_order_ids(
 
     Exits of brackets are left out.
     """
-    home = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
     is_exit = ORDERS.c.role.in_(EXITS)
     statement = (
         select(EXECUTIONS.c.order_id)
-        .select_from(EXECUTIONS.join(ORDERS, home))
+        .select_from(EXECUTIONS.join(ORDERS, EXECUTION_OF_ORDER))
         .where(
             EXECUTIONS.c.tenant_id == tenant_id,
             EXECUTIONS.c.symbol == holder.symbol,
@@ -255,21 +260,21 @@ def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
 
 def has_request_key(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
     """Return whether the order's history has a change with that idempotency key."""
-    return any(move.request_key == key for move in list_moves(connection, tenant_id, order_id))
+    return any(event.request_key == key for event in list_order_events(connection, tenant_id, order_id))
 
 
-def list_moves(connection: Connection, tenant_id: int, order_id: str) -> list[Move]:
+def list_order_events(connection: Connection, tenant_id: int, order_id: str) -> list[OrderEvent]:
     """Return the order's history, oldest first."""
-    statement = select(*(MOVES.c[name] for name in MOVE_COLUMNS)).where(
-        MOVES.c.tenant_id == tenant_id, MOVES.c.order_id == order_id
+    statement = select(*(ORDER_EVENTS.c[name] for name in EVENT_COLUMNS)).where(
+        ORDER_EVENTS.c.tenant_id == tenant_id, ORDER_EVENTS.c.order_id == order_id
     )
-    rows = connection.execute(statement.order_by(MOVES.c.sequence))
-    return [move for row in rows for move in unpack_moves([*map(to_canonical, row)])]
+    rows = connection.execute(statement.order_by(ORDER_EVENTS.c.sequence))
+    return [event for row in rows for event in unpack_events([*map(to_canonical, row)])]
 
 
-def is_move_recorded(connection: Connection, move: Move) -> bool:
+def is_event_recorded(connection: Connection, event: OrderEvent) -> bool:
     """Return whether the order's history has that change."""
-    return move in list_moves(connection, move.tenant_id, move.order_id)
+    return event in list_order_events(connection, event.tenant_id, event.order_id)
 
 
 def insert_orders(orders: Sequence[Order]) -> Write:
@@ -288,9 +293,9 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> Write:
     return build_update(ORDERS, columns, _KEY, rows)
 
 
-def insert_moves(moves: Sequence[Move]) -> Write:
+def insert_order_events(history: Sequence[OrderEvent]) -> Write:
     """Return the statement that inserts the history rows."""
-    return build_insert(MOVES, MOVE_COLUMNS, pack_moves(moves))
+    return build_insert(ORDER_EVENTS, EVENT_COLUMNS, pack_events(history))
 
 
 def insert_executions(rows: Sequence[ExecutionRow]) -> Write:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Numeric, cast, select
 
 from app.ledger.models import Portfolio, PositionRow
 from app.orders.models import IS_OPEN
-from app.orders.queries.book import ORDERS
+from app.orders.queries.tables import ORDERS
 
 
 class AssignedBroker(NamedTuple):

@@ -1,7 +1,6 @@
 """Statements about requests to brokers."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, select, update
@@ -9,10 +8,9 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 from app.column_values import parse_instant
 from app.database import build_insert
 from app.database.bulk import Row, Write
-from app.orders.models import BrokerRequestRow, OrderRecord
-from app.orders.queries.book import ORDERS
+from app.orders.models import BrokerRequestRow
+from app.orders.queries.tables import ORDERS, select_orders
 from app.orders.rules.broker_requests import BrokerRequest, RequestKind, RequestStatus
-from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.values import WORKING, Order
 
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
@@ -37,16 +35,13 @@ def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> Write:
 def list_undone_requests(connection: Connection, tenant_id: int, name: str) -> list[BrokerRequest]:
     """Return the undone requests of a broker connection, oldest first."""
     mine = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.connection == name, _IS_UNDONE)
-    rows = connection.execute(select(*_SELECTED).where(*mine).order_by(REQUESTS.c.id))
-    return [_parse(row) for row in rows]
+    return _select_requests(connection, *mine)
 
 
 def list_requests_of_order(connection: Connection, tenant_id: int, order_id: str) -> list[BrokerRequest]:
     """Return all requests of an order, oldest first."""
     mine = (REQUESTS.c.tenant_id == tenant_id, REQUESTS.c.order_id == order_id)
-    return [
-        _parse(row) for row in connection.execute(select(*_SELECTED).where(*mine).order_by(REQUESTS.c.id))
-    ]
+    return _select_requests(connection, *mine)
 
 
 def update_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> None:
@@ -66,26 +61,23 @@ def return_submissions(connection: Connection, tenant_id: int, order_ids: Collec
 
 def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: int) -> list[Order]:
     """Return the working orders of a portfolio, oldest first."""
-    columns = [ORDERS.c[name] for name in COLUMNS]
-    mine = (
-        OrderRecord.tenant_id == tenant_id,
-        OrderRecord.portfolio_id == portfolio_id,
-        OrderRecord.status.in_([status.value for status in sorted(WORKING)]),
-    )
-    return [order_of(row) for row in connection.execute(select(*columns).where(*mine).order_by(ORDERS.c.id))]
+    is_working = ORDERS.c.status.in_([status.value for status in sorted(WORKING)])
+    mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
+    return select_orders(connection, *mine, is_working)
 
 
 def _is_submission(order_ids: Collection[str]) -> ColumnElement[bool]:
     return REQUESTS.c.order_id.in_(order_ids) & (REQUESTS.c.kind == RequestKind.SUBMIT.value)
 
 
+def _select_requests(connection: Connection, *conditions: Any) -> list[BrokerRequest]:
+    rows = connection.execute(select(*_SELECTED).where(*conditions).order_by(REQUESTS.c.id))
+    return [_parse(row) for row in rows]
+
+
 def _parse(row: Sequence[Any]) -> BrokerRequest:
     values = dict(zip(BrokerRequest._fields, row, strict=True))
     values["kind"], values["status"] = RequestKind(values["kind"]), RequestStatus(values["status"])
     for name in ("created_at", "sent_at", "next_attempt_at"):
-        values[name] = None if values[name] is None else _to_instant(values[name])
+        values[name] = None if values[name] is None else parse_instant(values[name])
     return BrokerRequest(**values)
-
-
-def _to_instant(value: Any) -> datetime:  # the value of any column
-    return parse_instant(value)

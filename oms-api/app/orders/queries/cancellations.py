@@ -10,15 +10,13 @@ from sqlalchemy import Connection, Table, select
 from app.column_values import convert_instant
 from app.database import build_insert, build_insert_missing, build_update, write
 from app.database.bulk import Write
-from app.ledger.models import Portfolio
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Cancellation, PortfolioCancellation
-from app.orders.queries.book import ORDERS
-from app.orders.rules.cancellations import OrderFilter, StoredCancellation
+from app.orders.queries.tables import ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
+from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 
 _CANCELLATIONS = cast("Table", Cancellation.__table__)
 _PARTS = cast("Table", PortfolioCancellation.__table__)
-_PORTFOLIOS = cast("Table", Portfolio.__table__)
 _COLUMNS = StoredCancellation._fields
 _SELECTED = [_CANCELLATIONS.c[name] for name in _COLUMNS]
 _PART_KEY = ("tenant_id", "cancellation_id", "portfolio_id")
@@ -35,20 +33,19 @@ class NamedPortfolio(NamedTuple):
 
 
 def list_portfolios_to_cancel_in(
-    connection: Connection, tenant_id: int, wanted: OrderFilter, visible: Collection[str] | None
+    connection: Connection, tenant_id: int, wanted: CancellationFilter, visible: Collection[str] | None
 ) -> list[NamedPortfolio]:
     """Return the portfolios with open orders that match, by id.
 
     `visible` are the name keys of the portfolios that the caller may see, None for all.
     """
-    is_its = (_PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (_PORTFOLIOS.c.id == ORDERS.c.portfolio_id)
     statement = (
-        select(_PORTFOLIOS.c.id, _PORTFOLIOS.c.name, _PORTFOLIOS.c.name_key)
-        .select_from(ORDERS.join(_PORTFOLIOS, is_its))
+        select(PORTFOLIOS.c.id, PORTFOLIOS.c.name, PORTFOLIOS.c.name_key)
+        .select_from(ORDERS.join(PORTFOLIOS, ORDER_OF_PORTFOLIO))
         .where(ORDERS.c.tenant_id == tenant_id, IS_OPEN)
         .where(*(ORDERS.c[name] == value for name, value in wanted._asdict().items() if value is not None))
         .distinct()
-        .order_by(_PORTFOLIOS.c.id)
+        .order_by(PORTFOLIOS.c.id)
     )
     return [
         NamedPortfolio(PortfolioKey(tenant_id, portfolio_id), name)
@@ -73,12 +70,12 @@ def insert_cancellation(
 
 def list_parts(connection: Connection, cancellation: StoredCancellation) -> list[NamedPortfolio]:
     """Return the portfolios of a cancellation, by id."""
-    is_its = (_PORTFOLIOS.c.tenant_id == _PARTS.c.tenant_id) & (_PORTFOLIOS.c.id == _PARTS.c.portfolio_id)
+    is_its = (PORTFOLIOS.c.tenant_id == _PARTS.c.tenant_id) & (PORTFOLIOS.c.id == _PARTS.c.portfolio_id)
     statement = (
-        select(_PORTFOLIOS.c.id, _PORTFOLIOS.c.name)
-        .select_from(_PARTS.join(_PORTFOLIOS, is_its))
+        select(PORTFOLIOS.c.id, PORTFOLIOS.c.name)
+        .select_from(_PARTS.join(PORTFOLIOS, is_its))
         .where(_PARTS.c.tenant_id == cancellation.tenant_id, _PARTS.c.cancellation_id == cancellation.id)
-        .order_by(_PORTFOLIOS.c.id)
+        .order_by(PORTFOLIOS.c.id)
     )
     return [
         NamedPortfolio(PortfolioKey(cancellation.tenant_id, portfolio_id), name)

@@ -1,4 +1,4 @@
-"""Find orders that are due: held ones for release, others because they expire."""
+"""Find orders that are due: for release, because they expire, or because their day ends."""
 
 from datetime import datetime
 
@@ -8,8 +8,9 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN
 from app.orders.queries.approvals import select_tenants_with_expired_requests
-from app.orders.queries.book import ORDERS, has_ended
-from app.orders.rules.trading_sessions import OPENING
+from app.orders.queries.book import has_ended
+from app.orders.queries.tables import ORDERS, POSITIONS
+from app.orders.rules.trading_sessions import INTRADAY, OPENING
 from app.orders.rules.values import Role, Status, TimeInForce
 
 
@@ -57,3 +58,17 @@ def find_symbols_waiting_for_session(connection: Connection, now: datetime) -> l
     opens = (ORDERS.c.time_in_force != TimeInForce.OPG) | (ORDERS.c.ends_at <= now + OPENING)
     statement = select(ORDERS.c.tenant_id, ORDERS.c.symbol).where(IS_OPEN, waits, opens).distinct()
     return [InstrumentKey(*row) for row in connection.execute(statement)]
+
+
+def find_intraday_portfolios(connection: Connection, tenant_id: int | None = None) -> set[PortfolioKey]:
+    """Return the portfolios with an open intraday order or position.
+
+    They are of one tenant, or of every tenant that `connection` can read.
+    """
+    orders = select(ORDERS.c.tenant_id, ORDERS.c.portfolio_id).where(ORDERS.c.product == INTRADAY, IS_OPEN)
+    is_open_position = (POSITIONS.c.product == INTRADAY) & (cast(POSITIONS.c.quantity, Numeric) != 0)
+    positions = select(POSITIONS.c.tenant_id, POSITIONS.c.portfolio_id).where(is_open_position)
+    if tenant_id is not None:
+        orders = orders.where(ORDERS.c.tenant_id == tenant_id)
+        positions = positions.where(POSITIONS.c.tenant_id == tenant_id)
+    return {PortfolioKey(*row) for row in connection.execute(orders.union(positions))}

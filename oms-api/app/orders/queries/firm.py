@@ -1,21 +1,18 @@
 """Read the positions and open orders of all portfolios of a tenant in one snapshot."""
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, union_all
 
-from app.ledger.models import Portfolio, PositionRow
 from app.ledger.queries.books import position_of
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
 from app.orders.models import IS_OPEN
-from app.orders.queries.book import ORDERS
+from app.orders.queries.tables import ORDERS, PORTFOLIOS, POSITIONS
 from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.values import Order
 
-_PORTFOLIOS = cast("Table", Portfolio.__table__)
-_POSITIONS = cast("Table", PositionRow.__table__)
 _POSITION = (
     *("portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl"),
     *("currency", "local_cost", "opened_at", "closed_at", "last_executed_at"),
@@ -39,14 +36,14 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     """
     kinds = union_all(*(select(literal(kind).label("kind")) for kind in (_IS_POSITION, _IS_ORDER)))
     kind = kinds.subquery("kinds").c.kind
-    columns = [_PORTFOLIOS.c.id, _PORTFOLIOS.c.base_currency, kind]
-    columns += [_POSITIONS.c[name].label(f"held_{name}") for name in _POSITION]
+    columns = [PORTFOLIOS.c.id, PORTFOLIOS.c.base_currency, kind]
+    columns += [POSITIONS.c[name].label(f"held_{name}") for name in _POSITION]
     columns += [ORDERS.c[name].label(f"order_{name}") for name in COLUMNS]
-    held = and_(kind == _IS_POSITION, *_of_portfolio(_POSITIONS), _POSITIONS.c.quantity != ZERO)
+    held = and_(kind == _IS_POSITION, *_of_portfolio(POSITIONS), POSITIONS.c.quantity != ZERO)
     working = and_(kind == _IS_ORDER, *_of_portfolio(ORDERS), IS_OPEN)
-    source = _PORTFOLIOS.join(kind.table, literal(value=True))
-    source = source.outerjoin(_POSITIONS, held).outerjoin(ORDERS, working)
-    statement = select(*columns).select_from(source).where(_PORTFOLIOS.c.tenant_id == tenant_id)
+    source = PORTFOLIOS.join(kind.table, literal(value=True))
+    source = source.outerjoin(POSITIONS, held).outerjoin(ORDERS, working)
+    statement = select(*columns).select_from(source).where(PORTFOLIOS.c.tenant_id == tenant_id)
     books = FirmBooks({}, {}, [])
     for portfolio_id, base, what, *values in connection.execute(statement):
         books.base_currencies[portfolio_id] = base
@@ -60,4 +57,4 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
 
 
 def _of_portfolio(table: Table) -> tuple[ColumnElement[bool], ...]:
-    return (table.c.tenant_id == _PORTFOLIOS.c.tenant_id, table.c.portfolio_id == _PORTFOLIOS.c.id)
+    return (table.c.tenant_id == PORTFOLIOS.c.tenant_id, table.c.portfolio_id == PORTFOLIOS.c.id)

@@ -1,32 +1,26 @@
 """Find out where a symbol is in use."""
 
-from typing import cast
+from sqlalchemy import Connection, exists, select, union
 
-from sqlalchemy import Connection, Table, exists, select, union
-
-from app.ledger.models import Portfolio, PositionRow
 from app.money import ZERO
-from app.orders.models import IS_OPEN, OrderRecord
+from app.orders.models import IS_OPEN
+from app.orders.queries.tables import ORDERS, PORTFOLIOS, POSITIONS
 from app.risk.models import LimitRow
 from app.risk.rules.limits import LimitScope
-
-_PORTFOLIOS = cast("Table", Portfolio.__table__)
-_POSITIONS = cast("Table", PositionRow.__table__)
-_ORDERS = cast("Table", OrderRecord.__table__)
 
 
 def find_currencies_in_use(connection: Connection, tenant_id: int, symbol: str) -> set[str]:
     """Return the base currencies of the tenant's portfolios with a position or open order in the symbol."""
-    held = select(_POSITIONS.c.portfolio_id).where(
-        _POSITIONS.c.tenant_id == tenant_id, _POSITIONS.c.symbol == symbol, _POSITIONS.c.quantity != ZERO
+    held = select(POSITIONS.c.portfolio_id).where(
+        POSITIONS.c.tenant_id == tenant_id, POSITIONS.c.symbol == symbol, POSITIONS.c.quantity != ZERO
     )
-    working = select(_ORDERS.c.portfolio_id).where(
-        _ORDERS.c.tenant_id == tenant_id, _ORDERS.c.symbol == symbol, IS_OPEN
+    working = select(ORDERS.c.portfolio_id).where(
+        ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol == symbol, IS_OPEN
     )
     in_use = union(held, working).subquery()
     statement = (
-        select(_PORTFOLIOS.c.base_currency)
-        .where(_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.id.in_(select(in_use.c.portfolio_id)))
+        select(PORTFOLIOS.c.base_currency)
+        .where(PORTFOLIOS.c.tenant_id == tenant_id, PORTFOLIOS.c.id.in_(select(in_use.c.portfolio_id)))
         .distinct()
     )
     return set(connection.execute(statement).scalars())
@@ -38,9 +32,7 @@ def is_symbol_in_use(connection: Connection, tenant_id: int, symbol: str) -> boo
     The tenant's portfolios are locked first, so that the query waits for transactions which are about to use
     the symbol.
     """
-    portfolios = (
-        select(_PORTFOLIOS.c.id).where(_PORTFOLIOS.c.tenant_id == tenant_id).order_by(_PORTFOLIOS.c.id)
-    )
+    portfolios = select(PORTFOLIOS.c.id).where(PORTFOLIOS.c.tenant_id == tenant_id).order_by(PORTFOLIOS.c.id)
     connection.execute(portfolios.with_for_update())
     limit = exists().where(
         LimitRow.tenant_id == tenant_id,

@@ -4,31 +4,21 @@ from collections.abc import Set
 from contextlib import nullcontext
 from datetime import datetime
 from itertools import product
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, Connection, Select, Subquery, Table, select, union
+from sqlalchemy import CompoundSelect, Connection, Select, Subquery, select, union
 
 from app.column_values import to_canonical
 from app.database import presorted
 from app.ids import build_first_trade_id
-from app.ledger.models import Portfolio
-from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED, Execution, OrderRecord
+from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED
+from app.orders.queries.tables import EXECUTIONS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
+from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import COLUMNS, ExecutionRow, order_of
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.text import list_spellings
 
-ORDERS = cast("Table", OrderRecord.__table__)
-PORTFOLIOS = cast("Table", Portfolio.__table__)
-EXECUTIONS = cast("Table", Execution.__table__)
 _ORDER = tuple(ORDERS.c[name] for name in COLUMNS)
-
-
-class Listed(NamedTuple):
-    """An order with its portfolio's name and its child orders."""
-
-    order: Order
-    portfolio_name: str
-    legs: tuple[Order, ...]
 
 
 class OrderFilter(NamedTuple):
@@ -52,19 +42,16 @@ class OrderFilter(NamedTuple):
 
 def orders_of(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's orders with their portfolios' names, for other queries to extend."""
-    is_same_portfolio = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
-        PORTFOLIOS.c.id == ORDERS.c.portfolio_id
-    )
     return (
         select(*_ORDER, PORTFOLIOS.c.name.label("portfolio_name"))
-        .select_from(ORDERS.join(PORTFOLIOS, is_same_portfolio))
+        .select_from(ORDERS.join(PORTFOLIOS, ORDER_OF_PORTFOLIO))
         .where(ORDERS.c.tenant_id == tenant_id)
     )
 
 
 def list_orders(
     connection: Connection, tenant_id: int, filters: OrderFilter, limit: int, after: str | None
-) -> list[Listed]:
+) -> list[OrderView]:
     """Return orders, newest first. `after` is the last order of the previous page.
 
     The page is found in the one table, and nothing is joined with more than the page: a planner without
@@ -86,13 +73,9 @@ def list_orders(
 
 def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
     """Return the open orders of groups in the symbols, each with its portfolio's name key."""
-    columns = (ORDERS.c[name] for name in COLUMNS)
-    is_same_portfolio = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
-        PORTFOLIOS.c.id == ORDERS.c.portfolio_id
-    )
     statement = (
-        select(PORTFOLIOS.c.name_key, *columns)
-        .select_from(ORDERS.join(PORTFOLIOS, is_same_portfolio))
+        select(PORTFOLIOS.c.name_key, *_ORDER)
+        .select_from(ORDERS.join(PORTFOLIOS, ORDER_OF_PORTFOLIO))
         .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(sorted(symbols)), IS_OPEN)
         .where(ORDERS.c.group_id.isnot(None))
     )
@@ -101,7 +84,7 @@ def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) ->
 
 def find_order(
     connection: Connection, tenant_id: int, order_id: str, portfolios: frozenset[str] | None
-) -> Listed | None:
+) -> OrderView | None:
     """Return one order if it is in one of the portfolios (name keys; None: all), else None."""
     statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_within(portfolios))
     found = _listed(connection, tenant_id, statement)
@@ -210,7 +193,7 @@ def _first_id_at(instant: datetime) -> str:
     return f"O{build_first_trade_id(instant)[1:]}"
 
 
-def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[Listed]:
+def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[OrderView]:
     rows = [tuple(row) for row in connection.execute(statement)]
     orders = [(order_of(row[:-1]), str(row[-1])) for row in rows]
     entries = [order.id for order, _ in orders if order.role in {Role.ENTRY, Role.CLOSING}]
@@ -220,4 +203,4 @@ def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> l
         for row in connection.execute(select(*_ORDER).where(is_leg).order_by(ORDERS.c.id)):
             leg = order_of(tuple(row))
             legs.setdefault(leg.parent_id or "", []).append(leg)
-    return [Listed(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]
+    return [OrderView(order, name, tuple(legs.get(order.id, ()))) for order, name in orders]

@@ -5,22 +5,21 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.identity.dependencies import Reader, require_permission
-from app.identity.rules.access import Caller, Operation
+from app.identity.dependencies import Reader
+from app.identity.rules.access import Operation
 from app.ledger.service.trade_service import RequestSource
-from app.orders.dependencies import TheOrderService
+from app.orders.dependencies import Orders, require_source
 from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
 from app.orders.schemas.responses import OrderOut
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED_HEADER, answer, responses
-from app.wire.body import documented_body, json_body, read_json, validate_model
-from app.wire.idempotency import IdempotencyKey
+from app.wire.body import documented_body, json_body, optional_json_body
 
 router = APIRouter(tags=["orders"])
 
-Approver = Annotated[Caller, Depends(require_permission(Operation.DECIDE_APPROVAL))]
-Requester = Annotated[Caller, Depends(require_permission(Operation.REQUEST_OVERRIDE))]
+Approver = Annotated[RequestSource, Depends(require_source(Operation.DECIDE_APPROVAL))]
+Requester = Annotated[RequestSource, Depends(require_source(Operation.REQUEST_OVERRIDE))]
 ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="How many at most, oldest first")]
 _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
@@ -31,7 +30,7 @@ _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLA
     responses=responses(200, {"model": list[ApprovalOut]}),
 )
 async def list_approvals(
-    caller: Reader, service: TheOrderService, request: Request, limit: ApprovalLimit = 100
+    caller: Reader, service: Orders, request: Request, limit: ApprovalLimit = 100
 ) -> Response:
     """List the waiting orders on which you may decide, oldest first.
 
@@ -50,20 +49,16 @@ async def list_approvals(
     openapi_extra=documented_body(ApproveIn, {"reason": "Within the mandate"}, required=False),
 )
 async def approve_order(
-    caller: Approver, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
-) -> Response:
+    source: Approver, order_id: OrderId, body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))],
+    service: Orders,
+) -> Response:  # fmt: skip
     """Approve a waiting order. The body is optional.
 
     The risk checks run again at current prices. If the reference price has moved too far, the response is 409
     with both prices; approve again with the new one as `price_seen`. If two approvers decide at once, the
     first decision counts, and the response to the other is 409 with the name of the first.
     """
-    edge = request.state.edge
-    body = ApproveIn()
-    if edge.body:
-        body = validate_model(ApproveIn, read_json(edge.headers.get(b"content-type", b""), edge.body))
-    request_source = RequestSource(caller, edge.request_id, key)
-    done = await service.approve(request_source, order_id, body.reason, body.price_seen)
+    done = await service.approve(source, order_id, body.reason, body.price_seen)
     return build_order_response(raise_if_denied(done), 200)
 
 
@@ -74,12 +69,11 @@ async def approve_order(
     openapi_extra=documented_body(RejectIn, {"reason": "Too large before results"}),
 )
 async def reject_order(
-    caller: Approver, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
-    service: TheOrderService, key: IdempotencyKey, request: Request,
+    source: Approver, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
+    service: Orders,
 ) -> Response:  # fmt: skip
     """Reject a waiting order. It becomes DENIED with your reason."""
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    return build_order_response(await service.reject(request_source, order_id, body.reason), 200)
+    return build_order_response(await service.reject(source, order_id, body.reason), 200)
 
 
 @router.post(
@@ -90,14 +84,13 @@ async def reject_order(
     openapi_extra=documented_body(OverrideIn, {"reason": "Client block", "expires_minutes": 30}),
 )
 async def request_override(
-    caller: Requester, order_id: OrderId, body: Annotated[OverrideIn, Depends(json_body(OverrideIn))],
-    service: TheOrderService, key: IdempotencyKey, request: Request,
+    source: Requester, order_id: OrderId, body: Annotated[OverrideIn, Depends(json_body(OverrideIn))],
+    service: Orders,
 ) -> Response:  # fmt: skip
     """Place a denied order once more, to exceed the limit that denied it.
 
     The response is a new order that waits until a second person with the role risk or admin approves it.
     Kill switches, permissions, prices and firm-wide limits cannot be overridden.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    done = await service.request_override(request_source, order_id, body.reason, body.expires_minutes)
+    done = await service.request_override(source, order_id, body.reason, body.expires_minutes)
     return build_order_response(raise_if_denied(done), 201)

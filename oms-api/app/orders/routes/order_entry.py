@@ -1,7 +1,7 @@
 """Routes that place, replace and cancel orders, correct executions, and close positions."""
 
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -12,9 +12,9 @@ from app.identity.dependencies import WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
 from app.ledger.service.trade_service import RequestSource
-from app.orders.dependencies import TheCancellations, TheOrderService
+from app.orders.dependencies import Orders, TheCancellations, require_source
 from app.orders.errors import OrderDenied
-from app.orders.rules.cancellations import OrderFilter
+from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.requests import (
     BustIn,
@@ -28,11 +28,11 @@ from app.orders.schemas.requests import (
     TicketIn,
 )
 from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
-from app.orders.service.commands import Done, Outcome, PlaceOrder
+from app.orders.service.commands import OrderResult, Outcome, PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
-from app.wire.body import documented_body, json_body, parse_model
+from app.wire.body import documented_body, json_body, optional_json_body, parse_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 
@@ -40,11 +40,12 @@ router = APIRouter(tags=["orders"])
 positions_router = APIRouter(tags=["positions"])
 
 Placer = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
-Previewer = Annotated[Caller, Depends(require_permission(Operation.PREVIEW_ORDER))]
-Changer = Annotated[Caller, Depends(require_permission(Operation.CHANGE_ORDER))]
-Buster = Annotated[Caller, Depends(require_permission(Operation.BUST_EXECUTION))]
-Canceler = Annotated[Caller, Depends(require_permission(Operation.CANCEL_ORDER))]
-Closer = Annotated[Caller, Depends(require_permission(Operation.CLOSE_POSITION))]
+GroupPlacer = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
+Previewer = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
+Changer = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
+Buster = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
+Canceler = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
+Closer = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -63,7 +64,7 @@ _GROUP_EXAMPLE: dict[str, Any] = {
     ],
 }
 _REPLAY = {REPLAYED: "true"}
-Body = TypeVar("Body", TicketIn, CancelIn)
+_REFUSALS = (404, 409, 413, 415)
 OrderId = Annotated[Wanted, Path(max_length=32)]
 
 
@@ -71,12 +72,10 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
     "/orders",
     summary="Place an order",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(201, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
-async def place_order(
-    caller: Placer, service: TheOrderService, key: IdempotencyKey, request: Request
-) -> Response:
+async def place_order(caller: Placer, service: Orders, key: IdempotencyKey, request: Request) -> Response:
     """Place an order.
 
     The response shows the order after its first match against the market. An order that a risk check denies
@@ -89,12 +88,11 @@ async def place_order(
     "/orders:group",
     summary="Place an OCO or OTO group",
     status_code=201,
-    responses=responses(201, {"model": OrdersOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(201, {"model": OrdersOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
-    caller: Placer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: TheOrderService,
-    key: IdempotencyKey, request: Request,
+    source: GroupPlacer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
@@ -108,8 +106,7 @@ async def place_group(
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [order.ticket() for order in body.orders]
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    done = await service.place_group(request_source, GroupKind(body.kind), first.portfolio_name, tickets)
+    done = await service.place_group(source, GroupKind(body.kind), first.portfolio_name, tickets)
     return _build_orders_response(raise_if_denied(done), 201)
 
 
@@ -121,15 +118,13 @@ async def place_group(
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    caller: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: TheOrderService,
-    key: IdempotencyKey, request: Request,
+    source: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Preview a ticket without sending it.
 
     The response has the expected price, the cash and position afterwards, and the result of every risk check.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    previewed = await service.preview(request_source, body.portfolio_name, body.ticket())
+    previewed = await service.preview(source, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
     return answer(preview_out(previewed, denial))
 
@@ -138,12 +133,12 @@ async def preview_order(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
     status_code=200,
-    responses=responses(200, {"model": CancelledOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": CancelledOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
-    caller: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: TheOrderService,
-    cancellations: TheCancellations, key: IdempotencyKey, request: Request,
+    source: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
+    cancellations: TheCancellations,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
@@ -151,12 +146,11 @@ async def cancel_all(
     portfolios that were not finished after five seconds. The service finishes them without another request,
     also after a restart.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
     if body.portfolio_name is not None:
-        done = await service.cancel_all(request_source, **body.model_dump())
+        done = await service.cancel_all(source, **body.model_dump())
         return answer({"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200)
-    wanted = OrderFilter(body.symbol, body.side, body.strategy)
-    result = await cancellations.cancel_all(request_source, wanted, body.reason)
+    wanted = CancellationFilter(body.symbol, body.side, body.strategy)
+    result = await cancellations.cancel_all(source, wanted, body.reason)
     content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
     return answer(content, 200, _REPLAY if result.replayed else None)
 
@@ -165,18 +159,15 @@ async def cancel_all(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
-    caller: Canceler, order_id: OrderId, service: TheOrderService, key: IdempotencyKey, request: Request
-) -> Response:
+    source: Canceler, order_id: OrderId, body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))],
+    service: Orders,
+) -> Response:  # fmt: skip
     """Cancel an order. Earlier fills are kept. The body is optional."""
-    body = CancelIn()
-    if request.state.edge.body:
-        body = _parse_body(CancelIn, request.state.edge)
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    done = await service.cancel(request_source, order_id, body.reason)
+    done = await service.cancel(source, order_id, body.reason)
     return build_order_response(done, 200)
 
 
@@ -184,14 +175,14 @@ async def cancel_order(
     "/orders/{order_id}/bust",
     summary="Reverse a fill of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         BustIn, {"execution_id": "X16972345671230000a1b2c3d4", "reason": "Clearly erroneous"}
     ),
 )
 async def bust_execution(
-    caller: Buster, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
-    service: TheOrderService, key: IdempotencyKey, request: Request,
+    source: Buster, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
+    service: Orders,
 ) -> Response:  # fmt: skip
     """Reverse an execution that its venue cancelled (a bust).
 
@@ -200,46 +191,42 @@ async def bust_execution(
     a position, its exits protect the larger position again: open exits grow, and new orders replace exits
     that have ended. `legs` lists them.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    return build_order_response(
-        await service.bust(request_source, order_id, body.execution_id, body.reason), 200
-    )
+    return build_order_response(await service.bust(source, order_id, body.execution_id, body.reason), 200)
 
 
 @router.post(
     "/orders/{order_id}/correct",
     summary="Replace a fill of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         CorrectionIn,
         {"execution_id": "X16972345671230000a1b2c3d4", "price": "99.50", "reason": "Price corrected by NYSE"},
     ),
 )
 async def correct_execution(
-    caller: Buster, order_id: OrderId, body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))],
-    service: TheOrderService, key: IdempotencyKey, request: Request,
+    source: Buster, order_id: OrderId, body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))],
+    service: Orders,
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
 
     The execution is reversed, and a new one is booked in its place, with the time of the original and its
     own charges. Its id is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
     facts = (body.execution_id, body.quantity, body.price, body.reason)
-    return build_order_response(await service.correct(request_source, order_id, *facts), 200)
+    return build_order_response(await service.correct(source, order_id, *facts), 200)
 
 
 @router.patch(
     "/orders/{order_id}",
     summary="Replace an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
-    caller: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
-    service: TheOrderService, key: IdempotencyKey, request: Request,
+    source: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    service: Orders,
 ) -> Response:  # fmt: skip
     """Replace an order.
 
@@ -251,28 +238,23 @@ async def replace_order(
             "The request changes nothing; send at least one field.",
             [FieldError("body", "Must contain at least one field.", "empty")],
         )
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    return build_order_response(
-        raise_if_denied(await service.replace(request_source, order_id, changes)), 200
-    )
+    return build_order_response(raise_if_denied(await service.replace(source, order_id, changes)), 200)
 
 
 @positions_router.post(
     "/positions:close",
     summary="Close a position",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(201, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
 )
 async def close_position(
-    caller: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: TheOrderService,
-    key: IdempotencyKey, request: Request,
+    source: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
     return build_order_response(
-        raise_if_denied(await service.close(request_source, body.portfolio_name, *facts)), 201
+        raise_if_denied(await service.close(source, body.portfolio_name, *facts)), 201
     )
 
 
@@ -280,24 +262,20 @@ async def close_position(
     "/positions/{portfolio}/{symbol:path}/exits",
     summary="Set the exits of a position",
     status_code=200,
-    responses=responses(200, {"model": OrdersOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrdersOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}}
     ),
 )
 async def set_exits(
-    caller: Changer, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
-    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: TheOrderService,
-    key: IdempotencyKey, request: Request,
+    source: Changer, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.
 
     They replace the position's exits and close its whole quantity. The response lists the exit orders.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
-    done = await service.set_exits(
-        request_source, portfolio.strip(), symbol, body.product or "", *body.legs()
-    )
+    done = await service.set_exits(source, portfolio.strip(), symbol, body.product or "", *body.legs())
     return _build_orders_response(raise_if_denied(done), 200)
 
 
@@ -312,23 +290,19 @@ def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome
 def _parse_place_request(
     service: OrderService, caller: Caller, request: FastRequest, key: str | None
 ) -> PlaceOrder:
-    body = _parse_body(TicketIn, request)
+    body = parse_model(TicketIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_place_command(
         RequestSource(caller, request.request_id, key), body.portfolio_name, body.ticket()
     )
 
 
 def _build_place_response(outcome: Outcome) -> FastResponse:
-    assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+    assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
     done = raise_if_denied(outcome)
     return FastResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
 
 
-def _parse_body(model: type[Body], request: FastRequest) -> Body:
-    return parse_model(model, request.headers.get(b"content-type", b""), request.body)
-
-
-def raise_if_denied(done: Done) -> Done:
+def raise_if_denied(done: OrderResult) -> OrderResult:
     """Return the result. Raises OrderDenied if risk denied one of its orders."""
     for view in done.orders:
         if view.order.status is Status.DENIED and view.order.denial:
@@ -337,11 +311,11 @@ def raise_if_denied(done: Done) -> Done:
     return done
 
 
-def build_order_response(done: Done, status: int) -> Response:
+def build_order_response(done: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
     return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 
-def _build_orders_response(done: Done, status: int) -> Response:
+def _build_orders_response(done: OrderResult, status: int) -> Response:
     content = {"orders": [order_out(view) for view in done.orders]}
     return answer(content, status, _REPLAY if done.replayed else None)

@@ -15,10 +15,10 @@ from app.instruments.schemas import Symbol
 from app.money import money_text, quantity_text
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
-from app.orders.queries.book import list_moves
-from app.orders.queries.reading import Listed, OrderFilter
+from app.orders.queries.book import list_order_events
+from app.orders.queries.reading import OrderFilter
 from app.orders.rules.order_views import OrderView
-from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
@@ -119,7 +119,7 @@ async def list_orders(
     tenant_id, filters = caller.tenant_id, query.filter(caller.portfolios)
     after = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
 
-    def read(connection: Connection) -> list[Listed]:
+    def read(connection: Connection) -> list[OrderView]:
         resolved = filters
         if filters.symbol is not None:
             resolved = filters._replace(symbol=find_symbol(connection, tenant_id, filters.symbol))
@@ -129,7 +129,7 @@ async def list_orders(
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None
-    return answer([_serialize(one) for one in page], headers=link(request, cursor))
+    return answer([order_out(one) for one in page], headers=link(request, cursor))
 
 
 @router.get(
@@ -147,20 +147,20 @@ async def get_order(
         found = queries.find_order(connection, tenant_id, order_id, caller.portfolios)
         if found is None:
             raise NoSuchOrder(order_id)
-        moves = list_moves(connection, tenant_id, order_id)
+        history = list_order_events(connection, tenant_id, order_id)
         fills = queries.fills_of(connection, tenant_id, order_id)
-        return {**_serialize(found), "events": list(map(_move, moves)), "fills": list(map(_fill, fills))}
+        return {
+            **order_out(found),
+            "events": list(map(_serialize_event, history)),
+            "fills": list(map(_fill, fills)),
+        }
 
     return answer(await readers.run(read, tenant_id))
 
 
-def _serialize(listed: Listed) -> dict[str, Any]:
-    return order_out(OrderView(*listed))
-
-
-def _move(move: Move) -> dict[str, Any]:
-    fields = move._asdict()
-    return {name: fields[name] for name in Move._fields[2:-1]}
+def _serialize_event(event: OrderEvent) -> dict[str, Any]:
+    fields = event._asdict()
+    return {name: fields[name] for name in OrderEvent._fields[2:-1]} | {"broker_words": event.broker_reason}
 
 
 def _fill(row: ExecutionRow) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from app.orders.rules.values import Order
 from app.timestamps import Timestamp
 
 
-class OrderFilter(NamedTuple):
+class CancellationFilter(NamedTuple):
     """Which orders to cancel; None matches all."""
 
     symbol: str | None = None
@@ -36,6 +36,6 @@ class StoredCancellation(NamedTuple):
     created_at: Timestamp
 
     @property
-    def filter(self) -> OrderFilter:
+    def filter(self) -> CancellationFilter:
         """Which orders to cancel."""
-        return OrderFilter(self.symbol, self.side, self.strategy)
+        return CancellationFilter(self.symbol, self.side, self.strategy)

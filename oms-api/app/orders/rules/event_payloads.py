@@ -8,7 +8,7 @@ import orjson
 from app.costs.rules.booking import serialize_charges
 from app.costs.rules.values import Schedule
 from app.money import fixed, money_text, quantity_text, ratio
-from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import FINAL, Order, OrderType, Status
 
 _RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
@@ -18,33 +18,33 @@ _RETROSPECTIVE = {  # by the note of the execution: see `execution_verification`
 _NAMES: dict[str, str] = {status: f"order.{status.lower()}" for status in Status}
 
 
-def event_type_of(move: Move) -> str:
+def event_type_of(event: OrderEvent) -> str:
     """Return the event type of a history row.
 
     A fill is order.filled or order.partially_filled, a reversed fill order.fill_busted, and its
     replacement order.fill_corrected. A change of status is named after the new status. Any other change is
     order.changed.
     """
-    if move.execution_id is not None and move.reason in _RETROSPECTIVE:
-        return _RETROSPECTIVE[move.reason]
-    if move.execution_id is not None:
-        return "order.filled" if move.to_status == Status.FILLED else "order.partially_filled"
-    return _NAMES[move.to_status] if move.from_status != move.to_status else "order.changed"
+    if event.execution_id is not None and event.reason in _RETROSPECTIVE:
+        return _RETROSPECTIVE[event.reason]
+    if event.execution_id is not None:
+        return "order.filled" if event.to_status == Status.FILLED else "order.partially_filled"
+    return _NAMES[event.to_status] if event.from_status != event.to_status else "order.changed"
 
 
 def build_order_payload(
-    order: Order, portfolio_name: str, move: Move, execution: ExecutionRow | None
+    order: Order, portfolio_name: str, event: OrderEvent, execution: ExecutionRow | None
 ) -> dict[str, Any]:
     """Return the payload of a history row.
 
     `order` is the order after it, `execution` the fill that caused it. Amounts are text as in the API. Fields
     that do not apply are left out.
     """
-    return add_move_facts(build_order_facts(order, portfolio_name), order, move, execution)
+    return add_event_facts(build_order_facts(order, portfolio_name), order, event, execution)
 
 
 def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
-    """Return what payloads tell of an order whatever the history row. `add_move_facts` sets the rest."""
+    """Return what payloads tell of an order whatever the history row. `add_event_facts` sets the rest."""
     quantity = _quantity(order.quantity)
     facts: dict[str, Any] = {
         "order_id": order.id,
@@ -79,21 +79,22 @@ def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
     return facts
 
 
-def add_move_facts(
-    facts: dict[str, Any], order: Order, move: Move, execution: ExecutionRow | None
+def add_event_facts(
+    facts: dict[str, Any], order: Order, event: OrderEvent, execution: ExecutionRow | None
 ) -> dict[str, Any]:
     """Return the payload of a history row: the facts of the order, and those of the row."""
-    payload = facts | {"sequence": move.sequence, "status": order.status, "actor": move.actor}
+    payload = facts | {"sequence": event.sequence, "status": order.status, "actor": event.actor}
     if order.status in FINAL:
         payload["leaves_quantity"] = "0"
     if execution is not None:
         payload |= _fill(execution)
-    if move.sequence == 1:
+    if event.sequence == 1:
         payload |= build_terms(order)
-    if move.reason is not None:
-        payload["reason"] = move.reason
-    if move.broker_words is not None:
-        payload["broker_words"] = move.broker_words
+    if event.reason is not None:
+        payload["reason"] = event.reason
+    if event.broker_reason is not None:
+        payload["broker_reason"] = event.broker_reason
+        payload["broker_words"] = event.broker_reason  # the former name, for one release
     return payload
 
 

@@ -13,7 +13,7 @@ from app.orders.rules.event_payloads import (
     build_terms,
     event_type_of,
 )
-from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, Status, changed
 from app.orders.rules.verification import BEYOND, Filled, OrderCheck
 from app.timestamps import Timestamp
@@ -21,12 +21,12 @@ from app.timestamps import Timestamp
 Executions = Mapping[str, ExecutionRow]  # by execution id
 
 DENIED, ISSUE = "risk.denied", "reconciliation.issue"
-NON_MOVE_EVENTS = frozenset({DENIED, ISSUE})  # events of an order without a history row
+UNRECORDED_EVENTS = frozenset({DENIED, ISSUE})  # events of an order without a history row
 _MEASURES = ("quantity", "limit_price", "stop_price")
 _WAITING = frozenset({Status.HELD, Status.AWAITING_APPROVAL})  # a release may change quantity and prices
 
 
-class OrderEventRow(NamedTuple):
+class PublishedEvent(NamedTuple):
     """An event of an order. `facts` is its payload."""
 
     id: int
@@ -48,44 +48,50 @@ class RecordedValues(NamedTuple):
 
 
 def find_event_differences(
-    order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow], executions: Executions
+    order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent], executions: Executions
 ) -> list[Finding]:
     """Return the differences between an order's history and its events: each history row needs one event."""
-    by_sequence: dict[Any, list[OrderEventRow]] = {}
+    by_sequence: dict[Any, list[PublishedEvent]] = {}
     for event in events:
-        if event.type not in NON_MOVE_EVENTS:
+        if event.type not in UNRECORDED_EVENTS:
             by_sequence.setdefault(event.facts.get("sequence"), []).append(event)
-    findings: list[Finding] = list(_denials(order, moves, events))
+    findings: list[Finding] = list(_denials(order, history, events))
     current = RecordedValues(
         order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id
     )
-    following: Move | None = None
-    fills = list(_filled_after(order, moves, executions))
+    following: OrderEvent | None = None
+    fills = list(_filled_after(order, history, executions))
     findings += _fills(order, fills)
-    for move, filled in reversed(list(zip(moves, fills, strict=True))):
-        found = by_sequence.pop(move.sequence, [])
+    for order_event, filled in reversed(list(zip(history, fills, strict=True))):
+        found = by_sequence.pop(order_event.sequence, [])
         if len(found) != 1:
             findings.append(
-                _event(f"sequence {move.sequence}", f"{len(found)} events", f"one {event_type_of(move)}")
+                _event(
+                    f"sequence {order_event.sequence}",
+                    f"{len(found)} events",
+                    f"one {event_type_of(order_event)}",
+                )
             )
             continue
         (event,) = found
         previous = _values_of(event.facts)
-        findings += _differences(event, order, move, previous, filled, executions)
+        findings += _differences(event, order, order_event, previous, filled, executions)
         findings += _changes(order, previous, current, following)
-        current, following = previous, move
+        current, following = previous, order_event
     findings += [_event("sequence", number, "the number of a move") for number in by_sequence]
     return findings
 
 
-def _denials(order: Order, moves: Sequence[Move], events: Sequence[OrderEventRow]) -> Iterator[Finding]:
+def _denials(
+    order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent]
+) -> Iterator[Finding]:
     """Yield a finding if the risk.denied events do not match the order's denial."""
     stored_payloads = [(event.created_at, event.facts) for event in events if event.type == DENIED]
     try:
         facts = order.denial and build_denial_payload(order, order.denial)
     except (ValueError, TypeError, LookupError):
         facts = {}
-    at = [move.at for move in moves if move.to_status == Status.DENIED]
+    at = [order_event.at for order_event in history if order_event.to_status == Status.DENIED]
     if isinstance(facts, dict) and is_rejection(facts.get("denial")):
         at = []  # an approver's no is no denial of risk
     if facts and not any("time_in_force" in event.facts for event in events):  # written by an earlier version
@@ -104,7 +110,7 @@ def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
 
 
 def find_issue_differences(
-    rows: Sequence[ExecutionRow], events: Sequence[OrderEventRow]
+    rows: Sequence[ExecutionRow], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the reconciliation issues do not match the executions noted as over or stray."""
     stored_payloads = [event.facts for event in events if event.type == ISSUE]
@@ -117,45 +123,46 @@ def find_issue_differences(
         yield _event(ISSUE, str(stored_payloads), str(due))
 
 
-def list_portfolio_names(events: Sequence[OrderEventRow]) -> set[str]:
+def list_portfolio_names(events: Sequence[PublishedEvent]) -> set[str]:
     """Return the portfolio names in the events of an order."""
-    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in NON_MOVE_EVENTS}
+    return {str(event.facts.get("portfolio_name")) for event in events if event.type not in UNRECORDED_EVENTS}
 
 
-def list_parent_ids(events: Sequence[OrderEventRow]) -> set[str | None]:
+def list_parent_ids(events: Sequence[PublishedEvent]) -> set[str | None]:
     """Return the parent ids in the events of an order."""
-    return {event.facts.get("parent_id") for event in events if event.type not in NON_MOVE_EVENTS}
+    return {event.facts.get("parent_id") for event in events if event.type not in UNRECORDED_EVENTS}
 
 
-def _filled_after(order: Order, moves: Sequence[Move], executions: Executions) -> Iterator[Filled | None]:
+def _filled_after(
+    order: Order, history: Sequence[OrderEvent], executions: Executions
+) -> Iterator[Filled | None]:
     """Yield the filled amounts after each history row; None once they cannot be derived."""
     # A denied successor does not keep the amounts that it carried over.
-    is_forgotten = forgets_fills(order, [move.to_status for move in moves])
+    is_forgotten = forgets_fills(order, [order_event.to_status for order_event in history])
     filled: Filled | None = Filled(order.carried_quantity, order.carried_value)
-    for move in moves:
-        if move.execution_id is not None and filled is not None:
-            execution = executions.get(move.execution_id)
+    for order_event in history:
+        if order_event.execution_id is not None and filled is not None:
+            execution = executions.get(order_event.execution_id)
             filled = execution and filled.plus(Filled(Decimal(execution.quantity), Decimal(execution.value)))
         yield None if is_forgotten else filled
 
 
 def _differences(
-    event: OrderEventRow,
+    event: PublishedEvent,
     order: Order,
-    move: Move,
+    order_event: OrderEvent,
     recorded: RecordedValues,
     filled: Filled | None,
     executions: Executions,
 ) -> Iterator[Finding]:
     pairs: list[tuple[str, Any, Any]] = [
-        ("type", event.type, event_type_of(move)),
-        ("created_at", event.created_at, move.at),
+        ("type", event.type, event_type_of(order_event)),
+        ("created_at", event.created_at, order_event.at),
     ]
     facts = dict(event.facts)
-    expected = _expected(facts, order, move, recorded, filled, executions)
-    if move.sequence == 1 and "time_in_force" not in facts:  # written by an earlier version
-        for name in build_terms(order):
-            expected.pop(name, None)
+    expected = _expected(facts, order, order_event, recorded, filled, executions)
+    for name in _list_later_names(facts, order, order_event):
+        expected.pop(name, None)
     if filled is None:
         for name in ("filled_quantity", "leaves_quantity", "average_price"):
             facts.pop(name, None)
@@ -165,20 +172,28 @@ def _differences(
         pairs += [(name, facts.get(name), expected.get(name)) for name in names]
     for name, stored, due in pairs:
         if stored != due:
-            yield _event(f"{name} of {event.type} {move.sequence}", _text(stored), _text(due))
+            yield _event(f"{name} of {event.type} {order_event.sequence}", _text(stored), _text(due))
+
+
+def _list_later_names(facts: dict[str, Any], order: Order, order_event: OrderEvent) -> list[str]:
+    """Return the names that the version of the service which wrote the event did not use yet."""
+    names = [] if "broker_reason" in facts else ["broker_reason"]
+    if order_event.sequence == 1 and "time_in_force" not in facts:
+        names += build_terms(order)
+    return names
 
 
 def _expected(
     facts: dict[str, Any],
     order: Order,
-    move: Move,
+    order_event: OrderEvent,
     recorded: RecordedValues,
     filled: Filled | None,
     executions: Executions,
 ) -> dict[str, Any]:
     state = changed(
         order,
-        status=Status(move.to_status),
+        status=Status(order_event.to_status),
         quantity=order.quantity if recorded.quantity is None else recorded.quantity,
         limit_price=recorded.limit_price,
         stop_price=recorded.stop_price,
@@ -186,16 +201,16 @@ def _expected(
         parent_id=recorded.parent_id,
         filled_quantity=filled.quantity if filled else order.filled_quantity,
         filled_value=filled.value if filled else order.filled_value,
-        replaced_by=order.replaced_by if move.to_status == Status.REPLACED else None,
+        replaced_by=order.replaced_by if order_event.to_status == Status.REPLACED else None,
     )
-    execution = None if move.execution_id is None else executions.get(move.execution_id)
+    execution = None if order_event.execution_id is None else executions.get(order_event.execution_id)
     if execution is not None and not has_components(execution.charges):
         execution = execution._replace(charges=None)
-    return build_order_payload(state, facts.get("portfolio_name", ""), move, execution)
+    return build_order_payload(state, facts.get("portfolio_name", ""), order_event, execution)
 
 
 def _changes(
-    order: Order, previous: RecordedValues, current: RecordedValues, following: Move | None
+    order: Order, previous: RecordedValues, current: RecordedValues, following: OrderEvent | None
 ) -> Iterator[Finding]:
     """Yield the fields that changed between an event and its successor without permission."""
     is_moved = (
@@ -208,9 +223,9 @@ def _changes(
         yield from _difference("trail_level", previous.trail_level, current.trail_level)
 
 
-def _may_change(move: Move) -> bool:
-    is_note = move.from_status == move.to_status
-    return is_note or move.reason is not None or move.from_status in _WAITING
+def _may_change(order_event: OrderEvent) -> bool:
+    is_note = order_event.from_status == order_event.to_status
+    return is_note or order_event.reason is not None or order_event.from_status in _WAITING
 
 
 def _may_trail(side: str, previous: Decimal | None, current: Decimal | None) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from app.costs.rules.booking import InvalidCharges, parse_components
 from app.ledger.rules.verification import Finding
 from app.money import ZERO, fixed
-from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
 
@@ -45,7 +45,7 @@ class Trade(Protocol):
     def _asdict(self) -> dict[str, str | int | None]: ...
 
 
-class ExecutionMove(NamedTuple):
+class ExecutionEvent(NamedTuple):
     """A history row that an execution caused: the execution id, and its note (late, over, stray or None)."""
 
     execution_id: str
@@ -91,10 +91,12 @@ def _find_bust_differences(order: Order, row: ExecutionRow, booked: BookedFields
             yield _finding(row, name, expected, booked[name])
 
 
-def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[ExecutionMove]) -> Iterator[Finding]:
+def find_execution_event_differences(
+    rows: Sequence[ExecutionRow], history: Sequence[ExecutionEvent]
+) -> Iterator[Finding]:
     """Yield the differences between the executions and the history rows of an order or of a chain."""
     notes: Mapping[str, str | None] = {row.execution_id: row.note for row in rows}
-    move_notes = {move.execution_id: move.note for move in moves}
+    move_notes = {event.execution_id: event.note for event in history}
     for execution_id in dict.fromkeys((*notes, *move_notes)):
         if execution_id not in move_notes:
             yield Finding(OrderCheck.TRADE, "execution_id", execution_id, "the execution of a move")
@@ -105,9 +107,13 @@ def find_move_differences(rows: Sequence[ExecutionRow], moves: Sequence[Executio
             yield Finding(OrderCheck.TRADE, f"note of execution {execution_id}", found, due)
 
 
-def list_execution_moves(moves: Sequence[Move]) -> list[ExecutionMove]:
+def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]:
     """Return the history rows that executions caused."""
-    return [ExecutionMove(move.execution_id, move.reason) for move in moves if move.execution_id is not None]
+    return [
+        ExecutionEvent(event.execution_id, event.reason)
+        for event in history
+        if event.execution_id is not None
+    ]
 
 
 def _find_charge_differences(row: ExecutionRow, booked: str | int | None) -> Iterator[Finding]:

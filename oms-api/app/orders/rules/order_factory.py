@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.orders.rules.values import (
     GroupKind,
@@ -13,6 +13,7 @@ from app.orders.rules.values import (
     Status,
     Ticket,
     TimeInForce,
+    changed,
 )
 from app.timestamps import Timestamp, iso
 
@@ -21,7 +22,7 @@ _DAY = timedelta(days=1)
 _DATE_LENGTH = len("2026-01-31")
 
 
-class OrderOrigin(NamedTuple):
+class Placement(NamedTuple):
     """The portfolio of an order, its cost schedule, and who placed it. `at` is canonical text."""
 
     tenant_id: int
@@ -47,13 +48,13 @@ NO_LINKS = OrderLinks()
 
 
 def new_order(
-    order_id: str, order_origin: OrderOrigin, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
+    order_id: str, placement: Placement, ticket: Ticket, quantity: Decimal, links: OrderLinks = NO_LINKS
 ) -> Order:
     """Return the order of a ticket with the status INITIALIZED."""
     return Order(
-        tenant_id=order_origin.tenant_id,
+        tenant_id=placement.tenant_id,
         id=order_id,
-        portfolio_id=order_origin.portfolio_id,
+        portfolio_id=placement.portfolio_id,
         client_order_id=ticket.client_order_id or order_id,
         symbol=ticket.symbol,
         product=ticket.product,
@@ -67,23 +68,38 @@ def new_order(
         trail_amount=ticket.trail_amount,
         trail_percent=ticket.trail_percent,
         expires_at=ticket.expires_at,
-        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, order_origin.at),
+        ends_at=get_expiry(ticket.time_in_force, ticket.expires_at, placement.at),
         extended_hours=ticket.extended_hours,
         reason=ticket.reason,
         strategy=ticket.strategy,
-        user_id=ticket.user_id or order_origin.user_id,
-        source=order_origin.source,
-        actor=order_origin.actor,
-        cost_schedule=order_origin.cost_schedule,
-        broker=order_origin.broker,
+        user_id=ticket.user_id or placement.user_id,
+        source=placement.source,
+        actor=placement.actor,
+        cost_schedule=placement.cost_schedule,
+        broker=placement.broker,
         status=Status.INITIALIZED,
-        created_at=order_origin.at,
-        updated_at=order_origin.at,
+        created_at=placement.at,
+        updated_at=placement.at,
         parent_id=links.parent_id,
         group_id=links.group_id,
         group_kind=links.kind,
         role=links.role,
     )
+
+
+def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Order:
+    """Return a new order with the terms of another one. `fields` are those that differ."""
+    own: dict[str, Any] = {
+        "id": order_id,
+        "client_order_id": order_id,
+        "status": Status.INITIALIZED,
+        "idempotency_key": None,
+        "event_count": 0,
+        "created_at": at,
+        "updated_at": at,
+        "accepted_at": None,
+    }
+    return changed(order, **own | fields)
 
 
 def build_exit_tickets(entry: Order, ticket: Ticket) -> list[tuple[Role, Ticket]]:

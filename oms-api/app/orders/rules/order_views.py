@@ -46,8 +46,25 @@ class ApprovalView(NamedTuple):
     denial: Denial | None
 
 
+class OrderEstimate(NamedTuple):
+    """The expected price and value in the instrument's currency, and the rest in the portfolio's.
+
+    Amounts are None without a price, and where a rate is unknown. Exposures and equity are of the positions
+    before the order.
+    """
+
+    price: Decimal | None
+    value: Decimal | None
+    charges: Decimal | None
+    cash_after: Decimal | None
+    position_after: Decimal
+    gross_exposure: Decimal
+    net_exposure: Decimal
+    equity: Decimal
+
+
 class OrderPreview(NamedTuple):
-    """The effect that a ticket would have. Amounts are None if there is no price.
+    """The effect that a ticket would have.
 
     `opens_at` is when the session opens that the order would wait for, None if it would not wait.
     `needs_approval`: the order would wait for another person.
@@ -55,11 +72,7 @@ class OrderPreview(NamedTuple):
 
     order: Order
     portfolio_name: str
-    price: Decimal | None
-    value: Decimal | None
-    charges: Decimal | None
-    cash_after: Decimal | None
-    position_after: Decimal
+    estimate: OrderEstimate
     denial: Denial | None
     checks: tuple[Headroom, ...]
     opens_at: Timestamp | None = None

@@ -56,8 +56,8 @@ _ENUMS: dict[str, Callable[[str], Any]] = {
 }
 
 
-class Move(NamedTuple):
-    """One change of an order."""
+class OrderEvent(NamedTuple):
+    """One change of an order: a row of its history, or a part of one."""
 
     tenant_id: int
     order_id: str
@@ -67,45 +67,50 @@ class Move(NamedTuple):
     at: Timestamp
     actor: str
     reason: str | None = None
-    broker_words: str | None = None
+    broker_reason: str | None = None
     execution_id: str | None = None
     request_key: str | None = None
 
 
-_FOLLOWING = Move._fields[4:]  # the status before is that of the change before
-MOVE_COLUMNS = (*Move._fields, "following")  # of `order_events`
+_STORED_NAMES = {"broker_reason": "broker_words"}  # where a column has another name than its field
+_COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in OrderEvent._fields)
+_FOLLOWING = _COLUMNS[4:]  # the status before is that of the change before
+EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
 
 
-def pack_moves(moves: Iterable[Move]) -> list[Row]:
-    """Return the rows (`MOVE_COLUMNS`) of changes: one for each order, in order of their first changes."""
-    groups: list[list[Move]] = []
-    by_order: dict[tuple[int, str], list[Move]] = {}
-    for move in moves:
-        group = by_order.get(move[:2])
-        if group is None or Status.AWAITING_APPROVAL in move[3:5]:  # its verification reads rows of its own
+def pack_events(history: Iterable[OrderEvent]) -> list[Row]:
+    """Return the rows (`EVENT_COLUMNS`) of changes: one for each order, in order of their first changes."""
+    groups: list[list[OrderEvent]] = []
+    by_order: dict[tuple[int, str], list[OrderEvent]] = {}
+    for event in history:
+        group = by_order.get(event[:2])
+        if group is None or Status.AWAITING_APPROVAL in event[3:5]:  # its verification reads rows of its own
             groups.append(group := [])
-        group.append(move)
-        by_order[move[:2]] = group
+        group.append(event)
+        by_order[event[:2]] = group
     return [(*first, _pack_following(others)) for first, *others in groups]
 
 
-def _pack_following(moves: Sequence[Move]) -> str | None:
+def _pack_following(history: Sequence[OrderEvent]) -> str | None:
     """Return changes as a JSON list of objects without nulls, None for no change."""
     changes = [
-        {name: value for name, value in zip(_FOLLOWING, move[4:], strict=True) if value is not None}
-        for move in moves
+        {name: value for name, value in zip(_FOLLOWING, event[4:], strict=True) if value is not None}
+        for event in history
     ]
     return orjson.dumps(changes).decode() if changes else None
 
 
-def unpack_moves(row: Sequence[Any]) -> list[Move]:
-    """Return the changes of a row (`MOVE_COLUMNS`), oldest first. Raises TypeError or ValueError."""
+def unpack_events(row: Sequence[Any]) -> list[OrderEvent]:
+    """Return the changes of a row (`EVENT_COLUMNS`), oldest first. Raises TypeError or ValueError."""
     *values, following = row
-    moves = [Move._make(values)]
+    history = [OrderEvent._make(values)]
     for change in orjson.loads(following) if following is not None else ():
-        tenant_id, order_id, sequence, _, status, *_ = moves[-1]
-        moves.append(Move(tenant_id, order_id, sequence + 1, status, **change))
-    return moves
+        tenant_id, order_id, sequence, _, status, *_ = history[-1]
+        fields = dict(change)
+        broker_reason = fields.pop(_STORED_NAMES["broker_reason"], None)
+        key = (tenant_id, order_id, sequence + 1, status)
+        history.append(OrderEvent(*key, broker_reason=broker_reason, **fields))
+    return history
 
 
 class ExecutionRow(NamedTuple):

@@ -58,7 +58,7 @@ NEXT: dict[Status, frozenset[Status]] = {
 }  # fmt: skip
 
 
-def checked_move(order_id: str, start: Status, end: Status) -> Status:
+def require_transition(order_id: str, start: Status, end: Status) -> Status:
     """Return `end`. Raises IllegalMove if the table does not allow the transition."""
     if end not in NEXT[start]:
         raise IllegalMove(order_id, start, end)

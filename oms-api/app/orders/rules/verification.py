@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.ledger.rules.verification import Finding
 from app.money import ZERO, fixed
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import NEXT
 from app.orders.rules.values import OPEN, Order, OrderType, Status
 
@@ -45,44 +45,44 @@ class Filled(NamedTuple):
         return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)
 
 
-def check_history(order: Order, moves: Sequence[Move]) -> list[Finding]:
+def check_history(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
     """Return the findings about the order's history: gaps, illegal transitions, a wrong last status."""
     findings = []
     before: str | None = None
-    for number, move in enumerate(moves, 1):
-        if move.sequence != number:
-            findings.append(_history("sequence", move.sequence, number))
-        if move.from_status != before:
-            findings.append(_history("from_status", move.from_status, before))
-        elif before is not None and not _may_move(before, move.to_status):
-            findings.append(_history("to_status", move.to_status, f"a status that {before} leads to"))
-        before = move.to_status
+    for number, event in enumerate(history, 1):
+        if event.sequence != number:
+            findings.append(_history("sequence", event.sequence, number))
+        if event.from_status != before:
+            findings.append(_history("from_status", event.from_status, before))
+        elif before is not None and not _may_move(before, event.to_status):
+            findings.append(_history("to_status", event.to_status, f"a status that {before} leads to"))
+        before = event.to_status
     if before != order.status:
         findings.append(_history("status", order.status, before))
-    if len(moves) != order.event_count:
-        findings.append(_history("event_count", order.event_count, len(moves)))
-    return [*findings, *_times(order, moves)]
+    if len(history) != order.event_count:
+        findings.append(_history("event_count", order.event_count, len(history)))
+    return [*findings, *_times(order, history)]
 
 
-def _times(order: Order, moves: Sequence[Move]) -> Iterator[Finding]:
+def _times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Finding]:
     """Yield the order's instants and actor that do not match its history."""
-    if not moves:
+    if not history:
         return
     pairs = (
-        ("created_at", order.created_at, moves[0].at),
-        ("updated_at", order.updated_at, moves[-1].at),
-        ("actor", order.placed_by, moves[0].actor),
+        ("created_at", order.created_at, history[0].at),
+        ("updated_at", order.updated_at, history[-1].at),
+        ("actor", order.placed_by, history[0].actor),
     )
     for name, stored, due in pairs:
         if stored != due:
             yield _history(name, stored, due)
-    times = {move.at for move in moves}
-    accepted = [move.at for move in moves if move.to_status == Status.ACCEPTED]
+    times = {event.at for event in history}
+    accepted = [event.at for event in history if event.to_status == Status.ACCEPTED]
     if order.accepted_at not in (times if accepted else times | {None}):
         yield _history("accepted_at", order.accepted_at, accepted[0] if accepted else None)
 
 
-def check_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
+def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
     """Return fields that contradict the order's type, broker, history or denial."""
     findings = []
     found = [(name, getattr(order, name)) for name in _unused_prices(order.type)]
@@ -90,11 +90,11 @@ def check_terms(order: Order, moves: Sequence[Move]) -> list[Finding]:
     if (order.replaced_by is not None) != (order.status == Status.REPLACED):
         expected = "a successor" if order.replaced_by is None else None
         findings.append(_history("replaced_by", order.replaced_by, expected))
-    if not _may_be_triggered(order, {move.to_status for move in moves}):
+    if not _may_be_triggered(order, {event.to_status for event in history}):
         findings.append(_history("is_triggered", order.is_triggered, not order.is_triggered))
     if order.broker == PAPER and order.broker_order_id is not None:
         findings.append(_history("broker_order_id", order.broker_order_id, None))
-    denied = [move.reason for move in moves if move.to_status == Status.DENIED]
+    denied = [event.reason for event in history if event.to_status == Status.DENIED]
     if order.denial is not None and denied != [_message_of(order.denial)]:
         findings.append(_history("denial", order.denial, f"the denial {denied}"))
     return findings

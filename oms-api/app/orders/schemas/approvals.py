@@ -3,23 +3,21 @@
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.ledger.schemas import Note
 from app.money import fixed, money_text, quantity_text
 from app.orders.rules.approvals import OVERRIDE_MINUTES
 from app.orders.rules.order_views import ApprovalView
-from app.orders.schemas.requests import Why
+from app.orders.schemas.requests import RequestBody, Why
 from app.orders.schemas.responses import DenialOut, OrderOut, order_out
 from app.wire.fields import PositiveAmount, WholeNumber
 
 MAX_OVERRIDE_MINUTES = 24 * 60
 
 
-class ApproveIn(BaseModel):
+class ApproveIn(RequestBody):
     """The approval of an order."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Why = Field(None, description="Why, for the order's history", examples=["Within the mandate"])
     price_seen: PositiveAmount | None = Field(
@@ -29,18 +27,14 @@ class ApproveIn(BaseModel):
     )
 
 
-class RejectIn(BaseModel):
+class RejectIn(RequestBody):
     """The rejection of an order."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Note = Field(min_length=1, description="Why, for the trader", examples=["Too large today"])
 
 
-class OverrideIn(BaseModel):
+class OverrideIn(RequestBody):
     """The request to exceed the limit that denied an order."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Note = Field(min_length=1, description="Why, for the second person", examples=["Client block"])
     expires_minutes: WholeNumber = Field(

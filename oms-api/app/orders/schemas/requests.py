@@ -75,20 +75,28 @@ Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
 Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
 
 
-class TakeProfitIn(BaseModel):
-    """The take-profit of a bracket: a limit order."""
+class RequestBody(BaseModel):
+    """A body whose fields are all known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OrderRequestBody(RequestBody):
+    """A body for which the names of fields in other brokers' APIs are explained."""
+
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
+
+
+class TakeProfitIn(RequestBody):
+    """The take-profit of a bracket: a limit order."""
 
     limit_price: PositiveAmount = Field(
         description="Limit price of the order that takes the profit", examples=["190.00"]
     )
 
 
-class StopLossIn(BaseModel):
+class StopLossIn(RequestBody):
     """The stop-loss of a bracket: a stop order, or a stop-limit order with `limit_price`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     stop_price: PositiveAmount = Field(
         description="Price at which the exit is triggered", examples=["160.00"]
@@ -115,10 +123,8 @@ def _as_object(name: str) -> BeforeValidator:
     return BeforeValidator(lambda value: value if value is None or isinstance(value, dict) else {name: value})
 
 
-class ExitsIn(BaseModel):
+class ExitsIn(RequestBody):
     """The exits of a position. One that is left out or null is removed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     take_profit: Annotated[TakeProfitIn | None, _as_object("limit_price")] = Field(
         None,
@@ -137,15 +143,12 @@ class ExitsIn(BaseModel):
         return read_legs(self.take_profit, self.stop_loss)
 
 
-class TicketIn(BaseModel):
+class TicketIn(OrderRequestBody):
     """An order to place. Prices are per unit; give only those that the type needs.
 
     SL is read as STOP_LIMIT, SL-M as STOP. `notional` sizes an order by value instead of `quantity`.
     `notional` and the prices are in the instrument's currency.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     portfolio_name: PortfolioName = Field(
         description="Name of the portfolio that trades, in any case", examples=["Growth"]
@@ -240,14 +243,11 @@ _GROUP_EXAMPLE = [
 ]
 
 
-class GroupIn(BaseModel):
+class GroupIn(OrderRequestBody):
     """Two linked tickets of one portfolio.
 
     OCO: a fill of one reduces the other. OTO: the second is sent when the first is filled.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     kind: Annotated[Literal["OCO", "OTO"], BeforeValidator(capitals)] = Field(
         description="How the orders depend on each other, in any case", examples=["OTO"]
@@ -270,14 +270,11 @@ class GroupIn(BaseModel):
         return value
 
 
-class ChangesIn(BaseModel):
+class ChangesIn(OrderRequestBody):
     """The changes of a replacement.
 
     A field that is left out is kept. The quantity is the total including what has already filled.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     quantity: PositiveAmount | None = Field(
         None, description="Total quantity, including what has filled", examples=["20"]
@@ -312,10 +309,8 @@ class ChangesIn(BaseModel):
         return Changes(**facts)
 
 
-class CancelIn(BaseModel):
+class CancelIn(RequestBody):
     """The reason of a cancellation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Why = Field(None, description="Why the order is cancelled", examples=["Not needed"])
 
@@ -323,10 +318,8 @@ class CancelIn(BaseModel):
 ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_printable)]
 
 
-class BustIn(BaseModel):
+class BustIn(RequestBody):
     """The execution that its venue cancelled, and why."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     execution_id: ExecutionId = Field(
         description="Id of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
@@ -347,11 +340,8 @@ class CorrectionIn(BustIn):
     )
 
 
-class CancelAllIn(BaseModel):
+class CancelAllIn(OrderRequestBody):
     """Which orders are cancelled. A field that is left out matches all."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     portfolio_name: PortfolioName | None = Field(
         None, description="Only orders of this portfolio", examples=["Growth"]
@@ -362,11 +352,8 @@ class CancelAllIn(BaseModel):
     reason: Why = Field(None, description="Why the orders are cancelled", examples=["End of the day"])
 
 
-class CloseIn(BaseModel):
+class CloseIn(OrderRequestBody):
     """Which position is closed, and how much of it: all if `quantity` is left out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     portfolio_name: PortfolioName = Field(description="Portfolio of the position", examples=["Growth"])
     symbol: Symbol = Field(description="Symbol of the position", examples=["AAPL"])

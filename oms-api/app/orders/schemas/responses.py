@@ -91,6 +91,7 @@ class OrderEventOut(BaseModel):
     at: str
     actor: str
     reason: str | None
+    broker_reason: str | None
     broker_words: str | None
     execution_id: str | None
 
@@ -221,17 +222,17 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
 
 def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[str, Any]:
     """Return the preview as `PreviewOut` describes it."""
-    order = preview.order
+    order, estimate = preview.order, preview.estimate
     return {
         "portfolio_name": preview.portfolio_name,
         "symbol": order.symbol,
         "side": order.side,
         "quantity": _quantity(order.quantity),
-        "expected_price": _money(preview.price),
-        "expected_value": _money(preview.value),
-        "expected_charges": _money(preview.charges),
-        "cash_after": _money(preview.cash_after),
-        "position_after": _quantity(preview.position_after),
+        "expected_price": _money(estimate.price),
+        "expected_value": _money(estimate.value),
+        "expected_charges": _money(estimate.charges),
+        "cash_after": _money(estimate.cash_after),
+        "position_after": _quantity(estimate.position_after),
         "opens_at": preview.opens_at,
         "would_pass": denial is None,
         "needs_approval": preview.needs_approval,

@@ -7,14 +7,13 @@ import orjson
 
 from app.identity.queries.people import find_key_creator, list_person_names
 from app.ledger.service.commands import Origin
-from app.money import ZERO, fixed, money_text, quantity_text
+from app.money import fixed, money_text, quantity_text
 from app.orders.errors import NotAnApprover, NotAwaitingApproval, NotOverridable, OwnOrder, PriceMoved
 from app.orders.queries import approvals as queries
-from app.orders.queries.book import list_moves
 from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest, Decider
-from app.orders.rules.order_factory import get_expiry
-from app.orders.rules.values import FINAL, Order, Role, Status
+from app.orders.rules.order_factory import copy_order, get_expiry
+from app.orders.rules.values import Order, Role, Status
 from app.orders.service.approvals import (
     SYSTEM,
     Actor,
@@ -22,13 +21,19 @@ from app.orders.service.approvals import (
     build_request,
     get_reference,
     load_request,
-    publish,
+    publish_approval_event,
 )
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import DecideApproval, Done, RequestOverride
-from app.orders.service.groups import apply_fill_to_group, cancel, close_order, deny
+from app.orders.service.commands import DecideApproval, OrderResult, RequestOverride
+from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny_order
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import add, build_result, find_repeated_request, send
+from app.orders.service.order_entry import (
+    add_order,
+    build_result,
+    find_repeated_change,
+    find_repeated_request,
+    send_order,
+)
 from app.orders.service.protection import change_denial
 from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
 from app.orders.service.trading_sessions import set_session_end
@@ -41,15 +46,16 @@ _DECISIONS = {
 }  # fmt: skip
 
 
-def decide(context: BatchContext, command: DecideApproval) -> Done:
+def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResult:
     """Approve or reject a waiting order. The orders of an OCO pair are decided together.
 
     Raises NoSuchOrder, NotAwaitingApproval, OwnOrder, NotAnApprover, PriceMoved.
     """
     origin = command.origin
     order = context.order_for(origin, command.order_id)
-    if origin.idempotency_key and context.has_request_key(order, origin.idempotency_key):
-        return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
+    repeated = find_repeated_change(context, origin, order)
+    if repeated is not None:
+        return repeated
     request = load_request(context, order)
     if order.status is not Status.AWAITING_APPROVAL or request is None:
         raise NotAwaitingApproval(order.id, order.status, _find_decision(context, order))
@@ -82,7 +88,7 @@ def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
     if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
         return order
     facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "expires_at": request.expires_at}
-    publish(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
+    publish_approval_event(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
     reason = "Nobody approved it in time."
     return close_order(context, order, Status.EXPIRED, at, rules.CALENDAR, reason=reason)
 
@@ -95,7 +101,7 @@ def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], 
             expire_request(context, order, at)
 
 
-def request_override(context: BatchContext, command: RequestOverride) -> Done:
+def request_override(context: BatchContext, command: RequestOverride) -> OrderResult:
     """Place a denied order again, so that a second person can allow it to exceed the limit.
 
     Raises NoSuchOrder and NotOverridable. If another check denies it, it is stored as DENIED.
@@ -107,7 +113,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> Done:
     denied = context.order_for(origin, command.order_id)
     code = _require_overridable(context, denied)
     count_message(context, origin, denied)
-    order = add(context, _copy_order(context, denied, origin))
+    order = add_order(context, _copy_order(context, denied, origin))
     policy = ApprovalPolicy(
         ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
     )
@@ -118,7 +124,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> Done:
     denial = find_denial(context, order, confirms=True)
     if denial is not None:
         del context.approval_requests[order.key]
-        deny(context, order, denial, order.created_at)
+        deny_order(context, order, denial, order.created_at)
     else:
         await_approval(context, order, request)
     return build_result(context, order.tenant_id, [order.id])
@@ -136,15 +142,15 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
         load_request(context, one)
         denial = find_current_denial(context, one)
         if denial is not None:
-            deny(context, one, denial, at, request_key=_find_request_key(command, order, one))
-            _cancel_others(context, orders, at, "The other order of the group was denied.")
+            deny_order(context, one, denial, at, request_key=_find_request_key(command, order, one))
+            cancel_open_orders(context, orders, at, "risk", reason="The other order of the group was denied.")
             return
     for one in orders:
         if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
             continue  # a fill of the other cancelled it
         prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
         payload = _build_payload(one, command) | prices
-        publish(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
+        publish_approval_event(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
         details = {"reason": command.reason, "request_key": _find_request_key(command, order, one)}
         _send(context, context.order_store.get_current(one), at, origin.actor or origin.source, details)
 
@@ -152,11 +158,9 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
 def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
     """Send an approved order. A replacement with nothing left to fill becomes FILLED."""
     if order.leaves_quantity:
-        send(context, order, at, actor, **details)
+        send_order(context, order, at, actor, **details)
         return
-    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **details)
-    full = context.order_store.move(sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill.")
-    apply_fill_to_group(context, full, ZERO, at)
+    complete_order(context, order, at, actor, **details)
     match_released_orders(context, at)
 
 
@@ -173,7 +177,7 @@ def _reject(context: BatchContext, order: Order, command: DecideApproval) -> Non
     orders = _list_decided_together(context, order)
     for one in orders:
         payload = _build_payload(one, command)
-        publish(context, one.tenant_id, rules.REJECTED, payload, at, _build_actor(origin))
+        publish_approval_event(context, one.tenant_id, rules.REJECTED, payload, at, _build_actor(origin))
     denial = rules.build_rejection(actor, command.reason)
     for one in orders:
         details = {"reason": denial.message, "request_key": _find_request_key(command, order, one)}
@@ -188,13 +192,6 @@ def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
     group = [context.order_store.get_current(one) for one in context.order_store.group_of(order)]
     waiting = [one for one in group if one.status is Status.AWAITING_APPROVAL]
     return sorted(waiting, key=lambda one: one.id)
-
-
-def _cancel_others(context: BatchContext, orders: Iterable[Order], at: Timestamp, reason: str) -> None:
-    for known in orders:
-        one = context.order_store.get_current(known)
-        if one.status not in FINAL:
-            cancel(context, one, at, "risk", reason=reason)
 
 
 def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
@@ -219,13 +216,12 @@ def _find_request_key(command: DecideApproval, named: Order, order: Order) -> st
 
 def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
     """Return how, by whom and when the wait of an order ended, None if it never did."""
-    stored = list_moves(context.connection, order.tenant_id, order.id)
-    for move in (*stored, *context.order_store.moves_of(order)):
-        if move.from_status == Status.AWAITING_APPROVAL != move.to_status:
-            decision = _DECISIONS.get(Status(move.to_status), "decided")
-            if decision == "denied" and move.actor != "risk":
+    for event in context.order_store.list_history(order):
+        if event.from_status == Status.AWAITING_APPROVAL != event.to_status:
+            decision = _DECISIONS.get(Status(event.to_status), "decided")
+            if decision == "denied" and event.actor != "risk":
                 decision = "rejected"
-            return {"decision": decision, "decided_by": move.actor, "decided_at": move.at}
+            return {"decision": decision, "decided_by": event.actor, "decided_at": event.at}
     return None
 
 
@@ -248,20 +244,16 @@ def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = iso(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
-    order = denied._replace(
-        id=order_id,
-        client_order_id=order_id,
+    order = copy_order(
+        denied,
+        order_id,
+        at,
         ends_at=get_expiry(denied.time_in_force, denied.expires_at, at),
         source=origin.source,
         actor=origin.actor,
-        status=Status.INITIALIZED,
-        created_at=at,
-        updated_at=at,
         denial=None,
         idempotency_key=origin.idempotency_key,
         request_hash=origin.request_hash,
-        event_count=0,
-        accepted_at=None,
     )
     return set_session_end(context, order)
 

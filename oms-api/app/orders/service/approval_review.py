@@ -8,13 +8,13 @@ from app.orders.rules.values import Order, Status
 from app.orders.service.approval_decisions import find_current_denial, find_decider, require_decider
 from app.orders.service.approvals import get_reference
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import ReviewApprovals, Reviewed
+from app.orders.service.commands import ReviewApprovals, WaitingApprovals
 from app.orders.service.order_entry import build_result
 from app.orders.service.order_estimates import estimate_order, serialize_estimate
 from app.orders.service.risk_evaluation import risk_input
 
 
-def review(context: BatchContext, command: ReviewApprovals) -> Reviewed:
+def review_approvals(context: BatchContext, command: ReviewApprovals) -> WaitingApprovals:
     """Return the waiting orders on which the caller may decide, oldest first."""
     origin = command.origin
     decider = find_decider(context, origin, command.role)
@@ -32,7 +32,7 @@ def review(context: BatchContext, command: ReviewApprovals) -> Reviewed:
         except OmsError:
             continue
         found.append(_build_view(context, order, request))
-    return Reviewed(tuple(found))
+    return WaitingApprovals(tuple(found))
 
 
 def _build_view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:

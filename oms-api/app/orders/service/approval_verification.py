@@ -56,15 +56,15 @@ def _iterate_expected_keys(
     connection: Connection, requests: dict[tuple[int, str], ApprovalRequest]
 ) -> Iterator[Key]:
     """Yield the expected content of the events, from the histories of the orders."""
-    for portfolio_id, move in queries.iterate_approval_moves(connection):
-        kind = find_approval_event(move.from_status, move.to_status, move.actor)
+    for portfolio_id, event in queries.iterate_approval_history(connection):
+        kind = find_approval_event(event.from_status, event.to_status, event.actor)
         if kind is None:
             continue
-        by: str | None = move.actor if kind in {*_DECIDED, REQUESTED} else None
-        request = requests.get((move.tenant_id, move.order_id))
-        if request is None or request.requested_at > move.at:
+        by: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
+        request = requests.get((event.tenant_id, event.order_id))
+        if request is None or request.requested_at > event.at:
             by = "nobody: there was no request"
-        yield (move.tenant_id, kind, move.at, move.order_id, portfolio_id, by)
+        yield (event.tenant_id, kind, event.at, event.order_id, portfolio_id, by)
 
 
 def _build_event_key(event: RiskEvent) -> Key:

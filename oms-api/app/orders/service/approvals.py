@@ -92,13 +92,13 @@ def build_request(
 
 
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
-    """Move the order to AWAITING_APPROVAL, and store and publish its request."""
+    """OrderEvent the order to AWAITING_APPROVAL, and store and publish its request."""
     context.approval_requests[order.key] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at
-    waiting = context.order_store.move(order, Status.AWAITING_APPROVAL, at, order.placed_by)
+    waiting = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
     name = order.actor or f"key:{order.source}"
-    publish(
+    publish_approval_event(
         context,
         order.tenant_id,
         rules.REQUESTED,
@@ -118,7 +118,7 @@ def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
     return context.approval_requests.get(key)
 
 
-def publish(
+def publish_approval_event(
     context: BatchContext, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp, actor: Actor
 ) -> None:
     """Add the event of a request or a decision, and its audit entry."""

@@ -30,19 +30,21 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.express_lane import LaneOrder
-from app.orders.service.loss_baselines import BaselineCache, create_baseline_cache, read_loss_baselines
+from app.orders.service.commands import PortfolioRequest
+from app.orders.service.loss_baselines import read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
-from app.orders.service.profit_cache import ProfitCache, create_profit_cache
+from app.orders.service.recent_values import RecentValues
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
+from app.orders.service.submission_queue import CommittedOrder
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
 from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
+from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
 from app.risk.rules.values import Limits, TradingState
 from app.risk.service.controls import Controls
@@ -64,8 +66,10 @@ class BatchServices:
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     portfolios: PortfolioCache = field(default_factory=PortfolioCache)
-    loss_baselines: BaselineCache = field(default_factory=create_baseline_cache)
-    firm_profits: ProfitCache = field(default_factory=create_profit_cache)
+    # What losses are measured against: the version is the last hash of the portfolio's cash ledger.
+    loss_baselines: RecentValues[PortfolioKey, LossBaseline | None] = field(default_factory=RecentValues)
+    # The P&L of the day by tenant id, and in it by currency.
+    firm_profits: RecentValues[int, dict[str, Decimal]] = field(default_factory=RecentValues)
     metrics: Metrics | None = None
     signals: "SignalHandler[BatchContext] | None" = None
 
@@ -88,16 +92,12 @@ class BatchContext:
         self.books: Books = batch.books
         self.connection: Connection = batch.books.connection
         self.order_store = OrderStore(self.books)
-        self.arrivals: list[Order] = []  # child orders that their group released and that are not matched yet
+        self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
         self.has_sessions = False  # whether any portfolio enforces trading sessions
-        self.has_requests = (
-            False  # whether the batch stores requests to brokers, which are sent after the commit
-        )
-        self.lane_orders: list[
-            LaneOrder
-        ] = []  # orders that the session of their broker receives in memory: see `express_lane`
+        self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
+        self.committed_orders: list[CommittedOrder] = []  # for sessions of this process: `submission_queue`
         self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
         self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
@@ -115,9 +115,8 @@ class BatchContext:
         self.firm_currencies: dict[int, str] = {}  # by tenant
         # Executions of earlier batches by (tenant id, symbol, time of the quote).
         self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
-        self._counted_messages = (
-            {} if messages is None else messages
-        )  # by command, over all attempts of the batch
+        # By command, over all attempts of the batch.
+        self._counted_messages = {} if messages is None else messages
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self._marks_version = str(services.market.overrides.version)
         # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
@@ -133,7 +132,9 @@ class BatchContext:
         self.load_quotes(sorted({*symbols, *self._list_instruments(keys)}))
         self._reuse_exposures(cached)
         self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
-        self.has_sessions = self.has_sessions or any(map(self._enforces_sessions, keys))
+        self.has_sessions = self.has_sessions or any(
+            self.get_enforcement(key) is not Enforcement.OFF for key in keys
+        )
         if self.has_sessions:
             self.services.calendars.refresh(self.connection)
 
@@ -163,10 +164,10 @@ class BatchContext:
             symbols.update(self.order_store.symbols_in(key))
         return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
 
-    def _enforces_sessions(self, portfolio_key: PortfolioKey) -> bool:
+    def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
+        """Return how a portfolio enforces trading sessions."""
         state = self.books.portfolio(portfolio_key)
-        setting = get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
-        return setting is not Enforcement.OFF
+        return get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
 
     def _reuse_exposures(self, cached: dict[PortfolioKey, Exposure]) -> None:
         """Reuse the portfolios' last exposures. Positions that changed since are marked for revaluation."""
@@ -262,9 +263,10 @@ class BatchContext:
             self.load_quotes([InstrumentKey(tenant_id, symbol)])
         return self._instruments[tenant_id, symbol]
 
-    def get_portfolio_key(self, tenant_id: int, name: str, name_key: str) -> PortfolioKey:
-        """Return the key of the portfolio with that name. Raises NoSuchPortfolio."""
-        return self.batch.open_portfolio(tenant_id, name, name_key).key
+    def get_portfolio_key(self, command: PortfolioRequest) -> PortfolioKey:
+        """Return the key of the portfolio that the command names. Raises NoSuchPortfolio."""
+        names = (command.portfolio_name, command.portfolio_name_key)
+        return self.batch.open_portfolio(command.origin.tenant_id, *names).key
 
     @property
     def changes(self) -> int:
@@ -327,7 +329,7 @@ class BatchContext:
             record(self.connection, self.entries)
 
 
-def shortest(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """Return an amount without trailing zeros, for messages."""
     text = f"{amount:.8f}"
     return text.rstrip("0").rstrip(".")

@@ -20,7 +20,7 @@ from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, GroupKind, Order, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.express_lane import LaneOrder
+from app.orders.service.submission_queue import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 
@@ -95,7 +95,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
         _store_request(context, order, RequestKind.SUBMIT, at)
         return
     instrument = context.instrument(order.tenant_id, order.symbol)
-    context.lane_orders.append(LaneOrder(name, order, instrument))
+    context.committed_orders.append(CommittedOrder(name, order, instrument))
     context.writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
 
 
@@ -103,7 +103,7 @@ def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: st
     """Ask the broker to cancel a working order. It stays PENDING_CANCEL until the broker answers."""
     if order.status is Status.PENDING_CANCEL:
         return order
-    pending = context.order_store.move(order, Status.PENDING_CANCEL, at, actor, **facts)
+    pending = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
     _store_request(context, pending, RequestKind.CANCEL, at)
     return pending
 
@@ -128,7 +128,7 @@ def request_replacement(
     context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str, key: str | None
 ) -> None:
     """Ask the broker to replace the order. The successor stands once the broker has confirmed it."""
-    pending = context.order_store.move(order, Status.PENDING_REPLACE, at, actor, request_key=key)
+    pending = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor, request_key=key)
     _store_request(context, pending, RequestKind.REPLACE, at, successor)
 
 
@@ -142,14 +142,14 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
         back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-        order = context.order_store.move(order, back, at, order.broker)
+        order = context.order_store.change_status(order, back, at, order.broker)
     if order.status is not Status.PENDING_REPLACE:
-        order = context.order_store.move(order, Status.PENDING_REPLACE, at, order.broker)
-    context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+        order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
+    context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     added = context.order_store.add(_continue(order, successor, at), successor.placed_by)
-    sent = context.order_store.move(added, Status.SUBMITTED, at, added.placed_by)
+    sent = context.order_store.change_status(added, Status.SUBMITTED, at, added.placed_by)
     back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
-    working = context.order_store.move(sent, back, at, sent.broker, accepted_at=at)
+    working = context.order_store.change_status(sent, back, at, sent.broker, accepted_at=at)
     if is_cancelled:
         request_cancel(context, working, at, order.broker)
 

@@ -23,18 +23,18 @@ from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import BustExecution, CorrectExecution, Done
+from app.orders.service.commands import BustExecution, CorrectExecution, OrderResult
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_entry import build_result
+from app.orders.service.order_entry import build_result, find_repeated_change
 from app.timestamps import iso
 
 ExecutionChange = BustExecution | CorrectExecution
 
 
-def bust_execution(context: BatchContext, command: BustExecution) -> Done:
+def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult:
     """Take an execution back: its trade is reversed, and the order's filled amounts are reduced.
 
     The status of the order stays. What an open order lost is open again. Where the execution had reduced the
@@ -43,7 +43,7 @@ def bust_execution(context: BatchContext, command: BustExecution) -> Done:
     """
     origin = command.origin
     order, at = context.order_for(origin, command.order_id), iso(origin.at)
-    if is_repeated(context, order, command):
+    if find_repeated_change(context, origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     original, trade = reverse_trade(context, command, execution)
@@ -51,12 +51,6 @@ def bust_execution(context: BatchContext, command: BustExecution) -> Done:
     reduce_competing_orders(context, trade, at)
     restore_exits_of(context, order, original, trade, f"{execution.execution_id} was busted")
     return build_answer(context, order)
-
-
-def is_repeated(context: BatchContext, order: Order, command: ExecutionChange) -> bool:
-    """Return whether the order was changed under the request's idempotency key."""
-    key = command.origin.idempotency_key
-    return key is not None and context.has_request_key(find_successor(context, order), key)
 
 
 def record_bust(
@@ -79,12 +73,12 @@ def record_bust(
     )
     context.order_store.add_execution(bust)
     busted = find_successor(context, order)
-    return context.order_store.note(
+    return context.order_store.record_change(
         busted,
         iso(command.origin.at),
         actor_of(command.origin),
         reason=BUST,
-        broker_words=command.reason,
+        broker_reason=command.reason,
         execution_id=bust.execution_id,
         filled_quantity=busted.filled_quantity + Decimal(bust.quantity),
         filled_value=busted.filled_value + Decimal(bust.value),
@@ -102,7 +96,7 @@ def restore_exits_of(
         restore_exits(context, reversed_reduction._replace(group_id=group_id), trade.created_at)
 
 
-def build_answer(context: BatchContext, order: Order) -> Done:
+def build_answer(context: BatchContext, order: Order) -> OrderResult:
     """Return the order. Its legs are those of its own and the open exits of the position."""
     done = build_result(context, order.tenant_id, [order.id])
     (view,) = done.orders

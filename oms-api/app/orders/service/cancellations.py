@@ -26,9 +26,9 @@ from app.ledger.service.trade_service import RequestSource
 from app.orders.errors import OrderKeyReused
 from app.orders.queries import cancellations as queries
 from app.orders.queries.cancellations import NamedPortfolio
-from app.orders.rules.cancellations import OrderFilter, StoredCancellation
+from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 from app.orders.rules.order_views import OrderView
-from app.orders.service.commands import CancelInPortfolio, Command, Done, Outcome
+from app.orders.service.commands import CancelInPortfolio, Command, OrderResult, Outcome
 from app.timestamps import iso
 
 ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
@@ -62,7 +62,7 @@ class Cancellations:
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
     async def cancel_all(
-        self, request_source: RequestSource, wanted: OrderFilter, reason: str | None
+        self, request_source: RequestSource, wanted: CancellationFilter, reason: str | None
     ) -> CancellationResult:
         """Cancel the open orders that match, in all portfolios that the caller may see.
 
@@ -84,7 +84,7 @@ class Cancellations:
         stored, portfolios = await self._transactions.run(store)
         if stored.request_hash != asked.request_hash:
             raise OrderKeyReused(request_source.key or "")
-        results: dict[NamedPortfolio, Done] = {}
+        results: dict[NamedPortfolio, OrderResult] = {}
         task = asyncio.ensure_future(self._work_off(stored, portfolios, results))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -118,7 +118,7 @@ class Cancellations:
         self,
         stored: StoredCancellation,
         portfolios: list[NamedPortfolio],
-        results: dict[NamedPortfolio, Done],
+        results: dict[NamedPortfolio, OrderResult],
     ) -> None:
         """Cancel in one portfolio after another. A portfolio that fails is left for `resume`."""
         for portfolio in portfolios:
@@ -130,11 +130,11 @@ class Cancellations:
             except OmsError as refusal:
                 _LOG.warning("orders of a portfolio were not cancelled yet: %s", refusal.detail)
                 continue
-            assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+            assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
             results[portfolio] = outcome
 
     def _build(
-        self, request_source: RequestSource, wanted: OrderFilter, reason: str | None
+        self, request_source: RequestSource, wanted: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
         caller, now = request_source.caller, self._now()
         sender = (caller.name, caller.person)

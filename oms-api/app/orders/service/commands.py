@@ -1,5 +1,7 @@
 """Commands of the order writer and their outcomes."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -8,12 +10,12 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Origin, Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.commands import Origin, Recorded
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.market_data.rules.values import Quote
 from app.orders.rules.cancellations import StoredCancellation
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview, OrderView
-from app.orders.rules.values import GroupKind, Protection, Target, Ticket
+from app.orders.rules.values import GroupKind, OrderKey, Protection, Target, Ticket
 from app.timestamps import Timestamp
 
 
@@ -309,11 +311,17 @@ InternalCommand = (  # commands without a request: the clock, a price or a broke
     | CheckLosses
     | BrokerReport
 )
+PortfolioRequest = (  # requests that name their portfolio
+    PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ClosePosition | SetExits | CancelAll
+)
+OrderChange = (  # requests that name an order
+    CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
+)
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
 
-class Done(NamedTuple):
+class OrderResult(NamedTuple):
     """The orders that a command created or changed.
 
     `replayed` marks the repeated outcome of an earlier request.
@@ -323,16 +331,16 @@ class Done(NamedTuple):
     replayed: bool = False
 
 
-NOTHING = Done(())  # the outcome of a command that no caller waits for
+NO_ORDERS = OrderResult(())  # the outcome of a command that no caller waits for
 
 
-class Reviewed(NamedTuple):
+class WaitingApprovals(NamedTuple):
     """The orders that wait and on which the caller may decide."""
 
     approvals: tuple[ApprovalView, ...]
 
 
-class Applied(NamedTuple):
+class CorporateActionResult(NamedTuple):
     """Whether a corporate action changed a portfolio."""
 
     is_changed: bool
@@ -349,27 +357,48 @@ class QuoteStored(NamedTuple):
     """A new quote was stored but not matched: its symbol has too many orders for one transaction."""
 
 
-Outcome = Recorded | Done | OrderPreview | Reviewed | Applied | SignalProcessed | QuoteStored
+Outcome = (
+    Recorded
+    | OrderResult
+    | OrderPreview
+    | WaitingApprovals
+    | CorporateActionResult
+    | SignalProcessed
+    | QuoteStored
+)
+
+
+def get_tenant_id(command: Command) -> int:
+    """Return the tenant that a command concerns."""
+    return command.tenant_id if isinstance(command, InternalCommand) else command.origin.tenant_id
+
+
+def get_time(command: Command) -> datetime:
+    """Return when a command was requested or caused."""
+    return datetime.fromisoformat(command.at) if isinstance(command, InternalCommand) else command.origin.at
+
+
+def get_order_key(command: OrderChange | BrokerReport) -> OrderKey:
+    """Return the key of the order that a command names."""
+    return OrderKey(get_tenant_id(command), command.order_id)
+
+
+def list_tickets(command: Command) -> Sequence[Ticket]:
+    """Return the tickets of a command."""
+    if isinstance(command, PlaceGroup):
+        return command.tickets
+    return (command.ticket,) if isinstance(command, PlaceOrder | PreviewOrder) else ()
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:
     """Return a key that commands share if they are known to lock the same portfolio."""
-    tenant_id = command.tenant_id if isinstance(command, InternalCommand) else command.origin.tenant_id
-    match command:
-        case (
-            PlaceOrder()
-            | PlaceSignal()
-            | PlaceGroup()
-            | PreviewOrder()
-            | ClosePosition()
-            | SetExits()
-            | CancelAll()
-        ):
-            return tenant_id, command.portfolio_name_key
-        case RecordTrade() | ReverseTrade():
-            return get_ledger_lock_group(command)
-        case QuoteArrived() | QuoteMatched():
-            return tenant_id, f"/{command.instrument_key.symbol}"
-        case _:  # commands that name an order, or that concern many portfolios
-            order_id = getattr(command, "order_id", None)
-            return tenant_id, "" if order_id is None else f"/{order_id}"
+    if isinstance(command, LedgerCommand):
+        return get_ledger_lock_group(command)
+    tenant_id = get_tenant_id(command)
+    if isinstance(command, PortfolioRequest):
+        return tenant_id, command.portfolio_name_key
+    if isinstance(command, QuoteArrived | QuoteMatched):
+        return tenant_id, f"/{command.instrument_key.symbol}"
+    if isinstance(command, OrderChange | BrokerReport):
+        return tenant_id, f"/{command.order_id}"
+    return tenant_id, ""  # it concerns several portfolios

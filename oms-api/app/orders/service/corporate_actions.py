@@ -9,7 +9,7 @@ from app.ledger.errors import NoRate
 from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
-from app.orders.queries.book import list_moves
+from app.orders.rules.order_factory import copy_order
 from app.orders.rules.split_adjustments import (
     RestatedOrder,
     Terms,
@@ -19,11 +19,11 @@ from app.orders.rules.split_adjustments import (
     restore_order,
 )
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, Order, OrderType, Status
+from app.orders.rules.values import Order, OrderType, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import Applied, ApplyCorporateAction
+from app.orders.service.commands import ApplyCorporateAction, CorporateActionResult
 from app.orders.service.currency_conversion import rate_now
-from app.orders.service.groups import cancel
+from app.orders.service.groups import cancel_open_orders
 from app.orders.service.price_restatement import ACTOR, restate_prices
 from app.timestamps import Timestamp, iso
 
@@ -31,7 +31,7 @@ _REVERSED = "Reversed: "
 _NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
-def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> Applied:
+def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> CorporateActionResult:
     """Book an action in a portfolio, or reverse it, and restate or cancel the open orders in the symbol.
 
     A repeat changes nothing. Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and BookIsFull.
@@ -49,7 +49,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     elif action.kind is ActionKind.SPLIT:
         _restate_orders(context, portfolio_key, command)
         restate_prices(context, command)
-    return Applied(context.changes != changes)
+    return CorporateActionResult(context.changes != changes)
 
 
 def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
@@ -61,14 +61,8 @@ def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, 
 
 def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
     reason = f"{command.action.symbol} became {command.action.new_symbol}"
-    for known in context.order_store.open_of(portfolio_key, command.action.symbol):
-        _cancel(context, known, iso(command.origin.at), reason)
-
-
-def _cancel(context: BatchContext, known: Order, at: Timestamp, reason: str) -> None:
-    order = context.order_store.get_current(known)  # its group may have cancelled it
-    if order.status not in FINAL:
-        cancel(context, order, at, ACTOR, reason=reason)
+    orders = context.order_store.open_of(portfolio_key, command.action.symbol)
+    cancel_open_orders(context, orders, iso(command.origin.at), ACTOR, reason=reason)
 
 
 def _restate_orders(
@@ -84,11 +78,11 @@ def _restate_orders(
     for known in [order for order in open_orders if _is_due(context, order, command)]:
         order = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
         if order.status in _NOT_RESTATED:
-            _cancel(context, order, at, f"{mark}: place the order again")
+            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: place the order again")
             continue
         restated = _find_previous_terms(context, order, command, terms) or restate_order(order, ratio, terms)
         if restated is None:
-            _cancel(context, order, at, f"{mark}: less than one lot is left")
+            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: less than one lot is left")
         else:
             _restate(context, order, restated, at, f"{_REVERSED}{mark}" if command.is_reversal else mark)
 
@@ -107,8 +101,8 @@ def _find_previous_terms(
         previous = {"quantity": predecessor.quantity, "trail_amount": predecessor.trail_amount}
         return restore_order(order, previous, command.action.ratio, terms)
     mark = _build_mark(command.action)
-    moves = list_moves(context.connection, order.tenant_id, order.id) + context.order_store.moves_of(order)
-    words = [move.broker_words for move in moves if move.reason == mark and move.broker_words]
+    history = context.order_store.list_history(order)
+    words = [event.broker_reason for event in history if event.reason == mark and event.broker_reason]
     return restore_order(order, parse_terms(words[-1]), command.action.ratio, terms) if words else None
 
 
@@ -118,8 +112,8 @@ def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) 
     An order that was placed after the action took effect is in the new units.
     """
     mark = _build_mark(command.action)
-    moves = list_moves(context.connection, order.tenant_id, order.id) + context.order_store.moves_of(order)
-    reasons = [move.reason for move in moves]
+    history = context.order_store.list_history(order)
+    reasons = [event.reason for event in history]
     is_restated = reasons.count(mark) > reasons.count(f"{_REVERSED}{mark}")
     if command.is_reversal:
         return is_restated
@@ -146,7 +140,7 @@ def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: T
     accepted: dict[str, Any] = {} if order.accepted_at is None else {"accepted_at": at}
     words = format_terms(order)
     facts = fields | accepted | {"quantity": restated.quantity}
-    context.order_store.note(order, at, ACTOR, reason=mark, broker_words=words, **facts)
+    context.order_store.record_change(order, at, ACTOR, reason=mark, broker_reason=words, **facts)
 
 
 def _replace_trailing_stop(
@@ -154,31 +148,26 @@ def _replace_trailing_stop(
 ) -> None:
     store = context.order_store
     order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
-    successor = order._replace(
-        id=order_id,
-        client_order_id=order_id,
+    successor = copy_order(
+        order,
+        order_id,
+        at,
         quantity=restated.quantity,
         trail_amount=restated.trail_amount,
         trail_level=restated.trail_level,
-        status=Status.INITIALIZED,
         carried_quantity=order.filled_quantity,
         carried_value=order.filled_value,
         replaces=order.id,
-        idempotency_key=None,
-        event_count=0,
-        created_at=at,
-        updated_at=at,
-        accepted_at=None,
     )
     added = store.add(successor, successor.placed_by, mark)
     if order.status is Status.HELD:
-        store.move(order, Status.REPLACED, at, ACTOR, reason=mark, replaced_by=order_id)
-        store.move(added, Status.HELD, at, ACTOR)
+        store.change_status(order, Status.REPLACED, at, ACTOR, reason=mark, replaced_by=order_id)
+        store.change_status(added, Status.HELD, at, ACTOR)
     else:
-        pending = store.move(order, Status.PENDING_REPLACE, at, ACTOR, reason=mark)
-        store.move(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
-        sent = store.move(added, Status.SUBMITTED, at, ACTOR)
+        pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=mark)
+        store.change_status(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
+        sent = store.change_status(added, Status.SUBMITTED, at, ACTOR)
         resting = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
-        store.move(sent, resting, at, sent.broker, accepted_at=at)
+        store.change_status(sent, resting, at, sent.broker, accepted_at=at)
     for child in store.children_of(order):
         store.replace(child, parent_id=order_id)

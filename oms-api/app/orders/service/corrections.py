@@ -20,12 +20,11 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.busts import (
     build_answer,
     find_execution,
-    is_repeated,
     record_bust,
     restore_exits_of,
     reverse_trade,
 )
-from app.orders.service.commands import CorrectExecution, Done
+from app.orders.service.commands import CorrectExecution, OrderResult
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.filling import (
     OVER,
@@ -38,6 +37,7 @@ from app.orders.service.filling import (
 )
 from app.orders.service.groups import apply_fill_to_group
 from app.orders.service.order_changes import actor_of
+from app.orders.service.order_entry import find_repeated_change
 from app.timestamps import iso
 
 
@@ -49,14 +49,14 @@ class _Booked(NamedTuple):
     difference: Decimal
 
 
-def correct_execution(context: BatchContext, command: CorrectExecution) -> Done:
+def correct_execution(context: BatchContext, command: CorrectExecution) -> OrderResult:
     """Replace an execution by one with another quantity or price, at the time of the original.
 
     Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, BookIsFull, and what
     `bust_execution` raises.
     """
     order = context.order_for(command.origin, command.order_id)
-    if is_repeated(context, order, command):
+    if find_repeated_change(context, command.origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)
@@ -107,7 +107,7 @@ def _book(
     anomaly = find_anomaly(order, find_successor(context, order), event)
     note = anomaly if anomaly in {OVER, STRAY} else CORRECTION
     row = build_execution(order, event, trade, note, charges)
-    facts = {"broker_words": command.reason, "request_key": command.origin.idempotency_key}
+    facts = {"broker_reason": command.reason, "request_key": command.origin.idempotency_key}
     corrected = apply_execution(context, order, row, at, actor, **facts)
     delta = Decimal(reversal.quantity_delta) + Decimal(trade.quantity_delta)
     net = trade._replace(quantity_delta=fixed(delta))

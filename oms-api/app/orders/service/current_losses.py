@@ -1,18 +1,23 @@
-"""Find the losses of an order's portfolio now, for its risk checks."""
+"""Find the losses of an order's portfolio and of its tenant now, for the risk checks."""
 
-from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
+from app.identity.queries.tenants import get_base_currency
+from app.ledger.models import PositionRow
+from app.ledger.queries.valuation import list_open_positions
+from app.ledger.rules.equity import NO_EXPOSURE
+from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.valuation import value_positions
+from app.money import ZERO, product
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.loss_baselines import CachedBaseline
+from app.orders.service.currency_conversion import rate_between
 from app.orders.service.loss_limits import compute_equity
-from app.risk.queries.losses import was_switched_since
+from app.risk.queries.losses import list_portfolio_cash, was_switched_since
 from app.risk.rules.losses import LossBaseline, find_breach, get_day_start
 from app.risk.rules.values import Limits, TradingState
-
-BASELINE_AGE = timedelta(seconds=2)  # a close is taken seconds after its instant, so this delays it little
 
 
 class CurrentLosses(NamedTuple):
@@ -45,16 +50,14 @@ def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> 
 
 
 def _get_baseline(context: BatchContext, order: Order) -> LossBaseline | None:
-    """Return what the losses are measured against, read at most every BASELINE_AGE and after each flow."""
+    """Return what the losses are measured against, read again from time to time and after each flow."""
     key, cash_hash = order.portfolio_key, context.portfolio(order).cash_hash
-    cached = context.services.loss_baselines.get(key, cash_hash)
-    if cached is not None and timedelta(0) <= context.now - cached.read_at < BASELINE_AGE:
-        return cached.baseline
-    baselines = context.services.read_loss_baselines(context.connection, key.tenant_id, [key.portfolio_id])
-    found = baselines.get(key.portfolio_id)
-    if found is not None:
-        context.services.loss_baselines.put(key, cash_hash, CachedBaseline(found, context.now))
-    return found
+
+    def read() -> LossBaseline | None:
+        services, ids = context.services, [key.portfolio_id]
+        return services.read_loss_baselines(context.connection, key.tenant_id, ids).get(key.portfolio_id)
+
+    return context.services.loss_baselines.get(key, cash_hash, context.now, read)
 
 
 def _is_overruled(context: BatchContext, order: Order) -> bool:
@@ -64,3 +67,35 @@ def _is_overruled(context: BatchContext, order: Order) -> bool:
     return state is TradingState.ACTIVE and was_switched_since(
         context.connection, order.tenant_id, name_key, since
     )
+
+
+def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) -> Decimal | None:
+    """Return the P&L of the day of all portfolios in the tenant's currency, None where no limit needs it.
+
+    It may be a moment old: see `recent_values`. Portfolios without a rate to that currency are left out.
+    """
+    if limits.firm_daily_loss is None:
+        return None
+    tenant_id = order.tenant_id
+    firm, total = get_base_currency(context.connection, tenant_id), ZERO
+    read = partial(_read_profits, context, tenant_id)
+    profits = context.services.firm_profits.get(tenant_id, "", context.now, read)
+    for base, pnl in profits.items():
+        rate = Decimal(1) if base == firm else rate_between(context, tenant_id, base, firm)
+        total += product(pnl, rate or ZERO)
+    return total
+
+
+def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
+    connection, market = context.connection, context.services.market
+    rows = list_portfolio_cash(connection, tenant_id)
+    positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
+    exposures = value_positions(connection, market.marks_for, positions, context.now)
+    ids = [row.portfolio_id for row in rows]
+    baselines = context.services.read_loss_baselines(connection, tenant_id, ids)
+    profits: dict[str, Decimal] = {}
+    for row in rows:
+        net = exposures.get(PortfolioKey(tenant_id, row.portfolio_id), NO_EXPOSURE).net
+        pnl = row.cash + net - baselines[row.portfolio_id].day_equity
+        profits[row.base_currency] = profits.get(row.base_currency, ZERO) + pnl
+    return profits

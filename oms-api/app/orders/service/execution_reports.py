@@ -30,7 +30,7 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
-from app.orders.service.commands import BrokerReport, BustExecution, Done
+from app.orders.service.commands import BrokerReport, BustExecution, OrderResult
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
 from app.orders.service.matching import match_released_orders
@@ -55,7 +55,7 @@ _AFTER_ACCEPTANCE = frozenset(Status) - {
 _LATE_ACCEPTANCE = "The broker accepted the order while a request for it was pending."
 
 
-def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done:
+def apply_execution_report(context: BatchContext, command: BrokerReport) -> OrderResult:
     """Apply a broker's event.
 
     An event that is known changes nothing. One that the table of states does not allow is noted and changes
@@ -68,8 +68,8 @@ def apply_execution_report(context: BatchContext, command: BrokerReport) -> Done
             match_released_orders(context, command.at)
         except (IllegalMove, BookIsFull, NoRate, RateUnknown) as refusal:
             message = f"{type(command.event).__name__}: {refusal.detail}"
-            context.order_store.note(
-                order, command.at, order.broker, reason="not applied", broker_words=message
+            context.order_store.record_change(
+                order, command.at, order.broker, reason="not applied", broker_reason=message
             )
     return build_result(context, order.tenant_id, [order.id])
 
@@ -112,9 +112,9 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
         case Expired():
             close_order(context, order, Status.EXPIRED, at, order.broker)
         case Lapsed():
-            close_order(context, order, Status.CANCELED, at, order.broker, broker_words=event.reason)
+            close_order(context, order, Status.CANCELED, at, order.broker, broker_reason=event.reason)
         case Rejected():
-            close_order(context, order, Status.REJECTED, at, order.broker, broker_words=event.reason)
+            close_order(context, order, Status.REJECTED, at, order.broker, broker_reason=event.reason)
         case Refused():
             _resume(context, order, event.reason, at)
         case Replaced():
@@ -127,16 +127,16 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in _PENDING:  # the request crossed the acceptance
-        context.order_store.note(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
+        context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     else:
-        context.order_store.move(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
+        context.order_store.change_status(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
 
 
 def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in _PENDING:
         context.order_store.replace(order, is_triggered=True)
     else:
-        context.order_store.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+        context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
 
 
 def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
@@ -144,7 +144,7 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     if order.status not in _PENDING:
         raise IllegalMove(order.id, order.status, "a refused request")
     back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    context.order_store.move(order, back, at, order.broker, broker_words=reason)
+    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
 
 
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:

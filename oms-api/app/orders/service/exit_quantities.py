@@ -6,8 +6,8 @@ from decimal import Decimal
 from app.ledger.rules.chain import TradeRow
 from app.orders.rules.contingency import EXITS, SHARING, Reduction, closes_only, plan_reductions, reduction_of
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
-from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.groups import GROUPS, cancel, get_closable_quantity
+from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.groups import GROUPS, cancel_open_orders, cancel_order, get_closable_quantity
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
 from app.risk.rules.values import TradingState
@@ -24,7 +24,7 @@ def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Orde
     if order.status not in WORKING or order.leaves_quantity <= left:
         return order
     if not left:
-        return cancel(context, order, at, GROUPS, reason="The position is closed.")
+        return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
     return _reduce(context, order, left, at)
 
 
@@ -97,7 +97,9 @@ def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: T
 
 def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
-    return context.order_store.note(order, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+    return context.order_store.record_change(
+        order, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_amount(size)}"
+    )
 
 
 def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
@@ -109,12 +111,10 @@ def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]
 
 
 def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
-    entry = _open_entry(context, order)
-    if entry is not None:  # it would continue without its exits
-        cancel(context, entry, at, GROUPS, reason=f"{cause} closed the position")
-    order = context.order_store.get_current(order)
-    if order.status not in FINAL:
-        cancel(context, order, at, GROUPS, reason=f"{cause} closed the position")
+    """Cancel an order and its open entry, which would continue without its exits."""
+    entry = context.order_store.parent_of(order)
+    orders = [order] if entry is None else [entry, order]
+    cancel_open_orders(context, orders, at, GROUPS, reason=f"{cause} closed the position")
 
 
 def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:

@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
-from app.orders.queries.book import list_moves
-from app.orders.queries.exits import list_recent_exits
+from app.orders.queries.book import list_recent_exits
 from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
-from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, changed
-from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.groups import GROUPS, release
+from app.orders.rules.order_factory import copy_order
+from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
+from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
 _AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
@@ -102,30 +102,19 @@ def _restore_leg(
         size = leg.filled_quantity + target
         if size <= leg.quantity:
             return leg
-        reason = f"{reversed_reduction.reason}: grew to {shortest(size)}"
-        return context.order_store.note(leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
+        reason = f"{reversed_reduction.reason}: quantity increased to {format_amount(size)}"
+        return context.order_store.record_change(
+            leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason
+        )
     if leg.status not in FINAL or not _ended_by_group(context, leg):
         return None
     order_id = context.services.order_ids.next(leg.tenant_id, datetime.fromisoformat(at), leg.id)
-    successor = leg._replace(
-        id=order_id,
-        client_order_id=order_id,
-        quantity=target,
-        status=Status.INITIALIZED,
-        is_triggered=False,
-        idempotency_key=None,
-        request_hash=None,
-        event_count=0,
-        replaces=None,
-        created_at=at,
-        updated_at=at,
-        accepted_at=None,
-    )
-    successor = changed(successor, **dict.fromkeys(_AMOUNTS, ZERO))
-    added = context.order_store.add(
-        successor, successor.placed_by, f"{reversed_reduction.reason}: continues {leg.id}"
-    )
-    return release(context, added, at)
+    fields: dict[str, Any] = {"is_triggered": False, "request_hash": None, "replaces": None}
+    fields |= dict.fromkeys(_AMOUNTS, ZERO)
+    successor = copy_order(leg, order_id, at, quantity=target, **fields)
+    reason = f"{reversed_reduction.reason}: continues {leg.id}"
+    added = context.order_store.add(successor, successor.placed_by, reason)
+    return release_order(context, added, at)
 
 
 def _ended_by_group(context: BatchContext, leg: Order) -> bool:
@@ -134,7 +123,8 @@ def _ended_by_group(context: BatchContext, leg: Order) -> bool:
         return True
     if leg.status is not Status.CANCELED:
         return False
-    moves = list_moves(context.connection, leg.tenant_id, leg.id) + context.order_store.moves_of(leg)
+    history = context.order_store.list_history(leg)
     return any(
-        move.actor == GROUPS and move.to_status in {Status.PENDING_CANCEL, Status.CANCELED} for move in moves
+        event.actor == GROUPS and event.to_status in {Status.PENDING_CANCEL, Status.CANCELED}
+        for event in history
     )

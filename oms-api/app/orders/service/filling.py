@@ -78,9 +78,9 @@ def apply_execution(
         **fields,
     }
     if status is successor.status and status is not Status.PARTIALLY_FILLED:
-        moved = context.order_store.note(successor, at, actor, **changes)
+        moved = context.order_store.record_change(successor, at, actor, **changes)
     else:
-        moved = context.order_store.move(successor, status, at, actor, **changes)
+        moved = context.order_store.change_status(successor, status, at, actor, **changes)
     if row.note in {OVER, STRAY}:
         issue = {"order_id": order.id, "execution_id": row.execution_id, "kind": row.note}
         context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)

@@ -1,5 +1,6 @@
 """Process contingent orders: apply the fill or the end of an order to the others of its group."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.approvals import await_approval, find_required_request, load_request
-from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.broker_orders import request_cancel, request_submission
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
@@ -24,12 +25,12 @@ def close_order(
     context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any
 ) -> Order:
     """End an order and apply its end to its group. `facts` are the fields of the history row."""
-    ended = context.order_store.move(order, to, at, actor, **facts)
+    ended = context.order_store.change_status(order, to, at, actor, **facts)
     apply_end_to_group(context, ended, at)
     return ended
 
 
-def cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
     """Cancel an open order.
 
     A working order is cancelled through its broker; the paper broker confirms at once.
@@ -39,11 +40,33 @@ def cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **fac
     if is_remote(order):
         return request_cancel(context, order, at, actor, **facts)
     if order.status is not Status.PENDING_CANCEL:
-        order = context.order_store.move(order, Status.PENDING_CANCEL, at, actor, **facts)
+        order = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
     return close_order(context, order, Status.CANCELED, at, order.broker)
 
 
-def deny(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
+def cancel_open_orders(
+    context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, *, reason: str | None
+) -> list[str]:
+    """Cancel the orders, without those that their group has cancelled meanwhile. Return their ids."""
+    cancelled = []
+    for known in orders:
+        order = context.order_store.get_current(known)
+        if order.status not in FINAL:
+            cancel_order(context, order, at, actor, reason=reason)
+            cancelled.append(order.id)
+    return cancelled
+
+
+def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:
+    """OrderEvent a replacement with nothing left to fill to FILLED."""
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
+    filled = context.order_store.change_status(
+        sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
+    )
+    apply_fill_to_group(context, filled, ZERO, at)
+
+
+def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
     """Deny an order and publish a risk.denied event."""
     text = denial_text(denial)
     facts = build_denial_payload(order, text)
@@ -66,17 +89,17 @@ def apply_fill_to_group(context: BatchContext, order: Order, quantity: Decimal, 
 def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Apply the end of an order that did not fill completely to its group."""
     if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
-        for child in _list_children(context, order):
-            if child.status not in FINAL:
-                cancel(context, child, at, GROUPS, reason=f"{order.id} ended")
+        children = context.order_store.children_of(order)
+        cancel_open_orders(context, children, at, GROUPS, reason=f"{order.id} ended")
     if order.role is Role.CLOSING:
-        _cancel_parts(context, order, at)
+        parts = _list_waiting_parts(context, order)
+        cancel_open_orders(context, parts, at, GROUPS, reason=f"{order.id} ended")
     if order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}:
-        for sibling in _list_open_siblings(context, order):
-            cancel(context, sibling, at, GROUPS, reason=f"{order.id} ended")
+        siblings = _list_open_siblings(context, order)
+        cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} ended")
 
 
-def release(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
+def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
     """Send a held order to the market.
 
     An exit is always released: it only reduces a position, so neither limits nor a halt deny it. It matches
@@ -91,9 +114,9 @@ def release(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -
     if denial is not None and context.state(order)[0] is not TradingState.ACTIVE:
         if released == order:
             return order
-        return context.order_store.note(order, at, GROUPS, reason=denial.message, **fields)
+        return context.order_store.record_change(order, at, GROUPS, reason=denial.message, **fields)
     if denial is not None:
-        return deny(context, order, denial, at, **fields)
+        return deny_order(context, order, denial, at, **fields)
     request = None if _was_approved(context, order) else find_required_request(context, released, at)
     if request is not None:
         return await_approval(context, context.order_store.replace(order, **fields), request)
@@ -112,11 +135,11 @@ def _was_approved(context: BatchContext, order: Order) -> bool:
 
 
 def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
-    sent = context.order_store.move(order, Status.SUBMITTED, at, GROUPS, **fields)
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, GROUPS, **fields)
     if is_remote(sent):
         request_submission(context, sent, at)
         return sent
-    return context.order_store.move(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
+    return context.order_store.change_status(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
 
 
 def _only_reduces(context: BatchContext, order: Order) -> bool:
@@ -136,11 +159,11 @@ def get_closable_quantity(context: BatchContext, order: Order) -> Decimal:
 
 
 def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
-    children = _list_children(context, entry)
+    children = context.order_store.children_of(entry)
     if entry.group_kind is GroupKind.OTO:
         held = [child for child in children if child.status is Status.HELD]
         for child in held if entry.status is Status.FILLED else []:
-            context.arrivals.append(release(context, child, at))
+            context.arrivals.append(release_order(context, child, at))
         return
     grown = exit_quantity(entry, children)
     was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
@@ -148,11 +171,11 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
         if child.status is Status.HELD:
             due = min(grown, get_closable_quantity(context, child)) if was_kept else grown
             if due:
-                release(context, child, at, quantity=due)
+                release_order(context, child, at, quantity=due)
         elif quantity and child.status not in FINAL:
             size = child.quantity + quantity
-            reason = f"Grew to {shortest(size)}"  # it matches from the next quote on
-            context.order_store.note(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
+            reason = f"Quantity increased to {format_amount(size)}"  # it matches from the next quote on
+            context.order_store.record_change(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
 
 
 def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -162,17 +185,10 @@ def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None
         return
     left = get_closable_quantity(context, order)
     if left:
-        context.arrivals.append(release(context, parts[0], at, quantity=min(parts[0].quantity, left)))
+        context.arrivals.append(release_order(context, parts[0], at, quantity=min(parts[0].quantity, left)))
     else:
         # This cancels the other parts too.
-        cancel(context, parts[0], at, GROUPS, reason="The position is closed.")
-
-
-def _cancel_parts(context: BatchContext, order: Order, at: Timestamp) -> None:
-    for part in _list_waiting_parts(context, order):
-        # The cancellation of another part may have cancelled this one.
-        if context.order_store.get_current(part).status is Status.HELD:
-            cancel(context, part, at, GROUPS, reason=f"{order.id} ended")
+        cancel_order(context, parts[0], at, GROUPS, reason="The position is closed.")
 
 
 def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
@@ -194,22 +210,18 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
     """
     if order.role in EXITS and order.parent_id:
         entry = context.order_store.parent_of(order)
-        if entry is not None and entry.status not in FINAL:
-            cancel(context, entry, at, GROUPS, reason=f"{order.id} filled")
+        cancel_open_orders(context, [entry] if entry else [], at, GROUPS, reason=f"{order.id} filled")
     for sibling in _list_open_siblings(context, order):
         is_over = order.status is Status.FILLED and order.role is Role.EITHER
         if sibling.leaves_quantity <= quantity or is_over:
-            cancel(context, sibling, at, GROUPS, reason=f"{order.id} filled")
+            cancel_order(context, sibling, at, GROUPS, reason=f"{order.id} filled")
         else:
             size = sibling.quantity - quantity
-            context.order_store.note(sibling, at, GROUPS, quantity=size, reason=f"Cut to {shortest(size)}")
+            context.order_store.record_change(
+                sibling, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_amount(size)}"
+            )
 
 
 def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:
     portfolio_key = order.portfolio_key
     return find_siblings(order, context.order_store.open_of(portfolio_key, order.symbol))
-
-
-def _list_children(context: BatchContext, entry: Order) -> list[Order]:
-    """Return the child orders of the entry, including final ones."""
-    return context.order_store.children_of(entry)

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.rules.contingency import opening_orders
-from app.orders.rules.values import FINAL, Order
+from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import NOTHING, CancelHalted, Done
-from app.orders.service.groups import cancel
+from app.orders.service.commands import NO_ORDERS, CancelHalted, OrderResult
+from app.orders.service.groups import cancel_open_orders
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
 
@@ -35,16 +35,13 @@ def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str 
     return [order for order in found if context.state(order)[0] is TradingState.HALTED]
 
 
-def cancel_all_halted(context: BatchContext, command: CancelHalted) -> Done:
+def cancel_all_halted(context: BatchContext, command: CancelHalted) -> OrderResult:
     """Cancel what a halt forbids in all portfolios of the tenant that have orders."""
     for portfolio_key in context.plan.portfolios(command.tenant_id):
         cancel_halted(context, list_halted(context, portfolio_key), command.at)
-    return NOTHING
+    return NO_ORDERS
 
 
 def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
     """Cancel the orders that a halt forbids before a new quote can fill them."""
-    for known in orders:
-        order = context.order_store.get_current(known)  # its group may have cancelled it meanwhile
-        if order.status not in FINAL:
-            cancel(context, order, at, _SWITCH, reason=REASON)
+    cancel_open_orders(context, orders, at, _SWITCH, reason=REASON)

@@ -1,6 +1,7 @@
 """Replace instrument aliases in order commands by symbols, before the batch is processed."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 from sqlalchemy import Connection
 
@@ -15,7 +16,9 @@ from app.orders.service.commands import (
     PlaceSignal,
     PreviewOrder,
     SetExits,
-)  # fmt: skip
+    get_tenant_id,
+    list_tickets,
+)
 
 
 def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
@@ -28,43 +31,28 @@ def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequ
     return [_replace_names(command, symbols) for command in commands] if symbols else commands
 
 
-def _list_names(command: Command) -> Sequence[InstrumentKey]:
-    match command:
-        case PlaceOrder() | PreviewOrder():
-            return [InstrumentKey(command.origin.tenant_id, command.ticket.symbol)]
-        case PlaceGroup():
-            return [InstrumentKey(command.origin.tenant_id, ticket.symbol) for ticket in command.tickets]
-        case CancelAll() | ClosePosition() | SetExits() | PlaceSignal() if command.symbol is not None:
-            return [] if _is_exact(command) else [InstrumentKey(command.origin.tenant_id, command.symbol)]
-        case _:
-            return []
+def _list_names(command: Command) -> list[InstrumentKey]:
+    names: list[str | None] = [ticket.symbol for ticket in list_tickets(command)]
+    if _may_use_alias(command):
+        names.append(command.symbol)
+    return [InstrumentKey(get_tenant_id(command), name) for name in names if name is not None]
 
 
-def _is_exact(command: CancelAll | ClosePosition | SetExits | PlaceSignal) -> bool:
-    return isinstance(command, ClosePosition) and command.ignores_halt
+def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
+    if isinstance(command, ClosePosition):
+        return not command.ignores_halt
+    return isinstance(command, CancelAll | SetExits | PlaceSignal)
 
 
 def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Command:
-    match command:
-        case PlaceOrder() | PreviewOrder():
-            tenant_id, ticket = command.origin.tenant_id, command.ticket
-            symbol = symbols.get(InstrumentKey(tenant_id, ticket.symbol), ticket.symbol)
-            return command._replace(ticket=ticket._replace(symbol=symbol))
-        case PlaceGroup():
-            tenant_id = command.origin.tenant_id
-            return command._replace(
-                tickets=tuple(
-                    ticket._replace(
-                        symbol=symbols.get(InstrumentKey(tenant_id, ticket.symbol), ticket.symbol)
-                    )
-                    for ticket in command.tickets
-                )
-            )
-        case CancelAll() | ClosePosition() | SetExits() | PlaceSignal() if (
-            command.symbol is not None and not _is_exact(command)
-        ):
-            return command._replace(
-                symbol=symbols.get(InstrumentKey(command.origin.tenant_id, command.symbol), command.symbol)
-            )
-        case _:
-            return command
+    def resolve(name: str) -> str:
+        return symbols.get(InstrumentKey(get_tenant_id(command), name), name)
+
+    if isinstance(command, PlaceOrder | PreviewOrder):
+        return command._replace(ticket=command.ticket._replace(symbol=resolve(command.ticket.symbol)))
+    if isinstance(command, PlaceGroup):
+        tickets = [ticket._replace(symbol=resolve(ticket.symbol)) for ticket in command.tickets]
+        return command._replace(tickets=tuple(tickets))
+    if _may_use_alias(command) and command.symbol is not None:
+        return command._replace(symbol=resolve(command.symbol))
+    return command

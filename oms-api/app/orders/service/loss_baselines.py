@@ -1,35 +1,14 @@
 """Read what the losses of portfolios are measured against."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.database.versioned_cache import VersionedCache
 from app.ledger.rules.equity import Baseline
-from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO
 from app.performance.queries import HighestClose, find_baselines, find_highest_closes
 from app.risk.queries.losses import read_opening_baselines
 from app.risk.rules.losses import LossBaseline
-
-MAX_PORTFOLIOS = 5_000  # whose baseline is cached
-
-
-class CachedBaseline(NamedTuple):
-    """What the losses of a portfolio are measured against, and when that was read."""
-
-    baseline: LossBaseline
-    read_at: datetime
-
-
-BaselineCache = VersionedCache[PortfolioKey, CachedBaseline]
-
-
-def create_baseline_cache() -> BaselineCache:
-    """Return an empty cache. The version of a baseline is the last hash of the portfolio's cash ledger."""
-    return VersionedCache(MAX_PORTFOLIOS)
 
 
 def read_loss_baselines(

@@ -8,7 +8,7 @@ from app.database import write
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import NOTHING, CheckLosses, Done
+from app.orders.service.commands import NO_ORDERS, CheckLosses, OrderResult
 from app.orders.service.order_estimates import sum_exposures
 from app.risk.errors import TooManySet
 from app.risk.queries import losses as queries
@@ -33,18 +33,18 @@ from app.timestamps import Timestamp, iso
 _LOG = logging.getLogger(__name__)
 
 
-def check_losses(context: BatchContext, command: CheckLosses) -> Done:
+def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
     """Compare the losses of a tenant's portfolios with their limits, and set their switches."""
     tenant_id, portfolio_keys = command.tenant_id, context.plan.limited.get(command.tenant_id)
     if not portfolio_keys:
-        return NOTHING
+        return NO_ORDERS
     ids = [portfolio_key.portfolio_id for portfolio_key in portfolio_keys]
     baselines = context.services.read_loss_baselines(context.connection, tenant_id, ids)
     for portfolio_key in portfolio_keys:
         baseline = baselines.get(portfolio_key.portfolio_id)
         if baseline is not None:
             _check(context, portfolio_key, baseline, command.at)
-    return NOTHING
+    return NO_ORDERS
 
 
 def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decimal:

@@ -13,7 +13,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.service import recording
 from app.market_data.queries import find_quotes
 from app.market_data.rules.values import Quote
-from app.orders.queries.book import is_move_recorded
+from app.orders.queries.book import is_event_recorded
 from app.orders.service.batch_context import BatchContext
 
 
@@ -26,9 +26,9 @@ def build_commit_check(
     a quote.
     `arrived` are the stored quotes (tenant id, quote).
     """
-    move = context.order_store.commit_marker
-    if move is not None:
-        return lambda connection: is_move_recorded(set_tenant_scope(connection, [move.tenant_id]), move)
+    event = context.order_store.commit_marker
+    if event is not None:
+        return lambda connection: is_event_recorded(set_tenant_scope(connection, [event.tenant_id]), event)
     trade_check = recording.build_commit_check(outcomes)
     if trade_check is not None:
         return trade_check

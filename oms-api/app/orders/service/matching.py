@@ -13,7 +13,7 @@ from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO, product
 from app.orders.queries import book as queries
-from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.broker_requests import build_broker_order, is_remote
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
@@ -40,13 +40,13 @@ def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> N
         return
     quote = context.quote(order.tenant_id, order.symbol)
     if quote is None or context.services.market.is_stale(quote, context.now):
-        arrived = [] if order.time_in_force in AT_AUCTION else [as_broker_order(context, order)]
+        arrived = [] if order.time_in_force in AT_AUCTION else [build_paper_order(context, order)]
         apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _parse_instant(at)), at)
     else:
-        match(context, [order], quote, at)
+        match_orders(context, [order], quote, at)
 
 
-def match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
+def match_orders(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
     """Match orders of one symbol against a quote and apply the events.
 
     An order that arrived before the quote fills at the time of the quote: `executed_at` shows which quote a
@@ -85,7 +85,7 @@ def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Tim
     by_settings: dict[PaperSettings, list[BrokerOrder]] = {}
     for order in orders:
         settings = _build_paper_settings(context, order)
-        by_settings.setdefault(settings, []).append(as_broker_order(context, order))
+        by_settings.setdefault(settings, []).append(build_paper_order(context, order))
     instant = _parse_instant(at)
     events = [
         event
@@ -122,7 +122,7 @@ def apply_broker_events(
                 context.order_store.replace(order, trail_level=event.level)
             case Lapsed():
                 to = Status.EXPIRED if order.time_in_force in AT_AUCTION else Status.CANCELED
-                close_order(context, order, to, at, order.broker, broker_words=event.reason)
+                close_order(context, order, to, at, order.broker, broker_reason=event.reason)
     match_released_orders(context, at)
 
 
@@ -134,31 +134,15 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
             match_against_quote(context, arrived, at)
 
 
-def as_broker_order(context: BatchContext, order: Order) -> BrokerOrder:
-    """Return the order as the broker's matching rules need it."""
-    instrument, leaves = context.instrument(order.tenant_id, order.symbol), order.leaves_quantity
-    return BrokerOrder(
-        id=order.id,
-        portfolio_id=order.portfolio_id,
-        symbol=order.symbol,
-        side=_SIDES[order.side],
-        kind=order.type,
-        quantity=order.quantity,
-        leaves=leaves,
-        accepted_at=_parse_instant(order.accepted_at or order.created_at),
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        trail_amount=order.trail_amount,
-        trail_percent=order.trail_percent,
-        trail_level=order.trail_level,
-        triggered=order.is_triggered,
+def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
+    """Return the order as the paper market's matching rules need it, with its links and its position."""
+    broker_order = build_broker_order(order, context.instrument(order.tenant_id, order.symbol))
+    return broker_order._replace(
         # An auction order is matched once, at its price; what does not fill then lapses.
         time_in_force=TimeInForce.IOC if order.time_in_force in AT_AUCTION else order.time_in_force,
-        tick=instrument.tick_size,
-        lot=instrument.lot_size,
         group=exclusive_id(order),
         parent_id=order.parent_id if order.role in EXITS else None,
-        reduces=leaves <= get_closable_quantity(context, order),
+        reduces=order.leaves_quantity <= get_closable_quantity(context, order),
     )
 
 
@@ -186,7 +170,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
         count_execution_for_latch(context, order, at)
     except (BookIsFull, NoRate, RateUnknown) as refusal:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
-        close_order(context, order, to, at, order.broker, broker_words=refusal.detail)
+        close_order(context, order, to, at, order.broker, broker_reason=refusal.detail)
 
 
 def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:
@@ -203,7 +187,7 @@ def _number_execution(context: BatchContext, order: Order, event: Executed) -> E
 
 def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in {Status.SUBMITTED, Status.ACCEPTED}:
-        context.order_store.move(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+        context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
     else:
         context.order_store.replace(order, is_triggered=True)
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from itertools import chain, islice
+from typing import Any
 
 from app.brokers.rules.trails import Trail, replace_trail_level
 from app.errors import Invalid
@@ -13,9 +14,9 @@ from app.orders.errors import OrderIsFinal, OrderIsPending
 from app.orders.queries.cancellations import build_part_update, find_cancelled_orders
 from app.orders.rules.approvals import is_worse
 from app.orders.rules.broker_requests import is_at_broker
-from app.orders.rules.cancellations import OrderFilter
+from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.contingency import EXITS, SHARING
-from app.orders.rules.order_factory import get_expiry
+from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
 from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce, changed
@@ -23,16 +24,23 @@ from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_replacement, require_replaceable
-from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, Done, ReplaceOrder
-from app.orders.service.groups import apply_fill_to_group, cancel, close_order, deny
+from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, OrderResult, ReplaceOrder
+from app.orders.service.groups import (
+    cancel_open_orders,
+    cancel_order,
+    close_order,
+    complete_order,
+    deny_order,
+)
 from app.orders.service.halts import opening_in
 from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import (
-    add,
+    add_order,
     build_result,
+    find_repeated_change,
     find_repeated_request,
-    send,
-    submit,
+    send_order,
+    submit_order,
 )
 from app.orders.service.order_quantities import find_quantity_denial
 from app.orders.service.protection import change_denial, is_exit_change
@@ -45,33 +53,37 @@ _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_valu
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
-def cancel_one(context: BatchContext, command: CancelOrder) -> Done:
+def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
     """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
     order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
     key = origin.idempotency_key
     if order.status in FINAL:
-        if key and context.has_request_key(order, key):
-            return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
-        raise OrderIsFinal(order.id, order.status)
+        repeated = find_repeated_change(context, origin, order)
+        if repeated is None:
+            raise OrderIsFinal(order.id, order.status)
+        return repeated
     count_message(context, origin, order)
-    cancel(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
+    cancel_order(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
     return build_result(context, order.tenant_id, [order.id])
 
 
-def cancel_all(context: BatchContext, command: CancelAll) -> Done:
+def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
     origin = command.origin
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
+    portfolio_key = context.get_portfolio_key(command)
+    wanted = CancellationFilter(command.symbol, command.side, command.strategy)
+    orders = (
+        opening_in(context, portfolio_key)
+        if command.keeps_exits
+        else context.order_store.open_in(portfolio_key)
     )
-    list_orders = opening_in if command.keeps_exits else _list_open
-    wanted = OrderFilter(command.symbol, command.side, command.strategy)
-    found = [order for order in list_orders(context, portfolio_key) if wanted.matches(order)]
-    return build_result(context, origin.tenant_id, _cancel_each(context, found, origin, command.reason))
+    found = [order for order in orders if wanted.matches(order)]
+    ids = cancel_open_orders(context, found, iso(origin.at), actor_of(origin), reason=command.reason)
+    return build_result(context, origin.tenant_id, sorted(ids))
 
 
-def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Done:
+def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> OrderResult:
     """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
     origin, cancellation = command.origin, command.cancellation
     portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
@@ -83,27 +95,13 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Do
             for order in context.order_store.open_in(portfolio_key)
             if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
         ]
-        ids = _cancel_each(context, found, origin, cancellation.reason)
+        at, actor = iso(origin.at), actor_of(origin)
+        ids = sorted(cancel_open_orders(context, found, at, actor, reason=cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
     return build_result(context, origin.tenant_id, ids)
 
 
-def _list_open(context: BatchContext, portfolio_key: PortfolioKey) -> list[Order]:
-    return list(context.order_store.open_in(portfolio_key))
-
-
-def _cancel_each(context: BatchContext, orders: list[Order], origin: Origin, reason: str | None) -> list[str]:
-    """Cancel the orders. Return the ids of those that their group had not cancelled before."""
-    ended = []
-    for known in orders:
-        order = context.order_store.get_current(known)
-        if order.status not in FINAL:
-            cancel(context, order, iso(origin.at), actor_of(origin), reason=reason)
-            ended.append(order.id)
-    return sorted(ended)
-
-
-def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
+def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
 
     The successor's quantity is the total of the chain, including what was filled. If risk denies the
@@ -118,16 +116,17 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
     if order.status in _PENDING:
-        if origin.idempotency_key and context.has_request_key(order, origin.idempotency_key):
-            return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
-        raise OrderIsPending(order.id, order.status)
+        repeated = find_repeated_change(context, origin, order)
+        if repeated is None:
+            raise OrderIsPending(order.id, order.status)
+        return repeated
     if is_at_broker(order):
         return _replace_at_broker(context, order, command)
     count_message(context, origin, order)
-    successor = add(context, _successor(context, order, command))
+    successor = add_order(context, _successor(context, order, command))
     denial = _denial(context, order, successor)
     if denial is not None:
-        deny(context, successor, denial, successor.created_at)
+        deny_order(context, successor, denial, successor.created_at)
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
@@ -135,7 +134,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> Done:
     return build_result(context, order.tenant_id, [successor.id])
 
 
-def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrder) -> Done:
+def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrder) -> OrderResult:
     """Ask the order's broker for the replacement. The order is PENDING_REPLACE until the broker answers."""
     origin = command.origin
     successor = _successor(context, order, command)
@@ -147,13 +146,13 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
     denial = _denial(context, order, successor)
     if denial is not None:
         unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
-        deny(context, add(context, unfilled), denial, successor.created_at)
+        deny_order(context, add_order(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
     request_replacement(context, order, successor, iso(origin.at), actor_of(origin), origin.idempotency_key)
     return build_result(context, order.tenant_id, [order.id])
 
 
-def expire(
+def expire_orders(
     context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
@@ -162,7 +161,7 @@ def expire(
         _as_of_now(context, context.order_store.get_current(known), at)
 
 
-def expire_one(context: BatchContext, origin: Origin, order_id: str) -> None:
+def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
     """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
     if order is not None and context.sees(origin, order.portfolio_key):
@@ -213,33 +212,29 @@ def _is_judged_now(context: BatchContext, order: Order) -> bool:
 def _supersede(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
     previous, is_held = order, order.status is Status.HELD
     if not is_held and order.status is not Status.AWAITING_APPROVAL:
-        order = context.order_store.move(order, Status.PENDING_REPLACE, at, actor)
-    context.order_store.move(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+        order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor)
+    context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
     if order.role in {Role.ENTRY, Role.CLOSING}:
         for child in context.order_store.children_of(order):
             is_planned = child.role in EXITS and child.status is Status.HELD
             quantity = successor.quantity if is_planned else child.quantity
             context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
     if is_held:
-        context.order_store.move(successor, Status.HELD, at, actor)
+        context.order_store.change_status(successor, Status.HELD, at, actor)
     elif successor.quantity <= successor.filled_quantity:
-        sent = context.order_store.move(successor, Status.SUBMITTED, at, actor)
-        full = context.order_store.move(
-            sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
-        )
-        apply_fill_to_group(context, full, ZERO, at)
+        complete_order(context, successor, at, actor)
         match_released_orders(context, at)
     elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
-        submit(context, successor)
+        submit_order(context, successor)
     else:
-        send(context, successor)
+        send_order(context, successor)
 
 
 def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
     origin, changes = command.origin, command.changes
     at = iso(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
-    fields = {name: value for name, value in changes._asdict().items() if value is not None}
+    fields: dict[str, Any] = {name: value for name, value in changes._asdict().items() if value is not None}
     if _trails(changes):  # the trail may change from an amount to a percentage or back
         fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
     if changes.quantity is not None:  # a smaller quantity completes the order
@@ -247,31 +242,28 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
     if changes.time_in_force is not None:
         fields["time_in_force"] = TimeInForce(changes.time_in_force)
         fields.setdefault("expires_at", None)
-    changed = order._replace(
-        **{**fields, "client_order_id": changes.client_order_id or order_id, "notional": None}
-    )
-    _check(changed, at)
-    successor = changed._replace(
-        id=order_id,
-        ends_at=get_expiry(changed.time_in_force, changed.expires_at, at)
-        if _times(changes)
-        else order.ends_at,
+    if _times(changes):
+        terms = changed(order, **fields)
+        fields["ends_at"] = get_expiry(terms.time_in_force, terms.expires_at, at)
+    successor = copy_order(
+        order,
+        order_id,
+        at,
+        notional=None,
         source=origin.source,
         actor=origin.actor,
-        status=Status.INITIALIZED,
         carried_quantity=order.filled_quantity,
         carried_value=order.filled_value,
-        trail_level=_trail_level(context, order, changed) if _trails(changes) else order.trail_level,
         is_triggered=order.is_triggered and changes.stop_price is None,
         replaces=order.id,
         replaced_by=None,
         idempotency_key=origin.idempotency_key,
         request_hash=origin.request_hash,
-        event_count=0,
-        created_at=at,
-        updated_at=at,
-        accepted_at=None,
+        **fields,
     )
+    _check(successor, at)
+    if _trails(changes):
+        successor = changed(successor, trail_level=_trail_level(context, order, successor))
     return set_session_end(context, successor) if _times(changes) else successor
 
 

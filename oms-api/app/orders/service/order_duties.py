@@ -13,8 +13,11 @@ from app.clock import Now
 from app.database import set_all_tenants_scope, snapshot
 from app.duties.service import Lease
 from app.group_commit import GroupCommit
-from app.orders.queries.due_orders import count_overdue_orders, find_tenants_with_expired_requests
-from app.orders.queries.intraday import find_intraday_portfolios
+from app.orders.queries.due_orders import (
+    count_overdue_orders,
+    find_intraday_portfolios,
+    find_tenants_with_expired_requests,
+)
 from app.orders.service.commands import MAX_EXPIRIES, Command, ExpireOrders, Outcome, SquareOff
 from app.timestamps import Timestamp, iso
 

@@ -9,7 +9,7 @@ from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.order_factory import NO_LINKS, OrderLinks, OrderOrigin, build_exit_tickets, new_order
+from app.orders.rules.order_factory import NO_LINKS, OrderLinks, Placement, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
@@ -17,8 +17,8 @@ from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, chan
 from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
-from app.orders.service.commands import Done, PlaceGroup, PlaceOrder
-from app.orders.service.groups import RISK, close_order, deny
+from app.orders.service.commands import OrderResult, PlaceGroup, PlaceOrder
+from app.orders.service.groups import RISK, close_order, deny_order
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
 from app.orders.service.protection import find_follower_denial, find_legs_denial, find_pair_denial
@@ -28,27 +28,29 @@ from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, iso
 
 
-def place(context: BatchContext, command: PlaceOrder) -> Done:
+def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
     """Place one order and, for a bracket, its exits. A repeated request returns the earlier outcome."""
     earlier = find_repeated_placement(context, command)
     if earlier is not None:
         return earlier
     origin = command.origin
     require_unexpired(command.ticket, iso(origin.at))
-    order = _create_order(context, command, command.ticket, NO_LINKS)
+    portfolio_key = context.get_portfolio_key(command)
+    order = create_order(context, origin, portfolio_key, command.ticket)
     count_message(context, origin, order)
     order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     legs = build_exit_tickets(order, command.ticket)
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
-    order = add(context, order)
+    order = add_order(context, order)
     denial = find_ticket_denial(context, order, legs, confirms=command.ticket.confirm_repeat)
     if denial is not None:
-        deny(context, order, denial, order.created_at)
+        deny_order(context, order, denial, order.created_at)
     else:
         for role, ticket in legs:
-            _add_held_exit(context, command, ticket, OrderLinks(order.id, order.id, GroupKind.BRACKET, role))
-        submit(
+            links = OrderLinks(order.id, order.id, GroupKind.BRACKET, role)
+            hold_order(context, create_order(context, origin, portfolio_key, ticket, links))
+        submit_order(
             context,
             context.order_store.get(order.tenant_id, order.id),
             requires_approval=command.requires_approval,
@@ -56,14 +58,17 @@ def place(context: BatchContext, command: PlaceOrder) -> Done:
     return build_result(context, order.tenant_id, [order.id])
 
 
-def place_group(context: BatchContext, command: PlaceGroup) -> Done:
+def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     """Place two linked orders. If risk denies one, neither is sent."""
     earlier = find_repeated_placement(context, command)
     if earlier is not None:
         return earlier
     for number, ticket in enumerate(command.tickets):
         require_unexpired(ticket, iso(command.origin.at), f"orders.{number}.")
-    first, second = (_create_order(context, command, ticket, NO_LINKS) for ticket in command.tickets)
+    portfolio_key = context.get_portfolio_key(command)
+    first, second = (
+        create_order(context, command.origin, portfolio_key, ticket) for ticket in command.tickets
+    )
     for order in (first, second):
         count_message(context, command.origin, order)
     key, request_hash = command.origin.idempotency_key, command.origin.request_hash
@@ -71,17 +76,17 @@ def place_group(context: BatchContext, command: PlaceGroup) -> Done:
     second = second._replace(request_hash=request_hash)
     is_pair = command.kind is GroupKind.OCO
     group: dict[str, Any] = {"group_id": first.id, "group_kind": command.kind}
-    first = add(context, first._replace(**group, role=Role.EITHER if is_pair else Role.ENTRY))
+    first = add_order(context, first._replace(**group, role=Role.EITHER if is_pair else Role.ENTRY))
     parent_id = None if is_pair else first.id
     role = Role.EITHER if is_pair else Role.FOLLOWER
-    second = add(context, second._replace(**group, parent_id=parent_id, role=role))
+    second = add_order(context, second._replace(**group, parent_id=parent_id, role=role))
     if _is_group_denied(context, first, second):
         cancel_unsent(context, [first, second], iso(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
     else:
-        context.order_store.move(second, Status.HELD, second.created_at, second.placed_by)
-        submit(context, first)
+        context.order_store.change_status(second, Status.HELD, second.created_at, second.placed_by)
+        submit_order(context, first)
     return build_result(context, first.tenant_id, [first.id, second.id])
 
 
@@ -91,7 +96,7 @@ def require_unexpired(ticket: Ticket, now: str, prefix: str = "") -> None:
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
-def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGroup) -> Done | None:
+def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGroup) -> OrderResult | None:
     """Return the earlier outcome of the same request, None if it is new; see `find_repeated_request`."""
     tickets = command.tickets if isinstance(command, PlaceGroup) else (command.ticket,)
     return find_repeated_request(context, command.origin, *(ticket.client_order_id for ticket in tickets))
@@ -99,7 +104,7 @@ def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGr
 
 def find_repeated_request(
     context: BatchContext, origin: Origin, *client_order_ids: str | None
-) -> Done | None:
+) -> OrderResult | None:
     """Return the earlier outcome of the same request, None if it is new.
 
     Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request. Orders that the
@@ -120,6 +125,13 @@ def find_repeated_request(
     )
 
 
+def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> OrderResult | None:
+    """Return the order if it was changed under the request's idempotency key, else None."""
+    if not origin.idempotency_key or not context.has_request_key(order, origin.idempotency_key):
+        return None
+    return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
+
+
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
     """Return the oldest order with a key or client order id, that of the same request if there is one."""
     orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
@@ -138,23 +150,11 @@ def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
     return sorted(member.id for member in group_orders if member.request_hash == order.request_hash)
 
 
-def add(context: BatchContext, order: Order) -> Order:
+def add_order(context: BatchContext, order: Order) -> Order:
     """Store a new order, and index its idempotency key and client order id."""
     added = context.order_store.add(order, order.placed_by)
     context.index_request_keys([added])
     return added
-
-
-def deny_if_refused(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> bool:
-    """Deny the order if a risk check refuses it, and return whether it was denied.
-
-    The orders `excluded` do not count.
-    """
-    denial = find_quantity_denial(order) or find_denial(context, order, *excluded, confirms=confirms)
-    if denial is None:
-        return False
-    deny(context, order, denial, order.created_at)
-    return True
 
 
 def find_ticket_denial(
@@ -172,36 +172,30 @@ def find_ticket_denial(
 def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool:
     """Check both orders of a group, and deny the first that does not pass. Return whether one was denied."""
     refusal = find_broker_denial(context, first, is_group=True)
-    if refusal is not None:
-        deny(context, first, refusal, first.created_at)
-        return True
-    if first.group_kind is GroupKind.OCO:
-        for order in (first, second):
-            denial = (
-                find_quantity_denial(order) or find_denial(context, order) or find_pair_denial(context, order)
-            )
-            if denial is not None:
-                deny(context, order, denial, order.created_at)
-                return True
-        return False
-    if deny_if_refused(context, first):
-        return True
-    denial = find_quantity_denial(second) or find_follower_denial(context, first, second)
-    if denial is not None:
-        deny(context, second, denial, second.created_at)
-    return denial is not None
+    is_pair = first.group_kind is GroupKind.OCO
+    for order in (first, second):
+        denial = refusal or find_quantity_denial(order)
+        if order is first or is_pair:
+            denial = denial or find_denial(context, order)
+            denial = denial or (find_pair_denial(context, order) if is_pair else None)
+        else:
+            denial = denial or find_follower_denial(context, first, order)
+        if denial is not None:
+            deny_order(context, order, denial, order.created_at)
+            return True
+    return False
 
 
-def submit(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
+def submit_order(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
     """Send a checked order, or let it wait for approval if its portfolio's policy covers it."""
     request = find_required_request(context, order, is_forced=requires_approval)
     if request is None:
-        send(context, order)
+        send_order(context, order)
     else:
         await_approval(context, order, request)
 
 
-def send(
+def send_order(
     context: BatchContext, order: Order, at: Timestamp | None = None, actor: str | None = None, **facts: Any
 ) -> None:
     """Send a checked order to its broker, or hold it until its session opens or its broker is connected.
@@ -214,22 +208,22 @@ def send(
     hold = None if order.role in EXITS else find_order_hold(context, order, at)
     reason = find_broker_hold(context, order) if hold is None else hold.reason
     if reason is not None:
-        context.order_store.move(order, Status.HELD, at, actor, **facts | {"reason": reason})
+        context.order_store.change_status(order, Status.HELD, at, actor, **facts | {"reason": reason})
         return
-    sent = context.order_store.move(order, Status.SUBMITTED, at, actor, **facts)
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
     if is_remote(sent):
         request_submission(context, sent, at)
         return
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
-        close_order(context, sent, Status.REJECTED, at, sent.broker, broker_words=refusal)
+        close_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=refusal)
         return
     resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    accepted = context.order_store.move(sent, resting, at, sent.broker, accepted_at=at)
+    accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
     match_against_quote(context, accepted, at)
 
 
-def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
+def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> OrderResult:
     """Return the result with the current state of the orders and their child orders."""
     orders = []
     for order_id in ids:
@@ -238,20 +232,20 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Done:
         if order.role in {Role.ENTRY, Role.CLOSING}:
             legs = context.order_store.children_of(order)
         orders.append(OrderView(order, context.portfolio(order).name, tuple(sorted(legs, key=_get_id))))
-    return Done(tuple(orders))
+    return OrderResult(tuple(orders))
 
 
 def _get_id(order: Order) -> str:
     return order.id  # ids increase with time, so the oldest order is first
 
 
-def build_order_origin(
+def build_placement(
     context: BatchContext, origin: Origin, portfolio_key: PortfolioKey, symbol: str
-) -> OrderOrigin:
+) -> Placement:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
     portfolio = context.books.portfolio(portfolio_key)
-    return OrderOrigin(
+    return Placement(
         *portfolio_key,
         source=origin.source,
         user_id=origin.user_id,
@@ -262,23 +256,24 @@ def build_order_origin(
     )
 
 
-def _create_order(
-    context: BatchContext, command: PlaceOrder | PlaceGroup, ticket: Ticket, links: OrderLinks
+def create_order(
+    context: BatchContext,
+    origin: Origin,
+    portfolio_key: PortfolioKey,
+    ticket: Ticket,
+    links: OrderLinks = NO_LINKS,
 ) -> Order:
-    origin = command.origin
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
-    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
+    """Return the order of a ticket, not stored yet. Raises Invalid for an auction that its venue lacks."""
+    placement = build_placement(context, origin, portfolio_key, ticket.symbol)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
-    return set_session_end(context, new_order(order_id, order_origin, ticket, quantity, links))
+    return set_session_end(context, new_order(order_id, placement, ticket, quantity, links))
 
 
-def _add_held_exit(context: BatchContext, command: PlaceOrder, ticket: Ticket, links: OrderLinks) -> None:
-    order = _create_order(context, command, ticket, links)
-    leg = context.order_store.add(order, order.placed_by)
-    context.order_store.move(leg, Status.HELD, leg.created_at, leg.placed_by)
+def hold_order(context: BatchContext, order: Order) -> None:
+    """Store a new order that is released later."""
+    added = context.order_store.add(order, order.placed_by)
+    context.order_store.change_status(added, Status.HELD, added.created_at, added.placed_by)
 
 
 def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
@@ -297,7 +292,7 @@ def send_pair(context: BatchContext, *orders: Order) -> None:
     for order in orders:
         waiting = context.order_store.get(order.tenant_id, order.id)
         if waiting.status is Status.INITIALIZED:
-            send(context, waiting)
+            send_order(context, waiting)
 
 
 def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> None:

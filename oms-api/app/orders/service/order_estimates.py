@@ -1,7 +1,6 @@
 """Estimate what an order would do: its price, value and charges, and the portfolio after it."""
 
 from decimal import Decimal
-from typing import NamedTuple
 
 import orjson
 
@@ -9,6 +8,7 @@ from app.costs.errors import RateUnknown
 from app.costs.rules.values import Execution
 from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO, fixed, money_text, product, quantity_text
+from app.orders.rules.order_views import OrderEstimate
 from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in
@@ -16,23 +16,6 @@ from app.orders.service.exposure import exposure_in
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.risk.rules.exposure import market_value, price_of, value_of
 from app.risk.rules.values import RiskInput
-
-
-class OrderEstimate(NamedTuple):
-    """The expected price and value in the instrument's currency, and the rest in the portfolio's.
-
-    Amounts are None without a price, and where a rate is unknown. Exposures and equity are of the positions
-    before the order.
-    """
-
-    price: Decimal | None
-    value: Decimal | None
-    charges: Decimal | None
-    cash_after: Decimal | None
-    position_after: Decimal
-    gross_exposure: Decimal
-    net_exposure: Decimal
-    equity: Decimal
 
 
 def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> OrderEstimate:

@@ -30,8 +30,8 @@ from app.orders.service.commands import (
     Command,
     CorrectExecution,
     DecideApproval,
-    Done,
     OrderRequest,
+    OrderResult,
     Outcome,
     PlaceGroup,
     PlaceOrder,
@@ -39,8 +39,8 @@ from app.orders.service.commands import (
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
-    Reviewed,
     SetExits,
+    WaitingApprovals,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
@@ -71,7 +71,7 @@ class OrderService:
 
     async def place_group(
         self, request_source: RequestSource, kind: GroupKind, name: str, tickets: Sequence[Ticket]
-    ) -> Done:
+    ) -> OrderResult:
         """Place two linked orders."""
         values = [value for ticket in tickets for value in _list_ticket_values(ticket)]
         portfolio_name_key = _require_visible_portfolio(request_source, name)
@@ -97,24 +97,24 @@ class OrderService:
         assert isinstance(outcome, OrderPreview)  # noqa: S101  # for the type checker
         return outcome
 
-    async def cancel(self, request_source: RequestSource, order_id: str, reason: str | None) -> Done:
+    async def cancel(self, request_source: RequestSource, order_id: str, reason: str | None) -> OrderResult:
         """Cancel an order."""
         return await self._submit_for_orders(
             CancelOrder(self._build_origin(request_source, "cancel", order_id, reason), order_id, reason)
         )
 
-    async def replace(self, request_source: RequestSource, order_id: str, changes: Changes) -> Done:
+    async def replace(self, request_source: RequestSource, order_id: str, changes: Changes) -> OrderResult:
         """Replace an order by a successor."""
         origin = self._build_origin(request_source, "replace", order_id, *map(_format_value, changes))
         return await self._submit_for_orders(ReplaceOrder(origin, order_id, changes))
 
     async def approve(
         self, request_source: RequestSource, order_id: str, reason: str | None, price_seen: Decimal | None
-    ) -> Done:
+    ) -> OrderResult:
         """Approve an order that waits. The risk checks run again, so the order may be denied."""
         return await self._decide(request_source, order_id, reason, price_seen, is_granted=True)
 
-    async def reject(self, request_source: RequestSource, order_id: str, reason: str) -> Done:
+    async def reject(self, request_source: RequestSource, order_id: str, reason: str) -> OrderResult:
         """Reject an order that waits."""
         return await self._decide(request_source, order_id, reason, None, is_granted=False)
 
@@ -126,7 +126,7 @@ class OrderService:
         price_seen: Decimal | None,
         *,
         is_granted: bool,
-    ) -> Done:
+    ) -> OrderResult:
         operation = "approve" if is_granted else "reject"
         origin = self._build_origin(request_source, operation, order_id, reason, _format_value(price_seen))
         role = _get_role(request_source)
@@ -136,7 +136,7 @@ class OrderService:
 
     async def request_override(
         self, request_source: RequestSource, order_id: str, reason: str, expires_minutes: int
-    ) -> Done:
+    ) -> OrderResult:
         """Place a denied order again, to wait for a second person."""
         origin = self._build_origin(request_source, "override", order_id, reason, str(expires_minutes))
         return await self._submit_for_orders(RequestOverride(origin, order_id, reason, expires_minutes))
@@ -147,12 +147,12 @@ class OrderService:
             return ()
         origin = self._build_origin(request_source, "approvals")
         outcome = await self._submit(ReviewApprovals(origin, _get_role(request_source), limit))
-        assert isinstance(outcome, Reviewed)  # noqa: S101  # for the type checker
+        assert isinstance(outcome, WaitingApprovals)  # noqa: S101  # for the type checker
         return outcome.approvals
 
     async def bust(
         self, request_source: RequestSource, order_id: str, execution_id: str, reason: str
-    ) -> Done:
+    ) -> OrderResult:
         """Reverse an execution of an order that its venue cancelled."""
         origin = self._build_origin(request_source, "bust", order_id, execution_id, reason)
         return await self._submit_for_orders(BustExecution(origin, order_id, execution_id, reason))
@@ -165,7 +165,7 @@ class OrderService:
         quantity: Decimal | None,
         price: Decimal | None,
         reason: str,
-    ) -> Done:
+    ) -> OrderResult:
         """Change the quantity or the price of an execution of an order."""
         values = (order_id, execution_id, _format_value(quantity), _format_value(price), reason)
         origin = self._build_origin(request_source, "correct", *values)
@@ -182,7 +182,7 @@ class OrderService:
         strategy: str | None = None,
         reason: str | None = None,
         keeps_exits: bool = False,
-    ) -> Done:
+    ) -> OrderResult:
         """Cancel all open orders of a portfolio that match.
 
         With `keeps_exits`, cancel only those that could open or increase a position.
@@ -203,7 +203,7 @@ class OrderService:
         reason: str | None,
         ignores_halt: bool = False,
         strategy: str | None = None,
-    ) -> Done:
+    ) -> OrderResult:
         """Close a position, or `quantity` of it."""
         portfolio_name_key = _require_visible_portfolio(request_source, name)
         origin = self._build_origin(
@@ -220,7 +220,7 @@ class OrderService:
         product: str,
         take_profit: Target | None,
         stop_loss: Protection | None,
-    ) -> Done:
+    ) -> OrderResult:
         """Replace the exits of a position."""
         legs = (take_profit or (None,)) + (stop_loss or (None, None))
         portfolio_name_key = _require_visible_portfolio(request_source, name)
@@ -235,9 +235,9 @@ class OrderService:
         """Store a quote and match the working orders of its symbol; see `QuoteMatcher`."""
         await self.matcher.publish(tenant_id, quote)
 
-    async def _submit_for_orders(self, command: OrderRequest) -> Done:
+    async def _submit_for_orders(self, command: OrderRequest) -> OrderResult:
         outcome = await self._submit(command)
-        assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+        assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
     async def _submit(self, command: OrderRequest) -> Outcome:

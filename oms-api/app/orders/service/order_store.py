@@ -13,9 +13,9 @@ from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderName
-from app.orders.rules.event_payloads import add_move_facts, build_order_facts, event_type_of
-from app.orders.rules.rows import ExecutionRow, Move
-from app.orders.rules.states import checked_move
+from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
+from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.states import require_transition
 from app.orders.rules.values import COUNTED, FINAL, Order, OrderKey, Status, changed
 from app.orders.service.open_orders import OpenOrders
 from app.timestamps import Timestamp
@@ -38,7 +38,7 @@ class OrderStore:
         # The order of the last event, and its payload, which the next event may reuse.
         self._last_published: Order | None = None
         self._last_payload: dict[str, Any] = {}
-        self._moves: list[Move] = []
+        self._events: list[OrderEvent] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
         # The positions that changed since the exposures were computed.
@@ -168,15 +168,15 @@ class OrderStore:
         self._new[order.tenant_id, order.id] = None
         return self._put(order, None, order.status, order.created_at, actor, reason=reason)
 
-    def move(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
+    def change_status(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change the order's status. `facts` are fields of the history row and changed fields of the order.
 
         Raises IllegalMove.
         """
-        checked_move(order.id, order.status, to)
+        require_transition(order.id, order.status, to)
         return self._put(order, order.status, to, at, actor, **facts)
 
-    def note(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+    def record_change(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change an order without changing its status, and add a history row; `facts` as in `move`."""
         return self._put(order, order.status, order.status, at, actor, **facts)
 
@@ -209,15 +209,15 @@ class OrderStore:
         """The executions that are not written yet."""
         return self._executions
 
-    def moves_of(self, order: Order) -> list[Move]:
-        """Return the rows of the order's history that are not written yet."""
-        key = order.key
-        return [move for move in self._moves if (move.tenant_id, move.order_id) == key]
+    def list_history(self, order: Order) -> list[OrderEvent]:
+        """Return the order's history, oldest first, with the rows that are not written yet."""
+        stored = queries.list_order_events(self._connection, order.tenant_id, order.id)
+        return stored + [event for event in self._events if (event.tenant_id, event.order_id) == order.key]
 
     @property
-    def commit_marker(self) -> Move | None:
+    def commit_marker(self) -> OrderEvent | None:
         """A change of an order that is recorded if and only if this batch was committed."""
-        return self._moves[-1] if self._moves else None
+        return self._events[-1] if self._events else None
 
     @property
     def changed(self) -> list[Order]:
@@ -251,7 +251,7 @@ class OrderStore:
         return [
             queries.insert_orders([self._orders[key] for key in self._new]),
             queries.update_orders(changes),
-            queries.insert_moves(self._moves),
+            queries.insert_order_events(self._events),
             queries.insert_executions(self._executions),
         ]
 
@@ -264,7 +264,7 @@ class OrderStore:
         actor: str,
         *,
         reason: str | None = None,
-        broker_words: str | None = None,
+        broker_reason: str | None = None,
         execution_id: str | None = None,
         request_key: str | None = None,
         **fields: Any,
@@ -272,15 +272,15 @@ class OrderStore:
         count = order.event_count + 1
         moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
         portfolio_key = self._store(moved, order)
-        facts = (reason, broker_words, execution_id, request_key)
-        move = Move(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
-        self._moves.append(move)
+        facts = (reason, broker_reason, execution_id, request_key)
+        event = OrderEvent(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
+        self._events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
             self._last_payload = build_order_facts(moved, self._books.portfolio(portfolio_key).name)
         self._last_published = moved
         execution = self._executions[-1] if execution_id is not None else None
-        text = orjson.dumps(add_move_facts(self._last_payload, moved, move, execution)).decode()
-        self._books.add_event(NewEvent(moved.tenant_id, event_type_of(move), text, at, moved.id))
+        text = orjson.dumps(add_event_facts(self._last_payload, moved, event, execution)).decode()
+        self._books.add_event(NewEvent(moved.tenant_id, event_type_of(event), text, at, moved.id))
         return moved
 
     def _store(self, order: Order, before: Order) -> PortfolioKey:

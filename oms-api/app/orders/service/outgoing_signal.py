@@ -3,19 +3,19 @@
 import threading
 from collections.abc import Iterable
 
-from app.orders.service.express_lane import ExpressLane, LaneOrder
+from app.orders.service.submission_queue import CommittedOrder, SubmissionQueue
 
 
 class OutgoingSignal:
     """Wakes listeners. A relay notifies other processes, which otherwise read requests at intervals.
 
-    Each broker connection whose session runs in this process has an express lane for its new orders.
+    Each broker connection whose session runs in this process has an submission queue for its new orders.
     """
 
     def __init__(self) -> None:
         self._listeners: list[threading.Event] = []
         self._relays: list[threading.Event] = []
-        self._lanes: dict[tuple[int, str], ExpressLane] = {}
+        self._queues: dict[tuple[int, str], SubmissionQueue] = {}
 
     def listen(self) -> threading.Event:
         """Return an event that is set at each notification."""
@@ -35,19 +35,19 @@ class OutgoingSignal:
             if event in events:
                 events.remove(event)
 
-    def get_lane(self, tenant_id: int, connection: str) -> ExpressLane:
-        """Return the lane of a broker connection. It is closed until a session opens it."""
-        return self._lanes.setdefault((tenant_id, connection), ExpressLane())
+    def get_queue(self, tenant_id: int, connection: str) -> SubmissionQueue:
+        """Return the queue of a broker connection. It is closed until a session opens it."""
+        return self._queues.setdefault((tenant_id, connection), SubmissionQueue())
 
     def reserve(self, tenant_id: int, connection: str, order_id: str) -> bool:
-        """Return whether a new order gets a place in its connection's lane."""
-        lane = self._lanes.get((tenant_id, connection))
-        return lane is not None and lane.reserve(order_id)
+        """Return whether a new order gets a place in its connection's queue."""
+        queue = self._queues.get((tenant_id, connection))
+        return queue is not None and queue.reserve(order_id)
 
-    def deliver(self, orders: Iterable[LaneOrder]) -> None:
+    def deliver(self, orders: Iterable[CommittedOrder]) -> None:
         """Hand committed orders to their sessions, and wake them."""
         for one in orders:
-            self.get_lane(one.order.tenant_id, one.connection).deliver(one)
+            self.get_queue(one.order.tenant_id, one.connection).deliver(one)
         self._set(self._listeners)
 
     def notify(self) -> None:
@@ -57,8 +57,8 @@ class OutgoingSignal:
 
     def wake(self) -> None:
         """Wake the listeners of this process, because another one has committed a request."""
-        for lane in list(self._lanes.values()):
-            lane.has_stored_requests = True
+        for queue in list(self._queues.values()):
+            queue.has_stored_requests = True
         self._set(self._listeners)
 
     @staticmethod

@@ -12,55 +12,35 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderName
-from app.orders.queries.intraday import find_intraday_portfolios
+from app.orders.queries.due_orders import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.values import Order, OrderKey, Ticket
+from app.orders.rules.values import Order, OrderKey
 from app.orders.service.commands import (
     MAX_EXPIRIES,
     ApplyCorporateAction,
     BrokerReport,
-    BustExecution,
-    CancelAll,
     CancelHalted,
     CancelInPortfolio,
-    CancelOrder,
     CheckLosses,
-    ClosePosition,
     Command,
-    CorrectExecution,
-    DecideApproval,
     ExpireOrders,
     InternalCommand,
+    OrderChange,
     OrderCommand,
-    PlaceGroup,
-    PlaceOrder,
     PlaceSignal,
-    PreviewOrder,
+    PortfolioRequest,
     QuoteArrived,
     ReleaseOrders,
     ReplaceOrder,
-    RequestOverride,
     ReviewApprovals,
-    SetExits,
     SquareOff,
+    get_order_key,
+    get_tenant_id,
+    list_tickets,
 )
 from app.risk.queries.losses import find_portfolios_with_loss_limits
 
-COMMANDS_WITH_ORDER = (
-    *(CancelOrder, ReplaceOrder, DecideApproval, RequestOverride, BustExecution, CorrectExecution),
-    BrokerReport,
-)
-OrderChange = CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
-_COMMANDS_WITH_PORTFOLIO_NAME = (
-    PlaceOrder,
-    PlaceSignal,
-    PlaceGroup,
-    PreviewOrder,
-    ClosePosition,
-    SetExits,
-    CancelAll,
-)
 
 
 @dataclass(slots=True)
@@ -98,7 +78,7 @@ class Plan:
 
     def has_order(self, command: OrderChange | BrokerReport) -> bool:
         """Return whether the command's order was found."""
-        return _get_order_key(command) in self.by_order
+        return get_order_key(command) in self.by_order
 
     def require(self, command: OrderChange | BrokerReport) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
@@ -127,10 +107,9 @@ def _collect_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
             plan.request_keys.add(OrderName(origin.tenant_id, origin.idempotency_key))
         if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
-        if isinstance(command, _COMMANDS_WITH_PORTFOLIO_NAME):
+        if isinstance(command, PortfolioRequest):
             plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
-        tickets = _list_tickets(command)
-        names = [ticket.client_order_id for ticket in tickets]
+        names = [ticket.client_order_id for ticket in list_tickets(command)]
         if isinstance(command, ReplaceOrder):
             names.append(command.changes.client_order_id)
         plan.client_order_ids |= {OrderName(origin.tenant_id, name) for name in names if name}
@@ -138,20 +117,13 @@ def _collect_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
 
 def symbols_of(commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of the tickets and signals, whose quotes are needed."""
-    found = {
-        InstrumentKey(command.origin.tenant_id, ticket.symbol)
-        for command in commands
-        if isinstance(command, (PlaceOrder, PlaceGroup, PreviewOrder))
-        for ticket in _list_tickets(command)
-    }
-    signals = [command for command in commands if isinstance(command, PlaceSignal)]
-    return found.union(InstrumentKey(one.origin.tenant_id, one.symbol) for one in signals)
-
-
-def _list_tickets(command: OrderCommand) -> Sequence[Ticket]:
-    if isinstance(command, PlaceGroup):
-        return command.tickets
-    return (command.ticket,) if isinstance(command, (PlaceOrder, PreviewOrder)) else ()
+    found = set()
+    for command in commands:
+        symbols = [ticket.symbol for ticket in list_tickets(command)]
+        if isinstance(command, PlaceSignal):
+            symbols.append(command.symbol)
+        found |= {InstrumentKey(get_tenant_id(command), symbol) for symbol in symbols}
+    return found
 
 
 def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
@@ -166,13 +138,9 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 
-def _get_order_key(command: OrderChange | BrokerReport) -> OrderKey:
-    tenant_id = command.tenant_id if isinstance(command, BrokerReport) else command.origin.tenant_id
-    return OrderKey(tenant_id, command.order_id)
-
-
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    order_keys = {_get_order_key(command) for command in commands if isinstance(command, COMMANDS_WITH_ORDER)}
+    named = [command for command in commands if isinstance(command, OrderChange | BrokerReport)]
+    order_keys = {get_order_key(command) for command in named}
     plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.by_order.values())
 

@@ -6,17 +6,22 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
-from app.orders.rules.order_factory import new_order
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchContext, shortest
-from app.orders.service.commands import ClosePosition, Done
-from app.orders.service.groups import cancel, deny
-from app.orders.service.order_entry import add, build_order_origin, build_result, find_repeated_request, send
+from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.commands import ClosePosition, OrderResult
+from app.orders.service.groups import cancel_open_orders, deny_order
+from app.orders.service.order_entry import (
+    add_order,
+    build_result,
+    create_order,
+    find_repeated_request,
+    hold_order,
+    send_order,
+)
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
-from app.orders.service.trading_sessions import set_session_end
 
 
-def close(context: BatchContext, command: ClosePosition) -> Done:
+def close_position(context: BatchContext, command: ClosePosition) -> OrderResult:
     """Send the order that closes the position, or a part of it.
 
     Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
@@ -33,33 +38,34 @@ def close(context: BatchContext, command: ClosePosition) -> Done:
     known = find_repeated_request(context, origin)
     if known is not None:
         return known
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
+    portfolio_key = context.get_portfolio_key(command)
     return close_in_portfolio(context, command, portfolio_key)
 
 
-def close_in_portfolio(context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey) -> Done:
-    """Send the order that closes the position in a locked portfolio; see `close`."""
+def close_in_portfolio(
+    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey
+) -> OrderResult:
+    """Send the order that closes the position in a locked portfolio; see `close_position`."""
     origin = command.origin
     held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):
-        raise MoreThanHeld(command.symbol, shortest(abs(held)))
+        raise MoreThanHeld(command.symbol, format_amount(abs(held)))
     made = _against(context, command, portfolio_key, held)
     if not command.ignores_halt:
         count_message(context, origin, made)
     exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
     is_whole = made.quantity == abs(held) and command.strategy is None
     rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
-    order = add(context, made)
+    order = add_order(context, made)
     denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
     if denial is not None:
-        deny(context, order, denial, order.created_at)
+        deny_order(context, order, denial, order.created_at)
     else:
-        _clear(context, rivals, order)
-        send(context, _in_parts(context, order))
+        at, actor = order.created_at, order.placed_by
+        cancel_open_orders(context, rivals, at, actor, reason="The position is closed.")
+        send_order(context, _in_parts(context, order))
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -78,11 +84,7 @@ def _against(
         reason=command.reason,
         strategy=command.strategy,
     )
-    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
-    order = new_order(
-        context.services.order_ids.next(origin.tenant_id, origin.at), order_origin, ticket, quantity
-    )
-    order = set_session_end(context, order._replace(role=Role.CLOSING))
+    order = create_order(context, origin, portfolio_key, ticket)._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
@@ -96,15 +98,13 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     if size == order.quantity:
         return order
     left, at = order.quantity - size, order.created_at
-    reason = f"Closed in parts of at most {shortest(size)}"
-    first = context.order_store.note(order, at, order.placed_by, quantity=size, reason=reason)
+    reason = f"Closed in parts of at most {format_amount(size)}"
+    first = context.order_store.record_change(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
     while left:
         part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
         part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
-        context.order_store.move(
-            context.order_store.add(part, part.placed_by), Status.HELD, at, part.placed_by
-        )
+        hold_order(context, part)
         left -= part.quantity
     return first
 
@@ -125,10 +125,3 @@ def _closes_too(order: Order, closing: Order) -> bool:
     is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
     is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
     return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits
-
-
-def _clear(context: BatchContext, rivals: list[Order], closing: Order) -> None:
-    for known in rivals:
-        order = context.order_store.get_current(known)  # its group may have cancelled it
-        if order.status not in FINAL:
-            cancel(context, order, closing.created_at, closing.placed_by, reason="The position is closed.")

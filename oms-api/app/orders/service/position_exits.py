@@ -11,12 +11,12 @@ from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial
-from app.orders.service.commands import Done, SetExits
-from app.orders.service.groups import cancel, deny
+from app.orders.service.commands import OrderResult, SetExits
+from app.orders.service.groups import cancel_open_orders, deny_order
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import (
-    add,
-    build_order_origin,
+    add_order,
+    build_placement,
     build_result,
     cancel_unsent,
     find_repeated_request,
@@ -26,10 +26,8 @@ from app.orders.service.protection import exit_denial
 from app.orders.service.risk_evaluation import count_message
 from app.timestamps import iso
 
-_REASON = "The position's exits were set anew."
 
-
-def set_exits(context: BatchContext, command: SetExits) -> Done:
+def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     """Replace the exits of a position by those of the command, for its whole quantity.
 
     Raises NoSuchPortfolio, NothingToClose, Invalid, and ExitsOfEntry if exits grow with an entry that can
@@ -40,9 +38,7 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
     repeated = find_repeated_request(context, origin)
     if repeated is not None:
         return repeated
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
+    portfolio_key = context.get_portfolio_key(command)
     held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
@@ -52,16 +48,17 @@ def set_exits(context: BatchContext, command: SetExits) -> Done:
         return build_result(context, origin.tenant_id, [one.id for one in current_exits])
     for order in new_exits or current_exits[:1]:
         count_message(context, origin, order)
-    added = [add(context, order) for order in new_exits]
+    added = [add_order(context, order) for order in new_exits]
     for order in added:
         denial = find_broker_denial(context, order, is_group=True) or exit_denial(
             context, order, current_exits
         )
         if denial is not None:
-            deny(context, order, denial, order.created_at)
+            deny_order(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
-    _cancel_exits(context, command, current_exits)
+    at, actor = iso(origin.at), actor_of(origin)
+    cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were set anew.")
     send_pair(context, *added)
     return build_result(context, origin.tenant_id, [one.id for one in added])
 
@@ -108,12 +105,12 @@ def _build_exits(
     errors = shape_errors(entry_ticket)
     if errors:
         raise Invalid(errors[0].message, errors)
-    order_origin = build_order_origin(context, origin, portfolio_key, command.symbol)
-    entry = new_order("", order_origin, entry_ticket, abs(held))
+    placement = build_placement(context, origin, portfolio_key, command.symbol)
+    entry = new_order("", placement, entry_ticket, abs(held))
     legs = build_exit_tickets(entry, entry_ticket)
     ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]
     new_exits = [
-        new_order(order_id, order_origin, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
+        new_order(order_id, placement, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
         for order_id, (role, ticket) in zip(ids, legs, strict=True)
     ]
     new_exits = [order._replace(request_hash=origin.request_hash) for order in new_exits]
@@ -126,11 +123,3 @@ def _terms(order: Order) -> tuple[str, ...]:
     """Return the terms by which exits are compared."""
     facts = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
     return tuple(map(str, facts))
-
-
-def _cancel_exits(context: BatchContext, command: SetExits, current_exits: list[Order]) -> None:
-    at, actor = iso(command.origin.at), actor_of(command.origin)
-    for known in current_exits:
-        order = context.order_store.get_current(known)  # cancelling its sibling may have cancelled it
-        if order.status not in FINAL:
-            cancel(context, order, at, actor, reason=_REASON)

@@ -1,46 +1,35 @@
 """Preview a ticket with the books, prices and limits of an order, without any change."""
 
-from app.orders.rules.order_factory import build_exit_tickets, new_order
+from app.orders.rules.order_factory import build_exit_tickets
 from app.orders.rules.order_views import OrderPreview
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import build_order_origin, find_ticket_denial, require_unexpired
+from app.orders.service.order_entry import create_order, find_ticket_denial, require_unexpired
 from app.orders.service.order_estimates import estimate_order
-from app.orders.service.order_quantities import resolve_quantity
 from app.orders.service.risk_evaluation import risk_input
-from app.orders.service.trading_sessions import find_current_hold, set_session_end
+from app.orders.service.trading_sessions import find_current_hold
 from app.risk.rules.evaluation import list_headrooms
 from app.timestamps import iso
 
 
-def preview(context: BatchContext, command: PreviewOrder) -> OrderPreview:
+def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     """Return the expected price, the cash and position after it, and the result of every check.
 
     Raises NoSuchPortfolio.
     """
     origin, ticket = command.origin, command.ticket
     require_unexpired(ticket, iso(origin.at))
-    portfolio_key = context.get_portfolio_key(
-        origin.tenant_id, command.portfolio_name, command.portfolio_name_key
-    )
-    order_origin = build_order_origin(context, origin, portfolio_key, ticket.symbol)
-    quantity = resolve_quantity(context, origin.tenant_id, ticket)
-    order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
-    order = set_session_end(context, new_order(order_id, order_origin, ticket, quantity))
+    portfolio_key = context.get_portfolio_key(command)
+    order = create_order(context, origin, portfolio_key, ticket)
     hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
     risk = risk_input(context, order, confirms=ticket.confirm_repeat)
-    estimate = estimate_order(context, order, risk)
     denial = find_ticket_denial(context, order, legs, confirms=ticket.confirm_repeat)
     return OrderPreview(
         order=order,
         portfolio_name=context.portfolio(order).name,
-        price=estimate.price,
-        value=estimate.value,
-        charges=estimate.charges,
-        cash_after=estimate.cash_after,
-        position_after=estimate.position_after,
+        estimate=estimate_order(context, order, risk),
         denial=denial,
         checks=tuple(list_headrooms(risk)),
         opens_at=None if hold is None else hold.opens_at,

@@ -15,7 +15,7 @@ from app.orders.rules.protection import (
     unprofitable_target,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
-from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.groups import get_closable_quantity
 from app.orders.service.risk_evaluation import find_denial, risk_input
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
@@ -117,7 +117,9 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
     level = unprofitable_target(leg, levels)
     if denial is not None or level is None:
         return denial
-    message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {shortest(level)}."
+    message = (
+        f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {format_amount(level)}."
+    )
     nearest = nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
     return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
 
@@ -129,7 +131,7 @@ def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> 
     is_above = order.side == "BUY"
     side = "above" if is_above else "below"
     message = (
-        f"The stop at {_text(order.stop_price)} must be {side} {shortest(level)}, else it fills at once."
+        f"The stop at {_text(order.stop_price)} must be {side} {format_amount(level)}, else it fills at once."
     )
     nearest = nearest_exit_price(levels, _tick(context, order), is_above=is_above)
     return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
@@ -157,11 +159,10 @@ def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -
 def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
     if successor.quantity <= max(most, order.quantity):
         return None
-    message = (
-        f"An exit may have at most the quantity that its entry filled or can still fill: {shortest(most)}."
-    )
+    quantity = format_amount(most)
+    message = f"An exit may have at most the quantity that its entry filled or can still fill: {quantity}."
     if order.role is Role.CLOSING:
-        message = f"A closing order may have at most the quantity of the position: {shortest(most)}."
+        message = f"A closing order may have at most the quantity of the position: {quantity}."
     return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
 
 
@@ -202,4 +203,4 @@ def _add_order_name(denial: Denial, leg: Order) -> Denial:
 
 
 def _text(price: Decimal | None) -> str:
-    return "" if price is None else shortest(price)
+    return "" if price is None else format_amount(price)

@@ -14,12 +14,12 @@ from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, BatchServices
-from app.orders.service.commands import NOTHING, Outcome, QuoteArrived, QuoteStored
+from app.orders.service.commands import NO_ORDERS, Outcome, QuoteArrived, QuoteStored
 from app.orders.service.exit_quantities import trim_to_position
-from app.orders.service.groups import get_closable_quantity, release
+from app.orders.service.groups import get_closable_quantity, release_order
 from app.orders.service.halts import cancel_halted, list_halted
-from app.orders.service.matching import can_match, match
-from app.orders.service.order_changes import expire
+from app.orders.service.matching import can_match, match_orders
+from app.orders.service.order_changes import expire_orders
 from app.timestamps import Timestamp, iso
 
 
@@ -72,7 +72,7 @@ def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
             return QuoteStored()
     found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
     process_quote(context, command, found)
-    return NOTHING
+    return NO_ORDERS
 
 
 def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:
@@ -81,7 +81,7 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
     If the command's quote is not new, the current quote of the symbol is matched instead.
     """
     quote = command.quote if command.is_new else context.quote(command.tenant_id, command.quote.symbol)
-    expire(context, portfolio_keys, command.at)
+    expire_orders(context, portfolio_keys, command.at)
     if quote is None or context.services.market.is_stale(quote, context.now):
         return
     context.apply_quote(command.tenant_id, quote)
@@ -101,14 +101,14 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
                 if order.role is not Role.CLOSING
             ]
         due = [order for order in open_orders if can_match(order, quote) and order.id not in halted_ids]
-        match(context, due, quote, command.at)
+        match_orders(context, due, quote, command.at)
 
 
 def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: Timestamp) -> None:
     for known in closing:
         order = trim_to_position(context, known, at)
         if can_match(order, quote):
-            match(context, [order], quote, at)
+            match_orders(context, [order], quote, at)
 
 
 def _release_held_orders(
@@ -119,7 +119,7 @@ def _release_held_orders(
         if order.status is Status.HELD:
             quantity = _find_due_quantity(context, order)
             if quantity:
-                release(context, order, at, quantity=quantity)
+                release_order(context, order, at, quantity=quantity)
 
 
 def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:

@@ -12,14 +12,13 @@ from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import exclusive_id
 from app.orders.rules.values import Order, OrderKey, Role
 from app.orders.service.aggregates import firm_totals
-from app.orders.service.batch_context import BatchContext, shortest
+from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.broker_orders import count_critical_issues
 from app.orders.service.currency_conversion import pair_without_rate
-from app.orders.service.current_losses import find_current_losses
+from app.orders.service.current_losses import find_current_losses, find_firm_pnl_of_day
 from app.orders.service.execution_latch import count_execution, latch_of
 from app.orders.service.exposure import build_book, charged_market_of, exposure_in
 from app.orders.service.fill_charges import estimate_charges
-from app.orders.service.firm_losses import find_firm_pnl_of_day
 from app.orders.service.portfolio_cache import Valuation
 from app.orders.service.repeats import same_order_seconds
 from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
@@ -152,7 +151,7 @@ def denial_text(denial: Denial) -> str:
 
 
 def _format_value(value: Decimal | str | None) -> str | None:
-    return shortest(value) if isinstance(value, Decimal) else value
+    return format_amount(value) if isinstance(value, Decimal) else value
 
 
 def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:

@@ -4,26 +4,32 @@ from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_hold
-from app.orders.service.commands import NOTHING, Done, ReleaseOrders
-from app.orders.service.groups import GROUPS, cancel, get_closable_quantity, release
+from app.orders.service.commands import NO_ORDERS, OrderResult, ReleaseOrders
+from app.orders.service.groups import (
+    GROUPS,
+    cancel_open_orders,
+    cancel_order,
+    get_closable_quantity,
+    release_order,
+)
 from app.orders.service.matching import match_against_quote
-from app.orders.service.order_changes import expire
+from app.orders.service.order_changes import expire_orders
 from app.orders.service.trading_sessions import find_order_hold
 from app.timestamps import Timestamp
 
 
-def release_orders(context: BatchContext, command: ReleaseOrders) -> Done:
+def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult:
     """Release the held orders of the symbols whose session is open. The risk checks run again.
 
     Orders whose time has ended expire first.
     """
     portfolio_keys = context.plan.portfolios_of(command.tenant_id, command.symbols)
-    expire(context, portfolio_keys, command.at)
+    expire_orders(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:
             for known in context.order_store.open_of(portfolio_key, symbol):
                 _release_if_due(context, context.order_store.get_current(known), command.at)
-    return NOTHING
+    return NO_ORDERS
 
 
 def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -34,24 +40,19 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.role is Role.CLOSING:
         _release_closing_order(context, order, at)
         return
-    released = release(context, order, at)
+    released = release_order(context, order, at)
     if released.status in WORKING:
         match_against_quote(context, released, at)
     elif released.status is Status.DENIED and order.role is Role.EITHER:
-        _cancel_siblings(context, order, at)
+        orders = context.order_store.open_of(order.portfolio_key, order.symbol)
+        siblings = [one for one in orders if one.group_id == order.group_id]
+        cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} was denied")
 
 
 def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Release a closing order for at most what is left of the position."""
     left = get_closable_quantity(context, order)
     if not left:
-        cancel(context, order, at, GROUPS, reason="The position is closed.")
+        cancel_order(context, order, at, GROUPS, reason="The position is closed.")
         return
-    match_against_quote(context, release(context, order, at, quantity=min(order.quantity, left)), at)
-
-
-def _cancel_siblings(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Cancel the other order of an OCO pair: a group is accepted or denied as a whole."""
-    for known in context.order_store.open_of(order.portfolio_key, order.symbol):
-        if known.group_id == order.group_id:
-            cancel(context, known, at, GROUPS, reason=f"{order.id} was denied")
+    match_against_quote(context, release_order(context, order, at, quantity=min(order.quantity, left)), at)

@@ -5,10 +5,10 @@ from datetime import datetime
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off
-from app.orders.rules.values import FINAL, Order
+from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import NOTHING, ClosePosition, Done, SquareOff
-from app.orders.service.groups import cancel
+from app.orders.service.commands import NO_ORDERS, ClosePosition, OrderResult, SquareOff
+from app.orders.service.groups import cancel_open_orders
 from app.orders.service.position_closes import close_in_portfolio
 from app.orders.service.trading_sessions import find_last_square_off
 from app.timestamps import Timestamp
@@ -17,21 +17,20 @@ _REASON = "Squared off"
 _BEGINNING = Timestamp("1970-01-01T00:00:00Z")
 
 
-def square_off(context: BatchContext, command: SquareOff) -> Done:
+def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
     """Cancel the tenant's intraday orders that are due for square-off, and close their positions.
 
     Orders and positions that began after the last square-off of their instrument are left alone.
     """
     at = command.at
     for portfolio_key in context.plan.intraday.get(command.tenant_id, []):
-        for known in context.order_store.open_in(portfolio_key):
-            order = context.order_store.get_current(known)  # its group may have cancelled it
-            if order.status not in FINAL and _is_due(context, order, at):
-                cancel(context, order, at, SQUARE_OFF, reason=_REASON)
+        orders = context.order_store.open_in(portfolio_key)
+        due = [order for order in orders if _is_due(context, order, at)]
+        cancel_open_orders(context, due, at, SQUARE_OFF, reason=_REASON)
         for symbol in _list_due_symbols(context, portfolio_key, at):
             if not _is_closing(context, portfolio_key, symbol):
                 _close(context, portfolio_key, symbol, at)
-    return NOTHING
+    return NO_ORDERS
 
 
 def _is_due(context: BatchContext, order: Order, at: Timestamp) -> bool:

@@ -18,7 +18,6 @@ from app.orders.rules.trading_sessions import (
     find_hold,
     find_next_open,
     find_session_end,
-    get_enforcement,
     has_auctions,
     is_deniable,
     takes_quote,
@@ -28,23 +27,12 @@ from app.orders.service.batch_context import BatchContext
 from app.timestamps import Timestamp, iso
 
 
-def get_portfolio_enforcement(context: BatchContext, portfolio_key: PortfolioKey) -> Enforcement:
-    """Return how a portfolio enforces sessions."""
-    portfolio = context.books.portfolio(portfolio_key)
-    return get_enforcement(portfolio.enforce_sessions, context.services.enforce_sessions, portfolio.kind)
-
-
-def get_order_enforcement(context: BatchContext, order: Order) -> Enforcement:
-    """Return how sessions are enforced for the order's portfolio."""
-    return get_portfolio_enforcement(context, order.portfolio_key)
-
-
 def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | None:
     """Return the calendars that the order follows.
 
     None where sessions are not enforced, or the market is unknown.
     """
-    if not context.has_sessions or get_order_enforcement(context, order) is Enforcement.OFF:
+    if not context.has_sessions or context.get_enforcement(order.portfolio_key) is Enforcement.OFF:
         return None
     instrument = context.instrument(order.tenant_id, order.symbol)
     terms = (instrument.exchange, instrument.asset_class)
@@ -86,7 +74,7 @@ def find_session_refusal(context: BatchContext, order: Order, hold: Hold | None)
         return None
     if hold is None:
         return _find_square_off_refusal(context, order)
-    is_denied = get_order_enforcement(context, order) is Enforcement.DENY or hold.opens_at is None
+    is_denied = context.get_enforcement(order.portfolio_key) is Enforcement.DENY or hold.opens_at is None
     return hold if is_denied else None
 
 
@@ -94,7 +82,7 @@ def find_last_square_off(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: datetime
 ) -> datetime | None:
     """Return when the intraday positions in a symbol were last closed, at or before `at`; None: never."""
-    if get_portfolio_enforcement(context, portfolio_key) is Enforcement.OFF:
+    if context.get_enforcement(portfolio_key) is Enforcement.OFF:
         return None
     instrument = context.instrument(portfolio_key.tenant_id, symbol)
     calendars = context.services.calendars
@@ -121,8 +109,7 @@ def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
     """Return why the order must wait now: a held order at the time of the batch, others when placed."""
     if not context.has_sessions:
         return None
-    at = iso(context.now) if order.status is Status.HELD else order.created_at
-    return find_order_hold(context, order, at)
+    return find_order_hold(context, order, iso(_get_current_time(context, order)))
 
 
 def _get_current_time(context: BatchContext, order: Order) -> datetime:

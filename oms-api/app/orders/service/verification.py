@@ -15,19 +15,19 @@ from app.orders.queries.audit import Booked
 from app.orders.rules.approvals import forgets_fills
 from app.orders.rules.event_verification import (
     Executions,
-    OrderEventRow,
+    PublishedEvent,
     find_event_differences,
     find_issue_differences,
     list_parent_ids,
     list_portfolio_names,
 )
 from app.orders.rules.execution_verification import (
-    ExecutionMove,
-    find_move_differences,
+    ExecutionEvent,
+    find_execution_event_differences,
     find_trade_differences,
-    list_execution_moves,
+    list_execution_events,
 )
-from app.orders.rules.rows import ExecutionRow, Move
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
 from app.orders.rules.verification import (
     Filled,
@@ -48,7 +48,7 @@ class _Link(NamedTuple):
     order: Order
     filled: Filled
     executions: list[ExecutionRow]
-    execution_moves: list[ExecutionMove]
+    execution_events: list[ExecutionEvent]
 
 
 class _Chains:
@@ -94,9 +94,9 @@ class _OrderVerification:
     def __init__(self, connection: Connection, verdict: Verdict) -> None:
         self._verdict = verdict
         self._connection = connection
-        self._moves = _Groups(audit.iterate_moves(connection), self._blame_orphan)
+        self._history = _Groups(audit.iterate_history(connection), self._blame_orphan)
         self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
-        self._events = _Groups(self._order_events(), self._blame_orphan)
+        self._events = _Groups(self._published_events(), self._blame_orphan)
         self._chains = _Chains()
         self._list_names = portfolio_names(connection)
         self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
@@ -105,7 +105,7 @@ class _OrderVerification:
         """Check every order, then the chains and links that need all orders."""
         for order in audit.iterate_orders(self._connection):
             self._check(order)
-        for group in (self._moves, self._executions, self._events):
+        for group in (self._history, self._executions, self._events):
             group.finish()
         for links in self._chains.ends():
             self._check_chain(links)
@@ -126,21 +126,21 @@ class _OrderVerification:
 
     def _check(self, order: Order) -> None:
         key = order.key
-        moves: list[Move] = self._moves.of(key)
+        history: list[OrderEvent] = self._history.of(key)
         booked: list[Booked] = self._executions.of(key)
-        events: list[OrderEventRow] = self._events.of(key)
+        events: list[PublishedEvent] = self._events.of(key)
         filled = Filled()
         for one in booked:
             filled = filled.plus(filled_by(one.row))
             self._blame(order, list(find_trade_differences(order, one.row, one.trade)))
-        findings = check_history(order, moves) + check_quantity(order) + check_terms(order, moves)
-        link = _Link(order, filled, [one.row for one in booked], list_execution_moves(moves))
-        forgets = forgets_fills(order, [move.to_status for move in moves])
+        findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
+        link = _Link(order, filled, [one.row for one in booked], list_execution_events(history))
+        forgets = forgets_fills(order, [event.to_status for event in history])
         if not forgets and (order.replaces or order.replaced_by):
             self._chains.add(link)
         else:
             findings += _filled(order, filled, [link])
-        findings += find_event_differences(order, moves, events, self._executions_of(link))
+        findings += find_event_differences(order, history, events, self._executions_of(link))
         if order.replaces is None or forgets:
             findings += check_carried(order, None)
         findings += self._check_names(order, events)
@@ -153,7 +153,7 @@ class _OrderVerification:
         checked[OrderCheck.TRADE] += len(booked)
         checked[OrderCheck.EVENT] += len(events)
 
-    def _check_names(self, order: Order, events: list[OrderEventRow]) -> list[Finding]:
+    def _check_names(self, order: Order, events: list[PublishedEvent]) -> list[Finding]:
         known = self._list_names.get(order.portfolio_key, set())
         unknown = list_portfolio_names(events) - known if known else set()
         due = " or ".join(sorted(known))
@@ -161,21 +161,21 @@ class _OrderVerification:
 
     def _executions_of(self, link: _Link) -> Executions:
         """Return the executions that may have changed an order: its own and its predecessors' late ones."""
-        links = [link, *self._chains.before(link.order)] if link.execution_moves else [link]
+        links = [link, *self._chains.before(link.order)] if link.execution_events else [link]
         return {row.execution_id: row for one in links for row in one.executions}
 
-    def _order_events(self) -> Iterator[OrderEventRow]:
-        for event_id, tenant_id, kind, payload, at in audit.iterate_order_events(self._connection):
+    def _published_events(self) -> Iterator[PublishedEvent]:
+        for event_id, tenant_id, kind, payload, at in audit.iterate_published_events(self._connection):
             facts = _facts(payload)
             if facts is None:
                 finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
                 self._verdict.blame(f"event {event_id}", [finding])
             else:
-                yield OrderEventRow(event_id, tenant_id, facts["order_id"], kind, facts, at)
+                yield PublishedEvent(event_id, tenant_id, facts["order_id"], kind, facts, at)
 
     def _blame_orphan(self, row: Any) -> None:
-        field = {Move: "order_events", Booked: "executions", OrderEventRow: "events"}[type(row)]
-        check = OrderCheck.EVENT if isinstance(row, OrderEventRow) else OrderCheck.HISTORY
+        field = {OrderEvent: "order_events", Booked: "executions", PublishedEvent: "events"}[type(row)]
+        check = OrderCheck.EVENT if isinstance(row, PublishedEvent) else OrderCheck.HISTORY
         finding = Finding(check, "order_id", row.order_id, f"an order: a row of {field} names it")
         self._verdict.blame(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
 
@@ -224,9 +224,9 @@ class _Groups:
 def _filled(order: Order, filled: Filled, links: list[_Link]) -> list[Finding]:
     """Return the findings about an order's filled amounts, given its chain."""
     rows = [row for link in links for row in link.executions]
-    execution_moves = [one for link in links for one in link.execution_moves]
+    execution_events = [one for link in links for one in link.execution_events]
     findings = check_fills(order, filled) + check_overfill(order, filled)
-    return findings + list(find_move_differences(rows, execution_moves))
+    return findings + list(find_execution_event_differences(rows, execution_events))
 
 
 def _facts(payload: str) -> dict[str, Any] | None:

@@ -17,10 +17,10 @@ from app.metrics import SignalMetrics
 from app.orders.queries.book import OrderName
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import ClosePosition, Done, PlaceOrder, PlaceSignal, SignalProcessed
-from app.orders.service.order_entry import place
+from app.orders.service.commands import ClosePosition, OrderResult, PlaceOrder, PlaceSignal, SignalProcessed
+from app.orders.service.order_entry import place_order
 from app.orders.service.order_service import validate_ticket
-from app.orders.service.position_closes import close
+from app.orders.service.position_closes import close_position
 from app.signals.errors import SignalIdReused
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalKey
@@ -140,9 +140,8 @@ def _require_same(stored: Signal, signal: PreparedSignal) -> None:
 
 
 def _find_portfolio(context: BatchContext, command: PlaceSignal) -> PortfolioKey:
-    tenant_id = command.origin.tenant_id
     try:
-        return context.get_portfolio_key(tenant_id, command.portfolio_name, command.portfolio_name_key)
+        return context.get_portfolio_key(command)
     except NoSuchPortfolio:
         raise refuse_unknown_portfolio() from None
 
@@ -223,16 +222,16 @@ def _place(
     return signal, _find_outcome([view.order for view in result.orders])
 
 
-def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> Done:
+def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) -> OrderResult:
     origin, name, key = command.origin, command.portfolio_name, command.portfolio_name_key
     if signal.size_kind is SizeKind.CLOSE:
-        return close(
+        return close_position(
             context, ClosePosition(origin, name, key, signal.symbol, NO_PRODUCT, None, signal.reason)
         )
     ticket = completion.build_ticket(signal)
     validate_ticket(ticket)
     needs_approval = signal.mode is SignalMode.APPROVE
-    return place(context, PlaceOrder(origin, ticket, name, key, requires_approval=needs_approval))
+    return place_order(context, PlaceOrder(origin, ticket, name, key, requires_approval=needs_approval))
 
 
 def _find_outcome(orders: Sequence[Order]) -> Outcome:

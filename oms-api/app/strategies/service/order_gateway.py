@@ -8,7 +8,7 @@ from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ledger.service.trade_service import RequestSource
 from app.orders.rules.values import Order, Status
-from app.orders.service.commands import Done
+from app.orders.service.commands import OrderResult
 from app.orders.service.order_service import OrderService
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 
@@ -80,9 +80,9 @@ class OrderGateway:
             )
         return ActionResult(found)
 
-    async def _submit(self, command: Any) -> Done:  # a PlaceOrder
+    async def _submit(self, command: Any) -> OrderResult:  # a PlaceOrder
         outcome = await self._orders.submit(command)
-        assert isinstance(outcome, Done)  # noqa: S101  # for the type checker
+        assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
         return outcome
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:

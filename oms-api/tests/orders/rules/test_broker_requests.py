@@ -21,7 +21,7 @@ from app.orders.rules.broker_requests import (
     return_to_new,
     was_never_received,
 )
-from app.orders.rules.order_factory import OrderLinks, OrderOrigin, new_order
+from app.orders.rules.order_factory import OrderLinks, Placement, new_order
 from app.timestamps import Timestamp
 from tests.orders.rig import ticket
 
@@ -99,7 +99,7 @@ def test_state_of_an_order_proves_its_events(is_open, leaves, end, kinds):
 
 def test_request_that_was_stored_as_being_sent_returns_to_new():
     terms = ticket()
-    order = new_order("O1", OrderOrigin(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
+    order = new_order("O1", Placement(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
     sending = build_sending_request(order, "env-alpaca")
     assert (sending.kind, sending.status, sending.attempts, sending.sent_at) == (SUBMIT, SENDING, 1, NOW)
     returned = return_to_new(sending)

@@ -14,11 +14,11 @@ from app.orders.rules.contingency import (
     plan_reductions,
     reduction_of,
 )
-from app.orders.rules.order_factory import OrderLinks, OrderOrigin, new_order
+from app.orders.rules.order_factory import OrderLinks, Placement, new_order
 from app.orders.rules.values import GroupKind, OrderType, Role, Status, Ticket
 from app.timestamps import Timestamp
 
-HOME = OrderOrigin(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
+HOME = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
 
 
 def order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", product=""):

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from app.orders.rules.contingency import exclusive_id, exit_quantity, find_siblings
-from app.orders.rules.order_factory import OrderLinks, OrderOrigin, build_exit_tickets, get_expiry, new_order
-from app.orders.rules.rows import COLUMNS, MUTABLE, Move, order_of, row_of
+from app.orders.rules.order_factory import OrderLinks, Placement, build_exit_tickets, get_expiry, new_order
+from app.orders.rules.rows import COLUMNS, MUTABLE, OrderEvent, order_of, row_of
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
 from app.orders.rules.verification import Filled, check_fills, check_history, check_quantity
 from app.timestamps import Timestamp
 from tests.orders.rig import ticket
 
 AT = Timestamp("2026-11-20T12:00:00.000000Z")
-HOME = OrderOrigin(1, 7, "key", None, AT)
+HOME = Placement(1, 7, "key", None, AT)
 
 
 def order(name="O1", family=None, **changes):
@@ -83,10 +83,10 @@ def test_exit_quantity_counts_carried_fills_once():
     assert exit_quantity(entry, [replaced, successor]) == 30
 
 
-def moves(*statuses):
+def history(*statuses):
     starts = [None, *statuses]
     return [
-        Move(1, "O1", number, start, end, AT, "key")
+        OrderEvent(1, "O1", number, start, end, AT, "key")
         for number, (start, end) in enumerate(zip(starts, statuses, strict=False), 1)
     ]
 
@@ -97,9 +97,9 @@ def fields(findings):
 
 def test_order_history_is_complete_and_follows_the_state_table():
     standing = order()._replace(status=Status.ACCEPTED, event_count=3, accepted_at=AT)
-    whole = moves("INITIALIZED", "SUBMITTED", "ACCEPTED")
+    whole = history("INITIALIZED", "SUBMITTED", "ACCEPTED")
     assert check_history(standing, whole) == []
-    assert fields(check_history(standing, moves("INITIALIZED", "ACCEPTED"))) == ["to_status", "event_count"]
+    assert fields(check_history(standing, history("INITIALIZED", "ACCEPTED"))) == ["to_status", "event_count"]
     gap = [*whole[:2], whole[2]._replace(sequence=4)]
     assert fields(check_history(standing, gap)) == ["sequence"]
     torn = [*whole[:2], whole[2]._replace(from_status="HELD")]
@@ -139,6 +139,6 @@ def test_closed_order_has_no_leaves_quantity():
 
 
 def test_keys_of_an_order_name_its_instrument_and_its_portfolio():
-    made = new_order("O1", OrderOrigin(1, 7, "algo", None, AT), ticket(), Decimal(1))
+    made = new_order("O1", Placement(1, 7, "algo", None, AT), ticket(), Decimal(1))
     assert (made.key, made.instrument_key) == ((1, "O1"), (1, made.symbol))
     assert made.portfolio_key == (1, 7)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.orders.rules.order_factory import OrderOrigin, new_order
+from app.orders.rules.order_factory import Placement, new_order
 from app.orders.rules.protection import (
     entry_prices,
     fills_at_once,
@@ -22,7 +22,7 @@ from tests.orders.rig import ticket
 
 QUOTE = Prices(Decimal(99), Decimal(101), Decimal(100))
 NO_LAST = Prices(Decimal(99), Decimal(101), None)
-HOME = OrderOrigin(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
+HOME = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
 LEVELS = [Decimal(101), Decimal(95)]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ledger.rules.corporate_actions import Ratio
-from app.orders.rules.order_factory import OrderOrigin, new_order
+from app.orders.rules.order_factory import Placement, new_order
 from app.orders.rules.split_adjustments import Terms, restate_order, restore_order
 from app.orders.rules.values import OrderType, Status, Ticket
 from app.timestamps import Timestamp
@@ -26,7 +26,7 @@ def order(**terms):
     }
     defaults: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": OrderType.LIMIT}
     ticket = Ticket(**defaults | {"quantity": Decimal(10)} | facts)
-    origin = OrderOrigin(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
+    origin = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
     made = new_order("O1", origin, ticket, ticket.quantity or Decimal(0))
     return made._replace(status=Status.ACCEPTED, **extra)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import Market, Segment
 from app.calendars.service import Calendars
-from app.orders.rules.order_factory import NO_LINKS, OrderOrigin, new_order
+from app.orders.rules.order_factory import NO_LINKS, Placement, new_order
 from app.orders.rules.trading_sessions import (
     OPENING,
     Enforcement,
@@ -41,7 +41,7 @@ def at(text):
 
 def order(**changes):
     asked = ticket(**changes)
-    origin = OrderOrigin(1, 7, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
+    origin = Placement(1, 7, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
     return new_order("O1", origin, asked, asked.quantity or Decimal(0), NO_LINKS)
 
 

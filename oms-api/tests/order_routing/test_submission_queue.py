@@ -3,7 +3,7 @@
 import pytest
 
 from app.orders.rules.values import Status
-from app.orders.service.express_lane import MAX_ORDERS, RESERVED_SECONDS, ExpressLane
+from app.orders.service.submission_queue import MAX_ORDERS, RESERVED_SECONDS, SubmissionQueue
 from tests.order_routing.scripted_broker import DOWN
 
 pytestmark = pytest.mark.any_database
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.any_database
 
 @pytest.fixture
 def routing(routing):
-    routing.has_lane = True
+    routing.has_queue = True
     routing.restart()
     routing.run()
     return routing
@@ -67,7 +67,7 @@ def test_session_that_ends_leaves_its_orders_to_the_next_one(routing):
     routing.session.close()
     later = routing.place()
     assert routing.undone() == [("submit", "new")] * 2
-    routing.has_lane = False
+    routing.has_queue = False
     routing.restart()
     routing.run()
     assert routing.broker.received == [("submit", order.id), ("submit", later.id)]
@@ -82,13 +82,13 @@ def test_order_that_waited_too_long_is_rejected(routing):
 
 def test_lane_is_bounded_and_reservations_end():
     now = [0.0]
-    lane = ExpressLane(lambda: now[0])
-    assert not lane.reserve("closed")
-    lane.open()
-    assert all(lane.reserve(f"O{number}") for number in range(MAX_ORDERS))
-    assert lane.is_expecting("O1")
-    assert not lane.reserve("full")
+    queue = SubmissionQueue(lambda: now[0])
+    assert not queue.reserve("closed")
+    queue.open()
+    assert all(queue.reserve(f"O{number}") for number in range(MAX_ORDERS))
+    assert queue.is_expecting("O1")
+    assert not queue.reserve("full")
     now[0] += RESERVED_SECONDS + 1
-    assert not lane.is_expecting("O1")
-    assert not lane.reserve("removes what is over")
-    assert lane.reserve("free again")
+    assert not queue.is_expecting("O1")
+    assert not queue.reserve("removes what is over")
+    assert queue.reserve("free again")

@@ -14,11 +14,11 @@ from app.clock import monotonic_seconds
 from app.instruments.rules import Instrument
 from app.orders.rules.values import Order
 
-MAX_ORDERS = 50  # orders in a lane; further orders are read from the database
+MAX_ORDERS = 50  # orders in a queue; further orders are read from the database
 RESERVED_SECONDS = 20.0  # longer than a transaction of the writer takes
 
 
-class LaneOrder(NamedTuple):
+class CommittedOrder(NamedTuple):
     """A committed order whose request is stored as being sent and was not sent yet."""
 
     connection: str
@@ -26,18 +26,18 @@ class LaneOrder(NamedTuple):
     instrument: Instrument
 
 
-class ExpressLane:
+class SubmissionQueue:
     """The orders of one broker connection that wait for its session. Thread-safe.
 
     The writer reserves a place before it stores a request, and delivers the order after the commit. The
-    session opens the lane when it has sent everything else, and closes it when it loses the broker.
+    session opens the queue when it has sent everything else, and closes it when it loses the broker.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic_seconds) -> None:
         self._clock, self._lock = clock, threading.Lock()
         self._is_open = False
         self._reserved: dict[str, float] = {}  # by order id, the time of the reservation
-        self._orders: deque[LaneOrder] = deque()
+        self._orders: deque[CommittedOrder] = deque()
         self.has_stored_requests = True  # requests that must be read from the database
 
     def open(self) -> None:
@@ -60,18 +60,18 @@ class ExpressLane:
             self._reserved[order_id] = now
             return True
 
-    def deliver(self, item: LaneOrder) -> None:
+    def deliver(self, item: CommittedOrder) -> None:
         """Add a committed order with a reserved place."""
         with self._lock:
             self._reserved.pop(item.order.id, None)
             self._orders.append(item)
 
-    def take(self) -> LaneOrder | None:
+    def take(self) -> CommittedOrder | None:
         """Remove and return the oldest order, or return None."""
         with self._lock:
             return self._orders.popleft() if self._orders else None
 
-    def take_all(self, order_ids: Collection[str] | None = None) -> list[LaneOrder]:
+    def take_all(self, order_ids: Collection[str] | None = None) -> list[CommittedOrder]:
         """Remove and return the orders with one of the ids, or all."""
         with self._lock:
             taken = [one for one in self._orders if order_ids is None or one.order.id in order_ids]

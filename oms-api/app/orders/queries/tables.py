@@ -1,0 +1,34 @@
+"""The tables that statements about orders read, how they are joined, and how orders are selected."""
+
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, select, type_coerce
+from sqlalchemy.types import NullType
+
+from app.ledger.models import Portfolio, PositionRow, Trade
+from app.orders.models import Execution, OrderEventRecord, OrderRecord
+from app.orders.rules.rows import COLUMNS, order_of
+from app.orders.rules.values import Order
+
+ORDERS = cast("Table", OrderRecord.__table__)
+ORDER_EVENTS = cast("Table", OrderEventRecord.__table__)
+EXECUTIONS = cast("Table", Execution.__table__)
+PORTFOLIOS = cast("Table", Portfolio.__table__)
+POSITIONS = cast("Table", PositionRow.__table__)
+TRADES = cast("Table", Trade.__table__)
+
+ORDER_OF_PORTFOLIO = (PORTFOLIOS.c.tenant_id == ORDERS.c.tenant_id) & (
+    PORTFOLIOS.c.id == ORDERS.c.portfolio_id
+)
+EXECUTION_OF_ORDER = (ORDERS.c.tenant_id == EXECUTIONS.c.tenant_id) & (ORDERS.c.id == EXECUTIONS.c.order_id)
+# As the driver returns them, since `order_of` converts the values.
+_COLUMNS = [type_coerce(ORDERS.c[name], NullType()).label(name) for name in COLUMNS]
+
+
+def select_orders(connection: Connection, *conditions: Any) -> list[Order]:
+    """Return the orders that meet the conditions, oldest first.
+
+    They are sorted here: an order in the statement could make the planner choose an index of all orders.
+    """
+    rows = connection.execute(select(*_COLUMNS).where(*conditions))
+    return sorted(map(order_of, rows), key=lambda order: order.id)

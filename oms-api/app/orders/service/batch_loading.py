@@ -1,0 +1,89 @@
+"""Load what the commands of a batch need: lock their portfolios, and read the state under the locks."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+
+from sqlalchemy import Connection
+
+from app.database import set_tenant_scope
+from app.group_commit import Retained
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.corporate_actions import ActionKind
+from app.ledger.service.books import PortfolioState
+from app.ledger.service.commands import Command as LedgerCommand
+from app.ledger.service.commands import RecordTrade
+from app.ledger.service.recording import Recording
+from app.market_data.queries import lock_quotes
+from app.orders.service.batch_context import BatchContext, BatchServices
+from app.orders.service.commands import (
+    ApplyCorporateAction,
+    Command,
+    QuoteArrived,
+    QuoteMatched,
+    get_tenant_id,
+    get_time,
+)
+from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.plan import plan_for, symbols_of
+from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes
+from app.orders.service.repeats import plan_repeat_checks
+from app.orders.service.signal_orders import begin_signals
+from app.orders.service.trade_guard import get_working_quantity
+
+
+def load_batch(
+    recording: Recording,
+    services: BatchServices,
+    connection: Connection,
+    commands: Sequence[Command],
+    messages: Retained,
+) -> tuple[BatchContext, Sequence[Command]]:
+    """Lock and load what the commands need. Return the commands with symbols in the place of aliases.
+
+    Then bring the portfolios up to the newest quotes, so that each command decides on that state.
+    """
+    tenants = set(map(get_tenant_id, commands))
+    set_tenant_scope(connection, tenants)
+    signals, commands = begin_signals(services.signals, connection, commands)
+    ledger = [command for command in commands if isinstance(command, LedgerCommand)]
+    plan = plan_for(connection, [command for command in commands if not isinstance(command, LedgerCommand)])
+    batch = recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
+    batch.load()
+    commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
+    context = BatchContext(batch, services, max(map(get_time, commands)), plan, messages)
+    context.signals = signals
+    if signals is not None:
+        signals.load(connection)
+    plan.portfolio_keys |= batch.list_named_portfolios()
+    if ledger:
+        plan.portfolio_keys |= find_portfolios_to_match(batch)
+    context.load(plan.portfolio_keys, symbols_of(commands))
+    batch.get_reserved_quantity = partial(_get_reserved_quantity, context)
+    context.index_request_keys(plan.recorded_orders)
+    plan_repeat_checks(context, commands)
+    changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
+    plan.blocked = lock_quotes(connection, sorted(changed_quotes))
+    match_unmatched_quotes(context)
+    return context, commands
+
+
+def _find_changed_quote(command: Command) -> InstrumentKey | None:
+    """Return the instrument whose stored quote a command may change, None if it changes none."""
+    match command:
+        case QuoteArrived(is_new=True) | QuoteMatched():
+            return command.instrument_key
+        case ApplyCorporateAction(action=action) if action.kind is ActionKind.SPLIT:
+            return InstrumentKey(action.tenant_id, action.symbol)
+        case _:
+            return None
+
+
+def _get_reserved_quantity(
+    context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
+) -> Decimal:
+    """Return the quantity of a position that working orders reserve, as this batch sees them."""
+    portfolio_key = portfolio.key
+    if portfolio_key in context.order_store.portfolio_keys:
+        return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
+    return context.batch.guard.get_reserved_quantity(context.connection, portfolio, command, held)
