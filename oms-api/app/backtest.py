@@ -149,13 +149,13 @@ class RunProgress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a backtest and return the exit status."""
-    namespace, progress = build_parser().parse_args(arguments), RunProgress()
+    args, progress = build_parser().parse_args(arguments), RunProgress()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     status, message = DONE, ""
     try:
-        outcome = run_backtest(namespace, progress)
-        if namespace.out is not None:
-            write_results(namespace.out, outcome)
+        outcome = run_backtest(args, progress)
+        if args.out is not None:
+            write_results(args.out, outcome)
     except (InvalidBacktest, OSError) as error:
         status, message = CANNOT, str(error)
     except StrategyFailed as error:
@@ -165,9 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{message}\n")
         return status
     summary = build_summary(outcome)
-    lines = (
-        [json.dumps(summary)] if namespace.json else [f"{name}: {value}" for name, value in summary.items()]
-    )
+    lines = [json.dumps(summary)] if args.json else [f"{name}: {value}" for name, value in summary.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return status
 

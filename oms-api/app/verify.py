@@ -107,7 +107,7 @@ _MEANING: dict[StrEnum, str] = {
     Check.PORTFOLIO: "portfolios match the end of their ledgers",
     Check.HOLDING: "positions match the ledger",
     Check.CASH_MOVEMENT: "cash movements are chained, and each adds its amount to the cash before it",
-    Check.HOME: "rows belong to a portfolio of their tenant",
+    Check.TENANT: "rows belong to a portfolio of their tenant",
     Check.EVENT: "each row has one event with the same content",
     Check.POSITION_EVENT: "each position event matches its row of the ledger",
     Check.CASH_MOVEMENT_EVENT: "each cash movement has one event with the same content",

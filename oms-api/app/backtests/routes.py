@@ -94,13 +94,14 @@ async def compare_backtests(
     caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: TheReaders
 ) -> Response:
     """Show backtests beside each other, the statistics that differ, and whether code and data are equal."""
-    ids = [one.strip() for one in query.ids.split(",") if one.strip()]
+    ids = [part.strip() for part in query.ids.split(",") if part.strip()]
     if not 2 <= len(ids) <= MAX_COMPARED:
         message = f"Send two to {MAX_COMPARED} ids, separated by commas."
         raise Invalid("1 field is not valid; see `errors`.", [FieldError("ids", message, "count")])
     tenant_id = caller.tenant_id
     backtests = await readers.run(
-        lambda connection: [require_backtest(connection, tenant_id, one) for one in ids], tenant_id
+        lambda connection: [require_backtest(connection, tenant_id, backtest_id) for backtest_id in ids],
+        tenant_id,
     )
     return answer(serialize_comparison(backtests))
 

@@ -61,7 +61,8 @@ def _parse_plain(value: Any) -> Any:  # any JSON value
     if not isinstance(value, dict):
         return value
     return {
-        name: one.text if isinstance(one, JsonNumber) else _parse_plain(one) for name, one in value.items()
+        name: item.text if isinstance(item, JsonNumber) else _parse_plain(item)
+        for name, item in value.items()
     }
 
 
@@ -293,7 +294,7 @@ def serialize_comparison(backtests: Sequence[Backtest]) -> dict[str, Any]:
         "same_data": _are_same([backtest.data_hash for backtest in backtests]),
         "same_result": _are_same([backtest.result_hash for backtest in backtests]),
         "differences": {
-            name: values for name, values in columns.items() if any(one != values[0] for one in values)
+            name: values for name, values in columns.items() if any(other != values[0] for other in values)
         },
     }
 

@@ -98,14 +98,14 @@ async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     found = await _describe_components(components)
     status = summarize(found)
     layers = await asyncio.to_thread(find_sandbox_layers)
-    shown = {name: _serialize_component(component) for name, component in found.items()}
-    shown["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
+    serialized = {name: _serialize_component(component) for name, component in found.items()}
+    serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
         "layers": layers
     }
     fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
-        "components": shown,
+        "components": serialized,
     }
     return answer(fields)
 
@@ -151,10 +151,10 @@ async def _count_pending(components: HealthComponents) -> dict[str, int]:
 
 
 def _serialize_component(component: Component) -> dict[str, Any]:
-    facts = component._asdict()
+    fields = component._asdict()
     if component.backlog is None:
-        del facts["backlog"]
-    return facts
+        del fields["backlog"]
+    return fields
 
 
 async def _describe_components(components: HealthComponents) -> dict[str, Component]:

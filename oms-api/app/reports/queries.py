@@ -290,8 +290,8 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
         .order_by(row.tenant_id, row.portfolio_id, row.date)
     )
     rows = connection.execute(statement).fetchall()
-    for key, found in groupby(rows, lambda one: tuple(one[:3])):
-        stored = [DayTotals._make(map(to_canonical, one[3:])) for one in found]
+    for key, found in groupby(rows, lambda row: tuple(row[:3])):
+        stored = [DayTotals._make(map(to_canonical, row[3:])) for row in found]
         yield (
             StatsOwner(*key),
             {day_totals.date: day_totals for day_totals in stored},

@@ -18,14 +18,14 @@ def build_notification(lines: Sequence[str]) -> Message:
     """Return one message: the line itself, or a list of several ones. It states how many are left out."""
     if len(lines) == 1:
         return notice(lines[0])
-    shown: list[str] = []
+    items: list[str] = []
     for line in lines[:MAX_LINES]:
-        if sum(map(len, shown)) + len(line) > MAX_CHARACTERS:
+        if sum(map(len, items)) + len(line) > MAX_CHARACTERS:
             break
-        shown.append(f"• {line}")
-    rest = len(lines) - len(shown)
+        items.append(f"• {line}")
+    rest = len(lines) - len(items)
     more = [f"and {rest} more"] if rest else []
-    return notice("\n".join([f"*{len(lines)} news*", *shown, *more]))
+    return notice("\n".join([f"*{len(lines)} news*", *items, *more]))
 
 
 def describe_order_event(event_type: str, data: Mapping[str, Any]) -> str:

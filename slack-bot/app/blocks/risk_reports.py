@@ -92,8 +92,8 @@ def _describe_quote(line: QuoteLine) -> str:
     sides = [("bid", quote.bid), ("ask", quote.ask), ("last", quote.last)]
     prices = " · ".join(f"{name} {format_money(value)}" for name, value in sides if value is not None)
     age = format_age(quote.age_seconds)
-    facts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(quote.source)}"]
-    return f"*{escape(quote.symbol)}* {' · '.join(fact for fact in facts if fact)}"
+    parts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(quote.source)}"]
+    return f"*{escape(quote.symbol)}* {' · '.join(fact for fact in parts if fact)}"
 
 
 def format_age(seconds: float) -> str:

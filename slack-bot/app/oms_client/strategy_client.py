@@ -69,13 +69,13 @@ class StrategyClient(PersonClient):
         """Return the points of the equity curve of a backtest in time order."""
         path = f"/api/v1/backtests/{quote(backtest_id, safe='')}/equity"
         points: list[EquityPoint] = []
-        wanted = {"limit": str(PAGE)}
+        parameters = {"limit": str(PAGE)}
         while len(points) < MAX_EQUITY_POINTS:
-            rows, cursor = self._oms.read_page(self._person, path, wanted, self._request_id)
+            rows, cursor = self._oms.read_page(self._person, path, parameters, self._request_id)
             points += parse_rows(EquityPoint, rows)
             if not cursor:
                 break
-            wanted = {"limit": str(PAGE), "cursor": cursor}
+            parameters = {"limit": str(PAGE), "cursor": cursor}
         return points
 
 

@@ -125,7 +125,9 @@ def _add(services: Services, notification: Notification) -> None:
 
 def _schedule(services: Services, new: Iterable[Notification]) -> None:
     now = datetime.fromtimestamp(time.time(), UTC)
-    for user, rows in groupby(sorted(new, key=lambda each: each.user), key=lambda each: each.user):
+    for user, rows in groupby(
+        sorted(new, key=lambda notification: notification.user), key=lambda notification: notification.user
+    ):
         notifications = list(rows)
         person = Person(notifications[0].team, user)
         preferences = load_preferences(services, person, notifications[0].key)
@@ -144,7 +146,9 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     if not services.notification_pace.is_ready(recipient):
         return
     until = time.time() + CLAIM_SECONDS
-    rows = _send_reminders(services, [each for each in due if services.notifications.claim(each, until)])
+    rows = _send_reminders(
+        services, [notification for notification in due if services.notifications.claim(notification, until)]
+    )
     if not rows:
         return
     message = build_notification([row.text for row in rows])

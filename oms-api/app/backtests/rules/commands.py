@@ -51,7 +51,7 @@ def pack_submission(at: int, ticket: Ticket) -> list[Any]:
         _format(ticket.limit_price), _format(ticket.stop_price), _format(ticket.trail_amount),
         _format(ticket.trail_percent),
         None if ticket.time_in_force is TimeInForce.DAY else ticket.time_in_force, ticket.expires_at,
-        ticket.product or None, *(_format(one[0]) if one else None for one in exits), ticket.reason,
+        ticket.product or None, *(_format(leg[0]) if leg else None for leg in exits), ticket.reason,
     ]  # fmt: skip
     while fields[-1] is None:
         fields.pop()

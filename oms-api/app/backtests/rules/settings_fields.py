@@ -33,9 +33,9 @@ def _serialize(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Mapping():
-            return {str(key): _serialize(one) for key, one in value.items()}
+            return {str(key): _serialize(item) for key, item in value.items()}
         case tuple():
-            return [_serialize(one) for one in value]
+            return [_serialize(item) for item in value]
         case _:
             return value
 

@@ -94,7 +94,9 @@ class Recorder:
     def record_order(self, order: BacktestOrder) -> None:
         """Record an order in its last state."""
         ticket = order.ticket
-        limit, stop = ("" if one is None else _short(one) for one in (ticket.limit_price, ticket.stop_price))
+        limit, stop = (
+            "" if price is None else _short(price) for price in (ticket.limit_price, ticket.stop_price)
+        )
         self._orders.write(
             f"{order.id},{ticket.symbol},{ticket.side},{ticket.type},{_short(order.quantity)},{limit},{stop},"
             f"{ticket.time_in_force},{order.status},{_short(order.filled_quantity)},"

@@ -130,7 +130,7 @@ class RiskEvaluator:
         positions = self._account.positions
         if len(self._open) == 1 and (not positions or (len(positions) == 1 and key in positions)):
             return NOTHING
-        keys = {one for one, position in positions.items() if position.quantity}
+        keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             HoldingKey(symbol, backtest_order.product)
             for symbol, found in self._open.items()

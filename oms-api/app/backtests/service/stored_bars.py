@@ -98,5 +98,5 @@ class StoredBars:
 
 def _format_bar(bar: Bar) -> bytes:
     amounts = (bar.open, bar.high, bar.low, bar.close, bar.volume)
-    shown = ",".join("" if amount is None else f"{amount.normalize():f}" for amount in amounts)
-    return f"{bar.symbol},{int(bar.start.timestamp())},{shown}\n".encode()
+    text = ",".join("" if amount is None else f"{amount.normalize():f}" for amount in amounts)
+    return f"{bar.symbol},{int(bar.start.timestamp())},{text}\n".encode()

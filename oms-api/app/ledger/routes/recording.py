@@ -75,7 +75,7 @@ async def report_trades(
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
-    headers = {REPLAYED: "true"} if written and all(one.replayed for one in written) else {}
+    headers = {REPLAYED: "true"} if written and all(recorded.replayed for recorded in written) else {}
     return answer({"outcomes": [_outcome(outcome, request) for outcome in outcomes]}, headers=headers)
 
 

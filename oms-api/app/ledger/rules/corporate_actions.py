@@ -149,9 +149,9 @@ def order_by_effect(items: Iterable[Item], step_of: Callable[[Item], Step]) -> l
         if isinstance(step, Fill):
             ordered.append(item)
         else:
-            is_before = [_precedes(step_of(one), step.at) for one in ordered]
-            before = [one for one, first in zip(ordered, is_before, strict=True) if first]
-            after = [one for one, first in zip(ordered, is_before, strict=True) if not first]
+            is_before = [_precedes(step_of(item), step.at) for item in ordered]
+            before = [item for item, first in zip(ordered, is_before, strict=True) if first]
+            after = [item for item, first in zip(ordered, is_before, strict=True) if not first]
             ordered = [*before, item, *after]
     return ordered
 

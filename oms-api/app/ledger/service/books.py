@@ -302,11 +302,10 @@ class Books:
         self, portfolio: PortfolioState, kind: CashKind, symbol: str | None, day: str
     ) -> bool:
         """Return whether the portfolio has a movement of that kind, symbol and day, written or not."""
-        wanted = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
+        key = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
         return any(
-            (row.tenant_id, row.portfolio_id, row.kind, row.symbol, row.day) == wanted
-            for row in self._cash_rows
-        ) or queries.has_cash_movement(self.connection, *wanted)
+            (row.tenant_id, row.portfolio_id, row.kind, row.symbol, row.day) == key for row in self._cash_rows
+        ) or queries.has_cash_movement(self.connection, *key)
 
     def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""

@@ -105,7 +105,7 @@ def record_all(batch: Batch, commands: Sequence[Command]) -> BatchResult[Recorde
 
 def _is_repeated(outcomes: Iterable[object], outcome: Recorded) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
-    recorded = (one.row for one in outcomes if isinstance(one, Recorded) and not one.replayed)
+    recorded = (outcome.row for outcome in outcomes if isinstance(outcome, Recorded) and not outcome.replayed)
     return outcome.replayed and outcome.row not in recorded
 
 

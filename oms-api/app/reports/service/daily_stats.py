@@ -81,8 +81,8 @@ def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
             filters = ReportFilter(portfolio.name_key)
             days = sum_days(queries.booked_rows(connection, portfolio.tenant_id, filters))
             expected = {key.day.isoformat(): _build_row(key.day, totals) for key, totals in days.items()}
-        wanted = {day for day in expected if day <= max(stored)}
-        for day in sorted(wanted | stored.keys()):
+        expected_days = {day for day in expected if day <= max(stored)}
+        for day in sorted(expected_days | stored.keys()):
             day_totals, correct = stored.get(day), expected.get(day)
             if day_totals != correct:
                 yield Difference(place, day, _describe(day_totals), _describe(correct))

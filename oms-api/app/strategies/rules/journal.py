@@ -74,7 +74,7 @@ def link_inputs(
 
 def compute_hash(previous: str, journal_input: JournalInput) -> str:
     """Return the hash of an input after the one with the hash `previous`."""
-    facts = (
+    fields = (
         previous,
         journal_input.tenant_id,
         journal_input.strategy,
@@ -84,7 +84,7 @@ def compute_hash(previous: str, journal_input: JournalInput) -> str:
         iso(journal_input.at),
         journal_input.payload,
     )
-    return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(map(str, fields)).encode()).hexdigest()
 
 
 class JournalEnd(NamedTuple):

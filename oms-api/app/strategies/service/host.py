@@ -99,15 +99,15 @@ class StrategyHost:
         """Start and end sessions according to the status of each strategy."""
         loop = asyncio.get_running_loop()
         active = await asyncio.to_thread(self._list_active)
-        wanted = {_build_key(strategy): strategy for strategy in active}
+        strategies_by_key = {_build_key(strategy): strategy for strategy in active}
         for key, thread in list(self._threads.items()):
-            if key not in wanted:
+            if key not in strategies_by_key:
                 thread.stop()
             if not thread.is_alive:
                 del self._threads[key]
                 await self._cancel_entries(key)
         names = {key[:2] for key in self._threads}
-        for key, listed_strategy in wanted.items():
+        for key, listed_strategy in strategies_by_key.items():
             if key[:2] not in names:  # a session of an earlier version ends first
                 gateway = OrderGateway(self._orders, loop)
                 self._threads[key] = _StrategyThread(self, listed_strategy, gateway)

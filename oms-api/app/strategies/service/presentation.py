@@ -101,12 +101,12 @@ def describe_strategies(
     names = [listed_strategy.strategy.name for listed_strategy in strategies]
     found = list_fills(connection, caller.tenant_id, names, caller.portfolios)
     capital = _read_capital(connection, caller.tenant_id, strategies)
-    shown = []
+    serialized = []
     for strategy in strategies:
         fills = found.get(strategy.strategy.name, [])
         statistics = compute_statistics(fills, capital.get(strategy.strategy.portfolio_id or 0, ZERO))
-        shown.append(serialize_strategy(connection, strategy, inspected, statistics))
-    return shown
+        serialized.append(serialize_strategy(connection, strategy, inspected, statistics))
+    return serialized
 
 
 def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _read_capital(
         for strategy in strategies
         if strategy.strategy.portfolio_id is not None
     }
-    return {one: find_capital(connection, tenant_id, one) for one in ids}
+    return {portfolio_id: find_capital(connection, tenant_id, portfolio_id) for portfolio_id in ids}
 
 
 def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:

@@ -142,7 +142,7 @@ class StrategyRegistry:
             values |= {"portfolio_id": book.id, "mode": mode}
             book_name = book.name
         updated = strategy._replace(**values)
-        if any(getattr(updated, one) != getattr(strategy, one) for one in _VERSIONED):
+        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
             values["version"] = strategy.version + 1
             updated = updated._replace(version=strategy.version + 1)
             queries.insert_version(connection, _build_version(updated))

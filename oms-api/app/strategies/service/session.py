@@ -72,7 +72,7 @@ class StrategySession:
             first = self._build_start(connection, pending, now)
         (started,) = self._append([first])
         self._process(started, saves=not pending)
-        repeated = [one for one in pending if one.kind not in {InputKind.START, InputKind.STOP}]
+        repeated = [item for item in pending if item.kind not in {InputKind.START, InputKind.STOP}]
         for journal_input in repeated:
             self._process(journal_input, saves=journal_input is repeated[-1])
 

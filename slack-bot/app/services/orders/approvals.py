@@ -141,8 +141,8 @@ def _send(services: Services, origin: Origin, context: DecisionContext, reason: 
 def _build_refusal(context: DecisionContext, error: OmsError, reason: str, request_id: str) -> Json:
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
     if isinstance(error, Refused) and error.kind == PRICE_MOVED:
-        facts = error.facts
-        seen, price = str(facts.get("price_seen") or "unknown"), str(facts.get("price") or "")
+        fields = error.facts
+        seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
         body = (
             f"*The price has moved* from {escape(seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."
