@@ -18,7 +18,7 @@ from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
 from app.sandbox.service.children import SandboxSpec, launch
 from app.sandbox.service.sources import find_source
-from tests.backtests.bars import closes_to_lines
+from tests.backtests.bars import closes_to_lines, line
 from tests.backtests.support import build_blocks
 from tests.backtests.test_corporate_actions import dividend, split
 from tests.backtests.test_engine import walk
@@ -81,6 +81,13 @@ def test_results_are_those_of_a_run_in_this_process(monkeypatch):
         assert trusted.run.account.fills > 20
         assert trusted.code_hash == sandboxed.code_hash
         assert sandboxed.parameters == {"quantity": "7"}
+
+
+def test_what_is_booked_at_the_end_is_booked_in_both_processes(write):
+    lines = [line(minute, "10/10/10/10") for minute in (1438, 1439, 2878, 2879)]
+    rates = (parse_carry_rate("interest", "5"),)
+    finished = _run(write("context.order('AAPL', Side.BUY, 1)"), lines, carry_rates=rates)
+    assert finished.run.account.movements["interest"] > 0
 
 
 def test_an_exception_names_the_file_and_the_line(write):
