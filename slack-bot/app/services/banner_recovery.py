@@ -55,11 +55,11 @@ def _is_change_made(services: Services, owed: OwedBanner) -> bool:
     person = Person(services.team, owed.user)
     switches = PortfolioClient(services.oms, person, owed.request_id).list_switches()
     return any(
-        _is_of(each, owed.portfolio)
-        and each.is_active == owed.is_end
-        and each.set_by == person.actor
-        and _was_set_since(each, owed.created_at - CLOCK_SECONDS)
-        for each in switches
+        _is_of(switch, owed.portfolio)
+        and switch.is_active == owed.is_end
+        and switch.set_by == person.actor
+        and _was_set_since(switch, owed.created_at - CLOCK_SECONDS)
+        for switch in switches
     )
 
 

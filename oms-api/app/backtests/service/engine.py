@@ -70,8 +70,8 @@ class BacktestEngine:
         )
         for symbol in self._feeds:
             self._orders.open[symbol] = {}
-        shown = {symbol: feed for symbol, feed in self._feeds.items() if symbol not in self._hidden}
-        self._context = BacktestContext(settings, self._account, self._orders, shown)
+        visible_feeds = {symbol: feed for symbol, feed in self._feeds.items() if symbol not in self._hidden}
+        self._context = BacktestContext(settings, self._account, self._orders, visible_feeds)
         self._context.owner = type(strategy)
         self._settings, self._events = settings, ScheduledEvents()
         self._calendars = tables.calendars

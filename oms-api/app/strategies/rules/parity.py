@@ -83,8 +83,8 @@ def _compare_order(
         yield from _compare_terms(order_id, ours, replayed, cause)
         return
     kind = DifferenceKind.MISSING if ours is None else DifferenceKind.EXTRA
-    shown = [None if order is None else order.describe() for order in (ours, replayed)]
-    yield Difference(kind, order_id, shown[0], shown[1], cause)
+    descriptions = [None if order is None else order.describe() for order in (ours, replayed)]
+    yield Difference(kind, order_id, descriptions[0], descriptions[1], cause)
 
 
 def _compare_terms(

@@ -150,8 +150,8 @@ class StrategyRegistry:
         before, after = _facts(strategy), _facts(updated)
         entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
         entries += _set_limits(connection, context, changes.get("limits", ()), now)
-        shown = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
-        return Change(serialize_strategy(connection, shown, {code.entry_point: code}), entries)
+        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
+        return Change(serialize_strategy(connection, updated_listing, {code.entry_point: code}), entries)
 
 
 def require_strategy(
