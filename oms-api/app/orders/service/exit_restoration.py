@@ -49,7 +49,8 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
     """Restore the exits that the reduction filled, reduced or cancelled.
 
     Open exits grow; at a broker, further ones are placed instead. An exit that has ended gets a successor of
-    the same group and terms, because an ended order cannot be reopened. An exit that a person cancelled stays cancelled.
+    the same group and terms, because an ended order cannot be reopened. An exit that a person
+    cancelled stays cancelled.
 
     Return the exits that were changed or placed.
     """
