@@ -154,8 +154,8 @@ class Market:
     def feed_silence(self, at: datetime) -> timedelta | None:
         """Return how long the price source has been silent.
 
-        Return None if its prices are never stale. A source sends nothing while no symbol is subscribed; return
-        None then too. A source that has sent nothing yet is silent since the first call after the first subscription.
+        Return None if its prices are never stale, and while no symbol is subscribed, since a source then sends
+        nothing. A source that has sent nothing yet is silent since the first call after a subscription.
         """
         heard = self._source.get_last_heartbeat(at)
         if heard is None or not self._followed:
