@@ -56,9 +56,7 @@ class Market:
         # symbols requested from the source, with the time of the last request
         self._asked: dict[str, datetime] = {}
         self._followed: frozenset[str] = frozenset()
-        self._silent_since: datetime | None = (
-            None  # of a source that has sent nothing
-        )
+        self._silent_since: datetime | None = None  # of a source that has sent nothing
         self.on_stored: Listener | None = None  # shares quotes with other processes
 
     def quotes_for(
@@ -154,7 +152,7 @@ class Market:
     def feed_silence(self, at: datetime) -> timedelta | None:
         """Return how long the price source has been silent.
 
-        Return None if its prices are never stale, and while no symbol is subscribed, since a source then sends
+        Return None if its prices are never stale, and while no symbol is subscribed: a source then sends
         nothing. A source that has sent nothing yet is silent since the first call after a subscription.
         """
         heard = self._source.get_last_heartbeat(at)
