@@ -1,16 +1,19 @@
 """How long a bar takes from its delivery to a strategy until its order is accepted by the paper broker.
 
 The service runs in this process, without HTTP for the strategy, on PostgreSQL. A strategy places one order at
-each bar; the next bar is delivered when the host has saved the state after the one before.
+each bar; the next bar is delivered when the host has saved the state after the one before. The same strategy
+runs in a sandbox and in the process of the service, which get their bars in turn.
 `PYTHONPATH=oms-api python -m bench.strategies [--bars 300]`.
 """
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from time import perf_counter
+from typing import NamedTuple
 
 import orjson
 from fastapi.testclient import TestClient
@@ -22,32 +25,29 @@ from app.config import Settings
 from app.database import connect_engine, set_tenant_scope, snapshot
 from app.main import create_app
 from app.market_data.rules.values import Bar as MarketBar
+from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.queries.registry import find_strategy
 from app.strategies.rules.journal import InputKind, NewInput
 from app.strategies.rules.payloads import serialize_bars
+from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.host import StrategyHost
 from app.strategies.service.order_gateway import OrderGateway
+from app.strategies.service.runner_factory import RunnerFactory
 from app.strategies.service.session import StrategySession
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, at_most, show
+from bench.report import Line, at_most, median, show
 from bench.service import fresh_key, migrate
-from slackoms_strategy import Bar, Context, Side, Strategy
 
 BARS, WARM_BARS = 300, 30
 _START = datetime(2026, 1, 5, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
-
-
-class EveryBar(Strategy):
-    """Buys one unit at each bar."""
-
-    def on_bar(self, context: Context, bar: Bar) -> None:
-        context.order(bar.symbol, Side.BUY, 1)
+_CODE = "bench.every_bar:EveryBar"
+_PLACES = {"sandboxed": "in a sandbox", "trusted": "in the process of the service"}  # by strategy
 
 
 def measure(server: Server, bars: int = BARS) -> list[Line]:
-    """Return the line of the table."""
+    """Return the lines of the table."""
     url, key = server.fresh_database("strategies"), fresh_key()
     migrate(url, key)
     settings = Settings(
@@ -57,42 +57,61 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
     app = create_app(settings)
     with TestClient(app) as client:
         client.headers["X-API-Key"] = key
-        code = {"name": "every", "entry_point": "bench.strategies:EveryBar", "portfolio": "Bench"}
-        for path, body in (
-            ("portfolios", {"name": "Bench"}),
-            ("strategies", code | {"symbols": ["AAPL"]}),
-            ("strategies/every:start", {}),
-        ):
-            client.post(f"/api/v1/{path}", json=body).raise_for_status()
+        client.post("/api/v1/portfolios", json={"name": "Bench"}).raise_for_status()
+        for name in _PLACES:
+            code = {"name": name, "entry_point": _CODE, "portfolio": "Bench", "symbols": ["AAPL"]}
+            client.post("/api/v1/strategies", json=code).raise_for_status()
+            client.post(f"/api/v1/strategies/{name}:start", json={}).raise_for_status()
         portal = client.portal
         if portal is None:
             raise RuntimeError("the service did not start")
         engine = connect_engine(url, readers=1, tenant_scoped=True)
-        session = _open_session(app.state, engine, portal.call(_get_loop))
+        opened = [_open_session(app.state, engine, portal.call(_get_loop), name) for name in _PLACES]
         for number in range(WARM_BARS):
-            session.deliver([_build_bar(number)])
-        took = sorted(_deliver(session, WARM_BARS + number) for number in range(bars))
+            for one in opened:
+                one.session.deliver([_build_bar(number)])
+        took = [[_deliver(one.session, WARM_BARS + number) for one in opened] for number in range(bars)]
+        for one in opened:
+            one.session.close()
         engine.dispose()
-    p99 = took[min(int(len(took) * 0.99), len(took) - 1)] * 1000
-    label = "strategy on an idle service: bar delivered → order accepted on paper, p99"
-    return [Line(label, f"{p99:.1f} ms", at_most(p99, 50, 15))]
+    starts = ", ".join(f"{one.start_seconds:.2f} s" for one in opened)
+    lines = [Line("start of a strategy in a sandbox, in the process of the service", starts)]
+    for place, column in zip(_PLACES.values(), zip(*took, strict=True), strict=True):
+        p99 = _find_p99(column) * 1000
+        lines.append(Line(f"strategy {place}: the same, median", f"{median(column) * 1000:.1f} ms"))
+        label = f"strategy {place}, idle service: bar delivered → order accepted on paper, p99"
+        lines.append(Line(label, f"{p99:.1f} ms", at_most(p99, 50, 15)))
+    return lines
+
+
+class Opened(NamedTuple):
+    """A session, and how long its strategy took to start."""
+
+    session: StrategySession
+    start_seconds: float
+
+
+def _find_p99(seconds: Sequence[float]) -> float:
+    ranked = sorted(seconds)
+    return ranked[min(int(len(ranked) * 0.99), len(ranked) - 1)]
 
 
 async def _get_loop() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 
-def _open_session(state: State, engine: Engine, loop: asyncio.AbstractEventLoop) -> StrategySession:
-    """Return the session of the strategy, as the host runs it."""
-    catalog = state.strategy_registry.catalog
-    host = StrategyHost(engine, state.readers, state.market, state.order_service, catalog, utc_now)
+def _open_session(state: State, engine: Engine, loop: asyncio.AbstractEventLoop, name: str) -> Opened:
+    """Open the session of a strategy, as the host runs it."""
+    runners = RunnerFactory(CodeCatalog(["bench"], SandboxPolicy(is_on=name == "sandboxed")))
+    host = StrategyHost(engine, state.readers, state.market, state.order_service, runners, utc_now)
     with snapshot(engine) as connection:
-        strategy = find_strategy(set_tenant_scope(connection, [1]), 1, "every")
+        strategy = find_strategy(set_tenant_scope(connection, [1]), 1, name)
     if strategy is None:
         raise RuntimeError("the strategy was not created")
+    started = perf_counter()
     session = host.create_session(strategy, OrderGateway(state.order_service, loop))
     session.start()
-    return session
+    return Opened(session, perf_counter() - started)
 
 
 def _build_bar(number: int) -> NewInput:

@@ -30,6 +30,16 @@ def test_classes_and_modules_count_once_each():
     ]
 
 
+@pytest.mark.parametrize("source", ["told = 1", "for told in range(3): ...", "def build_reply(told): ..."])
+def test_a_vague_variable_of_an_application_counts(source):
+    assert find_names(source) == ["told"]
+    assert find_names(source, "tests/test_orders.py") == []
+
+
+def test_a_field_or_a_plain_variable_does_not_count():
+    assert find_names("payload = event.told") == []
+
+
 @pytest.mark.parametrize(("count", "limit", "fails"), [(5, 5, False), (6, 5, True), (4, 5, True)])
 def test_the_count_must_equal_the_limit(count, limit, fails):
     assert (check_vocabulary.compare(count, limit) is not None) is fails

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("oms-api", "slack-bot", "e2e", "bench", "scripts")
 VOCABULARY_FILE = Path(__file__).with_name("vocabulary.toml")
 VOCABULARY = tomllib.loads(VOCABULARY_FILE.read_text())
-METAPHORS, VAGUE_VERBS, PARTICIPLES = (
-    frozenset(VOCABULARY[key]) for key in ("metaphors", "vague_verbs", "participles")
+METAPHORS, VAGUE_VERBS, VAGUE_NAMES, PARTICIPLES = (
+    frozenset(VOCABULARY[key]) for key in ("metaphors", "vague_verbs", "vague_names", "participles")
 )
 
 
@@ -55,8 +55,18 @@ def check_module(path: str) -> Iterator[Finding]:
             return
 
 
+def check_variable(path: str, node: ast.AST) -> Iterator[Finding]:
+    """Yield a finding if the node assigns or declares a variable of an application by a vague name."""
+    if "app" not in Path(path).parts:
+        return
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in VAGUE_NAMES:
+        yield Finding(path, node.lineno, node.id, node.id)
+    if isinstance(node, ast.arg) and node.arg in VAGUE_NAMES:
+        yield Finding(path, node.lineno, node.arg, node.arg)
+
+
 def check_source(path: str, source: str) -> Iterator[Finding]:
-    """Yield a finding for each class and function of a module whose name breaks a rule."""
+    """Yield a finding for each name of a module that breaks a rule."""
     yield from check_module(path)
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
@@ -66,6 +76,7 @@ def check_source(path: str, source: str) -> Iterator[Finding]:
             is_test = node.name.startswith("test_")
             word = None if is_test else find_metaphor(node.name) or find_vague_verb(node.name)
         else:
+            yield from check_variable(path, node)
             continue
         if word:
             yield Finding(path, node.lineno, node.name, word)

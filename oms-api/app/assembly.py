@@ -67,6 +67,7 @@ from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.logs import AccessLog
+from app.market_data.rules.alpaca_messages import SOURCE as ALPACA
 from app.market_data.schemas import serialize_quote
 from app.market_data.service import Market
 from app.market_data.service.quote_sharing import QuoteSharing
@@ -78,6 +79,7 @@ from app.market_data.sources import (
     SourceNotConfigured,
     SourceSettings,
 )
+from app.market_data.sources.shared_feed import SharedFeed
 from app.metrics import Metrics
 from app.migrate import is_current
 from app.order_routing.service.charge_comparison import ChargeComparison
@@ -127,9 +129,10 @@ from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
 from app.strategies.service.backtest_code import BacktestCodeFinder
-from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.code_inspection import CodeInspector
+from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.host import StrategyHost
-from app.strategies.service.registry import StrategyRegistry
+from app.strategies.service.runner_factory import RunnerFactory
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.service.deliveries import WebhookDeliveries
@@ -215,9 +218,9 @@ class Components:
         """Return, by name, the components that the routes' dependencies read from the application's state."""
         own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
         secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
-        catalog = CodeCatalog(self.settings.allowed_strategy_modules)
         readers, transactions, now = self.readers, self.transactions, self.now
         opaque_ids = self.streams.fanouts.opaque_ids
+        inspector = CodeInspector(create_code_catalog(self.settings))
         return {
             "authentication": self.authentication,
             "trade_service": self.trade_service,
@@ -227,8 +230,8 @@ class Components:
             "exits": exits_of,
             "valuer": self.valuer,
             "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
-            "strategy_registry": StrategyRegistry(catalog),
-            "find_strategy_code": BacktestCodeFinder(catalog).find,
+            "code_inspector": inspector,
+            "prepare_strategy_code": BacktestCodeFinder(inspector, readers).prepare,
             "day_closer": DayCloser(self.market, self.valuer, self.calendars),
             "duty_runner": self.duty_runner,
             "cash_reader": self.cash_reader,
@@ -287,8 +290,8 @@ class Components:
 
     def _create_strategy_host(self) -> StrategyHost:
         """Return the host of strategies, which places their orders by the writer of this process."""
-        catalog = CodeCatalog(self.settings.allowed_strategy_modules)
-        return StrategyHost(self.engine, self.readers, self.market, self.order_service, catalog, self.now)
+        runners = RunnerFactory(create_code_catalog(self.settings))
+        return StrategyHost(self.engine, self.readers, self.market, self.order_service, runners, self.now)
 
     def _create_session_runner(self) -> SessionRunner:
         """Return the runner of the sessions with brokers, which need the writer of this process."""
@@ -343,6 +346,7 @@ class Components:
             signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
             has_worker=self.settings.duties != "embedded",
+            uses_sandbox=self.settings.strategy_sandbox == "on",
         )
 
     def _list_portfolio_values(self, connection: Connection) -> list[ValuedPortfolio]:
@@ -512,7 +516,10 @@ def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raise ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    return Market(_price_source(settings, engine), readers, silence, calendars)
+    source = _price_source(settings, engine)
+    if settings.redis_url is not None and settings.price_source in {ALPACA, KITE}:
+        source = SharedFeed(settings.redis_url, source)
+    return Market(source, readers, silence, calendars)
 
 
 def _limits(settings: Settings) -> TradeLimits:

@@ -37,11 +37,12 @@ from app.performance.service.snapshots import SnapshotService
 from app.reports.service.daily_stats import DailyStatistics
 from app.scheduled_reports import DAY, DailyReports, ReportSources, ReportTargets
 from app.security_setup import create_address_policy, create_broker_address_policy, create_key_ring
-from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.drift_watch import PERIOD as DRIFT_PERIOD
 from app.strategies.service.drift_watch import DriftWatch
+from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.parity import ParityChecker
 from app.strategies.service.retention import JournalRetention
+from app.strategies.service.runner_factory import RunnerFactory
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
@@ -98,8 +99,8 @@ def create_duties(
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
     carry = CarryService(engine, market.marks_at, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
-    catalog = CodeCatalog(settings.allowed_strategy_modules)
-    parity = ParityChecker(market, catalog, load_paper_settings(settings))
+    runners = RunnerFactory(create_code_catalog(settings))
+    parity = ParityChecker(market, runners, load_paper_settings(settings))
     instruments = InstrumentLoader(
         engine, INSTRUMENT_DUMPS, create_broker_address_policy(settings), find_currencies_in_use, now
     )

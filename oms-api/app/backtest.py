@@ -1,7 +1,8 @@
 """Runs a strategy on bars of the past: `python -m app.backtest MODULE:CLASS --data FILE`.
 
-The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. The folder
-of `--out` gets orders.csv, fills.csv, equity.csv, statistics.json and report.html. `--json` prints one line.
+The file has the columns symbol,start,open,high,low,close,volume; a folder has several such files. `--data
+bars` are the bars that the service stores, in the database of DATABASE_URL. The folder of `--out` gets
+orders.csv, fills.csv, equity.csv, cash.csv, statistics.json and report.html. `--json` prints one line.
 
 Exit status: 0 done, 1 the strategy failed, 2 the data or an argument is wrong.
 """
@@ -11,33 +12,25 @@ import json
 import logging
 import resource
 import sys
-from collections.abc import Sequence
-from contextlib import closing
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.backtest_arguments import add_run_arguments, build_settings
+from app.backtest_data import OpenBars, open_files
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.settings import (
     BacktestSettings,
-    InstrumentTerms,
-    get_default_exchange,
-    parse_costs,
-    parse_limit,
 )
-from app.backtests.service.bar_files import BarFiles, Selection
 from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.report import build_report
 from app.backtests.service.results import build_result, compute_statistics
-from app.backtests.service.runs import RunStrategy, is_own_code, prepare_sandboxed, prepare_trusted
-from app.brokers.rules.settings import PaperSettings, Slippage
-from app.clock import MILLISECOND, monotonic_seconds
-from app.costs.rules.markets import Exchange
-from app.market_data.rules.bars import Interval
-from app.money import parse_plain
+from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_trusted
+from app.clock import monotonic_seconds
 from app.replay import ProgressBar
+from app.sandbox.rules.sources import is_own_code
 
 DONE, FAILED, CANNOT = 0, 1, 2
 
@@ -48,31 +41,6 @@ class Outcome(NamedTuple):
     run: BacktestRun
     result: dict[str, Any]
     seconds: float
-
-
-def parse_amount(text: str) -> Decimal:
-    """Return an amount of at least zero."""
-    amount = parse_plain(text)
-    if amount is None or amount < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an amount")
-    return amount
-
-
-def parse_instant(text: str) -> int:
-    """Return a date or a time in UTC as seconds since 1970."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be such as 2026-01-31T15:04Z") from None
-    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp())
-
-
-def parse_pair(text: str) -> tuple[str, str]:
-    """Return a name and its value from "name=value"."""
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} must be such as name=value")
-    return name, value
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -86,102 +54,45 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a run, which those of a sweep share."""
-    add = parser.add_argument
-    add("strategy", metavar="MODULE:CLASS")
-    add("--data", type=Path, required=True, help="a CSV file of bars, or a folder of them")
-    add("--symbols", default="", help="such as AAPL,MSFT; by default all of the file")
-    add("--from", dest="start", type=parse_instant, help="the first day or instant, in UTC")
-    add("--to", dest="end", type=parse_instant, help="the first day or instant that is left out, in UTC")
-    add("--interval", type=Interval, default=Interval.MINUTE, help="1m, 5m, 15m, 1h or 1d")
-    add("--param", type=parse_pair, action="append", default=[], help="a parameter of the strategy: k=v")
-    add("--cash", type=parse_amount, default=Decimal(1_000_000))
-    add("--costs", default="none", help="none, zerodha, us_equity, ibkr_fixed, flat:1.00 or percent:0.1")
-    add("--seed", type=int, default=0)
-    add(
-        "--sandbox",
-        choices=("on", "off"),
-        help="off: trust the strategy's code; by default on, except for examples",
-    )
-    add("--gaps", choices=("error", "allow"), default="error", help="allow: bars may be missing in a day")
-    add("--exchange", choices=("", *Exchange), help="of all symbols; by default that of the costs")
-    add("--product", default="", help="such as MIS or CNC")
-    add("--tick", type=parse_amount, help="the tick size of all symbols")
-    add("--lot", type=parse_amount, help="the lot size of all symbols")
-    add("--limit", action="append", default=[], help="a risk limit such as MAX_DAILY_LOSS=5000")
-    add("--risk", choices=("on", "off"), default="on", help="off: no pre-trade checks")
-    add("--sessions", choices=("on", "off"), default="off", help="on: orders follow the exchange")
-    add("--spread", type=parse_amount, default=Decimal(0), help="the bid-ask spread, in currency")
-    add("--slippage", type=Slippage, default=Slippage.NONE, help=", ".join(Slippage))
-    add("--basis-points", type=parse_amount, default=Decimal(0), help="of the slippage basis_points")
-    add("--participation", type=parse_amount, help="the share of a bar's volume that can fill: 0.1 is 10%%")
-    add("--latency-milliseconds", type=int, default=0)
-
-
-def build_settings(namespace: argparse.Namespace) -> BacktestSettings:
-    """Return the settings of the arguments. Raise InvalidBacktest."""
-    try:
-        costs = parse_costs(namespace.costs)
-        limits = dict(map(parse_limit, namespace.limit))
-    except ValueError as error:
-        raise InvalidBacktest(f"--costs or --limit: {error}.") from None
-    exchange = get_default_exchange(costs.schedule) if namespace.exchange is None else namespace.exchange
-    market = PaperSettings(
-        spread=namespace.spread,
-        participation=namespace.participation,
-        slippage=namespace.slippage,
-        basis_points=namespace.basis_points,
-        latency=namespace.latency_milliseconds * MILLISECOND,
-    )
-    return BacktestSettings(
-        interval=namespace.interval,
-        cash=namespace.cash,
-        costs=costs,
-        instruments=InstrumentTerms(exchange, namespace.tick, namespace.lot),
-        market=market,
-        product=namespace.product,
-        limits=limits,
-        has_risk_checks=namespace.risk == "on",
-        enforces_sessions=namespace.sessions == "on",
-        seed=namespace.seed,
-        strategy=namespace.strategy.partition(":")[2],
-    )
-
-
-def run_backtest(namespace: argparse.Namespace, progress: "ByteProgress") -> Outcome:
+def run_backtest(namespace: argparse.Namespace, progress: "RunProgress") -> Outcome:
     """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
-    run_strategy = _prepare_strategy(namespace, build_settings(namespace))
-    files = open_files(namespace)
-    symbols = list_names(namespace) or files.list_symbols()
-    progress.start(files.count_bytes())
-    started = monotonic_seconds()
-    with closing(Recorder(namespace.out)) as recorder:
-        finished = run_strategy(symbols, recorder, files.read_blocks(progress.update))
-    seconds = monotonic_seconds() - started
-    hashes = {
-        "code_hash": finished.code_hash,
-        "data_hash": files.data_hash,
-        "result_hash": finished.run.result_hash,
-    }
+    settings = build_settings(namespace)
+    with open_bars(namespace) as bars:
+        run_strategy = _prepare_strategy(namespace, complete_settings(settings, bars))
+        progress.start(bars.size, bars.unit)
+        started = monotonic_seconds()
+        with closing(Recorder(namespace.out)) as recorder:
+            finished = run_strategy(bars.symbols, recorder, bars.read_blocks(progress.update))
+        seconds = monotonic_seconds() - started
+        hashes = {
+            "code_hash": finished.code_hash,
+            "data_hash": bars.get_data_hash(),
+            "result_hash": finished.run.result_hash,
+        }
     statistics = compute_statistics(finished.run)
     result = build_result(namespace.strategy, finished.parameters, hashes, statistics)
     return Outcome(finished.run, result, seconds)
 
 
-def list_names(namespace: argparse.Namespace) -> list[str]:
-    """Return the symbols that the arguments name, empty for all of the data."""
-    return [name.strip().upper() for name in namespace.symbols.split(",") if name.strip()]
+def complete_settings(settings: BacktestSettings, bars: OpenBars) -> BacktestSettings:
+    """Return the settings with the currency pairs of the bars, and the corporate actions stored beside them.
+
+    A file of actions replaces those that are stored.
+    """
+    return settings._replace(actions=settings.actions or bars.actions, rate_symbols=tuple(bars.rate_symbols))
 
 
-def open_files(namespace: argparse.Namespace) -> BarFiles:
-    """Return the bars of the arguments. Raise InvalidBacktest."""
-    selection = Selection(list_names(namespace))
-    if namespace.start is not None:
-        selection = selection._replace(start=namespace.start)
-    if namespace.end is not None:
-        selection = selection._replace(end=namespace.end)
-    return BarFiles(namespace.data, namespace.interval, selection, allow_gaps=namespace.gaps == "allow")
+@contextmanager
+def open_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
+    """Open the bars of the arguments. Raise InvalidBacktest."""
+    if namespace.data is not None:
+        yield open_files(namespace)
+        return
+    # Imported here, since a backtest on files needs no memory for the service.
+    from app.backtest_stored_data import open_stored  # noqa: PLC0415  # as above
+
+    with open_stored(namespace) as bars:
+        yield bars
 
 
 def _prepare_strategy(namespace: argparse.Namespace, settings: BacktestSettings) -> RunStrategy:
@@ -213,19 +124,20 @@ def build_summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-class ByteProgress:
+class RunProgress:
     """A progress bar on standard error."""
 
     def __init__(self) -> None:
         self._bar: ProgressBar | None = None
         self._size = 1
 
-    def start(self, size: int) -> None:
-        """Begin, with the number of bytes to read."""
-        self._bar, self._size = ProgressBar(sys.stderr, max(size, 1), "bytes"), max(size, 1)
+    def start(self, size: int, unit: str) -> None:
+        """Begin, with how much there is to read."""
+        self._size = max(size, 1)
+        self._bar = ProgressBar(sys.stderr, self._size, unit)
 
     def update(self, done: int) -> None:
-        """Draw the progress after so many bytes."""
+        """Draw the progress after so much was read."""
         if self._bar is not None:
             self._bar.draw(min(done, self._size))
 
@@ -237,13 +149,13 @@ class ByteProgress:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a backtest and return the exit status."""
-    given, progress = build_parser().parse_args(arguments), ByteProgress()
+    args, progress = build_parser().parse_args(arguments), RunProgress()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     status, message = DONE, ""
     try:
-        outcome = run_backtest(given, progress)
-        if given.out is not None:
-            write_results(given.out, outcome)
+        outcome = run_backtest(args, progress)
+        if args.out is not None:
+            write_results(args.out, outcome)
     except (InvalidBacktest, OSError) as error:
         status, message = CANNOT, str(error)
     except StrategyFailed as error:
@@ -253,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{message}\n")
         return status
     summary = build_summary(outcome)
-    lines = [json.dumps(summary)] if given.json else [f"{name}: {value}" for name, value in summary.items()]
+    lines = [json.dumps(summary)] if args.json else [f"{name}: {value}" for name, value in summary.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return status
 

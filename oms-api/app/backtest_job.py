@@ -16,6 +16,7 @@ from app.config import ConfigurationError, Settings, load_settings
 from app.database import Readers, connect_engine
 from app.database.failures import format_reason
 from app.logs import configure_logging
+from app.strategies.service.environment import create_sandbox_policy
 
 DONE, CANNOT = 0, 2
 
@@ -29,7 +30,7 @@ def run(settings: Settings) -> None:
     readers, now = Readers(engine, 1), SteadyClock()
     try:
         market = create_market(settings, engine, readers, Calendars.load())
-        jobs = BacktestJobs(engine, market, now)
+        jobs = BacktestJobs(engine, market, create_sandbox_policy(settings), now)
         while jobs.run_next() is not None:
             pass
     finally:

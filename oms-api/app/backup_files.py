@@ -140,13 +140,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a backup whose files have the sizes and hashes in it. Raise InvalidBackup."""
     try:
-        facts = orjson.loads((folder / MANIFEST).read_bytes())
+        fields = orjson.loads((folder / MANIFEST).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         raise InvalidBackup(f"{folder} has no manifest; the backup is not complete.") from None
-    if facts.pop("format", None) != FORMAT:
+    if fields.pop("format", None) != FORMAT:
         raise InvalidBackup("The backup was made by another version.")
-    files = [FileEntry(**{**item, "columns": tuple(item["columns"])}) for item in facts.pop("files")]
-    manifest = Manifest(**facts, files=tuple(files))
+    files = [FileEntry(**{**item, "columns": tuple(item["columns"])}) for item in fields.pop("files")]
+    manifest = Manifest(**fields, files=tuple(files))
     for entry in manifest.files:
         path = folder / Path(entry.name).name
         if not path.is_file() or _hash_file(path) != entry.sha256:

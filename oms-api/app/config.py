@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     signals_redis: Literal["on", "off"] = "on"
     strategy_modules: Annotated[tuple[str, ...], NoDecode] | None = None
     strategy_host: Literal["embedded", "process", "off"] = "embedded"
+    strategy_sandbox: Literal["on", "off"] = "on"
     backup_keys: str | None = Field(default=None, repr=False)
     reports_folder: Path | None = None
     reports_url: str | None = Field(default=None, repr=False)

@@ -17,9 +17,9 @@ _TRACE_LENGTH, _SPAN_LENGTH = 32, 16
 _CURRENT: ContextVar[Mapping[str, str]] = ContextVar("correlation")
 
 
-def set_correlation(**facts: str | None) -> None:
+def set_correlation(**ids: str | None) -> None:
     """Name what the current task works for. Log lines of the task and of its threads show it."""
-    _CURRENT.set({name: value for name, value in facts.items() if value is not None})
+    _CURRENT.set({name: value for name, value in ids.items() if value is not None})
 
 
 class correlate:  # noqa: N801  # a context manager, four times as fast as one by a generator
@@ -27,8 +27,8 @@ class correlate:  # noqa: N801  # a context manager, four times as fast as one b
 
     __slots__ = ("_facts", "_token")
 
-    def __init__(self, **facts: str | None) -> None:
-        self._facts = {name: value for name, value in facts.items() if value is not None}
+    def __init__(self, **ids: str | None) -> None:
+        self._facts = {name: value for name, value in ids.items() if value is not None}
 
     def __enter__(self) -> None:
         self._token = _CURRENT.set(self._facts)
@@ -39,8 +39,8 @@ class correlate:  # noqa: N801  # a context manager, four times as fast as one b
 
 def get_correlation() -> Mapping[str, str | int]:
     """Return what the current code works for, else the process and the thread."""
-    facts = _CURRENT.get(None)
-    return facts or {"process": os.getpid(), "thread": threading.current_thread().name}
+    ids = _CURRENT.get(None)
+    return ids or {"process": os.getpid(), "thread": threading.current_thread().name}
 
 
 def parse_trace_id(traceparent: bytes | None) -> str | None:

@@ -63,9 +63,9 @@ class TradeIds:
             if last[0] > moment + MAX_AHEAD_MILLISECONDS:
                 _LOG.warning("the clock was set back: ids were %d ms ahead of it", last[0] - moment)
                 last = (0, 0)
-            made = _next(max(last, _time_and_counter(after)) if after else last, moment)
-            self._last[tenant_id] = made if made[0] <= moment + MAX_AHEAD_MILLISECONDS else last
-        return f"{self._prefix}{made[0]:013d}{made[1]:04x}{_RANDOM.draw_hexadecimal(8)}"
+            parts = _next(max(last, _time_and_counter(after)) if after else last, moment)
+            self._last[tenant_id] = parts if parts[0] <= moment + MAX_AHEAD_MILLISECONDS else last
+        return f"{self._prefix}{parts[0]:013d}{parts[1]:04x}{_RANDOM.draw_hexadecimal(8)}"
 
 
 def build_first_trade_id(instant: datetime) -> str:

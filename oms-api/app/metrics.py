@@ -194,6 +194,12 @@ class Metrics:
         self._pending = Gauge(
             "oms_pending", "Work that is stored and not done yet", ("kind",), registry=self.registry
         )
+        self._degraded = Gauge(
+            "oms_component_degraded",
+            "1 if a component of the service is degraded or down",
+            ("component",),
+            registry=self.registry,
+        )
         self._charge_differences = Counter(
             "oms_broker_charge_differences",
             "Orders whose charges differ from what the broker computes",
@@ -246,6 +252,10 @@ class Metrics:
         """Count a run of a background job in this process."""
         self._duty_runs.labels(name, "failed" if has_failed else "succeeded").inc()
         self._duty_duration.labels(name).set(seconds)
+
+    def set_component(self, name: str, *, is_degraded: bool) -> None:
+        """Set whether a component of the service is degraded or down."""
+        self._degraded.labels(name).set(is_degraded)
 
     def set_pending(self, kind: str, count: int) -> None:
         """Set the number of pending signals or webhook deliveries."""

@@ -26,8 +26,9 @@ from app.errors import OmsError
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT
 from app.strategies.queries.registry import find_strategy
-from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.parity import NoJournal, ParityChecker, ParityReport, iterate_differences
+from app.strategies.service.runner_factory import RunnerFactory
 
 SAME, DIFFERENT, CANNOT = 0, 1, 2
 
@@ -71,8 +72,8 @@ def compare(settings: Settings, namespace: argparse.Namespace) -> ParityReport:
             if strategy is None:
                 raise NoJournal(f"There is no strategy {namespace.name!r}.")
             market = create_market(settings, engine, readers, Calendars.load())
-            catalog = CodeCatalog(settings.allowed_strategy_modules)
-            checker = ParityChecker(market, catalog, load_paper_settings(settings))
+            runners = RunnerFactory(create_code_catalog(settings))
+            checker = ParityChecker(market, runners, load_paper_settings(settings))
             since, until = namespace.since or now - timedelta(days=1), namespace.until or now
             return checker.compare(connection, strategy.strategy, since, until)
     finally:

@@ -197,20 +197,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="bars or ticks as CSV")
     parser.add_argument("--speed", type=parse_speed, default="60x", help="60x: an hour in a minute; or max")
     parser.add_argument("--url", help="the service's address; by default HOST and PORT")
-    given, stream = parser.parse_args(arguments), sys.stderr
+    args, stream = parser.parse_args(arguments), sys.stderr
     try:
         settings = load_settings()
-        summary = check_file(given.file)
-        publisher = Publisher(given.url or f"http://{settings.host}:{settings.port}", settings.oms_api_key)
+        summary = check_file(args.file)
+        publisher = Publisher(args.url or f"http://{settings.host}:{settings.port}", settings.oms_api_key)
     except (PriceFileError, UnicodeDecodeError, OSError) as error:
-        stream.write(f"{given.file}: {error}\n")
+        stream.write(f"{args.file}: {error}\n")
         return CANNOT
     except ConfigurationError as error:
         stream.write(f"{error}\n")
         return CANNOT
     progress, problem = ProgressBar(stream, summary.rows), None
     try:
-        play(given.file, summary, given.speed, publisher, progress)
+        play(args.file, summary, args.speed, publisher, progress)
     except (PublishFailed, KeyboardInterrupt) as failure:
         problem = str(failure) or "Interrupted."
     publisher.close()

@@ -131,6 +131,6 @@ def raise_file_limit() -> None:
         import resource  # noqa: PLC0415  # Windows has none
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        file_limit = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+        if soft != resource.RLIM_INFINITY and soft < file_limit:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (file_limit, hard))

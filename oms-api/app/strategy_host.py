@@ -21,8 +21,9 @@ from app.logs import configure_logging
 from app.migrate import is_current
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
-from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.host import StrategyHost
+from app.strategies.service.runner_factory import RunnerFactory
 
 STOPPED, CANNOT = 0, 2
 READERS = 4
@@ -47,10 +48,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         market = create_market(settings, engine, readers, calendars)
         writer = create_writer(settings, engine, market, calendars)
         orders = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
-        catalog = CodeCatalog(settings.allowed_strategy_modules)
+        runners = RunnerFactory(create_code_catalog(settings))
         writer.start()
         try:
-            host = asyncio.create_task(StrategyHost(engine, readers, market, orders, catalog, now).run())
+            host = asyncio.create_task(StrategyHost(engine, readers, market, orders, runners, now).run())
             await stop.wait()
             host.cancel()
             await asyncio.gather(host, return_exceptions=True)

@@ -19,12 +19,10 @@ from app.backtest import (
     CANNOT,
     DONE,
     FAILED,
-    add_run_arguments,
-    build_settings,
-    list_names,
-    open_files,
-    parse_pair,
+    complete_settings,
+    open_bars,
 )
+from app.backtest_arguments import add_run_arguments, build_settings, parse_pair
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.sweeps import (
     Parameters,
@@ -38,11 +36,12 @@ from app.backtests.rules.sweeps import (
     list_windows,
     split_days,
 )
-from app.backtests.service.runs import inspect_strategy, is_own_code
+from app.backtests.service.runs import inspect_strategy
 from app.backtests.service.sweeps import SweepTask, run_sets
 from app.clock import monotonic_seconds
 from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR
 from app.replay import ProgressBar
+from app.sandbox.rules.sources import is_own_code
 
 COLUMNS = (
     "parameters", "seed", "in_sample_sharpe", "out_of_sample_sharpe", "deflated_sharpe", "pnl_net",
@@ -102,9 +101,9 @@ def run_sweep(namespace: argparse.Namespace) -> Sweep:
     settings = build_settings(namespace)
     is_trusted = (namespace.sandbox or ("off" if is_own_code(namespace.strategy) else "on")) == "off"
     sets = list_sets(namespace, is_trusted=is_trusted)
-    files = open_files(namespace)
-    symbols = list_names(namespace) or files.list_symbols()
-    blocks = list(files.read_blocks())
+    with open_bars(namespace) as bars:
+        settings = complete_settings(settings, bars)
+        symbols, blocks = bars.symbols, list(bars.read_blocks(lambda _: None))
     if not blocks:
         raise InvalidBacktest("There are no bars of these symbols in this period.")
     started = monotonic_seconds()

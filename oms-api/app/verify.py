@@ -42,6 +42,7 @@ from app.orders.service.verification import verify_orders
 from app.reports.service.daily_stats import verify_daily_stats
 from app.risk.rules.verification import RiskCheck
 from app.risk.service.verification import verify_risk
+from app.strategies.service.verification import verify_journals
 
 SCAN_SECONDS = 3600.0  # one response of the server may include a sort of the whole ledger
 CLEAN, LIES, CANNOT = 0, 1, 2
@@ -72,6 +73,7 @@ class RecordCheck(StrEnum):
     IDENTITY = "identity record"
     DAY_CLOSE = "day close"
     DAILY_STATS = "daily statistics"
+    STRATEGY_JOURNAL = "strategy journal"
 
 
 PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
@@ -87,6 +89,7 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
     "the day closes": _compared(RecordCheck.DAY_CLOSE, verify_day_closes),
     "the daily statistics": _compared(RecordCheck.DAILY_STATS, verify_daily_stats),
+    "the journals of strategies": _compared(RecordCheck.STRATEGY_JOURNAL, verify_journals),
 }
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, times and text are in canonical form",
@@ -104,7 +107,7 @@ _MEANING: dict[StrEnum, str] = {
     Check.PORTFOLIO: "portfolios match the end of their ledgers",
     Check.HOLDING: "positions match the ledger",
     Check.CASH_MOVEMENT: "cash movements are chained, and each adds its amount to the cash before it",
-    Check.HOME: "rows belong to a portfolio of their tenant",
+    Check.TENANT: "rows belong to a portfolio of their tenant",
     Check.EVENT: "each row has one event with the same content",
     Check.POSITION_EVENT: "each position event matches its row of the ledger",
     Check.CASH_MOVEMENT_EVENT: "each cash movement has one event with the same content",
@@ -120,6 +123,7 @@ _MEANING: dict[StrEnum, str] = {
     RecordCheck.IDENTITY: "tenants, users, keys, sessions and workspaces match the audit log",
     RecordCheck.DAY_CLOSE: "signed days match their digest, the audit log and their events",
     RecordCheck.DAILY_STATS: "stored statistics of days match the ledger",
+    RecordCheck.STRATEGY_JOURNAL: "inputs of strategies are chained up to the saved state",
     RiskCheck.SWITCH: "kill switches match their history, their events and the audit log",
     RiskCheck.STATE: "the trading state of each portfolio matches the kill switches",
     RiskCheck.LIMIT: "limits match their events and the audit log",

@@ -22,7 +22,10 @@ class Indicator(ABC):
 
     @abstractmethod
     def extend(self, columns: BarColumns) -> Sequence[float]:
-        """Return the value at each of the next bars, which follow those of the call before."""
+        """Return the value at each of the next bars, which follow those of the call before.
+
+        Indicators of this module get blocks of bars, others one bar at a time, when it is complete.
+        """
 
 
 class PriceIndicator(ABC):
@@ -229,6 +232,18 @@ class Lowest(_Extreme):
 
     def _prices(self, columns: BarColumns) -> Iterable[int]:
         return columns.lows
+
+
+_OF_BLOCKS: frozenset[type[Indicator | PriceIndicator]] = frozenset(
+    {SimpleMovingAverage, StandardDeviation, ExponentialMovingAverage, AverageTrueRange, Highest, Lowest}
+)
+
+
+def takes_blocks(indicator: Indicator | PriceIndicator) -> bool:
+    """Return whether an indicator may get later bars than the current one: it keeps them to itself."""
+    if type(indicator) is Cross:
+        return takes_blocks(indicator.fast) and takes_blocks(indicator.slow)
+    return type(indicator) in _OF_BLOCKS
 
 
 def _list_sums(values: Sequence[int], length: int) -> Iterator[int]:

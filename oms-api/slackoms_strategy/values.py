@@ -111,55 +111,69 @@ class BarColumns(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """The open, high, low and close of [start, end) of a symbol. It is one row of columns."""
+    """The open, high, low and close of [start, end) of a symbol.
 
-    columns: BarColumns
-    row: int
+    The `raw` values are whole numbers, see `BarColumns`: they need no conversion.
+    """
 
-    @property
-    def symbol(self) -> str:
-        """The symbol."""
-        return self.columns.symbol
+    symbol: str
+    raw_start: int
+    raw_open: int
+    raw_high: int
+    raw_low: int
+    raw_close: int
+    raw_volume: int
+    seconds: int
+    places: int
+    volume_places: int
 
     @property
     def start(self) -> datetime:
         """The first instant of the bar."""
-        return datetime.fromtimestamp(self.columns.starts[self.row], UTC)
+        return datetime.fromtimestamp(self.raw_start, UTC)
 
     @property
     def ends_at(self) -> datetime:
         """The first instant after the bar, when it is known."""
-        return datetime.fromtimestamp(self.columns.starts[self.row] + self.columns.seconds, UTC)
+        return datetime.fromtimestamp(self.raw_start + self.seconds, UTC)
 
     @property
     def open(self) -> Decimal:
         """The first price."""
-        return Decimal(self.columns.opens[self.row]).scaleb(-self.columns.places)
+        return Decimal(self.raw_open).scaleb(-self.places)
 
     @property
     def high(self) -> Decimal:
         """The highest price."""
-        return Decimal(self.columns.highs[self.row]).scaleb(-self.columns.places)
+        return Decimal(self.raw_high).scaleb(-self.places)
 
     @property
     def low(self) -> Decimal:
         """The lowest price."""
-        return Decimal(self.columns.lows[self.row]).scaleb(-self.columns.places)
+        return Decimal(self.raw_low).scaleb(-self.places)
 
     @property
     def close(self) -> Decimal:
         """The last price."""
-        return Decimal(self.columns.closes[self.row]).scaleb(-self.columns.places)
+        return Decimal(self.raw_close).scaleb(-self.places)
 
     @property
     def volume(self) -> Decimal | None:
         """The traded quantity in units, None if it is unknown."""
-        volume = self.columns.volumes[self.row]
-        return None if volume == UNKNOWN_VOLUME else Decimal(volume).scaleb(-self.columns.volume_places)
+        volume = self.raw_volume
+        return None if volume == UNKNOWN_VOLUME else Decimal(volume).scaleb(-self.volume_places)
 
     def __repr__(self) -> str:
         prices = "/".join(f"{price:f}" for price in (self.open, self.high, self.low, self.close))
         return f"Bar({self.symbol} {self.start:%Y-%m-%dT%H:%MZ} {prices})"
+
+
+def build_bar(columns: BarColumns, row: int) -> Bar:
+    """Return one row of columns."""
+    return Bar(
+        columns.symbol, columns.starts[row], columns.opens[row], columns.highs[row], columns.lows[row],
+        columns.closes[row], columns.volumes[row], columns.seconds, columns.places, columns.volume_places,
+    )  # fmt: skip
 
 
 class Quote(NamedTuple):

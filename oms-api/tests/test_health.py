@@ -236,10 +236,13 @@ def test_duties_without_a_worker_are_reported(serve):
         exposition = service.client.get("/metrics", headers=headers).text
         assert 'oms_duty_lag_seconds{duty="day closes"} 0.0' in exposition
         assert 'oms_duty_failed{duty="day closes"} 0.0' in exposition
+        assert 'oms_component_degraded{component="writer"} 0.0' in exposition
         service.app.state.trade_service.writer.close()
         body = service.client.get("/api/v1/health/detailed", headers=headers).json()
         assert (body["status"], body["execution_engine_status"]) == ("down", "stopped")
         assert body["components"]["writer"]["last_error"] == "The writer has stopped. Restart the service."
+        exposition = service.client.get("/metrics", headers=headers).text
+        assert 'oms_component_degraded{component="writer"} 1.0' in exposition
 
 
 @pytest.mark.any_database
@@ -296,8 +299,10 @@ def test_service_state_is_derived_from_its_components():
 
 
 def test_the_sandbox_is_off_where_layers_are_missing():
-    assert describe_sandbox([Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]) == Component("ok")
-    component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS])
+    enough = [Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]
+    assert describe_sandbox(enough, is_on=True) == Component("ok")
+    assert describe_sandbox(enough, is_on=False).status == "off"
+    component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS], is_on=True)
     assert component.status == "off"
     assert component.last_error == "Untrusted strategies are refused without Landlock or bubblewrap."
 

@@ -138,8 +138,8 @@ def _serves_workspaces(values: Mapping[str, str]) -> bool:
 
 def _check_client(values: Mapping[str, str]) -> str:
     names = ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
-    given = [name for name in names if values.get(name)]
-    if len(given) == 1 or not all(PRINTABLE.fullmatch(values[name]) for name in given):
+    present = [name for name in names if values.get(name)]
+    if len(present) == 1 or not all(PRINTABLE.fullmatch(values[name]) for name in present):
         return (
             "Set both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET from the app's page, Basic Information, so "
             "that other workspaces can install the app, or leave both out."

@@ -72,7 +72,7 @@ def _format(installed: InstalledWorkspace) -> str:
     """Return a line without secrets."""
     since = datetime.fromtimestamp(installed.installed_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     link = "connected" if installed.oms_key else "not connected"
-    name = "".join(each for each in installed.name if each.isprintable())
+    name = "".join(character for character in installed.name if character.isprintable())
     return "\t".join((installed.team, installed.status.value, link, since, name))
 
 

@@ -14,7 +14,7 @@ async def encrypt_broker_credentials(command_context: CommandContext, _: Namespa
     with unit_of_work(command_context.engine) as connection:
         set_all_tenants_scope(connection)
         result = encrypt_again(connection, create_broker_key_ring(load_settings()))
-    done = f"The credentials of {result.updated} broker connections are encrypted with the first key."
+    message = f"The credentials of {result.updated} broker connections are encrypted with the first key."
     if result.unreadable:
-        return CommandResult(f"{done} These could not be decrypted: {', '.join(result.unreadable)}.")
-    return CommandResult(f"{done} The other keys can be removed.")
+        return CommandResult(f"{message} These could not be decrypted: {', '.join(result.unreadable)}.")
+    return CommandResult(f"{message} The other keys can be removed.")

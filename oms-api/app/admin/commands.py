@@ -87,12 +87,12 @@ class CommandContext:
 async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a tenant."""
     parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).parameters()
-    made = await command_context.change(
+    created = await command_context.change(
         lambda connection, context, now: tenants.create_tenant(connection, context, parameters, now),
         FIRST_TENANT,
     )
     return CommandResult(
-        f"Tenant {made['slug']!r} is made. Its first admin key is shown once.", made["api_key"]
+        f"Tenant {created['slug']!r} is made. Its first admin key is shown once.", created["api_key"]
     )
 
 
@@ -150,11 +150,13 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
         "portfolios": options.portfolios,
     }
     parameters = validate_model(KeyIn, values).parameters()
-    made = await command_context.change(
+    created = await command_context.change(
         lambda connection, context, now: api_keys.create_key(connection, context, parameters, now),
         command_context.tenant(options.tenant).id,
     )
-    return CommandResult(f"Key {made['name']!r} ({made['key_id']}) is made. It is shown once.", made["key"])
+    return CommandResult(
+        f"Key {created['name']!r} ({created['key_id']}) is made. It is shown once.", created["key"]
+    )
 
 
 async def revoke_key(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -174,14 +176,16 @@ async def rotate_key(command_context: CommandContext, options: Namespace) -> Com
     """Replace a key by a new one."""
     tenant_id = command_context.tenant(options.tenant).id
     key, parameters = _key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
-    made = await command_context.change(
+    created = await command_context.change(
         lambda connection, context, now: api_keys.rotate_key(
             connection, context, key.key_id, parameters, now
         ),
         tenant_id,
     )
     overlap = f"The old one works {options.overlap_seconds} s more."
-    return CommandResult(f"Key {key.name!r} is {made['key_id']} now, shown once. {overlap}", made["key"])
+    return CommandResult(
+        f"Key {key.name!r} is {created['key_id']} now, shown once. {overlap}", created["key"]
+    )
 
 
 async def rotate_master_key(command_context: CommandContext, options: Namespace) -> CommandResult:
@@ -212,7 +216,7 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
         else:
             now = command_context.now()
             keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
-            rows = [_key_line(facts) for facts in api_keys.serialize_keys(connection, tenant_id, keys, now)]
+            rows = [_key_line(fields) for fields in api_keys.serialize_keys(connection, tenant_id, keys, now)]
     return CommandResult(lines=tuple(rows))
 
 
@@ -265,13 +269,13 @@ def find_user(command_context: CommandContext, tenant_id: int, called: str) -> U
     raise NotFound(f"There is no user {called!r}.")
 
 
-def _key(command_context: CommandContext, tenant_id: int, named: str) -> KeyRow:
+def _key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
     with command_context.connect_as_tenant(tenant_id) as connection:
         keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
     for key in keys:
-        if named in {key.name, key.key_id}:
+        if name in {key.name, key.key_id}:
             return key
-    raise NoSuchKey(named)
+    raise NoSuchKey(name)
 
 
 def _tenant_line(row: TenantRow) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from app.backtests.service.requests import FindCode
+from app.backtests.service.requests import PrepareCode
 from app.wire.dependencies import part
 
-TheCodeFinder = Annotated[FindCode, part("find_strategy_code")]
+TheCodePreparation = Annotated[PrepareCode, part("prepare_strategy_code")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.backtests.dependencies import TheCodeFinder
+from app.backtests.dependencies import TheCodePreparation
 from app.backtests.errors import NoSuchBacktest
 from app.backtests.queries import delete_backtest, list_backtests
 from app.backtests.schemas import (
@@ -56,11 +56,12 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     openapi_extra=documented_body(BacktestIn, EXAMPLE),
 )
 async def post_backtest(
-    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))], find_code: TheCodeFinder,
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
+    prepare_code: TheCodePreparation, administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
     backtest_request, context = body.build(), request_context.context(caller, body)
+    find_code = await prepare_code(caller, backtest_request.strategy)
 
     def create(connection: Connection, now: datetime) -> Change:
         backtest = create_backtest(connection, caller, backtest_request, find_code, now)
@@ -93,13 +94,14 @@ async def compare_backtests(
     caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: TheReaders
 ) -> Response:
     """Show backtests beside each other, the statistics that differ, and whether code and data are equal."""
-    ids = [one.strip() for one in query.ids.split(",") if one.strip()]
+    ids = [part.strip() for part in query.ids.split(",") if part.strip()]
     if not 2 <= len(ids) <= MAX_COMPARED:
         message = f"Send two to {MAX_COMPARED} ids, separated by commas."
         raise Invalid("1 field is not valid; see `errors`.", [FieldError("ids", message, "count")])
     tenant_id = caller.tenant_id
     backtests = await readers.run(
-        lambda connection: [require_backtest(connection, tenant_id, one) for one in ids], tenant_id
+        lambda connection: [require_backtest(connection, tenant_id, backtest_id) for backtest_id in ids],
+        tenant_id,
     )
     return answer(serialize_comparison(backtests))
 

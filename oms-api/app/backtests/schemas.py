@@ -61,7 +61,8 @@ def _parse_plain(value: Any) -> Any:  # any JSON value
     if not isinstance(value, dict):
         return value
     return {
-        name: one.text if isinstance(one, JsonNumber) else _parse_plain(one) for name, one in value.items()
+        name: item.text if isinstance(item, JsonNumber) else _parse_plain(item)
+        for name, item in value.items()
     }
 
 
@@ -110,7 +111,7 @@ class BacktestIn(BaseModel):
     )
     data: Literal["bars"] = Field("bars", description="The bars of the service itself", examples=["bars"])
     cash: PositiveAmount = Field(
-        Decimal(1_000_000), description="Opening cash, in the currency of the exchange", examples=["100000"]
+        Decimal(1_000_000), description="Opening cash, in the currency of the portfolio", examples=["100000"]
     )
     cost_schedule: Annotated[str, Field(max_length=60)] = Field(
         "none",
@@ -120,7 +121,7 @@ class BacktestIn(BaseModel):
     settings: Settings = Field(
         default_factory=dict,
         description="spread, slippage, basis_points, participation, latency_milliseconds, risk, sessions, "
-        "exchange, product, tick, lot, limits",
+        "exchange, product, tick, lot, limits, carry_rates, base_currency, currencies, rates",
         examples=[{"slippage": "basis_points", "basis_points": "2", "limits": {"MAX_DAILY_LOSS": "5000"}}],
     )
     seed: WholeNumber = Field(0, description="Seed of `context.random`", examples=[1], le=2**31 - 1)
@@ -293,7 +294,7 @@ def serialize_comparison(backtests: Sequence[Backtest]) -> dict[str, Any]:
         "same_data": _are_same([backtest.data_hash for backtest in backtests]),
         "same_result": _are_same([backtest.result_hash for backtest in backtests]),
         "differences": {
-            name: values for name, values in columns.items() if any(one != values[0] for one in values)
+            name: values for name, values in columns.items() if any(other != values[0] for other in values)
         },
     }
 

@@ -29,7 +29,7 @@ class LogInRefused(Invalid):
     """The broker did not take the request token of a log-in."""
 
     def __init__(self, message: str) -> None:
-        text = f"The broker did not take it: {message} Log in again, and send the new token within minutes."
+        text = f"The broker refused the token: {message} Log in again, and send the new token within minutes."
         super().__init__(
             "1 field is not valid; see `errors`.", [FieldError("request_token", text, "request_token")]
         )
@@ -69,7 +69,7 @@ class ConnectionInUse(Conflict):
     def __init__(self, name: str, portfolio_name: str) -> None:
         super().__init__(
             f"The portfolio {portfolio_name!r} trades over the connection {name!r}, and a broker's account "
-            "belongs to one portfolio, because its positions could not be told apart."
+            "belongs to one portfolio, because positions of two portfolios could not be separated."
         )
 
 
@@ -87,7 +87,7 @@ class SecondPersonNeeded(Forbidden):
 
     def __init__(self) -> None:
         super().__init__(
-            "Another administrator must enable live trading than the one who set the connection up."
+            "Live trading must be enabled by an administrator who did not create the connection."
         )
 
 
@@ -95,9 +95,7 @@ class LimitsNeeded(Conflict):
     """Live trading needs limits that are set."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Live trading needs a limit of the tenant that somebody set: set one with `PUT /limits`."
-        )
+        super().__init__("Live trading requires a limit of the tenant: set one with `PUT /limits`.")
 
 
 class NotLive(Conflict):

@@ -83,7 +83,7 @@ class ConnectionPatch(Patch):
 
     account: Account = left_out()
     base_url: Address = left_out()
-    credentials: Credentials = left_out(shown=False)
+    credentials: Credentials = left_out(is_visible=False)
     people: People | None = Field(None, description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
 
     def changes(self) -> dict[str, Any]:

@@ -85,8 +85,8 @@ async def put_calendar_day(
         previous, updated = calendars.set_day(connection, override, caller.actor, at)
         before = previous and {name: previous[name] for name in ("kind", "sessions", "name", "source")}
         who = (caller.tenant_id, at, caller.actor, caller.name, "calendar.set", f"{market} {day}")
-        facts = (before, serialize_override(updated))
-        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *facts)])
+        before_and_after = (before, serialize_override(updated))
+        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *before_and_after)])
 
     await changes.run(write, caller.tenant_id)
     await readers.run_single(calendars.refresh)

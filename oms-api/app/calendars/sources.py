@@ -1,6 +1,6 @@
 """The calendars of all markets in the tables of this release, in `data`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from datetime import date, datetime, timedelta
 from importlib import resources
@@ -77,6 +77,23 @@ class ReleasedCalendars:
         """
         key = find_calendar_key(exchange, asset_class)
         return None if key is None else self._find_last_square_off(key, instant)
+
+    def iterate_square_offs(self, exchange: str, asset_class: str, after: datetime) -> Iterator[datetime]:
+        """Yield when intraday positions of an instrument are closed after an instant, in time order.
+
+        There are none if its market closes none; they end where its sessions are unknown.
+        """
+        key, at = find_calendar_key(exchange, asset_class), after
+        if key is None or all((rule.market, rule.segment) != key for rule in self._square_off_rules):
+            return
+        while True:
+            try:
+                session = self._calendars[key].session_from(at)
+            except SessionsUnknown:
+                return
+            found, at = find_square_off(key, session, self._square_off_rules), session.close
+            if found is not None and found > after:
+                yield found
 
     def find_latest_square_off(self, instant: datetime) -> datetime | None:
         """Return the last instant at which the intraday positions of any segment were closed."""

@@ -163,13 +163,13 @@ def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:
     amounts = ("new_units", "old_units", "cash_in_lieu_price", "amount", "withholding_percent")
     times = ("created_at", "booked_at", "reversed_at")
     terms = ("id", "symbol", "ex_date", "effective_at", "new_symbol", "currency")
-    facts = ("pay_date", "reason", "created_by", "reversal_reason")
+    names = ("pay_date", "reason", "created_by", "reversal_reason")
     return {
         "kind": action.kind.value,
         "status": _get_status(found, now),
         **{name: getattr(action, name) for name in terms},
         **{name: _quantity(getattr(action, name)) for name in amounts},
-        **{name: getattr(found, name) for name in facts},
+        **{name: getattr(found, name) for name in names},
         **{name: None if at is None else iso(at) for name in times for at in [getattr(found, name)]},
     }
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from app.database.commit_status import TRANSACTION_NUMBER, keep_transaction_number
-from app.database.prepared import run_json_statements
+from app.database.prepared import read_json_statements, run_json_statements
 
 Value = str | int | bool | None
 Row = Sequence[Value]
@@ -109,24 +109,31 @@ def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) 
 
 
 def find_rows_by_name(
-    connection: Connection, table: Table, columns: Names, name: str, names: Sequence[Row]
+    connection: Connection,
+    table: Table,
+    columns: Names,
+    name: str,
+    names: Sequence[Row],
+    locks: Sequence[tuple[str, str]] = (),
 ) -> list[tuple[Any, ...]]:
     """Return `columns` of the rows with those (tenant id, name), for an index on (`name`, tenant_id).
+
+    On PostgreSQL, take the `locks` of `build_name_locks` first, in the same round trip.
 
     No other index can serve the query on PostgreSQL. On a table without statistics the planner might choose
     an index that begins with the tenant, and read all of the tenant's rows for each name.
     """
     if not names or _is_sqlite(connection):
         return find_matching_rows(connection, table, columns, ("tenant_id", name), names)
-    return _find(connection, _format_name_lookup(table, columns, name), names)
+    return _find(connection, _format_name_lookup(table, columns, name), names, locks)
 
 
-def _find(connection: Connection, statement: str, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
+def _find(
+    connection: Connection, statement: str, keys: Sequence[Row], locks: Sequence[tuple[str, str]] = ()
+) -> list[tuple[Any, ...]]:
     if _is_sqlite(connection):
-        found = connection.exec_driver_sql(statement, (_json(keys),))
-    else:
-        found = run_json_statements(connection, [(statement, _json(keys))])
-    return [tuple(row) for row in found]
+        return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
+    return read_json_statements(connection, [*locks, (statement, _json(keys))])
 
 
 def _is_sqlite(connection: Connection) -> bool:

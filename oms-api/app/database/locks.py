@@ -40,9 +40,18 @@ def lock_names(connection: Connection, names: Iterable[tuple[object, ...]]) -> N
 
     SQLite has one writer at a time anyway. Two names with the same hash only wait for each other.
     """
+    locks = build_name_locks(names)
+    if locks and connection.dialect.name == "postgresql":
+        run_json_statements(connection, locks)
+
+
+def build_name_locks(names: Iterable[tuple[object, ...]]) -> list[tuple[str, str]]:
+    """Return the statement of `lock_names` for `run_json_statements`, none without names.
+
+    A statement after it in the same round trip sees what the previous holders of the locks committed.
+    """
     numbers = sorted({_hash_name(name) for name in names})
-    if numbers and connection.dialect.name == "postgresql":
-        run_json_statements(connection, [(_LOCK_NUMBERS, orjson.dumps(list(map(str, numbers))).decode())])
+    return [(_LOCK_NUMBERS, orjson.dumps(list(map(str, numbers))).decode())] if numbers else []
 
 
 def _hash_name(name: tuple[object, ...]) -> int:

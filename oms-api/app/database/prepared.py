@@ -5,11 +5,15 @@ because the engine sets `plan_cache_mode`; `engine.discard_plans` renews them. A
 its statements again.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
+import psycopg2
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError
+
+from app.database.tenants import add_tenant_scope
 
 _NAMES, _COUNT = "prepared_statements", "prepared_count"
 # PostgreSQL's SQLSTATE when a migration changed the columns of a prepared statement.
@@ -27,14 +31,62 @@ def run_json_statements(
     ending = [last] if last else []
     if not connection.get_execution_options().get("prepares"):
         return connection.exec_driver_sql(";\n".join([*(sql for sql, _ in statements), *ending]), parameters)
-    names = _prepare(connection, [sql for sql, _ in statements])
-    try:
-        calls = [f"EXECUTE {name}(%s)" for name in names]
+    calls = _build_calls(connection, statements)
+    with _renewing_plans(connection):
         return connection.exec_driver_sql(";".join([*calls, *ending]), parameters)
+
+
+def read_json_statements(
+    connection: Connection, statements: Sequence[tuple[str, str]]
+) -> list[tuple[Any, ...]]:
+    """Run statements as `run_json_statements`. Return the rows of the last one, as the driver returns them.
+
+    A connection that prepares calls the driver directly. SQLAlchemy would describe the columns of each result
+    again, which takes as long as to send the statement.
+    """
+    if not connection.get_execution_options().get("prepares"):
+        return [tuple(row) for row in run_json_statements(connection, statements)]
+    sql = ";".join(_build_calls(connection, statements))
+    if not connection.in_transaction():
+        connection.begin()
+    with _renewing_plans(connection):
+        return _fetch(connection, add_tenant_scope(connection, sql), [text for _, text in statements])
+
+
+def _fetch(connection: Connection, sql: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement. Raise the DBAPIError that SQLAlchemy would raise."""
+    raw = connection.connection.dbapi_connection
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+    except psycopg2.Error as error:
+        is_lost = connection.dialect.is_disconnect(cast("Any", error), raw, cursor)
+        if is_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            *(sql, None, error, psycopg2.Error),
+            hide_parameters=True,
+            connection_invalidated=is_lost,
+            dialect=connection.dialect,
+        ) from error
+    finally:
+        cursor.close()
+
+
+@contextmanager
+def _renewing_plans(connection: Connection) -> Iterator[None]:
+    """Let the next attempt prepare again, if the plan of a statement no longer fits its table."""
+    try:
+        yield
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) == _PLAN_IS_OUTDATED:
-            connection.info.pop(_NAMES, None)  # the next attempt prepares again
+            connection.info.pop(_NAMES, None)
         raise
+
+
+def _build_calls(connection: Connection, statements: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"EXECUTE {name}(%s)" for name in _prepare(connection, [sql for sql, _ in statements])]
 
 
 def _prepare(connection: Connection, statements: Sequence[str]) -> list[str]:

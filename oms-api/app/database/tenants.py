@@ -109,16 +109,32 @@ def _clear_scope(connection: Connection) -> None:
 def _prepend_scope(
     connection: Connection, _: Any, statement: str, parameters: Any, context: Any, __: bool
 ) -> tuple[str, Any]:  # the return type of SQLAlchemy's event
-    options = connection.get_execution_options()
-    declared = options.get(_DECLARED)
-    if declared is None or connection.info.get(_SENT) == declared:
+    declaration = _take_declaration(connection)
+    if declaration is None:
         return statement, parameters
-    if options.get("isolation_level") != "AUTOCOMMIT":  # in AUTOCOMMIT each statement is its own transaction
-        connection.info[_SENT] = declared
-    declaration = f"SELECT set_config('app.tenants', '{{{declared}}}', true)"
     if getattr(context, "_is_server_side", False):  # DECLARE CURSOR accepts only one statement
         plain = connection.connection.cursor()
         plain.execute(declaration)
         plain.close()
         return statement, parameters
     return f"{declaration}; {statement}", parameters
+
+
+def add_tenant_scope(connection: Connection, statement: str) -> str:
+    """Return the statement with the tenant scope before it, if the transaction does not have it yet.
+
+    For statements that are given to the driver directly.
+    """
+    declaration = _take_declaration(connection)
+    return statement if declaration is None else f"{declaration}; {statement}"
+
+
+def _take_declaration(connection: Connection) -> str | None:
+    """Return the statement that sets the tenant scope, None if the transaction has it or there is none."""
+    options = connection.get_execution_options()
+    declared = options.get(_DECLARED)
+    if declared is None or connection.info.get(_SENT) == declared:
+        return None
+    if options.get("isolation_level") != "AUTOCOMMIT":  # in AUTOCOMMIT each statement is its own transaction
+        connection.info[_SENT] = declared
+    return f"SELECT set_config('app.tenants', '{{{declared}}}', true)"

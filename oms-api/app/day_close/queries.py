@@ -136,7 +136,7 @@ def insert_signed_day(connection: Connection, signed: SignedDay, *others: Write)
 
 def list_signed_days(connection: Connection) -> list[SignedDay]:
     """Return all days of all tenants, also those of which only some rows are left, for the verification."""
-    days = {(one.tenant_id, one.date): one for one in _list(connection, DAYS, DayClose)}
+    days = {(day.tenant_id, day.date): day for day in _list(connection, DAYS, DayClose)}
     figures: dict[tuple[int, str], list[DayFigures]] = {}
     for one in _list(connection, FIGURES, DayFigures):
         figures.setdefault((one.tenant_id, one.date), []).append(one)

@@ -107,8 +107,8 @@ async def get_statement(
                 raise
             return read_statement(connection, caller, day, stem), wanted
 
-    statement, wanted = await readers.run(read, caller.tenant_id)
-    if (wanted or _find_accepted(request.headers.get("accept", ""))) == CSV:
+    statement, media_type = await readers.run(read, caller.tenant_id)
+    if (media_type or _find_accepted(request.headers.get("accept", ""))) == CSV:
         rows = ([guard_text(cell) for cell in row] for row in list_csv_rows(statement))
         return Response(format_rows(rows), media_type=CSV_UTF8)
     return Response(format_html(statement), media_type=HTML, headers=_PAGE_HEADERS)
@@ -116,5 +116,5 @@ async def get_statement(
 
 def _find_accepted(accept: str) -> str:
     """Return the first of both formats that the header names, else HTML."""
-    named = (part.partition(";")[0].strip().lower() for part in accept.split(","))
-    return next((one for one in named if one in _SUFFIXES.values()), HTML)
+    media_types = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+    return next((media_type for media_type in media_types if media_type in _SUFFIXES.values()), HTML)

@@ -91,7 +91,9 @@ class DutyRunner:
     ) -> None:
         self._engine, self._duties, self._now, self._observe = engine, duties, now, observe
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
-        urgent, others = ([duty for duty in duties if duty.is_urgent is wanted] for wanted in (True, False))
+        urgent, others = (
+            [duty for duty in duties if duty.is_urgent is is_urgent] for is_urgent in (True, False)
+        )
         self._lanes = [lane for lane in (urgent, others) if lane]
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="duties")
 
@@ -152,7 +154,7 @@ class DutyRunner:
         now = self._now()
         with unit_of_work(self._engine) as connection:
             run = queries.start_queued_run(connection, run_id, self._holder, now, now + LEASE)
-        duty = next((one for one in self._duties if run is not None and one.name == run.name), None)
+        duty = next((other for other in self._duties if run is not None and other.name == run.name), None)
         if run is None or duty is None:
             return False
         with correlate(job=duty.name, slot=iso(run.slot)):

@@ -39,7 +39,7 @@ STREAM = {
 
 
 def _types(text: str) -> str:
-    if not all(_TYPE.fullmatch(one) for one in text.split(",")):
+    if not all(_TYPE.fullmatch(part) for part in text.split(",")):
         raise ValueError("must be types such as trade.recorded or order.*, parted by commas")
     return text
 

@@ -24,7 +24,8 @@ class HealthComponents:
     `is_current` returns whether a database has the schema of this version, `row_security`
     describes its row-level security, and `find_file_problem` states why its file cannot be written.
     `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `signal_channel` has why no signals arrive
-    over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the duties.
+    over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the duties,
+    `uses_sandbox` if STRATEGY_SANDBOX is on.
     """
 
     readers: Readers
@@ -44,6 +45,7 @@ class HealthComponents:
     signal_channel: ChannelState
     has_redis: bool
     has_worker: bool
+    uses_sandbox: bool
 
 
 TheHealthComponents = Annotated[HealthComponents, part("health_components")]

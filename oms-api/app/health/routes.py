@@ -98,12 +98,14 @@ async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     found = await _describe_components(components)
     status = summarize(found)
     layers = await asyncio.to_thread(find_sandbox_layers)
-    shown = {name: _serialize_component(component) for name, component in found.items()}
-    shown["sandbox"] = _serialize_component(describe_sandbox(layers)) | {"layers": layers}
+    serialized = {name: _serialize_component(component) for name, component in found.items()}
+    serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
+        "layers": layers
+    }
     fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
-        "components": shown,
+        "components": serialized,
     }
     return answer(fields)
 
@@ -124,6 +126,8 @@ async def metrics(
     set_duty_metrics(components.metrics, await _report_duties(components) or ())
     for kind, count in (await _count_pending(components)).items():
         components.metrics.set_pending(kind, count)
+    for name, component in (await _describe_components(components)).items():
+        components.metrics.set_component(name, is_degraded=component.status in {"degraded", "down"})
     _set_portfolio_values(components.metrics, await _read(components, components.list_portfolio_values) or ())
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
 
@@ -147,10 +151,10 @@ async def _count_pending(components: HealthComponents) -> dict[str, int]:
 
 
 def _serialize_component(component: Component) -> dict[str, Any]:
-    facts = component._asdict()
+    fields = component._asdict()
     if component.backlog is None:
-        del facts["backlog"]
-    return facts
+        del fields["backlog"]
+    return fields
 
 
 async def _describe_components(components: HealthComponents) -> dict[str, Component]:

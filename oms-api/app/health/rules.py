@@ -96,8 +96,10 @@ def describe_redis(
     return Component("degraded" if rate_limits == "per process" else "ok")
 
 
-def describe_sandbox(layers: Collection[Layer]) -> Component:
-    """Return the component of the sandbox of strategies: off where untrusted code is refused."""
+def describe_sandbox(layers: Collection[Layer], *, is_on: bool) -> Component:
+    """Return the component of the sandbox of strategies: off by the setting, or where layers are missing."""
+    if not is_on:
+        return Component("off", None, "STRATEGY_SANDBOX=off: strategies run in the process of the service.")
     missing = find_missing_layers(layers)
     if not missing:
         return Component("ok")

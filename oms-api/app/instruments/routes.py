@@ -112,12 +112,12 @@ async def put_instrument(
         previous, updated = service.set_terms(
             connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
         )
-        facts = (
+        before_and_after = (
             serialize_instrument(*previous) if previous.terms.is_listed else None,
             serialize_instrument(*updated),
         )
         who = (tenant_id, at, caller.actor, caller.name, "instrument.set", updated.terms.symbol)
-        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *facts)])
+        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *before_and_after)])
         return updated
 
     return answer(serialize_instrument(*await changes.run(write, tenant_id)))

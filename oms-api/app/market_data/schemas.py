@@ -164,9 +164,9 @@ def serialize_subscription(
     subscription: Subscription, quote: Quote | None, now: datetime, *, is_stale: bool | None
 ) -> dict[str, Any]:
     """Serialize the subscription as `SubscriptionOut`."""
-    shown = None if quote is None else serialize_quote(quote, now)
+    serialized = None if quote is None else serialize_quote(quote, now)
     fields = {"symbol": subscription.symbol, "created_by": subscription.created_by}
-    return fields | {"created_at": iso(subscription.created_at), "quote": shown, "is_stale": is_stale}
+    return fields | {"created_at": iso(subscription.created_at), "quote": serialized, "is_stale": is_stale}
 
 
 def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Sharing:
         What was sent is dropped if the exchange fails: the process's own buckets already count it, and it may
         have arrived.
         """
-        uses = [(pool, taken) for pool in self._pools for taken in pool.drain()]
+        uses = [(pool, count) for pool in self._pools for count in pool.drain()]
         for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):
             await self._exchange(uses[start : start + _MAX_BUCKETS_PER_CALL])
 
@@ -127,8 +127,8 @@ class Sharing:
         keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in uses]
         numbers = [
             number
-            for _, (bucket, taken) in uses
-            for number in (int(bucket.limit.capacity), bucket.limit.per_second, taken)
+            for _, (bucket, count) in uses
+            for number in (int(bucket.limit.capacity), bucket.limit.per_second, count)
         ]
         levels = await self._script(keys=keys, args=numbers)
         for (pool, (bucket, _)), level in zip(uses, levels, strict=True):

@@ -217,12 +217,21 @@ class DayTotals(NamedTuple):
     max_drawdown: str
 
 
+class StatsOwner(NamedTuple):
+    """A portfolio with stored days. It has no name key if it does not exist."""
+
+    tenant_id: int
+    id: int
+    name_key: str | None
+
+
 class StoredUntil(NamedTuple):
     """A portfolio with the last day that is stored, and the time of the last row of its ledger."""
 
     tenant_id: int
     id: int
-    name_key: str | None
+    name_key: str
+    created_at: datetime
     last_created_at: datetime | None
     last_day: str | None
 
@@ -238,8 +247,13 @@ def list_stored_until(
         .correlate(Portfolio)
         .scalar_subquery()
     )
-    columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name_key, Portfolio.last_created_at, last)
-    statement = select(*columns).where(Portfolio.id > after).order_by(Portfolio.id).limit(limit)
+    columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name_key, Portfolio.created_at)
+    statement = (
+        select(*columns, Portfolio.last_created_at, last)
+        .where(Portfolio.id > after)
+        .order_by(Portfolio.id)
+        .limit(limit)
+    )
     if tenant_id is not None:
         statement = statement.where(Portfolio.tenant_id == tenant_id)
     return list(map(StoredUntil._make, connection.execute(statement)))
@@ -265,7 +279,7 @@ def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
     }
 
 
-def iterate_stored_days(connection: Connection) -> Iterator[tuple[StoredUntil, dict[str, DayTotals]]]:
+def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, dict[str, DayTotals]]]:
     """Yield each portfolio that has stored days with these, by date, for the verification."""
     row = DailyStatsRow
     is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
@@ -276,10 +290,10 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StoredUntil, d
         .order_by(row.tenant_id, row.portfolio_id, row.date)
     )
     rows = connection.execute(statement).fetchall()
-    for key, found in groupby(rows, lambda one: tuple(one[:3])):
-        stored = [DayTotals._make(map(to_canonical, one[3:])) for one in found]
+    for key, found in groupby(rows, lambda row: tuple(row[:3])):
+        stored = [DayTotals._make(map(to_canonical, row[3:])) for row in found]
         yield (
-            StoredUntil(key[0], key[1], key[2], None, None),
+            StatsOwner(*key),
             {day_totals.date: day_totals for day_totals in stored},
         )
 

@@ -67,8 +67,8 @@ def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
 
 def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     """Return a normalised list: its words in upper case, without duplicates, sorted."""
-    given = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
-    words = {_LISTED[code](word.strip()) or "" for word in given}
+    parts = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
+    words = {_LISTED[code](word.strip()) or "" for word in parts}
     if "" in words or len(words) > MAX_WORDS:
         what = {LimitCode.ALLOWED_SIDES: _SIDES, LimitCode.ALLOWED_PRODUCTS: _PRODUCTS}.get(code)
         context = {"what": " or ".join(sorted(what)) if what else "symbols"}

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from app.orders.service.order_service import OrderService
 from app.risk.service.controls import Controls
-from app.strategies.service.registry import StrategyRegistry
+from app.strategies.service.code_inspection import CodeInspector
 from app.wire.dependencies import part
 
-TheStrategyRegistry = Annotated[StrategyRegistry, part("strategy_registry")]
+TheCodeInspector = Annotated[CodeInspector, part("code_inspector")]
 TheOrderService = Annotated[OrderService, part("order_service")]
 TheControls = Annotated[Controls, part("controls")]

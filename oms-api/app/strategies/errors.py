@@ -43,6 +43,19 @@ class TooManyStrategies(Conflict):
     kind, title = "too-many-strategies", "Too many strategies"
 
 
+class CodeChanged(Exception):
+    """The code differs from the code of the strategy's version."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The code changed since its version was made; send `entry_point` with `PATCH` to take it over."
+        )
+
+
+class MessageLimitExceeded(Exception):
+    """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
+
+
 def refuse_field(field: str, message: str, code: str) -> Invalid:
     """Return the error of one field."""
     return Invalid("1 field is not valid; see `errors`.", [FieldError(field, message, code)])

@@ -12,8 +12,8 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Administration, Answer, OperationContext
 from app.ledger.schemas import Label
 from app.orders.service.order_service import OrderService
-from app.strategies.dependencies import TheControls, TheOrderService, TheStrategyRegistry
-from app.strategies.queries.registry import list_strategies
+from app.strategies.dependencies import TheCodeInspector, TheControls, TheOrderService
+from app.strategies.queries.registry import find_strategy, list_strategies
 from app.strategies.rules.transitions import Action
 from app.strategies.rules.values import MANUAL
 from app.strategies.schemas import (
@@ -27,6 +27,7 @@ from app.strategies.schemas import (
     StrategyOut,
     StrategyPatch,
 )
+from app.strategies.service.code_inspection import CodeInspector, Inspected
 from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.presentation import describe_manual, describe_strategies
 from app.strategies.service.registry import StrategyRegistry, require_strategy
@@ -56,11 +57,12 @@ _CHANGED = responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=RE
 )
 async def post_strategy(
     caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))],
-    registry: TheStrategyRegistry, administration: TheAdministration, request_context: TheRequestContext,
+    inspector: TheCodeInspector, administration: TheAdministration, request_context: TheRequestContext,
     clock: TheClock, controls: TheControls,
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits. It is INACTIVE until started."""
     context, new = request_context.context(caller, body), body.build(caller.actor, clock())
+    registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
     result = await administration.change(
         context, lambda connection, now: registry.create(connection, context, new, now)
     )
@@ -69,13 +71,15 @@ async def post_strategy(
 
 
 @router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
-async def get_strategies(caller: Reader, readers: TheReaders, registry: TheStrategyRegistry) -> Response:
+async def get_strategies(caller: Reader, readers: TheReaders, inspector: TheCodeInspector) -> Response:
     """List the strategies by name, with their statistics. The first is `manual`, of orders that name none."""
 
+    strategies = await readers.run(lambda connection: list_strategies(connection, caller), caller.tenant_id)
+    inspected = await inspector.inspect_for_display(one.strategy.entry_point for one in strategies)
+
     def read(connection: Connection) -> list[dict[str, Any]]:
-        strategies = list_strategies(connection, caller)
         manual = describe_manual(connection, caller)
-        return [manual, *describe_strategies(connection, caller, strategies, registry.catalog)]
+        return [manual, *describe_strategies(connection, caller, strategies, inspected)]
 
     return answer(await readers.run(read, caller.tenant_id))
 
@@ -84,15 +88,16 @@ async def get_strategies(caller: Reader, readers: TheReaders, registry: TheStrat
     "/{strategy_name}", summary="Get a strategy", responses=responses(200, {"model": StrategyOut}, 404)
 )
 async def get_strategy(
-    caller: Reader, strategy_name: TheName, readers: TheReaders, registry: TheStrategyRegistry
+    caller: Reader, strategy_name: TheName, readers: TheReaders, inspector: TheCodeInspector
 ) -> Response:
     """Get a strategy with its status, its last error and its statistics."""
+    inspected = await _inspect(inspector, readers, caller, strategy_name)
 
     def read(connection: Connection) -> dict[str, Any]:
         if strategy_name == MANUAL:
             return describe_manual(connection, caller)
-        strategy = require_strategy(connection, caller, strategy_name)
-        return describe_strategies(connection, caller, [strategy], registry.catalog)[0]
+        listed_strategy = require_strategy(connection, caller, strategy_name)
+        return describe_strategies(connection, caller, [listed_strategy], inspected)[0]
 
     return answer(await readers.run(read, caller.tenant_id))
 
@@ -105,9 +110,9 @@ async def get_strategy(
 )
 async def patch_strategy(
     caller: Editor, strategy_name: TheName,
-    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], registry: TheStrategyRegistry,
-    administration: TheAdministration, request_context: TheRequestContext, clock: TheClock,
-    controls: TheControls,
+    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], inspector: TheCodeInspector,
+    readers: TheReaders, administration: TheAdministration, request_context: TheRequestContext,
+    clock: TheClock, controls: TheControls,
 ) -> Response:  # fmt: skip
     """Change parameters, or as an administrator also code, portfolio, symbols, interval, mode and limits.
 
@@ -115,6 +120,8 @@ async def patch_strategy(
     """
     context = request_context.context(caller, body, strategy_name)
     changes = body.build(strategy_name, caller.actor, clock())
+    entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
+    registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
     result = await administration.change(
         context, lambda connection, now: registry.update(connection, context, strategy_name, changes, now)
     )
@@ -130,12 +137,13 @@ async def patch_strategy(
 )
 async def start_strategy(
     caller: Starter, strategy_name: TheName, body: TheStart,
-    registry: TheStrategyRegistry, administration: TheAdministration, request_context: TheRequestContext,
+    inspector: TheCodeInspector, readers: TheReaders, administration: TheAdministration,
+    request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. A repeat changes nothing. From ERROR it needs `acknowledge_error`."""
     request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
     context = request_context.context(caller, body, strategy_name)
-    changes = StatusChanges(registry.catalog)
+    changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
     return build_response(
         await administration.change(
             context, lambda connection, now: changes.change(connection, context, request, now)
@@ -150,14 +158,16 @@ async def start_strategy(
     openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
 )
 async def pause_strategy(
-    caller: Stopper, strategy_name: TheName, body: TheReason, registry: TheStrategyRegistry,
+    caller: Stopper, strategy_name: TheName, body: TheReason, inspector: TheCodeInspector,
     orders: TheOrderService, readers: TheReaders, administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Stop the callbacks of a strategy and cancel its entries. Its exits work on."""
     request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
     context = request_context.context(caller, body, strategy_name)
-    return build_response(await _halt(request, context, _Services(registry, orders, readers, administration)))
+    return build_response(
+        await _halt(request, context, _Services(inspector, orders, readers, administration))
+    )
 
 
 @router.post(
@@ -167,26 +177,43 @@ async def pause_strategy(
     openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
 )
 async def stop_strategy(
-    caller: Stopper, strategy_name: TheName, body: TheReason, registry: TheStrategyRegistry,
+    caller: Stopper, strategy_name: TheName, body: TheReason, inspector: TheCodeInspector,
     orders: TheOrderService, readers: TheReaders, administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
     request = StatusRequest(Action.STOP, strategy_name, body.reason)
     context = request_context.context(caller, body, strategy_name)
-    return build_response(await _halt(request, context, _Services(registry, orders, readers, administration)))
+    return build_response(
+        await _halt(request, context, _Services(inspector, orders, readers, administration))
+    )
 
 
 class _Services(NamedTuple):
-    registry: StrategyRegistry
+    inspector: CodeInspector
     orders: OrderService
     readers: Readers
     administration: Administration
 
 
+async def _inspect(inspector: CodeInspector, readers: Readers, caller: Caller, name: str) -> Inspected:
+    """Inspect the code of a strategy before the transaction that shows it."""
+    return await inspector.inspect_for_display([await _read_entry_point(readers, caller, name)])
+
+
+async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str | None:
+    def read(connection: Connection) -> str | None:
+        found = find_strategy(connection, caller.tenant_id, name)
+        return None if found is None else found.strategy.entry_point
+
+    return await readers.run(read, caller.tenant_id)
+
+
 async def _halt(request: StatusRequest, context: OperationContext, services: _Services) -> Answer:
     """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
-    changes = StatusChanges(services.registry.catalog)
+    changes = StatusChanges(
+        await _inspect(services.inspector, services.readers, context.caller, request.name)
+    )
     result = await services.administration.change(
         context, lambda connection, now: changes.change(connection, context, request, now)
     )

@@ -46,7 +46,7 @@ def _parse_parameters(value: Any) -> Any:  # any JSON value
     """Return parameters with plain values: numbers are text, which parameters parse exactly."""
     if not isinstance(value, dict):
         return value
-    return {name: one.text if isinstance(one, JsonNumber) else one for name, one in value.items()}
+    return {name: item.text if isinstance(item, JsonNumber) else item for name, item in value.items()}
 
 
 def _replace_numbers(value: Any) -> Any:  # any JSON value
@@ -54,8 +54,8 @@ def _replace_numbers(value: Any) -> Any:  # any JSON value
     if isinstance(value, JsonNumber):
         return value.text
     if isinstance(value, dict):
-        return {name: _replace_numbers(one) for name, one in value.items()}
-    return [_replace_numbers(one) for one in value] if isinstance(value, list) else value
+        return {name: _replace_numbers(item) for name, item in value.items()}
+    return [_replace_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 StrategyName = Annotated[Label, Field(min_length=1), AfterValidator(_require_plain_name)]
@@ -125,8 +125,8 @@ class StrategyIn(BaseModel):
     def build(self, actor: str, now: datetime) -> NewStrategy:
         """Return the strategy to create."""
         limits = build_limit_requests(self.name, self.limits, actor, now)
-        facts = (self.name, self.entry_point, self.portfolio, tuple(self.symbols), self.interval.value)
-        return NewStrategy(*facts, self.parameters, self.mode, limits)
+        fields = (self.name, self.entry_point, self.portfolio, tuple(self.symbols), self.interval.value)
+        return NewStrategy(*fields, self.parameters, self.mode, limits)
 
 
 class StrategyPatch(BaseModel):

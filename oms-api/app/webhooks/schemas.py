@@ -23,8 +23,8 @@ _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  # an example
 
 
 def _validate_event_types(types: list[str]) -> list[str]:
-    for one in types:
-        if one != ALL_TYPES and (len(one) > 60 or not _TYPE.fullmatch(one)):
+    for type_name in types:
+        if type_name != ALL_TYPES and (len(type_name) > 60 or not _TYPE.fullmatch(type_name)):
             raise PydanticCustomError("event_type", "Each must be a type such as order.filled, order.* or *.")
     return list(dict.fromkeys(types))
 

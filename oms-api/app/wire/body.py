@@ -54,6 +54,12 @@ def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) 
         raise invalid([{**item, "loc": (*at, *item["loc"])} for item in hinted]) from None
 
 
+def validate_flat(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
+    """Validate as `validate_model`, with the results of earlier requests where the object is flat."""
+    found: Model | None = get_field_cache(model).validate(value)
+    return validate_model(model, value, at) if found is None else found
+
+
 def _with_hint(
     detail: dict[str, Any], model: type[BaseModel], parents: tuple[str | int, ...]
 ) -> dict[str, Any]:

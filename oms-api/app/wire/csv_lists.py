@@ -51,7 +51,7 @@ def send_as_accepted(scope: Scope, send: Send) -> Send:
     return CsvSender(send) if prefers(accept.decode("latin-1"), CSV, _JSON) else send
 
 
-def prefers(accept: str, wanted: str, other: str) -> bool:
+def prefers(accept: str, media_type: str, other: str) -> bool:
     """Return whether an Accept header names the type `wanted`, and with a higher quality than `other`.
 
     Of two types of the same quality, the first is preferred.
@@ -60,12 +60,12 @@ def prefers(accept: str, wanted: str, other: str) -> bool:
     for part in accept.split(","):
         name, *parameters = (text.strip().lower() for text in part.split(";"))
         qualities.setdefault(name, _parse_quality(parameters))
-    if qualities.get(wanted, 0.0) == 0.0:
+    if qualities.get(media_type, 0.0) == 0.0:
         return False
-    if qualities.get(other, 0.0) == qualities[wanted]:
+    if qualities.get(other, 0.0) == qualities[media_type]:
         names = list(qualities)
-        return names.index(wanted) < names.index(other)
-    return qualities[wanted] > qualities.get(other, 0.0)
+        return names.index(media_type) < names.index(other)
+    return qualities[media_type] > qualities.get(other, 0.0)
 
 
 def describe_lists(document: dict[str, Any]) -> None:
@@ -97,5 +97,5 @@ def _is_list(schema: dict[str, Any], schemas: dict[str, Any]) -> bool:
         fields = schemas[schema["$ref"].rpartition("/")[2]].get("properties", {})
         return any(fields.get(name, {}).get("type") == "array" for name in ("items", "rows"))
     if "anyOf" in schema:
-        return any(_is_list(one, schemas) for one in schema["anyOf"])
+        return any(_is_list(part, schemas) for part in schema["anyOf"])
     return bool(schema.get("type") == "array")

@@ -16,6 +16,7 @@ from app.wire.json import JsonNumber
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_TEXTS, MAX_TEXT_LENGTH = 4096, 100  # of the texts and numbers that are cached per field
+_UNCACHED_TYPES = (bool, JsonNumber)
 _NO_EXTRA_STATE: dict[Any, Any] = {"__pydantic_extra__": None, "__pydantic_private__": None}
 
 
@@ -55,20 +56,31 @@ class FieldCache(Generic[Model]):
                 return None
             values, texts = self._validate_fields(content)
             # Without escapes, each name and text has two quotation marks. More of them: a name occurs twice.
-            if body.count(b'"') != 2 * (len(content) + texts) or not self._required <= values.keys():
-                return None
-            model = self._create(values)
-            for check in self._checks:
-                check(model)
+            return self._create(values) if body.count(b'"') == 2 * (len(content) + texts) else None
         except (ValueError, LookupError, RecursionError):  # from orjson, pydantic and the code above
             return None
-        return model
 
-    def _create(self, values: dict[str, Any]) -> Model:
-        """Return a model as unpickling creates it. `model_construct` takes ten times as long."""
+    def validate(self, content: object) -> Model | None:
+        """Return the object that `parse_json` read, or None if it is invalid or nested."""
+        if type(content) is not dict or not self._is_supported:
+            return None
+        try:
+            return self._create(self._validate_fields(content)[0])
+        except (ValueError, LookupError):  # from pydantic and the code above
+            return None
+
+    def _create(self, values: dict[str, Any]) -> Model | None:
+        """Return a checked model, created as unpickling does it. `model_construct` takes ten times as long.
+
+        Return None if a required field is missing. Raise ValueError.
+        """
+        if not self._required <= values.keys():
+            return None
         model = self._model.__new__(self._model)
         state = {"__dict__": self._defaults | values, "__pydantic_fields_set__": set(values)}
         model.__setstate__(state | _NO_EXTRA_STATE)
+        for check in self._checks:
+            check(model)
         return model
 
     def _validate_fields(self, content: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -85,7 +97,7 @@ class FieldCache(Generic[Model]):
                 if value not in cached:
                     _cache_value(cached, value, validate(JsonNumber(str(value))))
                 values[name] = cached[value]
-            elif value is None or type(value) is bool:
+            elif value is None or type(value) in _UNCACHED_TYPES:
                 values[name] = validate(value)
             else:
                 raise ValueError(name)

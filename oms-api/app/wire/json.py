@@ -46,11 +46,11 @@ def _refuse_surrogates(text: str, value: object) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise Malformed(f"The name {twice[:50]!r} occurs twice in one object; send it once.")
-    return made
+    return members
 
 
 def _refuse_constant(word: str) -> None:

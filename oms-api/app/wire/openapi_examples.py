@@ -74,7 +74,7 @@ def build_example(schema: Schema, schemas: dict[str, Schema], depth: int = 0) ->
     if "$ref" in schema:
         return build_example(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth)
     if "anyOf" in schema:
-        return build_example(next(one for one in schema["anyOf"] if one != _NULL), schemas, depth)
+        return build_example(next(part for part in schema["anyOf"] if part != _NULL), schemas, depth)
     return _build_by_type(schema, schemas, depth + 1)
 
 

@@ -30,7 +30,7 @@ class MovingAverageCross(Strategy):
 
     def on_bar(self, context: Context, bar: Bar) -> None:
         """Buy or sell at a cross."""
-        symbol = bar.columns.symbol
+        symbol = bar.symbol
         cross = self.crosses[symbol].value
         if not cross:
             return

@@ -59,7 +59,7 @@ def run(
     strategy: Strategy, lines: Sequence[str], folder: Path | None = None, size: int = 10_000, **settings: Any
 ) -> BacktestRun:
     """Run a strategy on bars in blocks of `size` lines."""
-    symbols = {line.partition(",")[0] for line in lines}
+    symbols = {line.partition(",")[0] for line in lines} - set(settings.get("rate_symbols", ()))
     with closing(Recorder(folder)) as recorder:
         engine = BacktestEngine(strategy, symbols, BacktestSettings(**settings), recorder)
         return engine.run(build_blocks(lines, size))

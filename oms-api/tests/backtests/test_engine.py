@@ -287,7 +287,7 @@ def test_equity_is_that_of_the_fills_alone(tmp_path, seed):
 
 
 def _divide(context, bar):
-    return bar.row / 0
+    return bar.raw_close / 0
 
 
 def test_failing_strategy_is_named_with_its_callback():

@@ -1,15 +1,22 @@
 """Backtests over REST: queued, run by a job, read, compared and deleted."""
 
-import pytest
+from contextlib import closing
 
+import pytest
+from sqlalchemy import update
+
+from app.backtests.models import BacktestRow
 from app.backtests.queries import claim_backtest, has_due_backtest
 from app.backtests.service.jobs import LEASE, BacktestJobs
+from app.backtests.service.loading import locate_code
 from app.clock import utc_now
 from app.database import Readers, set_all_tenants_scope, unit_of_work
 from app.market_data.service import Market
 from app.market_data.sources.simulated import SimulatedSource
+from app.sandbox.service.policy import SandboxPolicy
 from tests.support.event_schemas import VALIDATORS
 
+POLICY = SandboxPolicy(is_on=True)
 BACKTEST = {
     "strategy": "moving_average_cross",
     "parameters": {"fast": 3, "slow": 8},
@@ -27,7 +34,7 @@ BACKTEST = {
 def jobs(service):
     """Provide what runs the jobs, on simulated bars. Other tests' backtests are run first."""
     readers = Readers(service.engine, 1)
-    jobs = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), utc_now)
+    jobs = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), POLICY, utc_now)
     while jobs.run_next():
         pass
     yield jobs
@@ -101,6 +108,43 @@ def test_same_backtest_has_the_same_hashes_and_another_parameter_shows_in_the_co
 
 
 @pytest.mark.any_database
+def test_result_is_the_same_without_a_sandbox(api, jobs, service):
+    sandboxed = done(api, jobs)
+    with closing(Readers(service.engine, 1)) as readers:
+        market = Market(SimulatedSource("seed"), readers)
+        trusting = BacktestJobs(service.engine, market, SandboxPolicy(is_on=False), utc_now)
+        assert done(api, trusting)["result_hash"] == sandboxed["result_hash"]
+
+
+@pytest.mark.any_database
+def test_code_of_others_is_refused_where_layers_are_missing(api, service, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = "from slackoms_strategy import Strategy\nclass Mine(Strategy): pass\n"
+    (tmp_path / "backtested_code.py").write_text(module, encoding="utf-8")
+    backtest_id, name = queued(api), "backtested_code:Mine"
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        changes = {"entry_point": name, "code_hash": locate_code(name).code_hash}
+        connection.execute(update(BacktestRow).where(BacktestRow.id == backtest_id).values(changes))
+    with closing(Readers(service.engine, 1)) as readers:
+        policy = SandboxPolicy(is_on=True, list_layers=list)
+        refusing = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), policy, utc_now)
+        refused = refusing.run_next()
+        assert refused is not None
+        assert refused.id == backtest_id
+    shown = api.get(f"/backtests/{backtest_id}").json()
+    assert (shown["status"], shown["error"][-25:]) == ("failed", "set STRATEGY_SANDBOX=off.")
+
+
+@pytest.mark.any_database
+def test_changed_code_is_not_run(api, jobs, monkeypatch):
+    backtest_id = queued(api)
+    monkeypatch.setattr("app.backtests.service.loading.hash_code", lambda *_: "0" * 64)
+    jobs.run_next()
+    assert "The code changed" in api.get(f"/backtests/{backtest_id}").json()["error"]
+
+
+@pytest.mark.any_database
 def test_registered_strategy_gives_symbols_interval_and_parameters(api, jobs):
     api.open_portfolio("Growth")
     code = {"name": "trend", "entry_point": "moving_average_cross", "portfolio": "Growth"}
@@ -112,6 +156,20 @@ def test_registered_strategy_gives_symbols_interval_and_parameters(api, jobs):
     shown = api.get(f"/backtests/{backtest_id}").json()
     assert (shown["symbols"], shown["interval"], shown["statistics"]["bars"]) == (["MSFT"], "1h", 48)
     assert (shown["parameters"]["fast"], shown["parameters"]["slow"]) == (3, 9)
+
+
+@pytest.mark.any_database
+def test_stored_corporate_actions_are_booked(api, jobs):
+    period = {"to": "2026-01-08", "symbols": ["GOOG"]}
+    before = done(api, jobs, **period)
+    terms = {"kind": "dividend", "symbol": "GOOG", "amount": "0.5", "currency": "USD", "reason": "Announced"}
+    for ex_date in ("2026-01-06", "2026-01-07", "2026-01-08"):
+        assert api.post("/corporate-actions", terms | {"ex_date": ex_date}).status_code == 201
+    after = done(api, jobs, **period)
+    assert before["statistics"]["dividend"] == "0.00"
+    paid = float(after["statistics"]["dividend"])
+    assert paid in {50.0, 100.0}  # two of the dates are in the period
+    assert after["data_hash"] == before["data_hash"]
 
 
 @pytest.mark.any_database

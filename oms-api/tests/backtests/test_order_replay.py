@@ -9,6 +9,7 @@ import pytest
 from app.backtests.errors import InvalidCommand, StrategyFailed, StrategyStopped
 from app.backtests.rules.block_frames import pack_block, parse_block
 from app.backtests.rules.blocks import build_block
+from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.commands import (
     Command,
     CommandKind,
@@ -30,6 +31,7 @@ from app.sandbox.errors import Failure
 from app.timestamps import iso
 from tests.backtests.bars import START, closes_to_lines
 from tests.backtests.support import build_blocks
+from tests.backtests.test_corporate_actions import split
 
 LINES = closes_to_lines(["10", "11", "12", "13"])
 AT = int(START.timestamp()) + 60  # the end of the first bar
@@ -105,6 +107,7 @@ def test_settings_survive_the_way():
         interval=Interval.HOUR, costs=parse_costs("percent:0.1"),
         limits={LimitCode.MAX_OPEN_ORDERS: Decimal(5)}, instruments=InstrumentTerms("NSE"),
         market=PaperSettings(latency=3 * MILLISECOND), strategy="Mine",
+        actions=(split(3),), carry_rates=(parse_carry_rate("borrow:USD@2026-01-01", "2.5"),),
     )  # fmt: skip
     assert parse_settings(serialize_settings(settings)) == settings
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.backtests.errors import InvalidBacktest, StrategyFailed, StrategyStopped
+from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import BacktestSettings, InstrumentTerms, parse_costs
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
@@ -17,8 +18,9 @@ from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
 from app.sandbox.service.children import SandboxSpec, launch
 from app.sandbox.service.sources import find_source
-from tests.backtests.bars import closes_to_lines
+from tests.backtests.bars import closes_to_lines, line
 from tests.backtests.support import build_blocks
+from tests.backtests.test_corporate_actions import dividend, split
 from tests.backtests.test_engine import walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
@@ -27,7 +29,9 @@ LINES = closes_to_lines(["10", "11", "12", "13"])
 TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
-    enforces_sessions=True,
+    enforces_sessions=True, actions=(dividend(290), split(300), split(310, symbol="MSFT")),
+    currencies={"MSFT": "USD"}, rate_symbols=("USDINR",),
+    carry_rates=(parse_carry_rate("borrow", "365"), parse_carry_rate("margin", "365")),
 )  # fmt: skip
 
 
@@ -54,8 +58,9 @@ def _run(name, lines=LINES, limits=None, **settings):
 
 
 def _move_into_session(lines):
-    for night, day in (("T00:", "T04:"), ("T01:", "T05:"), ("T02:", "T06:")):
-        lines = [line.replace(night, day) for line in lines]
+    """Move three hours into two sessions of the NSE, the second one over the square-off of the first."""
+    for night, day in (("T00:", "T04:"), ("T01:", "T09:"), ("05T02:", "06T04:")):
+        lines = [one.replace(night, day) for one in lines]
     return lines
 
 
@@ -63,7 +68,8 @@ def test_results_are_those_of_a_run_in_this_process(monkeypatch):
     monkeypatch.syspath_prepend(TRADER.parent)
     first, second = (_move_into_session(walk(seed, 150)) for seed in (1, 2))
     second = [one.replace("AAPL", "MSFT") for one in second]
-    pairs = [one for pair in zip(first, second, strict=True) for one in pair]
+    rates = [f"USDINR,{one.split(',')[1]},80,80,80,80,1" for one in first]
+    pairs = [one for bars in zip(first, second, rates, strict=True) for one in bars]
     for symbols, lines in ((["AAPL"], first), (["AAPL", "MSFT"], pairs)):
         found = []
         for prepare in (prepare_trusted, prepare_sandboxed):
@@ -75,6 +81,13 @@ def test_results_are_those_of_a_run_in_this_process(monkeypatch):
         assert trusted.run.account.fills > 20
         assert trusted.code_hash == sandboxed.code_hash
         assert sandboxed.parameters == {"quantity": "7"}
+
+
+def test_what_is_booked_at_the_end_is_booked_in_both_processes(write):
+    lines = [line(minute, "10/10/10/10") for minute in (1438, 1439, 2878, 2879)]
+    rates = (parse_carry_rate("interest", "5"),)
+    finished = _run(write("context.order('AAPL', Side.BUY, 1)"), lines, carry_rates=rates)
+    assert finished.run.account.movements["interest"] > 0
 
 
 def test_an_exception_names_the_file_and_the_line(write):

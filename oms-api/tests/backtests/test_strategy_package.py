@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import slackoms_strategy
 from slackoms_strategy import (
     AverageTrueRange,
-    Bar,
     BarColumns,
     BooleanParameter,
     Cross,
@@ -31,6 +30,7 @@ from slackoms_strategy import (
     TextParameter,
     list_parameters,
 )
+from slackoms_strategy.values import build_bar
 
 closes = st.lists(st.integers(100, 10_000), min_size=1, max_size=60)
 
@@ -82,10 +82,11 @@ def test_wrong_parameter_is_named(given_values, problem):
 
 
 def test_bar_is_a_row_of_columns():
-    bar = Bar(columns_of([1234, 5])._replace(volumes=array("q", [7, -1])), 1)
+    columns = columns_of([1234, 5])._replace(volumes=array("q", [7, -1]))
+    bar = build_bar(columns, 1)
     assert (bar.close, bar.volume, bar.symbol) == (Decimal("0.05"), None, "X")
     assert repr(bar) == "Bar(X 1970-01-01T00:00Z 0.05/0.05/0.05/0.05)"
-    assert bar._replace(row=0).volume == 7
+    assert build_bar(columns, 0).volume == 7
 
 
 @settings(max_examples=20)

@@ -9,12 +9,13 @@ import pytest
 
 import app.backup
 import app.restore
-from app.backup import CannotBackUp, back_up
+from app.backup import CannotBackUp, back_up, create_backup_keys
 from app.backup_files import InvalidBackup, read_manifest
 from app.backup_job import BackupJob
 from app.database import METADATA, connect_engine, unit_of_work
 from app.encryption import KeyRing, derive_key_ring
 from app.restore import CannotRestore, find_differences, restore
+from tests.faults.process_control import verify
 from tests.support.clock import SetClock
 from tests.support.duties import EndlessLease
 from tests.support.processes import HOME
@@ -161,3 +162,26 @@ def test_backup_that_would_leave_a_table_out_is_refused(engine, tmp_path):
         connection.exec_driver_sql("CREATE TABLE notes (id INTEGER)")
     with pytest.raises(CannotBackUp, match="notes"):
         back_up(engine, tmp_path / "three", None)
+
+
+def test_rotated_key_reads_old_backups_as_long_as_it_is_in_the_list(new_database, tmp_path):
+    url = new_database("sqlite")
+    with serving(url) as service:
+        service.api().trade()
+    old, new = f"one:{'A' * 43}=", f"two:{'B' * 43}="
+
+    def make_keys(listed):
+        return create_backup_keys(settings_for(url, backup_keys=listed))
+
+    engine = connect_engine(url)
+    try:
+        back_up(engine, tmp_path / "before", make_keys(old))
+        back_up(engine, tmp_path / "after", make_keys(f"{new},{old}"))
+    finally:
+        engine.dispose()
+    with pytest.raises(InvalidBackup):
+        restore(tmp_path / "before", f"sqlite:///{tmp_path}/refused.db", make_keys(new))
+    for name, listed in (("before", f"{new},{old}"), ("after", new)):
+        restored = f"sqlite:///{tmp_path}/{name}.db"
+        restore(tmp_path / name, restored, make_keys(listed))
+        verify(restored)

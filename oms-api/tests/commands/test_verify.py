@@ -227,8 +227,8 @@ def test_row_of_another_tenants_portfolio_is_reported(books):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, tenant_id="2")
         verdict = verify(connection)
-    assert verdict.failed[Check.HOME] == 1
-    assert books.trade.trade_id in verdict.first_of[Check.HOME]
+    assert verdict.failed[Check.TENANT] == 1
+    assert books.trade.trade_id in verdict.first_of[Check.TENANT]
 
 
 @pytest.mark.any_database

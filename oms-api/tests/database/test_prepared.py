@@ -2,9 +2,11 @@
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, text
+from sqlalchemy.exc import OperationalError
 
 from app.database import build_insert, connect_engine, find_matching_rows, write
 from app.database.engine import discard_plans
+from app.database.locks import is_row_locked, set_short_lock_timeout
 
 THINGS = Table("things", MetaData(), Column("id", Integer), Column("name", String(20)))
 PREPARED = text(
@@ -71,3 +73,28 @@ def test_other_connections_prepare_no_statements(engine):
     with engine.connect() as connection:
         assert find(connection, 1) == []
         assert connection.execute(PREPARED).one()[0] == 0
+
+
+def test_read_of_a_locked_row_is_reported_as_locked(owner, engine):
+    with engine.connect().execution_options(prepares=True) as connection, owner.connect() as other:
+        write(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
+        connection.commit()
+        other.execute(text("SELECT FROM things FOR UPDATE"))
+        set_short_lock_timeout(connection)
+        with pytest.raises(OperationalError) as caught:
+            find_matching_rows(connection, THINGS, ("id",), ("id",), [(1,)], lock_by="id")
+        assert is_row_locked(caught.value)
+        assert not caught.value.connection_invalidated
+
+
+def test_read_on_a_lost_connection_invalidates_it(owner, engine):
+    with engine.connect().execution_options(prepares=True) as connection:
+        assert find(connection, 1) == []
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with owner.begin() as other:
+            other.execute(text(f"SELECT pg_terminate_backend({pid})"))
+        with pytest.raises(OperationalError) as caught:
+            find(connection, 1)
+        assert caught.value.connection_invalidated
+        connection.rollback()
+        assert find(connection, 1) == []

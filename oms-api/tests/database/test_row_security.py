@@ -10,7 +10,8 @@ import app.models  # noqa: F401  # fills the metadata
 from app.database import METADATA, connect_engine, normalize_url, set_tenant_scope
 from app.database.tenants import APP_ROLE, describe_row_security, set_all_tenants_scope
 from app.database.timeouts import response_timeout
-from app.ledger.queries.books import trades_by_key
+from app.ledger.queries.books import lock_trades_by_key
+from app.ledger.rules.keys import RequestKey
 from app.ledger.rules.verification import Check
 from app.migrate import migrate
 from app.rebuild import main as rebuild_main
@@ -253,10 +254,10 @@ def key_look_up(connection, tenant_id) -> tuple[str, tuple]:
     """Return the writer's look-up of idempotency keys, with its parameters."""
     seen = []
     event.listen(connection, "before_cursor_execute", lambda *facts: seen.append(facts[2:4]))
-    trades_by_key(connection, [(tenant_id, "trade", f"page-1:{number}") for number in range(40)])
+    lock_trades_by_key(connection, [RequestKey(tenant_id, "trade", f"page-1:{n}") for n in range(40)])
     connection.rollback()
     (statement, parameters) = seen[-1]
-    return statement.rpartition("; ")[2], parameters
+    return statement.rpartition(";")[2], parameters[-1:]  # the locks come before it
 
 
 def test_row_level_security_keeps_index_lookups(new_database):

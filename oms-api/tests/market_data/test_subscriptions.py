@@ -13,7 +13,7 @@ from app.database import Readers, connect_engine
 from app.instruments.rules import InstrumentKey
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market, subscriptions
-from app.market_data.service.quote_sharing import QuoteSharing, parse_shared, serialize_shared
+from app.market_data.service.quote_sharing import QuoteSharing
 from app.market_data.service.subscriptions import SubscribedQuotes
 from app.market_data.sources.manual import ManualSource
 from tests.support.redis import RedisServer
@@ -118,11 +118,6 @@ def test_health_reports_a_silent_feed(service, api, monkeypatch):
 
 def quote(last, at):
     return Quote("AAPL", None, Decimal("101.5"), Decimal(last), None, Decimal(3), at, "manual")
-
-
-def test_shared_quote_is_the_same_after_its_way():
-    sent = quote("100.25", utc_now())
-    assert parse_shared(serialize_shared(7, sent)) == (7, sent)
 
 
 def test_older_shared_quote_does_not_replace_a_later_one():

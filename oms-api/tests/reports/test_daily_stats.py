@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import set_tenant_scope
+from app.reports import queries
 from app.reports.service.daily_stats import STORING_DELAY, DailyStatistics
 from app.verify import verify_database
 from tests.support.clock import SetClock
@@ -67,6 +68,22 @@ def test_stored_days_are_those_of_the_ledger(traded, clock):
     assert (newest["date"], newest["portfolio_name"]) == (DAYS[2], "Growth")
     assert days(traded)[1:] == computed[0]
     assert verify_database(traded.service.engine).clean
+
+
+def test_portfolios_of_today_are_not_read(traded, clock, monkeypatch):
+    clock.set(f"{DAYS[0]}T23:00")
+    read = []
+
+    def note(_connection, _tenant_id, filters):
+        read.append(filters)
+        return []
+
+    monkeypatch.setattr(queries, "booked_rows", note)
+    DailyStatistics(traded.service.engine, clock).store(EndlessLease())
+    assert not read
+    clock.set(f"{DAYS[1]}T12:00")
+    DailyStatistics(traded.service.engine, clock).store(EndlessLease())
+    assert [filters.since.date().isoformat() for filters in read] == [DAYS[0]] * 2
 
 
 def test_day_is_stored_once_it_is_over(traded, clock):

@@ -2,7 +2,7 @@
 
 from typing_extensions import override
 
-from slackoms_strategy import IntegerParameter, Side, Strategy
+from slackoms_strategy import IntegerParameter, OrderType, Side, Strategy
 
 SIZE = 1  # units of each order
 
@@ -31,3 +31,15 @@ class Counter(Strategy):
     @override
     def on_stop(self, context):
         context.state["stopped"] = True
+
+
+class Replacer(Counter):
+    """Places a limit order at the first bar, and replaces it at each later one."""
+
+    @override
+    def on_bar(self, context, bar):
+        if not (orders := context.list_open_orders()):
+            order = context.order(bar.symbol, Side.BUY, SIZE, type=OrderType.LIMIT, limit_price=50)
+        else:
+            order = context.replace(orders[0].id, limit_price=orders[0].limit_price + 1)
+        context.state["last"] = order.id

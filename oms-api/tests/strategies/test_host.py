@@ -2,106 +2,37 @@
 
 import asyncio
 from datetime import timedelta
-from decimal import Decimal
 
 import orjson
 import pytest
+from sqlalchemy import delete, update
 
 from app.brokers.rules.settings import IDEAL_MARKET
 from app.clock import utc_now
-from app.database import set_tenant_scope, snapshot
-from app.market_data.rules.bars import Interval, get_bar_start
-from app.market_data.rules.values import Bar
+from app.database import set_all_tenants_scope
 from app.parity import main
-from app.strategies.queries.journal import find_state, iterate_inputs
-from app.strategies.queries.registry import find_strategy
-from app.strategies.rules.journal import InputKind, NewInput, find_break
-from app.strategies.rules.payloads import serialize_bars
-from app.strategies.service.code_catalog import CodeCatalog
+from app.sandbox.service.policy import SandboxPolicy
+from app.strategies.models import StrategyInputRow, StrategyStateRow
+from app.strategies.queries.journal import delete_inputs, iterate_inputs
+from app.strategies.rules.journal import find_break
 from app.strategies.service.drift_watch import DriftWatch
-from app.strategies.service.host import StrategyHost, run_session
-from app.strategies.service.order_gateway import OrderGateway, OrderServiceUnavailable
+from app.strategies.service.host import run_session
+from app.strategies.service.order_gateway import OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
+from app.strategies.service.verification import verify_journals
+from tests.strategies.support import bar, compare, drive, open_stage
 from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
 from tests.support.service import settings_for
 
 COUNTER = "tests.strategies.examples:Counter"
-MINUTE = timedelta(minutes=1)
-PAST = get_bar_start(utc_now(), Interval.MINUTE)
-
-
-class Stage:
-    """A desk with an active strategy, and a host that tests drive step by step."""
-
-    def __init__(self, api, host, loop):
-        self.api, self.host, self.loop = api, host, loop
-        self.gateway = OrderGateway(api.service.app.state.order_service, loop)
-
-    def read(self, query):
-        with snapshot(self.api.service.engine) as connection:
-            return query(set_tenant_scope(connection, [self.api.tenant_id]))
-
-    @property
-    def listed(self):
-        return self.read(lambda connection: find_strategy(connection, self.api.tenant_id, "counter"))
-
-    @property
-    def shown(self):
-        return self.api.get("/strategies/counter").json()
-
-    @property
-    def inputs(self):
-        return self.read(lambda connection: list(iterate_inputs(connection, self.api.tenant_id, "counter")))
-
-    @property
-    def state(self):
-        found = self.read(lambda connection: find_state(connection, self.api.tenant_id, "counter"))
-        return orjson.loads(found.state)["saved"]
-
-    @property
-    def orders(self):
-        return self.api.get("/orders", strategy="counter").json()
-
-    def start(self):
-        session = self.host.create_session(self.listed, self.gateway)
-        session.start()
-        return session
-
-
-def bar(number, price="100"):
-    """Return the input of a bar."""
-    start = PAST + number * MINUTE
-    found = Bar("AAPL", start, *[Decimal(price)] * 4)
-    payload = {"bars": [serialize_bars("AAPL", 60, [found])]}
-    return NewInput(InputKind.BARS, utc_now(), orjson.dumps(payload).decode())
 
 
 @pytest.fixture
-def loop(service):
-    """Provide the event loop of the running service."""
-    return service.client.portal.call(_get_loop)
-
-
-async def _get_loop():
-    return asyncio.get_running_loop()
-
-
-@pytest.fixture
-def stage(api, service, loop):
-    """Provide a desk with an active strategy."""
-    state = service.app.state
-    catalog = CodeCatalog(["tests"])
-    api.open_portfolio("Growth")
-    api.quote("AAPL", "99", "101", "100")
-    state.strategy_registry.catalog, kept = catalog, state.strategy_registry.catalog
-    code = {"name": "counter", "entry_point": COUNTER, "portfolio": "Growth", "symbols": ["AAPL"]}
-    assert api.post("/strategies", code | {"parameters": {"limit": 3}}).status_code == 201
-    assert api.post("/strategies/counter:start", {}).status_code == 200
-    host = StrategyHost(service.engine, state.readers, state.market, state.order_service, catalog, utc_now)
-    yield Stage(api, host, loop)
-    state.strategy_registry.catalog = kept
+def stage(api, loop):
+    """Provide a desk with an active strategy, whose code runs in this process."""
+    return open_stage(api, loop, SandboxPolicy(is_on=False), COUNTER, limit=3)
 
 
 def test_bar_becomes_an_order_and_its_fill_an_input(stage):
@@ -161,21 +92,6 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(stage, broken, m
     assert find_break(stage.inputs) is None
 
 
-def drive(stage, inputs):
-    """Run a session as the host does, with these inputs, until it ends."""
-    real, left = stage.host.create_session, list(inputs)
-
-    def create(listed, gateway):
-        session = real(listed, gateway)
-        step = session.step
-        session.step = lambda: bool(session.deliver([left.pop(0)])) if left else step()
-        return session
-
-    stage.host.create_session = create
-    idle = iter(range(2 * len(inputs) + 8))
-    run_session(stage.host, stage.listed, stage.gateway, lambda _: next(idle, None) is None)
-
-
 @pytest.mark.any_database
 def test_error_names_file_and_line_and_needs_an_acknowledgement(stage):
     drive(stage, [bar(number) for number in range(4)])
@@ -197,6 +113,16 @@ def test_flood_of_orders_pauses_the_strategy(stage):
     assert stage.shown["status"] == "PAUSED"
     assert len(stage.orders) == 1
     assert [event["type"] for event in stage.api.get("/events", type="strategy.paused").json()]
+
+
+@pytest.mark.any_database
+def test_flood_of_orders_without_a_limit_pauses_the_strategy_too(stage, monkeypatch):
+    monkeypatch.setattr("app.strategies.service.order_gateway.MAX_MESSAGES_PER_MINUTE", 2)
+    drive(stage, [bar(0), bar(1), bar(2)])
+    assert (stage.shown["status"], stage.shown["reason"]) == (
+        *("PAUSED", "It sent more than 2 messages in a minute."),
+    )
+    assert len(stage.orders) == 2
 
 
 @pytest.mark.any_database
@@ -229,14 +155,49 @@ def test_host_starts_active_strategies_and_ends_paused_ones(stage, service):
     stage.host._close()  # gives the lease back
 
 
-def compare(stage, name="counter"):
-    """Compare the strategy with the replay of its journal."""
-    state, catalog = stage.api.service.app.state, stage.host._catalog  # that of the tests
-    checker = ParityChecker(state.market, catalog, IDEAL_MARKET)
-    strategy, end = stage.listed.strategy._replace(name=name), utc_now() + timedelta(hours=1)
-    return stage.read(lambda connection: checker.compare(connection, strategy, PAST - MINUTE, end))
+def _is_input(sequence):
+    return StrategyInputRow.sequence == sequence
 
 
+@pytest.mark.any_database
+def test_verification_finds_a_journal_that_was_changed(stage, service):
+    session = stage.start()
+    session.deliver([bar(0), bar(1)])
+    mine = StrategyInputRow.tenant_id == stage.api.tenant_id
+    for statement, problem in (
+        (update(StrategyInputRow).where(mine, _is_input(2)).values(payload="{}"), ("hash", "input 2")),
+        (delete(StrategyInputRow).where(mine, _is_input(2)), ("hash", "input 3")),
+        (delete(StrategyInputRow).where(mine, _is_input(3)), ("end", "input 2")),
+        (
+            delete(StrategyStateRow).where(StrategyStateRow.tenant_id == stage.api.tenant_id),
+            ("state", "none"),
+        ),
+    ):
+        with service.engine.connect() as connection:
+            set_all_tenants_scope(connection)
+            assert list(verify_journals(connection)) == []
+            connection.execute(statement)
+            (difference,) = verify_journals(connection)
+            assert (difference.field, difference.stored) == problem
+            connection.rollback()
+
+
+@pytest.mark.any_database
+def test_deletion_of_old_inputs_leaves_no_gap(stage, service):
+    session = stage.start()
+    ahead, now = timedelta(hours=1), utc_now()
+    one, two, three = (bar(number) for number in range(3))
+    session.deliver([one._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
+    with service.engine.connect() as connection:
+        set_all_tenants_scope(connection)
+        delete_inputs(connection, now + ahead / 2)
+        left = list(iterate_inputs(connection, stage.api.tenant_id, "counter"))
+        assert [one.sequence for one in left] == [2, 3, 4]
+        assert list(verify_journals(connection)) == []
+        connection.rollback()
+
+
+@pytest.mark.any_database
 def test_replay_of_the_journal_gives_the_same_orders_and_fills(stage):
     session = stage.start()
     for number in range(2):
@@ -252,6 +213,34 @@ def test_replay_of_the_journal_gives_the_same_orders_and_fills(stage):
 
 
 @pytest.mark.any_database
+def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(stage, monkeypatch):
+    terms = {"slippage": "10", "participation": "0.5"}
+    assert stage.api.patch("/portfolios/Growth", terms).status_code == 200
+    session = stage.start()
+    for number in range(2):
+        session.deliver([bar(number)])
+        session.step()
+    assert [one["average_price"] for one in stage.orders] == ["101.101"] * 2
+    report = compare(stage)
+    assert (report.orders, report.fills, report.differences) == (2, 2, [])
+    code = {"entry_point": "tests.strategies.examples:Replacer"}
+    assert stage.api.post("/strategies/counter:stop", {}).status_code == 200
+    assert stage.api.patch("/strategies/counter", code).status_code == 200
+    assert stage.api.post("/strategies/counter:start", {}).status_code == 200
+    replacing = stage.start()
+    for number in range(2, 5):
+        replacing.deliver([bar(number)])
+        replacing.step()
+    found = [one for one in stage.orders if one["type"] == "LIMIT"]
+    assert [one["status"] for one in found] == ["ACCEPTED", "REPLACED", "REPLACED"]
+    report = compare(stage)
+    assert (report.orders, report.differences) == (5, [])
+    monkeypatch.setattr("tests.strategies.examples.SIZE", 3)
+    differences = [one.kind for one in compare(stage).differences]
+    assert differences == ["quantity"] * 3  # of the two first orders, and once of the replaced one
+
+
+@pytest.mark.any_database
 def test_replay_shows_what_differs(stage, service, monkeypatch):
     session = stage.start()
     session.deliver([bar(0)])
@@ -260,8 +249,7 @@ def test_replay_shows_what_differs(stage, service, monkeypatch):
     (difference,) = compare(stage).differences
     assert (difference.kind, difference.ours, difference.replayed) == ("quantity", "1.00000000", "2.00000000")
     assert "not deterministic" in difference.cause
-    catalog = stage.host._catalog  # that of the tests
-    checker = ParityChecker(service.app.state.market, catalog, IDEAL_MARKET)
+    checker = ParityChecker(service.app.state.market, stage.runners, IDEAL_MARKET)
     DriftWatch(service.engine, checker, utc_now).check(EndlessLease())
     (event,) = stage.api.get("/events", type="strategy.drift").json()
     VALIDATORS["strategy.drift"].validate(event["data"])
@@ -270,7 +258,9 @@ def test_replay_shows_what_differs(stage, service, monkeypatch):
 
 @pytest.mark.any_database
 def test_command_prints_differences_and_its_status_says_whether_there_are_any(stage, monkeypatch, capsys):
-    settings = settings_for(stage.api.service.database_url, strategy_modules=("tests",))
+    settings = settings_for(
+        stage.api.service.database_url, strategy_modules=("tests",), strategy_sandbox="off"
+    )
     monkeypatch.setattr("app.parity.load_settings", lambda: settings)
     session = stage.start()
     session.deliver([bar(0)])
@@ -288,6 +278,6 @@ def test_command_prints_differences_and_its_status_says_whether_there_are_any(st
 
 @pytest.mark.any_database
 def test_changed_code_does_not_run(stage, monkeypatch):
-    monkeypatch.setattr("app.strategies.service.code_catalog.compute_code_hash", lambda _: "0" * 64)
+    monkeypatch.setattr("app.backtests.service.loading.hash_code", lambda *_: "0" * 64)
     drive(stage, [])
     assert "The code changed" in stage.shown["last_error"]

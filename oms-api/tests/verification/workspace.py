@@ -15,6 +15,7 @@ from app.identity.service.idempotent_operations import OperationContext
 from app.orders.queries.broker_requests import build_request_insert
 from app.reconciliation.queries import Issue, insert_issue
 from app.strategies.models import StrategyInputRow, StrategyStateRow
+from app.strategies.rules.journal import NO_HEAD, InputKind, NewInput, link_inputs
 from app.timestamps import iso
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.duties import roll_up_bars, store_daily_stats, take_snapshots
@@ -77,10 +78,11 @@ def _run_strategy(api: ApiClient) -> None:
     with unit_of_work(api.service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
         of_it: dict[str, Any] = {"tenant_id": api.tenant_id, "strategy": "trend"}
-        state = {"state": "{}", "processed": 1, "sequence": 1, "hash": "0" * 64, "updated_at": _TOMORROW}
-        connection.execute(insert(StrategyStateRow).values(**of_it, **state))
-        start = {"sequence": 1, "run": 1, "kind": "start", "at": _TOMORROW, "payload": "{}", "hash": "0" * 64}
-        connection.execute(insert(StrategyInputRow).values(**of_it, **start))
+        inputs = [NewInput(InputKind.START, _TOMORROW, "{}"), NewInput(InputKind.STOP, _TOMORROW, "{}")]
+        linked = link_inputs(api.tenant_id, "trend", 1, NO_HEAD, inputs)
+        connection.execute(insert(StrategyInputRow), [one._asdict() for one in linked])
+        state = {"state": "{}", "processed": 2, "sequence": 2, "hash": linked[-1].hash}
+        connection.execute(insert(StrategyStateRow).values(**of_it, **state, updated_at=_TOMORROW))
         backtest: dict[str, Any] = dict.fromkeys(BacktestRow.__table__.columns.keys())
         backtest |= {"tenant_id": api.tenant_id, "id": "B1", "strategy": "trend", "entry_point": "a:B"}
         backtest |= {"parameters": "{}", "symbols": "AAPL", "interval": "1m", "since": _TOMORROW}

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from app.errors import OmsError
 from app.ledger.schemas import TradeIn
 from app.orders.schemas.requests import TicketIn
-from app.wire.body import parse_model, read_json, validate_model
+from app.wire.body import parse_model, read_json, validate_flat, validate_model
 from app.wire.field_cache import MAX_TEXT_LENGTH, MAX_TEXTS, FieldCache
 from tests.factories import ticket_body, trade_body
 
@@ -51,6 +51,14 @@ def validate_whole(model, body):
 @given(bodies(TradeIn, TRADE))
 def test_cached_trade_validation_equals_full_validation(body):
     assert result_of(parse_model, TradeIn, JSON, body) == result_of(validate_whole, TradeIn, body)
+
+
+@given(bodies(TradeIn, TRADE))
+def test_cached_validation_of_parsed_json_equals_full_validation(body):
+    def validate_parsed(model, body):
+        return validate_flat(model, read_json(JSON, body))
+
+    assert result_of(validate_parsed, TradeIn, body) == result_of(validate_whole, TradeIn, body)
 
 
 @given(bodies(TicketIn, TICKET))

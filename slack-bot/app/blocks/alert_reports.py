@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.blocks.messages import Message, format_time, notice
+from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
 from app.blocks.text import code, escape, literal
@@ -52,4 +52,4 @@ def describe_condition(alert: AlertSummary) -> str:
 
 def build_fired_message(condition: str, value: str, at: str) -> Message:
     """Return the message about an alert whose condition became true."""
-    return notice(f":bell: *{literal(condition)}*: now {escape(value)} · {format_time(at)}")
+    return notice(f":bell: *{literal(condition)}*: now {escape(value)} · {format_local_time(at)}")

@@ -52,7 +52,7 @@ def format_order_price(order: OrderSummary) -> str:
         return f"trail {format_grouped(order.trail_percent)}%"
     stop = "" if order.stop_price is None else f"stop {format_money(order.stop_price)}"
     limit = "" if order.limit_price is None else format_money(order.limit_price)
-    return " limit ".join(each for each in (stop, limit) if each) or "market"
+    return " limit ".join(part for part in (stop, limit) if part) or "market"
 
 
 def format_words(constant: str) -> str:

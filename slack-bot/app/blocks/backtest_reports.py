@@ -15,6 +15,7 @@ MAX_SYMBOLS_CHARACTERS = 200
 MAX_ERROR_CHARACTERS = 1000
 MAX_IMAGE_POINTS = 400  # an image is 960 pixels wide
 NOT_DEFINED = "none"
+SMALLEST_SHARE = 0.0001  # that two places of a percentage show
 
 
 def describe_backtest_event(data: Mapping[str, Any]) -> str:
@@ -54,4 +55,8 @@ def _describe_result(backtest: BacktestSummary) -> list[str]:
 
 
 def _format_share(share: float | None, sign: str = "") -> str:
-    return NOT_DEFINED if share is None else f"{100 * share:{sign}.2f}%"
+    """Format a share in percent: +1.25%, or -0.0012% where two places would hide it."""
+    if share is None:
+        return NOT_DEFINED
+    is_tiny = 0 < abs(share) < SMALLEST_SHARE
+    return f"{100 * share:{sign}.{4 if is_tiny else 2}f}%"

@@ -52,13 +52,13 @@ def build_allocation_chart(positions: Sequence[Position]) -> list[Json]:
     ranked = sorted(((value, label) for label, value in values.items() if value), reverse=True)
     if len(ranked) < 2:
         return []
-    shown, rest = ranked, Decimal(0)
+    largest, rest = ranked, Decimal(0)
     if len(ranked) > MAX_SEGMENTS:
-        shown, rest = (
+        largest, rest = (
             ranked[: MAX_SEGMENTS - 1],
             sum((value for value, _ in ranked[MAX_SEGMENTS - 1 :]), rest),
         )
-    segments = [{"label": label, "value": float(value)} for value, label in shown]
+    segments = [{"label": label, "value": float(value)} for value, label in largest]
     segments += [{"label": "Other positions", "value": float(rest)}] if rest else []
     return [_build_block("Allocation by market value", {"type": "pie", "segments": segments})]
 

@@ -52,7 +52,7 @@ def build_halt_form(
 ) -> Json:
     """Return the form that stops trading. It states what stays open."""
     options = [option("The whole desk", EVERYTHING), *(option(name, name) for name in portfolios[:99])]
-    initial = next((each for each in options if chosen and each["value"] == chosen), options[0])
+    initial = next((item for item in options if chosen and item["value"] == chosen), options[0])
     blocks = [
         section(_describe_open_risk(open_risk)),
         build_input(action_ids.SCOPE, "Stop trading of", build_select(options, initial)),

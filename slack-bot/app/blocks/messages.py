@@ -70,7 +70,7 @@ def confirmation_lines(trade: Trade, user: str) -> list[str]:
     return [
         f"*{what}* in {literal(trade.portfolio)} · {code(trade.trade_id)}",
         f"Price per share {format_money(trade.price)} · GMV {format_money(trade.gmv)}",
-        f"By <@{escape(user)}> · {format_time(trade.timestamp)}",
+        f"By <@{escape(user)}> · {format_local_time(trade.timestamp)}",
         f"Position after it: {_position(trade)}",
     ]
 
@@ -82,6 +82,16 @@ def format_time(timestamp: str) -> str:
     except ValueError:
         return escape(timestamp)
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def format_local_time(instant: str) -> str:
+    """Return an instant that Slack shows in the time zone of each reader, else in UTC."""
+    fallback = format_time(instant)
+    try:
+        seconds = int(datetime.fromisoformat(instant).timestamp())
+    except ValueError:
+        return fallback
+    return f"<!date^{seconds}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
 def _position(trade: Trade) -> str:

@@ -1,12 +1,11 @@
 """Build the lines about events of the OMS, and the messages that list them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.blocks.amounts import format_rounded, format_signed
-from app.blocks.messages import Message, format_time, notice
+from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.order_reports import format_person
 from app.blocks.text import code, escape, literal
 from app.forms.numbers import format_grouped, format_money
@@ -19,14 +18,14 @@ def build_notification(lines: Sequence[str]) -> Message:
     """Return one message: the line itself, or a list of several ones. It states how many are left out."""
     if len(lines) == 1:
         return notice(lines[0])
-    shown: list[str] = []
+    items: list[str] = []
     for line in lines[:MAX_LINES]:
-        if sum(map(len, shown)) + len(line) > MAX_CHARACTERS:
+        if sum(map(len, items)) + len(line) > MAX_CHARACTERS:
             break
-        shown.append(f"• {line}")
-    rest = len(lines) - len(shown)
+        items.append(f"• {line}")
+    rest = len(lines) - len(items)
     more = [f"and {rest} more"] if rest else []
-    return notice("\n".join([f"*{len(lines)} news*", *shown, *more]))
+    return notice("\n".join([f"*{len(lines)} news*", *items, *more]))
 
 
 def describe_order_event(event_type: str, data: Mapping[str, Any]) -> str:
@@ -86,16 +85,6 @@ def describe_reminder(approvers: Sequence[str], expires_at: str) -> str:
     people = " ".join(format_person(approver) for approver in approvers if approver.startswith("slack:"))
     waiting = f"This order still waits for a decision. It expires {format_local_time(expires_at)}."
     return f"{people} {waiting}".strip()
-
-
-def format_local_time(instant: str) -> str:
-    """Return an instant that Slack shows in the time zone of each reader, else in UTC."""
-    fallback = format_time(instant)
-    try:
-        seconds = int(datetime.fromisoformat(instant).timestamp())
-    except ValueError:
-        return fallback
-    return f"<!date^{seconds}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

@@ -24,13 +24,13 @@ def build_portfolio_options(labels: Mapping[str, str], typed: str, exact: str | 
         existing = [exact, *(name for name in existing if name != exact)]
     new_name = _parse_new_name(existing, typed)
     new = [option(fields.NEW_PORTFOLIO + new_name, new_name)] if new_name else []
-    shown = existing[: MAX_OPTIONS - len(new)]
-    options = [*(option(labels.get(name, name), name) for name in shown), *new]
+    listed = existing[: MAX_OPTIONS - len(new)]
+    options = [*(option(labels.get(name, name), name) for name in listed), *new]
     if not options:
         return build_reason_option(find_name_error(typed) if typed.strip() else NO_PORTFOLIOS)
-    if len(shown) == len(existing):
+    if len(listed) == len(existing):
         return {"options": options}
-    label = plain_text(f"{len(shown)} of more portfolios: type to find others")
+    label = plain_text(f"{len(listed)} of more portfolios: type to find others")
     return {"option_groups": [{"label": label, "options": options}]}
 
 
@@ -58,4 +58,4 @@ def _parse_new_name(existing: list[str], typed: str) -> str:
         name = parse_portfolio(typed)
     except NotAName:
         return ""
-    return "" if name_key(name) in {name_key(each) for each in existing} else name
+    return "" if name_key(name) in {name_key(other) for other in existing} else name

@@ -23,8 +23,8 @@ def build_cancel_form(
     """
     count = f"more than {len(orders)}" if is_cut else str(len(orders))
     everything = option(f"All {count} working orders that match", ALL)
-    each = [option(_label(order), order.id) for order in orders]
-    options = [everything, *each] if len(orders) > 1 else each
+    order_options = [option(_label(order), order.id) for order in orders]
+    options = [everything, *order_options] if len(orders) > 1 else order_options
     initial = options[0] if is_chosen or len(orders) == 1 else None
     blocks = [
         build_input(action_ids.ORDERS, "Orders", build_select(options, initial)),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.blocks.amounts import format_order_price, format_rounded, format_words, price, signed_money, units
-from app.blocks.messages import format_time
+from app.blocks.messages import format_local_time, format_time
 from app.blocks.orders.approvals import APPROVE, REJECT
 from app.blocks.orders.messages import format_status
 from app.blocks.replies import Reply, actions, build_sentence_reply, button
@@ -117,7 +117,7 @@ def describe_approval(approval: ApprovalSummary) -> str:
     )
     value = "" if approval.value is None else f", worth {format_rounded(approval.value)}"
     why = f" · {literal(approval.reason)}" if approval.reason else ""
-    expiry = f"expires {format_time(approval.expires_at)}"
+    expiry = f"expires {format_local_time(approval.expires_at)}"
     return (
         f"{what} in {literal(order.portfolio_name)}{value} · {code(order.id)}\n"
         f"Requested by {format_person(approval.requested_by)}{why} · {expiry}"

@@ -79,7 +79,7 @@ def build_overview(overview_facts: OverviewFacts, *, with_tables: bool) -> Json:
     warnings = [
         section(f":octagonal_sign: {line}") for line in describe_switches(overview_facts.switches)[:5]
     ]
-    age = [{"type": "context", "elements": [mrkdwn(f"As of {escape(overview_facts.shown_at)}")]}]
+    age = [{"type": "context", "elements": [mrkdwn(f"As of {overview_facts.shown_at}")]}]
     blocks = [_build_tabs(overview_facts), *warnings, *content.head, *tables, *content.foot, *age]
     return {"type": "home", "private_metadata": overview_facts.tab.value, "blocks": blocks}
 

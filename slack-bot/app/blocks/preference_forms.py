@@ -67,7 +67,7 @@ def _build_order_entries(current: Preferences) -> list[Json]:
 
 
 def _build_format_entries(current: Preferences) -> list[Json]:
-    formats = {each: each for each in preferences.NUMBER_FORMATS}
+    formats = {number_format: number_format for number_format in preferences.NUMBER_FORMATS}
     return [
         build_input(preferences.NUMBER_FORMAT, "Numbers", build_choice(formats, current.number_format)),
         build_input(
@@ -139,13 +139,13 @@ def describe_settings(current: Preferences) -> list[str]:
         mode: [kind.label for name, kind in NOTIFICATION_TYPES.items() if current.get_mode(name) is mode]
         for mode in Mode
     }
-    told = [f"Messages {text}: {', '.join(by_mode[mode]) or 'none'}" for mode, text in MODE_NAMES.items()]
+    messages = [f"Messages {text}: {', '.join(by_mode[mode]) or 'none'}" for mode, text in MODE_NAMES.items()]
     hours = current.quiet_hours.text if current.quiet_hours else "none"
     return [
         f"Default portfolio: {literal(current.default_portfolio or 'none')}",
         f"Order type: {escape(current.order_type)} · time in force: {escape(current.time_in_force)}",
         f"Numbers: {escape(current.number_format)} · time zone: {escape(current.time_zone)}",
         f"Quiet hours: {escape(hours)}",
-        *told,
+        *messages,
         f"Watchlists: {'; '.join(lists) or 'none'}",
     ]

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.blocks.amounts import format_rounded, format_signed, money, units
-from app.blocks.messages import format_time
+from app.blocks.messages import format_local_time
 from app.blocks.order_reports import format_person
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
@@ -75,7 +75,7 @@ def describe_switches(switches: Sequence[KillSwitch]) -> list[str]:
 def describe_switch(switch: KillSwitch) -> str:
     """Return the state of a kill switch in mrkdwn."""
     scope = "The whole desk" if switch.scope == "tenant" else f"{switch.scope} {literal(switch.name or '')}"
-    since = f", {format_time(switch.set_at)}" if switch.set_at else ""
+    since = f", {format_local_time(switch.set_at)}" if switch.set_at else ""
     reason = f": {literal(switch.reason)}" if switch.reason else ""
     return f"*{scope} is {escape(switch.state)}* by {format_person(switch.set_by)}{since}{reason}"
 
@@ -92,8 +92,8 @@ def _describe_quote(line: QuoteLine) -> str:
     sides = [("bid", quote.bid), ("ask", quote.ask), ("last", quote.last)]
     prices = " · ".join(f"{name} {format_money(value)}" for name, value in sides if value is not None)
     age = format_age(quote.age_seconds)
-    facts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(quote.source)}"]
-    return f"*{escape(quote.symbol)}* {' · '.join(fact for fact in facts if fact)}"
+    parts = [prices or "no price", format_day_change(line.change), f"{age} old, {escape(quote.source)}"]
+    return f"*{escape(quote.symbol)}* {' · '.join(fact for fact in parts if fact)}"
 
 
 def format_age(seconds: float) -> str:

@@ -73,8 +73,8 @@ def build_parameters_form(parameters: Sequence[StrategyParameter], context: Requ
 
 
 def _build_parameter(parameter: StrategyParameter) -> Json:
-    facts = [parameter.description, parameter.type.capitalize(), parameter.range_text]
-    hint = " · ".join(fact for fact in facts if fact)
+    parts = [parameter.description, parameter.type.capitalize(), parameter.range_text]
+    hint = " · ".join(fact for fact in parts if fact)
     return build_input(
         f"{action_ids.PARAMETER_PREFIX}{parameter.name}",
         parameter.name,

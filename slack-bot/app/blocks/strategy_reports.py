@@ -7,7 +7,7 @@ from app.blocks.replies import Reply, actions, build_sentence_reply, button
 from app.blocks.text import Json, cut, escape, literal, plain_text, section
 from app.forms import action_ids
 from app.forms.portfolio_values import Member
-from app.forms.strategy_values import ACTIVE, FAILED, StrategySummary
+from app.forms.strategy_values import ACTIVE, FAILED, INACTIVE, StrategySummary
 
 MAX_STRATEGIES = 20  # each has two blocks of the 50 of a message
 MAX_NAMES_IN_TEXT = 10
@@ -52,7 +52,11 @@ def _build_strategy(strategy: StrategySummary, member: Member) -> list[Json]:
 def _describe_first_line(strategy: StrategySummary) -> str:
     name = ORDERS_WITHOUT_STRATEGY if strategy.is_manual else strategy.name
     status = "" if strategy.is_manual else f" · {escape(strategy.status)}"
-    rounds = f"{strategy.wins} of {count_things(strategy.trades, 'round trip')} won"
+    rounds = (
+        f"{strategy.wins} of {count_things(strategy.trades, 'round trip')} won"
+        if strategy.trades
+        else "no round trips"
+    )
     return f"*{literal(name)}*{status} · P&amp;L {format_signed(strategy.pnl_net)} · {rounds}"
 
 
@@ -84,6 +88,8 @@ def _list_buttons(strategy: StrategySummary, member: Member) -> list[Json]:
         buttons.append(button("Pause", action_ids.STRATEGY_PAUSE, strategy.name))
     if strategy.status != ACTIVE and member.may("trade"):
         buttons.append(_build_start_button(strategy))
+    if strategy.status != INACTIVE and member.may("trade", "risk"):
+        buttons.append(_build_stop_button(strategy))
     if strategy.has_code and member.may("trade"):
         buttons.append(button("Parameters…", action_ids.STRATEGY_PARAMETERS, strategy.name))
         buttons.append(button("Backtest…", action_ids.STRATEGY_BACKTEST, strategy.name))
@@ -95,10 +101,22 @@ def _build_start_button(strategy: StrategySummary) -> Json:
     action_id = action_ids.STRATEGY_RESTART if is_failed else action_ids.STRATEGY_START
     after = " It failed before: check the error first." if is_failed else ""
     where = f" in {strategy.portfolio}" if strategy.portfolio else ""
-    confirm = {
-        "title": plain_text("Start the strategy?"),
-        "text": plain_text(cut(f"{strategy.name} places {strategy.mode} orders{where}.{after}", 300)),
-        "confirm": plain_text("Start"),
-        "deny": plain_text("Keep it stopped"),
-    }
+    confirm = _build_confirmation(
+        "Start the strategy?", f"{strategy.name} places {strategy.mode} orders{where}.{after}", "Start"
+    )
     return button("Start again" if is_failed else "Start", action_id, strategy.name) | {"confirm": confirm}
+
+
+def _build_stop_button(strategy: StrategySummary) -> Json:
+    effect = "stops, saves its state, and cancels its entries. Its exits and positions stay."
+    confirm = _build_confirmation("Stop the strategy?", f"{strategy.name} {effect}", "Stop")
+    return button("Stop", action_ids.STRATEGY_STOP, strategy.name) | {"confirm": confirm}
+
+
+def _build_confirmation(title: str, text: str, label: str) -> Json:
+    return {
+        "title": plain_text(title),
+        "text": plain_text(cut(text, 300)),
+        "confirm": plain_text(label),
+        "deny": plain_text("Back"),
+    }

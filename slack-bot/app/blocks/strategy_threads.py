@@ -20,13 +20,13 @@ VERBS = {
 def build_strategy_message(data: Mapping[str, Any]) -> Message:
     """Return the message that shows the status. An event without a status gives one without it."""
     status, portfolio = str(data.get("status") or ""), str(data.get("portfolio_name") or "")
-    facts = [
+    parts = [
         f"*Strategy {_format_name(data)}*",
         *([escape(status)] if status else []),
         *([f"in {literal(portfolio)}"] if portfolio else []),
         *([f"version {data['version']}, start {data['run']}"] if status else []),
     ]
-    return notice("\n".join([" · ".join(facts), "What happens to it is in the thread."]))
+    return notice("\n".join([" · ".join(parts), "What happens to it is in the thread."]))
 
 
 def describe_strategy_event(event_type: str, data: Mapping[str, Any]) -> str:

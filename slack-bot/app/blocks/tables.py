@@ -45,7 +45,7 @@ def build_data_tables(table: Table) -> list[Json]:
             "caption": _caption(table.caption, number, len(pages)),
             "page_size": MAX_TABLE_ROWS,
             "row_header_column_index": 0,
-            "rows": [header, *([_cell(each) for each in row] for row in page)],
+            "rows": [header, *([_cell(value) for value in row] for row in page)],
         }
         for number, page in enumerate(pages, 1)
     ]
@@ -97,10 +97,10 @@ def _caption(caption: str, number: int, pages: int) -> str:
 
 def _line(columns: Sequence[str], row: Sequence[Cell]) -> str:
     name, *others = (_cell_text(cell) for cell in row)
-    facts = [
+    parts = [
         f"{column} {literal(text)}" for column, text in zip(columns[1:], others, strict=True) if text != "–"
     ]
-    return f"*{literal(name)}* · {' · '.join(facts)}" if facts else f"*{literal(name)}*"
+    return f"*{literal(name)}* · {' · '.join(parts)}" if parts else f"*{literal(name)}*"
 
 
 def _join(lines: Iterable[str]) -> list[str]:
@@ -114,7 +114,7 @@ def _join(lines: Iterable[str]) -> list[str]:
     return texts
 
 
-def _rest(table: Table, shown: int) -> list[Json]:
-    if not table.is_cut and shown == len(table.rows):
+def _rest(table: Table, row_count: int) -> list[Json]:
+    if not table.is_cut and row_count == len(table.rows):
         return []
-    return [section(f"The first {shown} are shown. Name a portfolio or a symbol to see the others.")]
+    return [section(f"The first {row_count} are shown. Name a portfolio or a symbol to see the others.")]

@@ -23,7 +23,9 @@ def code(text: str) -> str:
 
 def literal(text: str) -> str:
     """Escape text and prevent Slack from applying emphasis to it."""
-    return escape("".join(f"\u2060{each}\u2060" if each in "*_~`" else each for each in text))
+    return escape(
+        "".join(f"\u2060{character}\u2060" if character in "*_~`" else character for character in text)
+    )
 
 
 def cut(text: str, limit: int) -> str:

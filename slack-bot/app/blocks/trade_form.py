@@ -42,7 +42,7 @@ def build_trade_form(
     draft: Draft, context: FormContext, banner: str = "", questions: Sequence[Json] = ()
 ) -> Json:
     """Return the view with the given entries, a banner in mrkdwn, and the blocks of questions."""
-    texts = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
+    texts = "\n".join(part for part in (banner, escape(draft.read_as)) if part)
     banners = [section(texts, BANNER)] if texts else []
     return {
         "type": "modal",
@@ -59,7 +59,7 @@ def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
     """Return the blocks with the focus on the first required entry that is empty."""
     amount = [] if draft.gmv else [fields.PRICE]  # either the price or the GMV is required
     entries = (fields.SYMBOL, fields.QUANTITY, *amount, fields.SIDE, fields.PORTFOLIO)
-    empty = next((each for each in entries if not getattr(draft, each)), None)
+    empty = next((name for name in entries if not getattr(draft, name)), None)
     return [
         block | {"element": block["element"] | {"focus_on_load": True}}
         if block["block_id"] == empty

@@ -16,7 +16,8 @@ class Notification:
 
     `key` identifies the event and the recipient, so that a repeated event is sent once. `due_at` is in Unix
     seconds, 0 until the preferences of the person were applied. `attempts` counts the posts whose result is
-    unknown, because Slack did not answer or the bot was killed.
+    unknown, because Slack did not answer or the bot was killed. `thread` is the id of the strategy's message
+    whose thread gets the line.
     """
 
     key: str
@@ -28,6 +29,7 @@ class Notification:
     created_at: float
     due_at: float = 0.0
     attempts: int = 0
+    thread: str = ""
 
     @property
     def recipient(self) -> str:
@@ -136,9 +138,9 @@ class NotificationReceipt:
 
 
 _ADD = """INSERT INTO notifications
-        (key, team, member, channel, event_type, text, created_at, due_at, attempts)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
-_SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at, attempts
+        (key, team, member, channel, event_type, text, created_at, due_at, attempts, thread)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
+_SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at, attempts, thread
     FROM notifications WHERE team IN (?, '')"""
 _CLAIM = """UPDATE notifications SET due_at = ?, attempts = attempts + 1 WHERE key = ? AND due_at = ?
     RETURNING key"""

@@ -90,13 +90,12 @@ class OrderMessageStore:
 
     def touch(self, message: OrderMessage) -> None:
         """Record that the order was checked now."""
-        attempt(self._database, _TOUCH, time.time(), message.order_id, message.kind.value)
+        attempt(self._database, _TOUCH, time.time(), message.order_id, message.kind.value, message.team)
 
     def claim(self, order_id: str) -> Claim:
         """Take the right to edit the message of an order until it is saved or released."""
-        where = "order_id = ? AND kind = 'order' AND team = ?"
         keys = (order_id, self._get_team())
-        take = f"UPDATE order_messages SET owner = ? WHERE {where} AND"
+        take = f"UPDATE order_messages SET owner = ? WHERE {_IS_ORDER} AND"
         rows = attempt(self._database, f"{take} owner IN ('', ?) RETURNING 1", self._bot, *keys, self._bot)
         if rows is None or rows:
             return Claim.NEW
@@ -105,13 +104,13 @@ class OrderMessageStore:
 
     def interrupt(self, order_id: str) -> None:
         """Record that it is unknown whether Slack has the change: its repetition is marked."""
-        statement = "UPDATE order_messages SET owner = ? WHERE order_id = ? AND kind = 'order' AND owner = ?"
-        attempt(self._database, statement, INTERRUPTED, order_id, self._bot)
+        statement = f"UPDATE order_messages SET owner = ? WHERE {_IS_ORDER} AND owner = ?"
+        attempt(self._database, statement, INTERRUPTED, order_id, self._get_team(), self._bot)
 
     def release(self, order_id: str) -> None:
         """End the claim of a message."""
-        statement = "UPDATE order_messages SET owner = '' WHERE order_id = ? AND kind = 'order' AND owner = ?"
-        attempt(self._database, statement, order_id, self._bot)
+        statement = f"UPDATE order_messages SET owner = '' WHERE {_IS_ORDER} AND owner = ?"
+        attempt(self._database, statement, order_id, self._get_team(), self._bot)
 
 
 def _message(row: tuple[object, ...]) -> OrderMessage:
@@ -132,13 +131,13 @@ def _message(row: tuple[object, ...]) -> OrderMessage:
 _SAVE = """INSERT INTO order_messages
         (order_id, kind, channel, ts, team, "user", sequence, legs, is_open, checked_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (order_id, kind) DO UPDATE SET channel = excluded.channel, ts = excluded.ts,
+    ON CONFLICT (team, order_id, kind) DO UPDATE SET channel = excluded.channel, ts = excluded.ts,
         "user" = excluded."user", sequence = excluded.sequence, legs = excluded.legs,
-        is_open = excluded.is_open, checked_at = excluded.checked_at, owner = ''
-    WHERE order_messages.team = excluded.team"""
+        is_open = excluded.is_open, checked_at = excluded.checked_at, owner = ''"""
+_IS_ORDER = "order_id = ? AND kind = 'order' AND team = ?"
 _COLUMNS = 'order_id, kind, channel, ts, team, "user", sequence, legs, is_open'
 _FIND = f"SELECT {_COLUMNS} FROM order_messages WHERE order_id = ? AND kind = ? AND team = ?"
 _LIST_OPEN = (
     f"SELECT {_COLUMNS} FROM order_messages WHERE is_open = 1 AND team = ? ORDER BY checked_at LIMIT ?"
 )
-_TOUCH = "UPDATE order_messages SET checked_at = ? WHERE order_id = ? AND kind = ?"
+_TOUCH = "UPDATE order_messages SET checked_at = ? WHERE order_id = ? AND kind = ? AND team = ?"

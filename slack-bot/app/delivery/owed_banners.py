@@ -13,6 +13,7 @@ from app.storage.storage import Storage
 class BannerState(StrEnum):
     """The progress of a banner, as stored."""
 
+    INTENDED = "intended"  # the change was sent to the OMS, which has not answered yet
     QUEUED = "queued"
     POSTING = "posting"  # it was sent to Slack; no answer yet
 
@@ -22,6 +23,7 @@ class OwedBanner:
     """A message about stopped or resumed trading. An empty `user` is a change that nobody in Slack made.
 
     `is_end`: trading is resumed. `is_repeat`: an earlier attempt was interrupted, Slack may have the message.
+    `is_intended`: it is unknown whether the OMS made the change.
     """
 
     key: str
@@ -33,6 +35,7 @@ class OwedBanner:
     message: Message
     created_at: float  # Unix seconds
     is_repeat: bool = False
+    is_intended: bool = False
 
 
 class OwedBannerStore:
@@ -45,7 +48,10 @@ class OwedBannerStore:
         self._get_team = get_team
 
     def add(self, owed: OwedBanner) -> None:
-        """Store a banner before it is queued."""
+        """Store a banner before it is queued, or before the change is sent.
+
+        A repeated request takes over the row that an earlier one left.
+        """
         blocks = json.dumps([owed.message.text, *owed.message.blocks], separators=(",", ":"))
         self._run(
             _ADD,
@@ -58,6 +64,7 @@ class OwedBannerStore:
             owed.request_id,
             blocks,
             owed.created_at,
+            (BannerState.INTENDED if owed.is_intended else BannerState.QUEUED).value,
             self._bot,
         )
 
@@ -66,9 +73,9 @@ class OwedBannerStore:
         rows = self._run(_SET_STATE, state.value, key, self._bot)
         return rows is None or bool(rows)
 
-    def release(self, key: str) -> None:
+    def release(self, key: str, state: BannerState = BannerState.QUEUED) -> None:
         """Leave a banner to the next recovery of any bot."""
-        self._run("UPDATE owed_banners SET owner = '', state = 'queued' WHERE key = ?", key)
+        self._run("UPDATE owed_banners SET owner = '', state = ? WHERE key = ?", state.value, key)
 
     def remove(self, key: str) -> None:
         """Remove a banner that was posted or given up."""
@@ -82,9 +89,15 @@ class OwedBannerStore:
         """Take over the banners of crashed bots. Return them, oldest first."""
         where = f"team = ? AND state = ? AND {self._is_dead}"
         owed_banners = [
-            replace(_banner(row), is_repeat=state is BannerState.POSTING)
+            replace(
+                _banner(row),
+                is_repeat=state is BannerState.POSTING,
+                is_intended=state is BannerState.INTENDED,
+            )
             for state in BannerState
-            for row in self._run(f"{_ADOPT} {where} {_RETURNING}", self._bot, self._get_team(), state.value)
+            for row in self._run(
+                f"{_ADOPT} {where} {_RETURNING}", self._bot, _ADOPTED[state], self._get_team(), state.value
+            )
             or []
         ]
         return sorted(owed_banners, key=lambda owed_banner: owed_banner.created_at)
@@ -109,11 +122,16 @@ def _banner(row: Row) -> OwedBanner:
 
 
 _ADD = """INSERT INTO owed_banners
-        (key, team, portfolio, is_end, channel, member, request_id, content, created_at, owner)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
+        (key, team, portfolio, is_end, channel, member, request_id, content, created_at, state, owner)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET state = excluded.state, owner = excluded.owner
+    WHERE owed_banners.owner = ''"""
 _SET_STATE = "UPDATE owed_banners SET state = ? WHERE key = ? AND owner = ? RETURNING key"
 _REMOVE_EARLIER = (
     "DELETE FROM owed_banners WHERE team = ? AND portfolio = ? AND is_end = 0 AND created_at < ?"
 )
-_ADOPT = "UPDATE owed_banners SET owner = ?, state = 'queued' WHERE"
+_ADOPT = "UPDATE owed_banners SET owner = ?, state = ? WHERE"
+_ADOPTED = dict.fromkeys(BannerState, BannerState.QUEUED.value) | {
+    BannerState.INTENDED: BannerState.INTENDED.value
+}
 _RETURNING = "RETURNING key, portfolio, is_end, channel, member, request_id, content, created_at"

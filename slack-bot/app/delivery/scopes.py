@@ -23,12 +23,12 @@ class GrantedScopes:
 
     def update(self, headers: Mapping[str, Any]) -> None:
         """Read the scopes of an answer. Without the header, nothing changes. Log scopes that are missing."""
-        named = {str(name).lower(): value for name, value in headers.items()}.get(HEADER)
-        if named is None:
+        scopes_text = {str(name).lower(): value for name, value in headers.items()}.get(HEADER)
+        if scopes_text is None:
             return
-        text = named[0] if isinstance(named, list) else named
-        granted = {each.strip() for each in str(text).split(",")}
-        missing = tuple(each for each in self._required if each not in granted)
+        text = scopes_text[0] if isinstance(scopes_text, list) else scopes_text
+        granted = {part.strip() for part in str(text).split(",")}
+        missing = tuple(scope for scope in self._required if scope not in granted)
         if missing and missing != self.missing:
             log.warning("Scopes missing: install the app again", extra={"scopes": ", ".join(missing)})
         self.missing = missing

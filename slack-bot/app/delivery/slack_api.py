@@ -67,18 +67,18 @@ class SlackApi:
     def open_view(self, trigger_id: str, view: Json) -> Opened:
         """Open a form."""
         response = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
-        shown = response["view"]
-        team, view_hash = shown.get("app_installed_team_id"), shown.get("hash")
-        return Opened(str(shown["id"]), str(team or ""), str(view_hash or ""))
+        opened = response["view"]
+        team, view_hash = opened.get("app_installed_team_id"), opened.get("hash")
+        return Opened(str(opened["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
         """Replace the content of an open view, and return its new hash.
 
         If `view_hash` is given, Slack refuses the update when the view has another hash.
         """
-        wanted = {"hash": view_hash} if view_hash else {}
+        expected = {"hash": view_hash} if view_hash else {}
         response = repeat_call(
-            "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **wanted)
+            "views.update", lambda: self.client.views_update(view_id=view_id, view=view, **expected)
         )
         return str((response.get("view") or {}).get("hash", ""))
 
@@ -131,8 +131,8 @@ class SlackApi:
             )
         except SlackError:
             return ""
-        posted = (each for each in response.get("messages") or [] if each.get("metadata") == metadata)
-        return next((str(each.get("ts")) for each in posted if metadata), "")
+        posted = (item for item in response.get("messages") or [] if item.get("metadata") == metadata)
+        return next((str(message.get("ts")) for message in posted if metadata), "")
 
     def list_group_members(self, group: str) -> list[str]:
         """Return the user ids of the members of a user group."""

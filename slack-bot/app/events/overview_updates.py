@@ -21,19 +21,19 @@ def redraw_overviews(services: Services, event: Event) -> None:
 
 
 def show_stop(services: Services, event: Event) -> None:
-    """Show in the channel that trading was stopped or resumed outside Slack: by a program, or a loss limit.
+    """Show in the channel that trading was stopped or resumed outside this workspace, as by a loss limit.
 
-    The forms of the bot show what people do in Slack.
+    The forms of the bot show what people of the workspace do.
     """
     data = event.data
     actor, reason = str(data.get("set_by") or ""), str(data.get("reason") or NO_REASON)
-    if actor.startswith(PERSON_IN_SLACK) or data.get("scope") == "strategy":
+    if actor.startswith(f"{PERSON_IN_SLACK}{services.team}:") or data.get("scope") == "strategy":
         return
     portfolio, state = str(data.get("name") or ""), str(data.get("state") or "")
     if state == "ACTIVE":
-        replace_banner(services, None, "", portfolio, build_resumed_banner(portfolio, actor, reason))
+        replace_banner(services, portfolio, build_resumed_banner(portfolio, actor, reason))
     else:
-        show_banner(services, None, "", portfolio, build_halt_banner(portfolio, state, actor, reason))
+        show_banner(services, portfolio, build_halt_banner(portfolio, state, actor, reason))
 
 
 def show_unconfirmed_cancels(services: Services, event: Event) -> None:

@@ -21,5 +21,5 @@ def is_signed(secret: str, message_id: str, timestamp: str, signatures: str, bod
         return False
     message = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + body
     expected = b"v1," + base64.b64encode(hmac.digest(key, message, hashlib.sha256))
-    sent = [one.encode("utf-8", "surrogateescape") for one in signatures.split(" ")[:10]]
-    return any(hmac.compare_digest(expected, one) for one in sent)
+    sent = [signature.encode("utf-8", "surrogateescape") for signature in signatures.split(" ")[:10]]
+    return any(hmac.compare_digest(expected, signature) for signature in sent)

@@ -12,6 +12,7 @@ ORDER_OPEN = "overview:order"  # a button that opens the order form
 STRATEGY_START = "strategy:start"  # buttons whose value is the name of a strategy
 STRATEGY_RESTART = "strategy:restart"  # after an error, which the person has read
 STRATEGY_PAUSE = "strategy:pause"
+STRATEGY_STOP = "strategy:stop"
 STRATEGY_BACKTEST = "strategy:backtest"
 STRATEGY_PARAMETERS = "strategy:parameters"
 

@@ -30,8 +30,8 @@ class FormContext:
 
         The oldest are dropped beyond the limit.
         """
-        known = dict.fromkeys([*self.confirmed, *answers])
-        return replace(self, confirmed=tuple(known)[-MAX_CONFIRMED:])
+        all_keys = dict.fromkeys([*self.confirmed, *answers])
+        return replace(self, confirmed=tuple(all_keys)[-MAX_CONFIRMED:])
 
     def with_denial(self) -> Self:
         """Return the context for a form that is shown again after a refusal, with a new idempotency key.

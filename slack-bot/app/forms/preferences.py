@@ -161,7 +161,7 @@ def parse_watchlists(text: str) -> dict[str, list[str]]:
         name, colon, symbols = line.partition(":")
         if not (colon and name.strip()):
             raise NotAName("Type one list a line: a name, a colon and symbols, such as Tech: AAPL, MSFT.")
-        parsed = [parse_symbol(each) for each in re.split(r"[,\s]+", symbols) if each]
+        parsed = [parse_symbol(symbol) for symbol in re.split(r"[,\s]+", symbols) if symbol]
         lists[name.strip()] = list(dict.fromkeys(parsed))[:MAX_SYMBOLS]
     if len(lists) > MAX_LISTS:
         raise NotAName(f"There can be at most {MAX_LISTS} lists.")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from app.forms.numbers import format_plain
 
 BACKTEST_DAYS = 30  # of the period that the form proposes
-ACTIVE, FAILED = "ACTIVE", "ERROR"
+ACTIVE, INACTIVE, FAILED = "ACTIVE", "INACTIVE", "ERROR"
 MANUAL, CODE = "manual", "code"
 BOOLEAN_TEXTS = ("true", "false")
 INTEGER = re.compile(r"-?[0-9]{1,30}", re.ASCII)

@@ -53,9 +53,9 @@ def parse_portfolio(text: str) -> str:
     if len(name) > MAX_PORTFOLIO_CHARACTERS:
         raise NotAName(f"A portfolio's name has at most {MAX_PORTFOLIO_CHARACTERS} characters.")
     if "/" in name or INVISIBLE.search(name) or _has_forbidden(name):
-        raise NotAName("A portfolio's name has no slash and no invisible characters.")
+        raise NotAName("A portfolio's name must not contain a slash or invisible characters.")
     if name in PATHS:
-        raise NotAName("A portfolio's name is more than dots.")
+        raise NotAName("A portfolio's name must not consist of dots only.")
     return name
 
 
@@ -65,7 +65,7 @@ def parse_note(text: str) -> str:
     if len(note) > MAX_NOTE_CHARACTERS:
         raise NotAName(f"A note has at most {MAX_NOTE_CHARACTERS} characters.")
     if _has_forbidden(note):
-        raise NotAName("A note has no invisible characters.")
+        raise NotAName("A note must not contain invisible characters.")
     return note
 
 

@@ -12,10 +12,10 @@ USUAL = (
 
 def find_time_zones(part: str) -> list[str]:
     """Return names of the IANA database that contain the text, at most 100. Without a text, usual ones."""
-    wanted = part.strip().casefold().replace(" ", "_")
-    if not wanted:
+    prefix = part.strip().casefold().replace(" ", "_")
+    if not prefix:
         return list(USUAL)
-    return [name for name in _list_names() if wanted in name.casefold()][:MAX_FOUND]
+    return [name for name in _list_names() if prefix in name.casefold()][:MAX_FOUND]
 
 
 @cache

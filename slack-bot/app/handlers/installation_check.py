@@ -24,8 +24,8 @@ def find_refusal(services: Services, context: BoltContext) -> str:
         return failure_messages.WORKSPACE_UNKNOWN
     if installation.is_org_wide or context.is_enterprise_install:
         return failure_messages.ORG_WIDE
-    known = installation.includes(str(context.team_id or ""), str(context.enterprise_id or ""))
-    return "" if known else failure_messages.FOREIGN_PERSON
+    is_known = installation.includes(str(context.team_id or ""), str(context.enterprise_id or ""))
+    return "" if is_known else failure_messages.FOREIGN_PERSON
 
 
 def log_refusal(context: BoltContext, reason: str) -> None:

@@ -79,7 +79,11 @@ class HandlerRegistry:
         action_id, block_id = _read(action, "action_id"), _read(action, "block_id")
         if handler := self._handlers.get((Kind.ACTION, action_id)):
             return handler
-        found = (each for constraint, each in self._patterns if _matches(constraint, action_id, block_id))
+        found = (
+            action_handler
+            for constraint, action_handler in self._patterns
+            if _matches(constraint, action_id, block_id)
+        )
         return next(found, None) if action is not None else None
 
 

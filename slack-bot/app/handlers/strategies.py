@@ -13,6 +13,7 @@ BUTTONS: dict[str, ButtonAction] = {
     action_ids.STRATEGY_START: strategies.start_strategy,
     action_ids.STRATEGY_RESTART: strategies.restart_strategy,
     action_ids.STRATEGY_PAUSE: strategies.pause_strategy,
+    action_ids.STRATEGY_STOP: strategies.stop_strategy,
 }
 
 

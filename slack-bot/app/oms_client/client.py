@@ -91,8 +91,8 @@ class OmsClient:
 
         With `symbol`, return only a trade of the instrument with this symbol or alias.
         """
-        wanted = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
-        return first_trade_from_json(self.read(person, "/api/v1/trades", wanted, request_id))
+        parameters = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
+        return first_trade_from_json(self.read(person, "/api/v1/trades", parameters, request_id))
 
     def get_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
         """Return the price per share of the symbol's latest trade. None if the person sees no trade of it."""
@@ -136,9 +136,9 @@ class OmsClient:
 
         They have the ticket's symbol, side and portfolio.
         """
-        wanted = {"portfolio": ticket.portfolio, "symbol": ticket.symbol, "side": ticket.side.value}
+        parameters = {"portfolio": ticket.portfolio, "symbol": ticket.symbol, "side": ticket.side.value}
         moment = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        rows = self.read(person, "/api/v1/trades", wanted | {"from": moment, "limit": "100"}, request_id)
+        rows = self.read(person, "/api/v1/trades", parameters | {"from": moment, "limit": "100"}, request_id)
         return own_trades_from_json(rows, person.actor)
 
     def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
@@ -150,8 +150,8 @@ class OmsClient:
 
     def list_instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
         """Return listed instruments whose symbol or name contains the text, sorted by symbol."""
-        wanted = {"limit": str(limit)} | ({"q": part} if part else {})
-        rows = self.read(person, "/api/v1/instruments", wanted, request_id)
+        parameters = {"limit": str(limit)} | ({"q": part} if part else {})
+        rows = self.read(person, "/api/v1/instruments", parameters, request_id)
         return instruments_from_json(rows)
 
     def list_day_bars(self, person: Person, symbol: str, *, request_id: str) -> list[DayBar]:
@@ -162,8 +162,8 @@ class OmsClient:
 
     def list_portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return the names of portfolios that the person may see and that match the query."""
-        wanted = {"limit": str(limit)} | ({"q": query} if query else {})
-        names = self.read(person, "/api/v1/portfolios", wanted, request_id)
+        parameters = {"limit": str(limit)} | ({"q": query} if query else {})
+        names = self.read(person, "/api/v1/portfolios", parameters, request_id)
         if not isinstance(names, list):
             raise OmsError("The OMS answered something that is no list.")
         return [name for name in names if isinstance(name, str)]

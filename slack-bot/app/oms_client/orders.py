@@ -106,35 +106,35 @@ class OrderClient:
 
     def find(self, person: Person, client_order_id: str, *, request_id: str) -> Order | None:
         """Return the order with this client order id, None if there is none."""
-        wanted = {"client_order_id": client_order_id, "limit": "1"}
-        orders = orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
+        parameters = {"client_order_id": client_order_id, "limit": "1"}
+        orders = orders_from_json(self.oms.read(person, ORDERS, parameters, request_id))
         return orders[0] if orders else None
 
     def list_since(
         self, person: Person, ticket: OrderTicket, since: datetime, *, request_id: str
     ) -> list[Order]:
         """Return the orders since then with the ticket's symbol, side and portfolio, newest first."""
-        wanted = {
+        parameters = {
             "portfolio": ticket.portfolio,
             "symbol": ticket.symbol,
             "side": ticket.side.value,
             "from": since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "limit": "100",
         }
-        return orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
+        return orders_from_json(self.oms.read(person, ORDERS, parameters, request_id))
 
     def list_own_since(
         self, person: Person, portfolio: str, symbol: str, since: datetime, *, request_id: str
     ) -> list[Order]:
         """Return the person's orders in a symbol of a portfolio since then, newest first."""
-        wanted = {
+        parameters = {
             "portfolio": portfolio,
             "symbol": symbol,
             "user": person.actor,
             "from": since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "limit": "100",
         }
-        return orders_from_json(self.oms.read(person, ORDERS, wanted, request_id))
+        return orders_from_json(self.oms.read(person, ORDERS, parameters, request_id))
 
     def get_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
         """Return the cash and the buying power of a portfolio. None if the person sees no such portfolio."""
@@ -144,8 +144,8 @@ class OrderClient:
 
     def list_cash(self, person: Person, query: str, *, limit: int, request_id: str) -> list[PortfolioCash]:
         """Return the portfolios that match the query, with their cash."""
-        wanted = {"limit": str(limit), "detail": "true"} | ({"q": query} if query else {})
-        return portfolio_cashes_from_json(self.oms.read(person, "/api/v1/portfolios", wanted, request_id))
+        parameters = {"limit": str(limit), "detail": "true"} | ({"q": query} if query else {})
+        return portfolio_cashes_from_json(self.oms.read(person, "/api/v1/portfolios", parameters, request_id))
 
     def reverse(self, person: Person, trade_id: str, reason: str, *, key: str, request_id: str) -> None:
         """Reverse a reported trade."""

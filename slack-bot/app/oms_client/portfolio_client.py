@@ -56,8 +56,8 @@ class PortfolioClient(PersonClient):
 
     def list_positions(self, portfolio: str = "", symbol: str = "", *, limit: int) -> list[Position]:
         """Return open positions by portfolio and symbol."""
-        wanted = _named(portfolio=portfolio, symbol=symbol, limit=str(limit))
-        return parse_rows(Position, self._read("/positions", wanted) or [])
+        parameters = _named(portfolio=portfolio, symbol=symbol, limit=str(limit))
+        return parse_rows(Position, self._read("/positions", parameters) or [])
 
     def get_position(self, key: PositionKey) -> Position | None:
         """Return a position, None if the person sees no such position."""
@@ -75,13 +75,13 @@ class PortfolioClient(PersonClient):
 
     def list_equities(self, name: str) -> list[EquityPoint]:
         """Return the equity of a portfolio at the closes of the last 30 days, and now."""
-        wanted = {"period": "1M", "interval": "1d"}
-        found = self._read(f"/portfolio/{quote(name, safe='')}/history", wanted)
+        parameters = {"period": "1M", "interval": "1d"}
+        found = self._read(f"/portfolio/{quote(name, safe='')}/history", parameters)
         return parse_rows(EquityPoint, found.get("points") if isinstance(found, dict) else [])
 
     def list_orders(self, command: TextCommand, *, limit: int) -> list[OrderSummary]:
         """Return the orders that a command names, newest first: the open ones unless it asks for all."""
-        wanted = _named(
+        parameters = _named(
             open="" if command.is_all else "true",
             symbol=command.symbol,
             side=command.side,
@@ -89,7 +89,7 @@ class PortfolioClient(PersonClient):
             user=self._person.actor if command.is_own else "",
             limit=str(limit),
         )
-        return parse_rows(OrderSummary, self._read("/orders", wanted) or [])
+        return parse_rows(OrderSummary, self._read("/orders", parameters) or [])
 
     def get_order(self, order_id: str) -> OrderSummary | None:
         """Return an order, None if the person sees no such order."""
@@ -98,15 +98,15 @@ class PortfolioClient(PersonClient):
 
     def list_trades(self, command: TextCommand, *, limit: int) -> list[TradeSummary]:
         """Return the trades that a command names, newest first."""
-        wanted = _named(
+        parameters = _named(
             symbol=command.symbol,
             side=command.side,
             portfolio=command.portfolio,
             user=self._person.user if command.is_own else "",
             limit=str(limit),
         )
-        wanted |= _named(**{"from": command.since, "to": command.until})
-        return parse_rows(TradeSummary, self._read("/trades", wanted) or [])
+        parameters |= _named(**{"from": command.since, "to": command.until})
+        return parse_rows(TradeSummary, self._read("/trades", parameters) or [])
 
     def list_profits(self, portfolio: str = "", *, is_today: bool) -> list[ProfitSummary]:
         """Return the P&L by portfolio: since 00:00 UTC, or in all."""
@@ -159,10 +159,12 @@ class PortfolioClient(PersonClient):
 
     def export_csv(self, command: TextCommand, *, max_bytes: int) -> bytes | None:
         """Return the CSV file that a command asks for, None if it is larger than `max_bytes`."""
-        wanted = _named(portfolio=command.portfolio) | _named(**{"from": command.since, "to": command.until})
+        parameters = _named(portfolio=command.portfolio) | _named(
+            **{"from": command.since, "to": command.until}
+        )
         path = f"/api/v1/exports/{command.table}"
         return self._oms.download_csv(
-            self._person, path, wanted, max_bytes=max_bytes, request_id=self._request_id
+            self._person, path, parameters, max_bytes=max_bytes, request_id=self._request_id
         )
 
     def list_alerts(self) -> list[AlertSummary]:

@@ -160,5 +160,5 @@ def _format_value(value: Any) -> str:
 
 
 def _parse(kind: type[T], row: Any) -> T:
-    values = {each.name: _PARSERS[each.type](row[each.name]) for each in fields(kind)}  # type: ignore[arg-type]
+    values = {column.name: _PARSERS[column.type](row[column.name]) for column in fields(kind)}  # type: ignore[arg-type]
     return kind(**values)

@@ -42,7 +42,9 @@ class SlackSettingsClient:
 
 
 def _parse(values: Any) -> SlackSettings:
-    channels = {str(each): str(about["portfolio"] or "") for each, about in values["slack_channels"].items()}
+    channels = {
+        str(channel): str(about["portfolio"] or "") for channel, about in values["slack_channels"].items()
+    }
     return SlackSettings(
-        channels, {str(each): str(role) for each, role in values["slack_group_roles"].items()}
+        channels, {str(group): str(role) for group, role in values["slack_group_roles"].items()}
     )

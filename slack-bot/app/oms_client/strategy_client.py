@@ -1,4 +1,4 @@
-"""Read strategies and backtests from the OMS for a person, start and pause strategies, request backtests."""
+"""Read strategies and backtests from the OMS for a person, start, pause and stop them, request backtests."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -39,6 +39,10 @@ class StrategyClient(PersonClient):
         """Stop the callbacks of a strategy and cancel its entries."""
         return parse_strategy(self._write("POST", f"{_get_path(name)}:pause", {}, idempotency_key))
 
+    def stop_strategy(self, name: str, *, idempotency_key: str) -> StrategySummary:
+        """Pause a strategy, save its state, and make it INACTIVE."""
+        return parse_strategy(self._write("POST", f"{_get_path(name)}:stop", {}, idempotency_key))
+
     def list_parameters(self, name: str) -> list[StrategyParameter]:
         """Return the parameters of a strategy with their values and ranges."""
         return parse_parameters(self._read(_get_path(name)))
@@ -65,13 +69,13 @@ class StrategyClient(PersonClient):
         """Return the points of the equity curve of a backtest in time order."""
         path = f"/api/v1/backtests/{quote(backtest_id, safe='')}/equity"
         points: list[EquityPoint] = []
-        wanted = {"limit": str(PAGE)}
+        parameters = {"limit": str(PAGE)}
         while len(points) < MAX_EQUITY_POINTS:
-            rows, cursor = self._oms.read_page(self._person, path, wanted, self._request_id)
+            rows, cursor = self._oms.read_page(self._person, path, parameters, self._request_id)
             points += parse_rows(EquityPoint, rows)
             if not cursor:
                 break
-            wanted = {"limit": str(PAGE), "cursor": cursor}
+            parameters = {"limit": str(PAGE), "cursor": cursor}
         return points
 
 

@@ -129,5 +129,5 @@ class Health:
 
     def _wait(self, running: list[threading.Event]) -> None:
         until = time.monotonic() + self._timeout_seconds
-        for each in running:
-            each.wait(max(0.0, until - time.monotonic()))
+        for event in running:
+            event.wait(max(0.0, until - time.monotonic()))

@@ -46,13 +46,13 @@ def _redirect_to_consent(settings: Settings, states: OAuthStates, scopes: tuple[
         return _page(
             HTTPStatus.SERVICE_UNAVAILABLE, "The app cannot be installed now. Please try again soon."
         )
-    wanted = {
+    parameters = {
         "client_id": settings.slack_client_id,
         "scope": ",".join(scopes),
         "user_scope": "",
         "state": state,
     }
-    response = redirect(f"{settings.slack_authorize_url}?{urlencode(wanted)}", HTTPStatus.FOUND)
+    response = redirect(f"{settings.slack_authorize_url}?{urlencode(parameters)}", HTTPStatus.FOUND)
     return Response(response.get_data(), response.status_code, response.headers)
 
 

@@ -29,6 +29,7 @@ THREADS = 64  # a submission uses one for a second at most
 STOP_SECONDS = 5.0
 SWITCH_SECONDS = 0.001  # how long a request waits for another thread that computes; Python's default is 0.005
 RECONNECT_SECONDS = 5.0
+MAX_CHARTS_SECONDS = 5.0  # the first start on a machine also lists its fonts
 
 
 def main() -> int:
@@ -80,6 +81,7 @@ def serve(bot: Bot) -> None:
     )
     _stop_on_signals()
     bot.health.refresh()
+    load_charts(bot)
     start_background_work(bot)
     if settings.socket_mode:
         _start_thread("socket-mode", connect_forever, bot)
@@ -94,8 +96,18 @@ def serve(bot: Bot) -> None:
         log.info("Stopped")
 
 
-def _start_thread(name: str, target: Callable[[T], None], argument: T) -> None:
-    threading.Thread(target=target, args=(argument,), name=name, daemon=True).start()
+def load_charts(bot: Bot) -> None:
+    """Load what draws charts before requests are answered: it would take the processor from the first ones.
+
+    What takes longer than five seconds goes on in the background.
+    """
+    _start_thread("charts", load_matplotlib, bot.services).join(MAX_CHARTS_SECONDS)
+
+
+def _start_thread(name: str, target: Callable[[T], None], argument: T) -> threading.Thread:
+    thread = threading.Thread(target=target, args=(argument,), name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def start_background_work(bot: Bot) -> None:
@@ -104,7 +116,6 @@ def start_background_work(bot: Bot) -> None:
     if first is not None:
         start_threads(first)
     _start_thread("heartbeat", run_heartbeat, bot.services)
-    _start_thread("charts", load_matplotlib, bot.services)
     threading.Thread(
         target=run_supervision, args=(bot.workspaces, bot.services), name="workspaces", daemon=True
     ).start()

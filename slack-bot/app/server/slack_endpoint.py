@@ -109,7 +109,7 @@ def _parse_payload(content: bytes) -> str | None:
     time that `urllib.parse` takes.
     """
     value = content[len(PAYLOAD) :]
-    if not content.startswith(PAYLOAD) or any(each in value for each in b"&=;\r\n"):
+    if not content.startswith(PAYLOAD) or any(byte in value for byte in b"&=;\r\n"):
         return None
     return a2b_qp(value.replace(b"+", b" ").replace(b"%", b"=")).decode("utf-8", "replace")
 

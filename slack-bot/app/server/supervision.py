@@ -56,7 +56,7 @@ def run_supervision(workspaces: WorkspaceRegistry, services: Services) -> None:
 def start_new(connected: Sequence[Workspace], started: Sequence[Workspace]) -> list[Workspace]:
     """Start the threads of workspaces that have none. They end when the services of a workspace stop."""
     for workspace in connected:
-        if not any(workspace is each for each in started):
+        if not any(workspace is other for other in started):
             start_threads(workspace)
     return list(connected)
 

@@ -33,18 +33,20 @@ def answer_within_time(
             return future.result(timeout=services.waits.submission)
     except FutureTimeout:
         answered_at = time.monotonic()
-        future.add_done_callback(lambda done: _redraw(services, origin, str(view["id"]), done, answered_at))
+        future.add_done_callback(
+            lambda finished: _redraw(services, origin, str(view["id"]), finished, answered_at)
+        )
         return {"response_action": "update", "view": working_view()}
 
 
 def _redraw(
-    services: Services, origin: Origin, view_id: str, done: "Future[Json]", answered_at: float
+    services: Services, origin: Origin, view_id: str, finished: "Future[Json]", answered_at: float
 ) -> None:
     """Show a late answer in the form, after Slack has displayed "Working…"."""
-    if done.cancelled() or done.exception() is not None:
+    if finished.cancelled() or finished.exception() is not None:
         return
     services.stopping.wait(max(0.0, answered_at + services.waits.redraw_after - time.monotonic()))
     try:
-        services.slack.update_view(view_id, done.result().get("view") or done_view())
+        services.slack.update_view(view_id, finished.result().get("view") or done_view())
     except SlackError as error:
         log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})

@@ -3,13 +3,16 @@
 import logging
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from app.blocks.messages import Message, with_hint
 from app.delivery.banner_store import Banner
 from app.delivery.message_sender import INVITE_HINT, Address
 from app.delivery.outbox import Job
 from app.delivery.owed_banners import BannerState, OwedBanner
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.errors import OmsError, OutcomeUnknown, Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -22,40 +25,43 @@ NO_CHANNEL = (
     "Type `/desk risk share` in the channel of the desk."
 )
 CHANNEL_IDS = ("C", "G")  # the first letters of ids of channels that are no direct messages
-MAX_AGE_SECONDS = 3600.0  # of a banner that is still posted after a crash
 
 
-def show_banner(
-    services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message
-) -> None:
-    """Post the banner in a channel, or edit the banner that is there. Direct messages get none.
-
-    `origin` is None for a change that was not made in Slack.
-    """
-    owed = _create(services, origin, channel, portfolio, message, is_end=False)
-    if owed.channel:
-        _store_and_queue(services, owed)
-    else:
-        _send_privately(services, owed, NO_CHANNEL)
+def show_banner(services: Services, portfolio: str, message: Message) -> None:
+    """Post the banner of a stop that was not made in this workspace, or edit the banner that is there."""
+    _store_and_queue(services, _create(services, None, "", portfolio, message, is_end=False))
 
 
-def replace_banner(
-    services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message
-) -> None:
+def replace_banner(services: Services, portfolio: str, message: Message) -> None:
     """Edit the banner and add the message to its thread. Without a banner, post in the channel."""
-    owed = _create(services, origin, channel, portfolio, message, is_end=True)
+    _store_and_queue(services, _create(services, None, "", portfolio, message, is_end=True))
+
+
+@contextmanager
+def announce(
+    services: Services, origin: Origin, channel: str, portfolio: str, message: Message, *, is_end: bool
+) -> Iterator[None]:
+    """Store the banner of a change that the block sends to the OMS, and post it after the block.
+
+    If the answer of the OMS is lost, as when the bot is killed, the recovery finds out whether the OMS has
+    made the change.
+    """
+    owed = _create(services, origin, channel, portfolio, message, is_end=is_end)
     if owed.channel:
-        _store_and_queue(services, owed)
-
-
-def recover_banners(services: Services, now: float) -> None:
-    """Post the banners that bots left when they were killed."""
-    for owed in services.owed_banners.adopt():
-        if now - owed.created_at > MAX_AGE_SECONDS:
-            services.owed_banners.remove(owed.key)
-            log.warning("Banner given up", extra={"request_id": owed.request_id})
-        else:
-            _queue(services, owed)
+        services.owed_banners.add(replace(owed, is_intended=True))
+    try:
+        yield
+    except OutcomeUnknown:
+        services.owed_banners.release(owed.key, BannerState.INTENDED)
+        raise
+    except OmsError:
+        services.owed_banners.remove(owed.key)
+        raise
+    if owed.channel:
+        services.owed_banners.set_state(owed.key, BannerState.QUEUED)
+        queue_banner(services, owed)
+    elif not is_end:
+        _send_privately(services, owed, NO_CHANNEL)
 
 
 def _create(
@@ -85,15 +91,16 @@ def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
 
 
 def _store_and_queue(services: Services, owed: OwedBanner) -> None:
-    services.owed_banners.add(owed)
-    _queue(services, owed)
+    if owed.channel:
+        services.owed_banners.add(owed)
+        queue_banner(services, owed)
 
 
 # The calls of one channel run one after the other, so that each sees the banner that an earlier one posted.
 
 
-def _queue(services: Services, owed: OwedBanner) -> None:
-    """Queue a banner. If Slack refuses it, the person gets it with a hint."""
+def queue_banner(services: Services, owed: OwedBanner) -> None:
+    """Queue a stored banner. If Slack refuses it, the person gets it with a hint."""
 
     def release() -> None:
         services.owed_banners.release(owed.key)

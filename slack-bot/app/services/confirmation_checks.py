@@ -126,17 +126,17 @@ def _nearest_symbols(services: Services, order: Order) -> list[str]:
         return []
     names = {instrument.symbol: instrument.label for instrument in (*first, *instruments, *matching)}
     nearest = [instrument.symbol for instrument in matching[:MAX_NEAREST]] + find_nearest_names(symbol, names)
-    return [names[each] for each in dict.fromkeys(nearest)][:MAX_NEAREST]
+    return [names[key] for key in dict.fromkeys(nearest)][:MAX_NEAREST]
 
 
 def _nearest_portfolios(services: Services, order: Order) -> list[str]:
     person, request_id, name = order.origin.person, order.origin.request_id, order.ticket.portfolio
     try:
-        first, known = (
+        first, others = (
             services.oms.list_portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)
             for part in (name[:2], "")
         )
     except OmsError as error:  # ask the question without suggestions
         log.info("No nearest portfolios", extra={"request_id": request_id, "fault": format_log_name(error)})
         return []
-    return find_nearest_names(name, [*first, *known])
+    return find_nearest_names(name, [*first, *others])

@@ -58,7 +58,7 @@ def _export(services: Services, person: Person, command: TextCommand, to: ReplyA
     if not rows:
         return build_sentence_reply(NO_ROWS)
     period = format_period(command.since, command.until)
-    file = File(f"{'-'.join(each for each in (command.table, period) if each)}.csv", content)
+    file = File(f"{'-'.join(part for part in (command.table, period) if part)}.csv", content)
     try:
         return _send_file(services, file, _describe(command, period, rows), to)
     except SlackError as error:

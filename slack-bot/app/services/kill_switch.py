@@ -11,7 +11,7 @@ from app.blocks.kill_switch_forms import (
 )
 from app.errors import BadFields
 from app.forms import action_ids
-from app.services.banners import replace_banner, show_banner
+from app.services.banners import announce
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, FormSubmission
 from app.services.position_actions import create_client
@@ -31,11 +31,10 @@ def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, s
     reason = _read_reason(submission)
     portfolio = "" if scope == EVERYTHING else scope
     state, exits = STATES[mode]
-    result = create_client(services, submission.origin).set_switch(
-        portfolio, state, exits, reason, idempotency_key=submission.key
-    )
-    banner = build_halt_banner(portfolio, result.state, submission.origin.person.actor, reason)
-    show_banner(services, submission.origin, submission.context.channel, portfolio, banner)
+    client, actor = create_client(services, submission.origin), submission.origin.person.actor
+    banner = build_halt_banner(portfolio, state, actor, reason)
+    with announce(services, submission.origin, submission.context.channel, portfolio, banner, is_end=False):
+        result = client.set_switch(portfolio, state, exits, reason, idempotency_key=submission.key)
     return "Trading is stopped", describe_result(portfolio, result)
 
 
@@ -54,9 +53,9 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
         raise BadFields({action_ids.SWITCH: SAME_PERSON})
     reason = _read_reason(submission)
     portfolio = "" if chosen == EVERYTHING else chosen
-    result = client.set_switch(portfolio, "ACTIVE", "", reason, idempotency_key=submission.key)
     banner = build_resumed_banner(portfolio, actor, reason)
-    replace_banner(services, submission.origin, submission.context.channel, portfolio, banner)
+    with announce(services, submission.origin, submission.context.channel, portfolio, banner, is_end=True):
+        result = client.set_switch(portfolio, "ACTIVE", "", reason, idempotency_key=submission.key)
     return "Trading is resumed", describe_result(portfolio, result)
 
 

@@ -109,11 +109,13 @@ def update_lines_when_idle(
             with run_outside():
                 services.stopping.wait(left)
             continue
-        facts = update.load(services, origin, view)  # without the lock: a keystroke must not wait for the OMS
+        line_facts = update.load(
+            services, origin, view
+        )  # without the lock: a keystroke must not wait for the OMS
         with form.lock:
             if _pause_left(services, form) <= 0:
                 form.has_waiter = False
-                _draw(services, form, origin, facts, update)
+                _draw(services, form, origin, line_facts, update)
                 return
 
 
@@ -157,12 +159,12 @@ def _build_price_lines(
 PRICE_LINES = LineUpdate(_market_facts, _build_price_lines)
 
 
-def _draw(services: Services, form: OpenForm, origin: Origin, facts: Any, update: LineUpdate) -> None:
+def _draw(services: Services, form: OpenForm, origin: Origin, line_facts: Any, update: LineUpdate) -> None:
     view, form.view = form.view, None
     if view is None:
         return
     # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
-    updated = update.build(view, facts, bool(form.newer_hash))
+    updated = update.build(view, line_facts, bool(form.newer_hash))
     if updated is None:
         return
     current_hash = form.latest(str(view.get("hash", "")))

@@ -11,6 +11,7 @@ from app.blocks.messages import notice, with_hint
 from app.blocks.notifications import build_notification
 from app.delivery.message_sender import INVITE_HINT, Address, DeliveryReceipt
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
+from app.delivery.order_messages import MessageKind
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.forms.preferences import Mode
 from app.oms_client import Person
@@ -57,14 +58,25 @@ def owe_note(services: Services, to: Address, text: str, key: str) -> Address:
     return replace(to, receipt=services.notifications.owe(note))
 
 
-def owe_channel_line(services: Services, channel: str, text: str, event_id: str) -> DeliveryReceipt | None:
-    """Store a line about an event, and return the right to post it.
+def owe_thread_line(
+    services: Services, channel: str, thread: str, text: str, event_id: str
+) -> DeliveryReceipt | None:
+    """Store a line about a strategy, and return the right to post it.
 
-    If the bot is killed before Slack accepts it, the channel gets it as a message.
+    If the bot is killed before Slack accepts it, it is posted later: in the thread of the message with the id
+    `thread`, or in the channel if the message was not posted.
     """
     now = time.time()
     line = Notification(
-        f"{event_id}:{channel}", services.team, "", channel, PRIVATE_NOTE, text, now, now + CLAIM_SECONDS
+        key=f"{event_id}:{channel}",
+        team=services.team,
+        user="",
+        channel=channel,
+        event_type=PRIVATE_NOTE,
+        text=text,
+        created_at=now,
+        due_at=now + CLAIM_SECONDS,
+        thread=thread,
     )
     return services.notifications.owe(line)
 
@@ -87,11 +99,13 @@ def deliver_notifications(services: Services) -> None:
     """Apply preferences to new notifications, and send those that are due: one message a recipient."""
     with services.notification_pace.lock:
         _schedule(services, services.notifications.list_new())
-        due = sorted(
-            services.notifications.list_due(time.time()), key=lambda notification: notification.recipient
-        )
-        for recipient, rows in groupby(due, key=lambda notification: notification.recipient):
+        due = sorted(services.notifications.list_due(time.time()), key=_get_place)
+        for (recipient, _), rows in groupby(due, key=_get_place):
             _send_all(services, recipient, list(rows))
+
+
+def _get_place(notification: Notification) -> tuple[str, str]:
+    return notification.recipient, notification.thread
 
 
 def _add(services: Services, notification: Notification) -> None:
@@ -111,7 +125,9 @@ def _add(services: Services, notification: Notification) -> None:
 
 def _schedule(services: Services, new: Iterable[Notification]) -> None:
     now = datetime.fromtimestamp(time.time(), UTC)
-    for user, rows in groupby(sorted(new, key=lambda each: each.user), key=lambda each: each.user):
+    for user, rows in groupby(
+        sorted(new, key=lambda notification: notification.user), key=lambda notification: notification.user
+    ):
         notifications = list(rows)
         person = Person(notifications[0].team, user)
         preferences = load_preferences(services, person, notifications[0].key)
@@ -130,7 +146,9 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     if not services.notification_pace.is_ready(recipient):
         return
     until = time.time() + CLAIM_SECONDS
-    rows = _send_reminders(services, [each for each in due if services.notifications.claim(each, until)])
+    rows = _send_reminders(
+        services, [notification for notification in due if services.notifications.claim(notification, until)]
+    )
     if not rows:
         return
     message = build_notification([row.text for row in rows])
@@ -138,13 +156,20 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
         message = with_hint(message, MAYBE_REPEATED)
     try:
         channel = rows[0].channel or services.slack.direct_channel(rows[0].user)
-        services.slack.post(channel, message)
+        services.slack.post(channel, message, thread_ts=_find_thread(services, rows[0]))
     except SlackError as error:
         _keep_or_give_up(services, rows, error)
         return
     services.notification_pace.record(recipient)
     for notification in rows:
         services.notifications.remove(notification.key)
+
+
+def _find_thread(services: Services, notification: Notification) -> str | None:
+    if not notification.thread:
+        return None
+    first = services.order_messages.find(notification.thread, MessageKind.STRATEGY)
+    return first.ts if first is not None and first.channel == notification.channel else None
 
 
 def _keep_or_give_up(services: Services, rows: list[Notification], error: SlackError) -> None:

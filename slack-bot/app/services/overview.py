@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 
-from app.blocks.messages import format_time
+from app.blocks.messages import format_local_time
 from app.blocks.overview_view import OverviewFacts, build_overview, build_overview_notice
 from app.blocks.text import Json
 from app.delivery.outbox import Job
@@ -111,10 +111,10 @@ def read_facts(services: Services, client: PortfolioClient, tab: Tab) -> Overvie
     Raises `OmsError`.
     """
     member = client.get_member()
-    shown = tab if tab in list_tabs(member) else Tab.OVERVIEW
-    at = format_time(services.now().isoformat())
-    overview_facts = OverviewFacts(member, shown, client.list_switches(), shown_at=at)
-    return _READERS[shown](client, overview_facts)
+    current_tab = tab if tab in list_tabs(member) else Tab.OVERVIEW
+    at = format_local_time(services.now().isoformat())
+    overview_facts = OverviewFacts(member, current_tab, client.list_switches(), shown_at=at)
+    return _READERS[current_tab](client, overview_facts)
 
 
 def _read_summary(client: PortfolioClient, overview_facts: OverviewFacts) -> OverviewFacts:

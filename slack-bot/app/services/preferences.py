@@ -44,12 +44,12 @@ def fill_order_draft(draft: OrderDraft, preferences: Preferences | None) -> Orde
     """Return the entries with the defaults of the person where the command names nothing."""
     if preferences is None:
         return draft
-    wanted = {
+    values = {
         "type": "" if draft.has_type else get_order_type(preferences),
         "time_in_force": "" if draft.has_time_in_force else get_time_in_force(preferences),
         "portfolio": "" if draft.portfolio else preferences.default_portfolio or "",
     }
-    return replace(draft, **{name: value for name, value in wanted.items() if value})  # type: ignore[arg-type]
+    return replace(draft, **{name: value for name, value in values.items() if value})  # type: ignore[arg-type]
 
 
 def fill_trade_draft(draft: Draft, preferences: Preferences | None) -> Draft:

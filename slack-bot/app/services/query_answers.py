@@ -168,11 +168,11 @@ def _answer_watch(client: PortfolioClient, command: TextCommand) -> Reply:
         name = next(iter(lists), WATCHLIST)
         lists[name] = tuple(dict.fromkeys([*lists.get(name, ()), *command.symbols]))
         client.set_watchlists(lists)
-    symbols = list(dict.fromkeys(symbol for each in lists.values() for symbol in each))
+    symbols = list(dict.fromkeys(symbol for names in lists.values() for symbol in names))
     if not symbols:
         return build_sentence_reply(NO_WATCHLIST)
-    shown = symbols[-MAX_WATCHED:]
-    return build_quotes_reply([_read_quote(client, symbol) for symbol in shown])
+    watched = symbols[-MAX_WATCHED:]
+    return build_quotes_reply([_read_quote(client, symbol) for symbol in watched])
 
 
 def _read_quote(client: PortfolioClient, symbol: str) -> QuoteLine:

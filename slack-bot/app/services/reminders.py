@@ -23,15 +23,16 @@ REMINDER = "approval.reminder"
 def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -> None:
     """Store the reminder of a request for approval. It is due after half of the time to the expiry."""
     try:
-        asked, expires = (
-            datetime.fromisoformat(str(each)).timestamp() for each in (created_at, data.get("expires_at"))
+        requested_at, expires = (
+            datetime.fromisoformat(str(instant)).timestamp()
+            for instant in (created_at, data.get("expires_at"))
         )
     except ValueError:
         return
     order_id = str(data.get("order_id") or "")
     services.notifications.add(
         Notification(
-            key=f"{order_id}:reminder",
+            key=f"{services.team}:{order_id}:reminder",
             team=services.team,
             user="",
             channel=order_id,
@@ -40,7 +41,7 @@ def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -
                 [str(approver) for approver in data.get("approvers") or ()], str(data["expires_at"])
             ),
             created_at=time.time(),
-            due_at=asked + (expires - asked) / 2,
+            due_at=requested_at + (expires - requested_at) / 2,
         )
     )
 

@@ -29,7 +29,7 @@ def find_channel_refusal(services: Services, channel: str) -> str:
     channels = services.slack_settings.get().channels
     if not channels or channel in channels:
         return ""
-    return NOT_HERE.format(channels=", ".join(f"<#{each}>" for each in sorted(channels)))
+    return NOT_HERE.format(channels=", ".join(f"<#{channel}>" for channel in sorted(channels)))
 
 
 def get_channel_portfolio(services: Services, channel: str) -> str:

@@ -1,4 +1,4 @@
-"""Start and pause strategies for people in Slack."""
+"""Start, pause and stop strategies for people in Slack."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from app.services.request_failures import describe_failure
 
 log = logging.getLogger(__name__)
 
-PERMISSION = "starting and pausing strategies"
+PERMISSION = "starting and stopping strategies"
 Change = Callable[[StrategyClient, str], StrategySummary]  # the second argument is the idempotency key
 
 
@@ -40,6 +40,11 @@ def restart_strategy(services: Services, origin: Origin, name: str, _clicked: Cl
 def pause_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
     """Pause a strategy, and notify the person its status."""
     _change(services, origin, lambda client, key: client.pause_strategy(name, idempotency_key=key))
+
+
+def stop_strategy(services: Services, origin: Origin, name: str, _clicked: ClickedMessage) -> None:
+    """Stop a strategy, and tell the person its status."""
+    _change(services, origin, lambda client, key: client.stop_strategy(name, idempotency_key=key))
 
 
 def _change(services: Services, origin: Origin, change: Change) -> None:

@@ -60,7 +60,10 @@ def set_parameters(services: Services, submission: FormSubmission) -> tuple[str,
 
 
 def _describe_changes(name: str, changes: Mapping[StrategyParameter, str]) -> str:
-    lines = [f"{escape(each.name)}: {literal(each.text)} → {literal(text)}" for each, text in changes.items()]
+    lines = [
+        f"{escape(parameter.name)}: {literal(parameter.text)} → {literal(text)}"
+        for parameter, text in changes.items()
+    ]
     return "\n".join([f"The parameters of *{literal(name)}* are changed. {TAKEN_OVER}", *lines])
 
 

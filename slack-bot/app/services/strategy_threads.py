@@ -11,7 +11,7 @@ from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.outbox import Job
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.services.dependencies import Services
-from app.services.notifications import owe_channel_line
+from app.services.notifications import owe_thread_line
 from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def show_strategy_event(services: Services, event_type: str, data: Mapping[str, Any], event_id: str) -> None:
     """Add a line to the thread of a strategy, and show its status in the first message. Return at once.
 
-    The line is stored first. If the bot is killed before it is posted, the channel gets it.
+    The line is stored first. If the bot is killed before it is posted, it is posted later.
     """
     name, portfolio = str(data.get("name") or ""), str(data.get("portfolio_name") or "")
     message = _find_message(services, name)
@@ -28,7 +28,7 @@ def show_strategy_event(services: Services, event_type: str, data: Mapping[str, 
     if not name or not channel:
         return
     line = describe_strategy_event(event_type, data)
-    receipt = owe_channel_line(services, channel, line, event_id)
+    receipt = owe_thread_line(services, channel, _build_key(services, name), line, event_id)
 
     def send() -> None:
         try:

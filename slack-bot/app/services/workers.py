@@ -40,16 +40,16 @@ class Workers:
         except RuntimeError:
             self._places.release()
             raise Saturated(f"{self._name} is shutting down") from None
-        future.add_done_callback(lambda done: self._finished(request_id, done))
+        future.add_done_callback(lambda finished: self._finished(request_id, finished))
         return future
 
     def stop(self, *, wait: bool = False) -> None:
         """Accept no more work. With `wait`, return after the running work has ended."""
         self._pool.shutdown(wait=wait, cancel_futures=True)
 
-    def _finished(self, request_id: str, done: "Future[T]") -> None:
+    def _finished(self, request_id: str, finished: "Future[T]") -> None:
         self._places.release()
-        if not done.cancelled() and (error := done.exception()) is not None:
+        if not finished.cancelled() and (error := finished.exception()) is not None:
             log.error("Work failed", exc_info=error, extra={"request_id": request_id, "workers": self._name})
 
 

@@ -9,7 +9,7 @@ import psycopg2
 import psycopg2.extensions
 
 from app.storage.database import DatabaseError, Row
-from app.storage.schema import ADDED_COLUMNS, TABLES
+from app.storage.schema import ADDED_COLUMNS, MESSAGES_KEY, TABLES
 
 SCHEMA = "slack_bot"
 CONNECTIONS = 8
@@ -18,6 +18,12 @@ ANSWER_SECONDS = 2.0  # a database that does not answer must not delay trades fo
 PAUSE_SECONDS = 1.0  # after a failure, statements fail at once
 SETUP_LOCK = 5_106_014  # bots that start together create the tables one after the other
 OPTIONS = f"-c search_path={SCHEMA} -c statement_timeout=1500 -c lock_timeout=1500"
+ADD_TEAM_TO_MESSAGES_KEY = f"""DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE conname = 'order_messages_pkey'
+            AND connamespace = '{SCHEMA}'::regnamespace) THEN
+        ALTER TABLE order_messages DROP CONSTRAINT order_messages_pkey, ADD {MESSAGES_KEY};
+    END IF;
+END $$"""
 UNAVAILABLE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
@@ -88,7 +94,12 @@ class PostgresDatabase:
                 cursor.execute("BEGIN")
                 cursor.execute("SET LOCAL statement_timeout = 0")
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SETUP_LOCK,))
-                for statement in (f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}", *TABLES, *_add_columns()):
+                for statement in (
+                    f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
+                    *TABLES,
+                    *_add_columns(),
+                    ADD_TEAM_TO_MESSAGES_KEY,
+                ):
                     cursor.execute(statement)
                 cursor.execute("COMMIT")
         except psycopg2.Error as error:
@@ -99,8 +110,7 @@ class PostgresDatabase:
 
 def _add_columns() -> list[str]:
     return [
-        f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {definition}"
-        for table, definition in ADDED_COLUMNS.items()
+        f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {definition}" for table, definition in ADDED_COLUMNS
     ]
 
 

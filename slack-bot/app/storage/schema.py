@@ -1,5 +1,13 @@
 """The tables of the bot, in the SQL that SQLite and PostgreSQL share. Times are Unix seconds."""
 
+# The key of databases of earlier versions has no team: workspaces of one tenant show the same orders.
+MESSAGES_KEY = "CONSTRAINT order_messages_by_team PRIMARY KEY (team, order_id, kind)"
+MESSAGES = f"""CREATE TABLE IF NOT EXISTS order_messages (
+        order_id TEXT NOT NULL, kind TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
+        team TEXT NOT NULL, "user" TEXT NOT NULL, sequence INTEGER NOT NULL, legs TEXT NOT NULL,
+        is_open INTEGER NOT NULL, checked_at DOUBLE PRECISION NOT NULL, owner TEXT NOT NULL DEFAULT '',
+        {MESSAGES_KEY}
+    )"""
 TABLES = (
     """CREATE TABLE IF NOT EXISTS bots (id TEXT PRIMARY KEY, seen_at DOUBLE PRECISION NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS owed_confirmations (
@@ -14,12 +22,7 @@ TABLES = (
         "user" TEXT NOT NULL, channel TEXT NOT NULL, request_id TEXT NOT NULL, order_text TEXT NOT NULL,
         state TEXT NOT NULL, owner TEXT NOT NULL DEFAULT ''
     )""",
-    """CREATE TABLE IF NOT EXISTS order_messages (
-        order_id TEXT NOT NULL, kind TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
-        team TEXT NOT NULL, "user" TEXT NOT NULL, sequence INTEGER NOT NULL, legs TEXT NOT NULL,
-        is_open INTEGER NOT NULL, checked_at DOUBLE PRECISION NOT NULL, owner TEXT NOT NULL DEFAULT '',
-        PRIMARY KEY (order_id, kind)
-    )""",
+    MESSAGES,
     """CREATE TABLE IF NOT EXISTS event_claims (
         team TEXT NOT NULL, id TEXT NOT NULL, created_at TEXT NOT NULL, owner TEXT NOT NULL,
         is_handled INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (team, id)
@@ -37,7 +40,8 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS notifications (
         key TEXT PRIMARY KEY, team TEXT NOT NULL, member TEXT NOT NULL, channel TEXT NOT NULL,
         event_type TEXT NOT NULL, text TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
-        due_at DOUBLE PRECISION NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
+        due_at DOUBLE PRECISION NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+        thread TEXT NOT NULL DEFAULT ''
     )""",
     """CREATE TABLE IF NOT EXISTS summary_readers (
         team TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (team, member)
@@ -64,9 +68,10 @@ TABLES = (
 )
 
 # Columns that databases of earlier versions do not have, by table.
-ADDED_COLUMNS = {
-    "owed_confirmations": "owner TEXT NOT NULL DEFAULT ''",
-    "pending_orders": "owner TEXT NOT NULL DEFAULT ''",
-    "order_messages": "owner TEXT NOT NULL DEFAULT ''",
-    "notifications": "attempts INTEGER NOT NULL DEFAULT 0",
-}
+ADDED_COLUMNS = (
+    ("owed_confirmations", "owner TEXT NOT NULL DEFAULT ''"),
+    ("pending_orders", "owner TEXT NOT NULL DEFAULT ''"),
+    ("order_messages", "owner TEXT NOT NULL DEFAULT ''"),
+    ("notifications", "attempts INTEGER NOT NULL DEFAULT 0"),
+    ("notifications", "thread TEXT NOT NULL DEFAULT ''"),
+)

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 
 from app.storage.database import DatabaseError, Row
-from app.storage.schema import ADDED_COLUMNS, TABLES
+from app.storage.schema import ADDED_COLUMNS, MESSAGES, TABLES
 
 IN_MEMORY = ":memory:"
 LOCK_TIMEOUT_SECONDS = 10.0  # a stopping bot holds the lock for up to 5 seconds
@@ -40,6 +40,7 @@ class SqliteDatabase:
             for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", *TABLES):
                 self.execute(statement)
             self._add_missing_columns()
+            self._add_team_to_messages_key()
         except DatabaseError:
             self.close()
             raise
@@ -63,11 +64,29 @@ class SqliteDatabase:
             self._lock_file.close()
 
     def _add_missing_columns(self) -> None:
-        for table, definition in ADDED_COLUMNS.items():
+        for table, definition in ADDED_COLUMNS:
             column = definition.split(" ", 1)[0]
             columns = self.execute("SELECT name FROM pragma_table_info(?)", table)
             if (column,) not in columns:
                 self.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")
+
+    def _add_team_to_messages_key(self) -> None:
+        """Build the table of messages again if an earlier version has created it."""
+        found = "SELECT 1 FROM pragma_table_info('order_messages') WHERE name = 'team' AND pk > 0"
+        if not self.execute(found):
+            for statement in _REBUILD_MESSAGES:
+                self.execute(statement)
+
+
+_MESSAGE_COLUMNS = 'order_id, kind, channel, ts, team, "user", sequence, legs, is_open, checked_at, owner'
+_REBUILD_MESSAGES = (
+    "BEGIN IMMEDIATE",
+    "ALTER TABLE order_messages RENAME TO earlier_messages",
+    MESSAGES,
+    f"INSERT INTO order_messages ({_MESSAGE_COLUMNS}) SELECT {_MESSAGE_COLUMNS} FROM earlier_messages",
+    "DROP TABLE earlier_messages",
+    "COMMIT",
+)
 
 
 def _create_private(path: str) -> None:

@@ -91,7 +91,7 @@ def test_a_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
     assert "AAPL" in first
     assert channel == "D-U1"
     assert text.startswith("*40 news*\n• :bell: *SYM")
-    assert text.endswith("and 10 more")
+    assert text.endswith("and 17 more")
     assert len(sent(alone)) == 2
 
 

@@ -120,6 +120,15 @@ def test_person_gets_the_numbers_and_a_chart(done: PortfolioWorkspace):
     assert done.bot.services.notifications.list_due(1e12) == []
 
 
+@pytest.mark.parametrize(
+    ("share", "shown"), [(-0.000012, "(-0.0012%)"), (0.0, "(+0.00%)"), (0.0001, "(+0.01%)"), (None, "(none)")]
+)
+def test_small_results_are_not_shown_as_zero(share, shown):
+    statistics = portfolio_oms.backtest()["statistics"] | {"return": share}
+    result = parse_backtest(portfolio_oms.backtest(statistics=statistics))
+    assert shown in build_backtest_reply(result, []).text
+
+
 def test_image_has_more_points_than_the_chart(done: PortfolioWorkspace, monkeypatch):
     drawn = []
 

@@ -90,8 +90,8 @@ def test_a_failing_oms_is_explained_by_the_only_option(workspace: Workspace, tro
 @pytest.mark.parametrize(
     ("typed", "reason"),
     [
-        ("a/b", "A portfolio's name has no slash and no invisible characters."),
-        ("a\u202eb", "A portfolio's name has no slash and no invisible characters."),
+        ("a/b", "A portfolio's name must not contain a slash or invisible characters."),
+        ("a\u202eb", "A portfolio's name must not contain a slash or invisible characters."),
         ("x" * 101, "A portfolio's name has at most 100 characters."),
         ("", "There are no portfolios yet. Type the name of a new one."),
     ],

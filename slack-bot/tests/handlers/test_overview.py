@@ -89,6 +89,7 @@ def test_who_may_stop_trading_sees_the_switch_and_what_is_stopped(trading: Portf
     trading.oms.rows["/kill-switch"] = [portfolio_oms.switch(state="HALTED", set_by="slack:T1:U2")]
     view = open_overview(trading)
     check_overview(view)
+    assert "As of <!date^" in words_of(view), "in the time zone of the reader"
     assert "The whole desk is HALTED* by <@U2>" in words_of(view)
     assert "Stop trading…" in words_of(view)
     assert trading.click("form:open:resume", "resume", view=view) == 200

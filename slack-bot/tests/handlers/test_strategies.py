@@ -33,15 +33,20 @@ def test_list_shows_status_profit_and_what_a_trader_may_do(running: PortfolioWor
     assert "Error: ValueError: no data (pairs.py, line 12)" in shown.replace("\u2060", "")
     assert buttons_of(message) == [
         ("strategy:restart", "pairs"),
+        ("strategy:stop", "pairs"),
         ("strategy:parameters", "pairs"),
         ("strategy:backtest", "pairs"),
         ("strategy:pause", "trend"),
+        ("strategy:stop", "trend"),
         ("strategy:parameters", "trend"),
         ("strategy:backtest", "trend"),
     ]
 
 
-@pytest.mark.parametrize(("role", "expected"), [("viewer", []), ("risk", [("strategy:pause", "trend")])])
+STOPS = [("strategy:stop", "pairs"), ("strategy:pause", "trend"), ("strategy:stop", "trend")]
+
+
+@pytest.mark.parametrize(("role", "expected"), [("viewer", []), ("risk", STOPS)])
 def test_list_has_the_buttons_of_the_role(running: PortfolioWorkspace, role, expected):
     running.oms.roles["slack:T1:U1"] = role
     assert buttons_of(running.query("strategies")) == expected
@@ -55,11 +60,13 @@ def test_many_strategies_with_hostile_names_fit(trading: PortfolioWorkspace):
     check_message(message["text"], message["blocks"])
     assert "the first 20 of 100" in message["text"]
     assert "<!channel>" not in message["text"]
+    trading.oms.rows["/strategies"] = [strategy("new", statistics={"trades": 0, "wins": 0, "pnl_net": "0"})]
+    assert "P&amp;L 0.00 · no round trips" in trading.query("strategies")["text"]
     trading.oms.rows["/strategies"] = []
     assert "no strategies" in trading.query("strategies")["text"]
 
 
-def test_clicks_pause_and_start_once_as_the_person(running: PortfolioWorkspace):
+def test_clicks_pause_start_and_stop_once_as_the_person(running: PortfolioWorkspace):
     running.oms.results["POST /strategies/trend:pause"] = Answer(body=strategy("trend", status="PAUSED"))
     running.click("strategy:pause", "trend", trigger_id="t1", response_url=running.slack.response_url)
     assert "*trend* is PAUSED now." in running.slack.wait_for("respond")[0].body["text"]
@@ -67,9 +74,13 @@ def test_clicks_pause_and_start_once_as_the_person(running: PortfolioWorkspace):
     running.oms.results["POST /strategies/pairs:start"] = Answer(body=strategy("pairs"))
     running.click("strategy:restart", "pairs", trigger_id="t2", response_url=running.slack.response_url)
     assert "*pairs* is ACTIVE now." in running.slack.wait_for("respond", 2)[1].body["text"]
+    running.oms.results["POST /strategies/trend:stop"] = Answer(body=strategy("trend", status="INACTIVE"))
+    running.click("strategy:stop", "trend", trigger_id="t3", response_url=running.slack.response_url)
+    assert "*trend* is INACTIVE now." in running.slack.wait_for("respond", 3)[2].body["text"]
     assert list(running.oms.changes.values()) == [
         ("POST", "/strategies/trend:pause", {}),
         ("POST", "/strategies/pairs:start", {"acknowledge_error": True}),
+        ("POST", "/strategies/trend:stop", {}),
     ]
     assert running.oms.person_of_calls() == {"slack:T1:U1"}
 
@@ -79,7 +90,7 @@ def test_refused_click_is_explained_to_the_person(running: PortfolioWorkspace):
     running.oms.script(path, problem(403, "Not allowed.", kind="forbidden"))
     running.click("strategy:start", "trend", trigger_id="t1", response_url=running.slack.response_url)
     text = running.slack.wait_for("respond")[0].body["text"]
-    assert "*Not done.* Your role at this desk does not include starting and pausing strategies." in text
+    assert "*Not done.* Your role at this desk does not include starting and stopping strategies." in text
     running.oms.script(path, problem(409, "The strategy failed.", kind="strategy-status"))
     running.click("strategy:start", "trend", trigger_id="t2", response_url=running.slack.response_url)
     assert "*Not done.* The strategy failed." in running.slack.wait_for("respond", 2)[1].body["text"]

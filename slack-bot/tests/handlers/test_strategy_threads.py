@@ -5,6 +5,7 @@ import pytest
 from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
+from app.services.notifications import deliver_notifications
 from tests.conftest import Workspace
 from tests.limits import check_message
 
@@ -73,6 +74,22 @@ def test_line_that_slack_refuses_stays_owed_to_the_channel(reporting: Workspace)
     reporting.slack.wait_for("chat.postMessage")
     (owed,) = reporting.bot.services.notifications.list_due(1e12)
     assert (owed.channel, owed.text[:23]) == ("C9", ":arrow_forward: *trend*")
+
+
+def test_line_that_a_killed_bot_owed_is_posted_in_the_thread(reporting: Workspace, monkeypatch):
+    report(reporting, "E1", "started", STATUS)
+    reporting.slack.wait_for("chat.postMessage", 2)
+    services = reporting.bot.services
+    services.outbox.close(5.0)
+    with monkeypatch.context() as killed:
+        killed.setattr(services.outbox, "put", lambda *_, **__: None)
+        report(reporting, "E2", "paused", STATUS | {"status": "PAUSED"})
+    services.storage.database.execute("UPDATE notifications SET due_at = 1.0")
+    deliver_notifications(services)
+    line = reporting.slack.wait_for("chat.postMessage", 3)[2].body
+    assert (line["channel"], line["thread_ts"]) == ("C9", "1.0")
+    assert line["text"].startswith(":double_vertical_bar: *trend* was paused by <@U1>")
+    assert services.notifications.list_due(1e12) == []
 
 
 def test_without_a_channel_nothing_is_posted(workspace: Workspace):

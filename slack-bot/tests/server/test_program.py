@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from app.server import logs
-from app.server.run import connect_forever
+from app.server import logs, run
+from app.server.run import connect_forever, load_charts
 from tests import factories
 from tests.conftest import make_bot
 from tests.fakes import Answer
@@ -237,3 +237,14 @@ def test_libraries_do_not_log_bodies(monkeypatch):
     assert all(logging.getLogger(name).level == logging.ERROR for name in logs.QUIET)
     for name in logs.QUIET:
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def test_charts_are_loaded_before_requests_are_answered_but_not_waited_for_long(workspace, monkeypatch):
+    loaded, released = threading.Event(), threading.Event()
+    monkeypatch.setattr(run, "load_matplotlib", lambda _: loaded.set())
+    load_charts(workspace.bot)
+    assert loaded.is_set()
+    monkeypatch.setattr(run, "MAX_CHARTS_SECONDS", 0.01)
+    monkeypatch.setattr(run, "load_matplotlib", lambda _: released.wait(30))
+    load_charts(workspace.bot)
+    released.set()

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from app.delivery.installation import InstallationCache
+from app.delivery.order_messages import MessageKind
 from app.errors import NotAllowed
+from app.events.registry import Event
 from app.oms_client import Person
 from app.server import workspaces as workspaces_module
 from app.server.supervision import start_new, store_first
@@ -16,6 +18,8 @@ from app.storage.installations import InstalledWorkspace
 from tests import factories
 from tests.conftest import Workspace
 from tests.events.test_receiver import sign
+from tests.reading import wait_until
+from tests.services.test_approval_requests import TICKET
 
 TOKENS = {"T1": factories.TOKEN, "T2": "xoxb-second", "T3": "xoxb-third"}
 KEYS = {"T1": factories.OMS_KEY, "T2": "s" * 40}
@@ -204,3 +208,28 @@ def test_an_event_is_handled_for_the_workspaces_of_its_tenant(several: Workspace
         response = several.bot.web.test_client().post("/oms/events", data=body, headers=headers)
         assert response.status_code == status
     assert handled == [("T2", "e1")]
+
+
+def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(several: Workspace):
+    orders, teams = several.oms.orders, {"T1": "C1", "T2": "C2"}
+    order = orders.add(TICKET | {"client_order_id": "s-1"}, "")
+    orders.move(order["id"], "AWAITING_APPROVAL", "")
+    everyone = [found(several, team).services for team in teams]
+    for services in everyone:
+        object.__setattr__(services, "approvals_channel", teams[services.team])
+    send_to_all(several, "approval.requested", {"order_id": order["id"], "requested_by": "key:strategy-1"})
+    several.slack.wait_for("chat.postMessage", 2)
+    for services in everyone:
+        wait_until(lambda: services.order_messages.find(order["id"], MessageKind.APPROVAL))  # noqa: B023
+    orders.move(order["id"], "DENIED", "slack:T1:U3", "Too large")
+    send_to_all(several, "order.denied", {"order_id": order["id"]})
+    edited = several.slack.wait_for("chat.update", 2)
+    assert sorted(call.body["channel"] for call in edited) == ["C1", "C2"]
+    assert {call.headers["authorization"] for call in edited} == {f"Bearer {TOKENS[team]}" for team in teams}
+    assert all("*Rejected by <@U3>*" in call.body["text"] for call in edited)
+
+
+def send_to_all(several: Workspace, event_type: str, data: dict[str, Any]) -> None:
+    for team in ("T1", "T2"):
+        event = Event(f"{event_type}-1", event_type, "2026-11-29T10:00:00Z", data)
+        assert found(several, team).receiver.handle_once(event)

@@ -1,11 +1,16 @@
 """Banners of stopped trading survive a bot that is killed."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.blocks.messages import notice
-from app.services.banners import recover_banners, replace_banner, show_banner
+from app.errors import OutcomeUnknown, Refused
+from app.oms_client import Person
+from app.services.banner_recovery import recover_banners
+from app.services.banners import announce, replace_banner, show_banner
+from app.services.origin import Origin
 from tests.conftest import Workspace
 from tests.fakes import Answer
 from tests.reading import wait_until
@@ -27,12 +32,19 @@ def posted(workspace: Workspace):
 
 
 @pytest.fixture
-def killed(workspace: Workspace, monkeypatch):
+def reporting(workspace: Workspace):
+    """Provide a bot with a channel for reports."""
+    object.__setattr__(workspace.bot.services, "trading_channel", "C1")
+    return workspace
+
+
+@pytest.fixture
+def killed(reporting: Workspace, monkeypatch):
     """Provide a bot that is killed before it sends what it queues."""
     with monkeypatch.context() as patch:
-        patch.setattr(workspace.bot.services.outbox, "put", lambda *_, **__: None)
-        show_banner(workspace.bot.services, None, "C1", "Growth", STOPPED)
-    return workspace
+        patch.setattr(reporting.bot.services.outbox, "put", lambda *_, **__: None)
+        show_banner(reporting.bot.services, "Growth", STOPPED)
+    return reporting
 
 
 def test_a_queued_banner_is_posted_by_the_next_bot(killed: Workspace):
@@ -56,7 +68,7 @@ def test_a_banner_that_slack_may_have_is_repeated_with_a_mark(killed: Workspace)
 
 def test_a_stop_that_was_ended_meanwhile_is_not_shown(killed: Workspace):
     services = killed.bot.services
-    replace_banner(services, None, "C1", "Growth", RESUMED)
+    replace_banner(services, "Growth", RESUMED)
     killed.slack.wait_for("chat.postMessage")
     wait_until(lambda: not rows(killed))
     kill(killed)
@@ -71,12 +83,90 @@ def test_an_old_banner_is_given_up(killed: Workspace):
     assert (rows(killed), posted(killed)) == ([], [])
 
 
-def test_a_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(workspace: Workspace):
-    services = workspace.bot.services
+def test_a_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(reporting: Workspace):
+    services, workspace = reporting.bot.services, reporting
     workspace.slack.script("chat.postMessage", Answer(429, headers={"Retry-After": "3600"}))
-    show_banner(services, None, "C1", "Growth", STOPPED)
+    show_banner(services, "Growth", STOPPED)
     workspace.slack.wait_for("chat.postMessage")
     wait_until(lambda: services.storage.database.execute("SELECT key FROM owed_banners WHERE owner = ''"))
     recover_banners(services, time.time())
     wait_until(lambda: not rows(workspace))
     assert len(posted(workspace)) == 2
+
+
+# The gap between the answer of the OMS and the row of the bot
+
+
+class Killed(BaseException):
+    """The bot is killed at this point."""
+
+
+def change(workspace: Workspace, error: BaseException | None = None, *, is_end: bool = False) -> None:
+    """Send a change to the OMS, which answers with an error or not at all."""
+    origin, message = Origin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
+    with announce(workspace.bot.services, origin, "C1", "Growth", message, is_end=is_end):
+        if error:
+            raise error
+
+
+def set_switch(workspace: Workspace, state: str, set_by: str = "slack:T1:U1", minutes_ago: int = 0) -> None:
+    """Let the OMS list the kill switch of the portfolio."""
+    set_at = (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat()
+    switch = {"scope": "portfolio", "name": "growth", "state": state, "reason": "Bad prices"}
+    other = switch | {"name": "Income", "set_by": "slack:T1:U1", "set_at": set_at}
+    rows = [other, switch | {"set_by": set_by, "set_at": set_at}]
+    workspace.oms.always["/kill-switch"] = Answer(body=rows)
+
+
+@pytest.mark.parametrize(
+    ("is_end", "state", "text"),
+    [(False, "REDUCING", "Trading is stopped"), (True, "ACTIVE", "Trading is resumed")],
+)
+def test_a_bot_killed_after_the_answer_of_the_oms_loses_no_banner(workspace: Workspace, is_end, state, text):
+    with pytest.raises(Killed):
+        change(workspace, Killed(), is_end=is_end)
+    recover_banners(workspace.bot.services, time.time())
+    assert posted(workspace) == [], "the bot is alive"
+    kill(workspace)
+    set_switch(workspace, state)
+    recover_banners(workspace.bot.services, time.time())
+    wait_until(lambda: not rows(workspace))
+    assert posted(workspace) == [("C1", text)]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"state": "ACTIVE"},
+        {"state": "HALTED", "set_by": "slack:T1:U2"},
+        {"state": "HALTED", "minutes_ago": 5},
+    ],
+)
+def test_a_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, found):
+    with pytest.raises(Killed):
+        change(workspace, Killed())
+    kill(workspace)
+    set_switch(workspace, **found)
+    recover_banners(workspace.bot.services, time.time())
+    assert rows(workspace), "the OMS may still make it"
+    recover_banners(workspace.bot.services, time.time() + 30)
+    assert (rows(workspace), posted(workspace)) == ([], [])
+
+
+def test_a_change_whose_outcome_is_unknown_is_shown_once_the_oms_answers(workspace: Workspace):
+    services = workspace.bot.services
+    with pytest.raises(OutcomeUnknown):
+        change(workspace, OutcomeUnknown("No answer."))
+    workspace.oms.always["/kill-switch"] = Answer(503)
+    recover_banners(services, time.time() + 30)
+    assert rows(workspace)
+    set_switch(workspace, "HALTED")
+    recover_banners(services, time.time() + 30)
+    wait_until(lambda: not rows(workspace))
+    assert posted(workspace) == [("C1", "Trading is stopped")]
+
+
+def test_a_refused_change_leaves_no_banner(workspace: Workspace):
+    with pytest.raises(Refused):
+        change(workspace, Refused("No."))
+    assert rows(workspace) == []

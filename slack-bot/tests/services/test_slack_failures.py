@@ -16,7 +16,8 @@ from app.forms.text_commands import parse_text_command
 from app.oms_client import Person
 from app.oms_client.order_wire import order_from_json
 from app.oms_client.slack_settings import SlackSettings
-from app.services.banners import recover_banners, replace_banner, show_banner
+from app.services.banner_recovery import recover_banners
+from app.services.banners import announce
 from app.services.exports import send_export
 from app.services.notifications import deliver_notifications, notify_channel, send_note
 from app.services.orders.approvals import publish_approval
@@ -138,16 +139,23 @@ def request(workspace: PortfolioWorkspace) -> Reached:
     return is_asked
 
 
+def announce_change(workspace: PortfolioWorkspace, text: str) -> None:
+    """Post the banner of a change that the OMS has made."""
+    services, is_end = workspace.bot.services, text == "Resumed"
+    with announce(services, origin(), "C1", "Growth", notice(text), is_end=is_end):
+        pass
+
+
 def show_stop(workspace: PortfolioWorkspace) -> Reached:
-    show_banner(workspace.bot.services, origin(), "C1", "Growth", notice("Stopped"))
+    announce_change(workspace, "Stopped")
     return lambda: _recover(workspace) and reached_twice(workspace, "Stopped")
 
 
 def show_end(workspace: PortfolioWorkspace) -> Reached:
     services = workspace.bot.services
-    show_banner(services, origin(), "C1", "Growth", notice("Stopped"))
+    announce_change(workspace, "Stopped")
     wait_until(lambda: services.banners.get("Growth"))
-    replace_banner(services, origin(), "C1", "Growth", notice("Resumed"))
+    announce_change(workspace, "Resumed")
     return lambda: _recover(workspace) and reached_twice(workspace, "Resumed")
 
 

@@ -237,10 +237,12 @@ def test_an_event_at_one_bot_redraws_the_overview_of_a_person_who_looks_at_it_at
 
 def test_a_banner_of_one_bot_is_edited_by_the_other(bots):
     first, second = bots
-    show_banner(first.bot.services, None, "C1", "Growth", notice("Trading is stopped"))
+    for workspace, channel in zip(bots, ("C1", "C2"), strict=True):
+        object.__setattr__(workspace.bot.services, "trading_channel", channel)
+    show_banner(first.bot.services, "Growth", notice("Trading is stopped"))
     first.slack.wait_for("chat.postMessage")
     wait_until(lambda: first.bot.services.banners.get("growth") is not None)
-    replace_banner(second.bot.services, None, "C2", "Growth", notice("Trading is resumed"))
+    replace_banner(second.bot.services, "Growth", notice("Trading is resumed"))
     (edited,) = second.slack.wait_for("chat.update")
     assert (edited.body["channel"], edited.body["text"]) == ("C1", "Trading is resumed")
     wait_until(lambda: first.bot.services.banners.get("Growth") is None)

@@ -37,7 +37,7 @@ class PortfolioAlerts:
         """Value the portfolios that have alerts, and record the transitions."""
         with snapshot(self._engine) as connection:
             watched = queries.list_portfolio_alerts(set_all_tenants_scope(connection), self._now())
-        for tenant_id, found in groupby(watched, lambda one: one[0].tenant_id):
+        for tenant_id, found in groupby(watched, lambda pair: pair[0].tenant_id):
             by_portfolio = [list(group) for _, group in groupby(found, itemgetter(1))]
             for start in range(0, len(by_portfolio), MAX_PORTFOLIOS):
                 self._check_portfolios(tenant_id, by_portfolio[start : start + MAX_PORTFOLIOS])

@@ -87,8 +87,11 @@ def truncate_entry(entry: AuditEntry) -> AuditEntry:
 
 def _plain(text: str, most: int) -> str:
     """Return `text` with placeholders for unprintable characters and for the part beyond `most`."""
-    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[: most + 1])
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    printable = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in text[: most + 1]
+    )
+    return printable if len(printable) <= most else printable[: most - 1] + "…"
 
 
 def _check(path: str, value: object) -> None:

@@ -97,7 +97,8 @@ class BarParser:
         """Return the bars, None if anything is unusual or wrong."""
         shapes = set(text.translate(_TO_SHAPE).splitlines())
         places = next(
-            (one for one in _LINES if one >= self._places and _all_match(_LINES[one], shapes)), None
+            (places for places in _LINES if places >= self._places and _all_match(_LINES[places], shapes)),
+            None,
         )
         if places is None:
             return None

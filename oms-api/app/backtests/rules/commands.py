@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from app.backtests.errors import InvalidCommand
 from app.ledger.rules.accounting import Side
 from app.money import find_amount_error, parse_plain
+from app.orders.rules.order_views import Changes
 from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
 from app.timestamps import iso
 
@@ -50,7 +51,7 @@ def pack_submission(at: int, ticket: Ticket) -> list[Any]:
         _format(ticket.limit_price), _format(ticket.stop_price), _format(ticket.trail_amount),
         _format(ticket.trail_percent),
         None if ticket.time_in_force is TimeInForce.DAY else ticket.time_in_force, ticket.expires_at,
-        ticket.product or None, *(_format(one[0]) if one else None for one in exits), ticket.reason,
+        ticket.product or None, *(_format(leg[0]) if leg else None for leg in exits), ticket.reason,
     ]  # fmt: skip
     while fields[-1] is None:
         fields.pop()
@@ -62,7 +63,7 @@ def pack_cancellation(at: int, order_id: str) -> list[Any]:
     return ["C", at, order_id]
 
 
-def pack_replacement(at: int, order_id: str, ticket: Ticket) -> list[Any]:
+def pack_replacement(at: int, order_id: str, ticket: Ticket | Changes) -> list[Any]:
     """Return the command that replaces an order."""
     amounts = (ticket.quantity, ticket.limit_price, ticket.stop_price)
     return ["R", at, order_id, *map(_format, amounts)]

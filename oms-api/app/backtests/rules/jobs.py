@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from app.backtests.rules.carry_rates import parse_carry_rate
+from app.backtests.rules.currency_pairs import parse_currency, parse_pairs
 from app.backtests.rules.settings import (
     BacktestSettings,
     InstrumentTerms,
@@ -14,6 +16,7 @@ from app.backtests.rules.settings import (
     parse_limit,
 )
 from app.brokers.rules.settings import PaperSettings, Slippage
+from app.carry.rules.accrual import CarryRate
 from app.market_data.rules.bars import Interval
 from app.money import parse_plain
 
@@ -131,6 +134,10 @@ def build_settings(
         enforces_sessions=terms.read_flag("sessions", default=False),
         seed=seed,
         strategy=strategy,
+        carry_rates=terms.read_carry_rates(),
+        base_currency=terms.read_currency(),
+        currencies=terms.read_currencies(),
+        rate_symbols=terms.read_pairs(),
     )
     terms.require_all_read()
     return backtest_settings
@@ -178,6 +185,37 @@ class _SettingsReader:
             return dict(parse_limit(f"{code}={amount}") for code, amount in value.items())
         except ValueError as error:
             raise InvalidSetting("settings.limits", f"{error}.") from None
+
+    def read_carry_rates(self) -> tuple[CarryRate, ...]:
+        value = self._left.pop("carry_rates", {})
+        if not isinstance(value, dict):
+            raise InvalidSetting("settings.carry_rates", "Must be an object of percents by kind.")
+        try:
+            return tuple(parse_carry_rate(name, str(percent)) for name, percent in value.items())
+        except ValueError as error:
+            raise InvalidSetting("settings.carry_rates", f"{error}.") from None
+
+    def read_currency(self) -> str:
+        code = self.read_text("base_currency")
+        try:
+            return parse_currency(code) if code else ""
+        except ValueError as error:
+            raise InvalidSetting("settings.base_currency", f"{error}.") from None
+
+    def read_currencies(self) -> dict[str, str]:
+        value = self._left.pop("currencies", {})
+        if not isinstance(value, dict):
+            raise InvalidSetting("settings.currencies", "Must be an object of currencies by symbol.")
+        try:
+            return {symbol.upper(): parse_currency(str(code)) for symbol, code in value.items()}
+        except ValueError as error:
+            raise InvalidSetting("settings.currencies", f"{error}.") from None
+
+    def read_pairs(self) -> tuple[str, ...]:
+        try:
+            return parse_pairs(self.read_text("rates"))
+        except ValueError as error:
+            raise InvalidSetting("settings.rates", f"{error}.") from None
 
     def require_all_read(self) -> None:
         for name in self._left:

@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
+from app.carry.rules.accrual import CarryRate
 from app.costs.rules.markets import MARKETS
 from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument, get_unlisted_terms
+from app.ledger.rules.corporate_actions import Action
 from app.market_data.rules.bars import Interval
 from app.money import ZERO, parse_plain
 from app.risk.rules.limits import LimitCode, LimitScope, Rows
@@ -50,7 +52,10 @@ class BacktestSettings(NamedTuple):
 
     `product` is that of orders which name none. `limits` are set limits by code, for the portfolio; without
     `has_risk_checks` no check runs at all. With `enforces_sessions`, orders trade in the sessions of the
-    exchange.
+    exchange. `actions` are the splits and dividends to book, `carry_rates` the yearly rates of interest
+    and borrow fees. `base_currency` is that of the portfolio, `currencies` are those in which symbols are
+    quoted, where they differ from that of the exchange. `rate_symbols` are currency pairs whose bars the
+    strategy does not receive.
     """
 
     interval: Interval = Interval.MINUTE
@@ -64,12 +69,26 @@ class BacktestSettings(NamedTuple):
     enforces_sessions: bool = False
     seed: int = 0
     strategy: str = ""
+    actions: tuple[Action, ...] = ()
+    carry_rates: tuple[CarryRate, ...] = ()
+    base_currency: str = ""
+    currencies: Mapping[str, str] = {}
+    rate_symbols: tuple[str, ...] = ()
 
     @property
     def currency(self) -> str:
-        """The currency of the portfolio: that of the exchange."""
+        """The currency of the portfolio: that of the exchange, unless another one is set."""
+        return self.base_currency or self._exchange_currency or "USD"
+
+    @property
+    def has_other_currencies(self) -> bool:
+        """Whether an instrument may trade in another currency than the portfolio's."""
+        return bool(self.currencies) or self._exchange_currency not in {"", self.currency}
+
+    @property
+    def _exchange_currency(self) -> str:
         market = MARKETS.get(self.instruments.exchange)
-        return "USD" if market is None else market.currency
+        return "" if market is None else market.currency
 
     def build_instrument(self, symbol: str) -> Instrument:
         """Return the instrument of a symbol."""
@@ -77,10 +96,10 @@ class BacktestSettings(NamedTuple):
         terms = get_unlisted_terms(symbol)
         return terms._replace(
             exchange=exchange,
-            currency=self.currency,
+            currency=self.currencies.get(symbol) or self._exchange_currency or self.currency,
             tick_size=terms.tick_size if tick_size is None else tick_size,
             lot_size=terms.lot_size if lot_size is None else lot_size,
-            is_listed=bool(exchange),
+            is_listed=bool(exchange) or symbol in self.currencies,
         )
 
     def list_limits(self) -> Rows:

@@ -1,7 +1,7 @@
 """Settings as JSON values, and back. The process of a sandboxed strategy gets them so."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import UnionType
@@ -30,10 +30,12 @@ def _serialize(value: Any) -> Any:
             return str(value)
         case timedelta():
             return value // _MICROSECOND
+        case date():
+            return value.isoformat()
         case Mapping():
-            return {str(key): _serialize(one) for key, one in value.items()}
+            return {str(key): _serialize(item) for key, item in value.items()}
         case tuple():
-            return [_serialize(one) for one in value]
+            return [_serialize(item) for item in value]
         case _:
             return value
 
@@ -44,9 +46,17 @@ def _parse(kind: Any, value: Any) -> Any:
     if get_origin(kind) is Mapping:
         key_kind, value_kind = get_args(kind)
         return {key_kind(key): _parse(value_kind, one) for key, one in value.items()}
-    if kind is timedelta:
-        return value * _MICROSECOND
+    if get_origin(kind) is tuple:  # of any length
+        return tuple(_parse(get_args(kind)[0], one) for one in value)
+    if not isinstance(kind, type) or not issubclass(kind, tuple | Decimal | StrEnum):
+        return _parse_plain(kind, value)
     if issubclass(kind, tuple):
         hints = get_type_hints(kind).values()
         return kind(*(_parse(hint, one) for hint, one in zip(hints, value, strict=True)))
-    return kind(value) if issubclass(kind, Decimal | StrEnum) else value
+    return kind(value)
+
+
+def _parse_plain(kind: Any, value: Any) -> Any:
+    if kind is timedelta:
+        return value * _MICROSECOND
+    return date.fromisoformat(value) if kind is date else value

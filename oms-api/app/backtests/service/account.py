@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.movements import CashMovement, MovementKind
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.rules.trips import TripTracker
+from app.backtests.service.currency_rates import CurrencyRates
 from app.backtests.service.orders import BacktestOrder
 from app.brokers.rules.values import Executed
 from app.costs.errors import RateUnknown
@@ -16,7 +18,16 @@ from app.costs.rules.charges import find_dp_charge
 from app.costs.rules.markets import MARKETS, find_trading_day
 from app.costs.rules.rates import RateTable
 from app.costs.rules.values import Execution, OrderTerms, OrderTotals, Schedule
-from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill
+from app.instruments.rules import Instrument
+from app.ledger.rules.accounting import (
+    FLAT,
+    Fill,
+    Position,
+    apply_fill,
+    build_fill,
+    convert,
+    currency_of_fill,
+)
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO, product
 from app.orders.rules.trading_sessions import INTRADAY
@@ -29,20 +40,26 @@ class ChargeCalculator:
     """Computes what fills cost. Fees of a day accumulate over all orders, as in the service."""
 
     def __init__(self, settings: BacktestSettings, rates: RateTable) -> None:
-        self.terms, self._currency = settings.costs, settings.currency
+        self.terms, self._base = settings.costs, settings.currency
         self._table = rates
         self._fee_totals: str | None = None
         self._dp_days: set[tuple[str, date]] = set()
 
-    def charge(self, order: BacktestOrder, fill: Executed) -> Decimal:
-        """Return the charges of a fill, and add it to the totals of its order and day."""
+    def charge(
+        self, order: BacktestOrder, fill: Executed, currency: str | None, rate: Decimal | None
+    ) -> Decimal:
+        """Return the charges of a fill, and add it to the totals of its order and day.
+
+        `currency` and `rate` are None in the portfolio's own currency.
+        """
         terms = self.terms
         if terms.is_free:
             return ZERO
         flat = ZERO if order.filled_quantity else terms.flat_fee
         if terms.schedule is Schedule.NONE:
-            return flat + product(fill.value, terms.fee_rate)
-        trade = self._build_trade(order, Execution(fill.quantity, fill.value), fill.at)
+            return flat + product(convert(fill.value, rate), terms.fee_rate)
+        execution = Execution(fill.quantity, fill.value)
+        trade = self._build_trade(order, execution, fill.at, currency, rate)
         day = find_trading_day(trade.exchange, fill.at) if trade.exchange in MARKETS else None
         if day != order.day:
             order.day, order.day_quantity, order.day_value = day, ZERO, ZERO
@@ -53,7 +70,9 @@ class ChargeCalculator:
         order.day_value += fill.value
         return booked.total
 
-    def charge_delivery(self, order: BacktestOrder, fill: Executed, position: Position) -> Decimal:
+    def charge_delivery(
+        self, order: BacktestOrder, fill: Executed, position: Position, rate: Decimal | None
+    ) -> Decimal:
         """Return the depository charge of a sale, once per symbol and day, as the ledger books it."""
         exchange, symbol = order.instrument.exchange, order.ticket.symbol
         if self.terms.schedule is not Schedule.ZERODHA or exchange not in MARKETS:
@@ -68,25 +87,31 @@ class ChargeCalculator:
             return ZERO
         self._dp_days.add((symbol, day))
         try:
-            return find_dp_charge(terms, self._table)
+            return convert(find_dp_charge(terms, self._table), rate)
         except RateUnknown:
             return ZERO
 
-    def estimate(self, order: BacktestOrder, quantity: Decimal, price: Decimal, at: datetime) -> Decimal:
+    def estimate(
+        self, order: BacktestOrder, quantity: Decimal, price: Decimal, at: datetime, rate: Decimal | None
+    ) -> Decimal:
         """Return what filling a quantity at a price costs, as the live risk checks estimate it."""
         terms, value = self.terms, product(quantity, price)
         if terms.schedule is Schedule.NONE:
-            return terms.flat_fee + product(value, terms.fee_rate)
-        trade = self._build_trade(order, Execution(quantity, value), at)
+            return terms.flat_fee + product(convert(value, rate), terms.fee_rate)
+        currency = None if rate is None else order.instrument.currency
+        trade = self._build_trade(order, Execution(quantity, value), at, currency, rate)
         try:
             return compute_booked_charges(trade, _NO_FILLS, None, self._table).total
         except RateUnknown:
             return ZERO
 
-    def _build_trade(self, order: BacktestOrder, execution: Execution, at: datetime) -> ChargedTrade:
+    def _build_trade(
+        self, order: BacktestOrder, execution: Execution, at: datetime, currency: str | None,
+        rate: Decimal | None,
+    ) -> ChargedTrade:  # fmt: skip
         return ChargedTrade(
             self.terms.schedule, order.instrument.exchange, order.product, order.side, execution,
-            self._currency, None, at,
+            currency or self._base, rate, at, order.is_square_off,
         )  # fmt: skip
 
 
@@ -94,9 +119,12 @@ class Account:
     """Cash and positions after the fills so far. `get_price` returns the last price of a symbol."""
 
     def __init__(
-        self, settings: BacktestSettings, get_price: Callable[[str], Decimal], rates: RateTable
-    ) -> None:
-        self._get_price = get_price
+        self, settings: BacktestSettings, get_price: Callable[[str], Decimal], rates: RateTable,
+        currency_rates: CurrencyRates, record_movement: Callable[[CashMovement], None],
+    ) -> None:  # fmt: skip
+        self._get_price, self._record_movement = get_price, record_movement
+        self._currency_rates, self._has_currencies = currency_rates, settings.has_other_currencies
+        self.movements: defaultdict[MovementKind, Decimal] = defaultdict(lambda: ZERO)  # sums
         self.cash = self.opening_cash = settings.cash
         self.positions: dict[HoldingKey, Position] = {}
         self.charges = self.traded = self.realized_pnl = ZERO
@@ -119,6 +147,10 @@ class Account:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
+    def find_quantity(self, symbol: str, product_name: str) -> Decimal:
+        """Return the signed quantity of a position."""
+        return self.position(HoldingKey(symbol, product_name)).quantity
+
     def position_of(self, order: BacktestOrder) -> Position:
         """Return the position that an order changes."""
         return self.position(HoldingKey(order.ticket.symbol, order.product))
@@ -127,28 +159,78 @@ class Account:
         """Book a fill, and return its charges. Raise InvalidBacktest if no rate of that time is known."""
         key = HoldingKey(order.ticket.symbol, order.product)
         position, sign = self.position(key), order.side.sign
+        currency, rate = self.find_currency(order.instrument, position), None
+        if currency is not None:
+            rate = self._currency_rates.require(currency, int(fill.at.timestamp()))
         try:
-            charges = self.calculator.charge(order, fill)
+            charges = self.calculator.charge(order, fill, currency, rate)
         except RateUnknown as error:
             raise InvalidBacktest(str(error)) from None
-        delivery = self.calculator.charge_delivery(order, fill, position) if self._needs_days else ZERO
+        delivery = self.calculator.charge_delivery(order, fill, position, rate) if self._needs_days else ZERO
         at = iso(fill.at.astimezone(UTC)) if self._needs_days and order.product != INTRADAY else None
-        current = apply_fill(position, Fill(order.side, fill.quantity, fill.value, at=at))
+        booked = build_fill(order.side, fill.quantity, fill.value, currency, rate, at)
+        current = apply_fill(position, booked)
         self.positions[key] = current
-        self.cash -= sign * fill.value + charges + delivery
+        self.cash -= sign * booked.value + charges + delivery
         self.charges += charges + delivery
         self.realized_pnl += current.realized_pnl - position.realized_pnl
-        self.traded += fill.value
+        self.traded += booked.value
         self.fills += 1
         self._trips[key].book(position, current, sign * fill.quantity, charges + delivery)
         return charges
 
+    def book_movement(self, movement: CashMovement) -> None:
+        """Book cash that no fill moved, and record it."""
+        if movement.amount:
+            self.cash += movement.amount
+            self.movements[movement.kind] += movement.amount
+            self._record_movement(movement)
+
+    def book_fraction(self, key: HoldingKey, fill: Fill, at: int, reason: str) -> None:
+        """Book the cash in lieu of the fraction that a split leaves: a trade without charges."""
+        held = self.position(key)
+        current = apply_fill(held, fill)
+        self.positions[key] = current
+        self.realized_pnl += current.realized_pnl - held.realized_pnl
+        self._trips[key].book(held, current, fill.side.sign * fill.quantity, ZERO)
+        amount = -fill.side.sign * fill.value
+        self.book_movement(CashMovement(at, MovementKind.CASH_IN_LIEU, amount, reason, key.symbol))
+
+    def find_currency(self, instrument: Instrument, held: Position) -> str | None:
+        """Return the currency that an instrument trades in, None if it is the portfolio's own."""
+        if not self._has_currencies:
+            return None
+        listed = instrument.currency if instrument.is_listed else None
+        return currency_of_fill(held, listed, self._currency_rates.base)
+
+    def find_rate(self, currency: str | None) -> Decimal | None:
+        """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.
+
+        Raise InvalidBacktest if no rate is known.
+        """
+        if currency is None or currency == self._currency_rates.base:
+            return None
+        return self._currency_rates.require(currency)
+
+    def find_rate_to_value(self, instrument: Instrument, held: Position) -> Decimal | None:
+        """Return the rate to value an order and its position, None in the portfolio's own currency.
+
+        It is zero if no rate is known, so that no new order passes.
+        """
+        currency = self.find_currency(instrument, held)
+        return None if currency is None else self._currency_rates.find(currency) or ZERO
+
+    def value_position(self, key: HoldingKey, held: Position) -> Decimal:
+        """Return the signed market value of a position at the last price."""
+        value = product(held.quantity, self._get_price(key.symbol))
+        return value if held.currency is None else product(value, self._currency_rates.require(held.currency))
+
     def measure_exposure(self) -> tuple[Decimal, Decimal]:
         """Return the sum of the positions' values at the last prices, with and without their signs."""
         net = gross = ZERO
-        for key, position in self.positions.items():
-            if position.quantity:
-                value = product(position.quantity, self._get_price(key.symbol))
+        for key, held in self.positions.items():
+            if held.quantity:
+                value = self.value_position(key, held)
                 net += value
                 gross += abs(value)
         return net, gross

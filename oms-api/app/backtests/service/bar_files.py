@@ -56,12 +56,12 @@ class BarFile:
         with self.path.open("rb") as file:
             header = file.readline()
             self._parser.check_header(self._decode(header).rstrip("\n"))
-            done = len(header)
+            byte_count = len(header)
             while chunk := file.read(self._chunk_bytes):
                 chunk += file.readline()  # up to the end of the line
-                done += len(chunk)
+                byte_count += len(chunk)
                 yield self._parser.parse(self._decode(chunk))
-                report(done)
+                report(byte_count)
 
     def _decode(self, chunk: bytes) -> str:
         self.digest.update(chunk)
@@ -123,8 +123,13 @@ class BarFiles:
             raise InvalidBacktest(f"{path}: there is no CSV file.")
         size = max(CHUNK_BYTES // len(paths), _MIN_CHUNK_BYTES)
         self._files = [BarFile(one, BarParser(interval, allow_gaps=allow_gaps), size) for one in paths]
-        self._selection = selection
+        self._selections = [selection] * len(paths)
         self._scales: dict[str, tuple[int, int]] = {}
+
+    def append(self, other: "BarFiles") -> None:
+        """Read the files of another one too."""
+        self._files += other._files
+        self._selections += other._selections
 
     @property
     def data_hash(self) -> str:
@@ -142,7 +147,9 @@ class BarFiles:
                     found.update(line.partition(b",")[0] for line in file)
         except OSError as error:
             raise InvalidBacktest(str(error)) from None
-        return sorted(one.decode(errors="replace").strip().strip('"').upper() for one in found if one)
+        return sorted(
+            symbol.decode(errors="replace").strip().strip('"').upper() for symbol in found if symbol
+        )
 
     def count_bytes(self) -> int:
         """Return the size of the files. Raise InvalidBacktest if one cannot be read."""
@@ -156,13 +163,14 @@ class BarFiles:
         progress = [0] * len(self._files)
 
         def track(index: int) -> Report:
-            def update(done: int) -> None:
-                progress[index] = done
+            def update(byte_count: int) -> None:
+                progress[index] = byte_count
                 report(sum(progress))
 
             return update
 
-        sources = [_Source(file, self._selection, track(index)) for index, file in enumerate(self._files)]
+        pairs = zip(self._files, self._selections, strict=True)
+        sources = [_Source(file, selection, track(index)) for index, (file, selection) in enumerate(pairs)]
         bound = -_END
         while bound < _END:
             for source in sources:

@@ -154,9 +154,9 @@ class BacktestContext:
         stop_price: Amount | None = None,
     ) -> OrderState:
         """See `Context`."""
-        given = {"quantity": quantity, "limit_price": limit_price, "stop_price": stop_price}
+        terms = {"quantity": quantity, "limit_price": limit_price, "stop_price": stop_price}
         changes: dict[str, Any] = {
-            name: _parse_amount(name, value) for name, value in given.items() if value is not None
+            name: _parse_amount(name, value) for name, value in terms.items() if value is not None
         }
         order = self._orders.find(order_id)
         if order is None:

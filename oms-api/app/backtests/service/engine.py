@@ -4,8 +4,9 @@ For each start, all bars of it are matched first, then each is shown to the stra
 that the strategy makes then is stamped with that end, and is matched from the next bar on.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any, NamedTuple
 
 from app.backtests.errors import InvalidBacktest, InvalidCommand, StrategyFailed
@@ -13,19 +14,24 @@ from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPoint, split_days
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.account import Account
+from app.backtests.service.carry import CarryBooker
 from app.backtests.service.context import BacktestContext
+from app.backtests.service.corporate_actions import CorporateActionBooker
+from app.backtests.service.currency_rates import CurrencyRates
 from app.backtests.service.feeds import Feed
 from app.backtests.service.loading import find_code_path
 from app.backtests.service.market_tables import MarketTables, load_tables
 from app.backtests.service.order_manager import OrderManager
 from app.backtests.service.recorder import Recorder
+from app.backtests.service.scheduled_events import ScheduledEvents, build_action_events
+from app.backtests.service.square_off import build_square_offs
 from app.money import ZERO
 from app.sandbox.rules.failures import describe_failure
 from slackoms_strategy import Bar, Context, Fill, Strategy
 
 MAX_NOTICES = 10_000  # of one instant: more means that the strategy reacts to its own orders without end
 _FINAL_ERRORS = (InvalidBacktest, InvalidCommand, StrategyFailed)  # they need no description
-_new_bar: Callable[[type[Bar], tuple[Any, int]], Bar] = tuple.__new__
+_new_bar: Callable[[type[Bar], tuple[Any, ...]], Bar] = tuple.__new__
 
 
 class BacktestRun(NamedTuple):
@@ -51,18 +57,25 @@ class BacktestEngine:
     ) -> None:  # fmt: skip
         self._strategy, self._recorder = strategy, recorder
         tables = tables or load_tables(settings)
-        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
+        self._hidden = frozenset(settings.rate_symbols) - frozenset(symbols)
+        names = sorted({*symbols, *self._hidden})
+        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in names}
         self._seconds = int(settings.interval.length.total_seconds())
         self._account = Account(
-            settings, lambda symbol: self._feeds[symbol].find_price() or ZERO, tables.rates
-        )
+            settings, lambda symbol: self._feeds[symbol].find_price() or ZERO, tables.rates,
+            CurrencyRates(settings.currency, self._feeds), recorder.record_movement,
+        )  # fmt: skip
         self._orders = self.order_manager(
             settings, self._account, recorder, self._find_price, tables.calendars
         )
         for symbol in self._feeds:
             self._orders.open[symbol] = {}
-        self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
+        visible_feeds = {symbol: feed for symbol, feed in self._feeds.items() if symbol not in self._hidden}
+        self._context = BacktestContext(settings, self._account, self._orders, visible_feeds)
         self._context.owner = type(strategy)
+        self._settings, self._events = settings, ScheduledEvents()
+        self._calendars = tables.calendars
+        self._carry = CarryBooker(settings, self._account, tables.calendars)
         self._curve = EquityCurve()
         self._bars = self._instants = 0
         self._day: int | None = None
@@ -92,6 +105,7 @@ class BacktestEngine:
             raise InvalidBacktest("There are no bars of these symbols in this period.")
         self._call("on_stop", self._strategy.on_stop, self._context)
         self._dispatch()
+        self._events.run_until(self._context.seconds)
         self._add_point(is_close=True)
         self._orders.close()
         self._recorder.record_equity(self._curve.points)
@@ -104,6 +118,15 @@ class BacktestEngine:
     def _start(self, block: BarBlock) -> None:
         first = min(bar_columns.starts[0] for bar_columns in block.columns.values())
         self._context.seconds = first
+        actions = CorporateActionBooker(self._account, self._orders, self._feeds)
+        self._events = ScheduledEvents(
+            build_action_events(self._settings, self._feeds, actions),
+            self._carry.list_events(first),
+            *build_square_offs(
+                self._settings, self._account, self._orders, self._feeds, self._calendars, first
+            ),
+        )
+        self._events.run_until(first)
         self._call("on_start", self._strategy.on_start, self._context)
         self._context.finish_start()
         self._add_point(is_close=False)
@@ -113,8 +136,8 @@ class BacktestEngine:
         for symbol, columns in block.columns.items():
             self._feeds[symbol].load(columns)
         try:
-            if block.order is None:
-                (symbol,) = block.columns
+            symbol = next(iter(block.columns))
+            if block.order is None and symbol not in self._hidden:
                 self._play_symbol(self._feeds[symbol], block.columns[symbol].starts)
             else:
                 self._play_groups(block)
@@ -129,8 +152,11 @@ class BacktestEngine:
             self._begin_day(starts[first])
             index = first
             while index < last:
+                self._events.run_until(starts[index])
                 size = self._curve.step - self._instants % self._curve.step
                 stop = min(index + size, last)
+                if starts[stop - 1] >= self._events.next_at:
+                    stop = bisect_left(starts, self._events.next_at, index, stop)
                 self._play_bars(feed, index, stop)
                 self._instants += stop - index
                 index = stop
@@ -141,13 +167,19 @@ class BacktestEngine:
         """Play some bars of one symbol, one after the other. This is the hot loop of a backtest."""
         columns, seconds = feed.columns, self._seconds
         assert columns is not None  # noqa: S101  # the block is loaded
-        starts, floats, prices = columns.starts, feed.floats, feed.prices
+        floats, prices = feed.floats, feed.prices
+        terms = map(repeat, (columns.seconds, columns.places, columns.volume_places))
+        rows = zip(
+            repeat(feed.symbol), columns.starts[first:stop], columns.opens[first:stop],
+            columns.highs[first:stop], columns.lows[first:stop], columns.closes[first:stop],
+            columns.volumes[first:stop], *terms, strict=False,
+        )  # fmt: skip
         context, on_bar = self._context, self._strategy.on_bar
         open_orders, notices = self._orders.open[feed.symbol], self._orders.notices
         ready = feed.warm_up - feed.seen - 1  # the index of the first bar after the warm-up
-        for index in range(first, stop):
+        for index, row in enumerate(rows, first):
             feed.index = index
-            context.seconds = end = starts[index] + seconds
+            context.seconds = end = row[1] + seconds
             for series, values in floats:
                 series.value = values[index]
             for price_series, integers in prices:
@@ -157,14 +189,15 @@ class BacktestEngine:
             if notices:
                 self._dispatch()
             if index >= ready:
-                on_bar(context, _new_bar(Bar, (columns, index)))
+                on_bar(context, _new_bar(Bar, row))
                 if notices:
                     self._dispatch()
 
     def _play_groups(self, block: BarBlock) -> None:
         """Play the bars of several symbols: those of one start together."""
-        for start, group in groupby(self._advance(block.order or ()), key=lambda feed: feed[1]):
+        for start, group in groupby(self._advance(_list_order(block)), key=lambda feed: feed[1]):
             self._begin_day(start)
+            self._events.run_until(start)
             self._context.seconds = end = start + self._seconds
             feeds = [feed for feed, _ in group]
             for feed in feeds:
@@ -174,8 +207,8 @@ class BacktestEngine:
                     self._orders.match(feed, end)
             self._dispatch()
             for feed in feeds:
-                if feed.seen + feed.index + 1 >= feed.warm_up and feed.columns is not None:
-                    self._call("on_bar", self._strategy.on_bar, self._context, Bar(feed.columns, feed.index))
+                if feed.seen + feed.index + 1 >= feed.warm_up and feed.symbol not in self._hidden:
+                    self._call("on_bar", self._strategy.on_bar, self._context, feed.build_bar())
                     self._dispatch()
             self._finish_instant()
             self._instants += 1
@@ -247,3 +280,10 @@ class BacktestEngine:
 
     def _build_failure(self, callback: str, error: Exception) -> StrategyFailed:
         return StrategyFailed(describe_failure(error, find_code_path(type(self._strategy)), callback))
+
+
+def _list_order(block: BarBlock) -> Sequence[str]:
+    """Return the symbol of each bar."""
+    if block.order is not None:
+        return block.order
+    return [symbol for symbol, columns in block.columns.items() for _ in columns.starts]

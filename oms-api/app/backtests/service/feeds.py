@@ -1,15 +1,49 @@
 """The bars of each symbol as a strategy sees them: the current one, earlier ones, and declared indicators."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
+from typing import TypeVar, overload
 
+from typing_extensions import override
+
+from app.ledger.rules.corporate_actions import Ratio
 from app.market_data.rules.values import Bar as MarketBar
-from slackoms_strategy import Bar, BarColumns, PriceSeries, Series
+from app.money import share
+from slackoms_strategy import Bar, BarColumns, Indicator, PriceIndicator, PriceSeries, Series
+from slackoms_strategy.indicators import takes_blocks
+from slackoms_strategy.values import build_bar
 
 MAX_HISTORY = 5_000  # bars of a symbol that a strategy can read
+
+
+T = TypeVar("T")
+
+
+class StepwiseValues(Sequence[T]):
+    """The values of an indicator that gets one bar at a time. They are read in time order."""
+
+    def __init__(self, extend: Callable[[BarColumns], Sequence[T]], columns: BarColumns) -> None:
+        self._extend, self._columns = extend, columns
+        self._values: list[T] = []
+
+    @override
+    def __len__(self) -> int:
+        return len(self._columns.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    @override
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        last = index.stop - 1 if isinstance(index, slice) else index
+        while len(self._values) <= last:
+            row = len(self._values)
+            self._values += self._extend(self._columns.rows(row, row + 1))
+        return self._values[index]
 
 
 class Feed:
@@ -18,7 +52,7 @@ class Feed:
     `floats` and `prices` are the declared indicators with their values in this block.
     """
 
-    __slots__ = ("_earlier", "columns", "floats", "index", "prices", "seen", "symbol", "warm_up")
+    __slots__ = ("_earlier", "_split", "columns", "floats", "index", "prices", "seen", "symbol", "warm_up")
 
     def __init__(self, symbol: str, warm_up: int) -> None:
         self.symbol = symbol
@@ -29,6 +63,7 @@ class Feed:
         self.floats: list[tuple[Series, Sequence[float]]] = []
         self.prices: list[tuple[PriceSeries, Sequence[int | None]]] = []
         self._earlier: deque[BarColumns] = deque()
+        self._split: tuple[int, Ratio] | None = None  # with the number of the bar before it
 
     def declare(self, series: Series | PriceSeries) -> None:
         """Add an indicator. It lengthens the warm-up to its own."""
@@ -47,8 +82,8 @@ class Feed:
             while known - len(self._earlier[0].starts) >= MAX_HISTORY:
                 known -= len(self._earlier.popleft().starts)
         self.columns, self.index = columns, -1
-        self.floats = [(series, series.indicator.extend(columns)) for series, _ in self.floats]
-        self.prices = [(series, series.indicator.extend(columns)) for series, _ in self.prices]
+        self.floats = [(series, _compute(series.indicator, columns)) for series, _ in self.floats]
+        self.prices = [(series, _compute_prices(series.indicator, columns)) for series, _ in self.prices]
         for price_series, _ in self.prices:
             if price_series.raw is not None:
                 price_series.raw *= 10 ** (columns.places - price_series.places)
@@ -61,6 +96,13 @@ class Feed:
         assert columns is not None  # noqa: S101  # there is a current bar
         return columns.starts[self.index]
 
+    def restate(self, ratio: Ratio) -> None:
+        """Divide the last price by the ratio of a split, until the next bar."""
+        number, earlier = self.seen + self.index, self._split
+        if earlier is not None and earlier[0] == number:  # of the same instant
+            ratio = Ratio(ratio.new_units * earlier[1].new_units, ratio.old_units * earlier[1].old_units)
+        self._split = (number, ratio)
+
     def find_price(self) -> Decimal | None:
         """Return the close of the current bar, None before the first."""
         columns, index = self.columns, self.index
@@ -68,7 +110,17 @@ class Feed:
             columns = self._earlier[-1]
         elif columns is None or index < 0:
             return None
-        return Decimal(columns.closes[index]).scaleb(-columns.places)
+        price = Decimal(columns.closes[index]).scaleb(-columns.places)
+        if self._split is None or self._split[0] != self.seen + self.index:
+            return price
+        return share(price, self._split[1].old_units, self._split[1].new_units)
+
+    def find_price_at(self, start: int | None) -> Decimal | None:
+        """Return the open of the current bar if it begins then, else its close; None before the first."""
+        columns, index = self.columns, self.index
+        if start is None or columns is None or index < 0 or columns.starts[index] != start:
+            return self.find_price()
+        return Decimal(columns.opens[index]).scaleb(-columns.places)
 
     def build_market_bar(self) -> MarketBar:
         """Return the current bar as the market takes it."""
@@ -78,7 +130,7 @@ class Feed:
         prices = (columns.opens[index], columns.highs[index], columns.lows[index], columns.closes[index])
         opened, high, low, close = [Decimal(price).scaleb(exponent) for price in prices]
         start = datetime.fromtimestamp(columns.starts[index], UTC)
-        return MarketBar(self.symbol, start, opened, high, low, close, Bar(columns, index).volume)
+        return MarketBar(self.symbol, start, opened, high, low, close, self.build_bar().volume)
 
     def list_history(self, count: int) -> list[Bar]:
         """Return at most the last `count` bars up to the current one, oldest first."""
@@ -87,7 +139,25 @@ class Feed:
         earlier = ((bar_columns, len(bar_columns.starts)) for bar_columns in reversed(self._earlier))
         for columns, size in chain(current, earlier):
             first = max(size - (count - len(found)), 0)
-            found.extendleft(Bar(columns, index) for index in range(size - 1, first - 1, -1))
+            found.extendleft(build_bar(columns, index) for index in range(size - 1, first - 1, -1))
             if len(found) >= count:
                 break
         return list(found)
+
+    def build_bar(self) -> Bar:
+        """Return the current bar as a strategy sees it."""
+        columns = self.columns
+        assert columns is not None  # noqa: S101  # there is a current bar
+        return build_bar(columns, self.index)
+
+
+def _compute(indicator: Indicator, columns: BarColumns) -> Sequence[float]:
+    if takes_blocks(indicator):
+        return indicator.extend(columns)
+    return StepwiseValues(indicator.extend, columns)
+
+
+def _compute_prices(indicator: PriceIndicator, columns: BarColumns) -> Sequence[int | None]:
+    if takes_blocks(indicator):
+        return indicator.extend(columns)
+    return StepwiseValues(indicator.extend, columns)

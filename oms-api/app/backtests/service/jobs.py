@@ -24,20 +24,27 @@ from app.backtests.rules.jobs import (
     build_settings,
     compute_progress,
 )
-from app.backtests.service.engine import BacktestEngine, BacktestRun
-from app.backtests.service.loading import compute_code_hash, create_strategy, load_strategy
+from app.backtests.rules.settings import BacktestSettings
+from app.backtests.service.engine import BacktestRun
+from app.backtests.service.loading import locate_code
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.report import build_report
 from app.backtests.service.results import build_result, compute_statistics
+from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_trusted
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
-from app.database import set_all_tenants_scope, set_tenant_scope, unit_of_work, write
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
 from app.events.service import build_event_insert
+from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market
+from app.sandbox.errors import SandboxUnavailable
+from app.sandbox.rules.limits import Limits
+from app.sandbox.service.policy import SandboxPolicy
 from app.timestamps import iso
 
 LEASE = timedelta(minutes=2)
+LIMITS = Limits(answer_wall_seconds=90)  # shorter than the lease, which is renewed between two blocks of bars
 REPORT_SECONDS = 1.0  # between two stored progresses
 MAX_ERROR_LENGTH = 2_000
 FILES = ("orders.csv", "fills.csv", "equity.csv")
@@ -53,8 +60,8 @@ class Canceled(Exception):
 class BacktestJobs:
     """Runs the backtests of all tenants, one after another."""
 
-    def __init__(self, engine: Engine, market: Market, now: Now) -> None:
-        self._engine, self._market, self._now = engine, market, now
+    def __init__(self, engine: Engine, market: Market, policy: SandboxPolicy, now: Now) -> None:
+        self._engine, self._market, self._policy, self._now = engine, market, policy, now
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
 
     def run_next(self) -> Backtest | None:
@@ -77,31 +84,47 @@ class BacktestJobs:
         return backtest
 
     def _run(self, backtest: Backtest) -> None:
-        owner = load_strategy(backtest.entry_point)
-        code_hash = compute_code_hash(owner)
-        if code_hash != backtest.code_hash:
-            raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
-        parameters = orjson.loads(backtest.parameters)
-        strategy, interval = create_strategy(owner, parameters), Interval(backtest.interval)
-        settings = build_settings(
-            interval, backtest.cash, backtest.costs, orjson.loads(backtest.settings), backtest.seed,
-            backtest.strategy,
-        )  # fmt: skip
+        settings, interval = self._build_settings(backtest), Interval(backtest.interval)
+        run_strategy, parameters = self._prepare(backtest, settings), orjson.loads(backtest.parameters)
         period = (backtest.since, backtest.until)
-        bars = StoredBars(
-            self._engine, self._market, backtest.tenant_id, backtest.symbol_names, interval, period, self._now
-        )
+        names = sorted({*backtest.symbol_names, *settings.rate_symbols})
+        bars = StoredBars(self._engine, self._market, backtest.tenant_id, names, interval, period, self._now)
         progress = _Progress(self, backtest)
         with TemporaryDirectory() as name:
             folder = Path(name)
             with closing(Recorder(folder)) as recorder:
-                engine = BacktestEngine(strategy, backtest.symbol_names, settings, recorder)
-                run = engine.run(bars.read_blocks(progress.update))
+                finished = run_strategy(backtest.symbol_names, recorder, bars.read_blocks(progress.update))
+            run, code_hash = finished.run, finished.code_hash
             hashes = {"code_hash": code_hash, "data_hash": bars.data_hash, "result_hash": run.result_hash}
             statistics = compute_statistics(run)
             result = build_result(backtest.strategy, parameters, hashes, statistics)
             (folder / REPORT_NAME).write_text(build_report(result, run.points), encoding="utf-8")
             self._store(backtest, folder, run, bars.data_hash, statistics)
+
+    def _build_settings(self, backtest: Backtest) -> BacktestSettings:
+        """Return the settings of a run, with the corporate actions that the service stores."""
+        settings = build_settings(
+            Interval(backtest.interval), backtest.cash, backtest.costs, orjson.loads(backtest.settings),
+            backtest.seed, backtest.strategy,
+        )  # fmt: skip
+        period, names = (backtest.since, backtest.until), backtest.symbol_names
+        with snapshot(self._engine) as connection:
+            set_tenant_scope(connection, [backtest.tenant_id])
+            actions = list_actions_of_symbols(connection, backtest.tenant_id, names, period)
+        return settings._replace(actions=tuple(actions))
+
+    def _prepare(self, backtest: Backtest, settings: BacktestSettings) -> RunStrategy:
+        """Return what runs the strategy. Raise InvalidBacktest, and what a trusted module raises."""
+        if locate_code(backtest.entry_point).code_hash != backtest.code_hash:
+            raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
+        parameters = orjson.loads(backtest.parameters)
+        try:
+            is_sandboxed = self._policy.requires_sandbox(backtest.entry_point)
+        except SandboxUnavailable as error:
+            raise InvalidBacktest(str(error)) from None
+        if is_sandboxed:
+            return prepare_sandboxed(backtest.entry_point, parameters, settings, LIMITS)
+        return prepare_trusted(backtest.entry_point, parameters, settings)
 
     def _store(
         self,

@@ -1,13 +1,23 @@
-"""Loads the class of a strategy by its name, `module:Class`."""
+"""Finds the code of a strategy by its name, `module:Class`, and loads its class."""
 
 import hashlib
-import inspect
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from typing import Any, NamedTuple
 
 from app.backtests.errors import InvalidBacktest
+from app.sandbox.errors import SandboxError
+from app.sandbox.rules.sources import StrategySource
+from app.sandbox.service.sources import find_file, find_source
 from slackoms_strategy import InvalidParameter, Strategy
+
+
+class LocatedCode(NamedTuple):
+    """Where the code of a strategy is, and the hash of its module."""
+
+    source: StrategySource
+    code_hash: str
 
 
 def load_strategy(name: str) -> type[Strategy]:
@@ -24,7 +34,7 @@ def load_strategy(name: str) -> type[Strategy]:
     return strategy
 
 
-def create_strategy(owner: type[Strategy], parameters: Mapping[str, str]) -> Strategy:
+def create_strategy(owner: type[Strategy], parameters: Mapping[str, Any]) -> Strategy:
     """Return a strategy with its parameters. Raise InvalidBacktest if one is wrong."""
     try:
         return owner(**parameters)
@@ -39,12 +49,16 @@ def find_code_path(owner: type) -> str:
     return folders[0] if folders else getattr(module, "__file__", None) or ""
 
 
-def compute_code_hash(owner: type[Strategy]) -> str:
-    """Return the hash of the module that defines the strategy, and of its name."""
-    module = inspect.getmodule(owner)
-    return hash_code(owner.__qualname__, inspect.getsource(module or owner))
+def locate_code(name: str) -> LocatedCode:
+    """Find the code of the strategy `module:Class` without running it. Raise InvalidBacktest."""
+    try:
+        source = find_source(name)
+        content = find_file(source).read_bytes()
+    except (SandboxError, OSError, ValueError) as error:
+        raise InvalidBacktest(str(error)) from None
+    return LocatedCode(source, hash_code(source.class_name, content))
 
 
-def hash_code(class_name: str, source: str) -> str:
-    """Return the hash of a strategy's name and the text of its module."""
-    return hashlib.sha256(f"{class_name}\n{source}".encode()).hexdigest()
+def hash_code(class_name: str, content: bytes) -> str:
+    """Return the hash of a strategy's name and the bytes of its module."""
+    return hashlib.sha256(f"{class_name}\n".encode() + content).hexdigest()

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.account import Account
 from app.backtests.service.exits import ExitManager
@@ -13,24 +12,27 @@ from app.backtests.service.feeds import Feed
 from app.backtests.service.orders import BacktestOrder
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.risk_evaluation import RiskEvaluator
+from app.backtests.service.sessions import Sessions
+from app.backtests.service.split_orders import restate_after_split
 from app.brokers.paper.book import Book
 from app.brokers.rules.matching import match_bar
 from app.brokers.rules.rejections import find_rejection
 from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import Canceled, Executed, Lapsed, MarketEvent, OrderType, TrailMoved, Triggered
-from app.calendars.errors import SessionsUnknown
-from app.calendars.rules.calendars import Calendar
 from app.calendars.sources import ReleasedCalendars
 from app.instruments.rules import Instrument
-from app.market_data.rules.bars import Interval
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.corporate_actions import Ratio
 from app.money import ZERO, product
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.tickets import shape_errors
-from app.orders.rules.values import Status, Ticket, TimeInForce
+from app.orders.rules.values import Status, Ticket
 from slackoms_strategy import Fill, OrderState
 
 _EXPIRED = "The order reached the end of its time in force."
 _GROUP_FILLED = "Another order of its group has filled."
+_SQUARED_OFF = "Squared off"
+_SPLIT = "A split leaves less than one lot."
 _NOT_OPEN = "Order {} is not open."
 Notice = Fill | OrderState
 
@@ -55,14 +57,16 @@ class OrderManager:
         self._exits = ExitManager(self._create, self._reduce)
         self._instruments: dict[str, Instrument] = {}
         self.count = 0  # of orders, including denied ones
-        self._calendars = calendars
+        self._sessions = Sessions(settings, calendars)
 
     def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
         """Place an order, which may be denied or rejected. Raise ValueError for an invalid ticket."""
         if errors := shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         order = self._create(ticket, ticket.quantity or ZERO, at)
-        denial = self.risk.count_message(order.instrument, at) or self.risk.find_denial(order, at)
+        denial = self.risk.count_message(order.instrument, at)
+        denial = denial or self._sessions.find_denial(order.instrument, order.product, at)
+        denial = denial or self.risk.find_denial(order, at)
         for leg in self._exits.build_tickets(order) if order.has_exits and denial is None else ():
             exit_order = BacktestOrder("", leg, order.instrument, order.quantity, at, order.id)
             denial = denial or self.risk.find_denial(exit_order, at)
@@ -128,11 +132,38 @@ class OrderManager:
                 self._withdraw(order)
                 self._close(order, Status.EXPIRED, start, _EXPIRED)
         orders = self._book.of(feed.symbol)
-        if not orders or not self._is_open(feed.symbol, bar.start):
+        if not orders or not self._sessions.is_open(self.get_instrument(feed.symbol), bar.start):
             return
         for event in match_bar(orders, bar, self._settings.market):
             self._apply(event, feed.symbol, bar.start, start, now)
         self._book.ended.clear()
+
+    def cancel_product(self, symbol: str, product_name: str, at: int) -> None:
+        """Cancel the open orders of a symbol and product, because it is squared off."""
+        for order in list(self.open.get(symbol, {}).values()):
+            if order.product == product_name:
+                self._withdraw(order)
+                self._close(order, Status.CANCELED, at, _SQUARED_OFF)
+
+    def close_position(self, symbol: str, product_name: str, held: Decimal, at: int) -> None:
+        """Close a position by a market order, because it is squared off."""
+        side = Side.SELL if held > ZERO else Side.BUY
+        ticket = Ticket(symbol, side.value, OrderType.MARKET, abs(held), product=product_name)
+        order = self._create(ticket._replace(reason=_SQUARED_OFF), abs(held), at)
+        order.is_square_off, order.reason = True, _SQUARED_OFF
+        order.move(Status.SUBMITTED, at)
+        self._start_working(order, at)
+
+    def restate(self, symbol: str, ratio: Ratio, at: int) -> None:
+        """Restate the open orders of a symbol after a split. They match from the next bar on."""
+        for order in list(self.open.get(symbol, {}).values()):
+            if restate_after_split(order, ratio, self._exits):
+                order.updated_at, order.accepted_at = at, datetime.fromtimestamp(at, UTC)
+                self._book.add(order.build_broker_order(order.accepted_at))
+                self._notify(order)
+            else:
+                self._withdraw(order)
+                self._close(order, Status.CANCELED, at, _SPLIT)
 
     def close(self) -> None:
         """Record the orders that are still open."""
@@ -153,8 +184,8 @@ class OrderManager:
 
     def _start_working(self, order: BacktestOrder, at: int) -> None:
         order.accepted_at = instant = datetime.fromtimestamp(at, UTC)
-        if self._calendars is not None or order.ticket.expires_at is not None:
-            order.ends_at = self._find_end(order, instant)
+        if self._sessions.are_enforced or order.ticket.expires_at is not None:
+            order.ends_at = self._sessions.find_end(order.instrument, order.ticket, instant)
         if order.parent_id is not None:  # the broker has exits already: they arrive without latency
             order.accepted_at -= self._settings.market.latency
         if order.ticket.type is OrderType.TRAILING_STOP and order.trail_level is None:
@@ -263,31 +294,3 @@ class OrderManager:
         self.open.get(order.ticket.symbol, {}).pop(order.id, None)
         self._recorder.record_order(order)
         self._notify(order)
-
-    def _find_calendar(self, symbol: str) -> Calendar | None:
-        instrument = self.get_instrument(symbol)
-        if self._calendars is None:
-            return None
-        return self._calendars.find_calendar(instrument.exchange, instrument.asset_class)
-
-    def _is_open(self, symbol: str, start: datetime) -> bool:
-        """Return whether a bar that begins then is of a session. A bar of a day always is."""
-        calendar = self._find_calendar(symbol)
-        if calendar is None or self._settings.interval is Interval.DAY:
-            return True
-        try:
-            return calendar.session_at(start) is not None
-        except SessionsUnknown as unknown:
-            raise InvalidBacktest(unknown.detail) from None
-
-    def _find_end(self, order: BacktestOrder, at: datetime) -> datetime | None:
-        ticket = order.ticket
-        if ticket.expires_at is not None:
-            return datetime.fromisoformat(ticket.expires_at)
-        calendar = self._find_calendar(ticket.symbol)
-        if calendar is None or ticket.time_in_force is not TimeInForce.DAY:
-            return None  # without sessions, a DAY order has no end, as in the service
-        try:
-            return calendar.session_from(at).close
-        except SessionsUnknown as unknown:
-            raise InvalidBacktest(unknown.detail) from None

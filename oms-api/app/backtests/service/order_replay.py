@@ -37,6 +37,7 @@ class OrderReplay(BacktestEngine):
     def finish(self) -> None:
         """Run the commands of the strategy's end."""
         self._run_commands(self._context.seconds)
+        self._events.run_until(self._context.seconds)
         self.require_no_commands()
 
     @override

@@ -7,9 +7,11 @@ from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
+from app.orders.rules.split_adjustments import RestatedOrder
 from app.orders.rules.states import require_transition
-from app.orders.rules.values import FINAL, Status, Ticket
+from app.orders.rules.values import FINAL, Order, Status, Ticket
 from app.risk.rules.values import Candidate, WorkingOrder
+from app.timestamps import BEFORE_ALL
 from slackoms_strategy.values import OrderState, OrderStatus
 from slackoms_strategy.values import OrderType as StrategyOrderType
 from slackoms_strategy.values import Side as StrategySide
@@ -26,13 +28,14 @@ class BacktestOrder:
     """An order. Its status moves along the table of `orders.rules.states`.
 
     `day`, `day_quantity` and `day_value` are the fills of its last trading day, which charges depend on.
-    `parent_id` is the entry of an exit. `ends_at` is when it expires.
+    `parent_id` is the entry of an exit. `ends_at` is when it expires. One that
+    `is_square_off` closes an intraday position.
     """
 
     __slots__ = (
         "accepted_at", "created_at", "day", "day_quantity", "day_value", "ends_at", "filled_quantity",
-        "filled_value", "group", "id", "instrument", "is_triggered", "parent_id", "product", "quantity",
-        "reason", "side", "status", "ticket", "trail_level", "updated_at",
+        "filled_value", "group", "id", "instrument", "is_square_off", "is_triggered", "parent_id",
+        "product", "quantity", "reason", "side", "status", "ticket", "trail_level", "updated_at",
     )  # fmt: skip
 
     def __init__(
@@ -46,7 +49,7 @@ class BacktestOrder:
         self.filled_quantity = self.filled_value = ZERO
         self.day: object = None
         self.day_quantity = self.day_value = ZERO
-        self.is_triggered = False
+        self.is_triggered = self.is_square_off = False
         self.trail_level: Decimal | None = None
         self.reason: str | None = None
         self.parent_id = parent_id
@@ -98,6 +101,26 @@ class BacktestOrder:
             ticket.limit_price, ticket.stop_price, ticket.trail_amount, ticket.trail_percent,
             self.trail_level, self.is_triggered, ticket.time_in_force, instrument.tick_size,
             instrument.lot_size, self.group, self.parent_id, self.parent_id is not None,
+        )  # fmt: skip
+
+    def build_order(self) -> Order:
+        """Return the order as the rules of splits take it."""
+        ticket = self.ticket
+        return Order(
+            0, self.id, 0, self.id, ticket.symbol, self.product, ticket.side, ticket.type,
+            ticket.time_in_force, self.quantity, None, ticket.limit_price, ticket.stop_price,
+            ticket.trail_amount, ticket.trail_percent, None, None, extended_hours=ticket.extended_hours,
+            reason=None, strategy=None, user_id=None, source="", actor=None, broker="", status=self.status,
+            created_at=BEFORE_ALL, updated_at=BEFORE_ALL, filled_quantity=self.filled_quantity,
+            filled_value=self.filled_value, trail_level=self.trail_level,
+        )  # fmt: skip
+
+    def restate(self, restated: RestatedOrder) -> None:
+        """Change the terms to those after a split."""
+        self.quantity, self.trail_level = restated.quantity, restated.trail_level
+        self.ticket = self.ticket._replace(
+            quantity=restated.quantity, limit_price=restated.limit_price, stop_price=restated.stop_price,
+            trail_amount=restated.trail_amount,
         )  # fmt: skip
 
     def build_candidate(self) -> Candidate:

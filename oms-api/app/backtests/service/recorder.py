@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from app.backtests.rules.equity_points import EquityPoint
+from app.backtests.rules.movements import CashMovement
 from app.backtests.service.orders import BacktestOrder
 from slackoms_strategy import Fill
 
@@ -28,6 +29,7 @@ ORDER_COLUMNS = (
 )
 FILL_COLUMNS = ("order_id", "symbol", "side", "quantity", "price", "value", "charges", "at")
 EQUITY_COLUMNS = ("at", "equity", "cash", "market_value", "gross_exposure", "charges", "is_close")
+CASH_COLUMNS = ("at", "kind", "symbol", "amount", "reason")
 _BUFFERED_LINES = 2_000
 
 
@@ -67,16 +69,21 @@ class CsvSink:
 
 
 class Recorder:
-    """The results of a run. With a folder, `orders.csv`, `fills.csv` and `equity.csv` are written to it."""
+    """The results of a run.
+
+    With a folder, `orders.csv`, `fills.csv`, `equity.csv` and `cash.csv` are written to it.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        paths = (None if folder is None else folder / f"{name}.csv" for name in ("orders", "fills", "equity"))
-        order_path, fill_path, equity_path = paths
+        names = ("orders", "fills", "equity", "cash")
+        paths = (None if folder is None else folder / f"{name}.csv" for name in names)
+        order_path, fill_path, equity_path, cash_path = paths
         self._orders = CsvSink(ORDER_COLUMNS, order_path)
         self._fills = CsvSink(FILL_COLUMNS, fill_path)
         self._equity = CsvSink(EQUITY_COLUMNS, equity_path)
+        self._cash = CsvSink(CASH_COLUMNS, cash_path)
         self.denied = 0
 
     @property
@@ -87,7 +94,9 @@ class Recorder:
     def record_order(self, order: BacktestOrder) -> None:
         """Record an order in its last state."""
         ticket = order.ticket
-        limit, stop = ("" if one is None else _short(one) for one in (ticket.limit_price, ticket.stop_price))
+        limit, stop = (
+            "" if price is None else _short(price) for price in (ticket.limit_price, ticket.stop_price)
+        )
         self._orders.write(
             f"{order.id},{ticket.symbol},{ticket.side},{ticket.type},{_short(order.quantity)},{limit},{stop},"
             f"{ticket.time_in_force},{order.status},{_short(order.filled_quantity)},"
@@ -109,14 +118,22 @@ class Recorder:
             is_close = "1" if point.is_close else "0"
             self._equity.write(",".join((format_instant(point.at), *map(_short, amounts), is_close)))
 
+    def record_movement(self, movement: CashMovement) -> None:
+        """Record a movement of cash that is not a fill."""
+        self._cash.write(
+            f"{format_instant(movement.at)},{movement.kind},{movement.symbol},{_short(movement.amount)},"
+            f"{_quote(movement.reason)}"
+        )
+
     def finish(self) -> str:
-        """Write what is left, and return the hash of the results."""
+        """Write what is left, and return the hash of the results. Equity includes the movements of cash."""
         digests = [sink.finish() for sink in (self._orders, self._fills, self._equity)]
+        self._cash.finish()
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
     def close(self) -> None:
         """Close the files."""
-        for sink in (self._orders, self._fills, self._equity):
+        for sink in (self._orders, self._fills, self._equity, self._cash):
             sink.close()
 
 

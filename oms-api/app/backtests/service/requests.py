@@ -3,7 +3,7 @@
 import csv
 import gzip
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -43,6 +43,7 @@ class StrategyCode(NamedTuple):
 
 
 FindCode = Callable[[Connection, Caller, str], StrategyCode]  # by name or entry point; raises Invalid
+PrepareCode = Callable[[Caller, str], Awaitable[FindCode]]  # inspects the code before the transaction
 
 
 def create_backtest(

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.backtests.rules.equity_points import EquityPoint
+from app.backtests.rules.movements import MovementKind
 from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import format_instant
 from app.money import fixed, money_text
@@ -30,6 +31,7 @@ def compute_statistics(run: BacktestRun) -> dict[str, Any]:
         "realized_pnl": account.realized_pnl,
         "charges": account.charges,
         "traded_value": account.traded,
+        **{kind.value: account.movements[kind] for kind in MovementKind},
     }
     drawdown = equity.max_drawdown
     return {

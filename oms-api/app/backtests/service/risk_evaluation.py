@@ -44,6 +44,7 @@ class RiskEvaluator:
         self._rows = settings.list_limits()
         self._limits: dict[str, Limits] = {}
         self._tradable: dict[str, Tradable] = {}
+        self._instruments: dict[str, Instrument] = {}
         self._sent: deque[int] = deque()
         self._day_equity = self._peak_equity = account.opening_cash
 
@@ -80,10 +81,11 @@ class RiskEvaluator:
         prices, limits = Prices(last=self._find_price(symbol)), self._get_limits(instrument)
         instant = datetime.fromtimestamp(at, UTC)
         key = HoldingKey(symbol, order.product)
+        rate = account.find_rate_to_value(instrument, account.position(key))
         charges: Callable[[Decimal], Decimal] = no_charges
         price = price_of(candidate, prices)
         if price is not None and not account.calculator.terms.is_free:
-            charges = partial(self._estimate, order, price, instant)
+            charges = partial(self._estimate, order, price, instant, rate)
         loss, drawdown = self._measure_losses(limits)
         return RiskInput(
             order=candidate,
@@ -97,38 +99,38 @@ class RiskEvaluator:
             pnl_of_day=loss,
             drawdown=drawdown,
             charges=charges,
+            no_rate=None if rate is None or rate else f"{instrument.currency}/{self._settings.currency}",
         )
 
-    def _estimate(self, order: BacktestOrder, price: Decimal, at: datetime, quantity: Decimal) -> Decimal:
-        return self._account.calculator.estimate(order, quantity, price, at)
+    def _estimate(
+        self, order: BacktestOrder, price: Decimal, at: datetime, rate: Decimal | None, quantity: Decimal
+    ) -> Decimal:
+        return self._account.calculator.estimate(order, quantity, price, at, rate)
 
     def _build_book(
         self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
         excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
     ) -> SymbolBook:  # fmt: skip
         """Return the book of a symbol and product, without an order and the one that it replaces."""
-        mark, held_quantity = self._find_price(key.symbol), self._account.position(key).quantity
+        mark, position = self._find_price(key.symbol), self._account.position(key)
+        rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)
         prices = Prices(last=mark)
         working = [
-            backtest_order.build_working_order(
-                self._estimate(backtest_order, price, at, backtest_order.leaves)
-                if price is not None
-                else ZERO
+            one.build_working_order(
+                ZERO if price is None else self._estimate(one, price, at, rate, one.leaves)
             )
-            for backtest_order in self._open.get(key.symbol, {}).values()
-            if backtest_order is not order
-            and backtest_order is not excluded
-            and backtest_order.product == key.product
-            for price in (price_of(backtest_order.build_candidate(), prices),)
+            for one in self._open.get(key.symbol, {}).values()
+            if one is not order and one is not excluded and one.product == key.product
+            for price in (price_of(one.build_candidate(), prices),)
         ]
-        return build_symbol_book(held_quantity, mark, working, prices, candidate)
+        return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
 
     def _sum_others(self, key: HoldingKey, at: datetime) -> Totals:
         """Return the totals of the portfolio's other symbols and products."""
         positions = self._account.positions
         if len(self._open) == 1 and (not positions or (len(positions) == 1 and key in positions)):
             return NOTHING
-        keys = {one for one, position in positions.items() if position.quantity}
+        keys = {key for key, position in positions.items() if position.quantity}
         keys |= {
             HoldingKey(symbol, backtest_order.product)
             for symbol, found in self._open.items()
@@ -154,6 +156,11 @@ class RiskEvaluator:
             subject = Subject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
             self._limits[symbol] = limits_for(subject, self._rows)
         return self._limits[symbol]
+
+    def _get_instrument(self, symbol: str) -> Instrument:
+        if symbol not in self._instruments:
+            self._instruments[symbol] = self._settings.build_instrument(symbol)
+        return self._instruments[symbol]
 
     def _get_tradable(self, instrument: Instrument) -> Tradable:
         if instrument.symbol not in self._tradable:

@@ -1,18 +1,15 @@
 """Runs a strategy by its name, in this process or in a sandbox."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestEngine, BacktestRun
-from app.backtests.service.loading import compute_code_hash, create_strategy, hash_code, load_strategy
+from app.backtests.service.loading import create_strategy, load_strategy, locate_code
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode, inspect_sandboxed
-from app.sandbox.errors import SandboxError
-from app.sandbox.rules.sources import StrategySource
-from app.sandbox.service.sources import find_file, find_source
+from app.sandbox.rules.limits import Limits
 from slackoms_strategy import ParameterDescription, list_parameters
 
 
@@ -27,28 +24,23 @@ class FinishedRun(NamedTuple):
 RunStrategy = Callable[[Sequence[str], Recorder, Iterable[BarBlock]], FinishedRun]
 
 
-def is_own_code(name: str) -> bool:
-    """Return whether a strategy is an example of this project."""
-    return name.startswith("slackoms_strategy.examples.")
-
-
 def inspect_strategy(
     name: str, sets: Sequence[Mapping[str, str]], *, is_trusted: bool
 ) -> list[ParameterDescription]:
     """Return the parameters of a strategy. Raise InvalidBacktest if one of the sets is wrong."""
     if not is_trusted:
-        return inspect_sandboxed(_find_source(name), sets)
+        return inspect_sandboxed(locate_code(name).source, sets)
     owner = load_strategy(name)
     for parameters in sets:
         create_strategy(owner, parameters)
     return [parameter.describe() for parameter in list_parameters(owner)]
 
 
-def prepare_trusted(name: str, parameters: Mapping[str, str], settings: BacktestSettings) -> RunStrategy:
+def prepare_trusted(name: str, parameters: Mapping[str, Any], settings: BacktestSettings) -> RunStrategy:
     """Return what runs a strategy in this process. Raise InvalidBacktest and StrategyFailed."""
     owner = load_strategy(name)
     strategy = create_strategy(owner, parameters)
-    code_hash = compute_code_hash(owner)
+    code_hash = locate_code(name).code_hash
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:
         finished = BacktestEngine(strategy, symbols, settings, recorder).run(blocks)
@@ -58,24 +50,15 @@ def prepare_trusted(name: str, parameters: Mapping[str, str], settings: Backtest
     return run
 
 
-def prepare_sandboxed(name: str, parameters: Mapping[str, str], settings: BacktestSettings) -> RunStrategy:
+def prepare_sandboxed(
+    name: str, parameters: Mapping[str, Any], settings: BacktestSettings, limits: Limits | None = None
+) -> RunStrategy:
     """Return what runs a strategy in a sandbox, and none of its code here. Raise InvalidBacktest."""
-    source = _find_source(name)
-    try:
-        code_hash = hash_code(source.class_name, find_file(source).read_text("utf-8"))
-    except (SandboxError, OSError, UnicodeDecodeError) as error:
-        raise InvalidBacktest(str(error)) from None
+    source, code_hash = locate_code(name)
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:
-        backtest = SandboxedBacktest(symbols, settings, recorder)
+        backtest = SandboxedBacktest(symbols, settings, recorder, limits)
         finished = backtest.run(StrategyCode(source, parameters), blocks)
         return FinishedRun(finished.run, finished.parameters, code_hash)
 
     return run
-
-
-def _find_source(name: str) -> StrategySource:
-    try:
-        return find_source(name)
-    except SandboxError as error:
-        raise InvalidBacktest(str(error)) from None

@@ -12,6 +12,7 @@ from typing_extensions import override
 from app.backtests.rules.block_frames import parse_block
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.commands import pack_cancellation, pack_replacement, pack_submission
+from app.backtests.rules.movements import CashMovement
 from app.backtests.rules.settings_fields import parse_settings
 from app.backtests.service.engine import BacktestEngine
 from app.backtests.service.market_tables import load_tables
@@ -73,6 +74,10 @@ class _NoRecorder(Recorder):
 
     @override
     def record_fill(self, fill: Fill, at: int) -> None:
+        pass
+
+    @override
+    def record_movement(self, movement: CashMovement) -> None:
         pass
 
     @override

@@ -43,10 +43,10 @@ class SandboxedRun(NamedTuple):
 
 
 class StrategyCode(NamedTuple):
-    """A strategy's code, and its parameters as text."""
+    """A strategy's code, and its parameters as text or JSON values."""
 
     source: StrategySource
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, Any]
 
 
 class SandboxedBacktest:
@@ -99,7 +99,9 @@ class SandboxedBacktest:
 
     def _take_commands(self, child: Child) -> Frame:
         frame = self._receive(child, "orders")
-        self._replay.add_commands([parse_command(one, self._known) for one in _get(frame, "commands", list)])
+        self._replay.add_commands(
+            [parse_command(command, self._known) for command in _get(frame, "commands", list)]
+        )
         return frame
 
     def _receive(self, child: Child, kind: str) -> Frame:
@@ -108,7 +110,7 @@ class SandboxedBacktest:
         if frame.kind != kind:
             raise InvalidFrame(f"It sent {frame.kind[:20]!r} when {kind!r} was expected.")
         for line in _get(frame, "log", str)[: self._limits.log_bytes].splitlines():
-            _LOG.info("%s", "".join(one if one.isprintable() else " " for one in line))
+            _LOG.info("%s", "".join(character if character.isprintable() else " " for character in line))
         return frame
 
     def _compare(self, frame: Frame) -> None:
@@ -121,21 +123,23 @@ class SandboxedBacktest:
 
 
 def inspect_sandboxed(
-    source: StrategySource, sets: Sequence[Mapping[str, str]]
+    source: StrategySource, sets: Sequence[Mapping[str, str]], limits: Limits | None = None
 ) -> list[ParameterDescription]:
     """Return the parameters of a strategy. Raise InvalidBacktest if a set is wrong, and StrategyFailed."""
     spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
-    with _report_errors(), launch(spec) as child:
+    with _report_errors(), launch(spec, limits or Limits()) as child:
         found = _get(child.receive(), "parameters", list)
-        return [_parse_description(one) for one in found]
+        return [_parse_description(description) for description in found]
 
 
 def _parse_description(fields: object) -> ParameterDescription:
     if not isinstance(fields, list) or len(fields) != len(ParameterDescription._fields):
         raise InvalidFrame("It sent a wrong description of a parameter.")
     name, kind, default, description, minimum, maximum, choices = fields
+    if not isinstance(choices, list):
+        raise InvalidFrame("It sent a wrong description of a parameter.")
     bounds = [None if bound is None else str(bound) for bound in (minimum, maximum)]
-    texts = [str(one) for one in (name, kind, default, description)]
+    texts = [str(part) for part in (name, kind, default, description)]
     return ParameterDescription(
         texts[0], texts[1], texts[2], texts[3], bounds[0], bounds[1], tuple(map(str, choices))
     )

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
+from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.bar_columns import build_columns
 from app.backtests.rules.blocks import BarBlock, build_block, scale_columns
 from app.clock import Now
@@ -13,9 +14,11 @@ from app.database import set_tenant_scope, snapshot
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar
 from app.market_data.service import Market
+from app.timestamps import iso
 from slackoms_strategy import BarColumns
 
 BARS_PER_READ = 5_000  # of each symbol
+MAX_READ = timedelta(days=27)  # longer bars are made of minutes, of which one read has at most MAX_BARS
 Report = Callable[[datetime], None]  # takes the instant up to which bars were read
 
 
@@ -44,8 +47,11 @@ class StoredBars:
         return self._digest.hexdigest()
 
     def read_blocks(self, report: Report = lambda _: None) -> Iterator[BarBlock]:
-        """Yield the bars in the order of (start, symbol)."""
-        length = self._interval.length * BARS_PER_READ
+        """Yield the bars in the order of (start, symbol).
+
+        Raise InvalidBacktest at the end if a symbol has none.
+        """
+        length = min(self._interval.length * BARS_PER_READ, MAX_READ)
         start = get_bar_start(self._since, self._interval)
         start = start if start >= self._since else start + self._interval.length
         while start < self._until:
@@ -55,6 +61,14 @@ class StoredBars:
                 yield block
             report(end)
             start = end
+        self._require_bars()
+
+    def _require_bars(self) -> None:
+        missing = ", ".join(symbol for symbol in self._symbols if symbol not in self._scales)
+        if missing:
+            period = f"from {iso(self._since)} to {iso(self._until)}"
+            advice = "Check the symbol and the period."
+            raise InvalidBacktest(f"There are no bars of {missing} {period}. {advice}")
 
     def _read_block(self, start: datetime, end: datetime) -> BarBlock:
         with snapshot(self._engine) as connection:
@@ -84,5 +98,5 @@ class StoredBars:
 
 def _format_bar(bar: Bar) -> bytes:
     amounts = (bar.open, bar.high, bar.low, bar.close, bar.volume)
-    shown = ",".join("" if amount is None else f"{amount.normalize():f}" for amount in amounts)
-    return f"{bar.symbol},{int(bar.start.timestamp())},{shown}\n".encode()
+    text = ",".join("" if amount is None else f"{amount.normalize():f}" for amount in amounts)
+    return f"{bar.symbol},{int(bar.start.timestamp())},{text}\n".encode()

@@ -131,7 +131,7 @@ class AlpacaBroker(RemoteBroker):
 
     def _list_positions(self) -> list[Holding]:
         response = self._client.get("/v2/positions")
-        return [responses.parse_position(one, self._portfolio_id) for one in response]
+        return [responses.parse_position(position, self._portfolio_id) for position in response]
 
 
 def _parse_outcome(answer: object) -> OrderReport:

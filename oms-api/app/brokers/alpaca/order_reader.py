@@ -57,7 +57,7 @@ class OrderReader:
             parameters = {"status": status, "limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
             if since is not None:
                 parameters["after"] = iso(since)
-            page = [parse_order(one) for one in self._client.get("/v2/orders", parameters)]
+            page = [parse_order(item) for item in self._client.get("/v2/orders", parameters)]
             fresh = [order for order in page if order.broker_id not in seen]
             seen.update(order.broker_id for order in fresh)
             yield from fresh

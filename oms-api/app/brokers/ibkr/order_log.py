@@ -64,8 +64,8 @@ class OrderLog:
         with self._changed:
             absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
             absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
-            counted = {one: self._absent.get(one, (at, 0)) for one in absent}
-            self._absent = {one: (since, number + 1) for one, (since, number) in counted.items()}
+            counted = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
+            self._absent = {order_id: (since, number + 1) for order_id, (since, number) in counted.items()}
             for order_id, (since, number) in list(self._absent.items()):
                 if number >= MIN_READINGS and at - since >= ABSENT_LIMIT:
                     del self._absent[order_id]

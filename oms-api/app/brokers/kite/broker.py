@@ -219,10 +219,10 @@ class KiteBroker(RemoteBroker):
 
     def _read_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
         found: dict[str, Json] = {}
-        for one in self._client.get("/orders") or ():
-            report = responses.parse_order(one, self._reader.resolve)
+        for item in self._client.get("/orders") or ():
+            report = responses.parse_order(item, self._reader.resolve)
             if report.order_id in order_ids and not report.is_open and report.filled > ZERO:
-                found[report.order_id] = one
+                found[report.order_id] = item
         if not found:
             return {}
         notes = self._client.post_query("/charges/orders", build_charges_request(found.values()))

@@ -40,7 +40,7 @@ class KiteOrderReader:
 
     def list_all(self) -> list[OrderReport]:
         """Return all orders of the day, oldest first."""
-        reports = [parse_order(one, self.resolve) for one in self._client.get("/orders") or ()]
+        reports = [parse_order(item, self.resolve) for item in self._client.get("/orders") or ()]
         self.seen.update(report.order_id for report in reports)
         return sorted(reports, key=lambda report: report.submitted_at)
 
@@ -54,7 +54,7 @@ class KiteOrderReader:
 
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills of the day after `since`, oldest first."""
-        fills = [parse_trade(one) for one in self._client.get("/trades") or ()]
+        fills = [parse_trade(item) for item in self._client.get("/trades") or ()]
         return sorted((fill for fill in fills if fill.at >= since), key=lambda fill: fill.at)
 
     def _find(self, matches: Callable[[OrderReport], bool]) -> OrderReport | None:

@@ -84,11 +84,11 @@ class KiteSource:
     def receive(self, ticks: Sequence[Tick]) -> None:
         """Note that the socket sent a frame, and its ticks."""
         self._heard_at = now = self._now()
-        for given in ticks:
-            symbol = self._symbols.get(given.token)
+        for partial_tick in ticks:
+            symbol = self._symbols.get(partial_tick.token)
             if symbol is None:
                 continue
-            tick = self._ticks[given.token] = merge_tick(self._ticks, given)
+            tick = self._ticks[partial_tick.token] = merge_tick(self._ticks, partial_tick)
             at = tick.at or now
             sizes = (tick.bid_size, tick.ask_size)
             self._quotes[symbol] = Quote(symbol, tick.bid, tick.ask, tick.last, *sizes, at, NAME)
@@ -141,7 +141,7 @@ class _TickStream(BrokerStream):
 
     def check_silence(self) -> None:
         """Subscribe to what is wanted now, and end the other subscriptions."""
-        symbols = {self._tokens[one]: one for one in sorted(self.wanted) if one in self._tokens}
+        symbols = {self._tokens[symbol]: symbol for symbol in sorted(self.wanted) if symbol in self._tokens}
         tokens = frozenset(list(symbols)[:MAX_SUBSCRIPTIONS])
         if self._client is None or tokens == self._subscribed:
             return

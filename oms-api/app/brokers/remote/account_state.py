@@ -228,8 +228,8 @@ class AccountState:
         if self.read_order(order_id) is not None:
             return
         with self._lock:
-            asked = self._questions[order_id] = self._questions.get(order_id, 0) + 1
-            if asked < MAX_QUESTIONS:
+            query_count = self._questions[order_id] = self._questions.get(order_id, 0) + 1
+            if query_count < MAX_QUESTIONS:
                 self.await_report(order_id)
             else:
                 self._tracker.untrack(order_id)

@@ -79,16 +79,16 @@ class DatabaseTokenBucket:
         if level < reserved + 1:
             self._save(connection, level)
             return self._get_wait(reserved + 1 - level)
-        taken = min(float(self._portion), float(int(level - reserved)))
-        self._save(connection, level - taken)
-        self._held, self._held_since = taken - 1, self._clock()
+        tokens = min(float(self._portion), float(int(level - reserved)))
+        self._save(connection, level - tokens)
+        self._held, self._held_since = tokens - 1, self._clock()
         return 0.0
 
     def _take_ahead(self, connection: Connection) -> float:
         level = self._load(connection)
-        taken = min(self._portion - self._held, float(int(level / 2)))  # others may need the last ones
-        self._save(connection, level - taken)
-        self._held, self._held_since = self._held + taken, self._clock()
+        tokens = min(self._portion - self._held, float(int(level / 2)))  # others may need the last ones
+        self._save(connection, level - tokens)
+        self._held, self._held_since = self._held + tokens, self._clock()
         return self._shared_level + self._held
 
     def _get_wait(self, missing: float) -> float:

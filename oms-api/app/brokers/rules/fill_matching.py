@@ -45,11 +45,13 @@ def select_missing_fills(
     under another id.
     """
     known = {fill.execution_id for fill in applied} | set(busted)
-    unknown = [one for one in reported if one.execution_id not in known]
+    unknown = [fill for fill in reported if fill.execution_id not in known]
     missing = filled - sum((fill.quantity for fill in applied), ZERO)
-    excess = sum((one.quantity for one in unknown), ZERO) - missing
-    named = {one.execution_id for one in reported}
-    renamed = Counter((fill.quantity, fill.price) for fill in applied if fill.execution_id not in named)
+    excess = sum((fill.quantity for fill in unknown), ZERO) - missing
+    reported_ids = {fill.execution_id for fill in reported}
+    renamed = Counter(
+        (fill.quantity, fill.price) for fill in applied if fill.execution_id not in reported_ids
+    )
     selected = []
     for one in unknown:
         terms = (one.quantity, one.price)

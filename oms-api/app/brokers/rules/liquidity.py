@@ -29,13 +29,13 @@ class Liquidity:
         """Return the volume available to an order of `side`, or None if it is unknown."""
         return self._volumes[side]
 
-    def available(self, order: BrokerOrder, wanted: Decimal) -> Decimal:
+    def available(self, order: BrokerOrder, quantity: Decimal) -> Decimal:
         """Return the available part of `wanted`, rounded down to lots if the budget limits it."""
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
-            return wanted
+            return quantity
         left = volume * self._share - self._used.get(self._key(order), ZERO)
-        return wanted if wanted <= left else max(round_down_to(left, order.lot), ZERO)
+        return quantity if quantity <= left else max(round_down_to(left, order.lot), ZERO)
 
     def take(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""

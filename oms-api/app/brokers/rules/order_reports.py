@@ -93,12 +93,12 @@ class Update(NamedTuple):
     at: datetime
 
 
-def parse_amount(given: Any) -> Decimal:
+def parse_amount(value: Any) -> Decimal:
     """Parse an amount from its text, or from an exact number of the JSON. Raise ValueError."""
-    if not isinstance(given, str | int | Decimal) or isinstance(given, bool):
+    if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
         raise ValueError("not an amount")  # noqa: TRY004  # the callers expect one error
     try:
-        amount = Decimal(given)
+        amount = Decimal(value)
     except InvalidOperation:
         raise ValueError("not an amount") from None
     if not amount.is_finite():
@@ -106,9 +106,9 @@ def parse_amount(given: Any) -> Decimal:
     return amount
 
 
-def parse_optional_amount(given: Any) -> Decimal | None:
+def parse_optional_amount(value: Any) -> Decimal | None:
     """Parse an amount that may be missing. Raise ValueError."""
-    return None if given is None else parse_amount(given)
+    return None if value is None else parse_amount(value)
 
 
 def parse_time(text: str) -> datetime:

@@ -40,3 +40,14 @@ class PaperSettings(NamedTuple):
 
 
 IDEAL_MARKET = PaperSettings()
+
+
+def set_portfolio_terms(
+    settings: PaperSettings, participation: Decimal | None, basis_points: Decimal | None
+) -> PaperSettings:
+    """Return the settings with a portfolio's own participation and slippage, None where it has none."""
+    if participation is not None:
+        settings = settings._replace(participation=participation)
+    if basis_points is not None:
+        settings = settings._replace(slippage=Slippage.BASIS_POINTS, basis_points=basis_points)
+    return settings

@@ -1,4 +1,7 @@
-"""Finds the calendar of an instrument from its exchange and its asset class."""
+"""Finds the calendar of an instrument, and the begin of a date there, from its exchange and asset class."""
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 from app.calendars.rules.values import CalendarKey, Market, Segment
 
@@ -8,6 +11,8 @@ _MARKETS = {
     **dict.fromkeys(("BSE", "XBOM"), Market.XBOM),
 }
 _DERIVATIVES = frozenset({"future", "option"})
+_INDIAN_TIME = ZoneInfo("Asia/Kolkata")
+_ZONES = {Market.XNYS: ZoneInfo("America/New_York"), Market.XNSE: _INDIAN_TIME, Market.XBOM: _INDIAN_TIME}
 _INDIA = frozenset({Market.XNSE, Market.XBOM})
 
 
@@ -24,3 +29,14 @@ def find_calendar_key(exchange: str, asset_class: str) -> CalendarKey | None:
         return None
     is_derivative = market in _INDIA and asset_class in _DERIVATIVES
     return CalendarKey(market, Segment.EQUITY_DERIVATIVES if is_derivative else Segment.SHARES)
+
+
+def find_day_start(day: date, exchange: str, asset_class: str) -> datetime:
+    """Return the beginning of a date in the market of the exchange, in UTC.
+
+    The date of an unknown market and of a market around the clock is a date in UTC. A corporate action takes
+    effect at the beginning of its ex-date.
+    """
+    key = find_calendar_key(exchange, asset_class)
+    zone = UTC if key is None else _ZONES.get(key.market, UTC)
+    return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -80,9 +80,11 @@ def find_percent(rates: Sequence[CarryRate], kind: CarryRateKind, day: date, cur
 
     Of two rates with the same date, the one that is listed later applies. Without a rate it is zero.
     """
-    for wanted in (currency, None):
+    for rate_currency in (currency, None):
         carry_rates = [
-            rate for rate in rates if (rate.kind, rate.currency) == (kind, wanted) and rate.since <= day
+            rate
+            for rate in rates
+            if (rate.kind, rate.currency) == (kind, rate_currency) and rate.since <= day
         ]
         if carry_rates:
             return max(enumerate(carry_rates), key=lambda item: (item[1].since, item[0]))[1].percent

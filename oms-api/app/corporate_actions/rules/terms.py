@@ -1,19 +1,14 @@
-"""Check the terms of a corporate action, and derive when it takes effect."""
+"""Check the terms of a corporate action."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from app.calendars.rules.market_lookup import find_calendar_key
-from app.calendars.rules.values import Market
 from app.errors import FieldError
 from app.ledger.rules.corporate_actions import Action, ActionKind
 from app.timestamps import Timestamp
 
-_INDIA, _NEW_YORK = ZoneInfo("Asia/Kolkata"), ZoneInfo("America/New_York")
-_ZONES = {Market.XNYS: _NEW_YORK, Market.XNSE: _INDIA, Market.XBOM: _INDIA}
 _HUNDRED = Decimal(100)
 _REQUIRED = {
     ActionKind.SPLIT: ("new_units", "old_units"),
@@ -81,13 +76,3 @@ def _value_errors(draft: Draft) -> Iterator[tuple[str, str]]:
         yield "withholding_percent", "Must be at most 100."
     if draft.pay_date is not None and draft.pay_date < draft.ex_date:
         yield "pay_date", "Must not be before `ex_date`."
-
-
-def find_effective_instant(ex_date: date, exchange: str, asset_class: str) -> datetime:
-    """Return the beginning of the ex-date in the market of the exchange, in UTC.
-
-    The date of an unknown market and of a market around the clock is a date in UTC.
-    """
-    key = find_calendar_key(exchange, asset_class)
-    zone = UTC if key is None else _ZONES.get(key.market, UTC)
-    return datetime.combine(ex_date, time(), zone).astimezone(UTC)

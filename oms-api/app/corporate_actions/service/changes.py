@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
+from app.calendars.rules.market_lookup import find_day_start
 from app.corporate_actions import queries
 from app.corporate_actions.errors import (
     CorporateActionReversed,
@@ -13,7 +14,7 @@ from app.corporate_actions.errors import (
     NoSuchCorporateAction,
 )
 from app.corporate_actions.queries import ActionRecord
-from app.corporate_actions.rules.terms import Draft, find_effective_instant, list_term_errors
+from app.corporate_actions.rules.terms import Draft, list_term_errors
 from app.corporate_actions.service.preview import Rates, preview_action
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import TradeIds
@@ -29,17 +30,17 @@ BOOKED_BY = "corporate action"
 
 def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id: str = "") -> Action:
     """Return the action that a request describes. Raise InvalidCorporateAction."""
-    named = draft._replace(
+    current_draft = draft._replace(
         symbol=find_symbol(connection, tenant_id, draft.symbol),
         new_symbol=draft.new_symbol and find_symbol(connection, tenant_id, draft.new_symbol),
     )
-    errors = list_term_errors(named)
+    errors = list_term_errors(current_draft)
     if errors:
         raise InvalidCorporateAction(errors)
-    key = InstrumentKey(tenant_id, named.symbol)
+    key = InstrumentKey(tenant_id, current_draft.symbol)
     instrument = find_instruments(connection, [key])[key]
-    effective_at = find_effective_instant(named.ex_date, instrument.exchange, instrument.asset_class)
-    return named.build(tenant_id, action_id, iso(effective_at))
+    effective_at = find_day_start(current_draft.ex_date, instrument.exchange, instrument.asset_class)
+    return current_draft.build(tenant_id, action_id, iso(effective_at))
 
 
 def create_action(

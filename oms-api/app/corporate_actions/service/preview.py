@@ -23,10 +23,11 @@ from app.ledger.rules.corporate_actions import (
     find_fraction,
     position_at_close,
     position_before,
+    price_fraction,
     replay_steps,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.service.corporate_actions import price_fraction, require_no_later_fill, require_symbol
+from app.ledger.service.corporate_actions import require_no_later_fill, require_symbol
 from app.money import ZERO, product
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order

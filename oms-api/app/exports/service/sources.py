@@ -159,7 +159,7 @@ def _find_next_book(
         return find_books(connection, filters.tenant_id, [after])[after][0]
     visible = filters.portfolios
     if filters.portfolio_key is not None:
-        wanted = frozenset({filters.portfolio_key})
-        visible = wanted if visible is None else visible & wanted
+        keys = frozenset({filters.portfolio_key})
+        visible = keys if visible is None else visible & keys
     books = list_books(connection, filters.tenant_id, None, 1, after, visible)
     return books[0] if books else None

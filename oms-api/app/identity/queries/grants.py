@@ -17,9 +17,9 @@ def find_portfolio_names(
     connection: Connection, tenant_id: int, name_keys: Collection[str]
 ) -> dict[str, str]:
     """Return the names of the portfolios that exist, by name key."""
-    named = select(_PORTFOLIOS.c.name_key, _PORTFOLIOS.c.name)
+    statement = select(_PORTFOLIOS.c.name_key, _PORTFOLIOS.c.name)
     condition = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key.in_(sorted(name_keys)))
-    return {row.name_key: row.name for row in connection.execute(named.where(*condition))}
+    return {row.name_key: row.name for row in connection.execute(statement.where(*condition))}
 
 
 def find_granted_names(
@@ -27,7 +27,7 @@ def find_granted_names(
 ) -> dict[int | str, list[str]]:
     """Return the names of the granted portfolios in alphabetical order, by holder."""
     holder_column = getattr(PortfolioGrant, holder)
-    named = (
+    statement = (
         select(holder_column, _PORTFOLIOS.c.name)
         .join(
             _PORTFOLIOS,
@@ -38,7 +38,7 @@ def find_granted_names(
         .order_by(PortfolioGrant.portfolio_key)
     )
     granted_names: dict[int | str, list[str]] = {}
-    for owner, name in connection.execute(named):
+    for owner, name in connection.execute(statement):
         granted_names.setdefault(owner, []).append(name)
     return granted_names
 

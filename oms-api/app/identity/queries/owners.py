@@ -70,7 +70,7 @@ def has_limits_or_latches(connection: Connection, tenant_id: int, key_name: str)
         *(_LATCHES.c.tenant_id == tenant_id, _LATCHES.c.scope == "key"),
         *(_LATCHES.c.name == key_name, _LATCHES.c.released_at.is_(None)),
     )
-    return any(connection.execute(one.limit(1)).first() is not None for one in (limits, latches))
+    return any(connection.execute(query.limit(1)).first() is not None for query in (limits, latches))
 
 
 def rename_key_owner(connection: Connection, tenant_id: int, previous: str, current: str) -> None:

@@ -120,8 +120,8 @@ def _conditions(filters: UserFilter) -> list[ColumnElement[bool]]:
         conditions.append(User.status == filters.status)
     if filters.part:
         part = filters.part.lower()
-        named = (func.lower(column) for column in (User.name, User.email, User.person))
-        conditions.append(or_(*(column.contains(part, autoescape=True) for column in named)))
+        lowered = (func.lower(column) for column in (User.name, User.email, User.person))
+        conditions.append(or_(*(column.contains(part, autoescape=True) for column in lowered)))
     return conditions
 
 

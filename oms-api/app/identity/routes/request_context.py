@@ -35,10 +35,10 @@ class RequestContext:
         )
 
 
-def build_response(done: Answer) -> Response:
+def build_response(result: Answer) -> Response:
     """Build the response of an executed request."""
-    headers = {REPLAYED: "true"} if done.replayed else {}
-    return Response(done.body, done.status, headers, media_type="application/json")
+    headers = {REPLAYED: "true"} if result.replayed else {}
+    return Response(result.body, result.status, headers, media_type="application/json")
 
 
 TheAdministration = Annotated[Administration, part("administration")]

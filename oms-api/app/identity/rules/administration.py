@@ -107,19 +107,19 @@ def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> Non
         raise RightsExceeded("You cannot grant access to portfolios that you cannot access yourself.")
 
 
-def compute_granted_expiry(caller: Caller, wanted: datetime | None, *, is_said: bool) -> datetime | None:
+def compute_granted_expiry(caller: Caller, requested: datetime | None, *, is_said: bool) -> datetime | None:
     """Return the expiry of a granted key: the wanted one, or by default that of the caller.
 
     Raise RightsExceeded if it is later than that of the caller.
     """
     own = caller.expires_at
     if own is None:
-        return wanted
-    if wanted is None and not is_said:
+        return requested
+    if requested is None and not is_said:
         return own
-    if wanted is None or wanted > own:
+    if requested is None or requested > own:
         raise RightsExceeded("`expires_at` must not be later than that of your own key or session.")
-    return wanted
+    return requested
 
 
 def format_retired_name(name: str, key_id: str, most: int) -> str:

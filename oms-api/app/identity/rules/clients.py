@@ -40,5 +40,5 @@ def hash_address(address: str) -> str:
     return _digits(find_network(address))
 
 
-def _digits(*facts: str) -> str:
-    return hashlib.sha256("\0".join(facts).encode(errors="replace")).hexdigest()[:32]
+def _digits(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:32]

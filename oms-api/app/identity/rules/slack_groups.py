@@ -19,9 +19,9 @@ def choose_role(
     """
     if not roles or (current is not None and current not in GROUP_ROLES):
         return None
-    given = {roles[group] for group in groups if group in roles}
-    if not given and current is None:
+    granted = {roles[group] for group in groups if group in roles}
+    if not granted and current is None:
         return None
-    is_trader = Role.TRADER in given if given else default == Role.TRADER
+    is_trader = Role.TRADER in granted if granted else default == Role.TRADER
     role = Role.TRADER if is_trader else Role.VIEWER
     return None if role is current else role

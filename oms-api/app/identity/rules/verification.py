@@ -66,8 +66,8 @@ class ExpectedRows:
         # the first tenant's log also holds the operator's actions
         if act.tenant_id != 1 or act.target == f"tenant:{slug}":
             created = {"created_at": act.at} if act.action == "tenant.created" else {}
-            named = {"slug": act.target.partition(":")[2]}
-            self.tenants.setdefault(act.tenant_id, {}).update(named | act.after | created)
+            slug_field = {"slug": act.target.partition(":")[2]}
+            self.tenants.setdefault(act.tenant_id, {}).update(slug_field | act.after | created)
 
     def _create_user(self, act: AuditedAction) -> None:
         fields = act.after | {"portfolios": _keys(act.after["portfolios"]), "status": "active"}
@@ -117,9 +117,9 @@ class ExpectedRows:
         self._add_key(act, {name: act.after[name] for name in act.after if name != "old_expires_at"}, old_id)
 
     def _add_key(self, act: AuditedAction, credentials: Facts, rotated_from: str | None) -> None:
-        made = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
+        creation = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
         portfolios = {"portfolios": _keys(credentials["portfolios"]), "rotated_from": rotated_from}
-        self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | made
+        self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | creation
 
     def _rename_key(self, act: AuditedAction) -> None:
         for fields in self._keys_named(act, act.before["name"]):
@@ -131,12 +131,12 @@ class ExpectedRows:
 
     def _keys_named(self, act: AuditedAction, name: str) -> list[Facts]:
         """Return the keys of that name: the active one, because names of revoked keys are free again."""
-        named = [
+        keys = [
             fields
             for key, fields in self.keys.items()
             if key[0] == act.tenant_id and fields.get("name") == name
         ]
-        return [fields for fields in named if fields.get("revoked_at") is None] or named[-1:]
+        return [fields for fields in keys if fields.get("revoked_at") is None] or keys[-1:]
 
     def _open_session(self, act: AuditedAction) -> None:
         fields = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}

@@ -70,8 +70,8 @@ class HeadOut(BaseModel):
 
 def serialize_entry(row: ChainedEntry) -> dict[str, Any]:
     """Serialize an entry as `EntryOut`."""
-    shown = row._asdict()
-    del shown["tenant_id"], shown["hash_version"]
+    fields = row._asdict()
+    del fields["tenant_id"], fields["hash_version"]
     for side in ("before", "after"):
-        shown[side] = None if shown[side] is None else orjson.loads(shown[side])
-    return shown
+        fields[side] = None if fields[side] is None else orjson.loads(fields[side])
+    return fields

@@ -47,9 +47,9 @@ class Patch(RequestBody):
         return self
 
 
-def left_out(*, shown: bool = True) -> Any:  # Pydantic's `Field` returns Any
+def left_out(*, is_visible: bool = True) -> Any:  # Pydantic's `Field` returns Any
     """Return the default of a field that may be left out but may not be null. Nothing reads the value."""
-    return Field(default_factory=lambda: None, repr=shown)
+    return Field(default_factory=lambda: None, repr=is_visible)
 
 
 WrittenRole = Annotated[Role, BeforeValidator(lower_case)]

@@ -59,7 +59,7 @@ class UserPatch(Patch):
     name: Name = left_out()
     role: WrittenRole = left_out()
     status: Status = left_out()
-    password: Password = left_out(shown=False)
+    password: Password = left_out(is_visible=False)
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:

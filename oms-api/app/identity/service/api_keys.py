@@ -45,9 +45,9 @@ def create_key(
         created_by=caller.actor,
     )
     portfolios = replace_portfolios(connection, caller, "key_id", get_key_id(key), parameters.portfolios)
-    made = get_key(connection, caller.tenant_id, get_key_id(key))
-    entry = context.entry(now, "key.created", _target(made), None, _serialize(made, portfolios))
-    return Change(_facts(made, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
+    key_row = get_key(connection, caller.tenant_id, get_key_id(key))
+    entry = context.entry(now, "key.created", _target(key_row), None, _serialize(key_row, portfolios))
+    return Change(_facts(key_row, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
 def change_key(
@@ -125,10 +125,10 @@ def rotate_key(
         is_narrowed=old.is_narrowed, created_by=caller.actor, rotated_from=key_id,
     )  # fmt: skip
     replace_portfolios(connection, caller, "key_id", get_key_id(key), names)
-    made = get_key(connection, tenant_id, get_key_id(key))
-    before, after = {"key_id": key_id}, {"key_id": made.key_id, "old_expires_at": iso(ends_at)}
-    entry = context.entry(now, "key.rotated", _target(old), before, after | _serialize(made, names))
-    return Change(_facts(made, names, now) | {"key": key}, [entry], 201, shows_secret=True)
+    key_row = get_key(connection, tenant_id, get_key_id(key))
+    before, after = {"key_id": key_id}, {"key_id": key_row.key_id, "old_expires_at": iso(ends_at)}
+    entry = context.entry(now, "key.rotated", _target(old), before, after | _serialize(key_row, names))
+    return Change(_facts(key_row, names, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
 def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:

@@ -57,13 +57,13 @@ class Buckets:
 
     def take(self, name: str) -> float:
         """Take a token and return 0, or return the seconds until one is available."""
-        now, each = self._clock(), self._allowance.seconds_each
-        full_at = max(self._full_at.pop(name, now), now) + each
-        wait = full_at - now - self._allowance.attempts * each
+        now, interval = self._clock(), self._allowance.seconds_each
+        full_at = max(self._full_at.pop(name, now), now) + interval
+        wait = full_at - now - self._allowance.attempts * interval
         is_available = wait <= _ROUNDING
         if len(self._full_at) >= self._most:
             del self._full_at[next(iter(self._full_at))]
-        self._full_at[name] = full_at if is_available else full_at - each
+        self._full_at[name] = full_at if is_available else full_at - interval
         if is_available:
             self._note(name, 1)
         return 0.0 if is_available else wait
@@ -87,7 +87,7 @@ class Buckets:
         """Return what was taken since the last call, less what was returned. Names are hashed."""
         touched, self._changed_buckets = self._changed_buckets or {}, {}
         now = self._clock()
-        return [Taken(_NamedBucket(self._limit, name, now), round(taken)) for name, taken in touched.items()]
+        return [Taken(_NamedBucket(self._limit, name, now), round(count)) for name, count in touched.items()]
 
     def update_level(self, bucket: Bucket, level: float) -> None:
         """Set the level that all processes share, less what was taken here since."""
@@ -98,9 +98,9 @@ class Buckets:
                 self._clock() + (self._allowance.attempts - left) * self._allowance.seconds_each
             )
 
-    def _note(self, name: str, taken: float) -> None:
+    def _note(self, name: str, count: float) -> None:
         if self._changed_buckets is not None:
-            self._changed_buckets[name] = self._changed_buckets.get(name, 0) + taken
+            self._changed_buckets[name] = self._changed_buckets.get(name, 0) + count
 
     def __len__(self) -> int:
         return len(self._full_at)

@@ -32,9 +32,9 @@ def verify_identities(connection: Connection) -> Iterator[Difference]:
         row["scopes"] = sorted(row["scopes"].split())
     yield from _orphaned_grants(connection, users, keys)
     _add_portfolios(connection, keys, "key_id")
-    named = {(tenant_id, _called(row)): row for (tenant_id, _), row in users.items()}
+    users_by_name = {(tenant_id, _called(row)): row for (tenant_id, _), row in users.items()}
     yield from _compare("tenant", tenants, expected.tenants)
-    yield from _compare("user", named, expected.users)
+    yield from _compare("user", users_by_name, expected.users)
     yield from _compare("key", keys, expected.keys)
     sessions = _sessions(connection, users)
     yield from _compare("session", sessions, _without_deleted(expected.sessions, sessions))
@@ -91,7 +91,7 @@ def _without_deleted(expected: Mapping[Any, Facts], stored: Mapping[Any, Facts])
 
 def _compare_workspaces(connection: Connection, expected: Mapping[str, Facts | None]) -> Iterator[Difference]:
     stored = {row["team_id"]: row for row in iterate_rows(connection, "slack_workspaces")}
-    yield from _compare("workspace", stored, {key: facts for key, facts in expected.items() if facts})
+    yield from _compare("workspace", stored, {key: fields for key, fields in expected.items() if fields})
     for team_id, fields in expected.items():
         if fields is None and team_id in stored:
             yield Difference(f"workspace {team_id}", "row", "a row", "none: it was released")

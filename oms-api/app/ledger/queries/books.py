@@ -16,13 +16,14 @@ from app.database import (
     write,
 )
 from app.database.bulk import Part, Row, Write, find_joined_rows, find_rows_by_name
+from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
 from app.ledger.queries.reversals import is_unreversed
 from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.ledger.rules.keys import PortfolioNameKey, PositionKey, TradeKey
+from app.ledger.rules.keys import PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.money import ZERO, product
 from app.timestamps import iso
 
@@ -91,10 +92,11 @@ def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, 
     return find_matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
 
 
-def trades_by_key(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return the trades recorded under the keys (tenant id, kind, idempotency key), each as `COLUMNS`."""
+def lock_trades_by_key(connection: Connection, keys: Sequence[RequestKey]) -> list[tuple[Any, ...]]:
+    """Lock the request keys, and return the trades recorded under them, each as `COLUMNS`."""
     names = sorted({(tenant_id, key) for tenant_id, _, key in keys})
-    rows = find_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names)
+    locks = build_name_locks(keys)
+    rows = find_rows_by_name(connection, TRADES, COLUMNS, "idempotency_key", names, locks)
     requested = set(map(tuple, keys))
     return [row for row in rows if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
 

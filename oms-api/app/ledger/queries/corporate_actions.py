@@ -1,6 +1,7 @@
 """Read corporate actions and the steps of a position's ledger. Every query filters by tenant first."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select
@@ -57,6 +58,21 @@ def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, Action
     columns = [getattr(ActionRecord, name) for name in _ACTION]
     found = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
     return {action.id: action for action in map(action_of, found)}
+
+
+def list_actions_of_symbols(
+    connection: Connection, tenant_id: int, symbols: Iterable[str], period: tuple[datetime, datetime]
+) -> list[Action]:
+    """Return the actions of symbols that take effect in [start, end) and are not reversed, in time order."""
+    statement = select(*(getattr(ActionRecord, name) for name in _ACTION)).where(
+        ActionRecord.tenant_id == tenant_id,
+        ActionRecord.symbol.in_(list(symbols)),
+        ActionRecord.effective_at >= period[0],
+        ActionRecord.effective_at < period[1],
+        ActionRecord.reversed_at.is_(None),
+    )
+    ordered = statement.order_by(ActionRecord.effective_at, ActionRecord.id)
+    return list(map(action_of, connection.execute(ordered)))
 
 
 def action_of(row: Any) -> Action:  # a row with the columns of `Action`

@@ -23,7 +23,7 @@ from app.ledger.schemas import (
 from app.ledger.service.commands import Recorded, RecordTrade
 from app.ledger.service.trade_service import RequestSource, TradeService
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
-from app.wire.body import documented_body, json_body, parse_model, validate_model
+from app.wire.body import documented_body, json_body, parse_model, validate_flat
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.problems import problem
@@ -75,7 +75,7 @@ async def report_trades(
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
-    headers = {REPLAYED: "true"} if written and all(one.replayed for one in written) else {}
+    headers = {REPLAYED: "true"} if written and all(recorded.replayed for recorded in written) else {}
     return answer({"outcomes": [_outcome(outcome, request) for outcome in outcomes]}, headers=headers)
 
 
@@ -122,7 +122,7 @@ def _draft(
     at = ("trades", str(index))
     own = request_source._replace(key=f"{request_source.key}:{index}" if request_source.key else None)
     try:
-        trade = validate_model(TradeIn, item, at)
+        trade = validate_flat(TradeIn, item, at)
         return service.build_record_command(own, trade.report(), ".".join(at) + ".")
     except OmsError as refusal:
         return refusal

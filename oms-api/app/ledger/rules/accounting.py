@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.money import ZERO, ratio, share
+from app.money import ZERO, product, ratio, share
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -67,6 +67,21 @@ class Fill(NamedTuple):
     local_value: Decimal = ZERO
     currency: str | None = None
     at: Timestamp | None = None
+
+
+def convert(amount: Decimal, rate: Decimal | None) -> Decimal:
+    """Return an amount in the portfolio's currency. `rate` is None if it is in that currency already."""
+    return amount if rate is None else product(amount, rate)
+
+
+def build_fill(
+    side: Side, quantity: Decimal, value: Decimal, currency: str | None, rate: Decimal | None,
+    at: Timestamp | None,
+) -> Fill:  # fmt: skip
+    """Return a fill of a value in `currency`, None for the portfolio's own. `rate` converts it."""
+    if rate is None:
+        return Fill(side, quantity, value, at=at)
+    return Fill(side, quantity, convert(value, rate), value, currency, at)
 
 
 FLAT = Position()

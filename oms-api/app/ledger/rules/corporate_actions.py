@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill, later_of
-from app.money import ZERO, product, share
+from app.money import ZERO, product, ratio, share
 from app.timestamps import BEFORE_ALL, Timestamp
 
 KEY_PREFIX = "§corporate-action:"  # no request can send a key that is not ASCII
@@ -19,6 +19,7 @@ SPLIT, TRANSFER = "split", "transfer"
 ACTION_ROWS = frozenset({SPLIT, TRANSFER})  # kinds of ledger rows
 _HUNDRED = Decimal(100)
 _ONE = Decimal(1)
+_SMALLEST = Decimal("0.00000001")
 Item = TypeVar("Item")
 
 
@@ -148,9 +149,9 @@ def order_by_effect(items: Iterable[Item], step_of: Callable[[Item], Step]) -> l
         if isinstance(step, Fill):
             ordered.append(item)
         else:
-            is_before = [_precedes(step_of(one), step.at) for one in ordered]
-            before = [one for one, first in zip(ordered, is_before, strict=True) if first]
-            after = [one for one, first in zip(ordered, is_before, strict=True) if not first]
+            is_before = [_precedes(step_of(item), step.at) for item in ordered]
+            before = [item for item, first in zip(ordered, is_before, strict=True) if first]
+            after = [item for item, first in zip(ordered, is_before, strict=True) if not first]
             ordered = [*before, item, *after]
     return ordered
 
@@ -194,6 +195,15 @@ def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
         return ZERO
     quantity = share(held_quantity, *ratio)
     return quantity - quantity.quantize(_ONE, ROUND_DOWN)
+
+
+def price_fraction(action: Action, held: Position, quantity: Decimal) -> tuple[Decimal, Decimal]:
+    """Return price and value of a fraction: at the action's price, else at the average cost."""
+    if action.cash_in_lieu_price is not None:
+        return action.cash_in_lieu_price, product(quantity, action.cash_in_lieu_price)
+    cost = abs(held.cost if held.currency is None else held.local_cost)
+    value = share(cost, quantity, abs(share(held.quantity, *action.ratio)))
+    return max(ratio(value, quantity), _SMALLEST), value
 
 
 def compute_dividend(held_quantity: Decimal, action: Action, rate: Decimal | None) -> CashDividend:

@@ -36,7 +36,7 @@ class Check(StrEnum):
     PORTFOLIO = "portfolio"
     HOLDING = "holding"
     CASH_MOVEMENT = "cash movement"
-    HOME = "home"
+    TENANT = "tenant"
     EVENT = "event"
     POSITION_EVENT = "position event"
     CASH_MOVEMENT_EVENT = "cash event"

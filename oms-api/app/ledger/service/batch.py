@@ -9,7 +9,6 @@ from itertools import chain
 from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
-from app.database.locks import lock_names
 from app.identity.queries.tenants import find_opening_cash
 from app.ids import new_row_id
 from app.ledger.errors import NoRate, NoSuchPortfolio
@@ -80,7 +79,7 @@ class Batch:
         connection = self.books.connection
         set_tenant_scope(connection, self._tenants)
         commands: list[Command] = [*self._records, *self._reversals]
-        lock_names(connection, [key for key in map(request_key, commands) if key])
+        self._lock_and_index_request_keys(commands)
         targets = [TradeKey(command.origin.tenant_id, command.trade_id) for command in self._reversals]
         originals = map(canonical_trade, queries.trades_by_id(connection, targets))
         self.originals = {row.trade_key: row for row in originals}
@@ -90,7 +89,6 @@ class Batch:
         locked_keys -= self._new.keys()
         self.books.lock(locked_keys | {row.portfolio_key for row in self.originals.values()})
         self.reversed = queries.reversals_of(connection, targets)
-        self._index_request_keys(commands)
         recorded = chain.from_iterable(self.rows_by_request_key.values())
         self.books.load_unlocked(row.portfolio_key for row in recorded)
         self.books.load_positions(self._position_keys())
@@ -182,7 +180,6 @@ class Batch:
         portfolios never count as repeats here, because the recorded key may belong to a portfolio that this
         caller cannot see. The rows are inserted at the end, if a trade is recorded in them.
         """
-        self._index_request_keys(self._records)
         first: dict[PortfolioNameKey, RecordTrade] = {}
         request_keys = set(self.rows_by_request_key)
         for command in self._records:
@@ -216,9 +213,13 @@ class Batch:
             self._cached_ids.clear()
         self._cached_ids.update(found)
 
-    def _index_request_keys(self, commands: Sequence[Command]) -> None:
-        keys = [key for key in map(request_key, commands) if key and key not in self.rows_by_request_key]
-        for row in map(canonical_trade, queries.trades_by_key(self.books.connection, keys)):
+    def _lock_and_index_request_keys(self, commands: Sequence[Command]) -> None:
+        """Lock the request keys of the commands, and read the rows that were recorded with them.
+
+        Whoever records a row with such a key holds its lock until the commit.
+        """
+        keys = [key for key in map(request_key, commands) if key]
+        for row in map(canonical_trade, queries.lock_trades_by_key(self.books.connection, keys)):
             self.rows_by_request_key.setdefault(
                 RequestKey(row.tenant_id, row.kind, row.idempotency_key or ""), []
             ).append(row)

@@ -190,7 +190,7 @@ class Books:
 
     def symbol_of(self, tenant_id: int, symbol: str) -> str:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
-        return self._symbols.get(InstrumentKey(tenant_id, symbol), symbol)
+        return self._symbols.get(InstrumentKey(tenant_id, symbol), symbol) if self._symbols else symbol
 
     def load_all_positions(self, cached: Mapping[PortfolioKey, tuple[Held, int]]) -> set[PositionKey]:
         """Load every position of the portfolios, and return the keys of those that were read.
@@ -235,13 +235,12 @@ class Books:
 
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
-        return currency_of_fill(
-            self.position(key), self._listed.get(key.instrument_key), portfolio.base_currency
-        )
+        listed = self._listed.get(key.instrument_key) if self._listed else None
+        return currency_of_fill(self.position(key), listed, portfolio.base_currency)
 
     def exchange_of(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
-        return self._exchanges.get(InstrumentKey(tenant_id, symbol), "")
+        return self._exchanges.get(InstrumentKey(tenant_id, symbol), "") if self._exchanges else ""
 
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
         """Append a row to the ledger's hash chain and update the projections."""
@@ -303,11 +302,10 @@ class Books:
         self, portfolio: PortfolioState, kind: CashKind, symbol: str | None, day: str
     ) -> bool:
         """Return whether the portfolio has a movement of that kind, symbol and day, written or not."""
-        wanted = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
+        key = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
         return any(
-            (row.tenant_id, row.portfolio_id, row.kind, row.symbol, row.day) == wanted
-            for row in self._cash_rows
-        ) or queries.has_cash_movement(self.connection, *wanted)
+            (row.tenant_id, row.portfolio_id, row.kind, row.symbol, row.day) == key for row in self._cash_rows
+        ) or queries.has_cash_movement(self.connection, *key)
 
     def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
         """Set the orders stamp of a locked portfolio whose orders changed."""
@@ -344,7 +342,7 @@ class Books:
             if isinstance(outbox_item, NewEvent):
                 events.append(outbox_item)
                 continue
-            name = self.portfolios[outbox_item.portfolio_key].name
+            name = self.portfolios[outbox_item.tenant_id, outbox_item.portfolio_id].name
             header = (
                 outbox_item.tenant_id,
                 outbox_item.created_at,

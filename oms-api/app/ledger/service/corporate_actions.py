@@ -28,6 +28,7 @@ from app.ledger.rules.corporate_actions import (
     find_fraction,
     position_at_close,
     position_before,
+    price_fraction,
     replay_steps,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
@@ -35,10 +36,9 @@ from app.ledger.service.batch import Batch
 from app.ledger.service.books import CashEntry, Entry, PortfolioState
 from app.ledger.service.commands import Origin
 from app.ledger.service.reversals import build_reversal_entry, restate_price
-from app.money import ZERO, fixed, product, quantity_text, ratio, share
+from app.money import ZERO, fixed, product, quantity_text, ratio
 from app.timestamps import BEFORE_ALL
 
-SMALLEST = Decimal("0.00000001")
 FindRate = Callable[[str], Decimal]
 """Return the value of one unit of a currency in the portfolio's. Raises NoRate."""
 
@@ -191,15 +191,6 @@ def _build_fraction_entry(
         fx_rate=rate,
         executed_at=action.effective_at,
     )
-
-
-def price_fraction(action: Action, position: Position, quantity: Decimal) -> tuple[Decimal, Decimal]:
-    """Return price and value of a fraction: at the action's price, else at the average cost."""
-    if action.cash_in_lieu_price is not None:
-        return action.cash_in_lieu_price, product(quantity, action.cash_in_lieu_price)
-    cost = abs(position.cost if position.currency is None else position.local_cost)
-    value = share(cost, quantity, abs(share(position.quantity, *action.ratio)))
-    return max(ratio(value, quantity), SMALLEST), value
 
 
 def fill_of(entry: Entry) -> Fill:

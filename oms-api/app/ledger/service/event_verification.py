@@ -93,17 +93,17 @@ def _read_fact(event: RecordedEvent) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
     Both are None if the payload cannot be read.
     """
     try:
-        facts = orjson.loads(event.payload)
-        named = (facts["portfolio_id"], facts["portfolio_name"])
-        facts["portfolio_name"] = ""
-        hash(named)
+        fields = orjson.loads(event.payload)
+        portfolio = (fields["portfolio_id"], fields["portfolio_name"])
+        fields["portfolio_name"] = ""
+        hash(portfolio)
     except (ValueError, KeyError, TypeError):
         return (event.tenant_id, event.payload), (None, None)
-    return (event.tenant_id, orjson.dumps(facts).decode(), event.created_at), named
+    return (event.tenant_id, orjson.dumps(fields).decode(), event.created_at), portfolio
 
 
-def _check_name(verdict: Verdict, event: RecordedEvent, named: tuple[Any, Any], names: Names) -> None:
-    portfolio_id, name = named
+def _check_name(verdict: Verdict, event: RecordedEvent, portfolio: tuple[Any, Any], names: Names) -> None:
+    portfolio_id, name = portfolio
     known = names.get((event.tenant_id, portfolio_id), set())
     if known and name not in known:
         finding = Finding(Check.EVENT, "portfolio_name", str(name), " or ".join(sorted(known)))
@@ -125,9 +125,9 @@ def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> N
                 surplus.append((event.id, fact))
     missing = [fact for fact, count in due.items() if count > 0]
     if missing:
-        facts = orjson.loads(missing[0][1])
-        portfolio = f"portfolio (id {facts['portfolio_id']})"
-        place = f"trade {facts['trade_id']}, {portfolio}, sequence {facts['sequence']}"
+        fields = orjson.loads(missing[0][1])
+        portfolio = f"portfolio (id {fields['portfolio_id']})"
+        place = f"trade {fields['trade_id']}, {portfolio}, sequence {fields['sequence']}"
         finding = Finding(Check.EVENT, audit.RECORDED, "no event tells just this", str(missing[0]))
     else:
         place = f"event {surplus[0][0]}"
@@ -158,8 +158,8 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
 
 def _row_key(event: RecordedEvent) -> LedgerRowKey | None:
     try:
-        facts = orjson.loads(event.payload)
-        key = LedgerRowKey(event.tenant_id, facts["portfolio_id"], facts["sequence"])
+        fields = orjson.loads(event.payload)
+        key = LedgerRowKey(event.tenant_id, fields["portfolio_id"], fields["sequence"])
     except (ValueError, KeyError, TypeError):
         return None
     return key if all(type(part) is int for part in key) else None

@@ -123,10 +123,10 @@ def update_portfolio(
         before, after = {"name": previous.name}, {"name": changes.name}
         entries.append(context.entry(now, "portfolio.renamed", _target(previous.name), before, after))
     stored = previous.settings._asdict()
-    wanted = dict(changes.settings)
+    values = dict(changes.settings)
     if changes.broker is not None:
-        wanted |= guard.assign_broker(connection, tenant_id, key, changes.broker)
-    changed = {column: value for column, value in wanted.items() if stored[column] != value}
+        values |= guard.assign_broker(connection, tenant_id, key, changes.broker)
+    changed = {column: value for column, value in values.items() if stored[column] != value}
     if changed:
         queries.update_settings(connection, tenant_id, key, previous.settings._replace(**changed))
         current = changes.name or previous.name
@@ -139,8 +139,8 @@ def update_portfolio(
 def _require_unchanged(previous: Managed, changes: PortfolioChanges) -> None:
     """Raise FixedAtCreation where the change names another currency or another opening cash."""
     for field in ("base_currency", "opening_cash"):
-        wanted = getattr(changes, field)
-        if wanted is not None and wanted != getattr(previous, field):
+        value = getattr(changes, field)
+        if value is not None and value != getattr(previous, field):
             raise FixedAtCreation(field)
 
 

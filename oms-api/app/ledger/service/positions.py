@@ -65,7 +65,7 @@ def get_marked_position(
     if not positions:
         raise NoSuchPosition(portfolio, symbol)
     if len(positions) > 1 and positions[0].product:
-        message = f"Say which: {', '.join(held_position.product for held_position in positions)}."
+        message = f"Must be one of: {', '.join(held_position.product for held_position in positions)}."
         raise Invalid(
             f"{symbol} is held in several products; send `product`.",
             [FieldError("product", message, "product")],

@@ -31,7 +31,7 @@ from app.ledger.queries.corporate_actions import find_later_action, replay_posit
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import action_of_key
-from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, TradeKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.service.batch import (
     Batch,
     Rates,
@@ -105,7 +105,7 @@ def record_all(batch: Batch, commands: Sequence[Command]) -> BatchResult[Recorde
 
 def _is_repeated(outcomes: Iterable[object], outcome: Recorded) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
-    recorded = (one.row for one in outcomes if isinstance(one, Recorded) and not one.replayed)
+    recorded = (outcome.row for outcome in outcomes if isinstance(outcome, Recorded) and not outcome.replayed)
     return outcome.replayed and outcome.row not in recorded
 
 
@@ -126,9 +126,9 @@ def record_command(batch: Batch, command: Command) -> Recorded | OmsError:
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
     the other commands.
     """
-    changes = batch.books.changes
+    changes, key = batch.books.changes, request_key(command)
     try:
-        repeated = _repeated(batch, command)
+        repeated = _repeated(batch, command, key)
         if repeated:
             return repeated
         recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
@@ -136,14 +136,12 @@ def record_command(batch: Batch, command: Command) -> Recorded | OmsError:
         if batch.books.changes != changes:
             raise
         return refusal
-    key = request_key(command)
     if key:
         batch.rows_by_request_key.setdefault(key, []).append(recorded.row)
     return recorded
 
 
-def _repeated(batch: Batch, command: Command) -> Recorded | None:
-    key = request_key(command)
+def _repeated(batch: Batch, command: Command, key: RequestKey | None) -> Recorded | None:
     rows = batch.rows_by_request_key.get(key, []) if key else []
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
@@ -164,8 +162,10 @@ def _can_see(batch: Batch, command: Command, row: TradeRow) -> bool:
 
 def _record(batch: Batch, command: RecordTrade) -> Recorded:
     portfolio = batch.portfolio_of(command)
-    command = command._replace(symbol=batch.books.symbol_of(portfolio.tenant_id, command.symbol))
-    key = PositionKey(*portfolio.key, command.symbol, command.product)
+    symbol = batch.books.symbol_of(portfolio.tenant_id, command.symbol)
+    if symbol != command.symbol:
+        command = command._replace(symbol=symbol)
+    key = PositionKey(portfolio.tenant_id, portfolio.id, symbol, command.product)
     position = batch.books.position(key)
     refusal = batch.guard.find_refusal(command, portfolio)
     if refusal is not None:
@@ -179,7 +179,7 @@ def _record(batch: Batch, command: RecordTrade) -> Recorded:
     charged = _charged_trade(batch, command, portfolio, currency, rate)
     entry = _trade_entry(command, fill, rate, _charges(command, portfolio, charged))
     row = batch.books.append(portfolio, command.origin, entry, apply_fill(position, fill))
-    if command.charges is None:
+    if charged is not None:
         book_dp_charge(batch.books, portfolio, command.origin, command.symbol, charged, position)
     return Recorded(row, portfolio.name)
 
@@ -202,11 +202,16 @@ def _fill(command: RecordTrade, currency: str | None, rate: Decimal | None) -> F
 
 def _charged_trade(
     batch: Batch, command: RecordTrade, portfolio: PortfolioState, currency: str | None, rate: Decimal | None
-) -> ChargedTrade:
-    """Return what the charges of the trade depend on."""
+) -> ChargedTrade | None:
+    """Return what the charges of the trade depend on, None if its schedule does not compute them."""
+    if command.charges is not None:
+        return None
     exchange = batch.books.exchange_of(portfolio.tenant_id, command.symbol)
+    schedule = portfolio.schedule_in(exchange)
+    if schedule == Schedule.NONE:
+        return None
     return ChargedTrade(
-        schedule=portfolio.schedule_in(exchange),
+        schedule=schedule,
         exchange=exchange,
         product=command.product,
         side=command.side.value,
@@ -217,11 +222,11 @@ def _charged_trade(
     )
 
 
-def _charges(command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade) -> BookedCharges:
+def _charges(command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade | None) -> BookedCharges:
     """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
     if command.charges is not None:
         return BookedCharges(command.charges)
-    if trade.schedule == Schedule.NONE:
+    if trade is None:
         return NO_CHARGES
     return compute_booked_charges(trade, OrderTotals(), portfolio.fee_totals, load_rates())
 

@@ -88,7 +88,7 @@ class Settlements:
             )
         except SessionsUnknown:
             return None
-        return next((one.date for one in days if one.kind is not DayKind.HOLIDAY), None)
+        return next((other.date for other in days if other.kind is not DayKind.HOLIDAY), None)
 
     def is_settled(self, market: Market, day: date | None, now: datetime) -> bool:
         """Return whether a settlement date has come. An unknown one has not."""

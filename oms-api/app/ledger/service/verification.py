@@ -56,7 +56,7 @@ __all__ = [
 
 _ROW_CHECKS = (
     *(Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION),
-    *(Check.CASH, Check.COUNTERS, Check.HOME),
+    *(Check.CASH, Check.COUNTERS, Check.TENANT),
 )
 _BOOK = attrgetter("tenant_id", "portfolio_id")
 
@@ -160,7 +160,7 @@ def _verify_book(
     for row, findings in check_rows(connection, book.rows, state, movements):
         if book.portfolio is None:
             findings.append(
-                Finding(Check.HOME, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
+                Finding(Check.TENANT, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
             )
         if findings:
             verdict.blame(describe_location(row, book.portfolio), findings)

@@ -128,7 +128,7 @@ async def get_feed_health(caller: Reader, market: TheMarket, readers: TheReaders
 def _serialize_subscriptions(
     connection: Connection, market: Market, tenant_id: int, subscriptions: list[Subscription], at: datetime
 ) -> list[dict[str, Any]]:
-    keys = {one.symbol: InstrumentKey(tenant_id, one.symbol) for one in subscriptions}
+    keys = {item.symbol: InstrumentKey(tenant_id, item.symbol) for item in subscriptions}
     quotes = market.quotes_for(connection, sorted(keys.values()), at)
     serialized = []
     for subscription in subscriptions:

@@ -30,7 +30,9 @@ def parse_quotes(json: Any) -> list[Quote]:
     Sizes are left out too: Alpaca counts them in lots or units, depending on the feed.
     """
     quotes = json.get("quotes") if isinstance(json, Mapping) else None
-    parsed = (_parse_quote(symbol, one) for symbol, one in (quotes or {}).items() if isinstance(one, Mapping))
+    parsed = (
+        _parse_quote(symbol, item) for symbol, item in (quotes or {}).items() if isinstance(item, Mapping)
+    )
     return [quote for quote in parsed if quote is not None]
 
 
@@ -39,7 +41,7 @@ def parse_bars(json: Any, symbol: str, interval: Interval) -> list[Bar]:
     found = json.get("bars") if isinstance(json, Mapping) else None
     if isinstance(found, Mapping):
         found = found.get(symbol)
-    parsed = (_parse_bar(one, symbol, interval) for one in _list(found) if isinstance(one, Mapping))
+    parsed = (_parse_bar(item, symbol, interval) for item in _list(found) if isinstance(item, Mapping))
     return [bar for bar in parsed if bar is not None]
 
 

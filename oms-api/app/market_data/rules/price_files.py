@@ -77,15 +77,15 @@ def list_points(bar: Bar, length: timedelta) -> list[Quote]:
 def _check_header(cells: list[str]) -> tuple[str, ...]:
     header = tuple(cells)
     if header not in _SORTED:
-        raise PriceFileError(1, f"the header must be {' or '.join(','.join(one) for one in _SORTED)}")
+        raise PriceFileError(1, f"the header must be {' or '.join(','.join(columns) for columns in _SORTED)}")
     return header
 
 
 def _parse_row(line: int, header: tuple[str, ...], cells: list[str]) -> Bar | Quote:
     if len(cells) != len(header):
         raise PriceFileError(line, f"the row has {len(cells)} cells, and the header {len(header)}")
-    named = dict(zip(header, cells, strict=True))
-    return _parse_bar(line, named) if header == _BAR_COLUMNS else _parse_tick(line, named)
+    cells_by_name = dict(zip(header, cells, strict=True))
+    return _parse_bar(line, cells_by_name) if header == _BAR_COLUMNS else _parse_tick(line, cells_by_name)
 
 
 def _parse_bar(line: int, cells: dict[str, str]) -> Bar:

@@ -65,15 +65,15 @@ class Market:
         A quote that is known already is the same object as before.
         """
         quotes = queries.find_quotes(connection, keys)
-        asked: dict[str, datetime] = {}
+        queried_at: dict[str, datetime] = {}
         for key in keys:
             quote = quotes.get(key)
             if quote is None:
-                asked[key.symbol] = at
+                queried_at[key.symbol] = at
                 quote = self._source.quote(key.symbol, at)
             if quote is not None:
                 quotes[key] = quote
-        return self._remember(quotes, asked)
+        return self._remember(quotes, queried_at)
 
     def quotes_at(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
@@ -123,8 +123,8 @@ class Market:
         """Return the closes among the quotes. The prices of the source move around the clock."""
         if self._calendars is None:
             return {}
-        given = {key: quote for key, quote in quotes.items() if self.silence(quote, at) is None}
-        return name_closes(connection, self._calendars, given, at)
+        fresh_quotes = {key: quote for key, quote in quotes.items() if self.silence(quote, at) is None}
+        return name_closes(connection, self._calendars, fresh_quotes, at)
 
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
@@ -259,13 +259,13 @@ class Market:
         return len(self._followed)
 
     def _remember(
-        self, quotes: dict[InstrumentKey, Quote], asked: Mapping[str, datetime]
+        self, quotes: dict[InstrumentKey, Quote], queried_at: Mapping[str, datetime]
     ) -> dict[InstrumentKey, Quote]:
         """Keep the quotes, and call the listeners of new ones. Return known ones as the known object."""
         with self._lock:
-            if len(self._asked) + len(asked) > _MAX_CACHED:
+            if len(self._asked) + len(queried_at) > _MAX_CACHED:
                 self._asked.clear()
-            self._asked.update(asked)
+            self._asked.update(queried_at)
             known = {key: last for key, quote in quotes.items() if (last := self._last.get(key)) == quote}
             new = {key: quote for key, quote in quotes.items() if key not in known}
             if len(self._last) + len(new) > _MAX_CACHED:

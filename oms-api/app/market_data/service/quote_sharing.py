@@ -9,15 +9,13 @@ import logging
 import secrets
 from collections import deque
 from contextlib import aclosing
-from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from app.market_data.rules.shared_quotes import parse_quote, serialize_quote
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
-from app.timestamps import iso
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -27,7 +25,6 @@ MAX_WAITING = 10_000
 TIMEOUT_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 PAUSE_SECONDS = 0.02  # in which quotes are collected
-_PRICES = ("bid", "ask", "last", "bid_size", "ask_size")
 _LOG = logging.getLogger(__name__)
 
 
@@ -56,7 +53,7 @@ class QuoteSharing:
             await asyncio.sleep(RETRY_SECONDS)
 
     def _collect(self, tenant_id: int, quote: Quote) -> None:
-        self._waiting.append(serialize_shared(tenant_id, quote))
+        self._waiting.append([tenant_id, *serialize_quote(quote)])
 
     async def _send(self, redis: "Redis") -> None:
         while True:
@@ -77,8 +74,8 @@ class QuoteSharing:
     def _apply(self, data: bytes) -> None:
         sender, quotes = orjson.loads(data)
         if sender != self._sender:
-            for quote in quotes:
-                self._market.apply_shared(*parse_shared(quote))
+            for tenant_id, *values in quotes:
+                self._market.apply_shared(tenant_id, parse_quote(values))
 
     def _create_client(self) -> "Redis":
         # Imported here, since most installations have no Redis and its client imports slowly.
@@ -87,16 +84,3 @@ class QuoteSharing:
         return Redis.from_url(
             self._url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, protocol=2
         )
-
-
-def serialize_shared(tenant_id: int, quote: Quote) -> list[Any]:
-    """Return a quote as it is sent to other processes."""
-    prices = [None if (value := getattr(quote, name)) is None else str(value) for name in _PRICES]
-    return [tenant_id, quote.symbol, *prices, iso(quote.at), quote.source]
-
-
-def parse_shared(facts: list[Any]) -> tuple[int, Quote]:
-    """Return the tenant and the quote of `serialize_shared`."""
-    tenant_id, symbol, *prices, at, source = facts
-    bid, ask, last, *sizes = (None if price is None else Decimal(price) for price in prices)
-    return tenant_id, Quote(symbol, bid, ask, last, sizes[0], sizes[1], datetime.fromisoformat(at), source)

@@ -142,8 +142,8 @@ class AlpacaSource:
 
     def _read_bars(self, http: httpx.Client) -> None:
         with self._lock:
-            wanted, self._wanted = self._wanted, {}
-        for series, start in wanted.items():
+            requested, self._wanted = self._wanted, {}
+        for series, start in requested.items():
             has_pair = is_pair(series.symbol)
             parameters = {
                 "symbols": series.symbol,

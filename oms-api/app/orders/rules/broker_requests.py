@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.brokers.capabilities import TABLES, choose_exit_time
 from app.brokers.capabilities import is_watched as is_watched_at
@@ -15,7 +15,7 @@ from app.ledger.rules.accounting import Side
 from app.money import ZERO
 from app.orders.rules.contingency import EXITS, SHARING, exclusive_id
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.values import WORKING, Order
+from app.orders.rules.values import WORKING, Order, TimeInForce
 
 SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent until then is rejected
 UNKNOWN_LIMIT = timedelta(seconds=60)  # an order that the broker does not know then was not received
@@ -150,8 +150,8 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
 
     A pair that the broker links has a group. An exit of a broker without GTC orders is sent for a day.
     """
-    built = _convert(order, instrument)
-    if order.role not in SHARING or not is_remote(order):
+    built = convert_order(order, instrument)
+    if order.role not in SHARING:
         return built
     is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
     built = built._replace(group=exclusive_id(order) if is_linked else None)
@@ -165,16 +165,23 @@ def is_watched(order: Order, instrument: Instrument) -> bool:
     return (
         is_remote(order)
         and order.role in SHARING
-        and is_watched_at(order.broker, _convert(order, instrument))
+        and is_watched_at(order.broker, convert_order(order, instrument))
     )
 
 
 def is_sent_for_a_day(order: Order, instrument: Instrument) -> bool:
     """Return whether a broker takes an exit for a day only, though it is meant to last longer."""
-    return choose_exit_time(order.broker, _convert(order, instrument)) is not order.time_in_force
+    sent = choose_exit_time(order.broker, convert_order(order, instrument))
+    return is_remote(order) and sent is not order.time_in_force
 
 
-def _convert(order: Order, instrument: Instrument) -> BrokerOrder:
+def convert_order(
+    order: Order, instrument: Instrument, time_in_force: TimeInForce | None = None, **links: Any
+) -> BrokerOrder:
+    """Return the order in the terms of the broker protocol, with our id.
+
+    `time_in_force` replaces that of the order. `links` are the fields that only the paper market reads.
+    """
     return BrokerOrder(
         id=order.id,
         portfolio_id=order.portfolio_id,
@@ -190,7 +197,7 @@ def _convert(order: Order, instrument: Instrument) -> BrokerOrder:
         trail_percent=order.trail_percent,
         trail_level=order.trail_level,
         triggered=order.is_triggered,
-        time_in_force=order.time_in_force,
+        time_in_force=time_in_force or order.time_in_force,
         tick=instrument.tick_size,
         lot=instrument.lot_size,
         asset_class=instrument.asset_class,
@@ -199,4 +206,5 @@ def _convert(order: Order, instrument: Instrument) -> BrokerOrder:
         product=order.product,
         expires_at=None if order.expires_at is None else datetime.fromisoformat(order.expires_at),
         extended_hours=order.extended_hours,
+        **links,
     )

@@ -134,6 +134,11 @@ def waits_for_session(order: Order) -> bool:
     return order.status is Status.HELD and order.parent_id is None
 
 
+def describe_square_off(at: datetime) -> str:
+    """Return why an intraday order is denied between the square-off at an instant and the close."""
+    return f"{INTRADAY} positions were closed at {iso(at)}, and {INTRADAY} orders end with them."
+
+
 def is_square_off(order: Order) -> bool:
     """Return whether the order closes an intraday position at the time of its square-off."""
     is_internal = order.source == SQUARE_OFF and order.actor is None

@@ -328,6 +328,10 @@ PortfolioRequest = (  # requests that name their portfolio
 OrderChange = (  # requests that name an order
     CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 )
+# Named, because a union takes longer to build than to use.
+CommandOnOrder = OrderChange | BrokerReport
+_CommandWithTicket = PlaceOrder | PreviewOrder
+_QuoteCommand = QuoteArrived | QuoteMatched
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
 
@@ -389,7 +393,7 @@ def get_time(command: Command) -> datetime:
     return datetime.fromisoformat(command.at) if isinstance(command, InternalCommand) else command.origin.at
 
 
-def get_order_key(command: OrderChange | BrokerReport) -> OrderKey:
+def get_order_key(command: CommandOnOrder) -> OrderKey:
     """Return the key of the order that a command names."""
     return OrderKey(get_tenant_id(command), command.order_id)
 
@@ -398,7 +402,7 @@ def list_tickets(command: Command) -> Sequence[Ticket]:
     """Return the tickets of a command."""
     if isinstance(command, PlaceGroup):
         return command.tickets
-    return (command.ticket,) if isinstance(command, PlaceOrder | PreviewOrder) else ()
+    return (command.ticket,) if isinstance(command, _CommandWithTicket) else ()
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:
@@ -408,8 +412,8 @@ def get_lock_group(command: Command) -> tuple[int, str]:
     tenant_id = get_tenant_id(command)
     if isinstance(command, PortfolioRequest):
         return tenant_id, command.portfolio_name_key
-    if isinstance(command, QuoteArrived | QuoteMatched):
+    if isinstance(command, _QuoteCommand):
         return tenant_id, f"/{command.instrument_key.symbol}"
-    if isinstance(command, OrderChange | BrokerReport):
+    if isinstance(command, CommandOnOrder):
         return tenant_id, f"/{command.order_id}"
     return tenant_id, ""  # it concerns several portfolios

@@ -25,11 +25,11 @@ from app.orders.service.commands import (
     CheckLosses,
     ClosePosition,
     Command,
+    CommandOnOrder,
     CorrectExecution,
     DecideApproval,
     ExpireOrders,
     InternalCommand,
-    OrderChange,
     OrderResult,
     Outcome,
     PlaceGroup,
@@ -109,7 +109,7 @@ def decide(context: BatchContext, command: Command) -> Outcome | OmsError:
             context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
         return recorded
     try:
-        if isinstance(command, OrderChange | BrokerReport):
+        if isinstance(command, CommandOnOrder):
             context.plan.require(command)
         return _OPERATIONS[type(command)](context, command)
     except OmsError as refusal:

@@ -7,13 +7,13 @@ from typing import Any
 from app.brokers.rules.values import Executed
 from app.costs.rules.booking import BookedCharges, format_components
 from app.costs.rules.values import Execution
-from app.ledger.rules.accounting import Fill, Side, apply_fill
+from app.ledger.rules.accounting import Side, apply_fill, build_fill
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import MAX_AHEAD
 from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
 from app.ledger.service.dp_charges import book_dp_charge
-from app.money import fixed, product
+from app.money import fixed
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
@@ -123,7 +123,7 @@ def record_trade(
     side, held = _SIDES[order.side], context.position(order)
     currency = currency_in(context, order.portfolio_key, order.symbol, held)
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
-    fill = _build_fill(event, side, currency, rate, traded_at)
+    fill = build_fill(side, event.quantity, event.value, currency, rate, traded_at)
     after = apply_fill(held, fill)
     execution = Execution(event.quantity, event.value)
     charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
@@ -155,14 +155,6 @@ def record_trade(
     trade = context.books.append(portfolio, origin, entry, after)
     book_dp_charge(context.books, portfolio, origin, order.symbol, charged, held)
     return trade, charges
-
-
-def _build_fill(
-    event: Executed, side: Side, currency: str | None, rate: Decimal | None, at: Timestamp
-) -> Fill:
-    if rate is None:
-        return Fill(side, event.quantity, event.value, at=at)
-    return Fill(side, event.quantity, product(event.value, rate), event.value, currency, at)
 
 
 def build_execution(

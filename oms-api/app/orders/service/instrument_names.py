@@ -41,14 +41,14 @@ def _list_names(command: Command) -> list[InstrumentKey]:
 def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
     if isinstance(command, ClosePosition):
         return not command.ignores_halt
-    return isinstance(command, CancelAll | SetExits | PlaceSignal)
+    return isinstance(command, (CancelAll, SetExits, PlaceSignal))
 
 
 def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Command:
     def resolve(name: str) -> str:
         return symbols.get(InstrumentKey(get_tenant_id(command), name), name)
 
-    if isinstance(command, PlaceOrder | PreviewOrder):
+    if isinstance(command, (PlaceOrder, PreviewOrder)):
         return command._replace(ticket=command.ticket._replace(symbol=resolve(command.ticket.symbol)))
     if isinstance(command, PlaceGroup):
         tickets = [ticket._replace(symbol=resolve(ticket.symbol)) for ticket in command.tickets]

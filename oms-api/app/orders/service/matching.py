@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.brokers.rules.matching import match_quote, match_without_quote
-from app.brokers.rules.settings import PaperSettings, Slippage
+from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.costs.errors import RateUnknown
 from app.ledger.errors import BookIsFull, NoRate
@@ -13,7 +13,7 @@ from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO, product
 from app.orders.queries import book as queries
-from app.orders.rules.broker_requests import build_broker_order, is_remote
+from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
@@ -97,12 +97,8 @@ def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Tim
 
 def _build_paper_settings(context: BatchContext, order: Order) -> PaperSettings:
     """Return the settings of the paper market for the order's portfolio."""
-    portfolio, settings = context.portfolio(order), context.services.paper
-    if portfolio.participation is not None:
-        settings = settings._replace(participation=portfolio.participation)
-    if portfolio.slippage is not None:
-        settings = settings._replace(slippage=Slippage.BASIS_POINTS, basis_points=portfolio.slippage)
-    return settings
+    portfolio = context.portfolio(order)
+    return set_portfolio_terms(context.services.paper, portfolio.participation, portfolio.slippage)
 
 
 def apply_broker_events(
@@ -136,10 +132,11 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
 
 def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:
     """Return the order as the paper market's matching rules need it, with its links and its position."""
-    broker_order = build_broker_order(order, context.instrument(order.tenant_id, order.symbol))
-    return broker_order._replace(
+    return convert_order(
+        order,
+        context.instrument(order.tenant_id, order.symbol),
         # An auction order is matched once, at its price; what does not fill then lapses.
-        time_in_force=TimeInForce.IOC if order.time_in_force in AT_AUCTION else order.time_in_force,
+        TimeInForce.IOC if order.time_in_force in AT_AUCTION else None,
         group=exclusive_id(order),
         parent_id=order.parent_id if order.role in EXITS else None,
         reduces=order.leaves_quantity <= get_closable_quantity(context, order),

@@ -18,14 +18,13 @@ from app.orders.rules.values import Order, OrderKey
 from app.orders.service.commands import (
     MAX_EXPIRIES,
     ApplyCorporateAction,
-    BrokerReport,
     CancelHalted,
     CancelInPortfolio,
     CheckLosses,
     Command,
+    CommandOnOrder,
     ExpireOrders,
     InternalCommand,
-    OrderChange,
     OrderCommand,
     PlaceSignal,
     PortfolioRequest,
@@ -76,11 +75,11 @@ class Plan:
         found = (self.by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
         return sorted({portfolio_key for keys in found for portfolio_key in keys})
 
-    def has_order(self, command: OrderChange | BrokerReport) -> bool:
+    def has_order(self, command: CommandOnOrder) -> bool:
         """Return whether the command's order was found."""
         return get_order_key(command) in self.by_order
 
-    def require(self, command: OrderChange | BrokerReport) -> None:
+    def require(self, command: CommandOnOrder) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
         if not self.has_order(command):
             raise NoSuchOrder(command.order_id)
@@ -139,7 +138,7 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
 
 
 def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
-    named = [command for command in commands if isinstance(command, OrderChange | BrokerReport)]
+    named = [command for command in commands if isinstance(command, CommandOnOrder)]
     order_keys = {get_order_key(command) for command in named}
     plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.by_order.values())

@@ -15,6 +15,7 @@ from app.orders.rules.trading_sessions import (
     Enforcement,
     Hold,
     SessionCalendars,
+    describe_square_off,
     find_hold,
     find_next_open,
     find_session_end,
@@ -101,8 +102,7 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
     session = calendars.regular.session_at(at)
     if session is None or squared_off < session.open:
         return None
-    reason = f"{INTRADAY} positions were closed at {iso(squared_off)}, and {INTRADAY} orders end with them."
-    return Hold(reason, find_next_open(calendars.regular, at).opens_at)
+    return Hold(describe_square_off(squared_off), find_next_open(calendars.regular, at).opens_at)
 
 
 def find_current_hold(context: BatchContext, order: Order) -> Hold | None:

@@ -49,8 +49,8 @@ def find_baselines(
         .correlate(Portfolio)
         .scalar_subquery()
     )
-    wanted = (Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids))
-    close = select(Portfolio.id, latest.label("at")).where(*wanted).subquery()  # one row per portfolio
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids))
+    close = select(Portfolio.id, latest.label("at")).where(*conditions).subquery()  # one row per portfolio
     statement = (
         select(row.portfolio_id, row.equity, row.flows)
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))
@@ -82,8 +82,8 @@ def find_highest_closes(
         .correlate(Portfolio)
         .scalar_subquery()
     )
-    wanted = (Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids))
-    close = select(Portfolio.id, Portfolio.opening_cash, highest.label("at")).where(*wanted).subquery()
+    conditions = (Portfolio.tenant_id == tenant_id, Portfolio.id.in_(portfolio_ids))
+    close = select(Portfolio.id, Portfolio.opening_cash, highest.label("at")).where(*conditions).subquery()
     statement = (
         select(close.c.id, close.c.opening_cash, row.equity, row.flows)
         .join(close, and_(row.portfolio_id == close.c.id, row.at == close.c.at))

@@ -21,6 +21,14 @@ def get_last_close(calendar: Calendar | None, at: datetime) -> datetime:
         return _MIDNIGHT.previous_close(at)
 
 
+def get_next_close(calendar: Calendar | None, at: datetime) -> datetime:
+    """Return the first close after `at`, which `get_last_close` returns then."""
+    try:
+        return (calendar or _MIDNIGHT).next_close(at)
+    except SessionsUnknown:
+        return _MIDNIGHT.next_close(at)
+
+
 def get_pnl_date(close: datetime) -> date:
     """Return the date of the P&L day that ends at a close: a close at 00:00 UTC ends the day before."""
     return (close - _INSTANT).date()

@@ -34,7 +34,7 @@ def compute_period_sharpe(returns: Sequence[float]) -> float | None:
     if count < _MIN_RETURNS:
         return None
     mean = fsum(returns) / count
-    variance = fsum((one - mean) ** 2 for one in returns) / (count - 1)
+    variance = fsum((value - mean) ** 2 for value in returns) / (count - 1)
     return mean / sqrt(variance) if variance > 0 else None
 
 
@@ -47,7 +47,7 @@ def compute_deflated_sharpe(returns: Sequence[float], expected_maximum: float) -
     if ratio is None:
         return None
     count, mean = len(returns), fsum(returns) / len(returns)
-    moments = [fsum((one - mean) ** power for one in returns) / count for power in (2, 3, 4)]
+    moments = [fsum((value - mean) ** power for value in returns) / count for power in (2, 3, 4)]
     skewness, kurtosis = moments[1] / moments[0] ** 1.5, moments[2] / moments[0] ** 2
     spread = max(1 - skewness * ratio + (kurtosis - 1) / 4 * ratio**2, _MIN_SPREAD)
     return _NORMAL.cdf((ratio - expected_maximum) * sqrt(count - 1) / sqrt(spread))

@@ -50,7 +50,7 @@ def _standard_deviation(returns: Sequence[float]) -> float | None:
     if min(returns) == max(returns):  # the mean of equal floats may differ from them
         return 0.0
     mean = _mean(returns)
-    return sqrt(fsum((one - mean) ** 2 for one in returns) / (len(returns) - 1))
+    return sqrt(fsum((value - mean) ** 2 for value in returns) / (len(returns) - 1))
 
 
 def _mean(returns: Sequence[float]) -> float:

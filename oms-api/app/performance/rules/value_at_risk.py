@@ -46,7 +46,7 @@ def align_closes(closes: Mapping[str, Mapping[date, Decimal]]) -> dict[str, list
     """Return the closes of each symbol on those days that all symbols have, in time order."""
     days = set.intersection(*(set(close) for close in closes.values())) if closes else set()
     ordered = sorted(days)
-    return {symbol: [one[day] for day in ordered] for symbol, one in closes.items()}
+    return {symbol: [by_day[day] for day in ordered] for symbol, by_day in closes.items()}
 
 
 def compute_risk(profits: Sequence[Decimal], confidence: Decimal) -> Risk | None:

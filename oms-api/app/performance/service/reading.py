@@ -136,36 +136,36 @@ class PerformanceReader:
         )
 
     def _read_stored(
-        self, connection: Connection, key: tuple[int, int], wanted: Range, interval: CurveInterval
+        self, connection: Connection, key: tuple[int, int], period: Range, interval: CurveInterval
     ) -> EquityCurve:
         """Return the stored points of a range, thinned. Only those that are not in memory are read.
 
         Points are kept in memory once they are older than STORING_DELAY, since one may be stored late.
         """
-        closes, settled = interval is CurveInterval.DAY, wanted.until - STORING_DELAY
-        cached = self._curves.find((*key, interval), wanted, partial(_count, connection, key, closes))
+        closes, settled = interval is CurveInterval.DAY, period.until - STORING_DELAY
+        cached = self._curves.find((*key, interval), period, partial(_count, connection, key, closes))
         if cached is None:
-            cached = CachedSnapshots(Range(wanted.since, wanted.since), EquityCurve([], [], []), 0)
+            cached = CachedSnapshots(Range(period.since, period.since), EquityCurve([], [], []), 0)
         (since, until), curve, stored = cached
         read = queries.read_equity_curve(
-            connection, *key, until, wanted.until, closes=closes, after_start=until > since
+            connection, *key, until, period.until, closes=closes, after_start=until > since
         )
         kept, newer = read.split_after(iso(settled))
         curve = extend_curve(curve, kept, interval)
         if settled > until:
             range_ = Range(since, settled)
             self._curves.put((*key, interval), CachedSnapshots(range_, curve, stored + len(kept.instants)))
-        return extend_curve(curve, newer, interval).since(iso(wanted.since))
+        return extend_curve(curve, newer, interval).since(iso(period.since))
 
     def _read_kept(
         self, connection: Connection, key: tuple[int, int], start: Timestamp, end: datetime
     ) -> EquitySeries:
         """Return the closes and flows in (start, end]. Only those that are not in memory are read."""
-        wanted, settled = Range(parse_timestamp(start), end), end - STORING_DELAY
+        period, settled = Range(parse_timestamp(start), end), end - STORING_DELAY
         count = partial(_count, connection, key, True)
-        cached = self._series.find((*key, start), wanted, count)
+        cached = self._series.find((*key, start), period, count)
         if cached is None:
-            cached = CachedSnapshots(Range(wanted.since, wanted.since), NO_SERIES, 0)
+            cached = CachedSnapshots(Range(period.since, period.since), NO_SERIES, 0)
         (since, until), series, _ = cached
         read = queries.list_kept_snapshots(connection, *key, iso(until), end)
         series = series.followed_by(read)

@@ -39,7 +39,7 @@ class SnapshotCache(Generic[Columns]):
         self._max_points, self._points = max_points, 0
 
     def find(
-        self, key: Hashable, wanted: Range, count: Callable[[Range], int]
+        self, key: Hashable, period: Range, count: Callable[[Range], int]
     ) -> CachedSnapshots[Columns] | None:
         """Return the series of a key that begins at or shortly before the wanted range, None without one.
 
@@ -48,9 +48,9 @@ class SnapshotCache(Generic[Columns]):
         """
         with self._lock:
             cached = self._series.get(key)
-        if cached is None or cached.range.until > wanted.until or cached.range.since > wanted.since:
+        if cached is None or cached.range.until > period.until or cached.range.since > period.since:
             return None
-        is_near = (wanted.since - cached.range.since) * MAX_SHIFT <= wanted.until - wanted.since
+        is_near = (period.since - cached.range.since) * MAX_SHIFT <= period.until - period.since
         return cached if is_near and count(cached.range) == cached.stored else None
 
     def put(self, key: Hashable, series: CachedSnapshots[Columns]) -> None:

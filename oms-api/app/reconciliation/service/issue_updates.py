@@ -30,9 +30,9 @@ def update_issues(
     figures only.
     """
     standing = queries.list_standing_issues(connection, stored.tenant_id, stored.name)
-    open_issues = [one for one in standing if one.status == "open"]
-    ignored = {get_figures(one) for one in standing if one.status != "open"}
-    found = {_get_subject(one): one for one in differences}
+    open_issues = [issue for issue in standing if issue.status == "open"]
+    ignored = {get_figures(issue) for issue in standing if issue.status != "open"}
+    found = {_get_subject(difference): difference for difference in differences}
     subjects = set()
     for issue in open_issues:
         again = found.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
@@ -98,13 +98,13 @@ def build_resolution(now: datetime, actor: str, action: str, reason: str) -> dic
     }
 
 
-def get_figures(one: Issue | Difference) -> Figures:
+def get_figures(issue: Issue | Difference) -> Figures:
     """Return what identifies an ignored difference: other figures are another one."""
-    return (str(one.type), one.symbol, one.order_id, one.ours, one.theirs)
+    return (str(issue.type), issue.symbol, issue.order_id, issue.ours, issue.theirs)
 
 
-def _get_subject(one: Issue | Difference) -> Figures:
-    return get_subject(one.type, one.symbol, one.order_id, one.theirs)
+def _get_subject(issue: Issue | Difference) -> Figures:
+    return get_subject(issue.type, issue.symbol, issue.order_id, issue.theirs)
 
 
 def _build_changes(again: Difference | None, now: datetime) -> dict[str, Any]:

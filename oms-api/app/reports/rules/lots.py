@@ -126,8 +126,8 @@ def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
     if quantity == lot.quantity:
         return lot, None
     value, charges = (share(amount, quantity, lot.quantity) for amount in (lot.value, lot.charges))
-    taken = lot._replace(quantity=quantity, value=value, charges=charges)
+    closed_part = lot._replace(quantity=quantity, value=value, charges=charges)
     rest = lot._replace(
         quantity=lot.quantity - quantity, value=lot.value - value, charges=lot.charges - charges
     )
-    return taken, rest
+    return closed_part, rest

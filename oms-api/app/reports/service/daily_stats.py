@@ -48,7 +48,7 @@ class DailyStatistics:
 
     def _store_days(self, portfolio: StoredUntil, end: datetime) -> None:
         tenant_id, since = portfolio.tenant_id, _find_first_missing(portfolio)
-        filters = ReportFilter(portfolio.name_key, since=None if since == EPOCH else since, until=end)
+        filters = ReportFilter(portfolio.name_key, since=since, until=end)
         with snapshot(self._engine) as connection:
             set_all_tenants_scope(connection)
             days = sum_days(queries.booked_rows(connection, tenant_id, filters))
@@ -81,8 +81,8 @@ def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
             filters = ReportFilter(portfolio.name_key)
             days = sum_days(queries.booked_rows(connection, portfolio.tenant_id, filters))
             expected = {key.day.isoformat(): _build_row(key.day, totals) for key, totals in days.items()}
-        wanted = {day for day in expected if day <= max(stored)}
-        for day in sorted(wanted | stored.keys()):
+        expected_days = {day for day in expected if day <= max(stored)}
+        for day in sorted(expected_days | stored.keys()):
             day_totals, correct = stored.get(day), expected.get(day)
             if day_totals != correct:
                 yield Difference(place, day, _describe(day_totals), _describe(correct))
@@ -99,7 +99,10 @@ def _describe(row: DayTotals | None) -> str:
 
 def _find_first_missing(portfolio: StoredUntil) -> datetime:
     """Return the start of the first day that may have rows and is not stored, _NEVER without later rows."""
-    start = EPOCH if portfolio.last_day is None else _start_of(date.fromisoformat(portfolio.last_day)) + _DAY
+    if portfolio.last_day is None:
+        start = _start_of((portfolio.created_at - STORING_DELAY).date())
+    else:
+        start = _start_of(date.fromisoformat(portfolio.last_day)) + _DAY
     last = portfolio.last_created_at
     return start if last is not None and last >= start else _NEVER
 

@@ -84,7 +84,7 @@ class ProfitExplainer(NamedTuple):
     def _list_current(self, books: Iterable[Book]) -> Iterable[tuple[Book, _Period]]:
         keys = [name_key(book.name) for book in books]
         found = find_books(self.connection, self.tenant_id, keys) if keys else {}
-        statements = {key: Statement(*one) for key, one in found.items()}
+        statements = {key: Statement(*book) for key, book in found.items()}
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
             close = find_last_close(self.connection, self.tenant_id, statement.book.id)

@@ -60,7 +60,7 @@ _TABLES = {
 
 def _facts(payload: str) -> dict[str, Any]:
     try:
-        facts = orjson.loads(payload)
+        fields = orjson.loads(payload)
     except ValueError:
         return {}
-    return facts if isinstance(facts, dict) else {}
+    return fields if isinstance(fields, dict) else {}

@@ -238,7 +238,7 @@ def _limit_exits(valued: Sequence[_Valued], held_quantity: Decimal, order: Candi
     if len(found) == len(valued):
         return found
     side = valued[0][0].side
-    room = held_quantity - sum((one.leaves for one, _ in found), ZERO)
+    room = held_quantity - sum((order.leaves for order, _ in found), ZERO)
     if order is not None and order.side == side:
         room -= order.quantity
     for working_order, value in valued:

@@ -176,7 +176,7 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
     label = subject.user if subject.key not in {None, subject.user} else None
     places = [place for place in list_scope_keys(subject) if place != (LimitScope.USER, label)]
     found = {code: _value_of(code, places, rows) for code in LimitCode}
-    named = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
+    user_rows = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
     if subject.is_live:
         missing = tuple(
@@ -184,8 +184,8 @@ def limits_for(subject: Subject, rows: Rows) -> Limits:
         )
     else:
         missing = ()
-        _fill(found, _profile(subject, found, starts=bool(named[LimitCode.STARTER_PROFILE])))
-    _narrow(found, named)
+        _fill(found, _profile(subject, found, starts=bool(user_rows[LimitCode.STARTER_PROFILE])))
+    _narrow(found, user_rows)
     return _limits(found, firm, missing)
 
 
@@ -194,7 +194,7 @@ def list_scope_keys(subject: Subject) -> list[ScopeKey]:
 
     The key comes before the user named in the request, which is only a label.
     """
-    named = (
+    scopes_of_names = (
         (LimitScope.INSTRUMENT, subject.symbol),
         (LimitScope.ASSET_CLASS, subject.asset_class),
         (LimitScope.STRATEGY, subject.strategy),
@@ -202,7 +202,7 @@ def list_scope_keys(subject: Subject) -> list[ScopeKey]:
         (LimitScope.USER, subject.user),
         (LimitScope.PORTFOLIO, subject.portfolio_key),
     )
-    return [(scope, name) for scope, name in named if name] + [(LimitScope.TENANT, "")]
+    return [(scope, name) for scope, name in scopes_of_names if name] + [(LimitScope.TENANT, "")]
 
 
 def _value_of(code: LimitCode, places: list[ScopeKey], rows: Rows) -> Decimal | None:

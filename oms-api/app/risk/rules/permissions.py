@@ -40,13 +40,13 @@ def permission_for(subject: Subject, lists: Lists) -> Permission:
     for code in LISTS:
         found = [lists[code, *place] for place in places if (code, *place) in lists]
         granted.append(frozenset.intersection(*found) if found else None)
-    return Permission(*granted) if any(one is not None for one in granted) else EVERYTHING
+    return Permission(*granted) if any(part is not None for part in granted) else EVERYTHING
 
 
 def find_refusal(permission: Permission, symbol: str, side: str, product: str) -> Refusal | None:
     """Return the first value of an order that is not on its list, None if all are."""
     values = (symbol, side, product or NO_PRODUCT)
-    for what, granted, one in zip(("symbol", "side", "product"), permission, values, strict=True):
-        if granted is not None and one not in granted:
-            return Refusal(what, one, sorted(granted))
+    for what, granted, value in zip(("symbol", "side", "product"), permission, values, strict=True):
+        if granted is not None and value not in granted:
+            return Refusal(what, value, sorted(granted))
     return None

@@ -40,7 +40,7 @@ class Switches(NamedTuple):
         if strategy:
             places.append((SwitchScope.STRATEGY, label_key(strategy)))
         found = [(self.states.get(place, TradingState.ACTIVE), place[0]) for place in places]
-        return max(found, key=lambda one: _STRICTNESS[one[0]])
+        return max(found, key=lambda pair: _STRICTNESS[pair[0]])
 
 
 ALL_ACTIVE = Switches({})

@@ -93,12 +93,12 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
             due.pop((*place, 0), None)
             due.pop((*place, 1), None)
         else:
-            said = {
+            fields = {
                 "name": event.facts.get("name") or "",
                 "set_by": event.facts["set_by"],
                 "set_at": event.at,
             }
-            due[*place, int(after["until"] is not None)] = after | said
+            due[*place, int(after["until"] is not None)] = after | fields
     return due, findings
 
 
@@ -114,8 +114,8 @@ def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
 def build_limit_facts(limit: SetLimit) -> Facts:
     """Return the values of a limit row in the form of its events."""
     value = limit.words or fixed(limit.value)
-    said = {"name": limit.name, "set_by": limit.set_by, "set_at": limit.set_at}
-    return {"value": value, "until": limit.until, **said}
+    fields = {"name": limit.name, "set_by": limit.set_by, "set_at": limit.set_at}
+    return {"value": value, "until": limit.until, **fields}
 
 
 def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
@@ -123,13 +123,13 @@ def build_expected_latches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
     due: dict[Key, Facts] = {}
     for event in events:
         key = (event.tenant_id, event.facts.get("latch_id"))
-        said = {name: event.facts.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
+        fields = {name: event.facts.get(name) for name in ("scope", "name", "symbol", "executions", "most")}
         if event.type == "latch.set":
             released = dict.fromkeys(("released_at", "released_by", "reason"))
-            due[key] = said | released | {"set_at": event.at}
+            due[key] = fields | released | {"set_at": event.at}
         else:
             by = {name: event.facts.get(name) for name in ("released_by", "reason")}
-            due[key] = due.get(key, {}) | said | by | {"released_at": event.at}
+            due[key] = due.get(key, {}) | fields | by | {"released_at": event.at}
     return due
 
 

@@ -62,7 +62,7 @@ class Controls:
     def refresh(self, connection: Connection, tenant_ids: Collection[int], now: datetime) -> None:
         """Read the controls of tenants whose cache is older than MAX_AGE_SECONDS or empty."""
         moment = self._clock()
-        stale = [one for one in tenant_ids if not self._is_fresh(one, moment)]
+        stale = [tenant_id for tenant_id in tenant_ids if not self._is_fresh(tenant_id, moment)]
         if not stale:
             return
         limits, latches = limits_of_tenants(connection, stale), list_active_latches(connection, stale)

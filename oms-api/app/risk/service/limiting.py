@@ -77,5 +77,5 @@ def resolve_aliases(connection: Connection, tenant_id: int, limit: SetLimit) -> 
         return limit
     keys = [InstrumentKey(tenant_id, word) for word in limit.words.split(",")]
     symbols = find_symbols_by_alias(connection, keys)
-    named = {symbols.get(key, key.symbol) for key in keys}
-    return limit._replace(words=",".join(sorted(named)))
+    symbols_in_use = {symbols.get(key, key.symbol) for key in keys}
+    return limit._replace(words=",".join(sorted(symbols_in_use)))

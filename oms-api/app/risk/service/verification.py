@@ -44,14 +44,14 @@ def _verify_switches(
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
     events_seen = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
     names = ("scope", "name", "state", "reason", "set_by")
-    made = [
+    expected_rows = [
         _switch_fact(
             row["tenant_id"], {name: row[name] for name in names}, row["set_at"], _type_of(row["state"])
         )
         for row in changes
     ]
     place = "kill_switch_changes"
-    _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", made, events_seen))
+    _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen))
     turned = [_turned(act) for act in acts if act.action == "kill_switch.turned"]
     _blame_all(
         verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), turned)
@@ -74,14 +74,14 @@ def _type_of(state: str) -> str | None:
 
 
 def _switch_fact(tenant_id: int, facts_given: Facts, at: Timestamp, kind: str | None) -> Key:
-    named = (
+    row_fields = (
         tenant_id,
         facts_given.get("scope"),
         facts_given.get("name") or "",
         facts_given.get("state"),
         kind,
     )
-    return (*named, facts_given.get("reason"), facts_given.get("set_by"), at, *sorted(facts_given))
+    return (*row_fields, facts_given.get("reason"), facts_given.get("set_by"), at, *sorted(facts_given))
 
 
 def _change_fact(row: Facts) -> Key:
@@ -132,14 +132,14 @@ def _is_change(act: AuditedAction) -> bool:
 def _limit_fact(event: RiskEvent) -> Key:
     facts_given = event.facts
     target = f"{facts_given.get('code')}:{facts_given.get('scope')}:{facts_given.get('name') or ''}"
-    facts = (target, str(facts_given.get("before")), str(facts_given.get("after")), facts_given.get("set_by"))
-    return (event.tenant_id, event.type, *facts, event.at, *sorted(facts_given))
+    entry = (target, str(facts_given.get("before")), str(facts_given.get("after")), facts_given.get("set_by"))
+    return (event.tenant_id, event.type, *entry, event.at, *sorted(facts_given))
 
 
 def _limit_act(act: AuditedAction) -> Key:
-    before, after = (_in_order(facts) for facts in (act.before, act.after))
-    facts = (act.target, str(before), str(after), _set_by(act))
-    return (act.tenant_id, "limit.changed", *facts, act.at, *sorted(_OF_LIMIT))
+    before, after = (_in_order(value) for value in (act.before, act.after))
+    entry = (act.target, str(before), str(after), _set_by(act))
+    return (act.tenant_id, "limit.changed", *entry, act.at, *sorted(_OF_LIMIT))
 
 
 def _set_by(act: AuditedAction) -> str:
@@ -147,9 +147,9 @@ def _set_by(act: AuditedAction) -> str:
     return act.actor.removeprefix("key:")
 
 
-def _in_order(facts: Any) -> Any:
+def _in_order(value: Any) -> Any:
     """Return the values of a limit in the order of its events, because the audit log sorts names."""
-    return {name: facts.get(name) for name in ("value", "until")} if isinstance(facts, dict) else facts
+    return {name: value.get(name) for name in ("value", "until")} if isinstance(value, dict) else value
 
 
 def _limit(row: Facts) -> SetLimit:

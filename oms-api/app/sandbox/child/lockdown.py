@@ -8,6 +8,7 @@ import ctypes
 import os
 import platform
 import resource
+import signal
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from app.sandbox.rules.layers import Layer
 from app.sandbox.rules.limits import Limits
 from app.sandbox.rules.system_calls import build_filter
 
-_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 22, 38
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on all architectures
 _CREATE_RULESET_VERSION, _RULE_PATH_BENEATH = 1, 1
@@ -44,6 +45,11 @@ def lock_down(limits: Limits, readable: Sequence[Path]) -> list[Layer]:
     if _filter_system_calls():
         layers.append(Layer.SECCOMP)
     return layers
+
+
+def set_parent_death_signal() -> None:
+    """Let the kernel end this process when the thread that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def is_linux() -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.sandbox.child.channel import ChildChannel
-from app.sandbox.child.lockdown import lock_down
+from app.sandbox.child.lockdown import lock_down, set_parent_death_signal
 from app.sandbox.child.output import LogBuffer
 from app.sandbox.errors import InvalidFrame
 from app.sandbox.rules.failures import describe_failure
@@ -39,6 +39,7 @@ Prepare = Callable[[Mapping[str, Any]], Program]  # takes the options of `launch
 
 def main() -> None:
     """Run the program that the first frame names, until the service closes the pipe."""
+    set_parent_death_signal()
     channel = ChildChannel(*_take_pipes(), Limits().frame_bytes)
     try:
         _run(channel)

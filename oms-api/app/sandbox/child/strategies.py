@@ -33,9 +33,29 @@ class StrategyFinder:
         )
 
 
+class RefusedModules:
+    """Says why a module that nothing else has found cannot be imported. It comes last."""
+
+    def __init__(self, source: StrategySource) -> None:
+        self._own_name = source.top_level
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Raise ModuleNotFoundError, unless the module would be the strategy's own."""
+        del path, target
+        if name.partition(".")[0] != self._own_name:
+            message = (
+                f"{name} cannot be imported in the sandbox: there are only slackoms_strategy, the strategy's "
+                "own package, and modules of Python such as math and statistics."
+            )
+            raise ModuleNotFoundError(message, name=name)
+        return None
+
+
 def load_class(source: StrategySource) -> type[Strategy]:
     """Return the class of a strategy. Raise InvalidStrategy, and what its module raises."""
-    sys.meta_path.append(StrategyFinder(source))
+    sys.meta_path += [StrategyFinder(source), RefusedModules(source)]
     found = getattr(import_module(source.module), source.class_name, None)
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise InvalidStrategy(f"{source.name} is not a subclass of slackoms_strategy.Strategy.")

@@ -44,7 +44,11 @@ class Watchdog:
         if step != self._step:
             self._restart(step)
             return
-        if time.process_time() - self._used > self._limits.callback_seconds:
-            raise CallbackTooLong(f"It used more than {self._limits.callback_seconds:g} s of processor time.")
-        if time.monotonic() - self._started > self._limits.callback_wall_seconds:
-            raise CallbackTooLong(f"It took more than {self._limits.callback_wall_seconds:g} s.")
+        limits, problem = self._limits, ""
+        if time.process_time() - self._used > limits.callback_seconds:
+            problem = f"It used more than {limits.callback_seconds:g} s of processor time."
+        elif time.monotonic() - self._started > limits.callback_wall_seconds:
+            problem = f"It took more than {limits.callback_wall_seconds:g} s."
+        if problem:
+            self.stop()  # another tick would interrupt the report of this error
+            raise CallbackTooLong(problem)

@@ -16,22 +16,29 @@ def describe_failure(error: BaseException, source: str, callback: str = "") -> F
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if is_inside(frame.filename, source)
     ]
-    lines = [f"{_get_name(one.filename)}, line {one.lineno}, in {one.name}: {one.line}" for one in frames]
+    lines = [
+        f"{_get_name(frame.filename)}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames
+    ]
     file, number = (frames[-1].filename, frames[-1].lineno or 0) if frames else ("", 0)
     if isinstance(error, SyntaxError) and is_inside(error.filename or "", source):
         file, number = error.filename or "", error.lineno or 0
     message = _shorten(str(error.msg if isinstance(error, SyntaxError) else error))
-    shown = tuple(map(_shorten, lines[-_MAX_LINES:]))
-    return Failure(type(error).__name__[:100], message, _get_name(file), number, callback, shown)
+    last_lines = tuple(map(_shorten, lines[-_MAX_LINES:]))
+    return Failure(type(error).__name__[:100], message, _get_name(file), number, callback, last_lines)
 
 
 def parse_failure(fields: Mapping[str, Any]) -> Failure:
     """Return the failure that a child reports. Its texts are cut, and contain no control characters."""
     line, lines = fields.get("line"), fields.get("lines")
     texts = [_clean(fields.get(name)) for name in ("type", "message", "file", "callback")]
-    shown = tuple(map(_clean, lines[:_MAX_LINES])) if isinstance(lines, list) else ()
+    first_lines = tuple(map(_clean, lines[:_MAX_LINES])) if isinstance(lines, list) else ()
     return Failure(
-        texts[0] or "Exception", texts[1], texts[2], line if isinstance(line, int) else 0, texts[3], shown
+        texts[0] or "Exception",
+        texts[1],
+        texts[2],
+        line if isinstance(line, int) else 0,
+        texts[3],
+        first_lines,
     )
 
 
@@ -46,7 +53,11 @@ def _get_name(file: str) -> str:
 
 def _clean(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    return _shorten("".join(one if one.isprintable() else " " for one in text[: 2 * MAX_MESSAGE_CHARACTERS]))
+    return _shorten(
+        "".join(
+            character if character.isprintable() else " " for character in text[: 2 * MAX_MESSAGE_CHARACTERS]
+        )
+    )
 
 
 def _shorten(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+_OWN_CODE = "slackoms_strategy.examples."
+
 
 class StrategySource(NamedTuple):
     """A strategy `module:Class`. `path` is the file or the folder of the top-level module."""
@@ -19,3 +21,8 @@ class StrategySource(NamedTuple):
     def top_level(self) -> str:
         """The name of the top-level module."""
         return self.module.partition(".")[0]
+
+
+def is_own_code(name: str) -> bool:
+    """Return whether the strategy `module:Class` is an example of this project."""
+    return name.startswith(_OWN_CODE)

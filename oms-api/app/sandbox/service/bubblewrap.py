@@ -7,7 +7,9 @@ from functools import cache
 from pathlib import Path
 
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
-_ISOLATION = ("--unshare-all", "--clearenv", "--cap-drop", "ALL", "--dev", "/dev", "--chdir", "/")
+_ISOLATION = (
+    "--unshare-all", "--die-with-parent", "--clearenv", "--cap-drop", "ALL", "--dev", "/dev", "--chdir", "/",
+)  # fmt: skip
 _TIMEOUT_SECONDS = 10
 
 

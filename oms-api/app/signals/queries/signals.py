@@ -136,7 +136,9 @@ def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> l
     statuses = {row.id: row.status for row in connection.execute(wanted.where(*is_theirs))} if ids else {}
     return [
         ListedSignal(
-            signal, name, {one: statuses[one] for one in signal.order_ids.split() if one in statuses}
+            signal,
+            name,
+            {order_id: statuses[order_id] for order_id in signal.order_ids.split() if order_id in statuses},
         )
         for signal, name in signals
     ]

@@ -52,7 +52,7 @@ def find_strategies(
         row.tenant_id.in_({key.tenant_id for key in keys}),
         row.name.in_({key.name for key in keys}),
     )
-    found = [_build(_Row._make(one)) for one in connection.execute(_select().where(*conditions))]
+    found = [_build(_Row._make(row)) for row in connection.execute(_select().where(*conditions))]
     return {StrategyKey(rules.tenant_id, rules.name): rules for rules in found}
 
 
@@ -100,5 +100,5 @@ def _select() -> Select[*tuple[Any, ...]]:
 def _build(row: _Row) -> StrategyRules:
     size = None if row.size_kind is None else Size(SizeKind(row.size_kind), row.size_value)
     symbols = None if row.symbols is None else tuple(row.symbols.split())
-    facts = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)
-    return StrategyRules(*facts, row.updated_by, row.updated_at, row.is_stopped)
+    fields = (row.tenant_id, row.name, row.portfolio_name, SignalMode(row.mode), size, symbols)
+    return StrategyRules(*fields, row.updated_by, row.updated_at, row.is_stopped)

@@ -62,8 +62,8 @@ async def put_strategy(
     symbols = None if body.symbols is None else tuple(body.symbols)
 
     def change(connection: Connection, at: datetime) -> Change:
-        facts = (body.portfolio, body.mode, body.size(), symbols, caller.actor, at)
-        return set_strategy(connection, context, StrategyRules(caller.tenant_id, strategy_name, *facts))
+        fields = (body.portfolio, body.mode, body.size(), symbols, caller.actor, at)
+        return set_strategy(connection, context, StrategyRules(caller.tenant_id, strategy_name, *fields))
 
     return build_response(await administration.change(context, change))
 

@@ -67,7 +67,7 @@ def find_outcome(orders: Sequence[Order], denial: str | None) -> Outcome:
     reason = denial
     if order.status is Status.REJECTED:
         reason = _REJECTED_BY_BROKER
-    return Outcome(status, reason, tuple(one.id for one in orders))
+    return Outcome(status, reason, tuple(item.id for item in orders))
 
 
 def compute_latency_ms(received_at: datetime, now: datetime) -> int:

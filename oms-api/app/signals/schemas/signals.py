@@ -167,10 +167,10 @@ class SignalIn(SizeIn):
 
     def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
-        facts = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
+        fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
         size = self.size()
         hashed = request_hash or fingerprint(
-            *map(_text, (*facts, self.portfolio, self.expires_at)), *map(_text, size or ())
+            *map(_text, (*fields, self.portfolio, self.expires_at)), *map(_text, size or ())
         )
         return SignalRequest(
             id=signal_id,

@@ -29,13 +29,13 @@ def list_fills(
         *(OrderRecord.strategy, Trade.portfolio_id, Trade.symbol, Trade.product, Trade.side, Trade.quantity),
         *(Trade.cash_delta, Trade.charges, Trade.executed_at),
     )
-    wanted: ColumnElement[bool] = OrderRecord.strategy.in_(sorted(names))
+    condition: ColumnElement[bool] = OrderRecord.strategy.in_(sorted(names))
     if MANUAL in names:
-        wanted = wanted | OrderRecord.strategy.is_(None)
+        condition = condition | OrderRecord.strategy.is_(None)
     statement = (
         select(*columns)
         .outerjoin(OrderRecord, is_its_order)
-        .where(Trade.tenant_id == tenant_id, wanted, is_unreversed())
+        .where(Trade.tenant_id == tenant_id, condition, is_unreversed())
         .order_by(Trade.trade_id)
     )
     if portfolios is not None:

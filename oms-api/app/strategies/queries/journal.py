@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, exists, insert, select, update
+from sqlalchemy.orm import aliased
 
 from app.database import build_upsert, write
 from app.strategies.models import StrategyInputRow, StrategyStateRow
@@ -13,6 +14,7 @@ from app.timestamps import iso
 
 _STATES = cast("Table", StrategyStateRow.__table__)
 _INPUTS = tuple(getattr(StrategyInputRow, name) for name in JournalInput._fields)
+_HEAD = (StrategyStateRow.sequence, StrategyStateRow.hash)
 _CHUNK = 500
 
 
@@ -94,5 +96,35 @@ def iterate_inputs(
 
 
 def delete_inputs(connection: Connection, before: datetime) -> int:
-    """Delete inputs of all tenants that the connection sees, and return their number."""
-    return connection.execute(delete(StrategyInputRow).where(StrategyInputRow.at < before)).rowcount
+    """Delete inputs of all tenants that the connection sees, and return their number.
+
+    What is left of a journal has no gaps: an input is kept if a kept one is before it.
+    """
+    kept = aliased(StrategyInputRow)
+    has_kept_before = exists().where(
+        kept.tenant_id == StrategyInputRow.tenant_id,
+        kept.strategy == StrategyInputRow.strategy,
+        kept.sequence < StrategyInputRow.sequence,
+        kept.at >= before,
+    )
+    statement = delete(StrategyInputRow).where(StrategyInputRow.at < before, ~has_kept_before)
+    return connection.execute(statement, execution_options={"synchronize_session": False}).rowcount
+
+
+class JournalKey(NamedTuple):
+    """The journal of a strategy."""
+
+    tenant_id: int
+    strategy: str
+
+
+def list_heads(connection: Connection) -> dict[JournalKey, JournalHead]:
+    """Return where the journals of all tenants that the connection sees end by the saved states."""
+    columns = (StrategyStateRow.tenant_id, StrategyStateRow.strategy, *_HEAD)
+    return {JournalKey(*row[:2]): JournalHead(*row[2:]) for row in connection.execute(select(*columns))}
+
+
+def list_journals(connection: Connection) -> set[JournalKey]:
+    """Return the journals that have inputs, of all tenants that the connection sees."""
+    statement = select(StrategyInputRow.tenant_id, StrategyInputRow.strategy).distinct()
+    return {JournalKey(row.tenant_id, row.strategy) for row in connection.execute(statement)}

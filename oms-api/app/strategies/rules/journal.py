@@ -74,7 +74,7 @@ def link_inputs(
 
 def compute_hash(previous: str, journal_input: JournalInput) -> str:
     """Return the hash of an input after the one with the hash `previous`."""
-    facts = (
+    fields = (
         previous,
         journal_input.tenant_id,
         journal_input.strategy,
@@ -84,27 +84,34 @@ def compute_hash(previous: str, journal_input: JournalInput) -> str:
         iso(journal_input.at),
         journal_input.payload,
     )
-    return hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(map(str, fields)).encode()).hexdigest()
 
 
-def find_break(inputs: Iterable[JournalInput]) -> int | None:
-    """Return the sequence of the first input that does not follow the one before, None if all do.
+class JournalEnd(NamedTuple):
+    """Where a journal ends. `broken` is the first input that does not follow the one before, or None."""
+
+    broken: int | None
+    head: JournalHead
+
+
+def find_end(inputs: Iterable[JournalInput]) -> JournalEnd:
+    """Return where a journal ends, or is broken.
 
     The first of the inputs may follow deleted ones: it is only the start of the chain.
     """
-    previous: JournalInput | None = None
+    previous = NO_HEAD
     for journal_input in inputs:
-        starts = previous is None
-        if previous is not None and (
-            journal_input.sequence != previous.sequence + 1
-            or compute_hash(previous.hash, journal_input) != journal_input.hash
-        ):
-            return journal_input.sequence
-        if (
-            starts
-            and journal_input.sequence == 1
-            and compute_hash(FIRST_HASH, journal_input) != journal_input.hash
-        ):
-            return journal_input.sequence
-        previous = journal_input
-    return None
+        is_first = previous is NO_HEAD and journal_input.sequence > 1
+        follows = (
+            journal_input.sequence == previous.sequence + 1
+            and compute_hash(previous.hash, journal_input) == journal_input.hash
+        )
+        if not (follows or is_first):
+            return JournalEnd(journal_input.sequence, previous)
+        previous = JournalHead(journal_input.sequence, journal_input.hash)
+    return JournalEnd(None, previous)
+
+
+def find_break(inputs: Iterable[JournalInput]) -> int | None:
+    """Return the sequence of the first input that does not follow the one before, None if all do."""
+    return find_end(inputs).broken

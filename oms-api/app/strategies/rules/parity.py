@@ -35,7 +35,7 @@ class Difference(NamedTuple):
 
 
 class ComparedOrder(NamedTuple):
-    """The terms of an order, and when it was made."""
+    """The terms of an order, when it was made, and the id of the order that it replaces."""
 
     symbol: str
     side: str
@@ -43,6 +43,7 @@ class ComparedOrder(NamedTuple):
     limit_price: Decimal | None
     stop_price: Decimal | None
     at: datetime
+    replaces: str | None = None
 
     def describe(self) -> str:
         """Return the order in words."""
@@ -60,17 +61,30 @@ class ComparedFill(NamedTuple):
 def compare_orders(
     ours: Mapping[str, ComparedOrder], replayed: Mapping[str, ComparedOrder], cause: str
 ) -> list[Difference]:
-    """Return the differences by id. `cause` is that of orders which only one of the two has."""
+    """Return the differences by id. `cause` is that of orders which only one of the two has.
+
+    What a replaced order differs in already is not repeated for the one that replaces it.
+    """
+    found: dict[str, list[Difference]] = {}
+    for order_id in ours.keys() | replayed.keys():
+        found[order_id] = list(_compare_order(order_id, ours.get(order_id), replayed.get(order_id), cause))
     differences: list[Difference] = []
-    for order_id in sorted(ours.keys() | replayed.keys()):
-        compared_order, other = ours.get(order_id), replayed.get(order_id)
-        if compared_order is None or other is None:
-            kind = DifferenceKind.MISSING if compared_order is None else DifferenceKind.EXTRA
-            shown = [None if order is None else order.describe() for order in (compared_order, other)]
-            differences.append(Difference(kind, order_id, shown[0], shown[1], cause))
-        else:
-            differences += _compare_terms(order_id, compared_order, other, cause)
+    for order_id in sorted(found):
+        order = ours.get(order_id) or replayed[order_id]
+        known = {(one.kind, one.ours, one.replayed) for one in found.get(order.replaces or "", ())}
+        differences += [one for one in found[order_id] if (one.kind, one.ours, one.replayed) not in known]
     return differences
+
+
+def _compare_order(
+    order_id: str, ours: ComparedOrder | None, replayed: ComparedOrder | None, cause: str
+) -> Iterable[Difference]:
+    if ours is not None and replayed is not None:
+        yield from _compare_terms(order_id, ours, replayed, cause)
+        return
+    kind = DifferenceKind.MISSING if ours is None else DifferenceKind.EXTRA
+    descriptions = [None if order is None else order.describe() for order in (ours, replayed)]
+    yield Difference(kind, order_id, descriptions[0], descriptions[1], cause)
 
 
 def _compare_terms(

@@ -73,10 +73,10 @@ def parse_order(payload: Mapping[str, Any]) -> OrderState:
 
 def serialize_order(order: OrderState) -> dict[str, Any]:
     """Return an order as JSON values."""
-    shown = {name: getattr(order, name) for name in ("id", "symbol", "reason", "parent_id")}
+    fields = {name: getattr(order, name) for name in ("id", "symbol", "reason", "parent_id")}
     words = {name: str(getattr(order, name)) for name in ("side", "type", "status", "time_in_force")}
     amounts = {name: _text(getattr(order, name)) for name in ("quantity", "filled_quantity", *_ORDER_AMOUNTS)}
-    return shown | words | amounts
+    return fields | words | amounts
 
 
 def _text(amount: Decimal | None) -> str | None:

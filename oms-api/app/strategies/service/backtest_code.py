@@ -6,38 +6,49 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from app.backtests.service.requests import FindCode
 from app.backtests.service.requests import StrategyCode as BacktestCode
+from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller, Operation
 from app.strategies.queries.registry import find_strategy
+from app.strategies.rules.parameters import parse_parameters, serialize_parameters
 from app.strategies.rules.values import Strategy
-from app.strategies.service.code_catalog import CodeCatalog, parse_parameters, serialize_parameters
+from app.strategies.service.code_inspection import CodeInspector, Inspected, require_code
 
 
 class BacktestCodeFinder:
     """Finds code by the name of a strategy or entry point."""
 
-    def __init__(self, catalog: CodeCatalog) -> None:
-        self._catalog = catalog
+    def __init__(self, inspector: CodeInspector, readers: Readers) -> None:
+        self._inspector, self._readers = inspector, readers
+
+    async def prepare(self, caller: Caller, name: str) -> FindCode:
+        """Inspect the code, and return what finds it in the transaction of a request.
+
+        Raise Invalid for the field `strategy`. Only an administrator may name code that is neither registered
+        nor an installed entry point.
+        """
+        strategy = await self._readers.run(
+            lambda connection: _find_registered(connection, caller, name), caller.tenant_id
+        )
+        if strategy is None and name not in self._inspector.catalog.list_names():
+            _require_manager(caller)
+        inspected = await self._inspector.inspect_all([_get_entry_point(strategy, name)])
+        return _PreparedCode(inspected).find
+
+
+class _PreparedCode:
+    """Code that was inspected."""
+
+    def __init__(self, inspected: Inspected) -> None:
+        self._inspected = inspected
 
     def find(self, connection: Connection, caller: Caller, name: str) -> BacktestCode:
-        """Return the code. Raise Invalid for the field `strategy`.
-
-        Only an administrator may name code that is neither registered nor an installed entry point.
-        """
-        listed_strategy = find_strategy(connection, caller.tenant_id, name)
-        strategy = (
-            None
-            if listed_strategy is None or listed_strategy.strategy.entry_point is None
-            else listed_strategy.strategy
-        )
-        if listed_strategy is not None and not caller.sees(listed_strategy.portfolio_key or ""):
-            strategy = None
-        if strategy is None and name not in self._catalog.list_names():
-            _require_manager(caller)
+        """Return the code. Raise Invalid for the field `strategy`."""
+        strategy = _find_registered(connection, caller, name)
         try:
-            entry_point = name if strategy is None else strategy.entry_point or ""
-            code = self._catalog.load(entry_point)
+            code = require_code(self._inspected, _get_entry_point(strategy, name))
         except Invalid as error:
             errors = [
                 FieldError("strategy", field_error.message, field_error.code) for field_error in error.errors
@@ -46,10 +57,22 @@ class BacktestCodeFinder:
         known = {} if strategy is None else orjson.loads(strategy.parameters)
 
         def parse(given: Mapping[str, Any]) -> str:
-            return serialize_parameters(parse_parameters(code.owner, {**known, **given}))
+            return serialize_parameters(parse_parameters(code.parameters, {**known, **given}))
 
         symbols = () if strategy is None else tuple(strategy.symbol_names)
         return BacktestCode(code.entry_point, code.code_hash, symbols, _get_interval(strategy), parse)
+
+
+def _find_registered(connection: Connection, caller: Caller, name: str) -> Strategy | None:
+    """Return the strategy with code of this name, if the caller may see it."""
+    found = find_strategy(connection, caller.tenant_id, name)
+    if found is None or found.strategy.entry_point is None or not caller.sees(found.portfolio_key or ""):
+        return None
+    return found.strategy
+
+
+def _get_entry_point(strategy: Strategy | None, name: str) -> str:
+    return name if strategy is None else strategy.entry_point or ""
 
 
 def _require_manager(caller: Caller) -> None:

@@ -1,4 +1,4 @@
-"""Runs all active strategies in one process at a time, each in a thread of its own.
+"""Runs all active strategies in one process at a time, each in a thread of its own, its code in a sandbox.
 
 A lease in the database decides which process is the host. A session ends when its strategy is
 paused, stopped or changed. A strategy that fails gets the status ERROR. When a session ends and its
@@ -12,6 +12,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from app.duties import queries as leases
 from app.errors import OmsError
 from app.market_data.service import Market
 from app.orders.service.order_service import OrderService
+from app.strategies.errors import CodeChanged, MessageLimitExceeded
 from app.strategies.queries.registry import (
     ListedStrategy,
     find_strategy,
@@ -34,20 +36,14 @@ from app.strategies.queries.registry import (
 )
 from app.strategies.rules.event_payloads import FAILED, PAUSED
 from app.strategies.rules.values import StrategyStatus
-from app.strategies.service.code_catalog import CodeCatalog, describe_failure
 from app.strategies.service.entry_cancellation import cancel_entries
+from app.strategies.service.failures import describe_end
 from app.strategies.service.input_collector import InputCollector
-from app.strategies.service.order_gateway import (
-    SOURCE,
-    MessageLimitExceeded,
-    OrderGateway,
-    OrderServiceUnavailable,
-    build_caller,
-)
-from app.strategies.service.runner import InProcessRunner
+from app.strategies.service.order_gateway import SOURCE, OrderGateway, OrderServiceUnavailable, build_caller
+from app.strategies.service.runner import RunnerSpec
+from app.strategies.service.runner_factory import RunnerFactory
 from app.strategies.service.session import JournalConflict, StrategySession
 from app.strategies.service.status_changes import publish_status
-from slackoms_strategy import Strategy as StrategyClass
 
 LEASE_NAME = "strategy host"
 LEASE = timedelta(seconds=15)
@@ -68,15 +64,6 @@ class RunKey(NamedTuple):
     version: int
 
 
-class CodeChanged(Exception):
-    """The code differs from the code of the strategy's version."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The code changed since its version was made; send `entry_point` with `PATCH` to take it over."
-        )
-
-
 class StrategyHost:
     """Runs the active strategies while this process has the lease."""
 
@@ -86,11 +73,11 @@ class StrategyHost:
         readers: Readers,
         market: Market,
         orders: OrderService,
-        catalog: CodeCatalog,
+        runners: RunnerFactory,
         now: Now,
     ) -> None:
         self._engine, self._readers, self._market = engine, readers, market
-        self._orders, self._catalog, self._now = orders, catalog, now
+        self._orders, self._runners, self._now = orders, runners, now
         self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._threads: dict[RunKey, _StrategyThread] = {}
         self._has_lease = False
@@ -112,29 +99,32 @@ class StrategyHost:
         """Start and end sessions according to the status of each strategy."""
         loop = asyncio.get_running_loop()
         active = await asyncio.to_thread(self._list_active)
-        wanted = {_build_key(strategy): strategy for strategy in active}
+        strategies_by_key = {_build_key(strategy): strategy for strategy in active}
         for key, thread in list(self._threads.items()):
-            if key not in wanted:
+            if key not in strategies_by_key:
                 thread.stop()
             if not thread.is_alive:
                 del self._threads[key]
                 await self._cancel_entries(key)
         names = {key[:2] for key in self._threads}
-        for key, listed_strategy in wanted.items():
+        for key, listed_strategy in strategies_by_key.items():
             if key[:2] not in names:  # a session of an earlier version ends first
                 gateway = OrderGateway(self._orders, loop)
                 self._threads[key] = _StrategyThread(self, listed_strategy, gateway)
 
     def create_session(self, listed_strategy: ListedStrategy, gateway: OrderGateway) -> StrategySession:
-        """Return the session of a strategy. Raise CodeChanged, and Invalid if its code cannot be loaded."""
+        """Return the session of a strategy. Close it at the end.
+
+        Raise CodeChanged, Invalid if its code cannot be found, and what its module raises.
+        """
         strategy = listed_strategy.strategy
-        code = self._catalog.load(strategy.entry_point or "")
+        code = self._runners.catalog.find(strategy.entry_point or "")
         if code.code_hash != strategy.code_hash:
             raise CodeChanged
-        instance = code.owner(**_parse(strategy.parameters))
-        runner = InProcessRunner(instance, strategy.id, strategy.name, strategy.symbol_names)
-        uses_quotes = code.owner.on_quote is not StrategyClass.on_quote
-        collector = InputCollector(self._market, strategy, uses_quotes=uses_quotes)
+        parameters = orjson.loads(strategy.parameters)
+        spec = RunnerSpec(strategy.id, strategy.name, parameters, strategy.symbol_names)
+        runner = self._runners.create(code, spec)
+        collector = InputCollector(self._market, strategy, uses_quotes=runner.uses_quotes)
         return StrategySession(self._engine, listed_strategy, runner, collector, gateway, self._now)
 
     def find_status(self, listed_strategy: ListedStrategy) -> StrategyStatus | None:
@@ -251,34 +241,21 @@ def run_session(
     Raise JournalConflict, OrderServiceUnavailable or SQLAlchemyError if the session must be restarted.
     """
     try:
-        session = host.create_session(listed_strategy, gateway)
-        session.start()
-        while not wait(0.0):
-            if not session.step():
-                wait(IDLE_SECONDS)
-        if host.find_status(listed_strategy) is StrategyStatus.INACTIVE:
-            session.stop()
+        with closing(host.create_session(listed_strategy, gateway)) as session:
+            session.start()
+            while not wait(0.0):
+                if not session.step():
+                    wait(IDLE_SECONDS)
+            if host.find_status(listed_strategy) is StrategyStatus.INACTIVE:
+                session.stop()
     except (JournalConflict, OrderServiceUnavailable, SQLAlchemyError):
         raise
     except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
         status = StrategyStatus.PAUSED if isinstance(error, MessageLimitExceeded) else StrategyStatus.ERROR
-        host.close_run(listed_strategy, status, _describe_end(error))
-
-
-def _describe_end(error: Exception) -> str:
-    """Return why a strategy cannot continue. For an error of its code, the text contains file and line."""
-    if isinstance(error, MessageLimitExceeded | CodeChanged):
-        return str(error)
-    if isinstance(error, OmsError):
-        return error.errors[0].message if error.errors else error.detail
-    return describe_failure(error)
+        is_described = isinstance(error, MessageLimitExceeded | CodeChanged)
+        host.close_run(listed_strategy, status, str(error) if is_described else describe_end(error))
 
 
 def _build_key(listed_strategy: ListedStrategy) -> RunKey:
     strategy = listed_strategy.strategy
     return RunKey(strategy.tenant_id, strategy.name, strategy.run, strategy.version)
-
-
-def _parse(parameters: str) -> dict[str, Any]:
-    values: dict[str, Any] = orjson.loads(parameters)
-    return values

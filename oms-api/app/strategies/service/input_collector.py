@@ -69,7 +69,7 @@ class InputCollector:
         self, connection: Connection, saved: dict[str, list[Any]], pending: Iterable[JournalInput]
     ) -> None:
         """Continue from the saved orders and the inputs that are in the journal but not processed."""
-        self.tracked = {name: Tracked(*facts) for name, facts in saved.items()}
+        self.tracked = {name: Tracked(*fields) for name, fields in saved.items()}
         for journal_input in pending:
             payload = orjson.loads(journal_input.payload)
             if journal_input.kind is InputKind.ORDER:
@@ -96,7 +96,7 @@ class InputCollector:
 
     def _collect_orders(self, connection: Connection, now: datetime) -> list[NewInput]:
         strategy, inputs = self._strategy, list[NewInput]()
-        known = [one.order_id for one in self.tracked.values()]
+        known = [tracked.order_id for tracked in self.tracked.values()]
         for order in list_own_orders(connection, strategy.tenant_id, strategy.name, SOURCE, known):
             self.track([order])
             tracked = self.tracked[order.client_order_id]
@@ -135,9 +135,9 @@ class InputCollector:
         self._next_start = end
         inputs = []
         for start, bars in sorted(by_start.items()):
-            shown = [serialize_bars(bar.symbol, self._seconds, [bar]) for bar in bars]
+            serialized = [serialize_bars(bar.symbol, self._seconds, [bar]) for bar in bars]
             at = start + self._interval.length
-            inputs.append(NewInput(InputKind.BARS, at, orjson.dumps({"bars": shown}).decode()))
+            inputs.append(NewInput(InputKind.BARS, at, orjson.dumps({"bars": serialized}).decode()))
         return inputs
 
     def _collect_quotes(self, connection: Connection, now: datetime) -> list[NewInput]:

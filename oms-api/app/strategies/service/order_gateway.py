@@ -4,21 +4,24 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
+
+from app.clock import monotonic_seconds
 from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ledger.service.trade_service import RequestSource
-from app.orders.rules.values import Order, Status
+from app.orders.rules.values import Order
 from app.orders.service.commands import OrderResult
 from app.orders.service.order_service import OrderService
+from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
 
 SOURCE = "strategy"  # the source of the orders that the host places
 WRITER_SECONDS = 30.0
+MAX_MESSAGES_PER_MINUTE = 3_000  # of a strategy, also without the limit MESSAGES_PER_MINUTE
+_MINUTE_SECONDS = 60.0
+_LATCHED = "REPEATED_EXECUTION"  # the code of the denial
 T = TypeVar("T")
-
-
-class MessageLimitExceeded(Exception):
-    """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
 
 
 class OrderServiceUnavailable(Exception):
@@ -37,6 +40,7 @@ class OrderGateway:
 
     def __init__(self, orders: OrderService, loop: asyncio.AbstractEventLoop) -> None:
         self._orders, self._loop = orders, loop
+        self._minute_end, self._messages = 0.0, 0
 
     def execute(
         self, tenant_id: int, portfolio_name: str, action: Action, order_id: str | None
@@ -45,6 +49,7 @@ class OrderGateway:
 
         Raise MessageLimitExceeded or OrderServiceUnavailable.
         """
+        self._count_message()
         try:
             return self._execute(tenant_id, portfolio_name, action, order_id)
         except TooMany as refusal:
@@ -74,11 +79,18 @@ class OrderGateway:
             case _:
                 return ActionResult(refusal="There is no such order.")
         found = tuple(order for view in result.orders for order in (view.order, *view.legs))
-        if any(order.status is Status.DENIED and "LATCH" in (order.denial or "") for order in found):
+        if any(map(_is_latched, found)):
             raise MessageLimitExceeded(
-                "It executed too often in a symbol; release the latch with `POST /latches`."
+                "It executed too often in a symbol; release its latch with `POST /latches/{id}/release`."
             )
         return ActionResult(found)
+
+    def _count_message(self) -> None:
+        if monotonic_seconds() >= self._minute_end:
+            self._minute_end, self._messages = monotonic_seconds() + _MINUTE_SECONDS, 0
+        self._messages += 1
+        if self._messages > MAX_MESSAGES_PER_MINUTE:
+            raise MessageLimitExceeded(f"It sent more than {MAX_MESSAGES_PER_MINUTE:,} messages in a minute.")
 
     async def _submit(self, command: Any) -> OrderResult:  # a PlaceOrder
         outcome = await self._orders.submit(command)
@@ -87,6 +99,11 @@ class OrderGateway:
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WRITER_SECONDS)
+
+
+def _is_latched(order: Order) -> bool:
+    """Return whether a latch denied the order."""
+    return order.denial is not None and orjson.loads(order.denial)["code"] == _LATCHED
 
 
 def build_caller(tenant_id: int) -> Caller:

@@ -1,6 +1,7 @@
 """Replay the journal of a strategy and compare its orders and fills with those that happened."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -9,15 +10,16 @@ import orjson
 from sqlalchemy import Connection
 
 from app.brokers.rules.matching import match_quote
-from app.brokers.rules.settings import PaperSettings
+from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import Executed
 from app.instruments.queries import find_instruments
+from app.ledger.queries.reading import find_book
 from app.market_data.service import Market
-from app.orders.rules.broker_requests import build_broker_order
+from app.orders.rules.broker_requests import convert_order
 from app.orders.rules.values import Order
 from app.strategies.queries.journal import iterate_inputs
 from app.strategies.queries.live_orders import OwnExecution, list_executions, list_orders_between
-from app.strategies.rules.actions import Action, CancelAction, PlaceAction
+from app.strategies.rules.actions import Action, PlaceAction, ReplaceAction
 from app.strategies.rules.journal import InputKind, JournalInput, find_break
 from app.strategies.rules.parity import (
     ComparedFill,
@@ -27,9 +29,10 @@ from app.strategies.rules.parity import (
     compare_orders,
 )
 from app.strategies.rules.values import Strategy
-from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.failures import describe_end
 from app.strategies.service.order_gateway import SOURCE
-from app.strategies.service.runner import InProcessRunner
+from app.strategies.service.runner import RunnerSpec, StrategyRunner
+from app.strategies.service.runner_factory import RunnerFactory
 
 _PAPER = "paper"
 _SECOND = timedelta(seconds=1)
@@ -51,17 +54,17 @@ class ParityReport(NamedTuple):
 class ParityChecker:
     """Compares the runs of strategies with replays of their journals."""
 
-    def __init__(self, market: Market, catalog: CodeCatalog, paper: PaperSettings) -> None:
-        self._market, self._catalog, self._paper = market, catalog, paper
+    def __init__(self, market: Market, runners: RunnerFactory, paper: PaperSettings) -> None:
+        self._market, self._runners, self._paper = market, runners, paper
 
     def compare(
         self, connection: Connection, strategy: Strategy, since: datetime, until: datetime
     ) -> ParityReport:
         """Compare the orders of [since, until). Raise NoJournal, and Invalid if the code cannot be loaded."""
         inputs = _read_inputs(connection, strategy, since, until)
-        replay = _Replay(self._catalog, strategy)
-        for journal_input in inputs:
-            replay.play(journal_input)
+        with closing(_Replay(self._runners, strategy)) as replay:
+            for journal_input in inputs:
+                replay.play(journal_input)
         replayed = {
             name: compared_order
             for name, compared_order in replay.orders.items()
@@ -73,12 +76,9 @@ class ParityChecker:
             if order.client_order_id.startswith(f"{strategy.id}-")
             and _parse(order.created_at) < until + timedelta(minutes=1)
         ]
-        ours = {one.client_order_id: _build_compared(one) for one in orders}
-        ours = {
-            name: compared_order
-            for name, compared_order in ours.items()
-            if name in replayed or since <= compared_order.at < until
-        }
+        names = {one.id: one.client_order_id for one in orders}
+        ours = {one.client_order_id: _build_compared(one, names) for one in orders}
+        ours = {name: one for name, one in ours.items() if name in replayed or since <= one.at < until}
         differences = compare_orders(ours, replayed, replay.cause)
         count = 0
         for order in orders:
@@ -92,33 +92,44 @@ class ParityChecker:
         if order.broker != _PAPER:
             return []
         instrument = find_instruments(connection, [order.instrument_key])[order.instrument_key]
-        working = build_broker_order(order._replace(filled_quantity=Decimal(0)), instrument)
-        working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=fill.at)
+        working = convert_order(order._replace(filled_quantity=Decimal(0)), instrument)
+        paper = self._find_paper_settings(connection, order)
+        accepted_at = fill.at - paper.latency
+        working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at)
         candidates = list[ComparedFill]()
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
             quotes = self._market.quotes_at(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
-            events = [] if quote is None else match_quote([working], quote, fill.at, self._paper)
+            events = [] if quote is None else match_quote([working], quote, fill.at, paper)
             candidates += [
                 ComparedFill(event.price, event.quantity) for event in events if isinstance(event, Executed)
             ]
         compared_fill = ComparedFill(fill.price, fill.quantity)
         return compare_fill(order.client_order_id, compared_fill, candidates)
 
+    def _find_paper_settings(self, connection: Connection, order: Order) -> PaperSettings:
+        """Return the settings of the paper market for the order's portfolio."""
+        book = find_book(connection, order.tenant_id, order.portfolio_id)
+        terms = (None if one is None else Decimal(one) for one in (book.participation, book.slippage))
+        return set_portfolio_terms(self._paper, *terms)
+
 
 class _Replay:
     """Runs the code on a journal, and collects the orders that it wants."""
 
-    def __init__(self, catalog: CodeCatalog, strategy: Strategy) -> None:
-        self._catalog, self._strategy = catalog, strategy
-        self._runner: InProcessRunner | None = None
+    def __init__(self, runners: RunnerFactory, strategy: Strategy) -> None:
+        self._runners, self._strategy = runners, strategy
+        self._runner: StrategyRunner | None = None
         self._pending: list[JournalInput] = []
+        self._sides: dict[str, tuple[str, str]] = {}  # symbols and sides of the orders that it heard of
         self.orders: dict[str, ComparedOrder] = {}
         self.cause = "The strategy is not deterministic: the same inputs gave other orders."
 
     def play(self, journal_input: JournalInput) -> None:
         """Play an input. Those that were repeated after a restart are played after its START."""
         payload = orjson.loads(journal_input.payload)
+        if journal_input.kind is InputKind.ORDER:
+            self._sides[payload["id"]] = (payload["symbol"], payload["side"])
         if journal_input.kind is InputKind.START:
             self._start(journal_input, payload)
         elif journal_input.kind is InputKind.ORDER and payload["event_count"] == 0:
@@ -128,13 +139,23 @@ class _Replay:
             self._deliver(journal_input)
         self._pending.append(journal_input)
 
+    def close(self) -> None:
+        """End the process of the strategy, if there is one."""
+        if self._runner is not None:
+            self._runner.close()
+        self._runner = None
+
     def _start(self, journal_input: JournalInput, payload: dict[str, Any]) -> None:
-        code = self._catalog.load(payload["entry_point"])
+        code = self._runners.catalog.find(payload["entry_point"])
         if code.code_hash != payload["code"]:
             self.cause = "The code is not that of the run: its hash differs."
-        self._runner = InProcessRunner(
-            code.owner(**payload["parameters"]), self._strategy.id, self._strategy.name, payload["symbols"]
-        )
+        strategy = self._strategy
+        self.close()
+        spec = RunnerSpec(strategy.id, strategy.name, payload["parameters"], payload["symbols"])
+        try:
+            self._runner = self._runners.create(code, spec)
+        except Exception as error:  # noqa: BLE001  # code of a strategy may raise anything
+            self.cause = f"The code cannot be started: {describe_end(error)}"
         self._deliver(journal_input)
         first = payload["repeats_from"]
         for repeated in self._pending if first is not None else ():
@@ -147,18 +168,26 @@ class _Replay:
         try:
             reaction = self._runner.deliver(journal_input)
         except Exception:  # noqa: BLE001  # it failed in the run too, and has another START after that
-            self._runner = None
+            self.close()
             return
         for action in reaction.actions:
             self._note(action, journal_input.at)
 
     def _note(self, action: Action, at: datetime) -> None:
-        if isinstance(action, CancelAction):
-            return
-        if isinstance(action, PlaceAction):
-            ticket = action.ticket
-            terms = (ticket.symbol, ticket.side, ticket.quantity, ticket.limit_price, ticket.stop_price)
-            self.orders[action.order_id] = ComparedOrder(*terms, at)
+        match action:
+            case PlaceAction():
+                ticket = action.ticket
+                self._sides[action.order_id] = (ticket.symbol, ticket.side)
+                terms = (ticket.symbol, ticket.side, ticket.quantity, ticket.limit_price, ticket.stop_price)
+                self.orders[action.order_id] = ComparedOrder(*terms, at)
+            case ReplaceAction() if action.order_id in self._sides:
+                changes = action.changes
+                self._sides[changes.client_order_id or ""] = names = self._sides[action.order_id]
+                terms = (*names, changes.quantity, changes.limit_price, changes.stop_price)
+                order = ComparedOrder(*terms, at, action.order_id)
+                self.orders[changes.client_order_id or ""] = order
+            case _:  # a cancellation places nothing
+                pass
 
 
 def _read_inputs(
@@ -189,9 +218,10 @@ def _read_inputs(
     ]
 
 
-def _build_compared(order: Order) -> ComparedOrder:
+def _build_compared(order: Order, names: Mapping[str, str]) -> ComparedOrder:
+    """Return an order as it is compared. `names` are the client order ids of orders by id."""
     terms = (order.symbol, order.side, order.quantity, order.limit_price, order.stop_price)
-    return ComparedOrder(*terms, _parse(order.created_at))
+    return ComparedOrder(*terms, _parse(order.created_at), names.get(order.replaces or ""))
 
 
 def _parse(timestamp: str) -> datetime:

@@ -7,18 +7,17 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.errors import Invalid
 from app.identity.rules.access import Caller
 from app.money import ZERO, fixed, money_text, quantity_text
 from app.risk.queries.limits import list_limits
 from app.risk.rules.limits import LimitScope
 from app.strategies.queries.fills import find_capital, list_fills
 from app.strategies.queries.registry import ListedStrategy
+from app.strategies.rules.parameters import describe_parameters
 from app.strategies.rules.statistics import NO_STATISTICS, StrategyStatistics, compute_statistics
 from app.strategies.rules.values import MANUAL, StrategyStatus
-from app.strategies.service.code_catalog import CodeCatalog, describe_parameters
+from app.strategies.service.code_inspection import Inspected, StrategyCode
 from app.timestamps import iso
-from slackoms_strategy import Strategy as StrategyClass
 
 _RATIO_PLACES = 8
 _NOTHING: dict[str, Any] = dict.fromkeys(
@@ -32,7 +31,7 @@ _NOTHING: dict[str, Any] = dict.fromkeys(
 def serialize_strategy(
     connection: Connection,
     listed_strategy: ListedStrategy,
-    owner: type[StrategyClass] | None,
+    inspected: Inspected,
     statistics: StrategyStatistics = NO_STATISTICS,
 ) -> dict[str, Any]:
     """Return a strategy as `StrategyOut` describes it."""
@@ -47,7 +46,7 @@ def serialize_strategy(
         "symbols": strategy.symbol_names,
         "interval": strategy.interval,
         "parameters": orjson.loads(strategy.parameters),
-        "parameter_definitions": [] if owner is None else describe_parameters(owner),
+        "parameter_definitions": _describe_parameters(inspected, strategy.entry_point),
         "mode": strategy.mode,
         "limits": _list_limits(connection, strategy.tenant_id, strategy.name),
         "version": strategy.version,
@@ -96,19 +95,18 @@ def serialize_statistics(statistics: StrategyStatistics) -> dict[str, Any]:
 
 
 def describe_strategies(
-    connection: Connection, caller: Caller, strategies: Sequence[ListedStrategy], catalog: CodeCatalog
+    connection: Connection, caller: Caller, strategies: Sequence[ListedStrategy], inspected: Inspected
 ) -> list[dict[str, Any]]:
     """Return strategies with their statistics, from the portfolios that the caller may see."""
     names = [listed_strategy.strategy.name for listed_strategy in strategies]
     found = list_fills(connection, caller.tenant_id, names, caller.portfolios)
     capital = _read_capital(connection, caller.tenant_id, strategies)
-    shown = []
+    serialized = []
     for strategy in strategies:
         fills = found.get(strategy.strategy.name, [])
         statistics = compute_statistics(fills, capital.get(strategy.strategy.portfolio_id or 0, ZERO))
-        owner = find_owner(catalog, strategy.strategy.entry_point)
-        shown.append(serialize_strategy(connection, strategy, owner, statistics))
-    return shown
+        serialized.append(serialize_strategy(connection, strategy, inspected, statistics))
+    return serialized
 
 
 def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:
@@ -119,14 +117,10 @@ def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:
     return serialize_manual(compute_statistics(fills, capital))
 
 
-def find_owner(catalog: CodeCatalog, entry_point: str | None) -> type[StrategyClass] | None:
-    """Return the class of a strategy, None for signals and where it cannot be loaded."""
-    if entry_point is None:
-        return None
-    try:
-        return catalog.load(entry_point).owner
-    except Invalid:
-        return None
+def _describe_parameters(inspected: Inspected, entry_point: str | None) -> list[dict[str, Any]]:
+    """Return the parameters of a strategy, none for signals and where the code cannot be used."""
+    code = inspected.get(entry_point or "")
+    return describe_parameters(code.parameters) if isinstance(code, StrategyCode) else []
 
 
 def _read_capital(
@@ -137,7 +131,7 @@ def _read_capital(
         for strategy in strategies
         if strategy.strategy.portfolio_id is not None
     }
-    return {one: find_capital(connection, tenant_id, one) for one in ids}
+    return {portfolio_id: find_capital(connection, tenant_id, portfolio_id) for portfolio_id in ids}
 
 
 def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from app.strategies.errors import (
 )
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import ListedStrategy
+from app.strategies.rules.parameters import parse_parameters, serialize_parameters
 from app.strategies.rules.requests import LimitRequest, NewStrategy
 from app.strategies.rules.values import (
     MANUAL,
@@ -34,7 +35,7 @@ from app.strategies.rules.values import (
     StrategyStatus,
     StrategyVersion,
 )
-from app.strategies.service.code_catalog import CodeCatalog, parse_parameters, serialize_parameters
+from app.strategies.service.code_inspection import Inspected, require_code
 from app.strategies.service.presentation import serialize_strategy
 
 MAX_STRATEGIES = 500  # per tenant
@@ -52,10 +53,13 @@ class PortfolioOfMode(NamedTuple):
 
 
 class StrategyRegistry:
-    """Creates and changes strategies. Its functions run in the transaction of a request."""
+    """Creates and changes strategies. Its functions run in the transaction of a request.
 
-    def __init__(self, catalog: CodeCatalog) -> None:
-        self.catalog = catalog
+    `inspected` has their code, which was inspected before.
+    """
+
+    def __init__(self, inspected: Inspected) -> None:
+        self._inspected = inspected
 
     def create(
         self, connection: Connection, context: OperationContext, new: NewStrategy, now: datetime
@@ -66,8 +70,8 @@ class StrategyRegistry:
             raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
         if queries.count_strategies(connection, caller.tenant_id) >= MAX_STRATEGIES:
             raise TooManyStrategies(f"A tenant has at most {MAX_STRATEGIES} strategies.")
-        code = self.catalog.load(new.entry_point)
-        values = parse_parameters(code.owner, new.parameters)
+        code = require_code(self._inspected, new.entry_point)
+        values = parse_parameters(code.parameters, new.parameters)
         book = _require_matching_portfolio(connection, caller, new.portfolio, new.mode)
         strategy = Strategy(
             tenant_id=caller.tenant_id,
@@ -99,7 +103,7 @@ class StrategyRegistry:
         entries = [context.entry(now, "strategy.created", _target(strategy), None, _facts(strategy))]
         entries += _set_limits(connection, context, new.limits, now)
         listed_strategy = ListedStrategy(strategy, book.name, None)
-        return Change(serialize_strategy(connection, listed_strategy, code.owner), entries, 201)
+        return Change(serialize_strategy(connection, listed_strategy, {code.entry_point: code}), entries, 201)
 
     def update(
         self,
@@ -117,10 +121,10 @@ class StrategyRegistry:
         listed_strategy = require_strategy(connection, caller, name, locks=True)
         strategy = listed_strategy.strategy
         _require_change_allowed(caller, strategy, changes)
-        code = self.catalog.load(changes.get("entry_point", strategy.entry_point))
+        code = require_code(self._inspected, changes.get("entry_point", strategy.entry_point))
         given = {**orjson.loads(strategy.parameters), **changes.get("parameters", {})}
         values: dict[str, Any] = {
-            "parameters": serialize_parameters(parse_parameters(code.owner, given)),
+            "parameters": serialize_parameters(parse_parameters(code.parameters, given)),
             "updated_by": caller.actor,
             "updated_at": now,
         }
@@ -138,7 +142,7 @@ class StrategyRegistry:
             values |= {"portfolio_id": book.id, "mode": mode}
             book_name = book.name
         updated = strategy._replace(**values)
-        if any(getattr(updated, one) != getattr(strategy, one) for one in _VERSIONED):
+        if any(getattr(updated, name) != getattr(strategy, name) for name in _VERSIONED):
             values["version"] = strategy.version + 1
             updated = updated._replace(version=strategy.version + 1)
             queries.insert_version(connection, _build_version(updated))
@@ -146,8 +150,8 @@ class StrategyRegistry:
         before, after = _facts(strategy), _facts(updated)
         entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
         entries += _set_limits(connection, context, changes.get("limits", ()), now)
-        shown = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
-        return Change(serialize_strategy(connection, shown, code.owner), entries)
+        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
+        return Change(serialize_strategy(connection, updated_listing, {code.entry_point: code}), entries)
 
 
 def require_strategy(

@@ -1,9 +1,9 @@
 """Runs the code of a strategy on the inputs of its journal, without access to anything else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -18,16 +18,31 @@ from app.strategies.rules.actions import Reaction
 from app.strategies.rules.journal import InputKind, JournalInput
 from app.strategies.rules.payloads import parse_bars, parse_fill, parse_order, parse_quote
 from app.strategies.service.live_books import LiveAccount, LiveOrders
-from slackoms_strategy import Bar, BarColumns, Strategy
+from slackoms_strategy import BarColumns, Strategy
 
 _SECOND = timedelta(seconds=1)
+
+
+class RunnerSpec(NamedTuple):
+    """What runs: the strategy with its id and its name, the values of its parameters, and its symbols."""
+
+    strategy_id: str
+    name: str
+    parameters: Mapping[str, Any]
+    symbols: Sequence[str]
 
 
 class StrategyRunner(Protocol):
     """Runs a strategy. An implementation may run it in another process: all values are plain."""
 
+    uses_quotes: bool  # whether it defines `on_quote`
+
     def deliver(self, journal_input: JournalInput) -> Reaction:
         """Call the callbacks for an input, and return the actions that it requests. Raise its exception."""
+        ...
+
+    def close(self) -> None:
+        """End the process of the strategy, if it has one."""
         ...
 
 
@@ -41,8 +56,9 @@ class InvalidState(Exception):
 class InProcessRunner:
     """Runs a strategy in this process. The first input must be of the kind START."""
 
-    def __init__(self, strategy: Strategy, strategy_id: str, name: str, symbols: list[str]) -> None:
+    def __init__(self, strategy: Strategy, strategy_id: str, name: str, symbols: Iterable[str]) -> None:
         self._strategy, self._id = strategy, strategy_id
+        self.uses_quotes = type(strategy).on_quote is not Strategy.on_quote
         self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
         self._orders = LiveOrders(name)
         self._account = LiveAccount(lambda symbol: self._feeds[symbol].find_price() or ZERO)
@@ -72,6 +88,9 @@ class InProcessRunner:
                 self._strategy.on_stop(self._context)
         return Reaction(tuple(self._orders.actions), self._serialize_state())
 
+    def close(self) -> None:
+        """See `StrategyRunner`. There is no process to end."""
+
     def _start(self, payload: Mapping[str, Any]) -> None:
         settings = BacktestSettings(interval=Interval(payload["interval"]), seed=payload["seed"])
         self._context = BacktestContext(settings, self._account, self._orders, self._feeds)
@@ -94,8 +113,8 @@ class InProcessRunner:
         for feed in feeds:
             self._show_last(feed)
         for feed in feeds:
-            if feed.columns is not None and feed.seen + feed.index + 1 >= feed.warm_up:
-                self._strategy.on_bar(self._context, Bar(feed.columns, feed.index))
+            if feed.seen + feed.index + 1 >= feed.warm_up:
+                self._strategy.on_bar(self._context, feed.build_bar())
 
     def _load(self, columns: BarColumns) -> Feed:
         """Continue a feed, with at least the places of its earlier bars."""

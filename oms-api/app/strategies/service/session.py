@@ -52,7 +52,7 @@ class StrategySession:
         gateway: OrderGateway,
         now: Now,
     ) -> None:
-        self._engine, self._listed, self._runner = engine, listed_strategy, runner
+        self._engine, self._listed, self.runner = engine, listed_strategy, runner
         self._collector, self._gateway, self._now = collector, gateway, now
         self._strategy = listed_strategy.strategy
         self._head = NO_HEAD
@@ -72,7 +72,7 @@ class StrategySession:
             first = self._build_start(connection, pending, now)
         (started,) = self._append([first])
         self._process(started, saves=not pending)
-        repeated = [one for one in pending if one.kind not in {InputKind.START, InputKind.STOP}]
+        repeated = [item for item in pending if item.kind not in {InputKind.START, InputKind.STOP}]
         for journal_input in repeated:
             self._process(journal_input, saves=journal_input is repeated[-1])
 
@@ -95,6 +95,10 @@ class StrategySession:
     def stop(self) -> None:
         """Call `on_stop` and save the state."""
         self.deliver([NewInput(InputKind.STOP, self._now(), "{}")])
+
+    def close(self) -> None:
+        """End the process of the strategy, if it has one."""
+        self.runner.close()
 
     def _load_state(self, connection: Connection, now: datetime) -> SavedState:
         strategy = self._strategy
@@ -139,7 +143,7 @@ class StrategySession:
 
     def _process(self, journal_input: JournalInput, *, saves: bool = True) -> None:
         """Deliver an input, carry out the actions, and save the state."""
-        reaction = self._runner.deliver(journal_input)
+        reaction = self.runner.deliver(journal_input)
         for action in reaction.actions:
             self._execute(action)
         if journal_input.kind is InputKind.ORDER:
@@ -170,6 +174,8 @@ class StrategySession:
         tracked = self._collector.tracked.get(name)
         if tracked is not None:
             return tracked.order_id
+        if not name.startswith(f"{self._strategy.id}-"):
+            return None  # it is not an order of the strategy, whatever its code says
         with snapshot(self._engine) as connection:
             set_tenant_scope(connection, [self._strategy.tenant_id])
             return find_order_ids(connection, self._strategy.tenant_id, [name]).get(name)

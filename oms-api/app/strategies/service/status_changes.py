@@ -15,7 +15,7 @@ from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.event_payloads import PAUSED, STARTED, STOPPED, build_status_payload
 from app.strategies.rules.transitions import Action, IllegalAction, find_next_status
 from app.strategies.rules.values import MANUAL, Strategy, StrategyStatus
-from app.strategies.service.code_catalog import CodeCatalog
+from app.strategies.service.code_inspection import Inspected
 from app.strategies.service.presentation import describe_strategies
 from app.strategies.service.registry import require_strategy
 from app.timestamps import iso
@@ -34,10 +34,13 @@ class StatusRequest(NamedTuple):
 
 
 class StatusChanges:
-    """Changes the status of strategies. Its functions run in the transaction of a request."""
+    """Changes the status of strategies. Its functions run in the transaction of a request.
 
-    def __init__(self, catalog: CodeCatalog) -> None:
-        self._catalog = catalog
+    `inspected` has the code that the responses show.
+    """
+
+    def __init__(self, inspected: Inspected) -> None:
+        self._inspected = inspected
 
     def change(
         self, connection: Connection, context: OperationContext, request: StatusRequest, now: datetime
@@ -73,7 +76,7 @@ class StatusChanges:
     def _describe(
         self, connection: Connection, context: OperationContext, listed_strategy: ListedStrategy
     ) -> dict[str, Any]:
-        return describe_strategies(connection, context.caller, [listed_strategy], self._catalog)[0]
+        return describe_strategies(connection, context.caller, [listed_strategy], self._inspected)[0]
 
 
 def publish_status(

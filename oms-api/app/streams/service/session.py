@@ -140,7 +140,7 @@ class Session:
         self._channels |= set(message.channels)
         position = after if after is not None else await self._fanouts.feed.horizon(tenant_id)
         event_id = self._fanouts.opaque_ids.encode(tenant_id, EVENT_ID_KIND, position)
-        self._reply("subscribed", event_id, channels=[str(one) for one in message.channels])
+        self._reply("subscribed", event_id, channels=[str(channel) for channel in message.channels])
         if ChannelKind.QUOTES in names:
             await self._fanouts.quotes.add(tenant_id, self._outbox, names[ChannelKind.QUOTES])
         for kind in names.keys() & EVENT_TYPES.keys():
@@ -188,8 +188,8 @@ class Session:
                 if current is None or _get_rights(current) != _get_rights(self._caller):
                     raise StreamClosed(CloseCode.UNAUTHENTICATED, "The key or the rights have changed.")
 
-    def _reply(self, type_: str, position: str | None = None, **facts: object) -> None:
-        self._outbox.put(build_system_frame({"type": type_, **facts}, position))
+    def _reply(self, type_: str, position: str | None = None, **fields: object) -> None:
+        self._outbox.put(build_system_frame({"type": type_, **fields}, position))
 
     def _unsubscribe_all(self) -> None:
         for subscription in self._events.values():

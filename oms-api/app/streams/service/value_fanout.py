@@ -90,11 +90,14 @@ class ValueFanout:
     async def flush(self) -> None:
         """Value the portfolios that a client subscribed to, and send what each connection has not got."""
         for tenant_id in {client.tenant_id for client in self._clients.values() if client.wanted}:
-            wanted = {
-                key for one in self._clients.values() if one.tenant_id == tenant_id for key in one.wanted
+            keys = {
+                key
+                for client in self._clients.values()
+                if client.tenant_id == tenant_id
+                for key in client.wanted
             }
             texts = await self._readers.run(
-                lambda connection, tenant_id=tenant_id, wanted=wanted: self._value(  # type: ignore[misc]  # bound
+                lambda connection, tenant_id=tenant_id, wanted=keys: self._value(  # type: ignore[misc]  # bound
                     connection, tenant_id, wanted
                 ),
                 tenant_id,

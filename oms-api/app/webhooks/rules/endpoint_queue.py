@@ -58,7 +58,7 @@ class EndpointQueue:
         Deliveries that were attempted since the new state was read have their newer state in `previous`.
         """
         self.is_proven = previous.is_proven
-        known = {one.id: one for waiting in previous._by_subject.values() for one in waiting}
+        known = {item.id: item for waiting in previous._by_subject.values() for item in waiting}
         for waiting in self._by_subject.values():
             for position, delivery in enumerate(waiting):
                 if delivery.id in known and known[delivery.id].attempt > delivery.attempt:
@@ -86,7 +86,7 @@ class EndpointQueue:
         ]
         if not due:
             return None
-        delivery = min(due, key=lambda one: (one.event_number, one.id))
+        delivery = min(due, key=lambda item: (item.event_number, item.id))
         self._sending[delivery.subject] = delivery
         return delivery
 

@@ -87,8 +87,8 @@ class DispatchStore:
         events = {}
         with self._engine.connect() as connection:
             self._scoped(connection)
-            for tenant_id, wanted in numbers.items():
-                for event in find_events(connection, tenant_id, wanted):
+            for tenant_id, event_numbers in numbers.items():
+                for event in find_events(connection, tenant_id, event_numbers):
                     events[tenant_id, event.number] = self.prepare(tenant_id, event)
         return events
 

@@ -311,7 +311,7 @@ class Dispatcher:
     async def _load_missing_events(self) -> None:
         """Load the events of deliveries that are due, since only those that are new have one."""
         now = self._now()
-        due = [one for queue in self._queues.values() for one in queue.list_unloaded(now)]
+        due = [delivery for queue in self._queues.values() for delivery in queue.list_unloaded(now)]
         if not due:
             return
         events = await self._run_blocking(self._store.load_events, due)

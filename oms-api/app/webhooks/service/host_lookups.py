@@ -44,7 +44,7 @@ class HostLookups:
         if lookup is None:
             lookup = asyncio.create_task(self._find_addresses(key))
             self._running[key] = lookup
-            lookup.add_done_callback(lambda done: self._forget(key, done))
+            lookup.add_done_callback(lambda finished: self._forget(key, finished))
         return await asyncio.shield(lookup)
 
     async def _find_addresses(self, key: LookupKey) -> list[str]:

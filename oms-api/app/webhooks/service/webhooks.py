@@ -107,8 +107,8 @@ class WebhookService:
     ) -> Change:  # fmt: skip
         """Change URL, types or description."""
         webhook = get_webhook(connection, context.caller, webhook_id)
-        wanted = {name: value for name, value in changes.items() if getattr(webhook, name) != value}
-        return _apply(connection, context, webhook, wanted, now)
+        updates = {name: value for name, value in changes.items() if getattr(webhook, name) != value}
+        return _apply(connection, context, webhook, updates, now)
 
     def enable(
         self, connection: Connection, context: OperationContext, webhook_id: str, cursor: int, now: datetime

@@ -33,6 +33,15 @@ def test_settings_are_those_of_the_command():
     )
     assert (found.market.spread, found.limits) == (Decimal("0.02"), {LimitCode.MAX_DAILY_LOSS: Decimal(5)})
     assert (found.has_risk_checks, found.enforces_sessions, found.product) == (False, True, "MIS")
+    foreign = build(base_currency="inr", currencies={"aapl": "usd"}, rates="USD/INR")
+    assert (foreign.currency, foreign.currencies, foreign.rate_symbols) == (
+        "INR", {"AAPL": "USD"}, ("USD/INR",),
+    )  # fmt: skip
+    assert (foreign.build_instrument("AAPL").currency, foreign.build_instrument("MSFT").currency) == (
+        "USD",
+        "INR",
+    )
+    assert [one.percent for one in build(carry_rates={"borrow": "2.5"}).carry_rates] == [Decimal("2.5")]
     assert (build().instruments.exchange, build().seed, build(exchange="NYSE").currency) == ("", 3, "USD")
 
 
@@ -47,6 +56,12 @@ def test_settings_are_those_of_the_command():
         ({"slippage": "some"}, "settings.slippage"),
         ({"limits": "5"}, "settings.limits"),
         ({"limits": {"MAX": "5"}}, "settings.limits"),
+        ({"carry_rates": "5"}, "settings.carry_rates"),
+        ({"carry_rates": {"fee": "5"}}, "settings.carry_rates"),
+        ({"base_currency": "RUPEES"}, "settings.base_currency"),
+        ({"currencies": "USD"}, "settings.currencies"),
+        ({"currencies": {"AAPL": "X"}}, "settings.currencies"),
+        ({"rates": "AAPL"}, "settings.rates"),
         ({"unknown": "5"}, "settings.unknown"),
     ],
 )

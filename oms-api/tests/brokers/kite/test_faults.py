@@ -151,7 +151,7 @@ def test_order_that_kite_cannot_execute_is_refused_before_it_is_sent(kite, broke
 
 def test_delivery_is_sold_only_out_of_a_position(kite, broker):
     (event,) = broker.submit(order("SELL 10 MARKET", symbol="RELIANCE"), NOW)
-    assert "use MIS to sell short" in event.reason
+    assert "Use MIS to sell short" in event.reason
     assert count_orders(kite) == 0
     kite.exchange.hold("RELIANCE", "10", "90")
     broker.submit(order("SELL 10 MARKET", "B", symbol="RELIANCE"), NOW)

@@ -1,12 +1,12 @@
-"""The terms of corporate actions, and when they take effect."""
+"""The terms of corporate actions."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from app.corporate_actions.rules.terms import Draft, find_effective_instant, list_term_errors
+from app.corporate_actions.rules.terms import Draft, list_term_errors
 from app.ledger.rules.corporate_actions import ActionKind
 
 EX_DATE = date(2026, 11, 23)
@@ -37,16 +37,3 @@ def draft(kind, **terms):
 )
 def test_each_kind_has_terms_of_its_own(terms, fields):
     assert [error.field for error in list_term_errors(terms)] == fields
-
-
-@pytest.mark.parametrize(
-    ("exchange", "asset_class", "expected"),
-    [
-        ("NASDAQ", "equity", datetime(2026, 11, 23, 5, tzinfo=UTC)),
-        ("NSE", "equity", datetime(2026, 11, 22, 18, 30, tzinfo=UTC)),
-        ("", "crypto", datetime(2026, 11, 23, tzinfo=UTC)),
-        ("", "equity", datetime(2026, 11, 23, tzinfo=UTC)),
-    ],
-)
-def test_action_takes_effect_when_the_date_begins_in_its_market(exchange, asset_class, expected):
-    assert find_effective_instant(EX_DATE, exchange, asset_class) == expected

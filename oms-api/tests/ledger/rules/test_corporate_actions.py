@@ -25,6 +25,7 @@ from app.ledger.rules.corporate_actions import (
     find_fraction,
     order_steps,
     position_before,
+    price_fraction,
     replay_steps,
 )
 from app.timestamps import Timestamp
@@ -195,3 +196,27 @@ SPLIT_ACTION = Action(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
 )
 def test_row_must_match_its_action(changes, action, fields):
     assert [finding.field for finding in check_action_row(row(**changes), action)] == fields
+
+
+def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
+    action = Action(
+        1,
+        "S",
+        ActionKind.SPLIT,
+        "A",
+        Timestamp("2026-01-05T00:00:00.000000Z"),
+        "2026-01-05",
+        new_units=Decimal(3),
+        old_units=Decimal(2),
+    )
+    held = Position(Decimal(5), Decimal(500))
+    half = Decimal("0.5")
+    assert price_fraction(action, held, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
+    assert price_fraction(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (
+        Decimal(60), Decimal(30),
+    )  # fmt: skip
+    abroad = held._replace(currency="USD", local_cost=Decimal(60))
+    assert price_fraction(action, abroad, half) == (Decimal(8), Decimal(4))
+    assert price_fraction(action, Position(Decimal(5), Decimal(0)), half) == (
+        Decimal("0.00000001"), Decimal(0),
+    )  # fmt: skip

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from app.calendars.rules.values import Market
 from app.calendars.service import Calendars
-from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, list_missed_closes
+from app.calendars.sources import ReleasedCalendars
+from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, get_next_close, list_missed_closes
 from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, thin_curve
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.value_at_risk import align_closes
@@ -90,9 +91,19 @@ def test_only_days_common_to_all_symbols_are_compared():
     assert align_closes({}) == {}
 
 
+def test_next_close_is_that_of_the_calendar_or_midnight_where_it_is_not_known():
+    calendar = ReleasedCalendars.load().get_calendar(Market.XNYS)
+    friday = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert get_next_close(calendar, friday) == datetime(2026, 11, 20, 21, tzinfo=UTC)
+    assert get_next_close(calendar, friday.replace(hour=21)) == datetime(2026, 11, 23, 21, tzinfo=UTC)
+    assert get_next_close(calendar, friday.replace(year=1999)) == datetime(1999, 11, 21, tzinfo=UTC)
+
+
 def test_day_without_a_calendar_ends_at_midnight_utc():
     at = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert get_last_close(None, at) == datetime(2026, 11, 20, tzinfo=UTC)
+    assert get_next_close(None, at) == datetime(2026, 11, 21, tzinfo=UTC)
+    assert get_next_close(None, get_next_close(None, at)) == datetime(2026, 11, 22, tzinfo=UTC)
     assert list_missed_closes(None, None, START) == [START]
     assert list_missed_closes(None, START, START + 2 * DAY) == [START + DAY, START + 2 * DAY]
     assert len(list_missed_closes(None, START, START + 99 * DAY)) == MAX_MISSED_CLOSES

@@ -9,7 +9,15 @@ from app.market_data.rules.values import Bar, Quote
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import OrderType, Ticket
 from app.strategies.rules.actions import PlaceAction, ReplaceAction
-from app.strategies.rules.journal import NO_HEAD, InputKind, JournalHead, NewInput, find_break, link_inputs
+from app.strategies.rules.journal import (
+    NO_HEAD,
+    InputKind,
+    JournalHead,
+    NewInput,
+    find_break,
+    find_end,
+    link_inputs,
+)
 from app.strategies.rules.payloads import (
     parse_bars,
     parse_fill,
@@ -45,6 +53,14 @@ def test_changed_input_breaks_the_chain_there(number):
     inputs = linked()
     inputs[number] = inputs[number]._replace(payload="{}")
     assert find_break(inputs) == number + 1
+
+
+def test_end_is_that_of_the_last_input_or_of_the_last_before_the_break():
+    inputs = linked()
+    assert find_end([]) == (None, NO_HEAD)
+    assert find_end(inputs) == (None, (4, inputs[-1].hash))
+    inputs[2] = inputs[2]._replace(run=2)
+    assert find_end(inputs) == (3, (2, inputs[1].hash))
 
 
 def test_missing_input_breaks_the_chain():

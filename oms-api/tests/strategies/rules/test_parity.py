@@ -27,6 +27,18 @@ def test_each_kind_of_difference_is_named():
     assert (late.kind, late.cause) == ("time", "The order was placed 30 s after its input.")
 
 
+def test_replaced_order_differs_once():
+    first = {"a": ORDER, "b": ORDER._replace(limit_price=Decimal(9), replaces="a")}
+    assert compare_orders(first, first, "because") == []
+    doubled = {name: one._replace(quantity=Decimal(2)) for name, one in first.items()}
+    assert [(one.order_id, one.kind) for one in compare_orders(doubled, first, "because")] == [
+        ("a", "quantity")
+    ]
+    lower = first | {"b": first["b"]._replace(limit_price=Decimal(8))}
+    assert [(one.order_id, one.kind) for one in compare_orders(lower, first, "because")] == [("b", "price")]
+    assert kinds(first, {"a": ORDER}) == ["extra"]
+
+
 def test_fill_must_be_one_that_matching_gives():
     compared_fill = ComparedFill(Decimal(10), Decimal(1))
     other = ComparedFill(Decimal(11), Decimal(2))

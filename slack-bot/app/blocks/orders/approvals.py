@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from app.blocks.inputs import build_input, build_text_input
-from app.blocks.messages import Message, format_time, notice
+from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.orders.form import format_denial
 from app.blocks.orders.messages import format_order, format_status, mention
 from app.blocks.text import Json, code, escape, literal, plain_text, section
@@ -25,13 +25,14 @@ AMOUNTS = {
     "equity": "Equity",
 }
 MAX_REASON_CHARACTERS = 500
+UNKNOWN = "unknown"
 
 
 def build_approval_request(order: Order) -> Message:
     """Return the message that asks the approvers to decide on an order."""
     text = (
         f"*Approval needed*: {format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
-        f"Requested by {_format_requester(order)} · {format_time(order.created_at)}"
+        f"Requested by {_format_requester(order)} · {format_local_time(order.created_at)}"
     )
     buttons = [
         _button(APPROVE, "Approve", order.id, "primary"),
@@ -88,37 +89,49 @@ def format_review(approval: Approval) -> str:
     order = approval.order
     lines = [
         f"*{format_order(order)}* in {literal(order.portfolio)} · {code(order.id)}",
-        f"Requested by {mention(approval.requested_by)} · expires at {format_time(approval.expires_at)}",
+        f"Requested by {mention(approval.requested_by)} · expires {format_local_time(approval.expires_at)}",
     ]
     if approval.waived:
         lines.append(
             f"Exceeds {escape(approval.waived.replace('_', ' ').lower())}: "
             f"{literal(approval.override_reason)}"
         )
-    lines.append(
-        f"Market price {_price(approval.price_seen)} when it was placed, {_price(approval.price)} now"
-    )
-    lines += [
-        f"{label}: {_format_amount(name, approval.then)} then, {_format_amount(name, approval.now)} now"
-        for name, label in AMOUNTS.items()
-    ]
+    lines += _format_estimates(approval)
     if approval.denial:
         lines.append(f"An approval would fail. {format_denial(approval.denial)}")
     return "\n".join(lines)
+
+
+def _format_estimates(approval: Approval) -> list[str]:
+    """Return the estimates when the order was placed and now. Equal ones are shown once."""
+    estimates = [("Market price", _price(approval.price_seen), _price(approval.price))]
+    estimates += [
+        (label, _format_amount(name, approval.then), _format_amount(name, approval.now))
+        for name, label in AMOUNTS.items()
+    ]
+    if all(previous == current for _, previous, current in estimates):
+        return ["Unchanged since it was placed:", *(f"{label}: {now}" for label, _, now in estimates)]
+    return [_format_estimate(*estimate) for estimate in estimates]
+
+
+def _format_estimate(label: str, previous: str, current: str) -> str:
+    if previous == current:
+        return f"{label}: {current}" if current == UNKNOWN else f"{label}: {current}, unchanged"
+    return f"{label}: {previous} when it was placed, *{current} now*"
 
 
 def _format_amount(name: str, estimate: Mapping[str, str]) -> str:
     try:
         amount = Decimal(estimate[name])
     except (KeyError, InvalidOperation):
-        return "unknown"
+        return UNKNOWN
     if name == "position_after":
         return format_grouped(amount)
     return format_money(amount) if name == "price" else format_rounded_money(amount)
 
 
 def _price(price: Decimal | None) -> str:
-    return "unknown" if price is None else format_money(price)
+    return UNKNOWN if price is None else format_money(price)
 
 
 def _button(action_id: str, label: str, order_id: str, style: str) -> Json:

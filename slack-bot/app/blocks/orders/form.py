@@ -41,7 +41,7 @@ def build_order_form(
 
     `lines` are the line below the symbol and the preview, in mrkdwn.
     """
-    texts = "\n".join(each for each in (banner, escape(draft.read_as)) if each)
+    texts = "\n".join(part for part in (banner, escape(draft.read_as)) if part)
     banners = [section(texts, BANNER)] if texts else []
     return {
         "type": "modal",
@@ -82,7 +82,7 @@ def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
     if proposal is None:
         return None
     entry, text = proposal
-    label = f"Use {fields.LABELS[entry].lower()} {text} instead"
+    label = f"Use {fields.LABELS[entry].lower()} {format_grouped(Decimal(text))} instead"
     button = {
         "type": "button",
         "action_id": fields.PROPOSAL_ACTION,
@@ -97,7 +97,7 @@ def find_proposal(denial: Denial, draft: OrderDraft) -> tuple[str, str] | None:
     """Return the entry to change and its nearest passing text. None if no change of one entry passes."""
     if denial.nearest_price is not None:
         prices = PRICE_ENTRIES[draft.order_type]
-        entry = next((each for each in (fields.LIMIT, fields.STOP) if each in prices), None)
+        entry = next((name for name in (fields.LIMIT, fields.STOP) if name in prices), None)
         return (entry, format_plain(denial.nearest_price)) if entry else None
     if denial.largest_passing:
         return fields.QUANTITY, format_plain(denial.largest_passing)
@@ -127,15 +127,15 @@ def update_order_lines(view: Json, symbol_line: str, preview: str) -> Json:
 
 def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, preview: str) -> list[Json]:
     builder = _EntryBuilder(draft, context)
-    prices = [builder.price(each) for each in PRICE_ENTRIES[draft.order_type]]
+    prices = [builder.price(entry) for entry in PRICE_ENTRIES[draft.order_type]]
     expires = [builder.expires()] if draft.time_in_force == TimeInForce.GTD else []
     terms = [*prices, builder.select(fields.TIME_IN_FORCE, TIMES), *expires]
     if context.replaces:
         total = builder.number(fields.QUANTITY, hint="The total, including what has filled.")
         return [_build_fixed_terms(draft), total, *terms, builder.reason()]
     exits = [
-        builder.number(each, optional=True, hint=hint)
-        for each, hint in (
+        builder.number(name, optional=True, hint=hint)
+        for name, hint in (
             (fields.STOP_LOSS, "Optional: a stop order that closes the position."),
             (fields.TAKE_PROFIT, "Optional: a limit order that closes the position."),
         )
@@ -189,7 +189,7 @@ class _EntryBuilder:
         return self._build(fields.SYMBOL, element | given("initial_option", chosen), live=True)
 
     def side(self) -> Json:
-        chosen = next((each for side, each in SIDES.items() if side.value == self._draft.side), None)
+        chosen = next((choice for side, choice in SIDES.items() if side.value == self._draft.side), None)
         element: Json = {
             "type": "radio_buttons",
             "action_id": fields.LIVE_ACTION,

@@ -1,7 +1,7 @@
 """Build the message of an order, the lines of its thread, and its buttons."""
 
-from app.blocks.messages import Message, format_time, notice
-from app.blocks.text import Json, code, escape, literal, plain_text, section
+from app.blocks.messages import Message, format_local_time, notice
+from app.blocks.text import MAX_SECTION_CHARACTERS, Json, code, cut, escape, literal, plain_text, section
 from app.forms.numbers import format_grouped, format_money
 from app.forms.orders.order import AWAITING_APPROVAL, PENDING_STATUSES, Fill, Order, OrderEvent
 from app.forms.orders.ticket import TYPE_NAMES, OrderType
@@ -45,7 +45,7 @@ def build_order_message(order: Order, working: str = "") -> Message:
         *(_format_leg(leg) for leg in order.legs),
         _format_origin(order),
     ]
-    text = "\n".join(line for line in lines if line)
+    text = cut("\n".join(line for line in lines if line), MAX_SECTION_CHARACTERS)
     buttons = [] if working else list_buttons(order)
     end = [{"type": "actions", "block_id": ACTIONS, "elements": buttons}] if buttons else []
     working_line = [section(working)] if working else []
@@ -142,7 +142,7 @@ def _format_leg(leg: Order) -> str:
 
 def _format_origin(order: Order) -> str:
     reason = f" · {literal(order.reason)}" if order.reason else ""
-    return f"By {mention(order.actor)} · {format_time(order.created_at)}{reason}"
+    return f"By {mention(order.actor)} · {format_local_time(order.created_at)}{reason}"
 
 
 def _role(leg: Order) -> str:

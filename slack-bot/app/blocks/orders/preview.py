@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.blocks.messages import format_time
+from app.blocks.messages import format_local_time
 from app.blocks.orders.form import format_denial
 from app.blocks.text import escape
 from app.forms.numbers import format_grouped, format_money, format_rounded_money
@@ -15,7 +15,7 @@ def build_preview(preview: Preview, cash: PortfolioCash | None) -> str:
     """Return the preview in mrkdwn. `cash` is None if the person sees no such portfolio."""
     parts = [_format_price(preview), _format_effects(preview, cash), format_limits(preview.checks)]
     if preview.opens_at:
-        parts.append(f"The market is closed. It opens at {format_time(preview.opens_at)}.")
+        parts.append(f"The market is closed. It opens {format_local_time(preview.opens_at)}.")
     if preview.denial:
         parts.append(f"{format_denial(preview.denial)}")
     elif preview.needs_approval:

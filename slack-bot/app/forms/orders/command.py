@@ -190,7 +190,7 @@ def _build_draft(reader: _Reader) -> OrderDraft:
     draft = OrderDraft(**entries, is_private=reader.is_private)  # type: ignore[arg-type]
     not_understood = f"Not understood: {'; '.join(reader.problems)}." if reader.problems else ""
     ambiguous = describe_ambiguous(*((name, text) for name, text in reader.typed if _is_amount(text)))
-    read_as = " ".join(each for each in (not_understood, ambiguous) if each)
+    read_as = " ".join(part for part in (not_understood, ambiguous) if part)
     has_type = reader.type is not None or not entries.keys().isdisjoint(TYPED_PRICES)
     return replace(
         draft,

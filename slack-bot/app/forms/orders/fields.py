@@ -77,5 +77,5 @@ def build_block_id(entry: str, revision: int) -> str:
 def find_entry(path: str) -> str | None:
     """Return the entry of a field of the OMS (`quantity`, `stop_loss.stop_price`), None if there is none."""
     return next(
-        (ENTRIES_BY_OMS_FIELD[each] for each in path.split(".") if each in ENTRIES_BY_OMS_FIELD), None
+        (ENTRIES_BY_OMS_FIELD[part] for part in path.split(".") if part in ENTRIES_BY_OMS_FIELD), None
     )

@@ -18,7 +18,7 @@ def is_repeated(ticket: OrderTicket, order: Order) -> bool:
     """Return whether an earlier order that can trade has the terms of the ticket."""
     typed, placed = ticket.draft(), build_order_draft(order)
     is_same_size = ticket.value == order.notional if ticket.value else ticket.quantity == order.quantity
-    terms = TERMS if ticket.quantity else tuple(each for each in TERMS if each != "quantity")
+    terms = TERMS if ticket.quantity else tuple(term for term in TERMS if term != "quantity")
     return (
         order.status not in CLOSED_WITHOUT_FILL
         and not order.parent_id

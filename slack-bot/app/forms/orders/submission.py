@@ -32,11 +32,11 @@ def read_order_draft(state: State, context: OrderContext) -> OrderDraft:
 
     Entries that the form does not show are those that an earlier choice has hidden.
     """
-    shown = {block_id.partition(fields.REVISION_MARK)[0]: block_id for block_id in state}
+    block_ids = {block_id.partition(fields.REVISION_MARK)[0]: block_id for block_id in state}
     texts = dict(context.hidden)
-    for entry in fields.LABELS.keys() & shown.keys():
+    for entry in fields.LABELS.keys() & block_ids.keys():
         read = _read_moment if entry == fields.EXPIRES else get_entry
-        texts[entry] = read(state, shown[entry])
+        texts[entry] = read(state, block_ids[entry])
     return replace(OrderDraft(), **{entry: text for entry, text in texts.items() if text})  # type: ignore[arg-type]
 
 
@@ -57,13 +57,13 @@ def parse_order_draft(draft: OrderDraft) -> OrderTicket:
     reason = parser.field(fields.REASON, parse_note, draft.reason)
     quantity, value = parser.size(draft)
     limit, stop = (
-        parser.price(each, getattr(draft, each), is_required=True) if each in prices else None
-        for each in (fields.LIMIT, fields.STOP)
+        parser.price(name, getattr(draft, name), is_required=True) if name in prices else None
+        for name in (fields.LIMIT, fields.STOP)
     )
     trail = parser.field(fields.TRAIL, parse_trail, draft.trail) if fields.TRAIL in prices else None
     stop_loss, take_profit = (
-        parser.price(each, getattr(draft, each), is_required=False)
-        for each in (fields.STOP_LOSS, fields.TAKE_PROFIT)
+        parser.price(name, getattr(draft, name), is_required=False)
+        for name in (fields.STOP_LOSS, fields.TAKE_PROFIT)
     )
     expires_at = parser.expiry(draft)
     if parser.errors or symbol is None or side is None or portfolio is None:

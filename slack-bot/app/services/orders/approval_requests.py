@@ -15,7 +15,7 @@ from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.orders.approvals import REQUEST_PREFIX, queue_request, save_request
+from app.services.orders.approvals import build_request_key, queue_request, save_request
 from app.services.orders.message_queue import queue_work
 from app.services.orders.messages import is_requested
 from app.services.slack_settings import find_report_channel
@@ -35,7 +35,7 @@ def request_approval(
     if not order_id or not channel or is_foreign or is_requested(services, order_id):
         return
     user = requester.user if requester else ""
-    key, state = f"{REQUEST_PREFIX}{order_id}", PendingState.ANNOUNCED
+    key, state = build_request_key(services.team, order_id), PendingState.ANNOUNCED
     owed = PendingOrder(key, time.time(), services.team, user, channel, request_id, "", state)
     services.pending_orders.add_if_absent(owed)
 
@@ -50,7 +50,7 @@ def request_approval(
 
 def recover_request(services: Services, owed: PendingOrder, now: float) -> None:
     """Post a request for approval that is still owed. Raises `OmsError`."""
-    order_id = owed.key.removeprefix(REQUEST_PREFIX)
+    order_id = owed.key.rpartition(":")[2]
     person = Person.find(owed.team, owed.user)
     order = services.orders.get(person, order_id, request_id=owed.request_id)
     if order is not None and _is_being_posted(owed, order, now):

@@ -80,6 +80,11 @@ def save_request(services: Services, owed: PendingOrder, order_id: str, channel:
     )
 
 
+def build_request_key(team: str, order_id: str) -> str:
+    """Return the key of an owed request. Each workspace of a tenant asks its own approvers."""
+    return f"{REQUEST_PREFIX}{team}:{order_id}"
+
+
 def _post_request(services: Services, owed: PendingOrder, message: Message) -> tuple[str, str]:
     """Post in the channel, else to the person who placed the order, if that is a person in Slack."""
     if person := Person.find(owed.team, owed.user):
@@ -91,8 +96,8 @@ def _store_request(services: Services, origin: Origin, order: Order, channel: st
     """Store that a request for approval is owed. None if none is."""
     if order.status != AWAITING_APPROVAL or is_requested(services, order.id):
         return None
-    key, target = f"{REQUEST_PREFIX}{order.id}", services.approvals_channel or channel
-    person = origin.person
+    person, target = origin.person, services.approvals_channel or channel
+    key = build_request_key(person.team, order.id)
     owed = PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
     services.pending_orders.add(owed)
     return owed
@@ -136,8 +141,8 @@ def _send(services: Services, origin: Origin, context: DecisionContext, reason: 
 def _build_refusal(context: DecisionContext, error: OmsError, reason: str, request_id: str) -> Json:
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
     if isinstance(error, Refused) and error.kind == PRICE_MOVED:
-        facts = error.facts
-        seen, price = str(facts.get("price_seen") or "unknown"), str(facts.get("price") or "")
+        fields = error.facts
+        seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
         body = (
             f"*The price has moved* from {escape(seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."

@@ -34,7 +34,7 @@ def list_order_questions(services: Services, submitted: SubmittedOrder) -> list[
 
 def has_confirmed_repeat(submitted: SubmittedOrder) -> bool:
     """Return whether the person confirmed that the same order is meant again."""
-    return any(each.startswith(fields.REPEAT_OK_PREFIX) for each in submitted.context.confirmed)
+    return any(key.startswith(fields.REPEAT_OK_PREFIX) for key in submitted.context.confirmed)
 
 
 def _check_price(services: Services, submitted: SubmittedOrder) -> Iterator[Question]:

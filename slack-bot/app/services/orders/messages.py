@@ -220,8 +220,8 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
             replace(order_message, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
         )
     services.order_messages.save(updated)
-    for each in {order.id: order, current.id: current}.values():
-        _update_approval(services, each, request_id)
+    for changed in {order.id: order, current.id: current}.values():
+        _update_approval(services, changed, request_id)
 
 
 def _list_changes(order: Order, order_message: OrderMessage) -> list[str]:

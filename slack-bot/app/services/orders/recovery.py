@@ -9,7 +9,7 @@ from app.errors import OmsError
 from app.forms.orders.order import Order
 from app.oms_client import Person
 from app.services import failure_messages
-from app.services.banners import recover_banners
+from app.services.banner_recovery import recover_banners
 from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 from app.services.dependencies import Services
 from app.services.notifications import send_note

@@ -62,10 +62,10 @@ def find_block_errors(
     The sentence of an entry that the form does not show is reported at its first input.
     """
     blocks = build_order_form(draft, context)["blocks"]
-    shown = [block["block_id"] for block in blocks if block["type"] == "input"]
+    block_ids = [block["block_id"] for block in blocks if block["type"] == "input"]
     errors: dict[str, str] = {}
     for entry, sentence in sentences.items():
         block_id = fields.build_block_id(entry, context.revision)
-        block_id = block_id if block_id in shown else shown[0]
+        block_id = block_id if block_id in block_ids else block_ids[0]
         errors[block_id] = f"{errors.get(block_id, '')} {sentence}".strip()
     return errors

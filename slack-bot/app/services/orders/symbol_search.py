@@ -59,8 +59,8 @@ def _build_options(services: Services, origin: Origin, instruments: Iterable[Ins
     began = time.monotonic()
     for number, instrument in enumerate(instruments):
         is_quoted = number < MAX_QUOTED and time.monotonic() - began < QUOTE_SECONDS
-        facts = _describe_quote(services, origin, instrument.symbol) if is_quoted else ""
-        texts = (instrument.symbol, facts, instrument.name)
+        quote_text = _describe_quote(services, origin, instrument.symbol) if is_quoted else ""
+        texts = (instrument.symbol, quote_text, instrument.name)
         yield option(" · ".join(text for text in texts if text), instrument.symbol)
 
 

@@ -211,7 +211,7 @@ def test_the_preview_says_it_all(denial, price, said):
     )
     text = build_preview(preview, PortfolioCash("Growth", Decimal(1), "USD", Decimal(2)))
     assert said in text
-    assert "It opens at 2026-11-30 14:30:00 UTC" in text
+    assert "It opens <!date^1796049000^{date_short_pretty} at {time}|2026-11-30 14:30:00 UTC>" in text
     assert "Limits pass at most 971 (check 29), 972 (check 28), 973 (check 27), 974 (check 26)" in text
     check_view(build_order_form(OrderDraft(), OrderContext("C1"), lines=("x" * 2000, text)))
 

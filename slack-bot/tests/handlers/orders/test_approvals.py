@@ -59,21 +59,34 @@ def test_the_request_is_posted_in_the_approvers_channel(workspace: Workspace, or
     assert buttons(request) == ["Approve", "Reject"]
 
 
-def test_the_form_shows_the_estimates_then_and_now(workspace: Workspace, order_id):
-    workspace.oms.orders.waiting = [{
+def build_waiting(workspace: Workspace, order_id, price, estimate):
+    """Return the order as the OMS lists it for its approvers, with the price and the estimates now."""
+    return {
         "order": workspace.oms.orders.orders[order_id], "rule": "always", "requested_by": "slack:T1:U1",
         "requested_at": "2026-11-29T10:00:00Z", "expires_at": "2026-11-29T10:30:00Z",
-        "approvers": ["role:approver"], "price_seen": "410.00", "price": "412.00", "max_move_percent": "1",
-        "then": ESTIMATE, "now": ESTIMATE | {"value": "20600.00", "charges": None}, "denial": None,
+        "approvers": ["role:approver"], "price_seen": "410.00", "price": price, "max_move_percent": "1",
+        "then": ESTIMATE, "now": estimate, "denial": None,
         "override_of": None, "waived": None, "reason": None,
-    }]  # fmt: skip
+    }  # fmt: skip
+
+
+def test_the_form_shows_the_estimates_then_and_now(workspace: Workspace, order_id):
+    current = ESTIMATE | {"value": "20600.00", "charges": None}
+    workspace.oms.orders.waiting = [build_waiting(workspace, order_id, "412.00", current)]
     view = open_decision(workspace, order_id)
     check_view(view)
     text = view["blocks"][0]["text"]["text"]
-    assert "Market price 410.00 when it was placed, 412.00 now" in text
-    assert "Value: 20,500.00 then, 20,600.00 now" in text
-    assert "Charges: 1.20 then, unknown now" in text
-    assert "Equity: 100,000.00 then, 100,000.00 now" in text
+    assert "Market price: 410.00 when it was placed, *412.00 now*" in text
+    assert "Value: 20,500.00 when it was placed, *20,600.00 now*" in text
+    assert "Charges: 1.20 when it was placed, *unknown now*" in text
+    assert "Equity: 100,000.00, unchanged" in text
+
+
+def test_the_form_says_once_that_nothing_has_changed(workspace: Workspace, order_id):
+    workspace.oms.orders.waiting = [build_waiting(workspace, order_id, "410.00", ESTIMATE)]
+    text = open_decision(workspace, order_id)["blocks"][0]["text"]["text"]
+    assert "Unchanged since it was placed:\nMarket price: 410.00\n" in text
+    assert text.endswith("Equity: 100,000.00")
 
 
 def test_an_approval_is_told_to_the_requester_and_closes_the_request(workspace: Workspace, order_id):

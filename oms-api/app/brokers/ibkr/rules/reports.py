@@ -151,16 +151,16 @@ def build_account(number: str, rows: Iterable[tuple[str, str, str, str]]) -> Acc
     )
 
 
-def parse_amount(given: Any) -> Decimal:
+def parse_amount(value: Any) -> Decimal:
     """Return a float of the API as the decimal that it was on the wire."""
-    return Decimal(str(given))
+    return Decimal(str(value))
 
 
-def parse_optional(given: Any) -> Decimal | None:
+def parse_optional(value: Any) -> Decimal | None:
     """Return an amount, None if it is absent. Prices of currency pairs and stocks are never zero."""
-    if given is None or given == "":
+    if value is None or value == "":
         return None
-    amount = parse_amount(given)
+    amount = parse_amount(value)
     return None if not amount or not amount.is_finite() or amount >= _UNSET else amount
 
 

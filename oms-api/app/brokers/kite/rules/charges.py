@@ -29,6 +29,6 @@ def parse_charges(notes: Iterable[Json]) -> list[Decimal]:
         raise MalformedResponse(f"charges: {type(error).__name__}") from None
 
 
-def _convert(given: Any) -> Any:
+def _convert(value: Any) -> Any:
     """Return an exact number as the JSON number that Kite expects."""
-    return float(given) if isinstance(given, Decimal) else given
+    return float(value) if isinstance(value, Decimal) else value

@@ -123,9 +123,9 @@ def _parse_optional_time(text: str | None) -> datetime | None:
     return parse_time(text) if text else None
 
 
-def _parse_price(given: Any) -> Decimal | None:
+def _parse_price(value: Any) -> Decimal | None:
     """Return a price. Kite writes 0 for none."""
-    return (parse_amount(given) or None) if given is not None else None
+    return (parse_amount(value) or None) if value is not None else None
 
 
 def _parse_status(status: str, filled: Decimal) -> str:

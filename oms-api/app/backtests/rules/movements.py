@@ -1,0 +1,25 @@
+"""Movements of cash in a backtest that are not fills."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class MovementKind(StrEnum):
+    """What moved cash. The names are those of the cash ledger; the cash for a fraction is a trade there."""
+
+    DIVIDEND = "dividend"
+    WITHHOLDING = "withholding"
+    CASH_IN_LIEU = "cash_in_lieu"
+    INTEREST = "interest"
+    BORROW = "borrow"
+
+
+class CashMovement(NamedTuple):
+    """A movement at an instant in seconds since 1970. `amount` is signed, in the portfolio's currency."""
+
+    at: int
+    kind: MovementKind
+    amount: Decimal
+    reason: str
+    symbol: str = ""

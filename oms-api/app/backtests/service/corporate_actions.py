@@ -1,0 +1,72 @@
+"""Books splits and dividends in the portfolio of a backtest, by the rules of the ledger."""
+
+from collections.abc import Mapping
+
+from app.backtests.errors import InvalidBacktest
+from app.backtests.rules.movements import CashMovement, MovementKind
+from app.backtests.service.account import Account
+from app.backtests.service.feeds import Feed
+from app.backtests.service.order_manager import OrderManager
+from app.ledger.rules.accounting import Position, Side, build_fill
+from app.ledger.rules.corporate_actions import (
+    Action,
+    ActionKind,
+    Split,
+    apply_split,
+    compute_dividend,
+    find_fraction,
+    price_fraction,
+)
+from app.ledger.rules.keys import HoldingKey
+from app.money import ZERO
+
+
+class CorporateActionBooker:
+    """Books actions at the instants at which they take effect."""
+
+    def __init__(self, account: Account, orders: OrderManager, feeds: Mapping[str, Feed]) -> None:
+        self._account, self._orders, self._feeds = account, orders, feeds
+
+    def book(self, action: Action, at: int) -> None:
+        """Book an action. Raise InvalidBacktest for a symbol change."""
+        match action.kind:
+            case ActionKind.DIVIDEND:
+                self._book_dividend(action, at)
+            case ActionKind.SPLIT:
+                self._book_split(action, at)
+            case ActionKind.SYMBOL_CHANGE:
+                message = f"{action.symbol} becomes {action.new_symbol} on {action.ex_date}"
+                raise InvalidBacktest(f"{message}: end the backtest before that day.")
+
+    def _book_dividend(self, action: Action, at: int) -> None:
+        account = self._account
+        held = [one.quantity for key, one in account.positions.items() if key.symbol == action.symbol]
+        if not any(held):
+            return
+        rate = account.find_rate(action.currency)
+        dividends = [compute_dividend(quantity, action, rate) for quantity in held]
+        reason = f"Dividend of {sum(held, ZERO).normalize():f} {action.symbol}"
+        gross = sum((one.gross for one in dividends), ZERO)
+        withheld = sum((one.withheld for one in dividends), ZERO)
+        account.book_movement(CashMovement(at, MovementKind.DIVIDEND, gross, reason, action.symbol))
+        account.book_movement(CashMovement(at, MovementKind.WITHHOLDING, -withheld, reason, action.symbol))
+
+    def _book_split(self, action: Action, at: int) -> None:
+        for key, held in list(self._account.positions.items()):
+            if key.symbol == action.symbol and held.quantity:
+                self._split_position(key, held, action, at)
+        self._feeds[action.symbol].restate(action.ratio)
+        self._orders.restate(action.symbol, action.ratio, at)
+
+    def _split_position(self, key: HoldingKey, held: Position, action: Action, at: int) -> None:
+        fraction = find_fraction(held.quantity, action.ratio)
+        split = Split(action.effective_at, action.ratio)
+        self._account.positions[key] = apply_split(held, split)
+        if not fraction:
+            return
+        side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
+        _, value = price_fraction(action, held, quantity)
+        reason = f"Cash in lieu of {fraction.normalize():f} {key.symbol}"
+        rate = self._account.find_rate(held.currency)
+        fill = build_fill(side, quantity, value, held.currency, rate, action.effective_at)
+        self._account.book_fraction(key, fill, at, reason)

@@ -1,0 +1,30 @@
+"""Quotes as processes send them to each other."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from app.market_data.rules.values import Quote
+from app.timestamps import iso
+
+_PRICES = ("bid", "ask", "last", "bid_size", "ask_size")
+
+
+def serialize_quote(quote: Quote) -> list[Any]:
+    """Return a quote as values of JSON."""
+    prices = [None if (value := getattr(quote, name)) is None else str(value) for name in _PRICES]
+    return [quote.symbol, *prices, iso(quote.at), quote.source]
+
+
+def parse_quote(values: list[Any]) -> Quote:
+    """Return the quote of `serialize_quote`."""
+    symbol, *prices, at, source = values
+    bid, ask, last, *sizes = (None if price is None else Decimal(price) for price in prices)
+    return Quote(symbol, bid, ask, last, sizes[0], sizes[1], datetime.fromisoformat(at), source)
+
+
+def pick_newer(one: Quote | None, other: Quote | None) -> Quote | None:
+    """Return the later of two quotes of a symbol."""
+    if one is None or other is None:
+        return one or other
+    return other if other.at > one.at else one

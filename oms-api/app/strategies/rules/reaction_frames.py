@@ -1,0 +1,126 @@
+"""Inputs and reactions of a strategy as JSON values, between the host and the process of the strategy.
+
+What the process sends is not trusted. Order ids are not sent: both sides derive them from the input. The host
+sets the name of the strategy. The actions are the commands of backtests, without a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.backtests.errors import InvalidCommand
+from app.backtests.rules.commands import (
+    Command,
+    CommandKind,
+    pack_cancellation,
+    pack_replacement,
+    pack_submission,
+    parse_command,
+)
+from app.orders.rules.order_views import Changes
+from app.orders.rules.tickets import shape_errors
+from app.orders.rules.values import Ticket
+from app.sandbox.errors import InvalidFrame
+from app.strategies.errors import MessageLimitExceeded
+from app.strategies.rules.actions import Action, CancelAction, PlaceAction, Reaction, ReplaceAction
+from app.strategies.rules.journal import InputKind, JournalInput
+
+MAX_ACTIONS = 1_000  # after one input
+MAX_STATE_BYTES = 1_000_000
+_PRODUCTS = frozenset({"", "CNC", "MIS", "NRML"})
+_NO_TIME = 0
+
+
+class ActionScope(NamedTuple):
+    """What the orders of a strategy may name: its own name and its symbols. `prefix` begins their ids."""
+
+    strategy: str
+    symbols: Mapping[str, None]
+    prefix: str
+
+
+def pack_input(one: JournalInput) -> dict[str, Any]:
+    """Return an input as JSON values."""
+    return {**one._asdict(), "kind": str(one.kind), "at": one.at.isoformat()}
+
+
+def parse_input(fields: Mapping[str, Any]) -> JournalInput:
+    """Return the input of `pack_input`."""
+    values = {name: fields[name] for name in JournalInput._fields}
+    at, kind = datetime.fromisoformat(fields["at"]), InputKind(fields["kind"])
+    return JournalInput(**{**values, "at": at, "kind": kind})
+
+
+def pack_reaction(sequence: int, reaction: Reaction) -> dict[str, Any]:
+    """Return the reaction to the input `sequence` as JSON values."""
+    actions = list(map(_pack_action, reaction.actions))
+    return {"sequence": sequence, "actions": actions, "state": reaction.state}
+
+
+def parse_reaction(fields: Mapping[str, Any], sequence: int, scope: ActionScope) -> Reaction:
+    """Return the reaction to an input. Raise InvalidFrame, and MessageLimitExceeded for too many actions."""
+    actions, state = fields.get("actions"), fields.get("state")
+    if fields.get("sequence") != sequence or not isinstance(actions, list) or not isinstance(state, str):
+        raise InvalidFrame("It sent something else than a reaction to its input.")
+    if len(actions) > MAX_ACTIONS:
+        raise MessageLimitExceeded(f"It wanted {len(actions)} orders at once; at most {MAX_ACTIONS} may be.")
+    try:
+        parsed = _parse_actions(actions, scope)
+    except InvalidCommand as error:
+        raise InvalidFrame(f"It sent a wrong command: {error}.") from None
+    _require_state(state)
+    return Reaction(tuple(parsed), state)
+
+
+def _pack_action(action: Action) -> list[Any]:
+    if isinstance(action, PlaceAction):
+        return pack_submission(_NO_TIME, action.ticket)
+    if isinstance(action, CancelAction):
+        return pack_cancellation(_NO_TIME, action.order_id)
+    return pack_replacement(_NO_TIME, action.order_id, action.changes)
+
+
+def _parse_actions(actions: Sequence[object], scope: ActionScope) -> list[Action]:
+    """Return the actions. New orders are numbered as the process of the strategy numbers them."""
+    parsed, count = list[Action](), 0
+    for fields in actions:
+        command = parse_command(fields, scope.symbols)
+        count += command.kind is not CommandKind.CANCEL
+        parsed.append(_build_action(command, f"{scope.prefix}-{count}", scope))
+    return parsed
+
+
+def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
+    if command.ticket is not None:
+        return PlaceAction(_complete(command.ticket, new_id, scope))
+    if not command.order_id.isascii():
+        raise InvalidCommand("an order id is wrong")
+    if command.kind is CommandKind.CANCEL:
+        return CancelAction(command.order_id)
+    quantity, limit, stop = (command.changes[name] for name in ("quantity", "limit_price", "stop_price"))
+    return ReplaceAction(command.order_id, Changes(quantity, limit, stop, client_order_id=new_id))
+
+
+def _complete(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
+    """Return a ticket with what the strategy does not decide. Raise InvalidCommand."""
+    if errors := shape_errors(ticket):
+        raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")
+    if ticket.product not in _PRODUCTS:
+        raise InvalidCommand("its product is unknown")
+    reason = ticket.reason and "".join(one if one.isprintable() else " " for one in ticket.reason)
+    return ticket._replace(client_order_id=new_id, strategy=scope.strategy, reason=reason)
+
+
+def _require_state(state: str) -> None:
+    """Raise InvalidFrame unless a state can be stored, and given to the strategy at its next start."""
+    if len(state) > MAX_STATE_BYTES:
+        raise InvalidFrame(f"Its state has {len(state)} bytes; at most {MAX_STATE_BYTES} are allowed.")
+    try:
+        saved = orjson.loads(state)
+        orjson.dumps([[saved]])  # it is stored inside of other values
+    except (ValueError, TypeError):
+        raise InvalidFrame("It sent a state that is not JSON.") from None
+    if not isinstance(saved, dict) or saved.keys() != {"state", "account", "orders"}:
+        raise InvalidFrame("It sent a state that is not that of a strategy.")

@@ -1,0 +1,50 @@
+"""Transactions with the same request key wait for each other. The second sees what the first recorded."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+
+from app.clock import utc_now
+from app.database import connect_engine
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.tickets import value_trade
+from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.recording import Recording
+
+_WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+@pytest.fixture
+def engine(new_database):
+    engine = connect_engine(new_database("postgresql"), tenant_scoped=True)
+    yield engine
+    engine.dispose()
+
+
+def record(connection):
+    origin = Origin(1, "tests", None, utc_now(), "key", fingerprint("body"))
+    trade = RecordTrade(
+        origin, "AAPL", "", Side.BUY, value_trade(Decimal(1), Decimal(10), None), "One", "one", None
+    )
+    (outcome,) = Recording().handle(connection, [trade]).outcomes
+    return outcome
+
+
+@pytest.mark.parametrize("prepares", [True, False])
+def test_waiting_transaction_returns_the_trade_of_the_other(engine, prepares):
+    def repeat():
+        with engine.connect().execution_options(prepares=prepares) as connection, connection.begin():
+            return record(connection)
+
+    with engine.connect() as first, engine.connect() as observer, ThreadPoolExecutor(1) as threads:
+        recorded = record(first)
+        waiting = threads.submit(repeat)
+        while not observer.execute(_WAITING).scalar_one():
+            assert not waiting.done()
+            time.sleep(0.01)
+        first.commit()
+        assert waiting.result() == recorded._replace(replayed=True)

@@ -1,0 +1,28 @@
+"""Quotes on their way between processes."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.market_data.rules.shared_quotes import parse_quote, pick_newer, serialize_quote
+from app.market_data.rules.values import Quote
+
+AT = datetime(2026, 11, 30, 15, 0, 0, 123456, tzinfo=UTC)
+QUOTE = Quote("AAPL", None, Decimal("101.50"), Decimal("100.25"), None, Decimal(3), AT, "alpaca")
+
+
+def test_quote_is_the_same_after_its_way():
+    assert parse_quote(serialize_quote(QUOTE)) == QUOTE
+
+
+@pytest.mark.parametrize(("one", "other"), [(QUOTE, None), (None, QUOTE)])
+def test_only_quote_is_the_newer(one, other):
+    assert pick_newer(one, other) is QUOTE
+
+
+def test_newer_quote_is_picked_in_any_order():
+    later = QUOTE._replace(at=AT + timedelta(microseconds=1))
+    assert pick_newer(None, None) is None
+    assert pick_newer(QUOTE, later) is later
+    assert pick_newer(later, QUOTE) is later

@@ -1,0 +1,15 @@
+"""What tests of the host of strategies share."""
+
+import asyncio
+
+import pytest
+
+
+@pytest.fixture
+def loop(service):
+    """Provide the event loop of the running service."""
+    return service.client.portal.call(_get_loop)
+
+
+async def _get_loop():
+    return asyncio.get_running_loop()

@@ -1,0 +1,76 @@
+"""Post the banners that bots left when they were killed or did not learn what the OMS did."""
+
+import logging
+from datetime import datetime
+
+from app.delivery.owed_banners import BannerState, OwedBanner
+from app.errors import OmsError
+from app.forms.portfolio_values import KillSwitch
+from app.forms.text import name_key
+from app.oms_client import Person
+from app.oms_client.portfolio_client import PortfolioClient
+from app.services.banners import queue_banner
+from app.services.confirmation_recovery import NOT_RECORDED_AFTER_SECONDS
+from app.services.dependencies import Services
+
+log = logging.getLogger(__name__)
+
+MAX_AGE_SECONDS = 3600.0  # of a banner that is still posted
+CLOCK_SECONDS = 30.0  # by which the clocks of the bot and the OMS may differ
+ALL_PORTFOLIOS = "tenant"
+
+
+def recover_banners(services: Services, now: float) -> None:
+    """Post the banners of changes that the OMS has made. Give up those that are too old."""
+    for owed in services.owed_banners.adopt():
+        age_seconds = now - owed.created_at
+        if age_seconds > MAX_AGE_SECONDS:
+            services.owed_banners.remove(owed.key)
+            log.warning("Banner given up", extra={"request_id": owed.request_id})
+        elif not owed.is_intended:
+            queue_banner(services, owed)
+        else:
+            _recover_intended(services, owed, age_seconds)
+
+
+def _recover_intended(services: Services, owed: OwedBanner, age_seconds: float) -> None:
+    """Post the banner if the OMS has made the change. Remove it once the OMS will not make it any more."""
+    try:
+        is_made = _is_change_made(services, owed)
+    except OmsError as error:
+        log.info("Stop of trading not looked up", extra={"request_id": owed.request_id, "fault": str(error)})
+        services.owed_banners.release(owed.key, BannerState.INTENDED)
+        return
+    if is_made:
+        services.owed_banners.set_state(owed.key, BannerState.QUEUED)
+        queue_banner(services, owed)
+    elif age_seconds < NOT_RECORDED_AFTER_SECONDS:
+        services.owed_banners.release(owed.key, BannerState.INTENDED)
+    else:
+        services.owed_banners.remove(owed.key)
+
+
+def _is_change_made(services: Services, owed: OwedBanner) -> bool:
+    """Return whether the kill switch is in the state that the person wanted, set by this request."""
+    person = Person(services.team, owed.user)
+    switches = PortfolioClient(services.oms, person, owed.request_id).list_switches()
+    return any(
+        _is_of(switch, owed.portfolio)
+        and switch.is_active == owed.is_end
+        and switch.set_by == person.actor
+        and _was_set_since(switch, owed.created_at - CLOCK_SECONDS)
+        for switch in switches
+    )
+
+
+def _is_of(switch: KillSwitch, portfolio: str) -> bool:
+    if not portfolio:
+        return switch.scope == ALL_PORTFOLIOS
+    return switch.scope == "portfolio" and name_key(switch.name or "") == name_key(portfolio)
+
+
+def _was_set_since(switch: KillSwitch, instant: float) -> bool:
+    try:
+        return datetime.fromisoformat(switch.set_at or "").timestamp() >= instant
+    except ValueError:
+        return False
