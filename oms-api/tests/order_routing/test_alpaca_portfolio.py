@@ -1,23 +1,11 @@
 """The whole way: REST, commit, session, the stand-in of Alpaca over HTTP and WebSocket, and back."""
 
-import time
-
 import pytest
 
-from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
-from tests.factories import BOOTSTRAP_KEY
-from tests.support.service import ApiClient
+from tests.brokers.standins.alpaca.server import SECRET_KEY, StandIn
+from tests.support.alpaca_portfolio import trading_at_alpaca, wait_for
 
 pytestmark = pytest.mark.any_database
-WAIT_SECONDS = 60.0
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture
@@ -29,21 +17,8 @@ def standin():
 
 @pytest.fixture
 def trading(serve, standin):
-    """Provide a portfolio that trades at the stand-in over the connection of the environment."""
-    settings = {"broker_sessions": "on", "environment": "development", "alpaca_base_url": standin.url}
-    with serve(**settings, alpaca_api_key=KEY_ID, alpaca_api_secret=SECRET_KEY) as service:
-        api = ApiClient(service, 1, BOOTSTRAP_KEY)
-        api.quote("AAPL", "99", "101", "100")
-        wait_for(lambda: status(api) == "connected")
-        assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
-        to_alpaca = {"broker": "alpaca", "connection": "env-alpaca"}
-        assert api.patch("/portfolios/Growth", to_alpaca).status_code == 200
+    with trading_at_alpaca(serve, standin) as api:
         yield api
-
-
-def status(api):
-    found = api.get("/broker-connections").json()
-    return found[0]["status"] if found else None
 
 
 def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):

@@ -8,8 +8,13 @@ import pytest
 @pytest.fixture
 def loop(service):
     """Provide the event loop of the running service."""
-    return service.client.portal.call(_get_loop)
+    return get_loop(service)
 
 
-async def _get_loop():
+def get_loop(service):
+    """Return the event loop of a running service."""
+    return service.client.portal.call(_get_running_loop)
+
+
+async def _get_running_loop():
     return asyncio.get_running_loop()

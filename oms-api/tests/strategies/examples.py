@@ -1,5 +1,7 @@
 """Strategies that tests run."""
 
+from decimal import Decimal
+
 from typing_extensions import override
 
 from slackoms_strategy import IntegerParameter, OrderType, Side, Strategy
@@ -43,3 +45,16 @@ class Replacer(Counter):
         else:
             order = context.replace(orders[0].id, limit_price=orders[0].limit_price + 1)
         context.state["last"] = order.id
+
+
+class Reverser(Strategy):
+    """Buys when the close rises, and sells what it holds when the close falls."""
+
+    @override
+    def on_bar(self, context, bar):
+        held, previous = context.position(bar.symbol).quantity, context.state.get("close", str(bar.close))
+        context.state["close"] = str(bar.close)
+        if bar.close > Decimal(previous) and not held:
+            context.order(bar.symbol, Side.BUY, 5)
+        elif bar.close < Decimal(previous) and held:
+            context.order(bar.symbol, Side.SELL, held)

@@ -1,0 +1,40 @@
+"""A service whose portfolio Growth trades at the stand-in of Alpaca."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
+from tests.factories import BOOTSTRAP_KEY
+from tests.support.service import ApiClient
+
+WAIT_SECONDS = 60.0
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """Return the first true value of a condition."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def trading_at_alpaca(serve: Callable[..., Any], standin: StandIn) -> Iterator[ApiClient]:
+    """Provide the portfolio, over the connection of the environment."""
+    settings = {"broker_sessions": "on", "environment": "development", "alpaca_base_url": standin.url}
+    with serve(**settings, alpaca_api_key=KEY_ID, alpaca_api_secret=SECRET_KEY) as service:
+        api = ApiClient(service, 1, BOOTSTRAP_KEY)
+        api.quote("AAPL", "99", "101", "100")
+        wait_for(lambda: _find_status(api) == "connected")
+        assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
+        to_alpaca = {"broker": "alpaca", "connection": "env-alpaca"}
+        assert api.patch("/portfolios/Growth", to_alpaca).status_code == 200
+        yield api
+
+
+def _find_status(api: ApiClient) -> str | None:
+    connections = api.get("/broker-connections").json()
+    return connections[0]["status"] if connections else None
