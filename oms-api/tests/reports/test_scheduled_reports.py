@@ -61,6 +61,7 @@ def test_reports_of_a_day_are_written_and_posted(backend, new_database, tmp_path
             runner.run_due()
             with engine.connect() as connection:
                 [failed] = runner.report(connection)
+        assert api.get("/events", type="report.ready").json() == []  # REPORTS_SLACK is off
     folder = tmp_path / "default" / "2026-11-20"
     assert sorted(path.name for path in folder.iterdir()) == ["pnl.csv", "risk.csv", "trades.csv"]
     heading, risk = (folder / "risk.csv").read_text().splitlines()
