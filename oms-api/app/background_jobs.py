@@ -145,11 +145,12 @@ def _create_backup_duties(settings: Settings, now: Now) -> list[Duty]:
 def _create_report_duties(
     settings: Settings, engine: Engine, market: Market, calendars: Calendars, now: Now
 ) -> list[Duty]:
-    """Return the duty that reports each day, if REPORTS_FOLDER or REPORTS_URL is set."""
+    """Return the duty that reports each day, if REPORTS_FOLDER, REPORTS_URL or REPORTS_SLACK is set."""
     targets = ReportTargets(
-        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format)
+        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format),
+        is_to_slack=settings.reports_slack == "on",
     )
-    if targets.folder is None and targets.url is None:
+    if targets.folder is None and targets.url is None and not targets.is_to_slack:
         return []
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
     sources = ReportSources(market, exits_of, cash_reader, Valuer(market.marks_for, find_baselines))

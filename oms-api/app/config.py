@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     reports_url: str | None = Field(default=None, repr=False)
     reports_tenants: Annotated[tuple[str, ...], NoDecode] = ("default",)
     reports_format: Literal["csv", "xlsx"] = "csv"
+    reports_slack: Literal["on", "off"] = "off"
     sentry_dsn: str | None = Field(default=None, repr=False)
     backup_folder: Path | None = None
     backup_interval_hours: Annotated[int, Field(ge=1, le=168)] = 24

@@ -1,10 +1,10 @@
-"""Writes the reports of each day to a folder, and posts a summary to a URL, such as a webhook of Slack."""
+"""Writes the reports of each day to a folder, announces them to Slack bots, and posts a summary to a URL."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,48 +12,41 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from app.clock import Now
-from app.database import set_tenant_scope, snapshot
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
 from app.duties.service import Lease
+from app.events.service import build_event_insert
 from app.exports.queries import ExportFilter
-from app.exports.rules.tables import CellKind, build_columns
 from app.exports.service.csv_export import CsvExport
-from app.exports.service.pages import ExportContext, Page, Source
+from app.exports.service.pages import ExportContext, Source
+from app.exports.service.risk import ValuedPortfolio, format_amount, value_portfolios
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XlsxExport
 from app.identity.queries.tenants import TenantRow, find_tenant
 from app.identity.rules.access import Caller, Scope
-from app.ledger.queries.reading import find_books, list_books
-from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
-from app.ledger.service.reading import Statement
-from app.ledger.service.valuation import Valuer, value_statements
+from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
-from app.money import fixed, money_text, ratio
-from app.risk.rules.limits import Subject
-from app.risk.service.controls import Controls
-from app.text import name_key
+from app.timestamps import iso
 from app.webhooks.service.sender import WebhookSender
 
 DAY = timedelta(days=1)
-MAX_PORTFOLIOS = 1_000
 MAX_LINES = 30  # of the summary
-_TABLES = ("pnl", "trades")
-_AMOUNTS = "equity gross_exposure max_gross_exposure net_exposure max_net_exposure day_pnl max_daily_loss"
-_USES = "gross_use_percent net_use_percent loss_use_percent"
-RISK_COLUMNS = build_columns(
-    f"portfolio_name currency {_AMOUNTS} {_USES}",
-    dict.fromkeys(_AMOUNTS.split(), CellKind.AMOUNT) | dict.fromkeys(_USES.split(), CellKind.AMOUNT),
-)
+REPORTS = ("pnl", "trades", "risk")  # names of exports
+REPORT_READY = "report.ready"
 
 
 class ReportTargets(NamedTuple):
-    """Where reports go. `folder` and `url` may be None; `slugs` are the tenants that are reported."""
+    """Where reports go. `folder` and `url` may be None; `slugs` are the tenants that are reported.
+
+    `is_to_slack` states whether the Slack bot of each tenant uploads the files.
+    """
 
     folder: Path | None
     url: str | None
     slugs: tuple[str, ...]
     file_format: str
+    is_to_slack: bool = False
 
 
 class ReportSources(NamedTuple):
@@ -76,70 +69,58 @@ class DailyReports:
         self, engine: Engine, sources: ReportSources, targets: ReportTargets, sender: WebhookSender, now: Now
     ) -> None:
         self._engine, self._sources, self._targets = engine, sources, targets
-        self._sender, self._now, self._controls = sender, now, Controls()
+        self._sender, self._now = sender, now
 
     def write(self, lease: Lease) -> None:
-        """Write and post the reports. A repetition replaces the files. Raise PostFailed or OSError."""
+        """Write, post and announce the reports. A repetition replaces files. Raise PostFailed or OSError."""
         now = self._now()
         day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAY
+        tenants: list[TenantRow] = []
         for slug in self._targets.slugs:
             with snapshot(self._engine) as connection:
                 tenant = find_tenant(connection, slug)
                 if tenant is None:
                     continue
                 set_tenant_scope(connection, [tenant.id])
+                context = self._build_context(tenant.id, day, now)
                 if self._targets.folder is not None:
-                    self._write_files(
-                        connection, tenant, self._targets.folder / slug / f"{day:%Y-%m-%d}", day
-                    )
-                values = self._value_portfolios(connection, tenant.id, now)
+                    self._write_files(connection, context, self._targets.folder / slug / f"{day:%Y-%m-%d}")
+                values = value_portfolios(connection, context.valuer, context.filters, now)
+            tenants.append(tenant)
             lease.renew()
             if self._targets.url is not None:
                 self._post(tenant, day, build_summary(slug, day, values))
+        if self._targets.is_to_slack and tenants:
+            self._publish(tenants, day)  # last, so that the repetition of a failed run does not upload again
 
-    def _write_files(self, connection: Connection, tenant: TenantRow, folder: Path, day: datetime) -> None:
+    def _write_files(self, connection: Connection, context: ExportContext, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        filters = ExportFilter(tenant.id, None, day, day + DAY)
-        caller = Caller(tenant.id, "reports", "reports", frozenset({Scope.READ}))
-        market, exits, cash_reader, _ = self._sources
-        context = ExportContext(caller, filters, market, exits, cash_reader, self._now())
-        found = {name: SOURCES[name](context) for name in _TABLES}
-        values = self._value_portfolios(connection, tenant.id, self._now())
-        rows = list(self._list_risk_rows(connection, tenant.id, values))
-        found["risk"] = Source(RISK_COLUMNS, lambda *_: Page(rows, None))
-        write = _write_xlsx if self._targets.file_format == "xlsx" else _write_csv
-        for name, source in found.items():
+        write_file = _write_xlsx if self._targets.file_format == "xlsx" else _write_csv
+        for name in REPORTS:
             path = folder / f"{name}.{self._targets.file_format}"
             part = path.with_suffix(".part")
-            write(connection, source, part)
+            write_file(connection, SOURCES[name](context), part)
             part.replace(path)
 
-    def _value_portfolios(
-        self, connection: Connection, tenant_id: int, now: datetime
-    ) -> dict[str, tuple[Statement, PortfolioValue]]:
-        names = [book.name for book in list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)]
-        books = find_books(connection, tenant_id, list(map(name_key, names)))
-        statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
-        values = value_statements(connection, self._sources.valuer, tenant_id, statements, now)
-        return {statement.book.name: (statement, values[number]) for number, statement in statements.items()}
+    def _build_context(self, tenant_id: int, day: datetime, now: datetime) -> ExportContext:
+        caller = Caller(tenant_id, "reports", "reports", frozenset({Scope.READ}))
+        filters = ExportFilter(tenant_id, None, day, day + DAY)
+        return ExportContext(caller, filters, *self._sources, now)
 
-    def _list_risk_rows(
-        self, connection: Connection, tenant_id: int, values: dict[str, tuple[Statement, PortfolioValue]]
-    ) -> Iterator[list[str | None]]:
-        self._controls.refresh(connection, [tenant_id], self._now())
-        for name, (statement, value) in sorted(values.items()):
-            limits = self._controls.limits(tenant_id, Subject(name_key(name), "", is_live=False))
-            uses = (
-                (value.exposure.gross, limits.max_gross_exposure),
-                (abs(value.exposure.net), limits.max_net_exposure),
-                (max(-value.day_pnl, Decimal(0)), limits.max_daily_loss),
-            )
-            amounts = (
-                *(value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net),
-                *(limits.max_net_exposure, value.day_pnl, limits.max_daily_loss),
-            )
-            texts = [None if amount is None else _format(amount) for amount in amounts]
-            yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
+    def _publish(self, tenants: Sequence[TenantRow], day: datetime) -> None:
+        """Publish an event for each report and tenant, after which the bot uploads the file to Slack."""
+        now, events = iso(self._now()), []
+        for tenant, report in product(tenants, REPORTS):
+            payload = {
+                "report": report,
+                "date": f"{day:%Y-%m-%d}",
+                "file_format": self._targets.file_format,
+                "period_start": iso(day),
+                "period_end": iso(day + DAY),
+            }
+            events.append((tenant.id, REPORT_READY, orjson.dumps(payload).decode(), now))
+        with unit_of_work(self._engine) as connection:
+            write(set_all_tenants_scope(connection), build_event_insert(events))
 
     def _post(self, tenant: TenantRow, day: datetime, text: str) -> None:
         headers = {"Content-Type": "application/json", "webhook-id": f"report-{tenant.slug}-{day:%Y-%m-%d}"}
@@ -149,27 +130,17 @@ class DailyReports:
             raise PostFailed(result.error or f"The URL of the reports answered {result.status}.")
 
 
-def build_summary(slug: str, day: datetime, values: dict[str, tuple[Statement, PortfolioValue]]) -> str:
+def build_summary(slug: str, day: datetime, values: Mapping[str, ValuedPortfolio]) -> str:
     """Return the text of a day: a line for each portfolio, the largest first."""
     lines = [f"*{slug}, {day:%Y-%m-%d}*: equity, P&L since the last close, P&L in total"]
     ranked = sorted(values.items(), key=lambda item: -item[1][1].equity)
     for name, (statement, value) in ranked[:MAX_LINES]:
         figures = (value.equity, value.day_pnl, value.total_pnl)
         plain = name.replace("<", "&lt;").replace(">", "&gt;")
-        lines.append(f"{plain}: {' / '.join(map(_format, figures))} {statement.book.base_currency}")
+        lines.append(f"{plain}: {' / '.join(map(format_amount, figures))} {statement.book.base_currency}")
     if len(ranked) > MAX_LINES:
         lines.append(f"… and {len(ranked) - MAX_LINES} more portfolios")
     return "\n".join(lines)
-
-
-def _format(amount: Decimal) -> str:
-    return money_text(fixed(amount))
-
-
-def _format_use(used: Decimal, limit: Decimal | None) -> str | None:
-    if not limit:
-        return None
-    return _format(ratio(used * 100, limit))
 
 
 def _write_csv(connection: Connection, source: Source, path: Path) -> None:

@@ -51,7 +51,10 @@ def read_rows(components: Components, arguments: argparse.Namespace) -> list[lis
     filters = ExportFilter(tenant.id, portfolio, arguments.since, arguments.until)
     caller = Caller(tenant.id, "sheets", "sheets", frozenset({Scope.READ}))
     source = SOURCES[arguments.table](
-        ExportContext(caller, filters, components.market, exits_of, components.cash_reader, components.now())
+        ExportContext(
+            *(caller, filters, components.market, exits_of, components.cash_reader, components.valuer),
+            components.now(),
+        )
     )
     rows: list[list[Any]] = [[column.name for column in source.columns]]
     position = None

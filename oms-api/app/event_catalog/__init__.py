@@ -237,6 +237,11 @@ _OTHERS = (
     ),
     EventType("webhook.test", "The test of a webhook; only that webhook gets it.", ("webhook_id",)),
     EventType(
+        "report.ready",
+        "A daily report of the tenant can be downloaded; one event per report and run.",
+        ("report", "date", "file_format", "period_start", "period_end"),
+    ),
+    EventType(
         "day.closed",
         "A day was signed off.",
         ("date", "portfolios", "breaks", "digest", "signed_by"),

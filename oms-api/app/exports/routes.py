@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from app.database import Readers
@@ -14,8 +14,9 @@ from app.exports.service.csv_export import CsvExport, read_lines
 from app.exports.service.pages import ExportContext, Source
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
-from app.identity.dependencies import Reader, get_rate_limit_key
-from app.ledger.dependencies import TheCashReader, TheExits
+from app.identity.dependencies import get_rate_limit_key, require_permission
+from app.identity.rules.access import Caller, Operation
+from app.ledger.dependencies import TheCashReader, TheExits, TheValuer
 from app.market_data.dependencies import TheMarket
 from app.text import name_key
 from app.wire.answers import responses
@@ -28,6 +29,7 @@ from app.wire.lists import Period, When
 
 router = APIRouter(prefix="/exports", tags=["exports"])
 
+ExportReader = Annotated[Caller, Depends(require_permission(Operation.READ_EXPORTS))]
 Table = Annotated[
     str, Path(description="What to export", examples=["trades"], json_schema_extra={"enum": list(SOURCES)})
 ]
@@ -53,19 +55,21 @@ class ExportQuery(Period):
     "/{table}", summary="Export a table", response_class=Response, responses=responses(200, _FILE, 404, 501)
 )
 async def export_table(
-    table: Table, caller: Reader, query: Annotated[ExportQuery, Query()], readers: TheReaders,
-    exports: TheExports, market: TheMarket, exits: TheExits, cash_reader: TheCashReader, now: TheClock,
+    table: Table, caller: ExportReader, query: Annotated[ExportQuery, Query()], readers: TheReaders,
+    exports: TheExports, market: TheMarket, exits: TheExits, cash_reader: TheCashReader, valuer: TheValuer,
+    now: TheClock,
     accept: Annotated[str, Header(description=f"`{CSV}` or `{XLSX}`")] = CSV,
 ) -> Response:  # fmt: skip
-    """Export all trades, orders, positions, P&L by day, cash or charges that the caller may see.
+    """Export all trades, orders, positions, P&L by day, cash, charges or risk that the caller may see.
 
     The rows have the order of their lists. Positions are those of now; the period limits their last trades.
+    Risk is that of now, whatever the period.
     """
     if table not in SOURCES:
         raise NotFound(f"There is no such export. Use one of {', '.join(SOURCES)}.")
     portfolio_key = None if query.portfolio is None else name_key(query.portfolio.strip())
     filters = ExportFilter(caller.tenant_id, portfolio_key, query.since, query.until, caller.portfolios)
-    source = SOURCES[table](ExportContext(caller, filters, market, exits, cash_reader, now()))
+    source = SOURCES[table](ExportContext(caller, filters, market, exits, cash_reader, valuer, now()))
     slot = (caller.tenant_id, get_rate_limit_key(caller))
     if query.format == "xlsx" or (query.format is None and prefers(accept, XLSX, CSV)):
         require_xlsx()

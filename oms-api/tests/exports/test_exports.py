@@ -95,7 +95,7 @@ def test_export_of_nothing_is_a_heading(api, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_filters_of_an_export_are_portfolio_and_period(workspace, name):
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    assert export(workspace, name, from_=soon) == []
+    assert export(workspace, name, from_=soon) == [] or name == "risk"  # which is that of now
     assert export(workspace, name, portfolio="unknown") == []
     whole = export(workspace, name, to=soon)
     chosen = export(workspace, name, portfolio="growth")
@@ -303,7 +303,7 @@ def test_process_that_exports_many_rows_needs_no_more_memory_than_for_few(api):
 def test_unknown_export_is_not_found(api):
     response = api.get("/exports/secrets")
     assert response.status_code == 404
-    assert response.json()["detail"].endswith("trades, orders, positions, pnl, cash, charges.")
+    assert response.json()["detail"].endswith("trades, orders, positions, pnl, cash, charges, risk.")
 
 
 @given(st.lists(st.tuples(*[st.none() | st.integers() | st.text(alphabet='a,"\r\n= é')] * 3)))

@@ -13,6 +13,8 @@ from app.errors import OmsError
 from app.events.registry import Event
 from app.forms.portfolio_values import AlertSummary
 from app.oms_client import Person
+from app.oms_client.daily_reports import parse_report
+from app.services.daily_reports import owe_report
 from app.services.dependencies import Services
 from app.services.notifications import notify_channel, notify_person, send_note
 from app.services.orders.approval_requests import request_approval
@@ -97,6 +99,13 @@ def notify_of_log_in(services: Services, event: Event) -> None:
     channel = find_report_channel(services, str(event.data.get("portfolio_name") or ""))
     if channel:
         notify_channel(services, channel, event.type, describe_log_in(event.data), event.id)
+
+
+def upload_report(services: Services, event: Event) -> None:
+    """Upload a daily report to the channel for reports. Without a channel, nothing is uploaded."""
+    channel, report = find_report_channel(services), parse_report(event.data)
+    if channel and report is not None:
+        owe_report(services, channel, report, event.id)
 
 
 def find_person(actor: str) -> Person | None:

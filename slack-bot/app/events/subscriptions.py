@@ -9,6 +9,7 @@ from app.events.notification_events import (
     notify_of_log_in,
     notify_of_order,
     notify_of_request,
+    upload_report,
 )
 from app.events.overview_updates import redraw_overviews, show_stop, show_unconfirmed_cancels
 from app.events.reconciliation_events import show_connection, show_reconciliation_issue
@@ -37,6 +38,7 @@ def register_subscriptions(registry: EventRegistry) -> None:
     for name in ("approval.granted", "approval.rejected", "approval.expired"):
         registry.register(name, notify_of_decision)
     registry.register("portfolio.summary", notify_of_close)
+    registry.register("report.ready", upload_report)
     registry.register("broker_connection.log_in_needed", notify_of_log_in)
     for name in ("started", "paused", "stopped", "error", "drift"):
         registry.register(f"strategy.{name}", show_strategy)

@@ -260,11 +260,15 @@ class OmsClient:
         http_answer = self._get(self._build_headers(person, request_id), path, params)
         return _parse_json(http_answer), parse_next_cursor(http_answer.headers.get("Link", ""))
 
-    def download_csv(
-        self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
+    def download(
+        self, person: Person | None, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
     ) -> bytes | None:
-        """Return a CSV file, None if it is larger than `max_bytes`. Raises `OmsError`."""
-        headers = self._build_headers(person, request_id) | {"Accept": "text/csv"}
+        """Return a file, in CSV unless `params` say otherwise, or None if it is larger than `max_bytes`.
+
+        Without a person, the bot's own key must allow it. Raises `OmsError`.
+        """
+        headers = self._build_headers(person, request_id) if person else _build_trace_headers(request_id)
+        headers |= {"Accept": "text/csv"}
         try:
             http_answer = self._http.download(
                 path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes

@@ -163,7 +163,7 @@ class PortfolioClient(PersonClient):
             **{"from": command.since, "to": command.until}
         )
         path = f"/api/v1/exports/{command.table}"
-        return self._oms.download_csv(
+        return self._oms.download(
             self._person, path, parameters, max_bytes=max_bytes, request_id=self._request_id
         )
 

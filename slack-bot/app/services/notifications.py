@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import filterfalse, groupby
 
 from app.blocks.messages import notice, with_hint
 from app.blocks.notifications import build_notification
@@ -15,6 +15,7 @@ from app.delivery.order_messages import MessageKind
 from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.forms.preferences import Mode
 from app.oms_client import Person
+from app.services.daily_reports import REPORT, start_uploads
 from app.services.dependencies import Services
 from app.services.failure_messages import MAYBE_REPEATED
 from app.services.preferences import SUMMARY, load_preferences
@@ -99,9 +100,15 @@ def deliver_notifications(services: Services) -> None:
     """Apply preferences to new notifications, and send those that are due: one message a recipient."""
     with services.notification_pace.lock:
         _schedule(services, services.notifications.list_new())
-        due = sorted(services.notifications.list_due(time.time()), key=_get_place)
-        for (recipient, _), rows in groupby(due, key=_get_place):
+        due = services.notifications.list_due(time.time())
+        start_uploads(services, filter(_is_report, due))
+        messages = sorted(filterfalse(_is_report, due), key=_get_place)
+        for (recipient, _), rows in groupby(messages, key=_get_place):
             _send_all(services, recipient, list(rows))
+
+
+def _is_report(notification: Notification) -> bool:
+    return notification.event_type == REPORT
 
 
 def _get_place(notification: Notification) -> tuple[str, str]:

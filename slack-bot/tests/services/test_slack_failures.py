@@ -14,10 +14,12 @@ from app.delivery.reply_sender import ReplyAddress
 from app.errors import SlackError
 from app.forms.text_commands import parse_text_command
 from app.oms_client import Person
+from app.oms_client.daily_reports import DailyReport
 from app.oms_client.order_wire import order_from_json
 from app.oms_client.slack_settings import SlackSettings
 from app.services.banner_recovery import recover_banners
 from app.services.banners import announce
+from app.services.daily_reports import owe_report
 from app.services.exports import send_export
 from app.services.notifications import deliver_notifications, notify_channel, send_note
 from app.services.orders.approvals import publish_approval
@@ -67,6 +69,7 @@ def shared() -> Iterator[PortfolioWorkspace]:
 @pytest.fixture
 def workspace(shared: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
     monkeypatch.setattr("app.services.notifications.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.daily_reports.CLAIM_SECONDS", 0.2)
     monkeypatch.setattr("app.services.notification_pace.BURST_SECONDS", 0.0)
     monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
     for each in (shared.slack.calls, shared.slack.scripts):
@@ -225,6 +228,20 @@ def export(workspace: PortfolioWorkspace) -> Reached:
     return lambda: bool(posts(workspace, "Slack did not take the file"))
 
 
+def upload_report(workspace: PortfolioWorkspace) -> Reached:
+    services, day = workspace.bot.services, "2026-11-20T00:00:00Z"
+    report = DailyReport("trades", "2026-11-20", "csv", day, "2026-11-21T00:00:00Z")
+    owe_report(services, "C1", report, f"E{next(NUMBERS)}")
+
+    def is_uploaded() -> bool:
+        deliver_notifications(services)
+        return bool(workspace.slack.named("files.completeUploadExternal")) and not (
+            services.notifications.list_due(1e12)
+        )
+
+    return is_uploaded
+
+
 def sync_groups(workspace: PortfolioWorkspace) -> Reached:
     cache = workspace.bot.services.slack_settings
     cache.current, cache._loaded_at = SlackSettings({}, {"S1": "trader"}), time.monotonic()
@@ -260,6 +277,9 @@ SITES = {
     "place for a file": ("files.getUploadURLExternal", export),
     "file": ("files.completeUploadExternal", export),
     "content of a file": ("upload", export),
+    "place for a report": ("files.getUploadURLExternal", upload_report),
+    "report": ("files.completeUploadExternal", upload_report),
+    "content of a report": ("upload", upload_report),
     "user groups": ("usergroups.users.list", sync_groups),
     "people": ("users.list", sync_people),
 }
@@ -270,7 +290,7 @@ COMBINATIONS = [
     (site, failure)
     for site in SITES
     for failure in FAILURES
-    if site != "content of a file" or failure in REPEATABLE
+    if SITES[site][0] != "upload" or failure in REPEATABLE
 ]
 
 

@@ -54,3 +54,9 @@ CHARGE_COLUMNS = build_columns(
     f"portfolio_name kind charges currency trade_id order_id symbol reason created_at {' '.join(COMPONENTS)}",
     {**_KINDS, **dict.fromkeys(("charges", *COMPONENTS), _MONEY)},
 )
+_LIMITED = "equity gross_exposure max_gross_exposure net_exposure max_net_exposure day_pnl max_daily_loss"
+_USES = "gross_use_percent net_use_percent loss_use_percent"
+RISK_COLUMNS = build_columns(
+    f"portfolio_name currency {_LIMITED} {_USES}",
+    _KINDS | dict.fromkeys(f"{_LIMITED} {_USES}".split(), _AMOUNT),
+)

@@ -11,6 +11,7 @@ from app.exports.rules.tables import Cell, Column
 from app.identity.rules.access import Caller
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
+from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
 
 
@@ -22,6 +23,7 @@ class ExportContext(NamedTuple):
     market: Market
     exits: ExitsReader
     cash_reader: CashReader
+    valuer: Valuer
     at: datetime
 
 

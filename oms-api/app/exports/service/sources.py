@@ -16,6 +16,7 @@ from app.exports.rules.columns import (
 from app.exports.rules.tables import select_values
 from app.exports.service.charges import build_charges
 from app.exports.service.pages import ExportContext, LinesPage, Page, Source
+from app.exports.service.risk import build_risk
 from app.ledger.queries.cash import CashPosition
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import Book, find_books, list_books
@@ -142,6 +143,7 @@ SOURCES: dict[str, Callable[[ExportContext], Source]] = {
     "pnl": build_pnl,
     "cash": build_cash,
     "charges": build_charges,
+    "risk": build_risk,
 }
 
 

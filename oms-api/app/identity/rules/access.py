@@ -11,8 +11,8 @@ FIRST_TENANT = 1
 class Scope(StrEnum):
     """A permission of a key. Only the operator's key has TENANTS, which creates and suspends tenants.
 
-    BOT is for a Slack bot: it reads the tenant's events and the orders that they name, manages its own
-    webhooks, and reports which people were deactivated in Slack.
+    BOT is for a Slack bot: it reads the tenant's events, the orders and the reports that they name, manages
+    its own webhooks, and reports which people were deactivated in Slack.
     """
 
     READ = "read"
@@ -67,6 +67,7 @@ class Operation(StrEnum):
     READ_BOOKS = "read_books"
     READ_ORDER = "read_order"
     READ_EVENTS = "read_events"
+    READ_EXPORTS = "read_exports"
     REPORT_TRADE = "report_trade"
     REVERSE_TRADE = "reverse_trade"
     ESTIMATE_COSTS = "estimate_costs"
@@ -150,6 +151,8 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_OWN: _rule(_READ),                     # everybody: own preferences and alerts
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
     Operation.READ_ORDER: _rule(_READ, Scope.BOT),          # everybody, and the bot's key
+    # everybody, and the bot's key: the files of daily reports
+    Operation.READ_EXPORTS: _rule(_READ, Scope.BOT),
     # everybody, and the bot's key: the events cover all portfolios
     Operation.READ_EVENTS: _rule(_READ, Scope.BOT, narrowed=False),
     Operation.READ_ROLES: _rule(_READ),                     # everybody

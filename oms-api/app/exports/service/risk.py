@@ -1,0 +1,87 @@
+"""The export of risk: how much of its limits each portfolio uses now."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.exports.queries import ExportFilter
+from app.exports.rules.columns import RISK_COLUMNS
+from app.exports.service.pages import ExportContext, Page, Source
+from app.ledger.queries.reading import find_books, list_books
+from app.ledger.rules.equity import PortfolioValue
+from app.ledger.service.reading import Statement
+from app.ledger.service.valuation import Valuer, value_statements
+from app.money import fixed, money_text, ratio
+from app.risk.rules.limits import Subject
+from app.risk.service.controls import Controls
+from app.text import name_key
+
+MAX_PORTFOLIOS = 1_000
+
+
+class ValuedPortfolio(NamedTuple):
+    """A portfolio with its current value."""
+
+    statement: Statement
+    value: PortfolioValue
+
+
+def build_risk(context: ExportContext) -> Source:
+    """Return the export of equity, exposure, P&L and limits by portfolio, in one page. It has no period."""
+    filters = context.filters
+
+    def read_page(connection: Connection, _position: None, _limit: int) -> Page:
+        portfolios = value_portfolios(connection, context.valuer, filters, context.at)
+        return Page(list(_list_rows(connection, filters.tenant_id, portfolios, context.at)), None)
+
+    return Source(RISK_COLUMNS, read_page)
+
+
+def value_portfolios(
+    connection: Connection, valuer: Valuer, filters: ExportFilter, at: datetime
+) -> dict[str, ValuedPortfolio]:
+    """Return the portfolios of the filter by name, at most MAX_PORTFOLIOS, with their values at the time."""
+    visible = filters.portfolios
+    if filters.portfolio_key is not None:
+        key = frozenset({filters.portfolio_key})
+        visible = key if visible is None else visible & key
+    listed = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
+    books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in listed])
+    statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
+    values = value_statements(connection, valuer, filters.tenant_id, statements, at)
+    return {
+        statement.book.name: ValuedPortfolio(statement, values[number])
+        for number, statement in statements.items()
+    }
+
+
+def format_amount(amount: Decimal) -> str:
+    """Return an amount as text, with the digits of money."""
+    return money_text(fixed(amount))
+
+
+def _list_rows(
+    connection: Connection, tenant_id: int, portfolios: Mapping[str, ValuedPortfolio], at: datetime
+) -> Iterator[list[str | None]]:
+    controls = Controls()
+    controls.refresh(connection, [tenant_id], at)
+    for name, (statement, value) in sorted(portfolios.items()):
+        limits = controls.limits(tenant_id, Subject(name_key(name), "", is_live=False))
+        uses = (
+            (value.exposure.gross, limits.max_gross_exposure),
+            (abs(value.exposure.net), limits.max_net_exposure),
+            (max(-value.day_pnl, Decimal(0)), limits.max_daily_loss),
+        )
+        amounts = (
+            *(value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net),
+            *(limits.max_net_exposure, value.day_pnl, limits.max_daily_loss),
+        )
+        texts = [None if amount is None else format_amount(amount) for amount in amounts]
+        yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
+
+
+def _format_use(used: Decimal, limit: Decimal | None) -> str | None:
+    return format_amount(ratio(used * 100, limit)) if limit else None
