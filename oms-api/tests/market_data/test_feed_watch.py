@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from typing_extensions import override
 
-from app.clock import utc_now
+from app.clock import EPOCH, utc_now
 from app.database import connect_engine
+from app.instruments.rules import InstrumentKey
 from app.market_data.service import Market
 from app.market_data.service.feed_watch import FeedWatch
 from app.market_data.sources.manual import ManualSource
@@ -44,6 +45,7 @@ def list_types(api):
 def test_stale_feed_is_told_once_with_several_processes_and_after_a_restart(api, engine):
     feed, now = Feed(), utc_now()
     market = Market(feed, api.service.app.state.readers, timedelta(seconds=30))
+    market.subscribe([InstrumentKey(1, "AAPL")], lambda *_: None)
     first, second = (FeedWatch(engine, market, lambda: now) for _ in range(2))
     feed.heard_at = now - timedelta(seconds=30)
     for watch in (first, second):
@@ -64,3 +66,15 @@ def test_prices_that_never_age_are_not_stale(api, engine):
     watch = FeedWatch(engine, Market(ManualSource(), api.service.app.state.readers), utc_now)
     watch.check(EndlessLease())
     assert list_types(api) == []
+
+
+def test_feed_is_silent_only_while_symbols_are_subscribed_and_before_its_first_answer_since_then(api):
+    feed, now = Feed(), utc_now()
+    feed.heard_at = EPOCH  # it has sent nothing
+    market = Market(feed, api.service.app.state.readers)
+    assert market.feed_silence(now) is None
+    unsubscribe = market.subscribe([InstrumentKey(1, "AAPL")], lambda *_: None)
+    silences = [market.feed_silence(now + timedelta(seconds=seconds)) for seconds in (5, 35)]
+    assert silences == [timedelta(0), timedelta(seconds=30)]
+    unsubscribe()
+    assert market.feed_silence(now) is None

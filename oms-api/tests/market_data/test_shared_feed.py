@@ -128,7 +128,7 @@ def test_process_that_starts_has_the_last_quotes(processes, redis_server):
 def test_worker_that_follows_nothing_has_the_quotes_of_the_others(processes):
     (first, source), (worker, idle) = processes
     first.follow(frozenset({"AAPL"}))
-    wait_until(lambda: source.followed == {"AAPL"})
+    wait_until(lambda: first.is_owner and source.followed == {"AAPL"})
     source.set_price("AAPL", 100)
     wait_until(lambda: get_price(worker, "AAPL") == 100)
     wait_until(lambda: worker.get_last_heartbeat(EPOCH) == source.heard_at)

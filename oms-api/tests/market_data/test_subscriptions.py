@@ -112,6 +112,9 @@ def test_each_process_follows_the_subscriptions_of_all_tenants(service, api):
 def test_health_reports_a_silent_feed(service, api, monkeypatch):
     market = service.app.state.market
     monkeypatch.setattr(market, "_source", SilentSource())
+    monkeypatch.setattr(market, "_followed", frozenset())
+    assert api.get("/market-data/health").json()["status"] == "ok"  # nothing is subscribed
+    monkeypatch.setattr(market, "_followed", frozenset({"AAPL"}))
     health = api.get("/market-data/health").json()
     assert (health["status"], health["silence_seconds"]) == ("stale", 60.0)
 

@@ -72,7 +72,9 @@ class Rig:
     tenant: int = TENANT
     source: PriceSource = field(default_factory=ManualSource)
     enforcement: str = "off"
-    floor: OrderBatchHandler = field(init=False)
+    handler: OrderBatchHandler = field(init=False)
+    recording: Recording = field(init=False)
+    services: BatchServices = field(init=False)
     outgoing: OutgoingSignal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,9 +83,10 @@ class Rig:
     def restart(self) -> None:
         """Begin anew, with nothing in memory."""
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
-        services = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
-        self.outgoing = services.outgoing
-        self.handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(services.controls)), services)
+        self.services = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
+        self.outgoing = self.services.outgoing
+        self.recording = Recording(guard=OrderTradeGuard(self.services.controls))
+        self.handler = OrderBatchHandler(self.recording, self.services)
 
     def list_instrument(self, symbol: str = "AAPL", exchange: str = "NASDAQ", **terms: Any) -> None:
         """List an instrument in US dollars, in cents and whole units."""

@@ -264,7 +264,7 @@ def test_order_with_unknown_charges_is_rejected(rig):
     rig.quote("100", "100", "100")
     preview = PreviewOrder(rig.origin(), ticket(), "Growth", "growth")
     [seen] = rig.run(preview)
-    assert (seen.charges, seen.cash_after) == (None, None)
+    assert (seen.estimate.charges, seen.estimate.cash_after) == (None, None)
     assert rig.place().status is Status.REJECTED
     assert booked(rig) == []
 

@@ -26,21 +26,21 @@ def run(rig, statement):
         connection.execute(text(statement))
 
 
-def preview(rig, **asked):
-    (previewed,) = rig.run(PreviewOrder(rig.origin(), ticket(**asked), "Growth", "growth"))
-    return previewed
+def estimate(rig, **fields):
+    (preview,) = rig.run(PreviewOrder(rig.origin(), ticket(**fields), "Growth", "growth"))
+    return preview.estimate
 
 
 @pytest.mark.parametrize("damage", DAMAGES[:5])
 def test_running_process_reloads_after_a_rebuild(rig, damage):
     rig.place()
-    whole = preview(rig, quantity="1")
+    whole = estimate(rig, quantity="1")
     run(rig, damage)
     rig.restart()
-    preview(rig, quantity="1")  # the process has seen what is damaged
+    estimate(rig, quantity="1")  # the process has seen what is damaged
     rig.place(type="LIMIT", limit_price="90", quantity="1")
     assert rebuild.rebuild_all(rig.engine) == rebuild.REBUILT
-    now = preview(rig, quantity="1")
+    now = estimate(rig, quantity="1")
     assert (now.position_after, now.cash_after) == (whole.position_after, whole.cash_after)
     assert rig.place(quantity="1").filled_quantity == 1
     assert verify_database(rig.engine).clean
@@ -51,20 +51,20 @@ def test_running_process_reloads_after_a_rebuild_without_findings(rig):
     rig.place()
     run(rig, DAMAGES[0])
     rig.restart()
-    assert preview(rig, quantity="1").position_after == 51
+    assert estimate(rig, quantity="1").position_after == 51
     run(rig, "UPDATE positions SET quantity = '10.00000000'")
     rebuild.rebuild_all(rig.engine)
-    assert preview(rig, quantity="1").position_after == 11
+    assert estimate(rig, quantity="1").position_after == 11
 
 
 def test_running_process_reloads_after_a_migration(rig):
     """It may change any row; it renews the versions of all portfolios."""
     rig.place()
     resting = rig.place(type="LIMIT", limit_price="90")
-    assert preview(rig, quantity="1").position_after == 11
+    assert estimate(rig, quantity="1").position_after == 11
     with unit_of_work(rig.engine) as connection:
         connection.execute(text(DAMAGES[0]))
         connection.execute(text(DAMAGES[5]))
         _renew_versions(connection)
-    assert preview(rig, quantity="1").position_after == 51
+    assert estimate(rig, quantity="1").position_after == 51
     assert rig.replace(resting, quantity="4").orders[0].order.limit_price == 1

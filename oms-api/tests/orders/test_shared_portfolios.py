@@ -19,6 +19,7 @@ from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import book as order_queries
 from app.orders.rules.values import Protection, Target
+from app.orders.service.batch_loading import load_batch
 from app.orders.service.commands import CancelOrder, PreviewOrder
 from app.orders.service.exposure import build_book, exposure_in
 from app.text import name_key
@@ -176,7 +177,7 @@ def preview(rig, name):
 def portfolio_of(rig, name):
     """Return positions, open orders, total and the books that are not empty, as the next order sees them."""
     with unit_of_work(rig.engine) as connection:
-        context, _ = rig.handler._load_context(connection, [preview(rig, name)], {})
+        context, _ = load_batch(rig.recording, rig.services, connection, [preview(rig, name)], {})
         (portfolio_key,) = context.order_store.portfolio_keys
         exposure = exposure_in(context, portfolio_key)
         valued = {key: one.book for key, one in exposure.valuations.items()}

@@ -1,5 +1,6 @@
 """An active strategy, and a host that tests drive step by step."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 
@@ -94,20 +95,28 @@ def compare(stage, name=None):
     return stage.read(lambda connection: checker.compare(connection, strategy, PAST - MINUTE, end))
 
 
+@contextmanager
+def serving_code(api, catalog):
+    """Let the service register the code of a catalog."""
+    state = api.service.app.state
+    kept, state.code_inspector = state.code_inspector, CodeInspector(catalog)
+    try:
+        yield
+    finally:
+        state.code_inspector = kept
+
+
 def open_stage(api, loop, policy, entry_point, name="counter", limits=LIMITS, **parameters):
     """Return a stage with a portfolio, a price and an active strategy of its own."""
     service, state = api.service, api.service.app.state
     catalog = CodeCatalog([entry_point.partition(":")[0]], policy)
-    runners, kept = RunnerFactory(catalog, limits), state.code_inspector
+    runners = RunnerFactory(catalog, limits)
     api.open_portfolio("Growth")
     api.quote("AAPL", "99", "101", "100")
-    state.code_inspector = CodeInspector(catalog)
-    try:
-        code = {"name": name, "entry_point": entry_point, "portfolio": "Growth", "symbols": ["AAPL"]}
+    code = {"name": name, "entry_point": entry_point, "portfolio": "Growth", "symbols": ["AAPL"]}
+    with serving_code(api, catalog):
         answer = api.post("/strategies", code | {"parameters": parameters})
         assert answer.status_code == 201, answer.text
-    finally:
-        state.code_inspector = kept
     assert api.post(f"/strategies/{name}:start", {}).status_code == 200
     services = (state.readers, state.market, state.order_service)
     return Stage(api, StrategyHost(service.engine, *services, runners, utc_now), runners, loop, name)

@@ -21,7 +21,7 @@ from app.strategies.service.order_gateway import OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
 from app.strategies.service.verification import verify_journals
-from tests.strategies.support import bar, compare, drive, open_stage
+from tests.strategies.support import bar, compare, drive, open_stage, serving_code
 from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
 from tests.support.service import settings_for
@@ -225,7 +225,8 @@ def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(st
     assert (report.orders, report.fills, report.differences) == (2, 2, [])
     code = {"entry_point": "tests.strategies.examples:Replacer"}
     assert stage.api.post("/strategies/counter:stop", {}).status_code == 200
-    assert stage.api.patch("/strategies/counter", code).status_code == 200
+    with serving_code(stage.api, stage.runners.catalog):
+        assert stage.api.patch("/strategies/counter", code).status_code == 200
     assert stage.api.post("/strategies/counter:start", {}).status_code == 200
     replacing = stage.start()
     for number in range(2, 5):

@@ -75,7 +75,7 @@ def test_every_verb_answers_help(text):
         ("close 1e3 AAPL", "without an exponent"),
         ("trades 2026-13", "is not a day or month"),
         ("trades 2026-02-30", "is not a day or month"),
-        ("positions in a/b", "no slash"),
+        ("positions in a/b", "must not contain a slash"),
         ("quote " + "A " * 11, "not understood"),
         ("x" * 401, "too long"),
     ],

@@ -8,6 +8,7 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from app.calendars.service import Calendars
+from app.clock import EPOCH
 from app.database import Readers, set_tenant_scope
 from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
@@ -55,6 +56,7 @@ class Market:
         # symbols requested from the source, with the time of the last request
         self._asked: dict[str, datetime] = {}
         self._followed: frozenset[str] = frozenset()
+        self._silent_since: datetime | None = None  # of a source that has sent nothing
         self.on_stored: Listener | None = None  # shares quotes with other processes
 
     def quotes_for(
@@ -148,9 +150,17 @@ class Market:
         return self._source.name
 
     def feed_silence(self, at: datetime) -> timedelta | None:
-        """Return how long the price source has been silent, or None if its prices are never stale."""
+        """Return how long the price source has been silent.
+
+        Return None if its prices are never stale, and while no symbol is subscribed: a source then sends
+        nothing. A source that has sent nothing yet is silent since the first call after a subscription.
+        """
         heard = self._source.get_last_heartbeat(at)
-        return None if heard is None else max(at - heard, timedelta(0))
+        if heard is None or not self._followed:
+            return None
+        if heard == EPOCH:
+            self._silent_since = heard = self._silent_since or at
+        return max(at - heard, timedelta(0))
 
     def is_stale(self, quote: Quote, at: datetime) -> bool:
         """Return whether the quote is too old to trade at, because its feed has been silent for too long."""

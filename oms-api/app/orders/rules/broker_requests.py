@@ -151,7 +151,7 @@ def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
     A pair that the broker links has a group. An exit of a broker without GTC orders is sent for a day.
     """
     built = convert_order(order, instrument)
-    if order.role not in SHARING:
+    if order.role not in SHARING or not is_remote(order):
         return built
     is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
     built = built._replace(group=exclusive_id(order) if is_linked else None)
@@ -171,8 +171,7 @@ def is_watched(order: Order, instrument: Instrument) -> bool:
 
 def is_sent_for_a_day(order: Order, instrument: Instrument) -> bool:
     """Return whether a broker takes an exit for a day only, though it is meant to last longer."""
-    sent = choose_exit_time(order.broker, convert_order(order, instrument))
-    return is_remote(order) and sent is not order.time_in_force
+    return choose_exit_time(order.broker, convert_order(order, instrument)) is not order.time_in_force
 
 
 def convert_order(

@@ -48,9 +48,9 @@ def find_reversed_reduction(original: TradeRow, row: TradeRow, reason: str) -> R
 def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, at: Timestamp) -> list[Order]:
     """Restore the exits that the reduction filled, reduced or cancelled.
 
-    The quantity of open exits increases; at a broker, further exits are placed instead. An exit that ended
-    gets a successor of the same group and terms, because an ended order cannot be reopened. An exit that a
-    person cancelled stays cancelled.
+    Open exits become larger; at a broker, further exits are placed instead. An exit that has ended gets a
+    successor of the same group and terms, because an ended order cannot be reopened. An exit that a person
+    cancelled stays cancelled.
 
     Return the exits that were changed or placed.
     """

@@ -29,6 +29,13 @@ def wait_for_events(broker, *expected):
     assert format_events(list_events(broker)) == list(expected)
 
 
+def wait_for_execution(tws):
+    """Return the only execution of the exchange, which may fill an order after it has accepted it."""
+    wait_for(lambda: tws.exchange.executions)
+    (execution,) = tws.exchange.executions
+    return execution
+
+
 def count_requests(tws, message=PLACE_ORDER):
     return sum(number == message for number, _ in tws.requests)
 
@@ -91,7 +98,7 @@ def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
 
 def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
     broker.submit(limit(price="101"), NOW)
-    (execution,) = tws.exchange.executions
+    execution = wait_for_execution(tws)
     corrected = tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
     tws.call(lambda: tws.exchange.correct(corrected, "0", "100.5"))
     wait_for(lambda: len(list_events(broker)) == 5)
@@ -106,7 +113,7 @@ def test_correction_that_is_read_after_a_restart_takes_the_execution_back(tws, c
     first = create_broker()
     first.submit(limit(price="101"), NOW)
     first.close()
-    (execution,) = tws.exchange.executions
+    execution = wait_for_execution(tws)
     tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
     events = list_events(create_broker())
     assert [type(event) for event in events][1:] == [Busted, Executed]

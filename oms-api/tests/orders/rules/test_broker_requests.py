@@ -7,21 +7,26 @@ import pytest
 
 from app.brokers.protocol import OrderState
 from app.brokers.rules.values import Accepted, BrokerOrder, Canceled, Expired, OrderType, Rejected
+from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.orders.rules.broker_requests import (
     BrokerRequest,
     RequestKind,
     RequestStatus,
+    build_broker_order,
     build_sending_request,
     choose_request,
     get_delay,
     is_new_order,
+    is_sent_for_a_day,
     is_too_late,
+    is_watched,
     list_proven_events,
     return_to_new,
     was_never_received,
 )
 from app.orders.rules.order_factory import OrderLinks, Placement, new_order
+from app.orders.rules.values import Role
 from app.timestamps import Timestamp
 from tests.orders.rig import ticket
 
@@ -104,3 +109,37 @@ def test_request_that_was_stored_as_being_sent_returns_to_new():
     assert (sending.kind, sending.status, sending.attempts, sending.sent_at) == (SUBMIT, SENDING, 1, NOW)
     returned = return_to_new(sending)
     assert (returned.status, returned.attempts, returned.sent_at) == (NEW, 0, None)
+
+
+def exit_order(broker, **terms):
+    """Return a good-till-cancelled exit of a group G at a broker: by default a stop."""
+    terms = {"side": "SELL", "time_in_force": "GTC"} | (terms or {"type": "STOP", "stop_price": "80"})
+    placement = Placement(1, 7, "key", None, AT, broker=broker)
+    links = OrderLinks(role=Role.STOP_LOSS, group_id="G")
+    return new_order("O1", placement, ticket(**terms), Decimal(10), links)
+
+
+@pytest.mark.parametrize(
+    ("broker", "group", "time_in_force"),
+    [("ibkr", "G", "GTC"), ("alpaca", None, "GTC"), ("zerodha", None, "DAY"), ("paper", None, "GTC")],
+)
+def test_exit_has_a_group_where_the_broker_links_orders_and_a_day_where_it_has_no_gtc(
+    broker, group, time_in_force
+):
+    order, share = exit_order(broker), Instrument("AAPL")
+    built = build_broker_order(order, share)
+    assert (built.group, built.time_in_force) == (group, time_in_force)
+    assert not is_watched(order, share)
+    assert broker == "paper" or is_sent_for_a_day(order, share) is (time_in_force == "DAY")
+
+
+@pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("alpaca", True), ("paper", False)])
+def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, expected):
+    target = exit_order(broker, type="LIMIT", limit_price="120")
+    assert is_watched(target, Instrument("AAPL")) is expected
+    assert not is_watched(target._replace(role=Role.ENTRY), Instrument("AAPL"))
+
+
+def test_one_of_two_orders_is_sent_for_its_own_time():
+    order = exit_order("zerodha")._replace(role=Role.EITHER)
+    assert build_broker_order(order, Instrument("AAPL")).time_in_force == "GTC"

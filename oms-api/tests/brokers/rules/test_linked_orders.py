@@ -1,0 +1,58 @@
+"""Which pairs of orders can be emulated, and which order of a pair rests at the broker."""
+
+import pytest
+
+from app.brokers.capabilities import choose_exit_time, find_linked_refusal, is_watched
+from app.brokers.rules.linked_orders import find_pair_refusal, is_resting
+from tests.brokers.market import order
+
+TARGET, STOP = order("SELL 10 LIMIT limit 120 GTC", "T"), order("SELL 10 STOP stop 80 GTC", "S")
+
+
+def test_stop_rests_and_limit_is_watched():
+    assert [is_resting(one) for one in (TARGET, STOP)] == [False, True]
+    assert find_pair_refusal([TARGET, STOP]) is None
+    assert find_pair_refusal([TARGET]) is None
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        [TARGET, TARGET],
+        [STOP, STOP],
+        [order("SELL 10 MARKET"), STOP],
+        [order("BUY 10 LIMIT limit 70"), STOP],
+        [TARGET, STOP, STOP],
+    ],
+)
+def test_other_pairs_are_refused(orders):
+    refusal = find_pair_refusal(orders)
+    assert refusal is not None
+    assert "one LIMIT order and one stop order" in refusal
+
+
+@pytest.mark.parametrize(("broker", "expected"), [("alpaca", True), ("zerodha", True), ("ibkr", False)])
+def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
+    assert is_watched(broker, TARGET) is expected
+    assert not is_watched(broker, STOP)
+    pair = [one._replace(time_in_force=choose_exit_time(broker, one)) for one in (TARGET, STOP)]
+    assert find_linked_refusal(broker, pair) is None
+    assert (find_linked_refusal(broker, [pair[0], pair[0]]) is None) is not expected
+
+
+@pytest.mark.parametrize(
+    ("broker", "words", "time_in_force"),
+    [
+        ("zerodha", "SELL 10 STOP stop 80 GTC", "DAY"),
+        ("alpaca", "SELL 10 STOP stop 80 GTC", "GTC"),
+        ("alpaca", "SELL 1.5 STOP stop 80 GTC", "DAY"),
+        ("zerodha", "SELL 1.5 STOP stop 80 GTC", "GTC"),  # no time in force makes it possible
+    ],
+)
+def test_exit_is_sent_for_a_day_where_the_broker_takes_it_only_so(broker, words, time_in_force):
+    assert choose_exit_time(broker, order(words)) == time_in_force
+
+
+def test_exit_that_the_broker_cannot_execute_is_named():
+    refusal = find_linked_refusal("alpaca", [STOP._replace(symbol="BTC/USD")])
+    assert refusal == "Alpaca has no STOP orders for crypto: use LIMIT, MARKET or STOP_LIMIT."
