@@ -8,9 +8,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from app.errors import Saturated, SlackRateLimited
+from app.request_priority import run_in_background
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +44,19 @@ class _Lane:
 class Outbox:
     """Run the jobs of all lanes on shared threads.
 
-    Each lane runs one job at a time, in the order of the queue.
+    Each lane runs one job at a time, in the order of the queue. With `is_background`, the jobs pause while
+    requests are being answered.
     """
 
-    def __init__(self, *, senders: int = 4, capacity: int = 5000, pace_seconds: float = PACE_SECONDS):
+    def __init__(
+        self,
+        *,
+        senders: int = 4,
+        capacity: int = 5000,
+        pace_seconds: float = PACE_SECONDS,
+        is_background: bool = False,
+    ):
+        self._is_background = is_background
         self._senders = senders
         self._capacity = capacity
         self._pace_seconds = pace_seconds
@@ -126,7 +137,8 @@ class Outbox:
         """Run a job once. Return how many seconds to wait before the retry, None if there is none."""
         job.attempts += 1
         try:
-            job.work()
+            with run_in_background() if self._is_background else nullcontext():
+                job.work()
         except SlackRateLimited as limit:
             if job.attempts < MAX_ATTEMPTS and limit.retry_after_seconds <= MAX_WAIT_SECONDS:
                 return limit.retry_after_seconds

@@ -87,7 +87,9 @@ class Services:
     keys: KeyRing = field(default_factory=create_temporary_keys)
     trading_channel: str = ""  # the channel that sees when trading is stopped outside a channel
     overview_viewers: OverviewViewers = field(default_factory=OverviewViewers)
-    overview_outbox: Outbox = field(default_factory=lambda: Outbox(pace_seconds=OVERVIEW_PACE_SECONDS))
+    overview_outbox: Outbox = field(
+        default_factory=lambda: Outbox(pace_seconds=OVERVIEW_PACE_SECONDS, is_background=True)
+    )
     known_members: RecentIds = field(default_factory=RecentIds)  # people of the app's workspace
     known_portfolios: RecentIds = field(default_factory=RecentIds)  # by person and name key
     form_workers: Workers = field(

@@ -1,6 +1,7 @@
 """The program: start, stop and logs."""
 
 import contextlib
+import gc
 import http.client
 import json
 import logging
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from app.server import logs, run
-from app.server.run import connect_forever, load_charts
+from app.server.run import connect_forever, load_charts, tune_interpreter
 from tests import factories
 from tests.conftest import make_bot
 from tests.fakes import Answer
@@ -248,3 +249,23 @@ def test_charts_are_loaded_before_requests_are_answered_but_not_waited_for_long(
     monkeypatch.setattr(run, "load_matplotlib", lambda _: released.wait(30))
     load_charts(workspace.bot)
     released.set()
+
+
+@pytest.fixture
+def interpreter_settings():
+    thresholds, switch_seconds = gc.get_threshold(), sys.getswitchinterval()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+    sys.setswitchinterval(switch_seconds)
+
+
+@pytest.mark.usefixtures("interpreter_settings")
+def test_a_garbage_collection_does_not_scan_what_was_created_at_start():
+    created_at_start: list[list[int]] = [[] for _ in range(1000)]
+    tune_interpreter()
+    scanned = {id(scanned_object) for scanned_object in gc.get_objects()}
+    assert gc.get_freeze_count() > len(created_at_start)
+    assert not scanned & {id(each) for each in created_at_start}
+    created_later: list[list[int]] = [[]]
+    assert any(created_later is scanned_object for scanned_object in gc.get_objects())

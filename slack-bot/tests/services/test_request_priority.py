@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from app import request_priority
+from app.delivery.outbox import Job, Outbox
 from app.request_priority import RequestCounter, count_requests, run_in_background, run_outside
 from app.services.workers import Workers
 
@@ -25,6 +26,26 @@ def test_background_work_waits_for_the_end_of_a_request(counter, monkeypatch):
         assert not future.done()
     assert future.result(timeout=60) is False
     workers.stop(wait=True)
+
+
+def test_queued_redraws_of_the_overview_wait_for_the_end_of_a_request(counter, monkeypatch):
+    monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 60.0)
+    waiting, done = threading.Event(), threading.Event()
+    busy: list[bool] = []
+    monkeypatch.setattr("app.request_priority.time.sleep", lambda _seconds: waiting.set())
+
+    def work() -> None:
+        busy.append(counter.is_busy())
+        done.set()
+
+    outbox = Outbox(is_background=True)
+    with counter.count():
+        outbox.put("overview:U1", Job(work, done.set))
+        assert waiting.wait(60)
+        assert not done.is_set()
+    assert done.wait(60)
+    assert busy == [False]
+    assert outbox.close(60.0)
 
 
 def test_a_request_that_never_ends_does_not_stop_background_work(counter, monkeypatch):
