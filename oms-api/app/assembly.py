@@ -250,7 +250,7 @@ class Components:
             "kill_switches": KillSwitches(self.changes, self.controls, stop_orders),
             "feed": self.streams.fanouts.feed,
             "streams": self.streams,
-            "exports": Exports(self.settings.reader_threads),
+            "exports": Exports(self.settings.reader_threads, is_for_bots=self.settings.reports_slack == "on"),
             "opaque_ids": opaque_ids,
             "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
             "webhook_deliveries": WebhookDeliveries(opaque_ids),

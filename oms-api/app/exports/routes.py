@@ -15,7 +15,8 @@ from app.exports.service.pages import ExportContext, Source
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
 from app.identity.dependencies import get_rate_limit_key, require_permission
-from app.identity.rules.access import Caller, Operation
+from app.identity.errors import NotAllowed
+from app.identity.rules.access import Caller, Operation, Scope
 from app.ledger.dependencies import TheCashReader, TheExits, TheValuer
 from app.market_data.dependencies import TheMarket
 from app.text import name_key
@@ -65,6 +66,8 @@ async def export_table(
     The rows have the order of their lists. Positions are those of now; the period limits their last trades.
     Risk is that of now, whatever the period.
     """
+    if Scope.READ not in caller.scopes and not exports.is_for_bots:
+        raise NotAllowed([Scope.READ], None)
     if table not in SOURCES:
         raise NotFound(f"There is no such export. Use one of {', '.join(SOURCES)}.")
     portfolio_key = None if query.portfolio is None else name_key(query.portfolio.strip())

@@ -20,9 +20,15 @@ Read = Callable[[], Awaitable[bytes]]
 
 
 class Exports:
-    """The exports of a process: a limited number may be open, and few of them read at the same time."""
+    """The exports of a process: a limited number may be open, and few of them read at the same time.
 
-    def __init__(self, reader_threads: int, limits: SlotLimits = MAX_OPEN) -> None:
+    With `is_for_bots`, the key of a Slack bot may read exports without a person.
+    """
+
+    def __init__(
+        self, reader_threads: int, limits: SlotLimits = MAX_OPEN, *, is_for_bots: bool = False
+    ) -> None:
+        self.is_for_bots = is_for_bots
         self._slots = Slots("exports", limits)
         self._reading = asyncio.Semaphore(max(1, reader_threads // READS_PER_THREAD))
 

@@ -239,7 +239,7 @@ def test_act_as_key_alone_has_no_access(service, members, calls, name):
 
 BOTS_MAY = {
     *("GET /events", "GET /events/stream", "GET /orders/{order_id}", "GET /slack-settings"),
-    *("PUT /slack-groups", "PUT /slack-status", "GET /exports/{table}"),
+    *("PUT /slack-groups", "PUT /slack-status"),
 }
 BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 

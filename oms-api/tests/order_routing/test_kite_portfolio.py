@@ -4,7 +4,7 @@ import pytest
 
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.factories import BOOTSTRAP_KEY
-from tests.order_routing.test_alpaca_portfolio import wait_for
+from tests.support.alpaca_portfolio import wait_for
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database

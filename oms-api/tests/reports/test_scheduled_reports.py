@@ -84,7 +84,7 @@ def test_bot_of_each_tenant_downloads_the_reports_that_its_events_announce(
     backend, new_database, file_format
 ):
     clock, url = SetClock("2026-11-20T15:00"), new_database(backend)
-    with serving(url, now=clock, price_source="manual") as service:
+    with serving(url, now=clock, price_source="manual", reports_slack="on") as service:
         first = ApiClient(service, 1, BOOTSTRAP_KEY)
         beta = first.post("/tenants", {"name": "Beta", "slug": "beta"})
         assert beta.status_code == 201, beta.text

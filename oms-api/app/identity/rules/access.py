@@ -151,7 +151,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.MANAGE_OWN: _rule(_READ),                     # everybody: own preferences and alerts
     Operation.READ_BOOKS: _rule(_READ),                     # everybody
     Operation.READ_ORDER: _rule(_READ, Scope.BOT),          # everybody, and the bot's key
-    # everybody, and the bot's key: the files of daily reports
+    # everybody, and the bot's key where the OMS has reports for Slack
     Operation.READ_EXPORTS: _rule(_READ, Scope.BOT),
     # everybody, and the bot's key: the events cover all portfolios
     Operation.READ_EVENTS: _rule(_READ, Scope.BOT, narrowed=False),
