@@ -70,6 +70,8 @@ def new_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str],
             shutil.copy(request.getfixturevalue("template_sqlite"), tmp_path / "books.db")
             return Stage(f"sqlite:///{tmp_path}/books.db", tmp_path)
         server: PostgresProcess = request.getfixturevalue("killable_postgres")
+        if not server.accepts():  # a test that failed had stopped it
+            server.start()
         template = request.getfixturevalue("killable_template")
         return Stage(Databases(server.url).new(template), tmp_path, server)
 

@@ -12,7 +12,7 @@ from tests.faults.process_control import running, thaw, wait_until
 from tests.faults.proxy import Network
 
 PROMISED_SECONDS = 15.0
-READY_SECONDS = 5.0
+READY_SECONDS = 60.0
 
 
 @contextmanager

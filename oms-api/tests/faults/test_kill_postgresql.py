@@ -8,7 +8,7 @@ from tests.faults.load import load, repeat, resolve, wait_for_more
 from tests.faults.process_control import Oms, PostgresProcess, running, wait_until
 from tests.faults.seeds import chance, pause, seeded
 
-READY_SECONDS = 5.0
+READY_SECONDS = 60.0
 
 
 def kill_amid_load(server: PostgresProcess, oms: Oms, journal: Journal, random: Random, name: str) -> None:

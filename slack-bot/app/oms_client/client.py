@@ -261,14 +261,24 @@ class OmsClient:
         return _parse_json(http_answer), parse_next_cursor(http_answer.headers.get("Link", ""))
 
     def download(
-        self, person: Person | None, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
+        self, person: Person, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
     ) -> bytes | None:
         """Return a file, in CSV unless `params` say otherwise, or None if it is larger than `max_bytes`.
 
-        Without a person, the bot's own key must allow it. Raises `OmsError`.
+        Raises `OmsError`.
         """
-        headers = self._build_headers(person, request_id) if person else _build_trace_headers(request_id)
-        headers |= {"Accept": "text/csv"}
+        return self._download(self._build_headers(person, request_id), path, params, max_bytes)
+
+    def download_as_bot(
+        self, path: str, params: Mapping[str, str], *, max_bytes: int, request_id: str
+    ) -> bytes | None:
+        """Like `download`, without a person: the bot's own key must allow the call."""
+        return self._download(_build_trace_headers(request_id), path, params, max_bytes)
+
+    def _download(
+        self, headers: Mapping[str, str], path: str, params: Mapping[str, str], max_bytes: int
+    ) -> bytes | None:
+        headers = {**headers, "Accept": "text/csv"}
         try:
             http_answer = self._http.download(
                 path, params, headers, seconds=DOWNLOAD_SECONDS, limit=max_bytes

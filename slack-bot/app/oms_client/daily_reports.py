@@ -35,4 +35,4 @@ def parse_report(data: Mapping[str, Any]) -> DailyReport | None:
 def download_report(oms: OmsClient, report: DailyReport, *, max_bytes: int, request_id: str) -> bytes | None:
     """Return the file, None if it is larger than `max_bytes`. Raises `OmsError`."""
     params = {"from": report.period_start, "to": report.period_end, "format": report.file_format}
-    return oms.download(None, report.path, params, max_bytes=max_bytes, request_id=request_id)
+    return oms.download_as_bot(report.path, params, max_bytes=max_bytes, request_id=request_id)

@@ -80,7 +80,14 @@ def test_every_call_requires_a_person():
         if name[0] != "_" and callable(each)
     }
     for_nobody = {name for name, signature in questions.items() if "person" not in signature.parameters}
-    assert for_nobody == {"is_ready", "close", "claim_workspace", "call_as_bot", "read_as_bot"}
+    assert for_nobody == {
+        "is_ready",
+        "close",
+        "claim_workspace",
+        "call_as_bot",
+        "read_as_bot",
+        "download_as_bot",
+    }
     persons = [
         signature.parameters["person"] for name, signature in questions.items() if name not in for_nobody
     ]
