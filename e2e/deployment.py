@@ -213,8 +213,12 @@ def sqlite_in(folder: Path) -> str:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until the condition is true. Fail after the timeout."""
-    deadline = time.monotonic() + seconds
+    """Wait until the condition is true. Fail after the timeout.
+
+    The pauses grow, so that a long wait for an answer of the OMS stays below its rate limit.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.02
     while not condition():
         assert time.monotonic() < deadline, f"it did not come true within {seconds:.0f} s"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.25)

@@ -28,7 +28,7 @@ def narrow_deployment(tmp_path):
 
 def type_in(deployment, line):
     deployment.act(AVA, "say", channel="trading", text=f"/trade {line} in Bot and OMS")
-    wait_until(lambda: deployment.form_of(AVA) is not None, seconds=10)
+    wait_until(lambda: deployment.form_of(AVA) is not None)
 
 
 def ticks(deployment):
@@ -39,7 +39,7 @@ def ticks(deployment):
 
 
 def sees(deployment, sentence):
-    wait_until(lambda: sentence in json.dumps(deployment.form_of(AVA)), seconds=10)
+    wait_until(lambda: sentence in json.dumps(deployment.form_of(AVA)))
 
 
 def key_with(deployment, *scopes):
@@ -79,7 +79,7 @@ def test_a_key_that_may_not_act_for_people_is_the_operators_mistake(deployment):
 
 def test_a_workspace_stays_with_the_desk_that_it_came_with_first(deployment):
     type_in(deployment, "buy 5 AAPL @ 100")
-    wait_until(lambda: len(deployment.people()) == 1, seconds=10)
+    wait_until(lambda: len(deployment.people()) == 1)
     other = deployment.administer("POST", "/tenants", name="Other desk", slug="other-desk")
     deployment.restart_bot_with(other["api_key"])
     type_in(deployment, "buy 5 AAPL @ 100")

@@ -108,7 +108,7 @@ def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
     def calls():
         return [line for line in lines_of(deployment, "oms-api", since) if FROM_BOT.search(line)]
 
-    wait_until(lambda: all(any(f"{path} " in line for line in calls()) for path in paths), seconds=10)
+    wait_until(lambda: all(any(f"{path} " in line for line in calls()) for path in paths))
     for line in calls():
         assert AVA in line, "this call was made for nobody"
     probes = [

@@ -74,7 +74,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     slack.form.get_by_role("button", name="Close at market").click()
     expect(slack.form).to_contain_text("SELL 4 GLNC")
     slack.close_form()
-    wait_until(lambda: deployment.position(portfolio, "GLNC") == 6, seconds=10)
+    wait_until(lambda: deployment.position(portfolio, "GLNC") == 6)
 
     # Ava stops trading; only Ben resumes it
     slack.type(f"/desk halt in {portfolio}")

@@ -161,7 +161,7 @@ def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_onc
         oms.signal(signal.SIGCONT)
     expect(slack.form).to_contain_text("Position after it" if end == "goes on" else "Not placed")
     confirmed = slack.message("BUY 2 META").filter(has_text=portfolio)
-    wait_until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1, seconds=10)
+    wait_until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1)
     assert len(deployment.trades(portfolio=portfolio)) == (2 if end == "goes on" else 1)
 
 
