@@ -85,6 +85,11 @@ class Deployment:
         done: Json = response.raise_for_status().json()
         return done
 
+    def become_known(self, user: str, actor: str) -> None:
+        """Let a person use the bot once without a form, so that the OMS knows them."""
+        self.act(user, "say", channel="trading", text="/desk positions")
+        wait_until(lambda: actor in self.people())
+
     def form_of(self, user: str) -> Json | None:
         """Return the open form of a person in the simulator, None if there is none."""
         url = f"{self.url('simulator')}/control/state"

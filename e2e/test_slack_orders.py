@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from deployment import Deployment, wait_until
+from deployment import Deployment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 BEN = "slack:T0DESK00001:U0BENOKAF02"
@@ -76,9 +76,7 @@ def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
 
 
 def test_an_order_waits_until_another_person_approves_it(slack, deployment, portfolio):
-    deployment.act("ben", "say", channel="trading", text="/order")  # people become users at their first use
-    wait_until(lambda: BEN in deployment.people())
-    deployment.act("ben", "close", everything=True)
+    deployment.become_known("ben", BEN)
     policy = {"mode": "always", "expires_minutes": 30, "approvers": [BEN]}
     deployment.administer("PATCH", f"/portfolios/{portfolio}", approval=policy)
     quote(deployment, "SLAPP", "99", "100")

@@ -25,12 +25,6 @@ def administration(slack):
     return panel
 
 
-def become_known(deployment, user, actor):
-    """Let a person use the bot once, so that the OMS knows them."""
-    deployment.act(user, "say", channel="trading", text="/desk positions")
-    wait_until(lambda: actor in deployment.people())
-
-
 def create_key(deployment, key, name, *scopes):
     return call(deployment, key, "POST", "/api-keys", name=name, scopes=list(scopes))["key"]
 
@@ -101,7 +95,7 @@ def test_a_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
 
 
 def test_a_deactivated_person_loses_access_at_once(slack, deployment, administration):
-    become_known(deployment, "ben", BEN)
+    deployment.become_known("ben", BEN)
     people = administration.get_by_test_id("admin-people")
     people.get_by_role("button", name="Deactivate Ben Okafor").click()
     wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 403)
@@ -110,7 +104,7 @@ def test_a_deactivated_person_loses_access_at_once(slack, deployment, administra
 
 
 def test_a_user_group_gives_and_takes_a_role(slack, deployment, administration):
-    become_known(deployment, "dev", DEV)
+    deployment.become_known("dev", DEV)
 
     def has_role(role):
         return lambda: deployment.get_as(DEV, "/auth/me").json().get("role") == role
