@@ -25,7 +25,7 @@ def _carry_nothing(_: BrokerOrder) -> bool:
 
 TABLES: dict[str, BrokerTable] = {
     BrokerName.ALPACA: BrokerTable(alpaca.find_refusal, alpaca.get_pairing, alpaca.can_carry_exits),
-    BrokerName.IBKR: BrokerTable(ibkr.find_refusal, ibkr.get_pairing, _carry_nothing),
+    BrokerName.IBKR: BrokerTable(ibkr.find_refusal, ibkr.get_pairing, ibkr.can_carry_exits),
     BrokerName.ZERODHA: BrokerTable(kite.find_refusal, kite.get_pairing, _carry_nothing),
 }
 

@@ -111,12 +111,113 @@ def list_exits(routing):
 @pytest.fixture
 def protected(routing, tws):
     """Fill a bracket's entry at TWS, so that both exits work there."""
-    exits = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
-    order = routing.place(limit_price="95", **exits)
+    order = routing.place(limit_price="95", **BRACKET)
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     tws.quote("AAPL", "94", "95")
     run_until(routing, lambda: {one.status for one in list_exits(routing).values()} == {Status.ACCEPTED})
     return list_exits(routing)
+
+
+BRACKET = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+WAITING = {"take_profit": ("HELD", 10), "stop_loss": ("HELD", 10)}
+WORKING = {"take_profit": ("ACCEPTED", 10), "stop_loss": ("ACCEPTED", 10)}
+
+
+@pytest.fixture
+def entry(routing):
+    """Place a bracket whose entry rests at TWS."""
+    order = routing.place(limit_price="95", **BRACKET)
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    return order
+
+
+def describe(routing):
+    exits = list_exits(routing)
+    return {role.value: (one.status.value, int(one.leaves_quantity)) for role, one in exits.items()}
+
+
+def list_open(tws):
+    """Return (type, status, open quantity) of the sales that are open at TWS."""
+    sales = [one for one in tws.exchange.orders if one.sign < 0 and one.is_open]
+    return sorted((one.kind, one.status, int(one.remaining)) for one in sales)
+
+
+def fill_part(routing, tws, entry):
+    tws.call(lambda: tws.exchange.fill(tws.exchange.find_by_ref(entry.id), "4", "95"))
+    run_until(routing, lambda: find_status(routing, entry) is Status.PARTIALLY_FILLED)
+
+
+def test_exits_wait_at_tws_until_the_entry_has_filled(routing, tws, entry):
+    assert describe(routing) == WAITING
+    assert list_open(tws) == [("LMT", "PreSubmitted", 10), ("STP", "PreSubmitted", 10)]
+    fill_part(routing, tws, entry)
+    tws.cut()
+    run_until(routing, lambda: is_connected(routing))
+    routing.run(3)
+    assert describe(routing) == WAITING
+    tws.quote("AAPL", "94", "95")
+    run_until(routing, lambda: describe(routing) == WORKING)
+
+
+@pytest.mark.parametrize("after", [None, ("120", "121"), ("80", "81")])
+def test_exits_exist_while_the_oms_is_down(routing, tws, entry, after):
+    routing.broker.close()  # the process ends; nothing reads the fill of the entry
+    tws.quote("AAPL", "94", "95")
+    assert list_open(tws) == [("LMT", "Submitted", 10), ("STP", "PreSubmitted", 10)]
+    if after:
+        tws.quote("AAPL", *after)
+        assert list_open(tws) == []
+    restart(routing)
+    run_until(routing, lambda: find_status(routing, entry) is Status.FILLED)
+    if after:
+        run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
+        assert len(routing.executions()) == 2
+    else:
+        run_until(routing, lambda: describe(routing) == WORKING)
+    assert len(tws.exchange.orders) == 3
+
+
+@pytest.mark.parametrize("skipped", [0, 2])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
+    tws.faults.add(fault, skipped=skipped)
+    order = routing.place(limit_price="95", **BRACKET)
+    routing.run(3)
+    routing.rig.tick(seconds=61)
+    run_until(routing, lambda: find_status(routing, order) in {Status.ACCEPTED, Status.REJECTED})
+    if find_status(routing, order) is Status.REJECTED:
+        assert list_open(tws) == []
+        assert all(one.status in FINAL for one in list_exits(routing).values())
+        return
+    assert describe(routing) == WAITING
+    tws.quote("AAPL", "94", "95")
+    run_until(routing, lambda: describe(routing) == WORKING)
+
+
+def test_cancel_of_the_entry_ends_the_bracket(routing, tws, entry):
+    routing.rig.cancel(entry)
+    run_until(routing, lambda: find_status(routing, entry) is Status.CANCELED)
+    run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
+    assert list_open(tws) == []
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, tws, entry, is_kept):
+    tws.exchange.keeps_children = is_kept
+    fill_part(routing, tws, entry)
+    routing.rig.cancel(entry)
+    run_until(routing, lambda: set(describe(routing).values()) == {("ACCEPTED", 4)})
+    assert [quantity for _, _, quantity in list_open(tws)] == [4, 4]
+
+
+def test_quantity_of_an_entry_with_exits_is_not_changed(routing, tws, entry):
+    routing.rig.replace(entry, quantity="20")
+    run_until(routing, lambda: find_status(routing, entry) is Status.ACCEPTED)
+    assert tws.exchange.find_by_ref(entry.id).quantity == 10
+    routing.rig.replace(entry, limit_price=96)
+    run_until(routing, lambda: find_status(routing, entry) is Status.REPLACED)
+    tws.quote("AAPL", "94", "95")
+    run_until(routing, lambda: describe(routing) == WORKING)
 
 
 def test_exits_work_in_an_oca_group_of_which_a_fill_reduces_the_other(routing, tws, protected):

@@ -14,7 +14,7 @@ from app.brokers.ibkr.messages import MessageReceiver
 from app.brokers.ibkr.order_log import OrderLog
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import find_contract
-from app.brokers.ibkr.rules.reports import OrderReport, build_account, build_terms
+from app.brokers.ibkr.rules.reports import Attachment, OrderReport, build_account, build_terms
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.event_log import EventLog
@@ -28,6 +28,7 @@ READING_INTERVAL = timedelta(seconds=20)  # while orders or executions are missi
 _CURSORS_PER_MILLISECOND = 1000
 _NOT_WORKING = "There is no such working order."
 _OTHER_CLIENT = "The order was sent by another client of TWS, or under another IB_CLIENT_ID."
+_HAS_EXITS = "The exits at IBKR have the quantity of their entry: cancel the order and send another one."
 _TAGS = "AccountType,BuyingPower,TotalCashValue,$LEDGER:ALL"
 _LOG = logging.getLogger(__name__)
 LoadChains = Callable[[], Sequence[Chain]]  # reads the replacements of earlier processes
@@ -152,7 +153,7 @@ class IbkrBroker:
             order.build_state(order.order_id, self._portfolio_id, self._now())
             for order in self._orders.list_orders()
         )
-        return [state.order for state in states if state is not None and state.is_open]
+        return [state.order for state in states if state and state.is_open and not state.is_waiting]
 
     def positions(self) -> Sequence[Holding]:
         """Return the open positions."""
@@ -220,27 +221,34 @@ class IbkrBroker:
         self._orders.lose()
 
     async def _send(self, order: BrokerOrder, account: str) -> TrackedOrder:
-        number = self.gateway.create_number()
-        tracked = self._orders.register(order.id, number)
+        """Send an order, and its exits. TWS transmits nothing before the last of them."""
+        number, group = self.gateway.create_number(), (order, *order.linked)
+        sent: list[TrackedOrder] = []
         try:
-            self._place(number, order, account, order.id)
+            for one in group:
+                parent = number if sent else 0
+                own = self.gateway.create_number() if sent else number
+                sent.append(self._orders.register(one.id, own, parent))
+                self._place(own, one, account, one.id, Attachment(parent, is_last=one is group[-1]))
         except ConnectionError:
-            self._orders.untrack(tracked)
+            for tracked in sent:
+                self._orders.untrack(tracked)
             raise
-        return tracked
+        return sent[0]
 
     async def _change(self, tracked: TrackedOrder, successor: BrokerOrder) -> None:
         try:
-            self._place(tracked.venue_id, successor, self._account or "", tracked.ids[0])
+            attachment = Attachment(tracked.parent_venue_id)
+            self._place(tracked.venue_id, successor, self._account or "", tracked.ids[0], attachment)
         except ConnectionError:
             tracked.pending = None
             raise
 
-    def _place(self, number: int, order: BrokerOrder, account: str, ref: str) -> None:
+    def _place(self, number: int, order: BrokerOrder, account: str, ref: str, attachment: Attachment) -> None:
         contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)
         if contract is None:  # the table of capabilities has refused it
             raise ConnectionError(order.symbol)
-        self.gateway.place(number, contract, build_terms(order, account, ref))
+        self.gateway.place(number, contract, build_terms(order, account, ref, attachment))
 
     async def _cancel(self, venue_id: int) -> None:
         self.gateway.send("cancelOrder", venue_id)
@@ -278,6 +286,8 @@ class IbkrBroker:
             return _OTHER_CLIENT
         if successor.quantity <= tracked.filled:
             return "The order has filled that quantity already: cancel the order to end it."
+        if successor.quantity != tracked.report.quantity and self._orders.has_exits(tracked):
+            return _HAS_EXITS
         order = tracked.report.build_order(order_id, tracked.filled, self._portfolio_id, self._now())
         return find_replacement_refusal(order, successor)
 

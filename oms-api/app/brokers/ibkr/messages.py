@@ -241,4 +241,5 @@ def build_report(number: int, client_id: int, contract: Any, order: Any, status:
         status=status,
         expires_at=parse_end(order.goodTillDate),
         extended_hours=bool(order.outsideRth),
+        parent_venue_id=order.parentId,
     )

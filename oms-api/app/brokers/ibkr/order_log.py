@@ -62,6 +62,7 @@ class OrderLog:
         """
         at = self._now()
         with self._changed:
+            self._record(self.tracker.release_waiting((report.venue_id for report in open_reports), at))
             absent = {*self.tracker.list_absent(report.perm_id for report in open_reports)}
             absent |= {order_id for order_id in self._absent if self.tracker.find(order_id) is None}
             counted = {order_id: self._absent.get(order_id, (at, 0)) for order_id in absent}
@@ -82,7 +83,8 @@ class OrderLog:
     def is_reading_due(self) -> bool:
         """Whether orders or executions are missing."""
         with self._changed:
-            return bool(self._absent) or any(order.has_missing_fills for order in self.tracker.orders)
+            is_missing = any(order.has_missing_fills for order in self.tracker.orders)
+            return bool(self._absent) or is_missing or self.tracker.has_undecided_exits
 
     def add_chains(self, chains: Sequence[Chain]) -> None:
         """Note the replacements of earlier processes."""
@@ -94,10 +96,15 @@ class OrderLog:
         with self._changed:
             return self.tracker.find(order_id)
 
-    def register(self, order_id: str, venue_id: int) -> TrackedOrder:
-        """Note an order that is about to be sent."""
+    def register(self, order_id: str, venue_id: int, parent_venue_id: int = 0) -> TrackedOrder:
+        """Note an order that is about to be sent, for an exit with TWS's id of its entry."""
         with self._changed:
-            return self.tracker.register(order_id, venue_id)
+            return self.tracker.register(order_id, venue_id, parent_venue_id)
+
+    def has_exits(self, tracked: TrackedOrder) -> bool:
+        """Return whether open exits were sent with an order."""
+        with self._changed:
+            return self.tracker.has_exits(tracked)
 
     def untrack(self, tracked: TrackedOrder) -> None:
         """Remove an order that was not sent."""

@@ -203,7 +203,8 @@ def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument
     ]
     unsent = [one for one in exits if one.accepted_at is None and one.id != order.id]
     pairs = [order, *unsent] if not is_entry else unsent
-    is_possible = all(get_pairing(one, instrument) is Pairing.TOGETHER for one in pairs)
+    possible = {Pairing.TOGETHER, Pairing.NATIVE} if is_entry else {Pairing.TOGETHER}
+    is_possible = all(get_pairing(one, instrument) in possible for one in pairs)
     return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
 

@@ -70,7 +70,7 @@ def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
         restore_carried(context, ended, at)
     if not is_remote(ended) or ended.role not in SHARING | {Role.CLOSING}:
         return
-    if is_paired(context, ended):
+    if is_paired(context, ended) or (ended.accepted_at is None and was_carried(context, ended)):
         continue_linked(context, ended, at)
         return
     rest = ended.quantity - ended.filled_quantity

@@ -33,6 +33,7 @@ from app.orders.service.broker_exits import continue_pair
 from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
 from app.orders.service.commands import BrokerReport, BustExecution, OrderResult
+from app.orders.service.exit_quantities import trim_accepted
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
 from app.orders.service.linked_exits import release_at_broker
@@ -139,7 +140,7 @@ def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in _PENDING:  # the request crossed the acceptance
         context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     elif order.status is Status.HELD:  # an exit that the broker got with its entry
-        release_at_broker(context, order, at, order.broker)
+        trim_accepted(context, release_at_broker(context, order, at, order.broker), at)
     else:
         context.order_store.change_status(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
 

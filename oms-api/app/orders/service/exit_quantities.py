@@ -17,6 +17,7 @@ from app.orders.rules.contingency import (
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.groups import GROUPS, cancel_open_orders, cancel_order, get_closable_quantity
+from app.orders.service.linked_exits import is_held_at_broker
 from app.orders.service.pair_swaps import RESIZED
 from app.orders.service.risk_evaluation import limits_of
 from app.risk.rules.checks.short_selling import can_go_short
@@ -36,6 +37,13 @@ def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Orde
     if not left:
         return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
     return _reduce(context, order, left, at)
+
+
+def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Reduce an exit that its broker works after its entry has ended with a part of its quantity."""
+    entry = context.order_store.parent_of(order)
+    if entry is not None and entry.status in FINAL and entry.filled_quantity:
+        trim_to_position(context, order, at)
 
 
 def reduce_competing_orders(
@@ -118,7 +126,7 @@ def _resize_at_broker(
 ) -> Order:
     """Reduce an order at a broker by a cancel; the rest is sent again once the broker confirms."""
     for sibling in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
-        if sibling.status is Status.HELD:
+        if sibling.status is Status.HELD and not is_held_at_broker(context, sibling):
             left = sibling.filled_quantity + size - order.filled_quantity
             context.order_store.record_change(sibling, at, GROUPS, quantity=left, reason=reason)
     resized = context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)

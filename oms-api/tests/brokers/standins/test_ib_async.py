@@ -55,6 +55,35 @@ def test_client_connects_and_reads_the_account(tws):
     assert run(steps, tws)["CashBalance", "USD"] == "1000000"
 
 
+def test_exits_of_a_bracket_wait_until_the_entry_has_filled(tws):
+    async def steps(ib):
+        bracket = ib.bracketOrder("BUY", 10, limitPrice=95, takeProfitPrice=120, stopLossPrice=80)
+        entry, target, stop = [ib.placeOrder(APPLE, one) for one in bracket]
+        await wait_for(
+            lambda: all(one.orderStatus.status != "PendingSubmit" for one in (entry, target, stop))
+        )
+        waiting = [one.orderStatus.status for one in (entry, target, stop)]
+        tws.quote("AAPL", "94", "95")
+        await wait_for(lambda: target.orderStatus.status == "Submitted")
+        tws.quote("AAPL", "120", "121")
+        await wait_for(target.isDone)
+        return waiting, [one.order.parentId for one in (target, stop)], entry.order.orderId
+
+    waiting, parents, entry_id = run(steps, tws)
+    assert waiting == ["Submitted", "PreSubmitted", "PreSubmitted"]
+    assert set(parents) == {entry_id}
+
+
+def test_order_that_is_not_transmitted_does_not_work(tws):
+    async def steps(ib):
+        ib.placeOrder(APPLE, LimitOrder("BUY", 10, 101, transmit=False))
+        await ib.reqPositionsAsync()
+        return [order.status for order in tws.exchange.orders], len(tws.exchange.untransmitted)
+
+    assert run(steps, tws) == ([], 1)
+    assert tws.exchange.untransmitted == []
+
+
 def test_market_order_fills_with_its_execution_and_commission(tws):
     async def steps(ib):
         trade = ib.placeOrder(APPLE, MarketOrder("BUY", 10, orderRef="ours"))

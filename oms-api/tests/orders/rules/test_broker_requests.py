@@ -15,6 +15,7 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     build_broker_order,
     build_sending_request,
+    choose_linked,
     choose_request,
     get_delay,
     is_new_order,
@@ -26,7 +27,7 @@ from app.orders.rules.broker_requests import (
     was_never_received,
 )
 from app.orders.rules.order_factory import OrderLinks, Placement, new_order
-from app.orders.rules.values import Role
+from app.orders.rules.values import GroupKind, Role, Status, TimeInForce
 from app.timestamps import Timestamp
 from tests.orders.rig import ticket
 
@@ -143,3 +144,62 @@ def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, exp
 def test_one_of_two_orders_is_sent_for_its_own_time():
     order = exit_order("zerodha")._replace(role=Role.EITHER)
     assert build_broker_order(order, Instrument("AAPL")).time_in_force == "GTC"
+
+
+def build_group(broker, **terms):
+    """Return an entry and its two exits, which are held."""
+    placement = Placement(1, 7, "key", None, AT, broker=broker)
+    links = OrderLinks(group_id="E", kind=GroupKind.BRACKET, role=Role.ENTRY)
+    entry = new_order("E", placement, ticket(**terms), Decimal(10), links)
+    target = exit_order(broker, type="LIMIT", limit_price="120")._replace(id="T", role=Role.TAKE_PROFIT)
+    stop = exit_order(broker)._replace(id="S")
+    return [entry, *(one._replace(group_id="E", parent_id="E", status=Status.HELD) for one in (target, stop))]
+
+
+@pytest.mark.parametrize(
+    ("broker", "terms", "expected"),
+    [
+        ("alpaca", {"time_in_force": "DAY"}, ["T", "S"]),
+        ("alpaca", {"time_in_force": "IOC"}, []),
+        ("ibkr", {"time_in_force": "GTC"}, ["T", "S"]),
+        ("ibkr", {"time_in_force": "IOC"}, []),
+        ("zerodha", {"time_in_force": "DAY"}, []),
+        ("paper", {"time_in_force": "DAY"}, []),
+    ],
+)
+def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms, expected):
+    entry, *exits = build_group(broker, **terms)
+    linked = choose_linked(entry, exits, Instrument("AAPL"))
+    assert [one.id for one in linked] == expected
+    built = build_broker_order(entry, Instrument("AAPL"), linked)
+    assert [one.id for one in built.linked] == expected
+
+
+def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
+    entry, target, stop = build_group("alpaca")
+    for_a_time = stop._replace(time_in_force=TimeInForce.GTD, expires_at=AT)
+    assert choose_linked(entry, [target, for_a_time], Instrument("AAPL")) == []
+
+
+@pytest.mark.parametrize(
+    ("broker", "target", "stop", "expected"),
+    [
+        ("alpaca", Status.SUBMITTED, Status.SUBMITTED, ["S"]),
+        ("alpaca", Status.HELD, Status.INITIALIZED, ["S"]),
+        ("alpaca", Status.SUBMITTED, Status.ACCEPTED, []),
+        ("alpaca", Status.CANCELED, Status.SUBMITTED, []),
+        ("ibkr", Status.SUBMITTED, Status.SUBMITTED, []),
+    ],
+)
+def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, expected):
+    _, first, second = build_group(broker)
+    pair = [first._replace(status=target), second._replace(status=stop)]
+    assert [one.id for one in choose_linked(pair[0], pair, Instrument("AAPL"))] == expected
+    assert choose_linked(pair[1], pair, Instrument("AAPL")) == []
+    worked = pair[0]._replace(accepted_at=AT)
+    assert choose_linked(worked, pair, Instrument("AAPL")) == []
+
+
+def test_order_that_waits_for_its_entry_proves_nothing():
+    order = BrokerOrder("O1", 1, "AAPL", Side.SELL, OrderType.STOP, Decimal(10), Decimal(10), NOW)
+    assert list_proven_events(OrderState(order, is_open=True, is_waiting=True), [], NOW) == []

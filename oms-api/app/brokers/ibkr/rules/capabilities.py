@@ -59,6 +59,11 @@ def get_pairing(_: BrokerOrder) -> Pairing:
     return Pairing.NATIVE
 
 
+def can_carry_exits(order: BrokerOrder) -> bool:
+    """Return whether TWS takes the exits of an entry attached to it. Orders that end at once have none."""
+    return not order.quantity % 1 and order.time_in_force in _LASTING
+
+
 def find_refusal(order: BrokerOrder) -> str | None:
     """Return why IBKR cannot execute an order and what to do, or None if it can."""
     contract = find_contract(order.symbol, order.asset_class, order.currency, order.exchange)

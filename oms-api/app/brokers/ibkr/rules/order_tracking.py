@@ -68,9 +68,10 @@ class OrderTracker:
         """Return an order by one of our ids."""
         return self._by_id.get(order_id)
 
-    def register(self, order_id: str, venue_id: int) -> TrackedOrder:
-        """Note an order that is about to be sent."""
-        tracked = TrackedOrder([order_id], venue_id)
+    def register(self, order_id: str, venue_id: int, parent_venue_id: int = 0) -> TrackedOrder:
+        """Note an order that is about to be sent, for an exit with TWS's id of its entry."""
+        tracked = TrackedOrder([order_id], venue_id, parent_venue_id=parent_venue_id)
+        tracked.is_waiting = parent_venue_id > 0
         self._by_id[order_id] = self._by_venue_id[venue_id] = tracked
         return tracked
 
@@ -89,6 +90,8 @@ class OrderTracker:
     def apply_order(self, report: OrderReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of a report."""
         tracked = self._identify(report.ref, report.venue_id, report.client_id, report.perm_id)
+        if tracked.report is None and report.parent_venue_id and not tracked.is_accepted:
+            tracked.parent_venue_id, tracked.is_waiting = report.parent_venue_id, report.status in OPEN
         tracked.report = report
         filled = ZERO if report.filled is None else report.filled
         status = StatusReport(report.venue_id, report.client_id, report.perm_id, report.status, filled)
@@ -157,6 +160,26 @@ class OrderTracker:
         tracked.is_closed, tracked.end = True, Canceled(order_id, at)
         return [Lapsed(order_id, _UNKNOWN_NOW, at)]
 
+    def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
+        """Return the acceptances of exits that are open while their entry is not, after all were read."""
+        read = set(open_venue_ids)
+        waiting = [order for order in self.orders if order.is_waiting and order.venue_id in read]
+        return [
+            event
+            for order in waiting
+            if order.parent_venue_id not in read
+            for event in self._accept(order, at)
+        ]
+
+    @property
+    def has_undecided_exits(self) -> bool:
+        """Whether exits wait whose entry has ended: they work for the part that filled, or end too."""
+        return any(order.is_waiting and self._has_ended_entry(order) for order in self.orders)
+
+    def has_exits(self, tracked: TrackedOrder) -> bool:
+        """Return whether open exits were sent with an order."""
+        return any(order.parent_venue_id == tracked.venue_id for order in self.orders if not order.is_closed)
+
     def list_absent(self, perm_ids: Iterable[int]) -> list[str]:
         """Return the orders that should be open, but are not among those that were read."""
         read = set(perm_ids)
@@ -199,17 +222,30 @@ class OrderTracker:
             tracked.is_closed = True
             if tracked.report is not None:
                 tracked.reported_filled = tracked.report.quantity
-            return self._accept(tracked, at) + self._refuse(tracked, _ENDED, at)
-        return self._accept(tracked, at) if report.status in ACCEPTED else []
+            events = self._accept(tracked, at) + self._refuse(tracked, _ENDED, at)
+            return events + self._accept_exits(tracked, at)
+        is_held = tracked.is_waiting and not self._has_ended_entry(tracked)
+        return self._accept(tracked, at) if report.status in ACCEPTED and not is_held else []
+
+    def _has_ended_entry(self, tracked: TrackedOrder) -> bool:
+        entry = self._by_venue_id.get(tracked.parent_venue_id)
+        return entry is not None and entry.is_closed
+
+    def _accept_exits(self, entry: TrackedOrder, at: datetime) -> list[BrokerEvent]:
+        """Return the acceptances of the exits that waited for an entry."""
+        exits = [order for order in self.orders if order.is_waiting and not order.is_closed]
+        mine = [order for order in exits if entry.venue_id and order.parent_venue_id == entry.venue_id]
+        return [event for order in mine for event in self._accept(order, at)]
 
     def _accept(self, tracked: TrackedOrder, at: datetime) -> list[BrokerEvent]:
         if tracked.is_accepted:
             return []
-        tracked.is_accepted = True
+        tracked.is_accepted, tracked.is_waiting = True, False
         return [Accepted(tracked.order_id, at)]
 
     def _cancel(self, tracked: TrackedOrder, at: datetime) -> list[BrokerEvent]:
-        tracked.is_closed, tracked.end = True, Canceled(tracked.order_id, at)
+        tracked.is_closed, tracked.is_waiting = True, False
+        tracked.end = Canceled(tracked.order_id, at)
         end: BrokerEvent = tracked.end
         if not tracked.is_cancel_requested:
             end = self._build_end(tracked, at)
@@ -227,7 +263,8 @@ class OrderTracker:
         if tracked.is_accepted:
             tracked.reason = reason
             return self._cancel(tracked, at)
-        tracked.is_closed, tracked.end = True, Rejected(tracked.order_id, reason, at)
+        tracked.is_closed, tracked.is_waiting = True, False
+        tracked.end = Rejected(tracked.order_id, reason, at)
         return [tracked.end]
 
     def _refuse(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:

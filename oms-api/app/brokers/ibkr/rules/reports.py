@@ -33,7 +33,8 @@ _UNSET = Decimal("1e300")  # the API writes an absent amount as the largest floa
 class OrderReport(NamedTuple):
     """An order at IBKR. `venue_id` is TWS's order id, unique for its client; `ref` is the id that we gave it.
 
-    `filled` is None where the report does not contain it.
+    `filled` is None where the report does not contain it. `parent_venue_id` is the `venue_id` of the entry of
+    an exit, 0 for any other order.
     """
 
     venue_id: int
@@ -54,6 +55,7 @@ class OrderReport(NamedTuple):
     filled: Decimal | None = None
     expires_at: datetime | None = None
     extended_hours: bool = False
+    parent_venue_id: int = 0
 
     def build_order(self, order_id: str, filled: Decimal, portfolio_id: int, at: datetime) -> BrokerOrder:
         """Return the order in our words."""
@@ -133,6 +135,16 @@ class ChargeReport(NamedTuple):
     currency: str
 
 
+class Attachment(NamedTuple):
+    """How an order is sent with others: TWS holds a group until its last order is transmitted.
+
+    `parent_venue_id` is 0 for an order that is no exit of an entry in the group.
+    """
+
+    parent_venue_id: int = 0
+    is_last: bool = True
+
+
 def build_account(number: str, rows: Iterable[tuple[str, str, str, str]]) -> Account:
     """Return the account from the rows (account, tag, value, currency) of its summary.
 
@@ -184,17 +196,23 @@ def parse_end(text: str) -> datetime | None:
         return None
 
 
-def build_terms(order: BrokerOrder, account: str, ref: str) -> dict[str, str | bool]:
+ALONE = Attachment()
+
+
+def build_terms(
+    order: BrokerOrder, account: str, ref: str, attachment: Attachment = ALONE
+) -> dict[str, str | bool | int]:
     """Return the fields of an order of the API. Amounts are texts, so that they arrive exactly."""
     is_at_close = order.time_in_force is TimeInForce.CLS
     aux = order.trail_amount if order.kind is OrderType.TRAILING_STOP else order.stop_price
-    terms: dict[str, str | bool] = {
+    terms: dict[str, str | bool | int] = {
         "action": order.side.value,
         "totalQuantity": format_amount(order.quantity),
         "orderType": (_AT_CLOSE if is_at_close else _KINDS)[order.kind],
         "tif": "DAY" if is_at_close else order.time_in_force.value,
         "orderRef": ref,
         "account": account,
+        "transmit": attachment.is_last,
     }
     prices = {
         "lmtPrice": order.limit_price,
@@ -206,6 +224,8 @@ def build_terms(order: BrokerOrder, account: str, ref: str) -> dict[str, str | b
         terms["goodTillDate"] = order.expires_at.astimezone(UTC).strftime(_END_FORMAT)
     if order.extended_hours:
         terms["outsideRth"] = True
+    if attachment.parent_venue_id:
+        terms["parentId"] = attachment.parent_venue_id
     if order.group is not None:
         terms |= {"ocaGroup": order.group, "ocaType": REDUCE_WITH_BLOCK}
     return terms | {name: format_amount(price) for name, price in prices.items() if price is not None}

@@ -25,12 +25,15 @@ class Chain(NamedTuple):
 class TrackedOrder:
     """What was reported of an order. `ids` are ours; `reason` is its last remark.
 
-    `venue_id` is TWS's id, 0 if another client of TWS sent the order.
+    `venue_id` is TWS's id, 0 if another client of TWS sent the order. `parent_venue_id` is that of the entry
+    whose exit it is. `is_waiting` until that entry has filled.
     """
 
     ids: list[str]
     venue_id: int = 0
     perm_id: int = 0
+    parent_venue_id: int = 0
+    is_waiting: bool = False
     report: OrderReport | None = None
     is_accepted: bool = False
     is_closed: bool = False
@@ -75,7 +78,7 @@ class TrackedOrder:
         if order_id != self.order_id:
             successor = self.ids[self.ids.index(order_id) + 1]
             return OrderState(order, is_open=False, end=Replaced(order_id, successor, at))
-        return OrderState(order, not self.is_closed, self.end)
+        return OrderState(order, not self.is_closed, self.end, is_waiting=self.is_waiting)
 
 
 def build_execution(order_id: str, fill: FillReport) -> Executed:

@@ -2,8 +2,14 @@
 
 import pytest
 
-from app.brokers.alpaca.rules.capabilities import find_refusal, find_replacement_refusal
+from app.brokers.alpaca.rules.capabilities import (
+    find_linked_replacement_refusal,
+    find_refusal,
+    find_replacement_refusal,
+)
 from app.brokers.alpaca.rules.requests import build_order
+from app.brokers.alpaca.rules.responses import parse_order
+from tests.brokers.alpaca.rules.test_messages import ORDER
 from tests.brokers.market import order
 
 
@@ -87,3 +93,13 @@ def test_extended_hours_need_a_limit_order_that_lasts():
     assert "extended_hours" not in build_order(
         order("BUY 1 MARKET GTC", symbol="BTC/USD", extended_hours=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("filled", "quantity", "problem"),
+    [("0", "10", None), ("0", "12", "only the prices"), ("2", "10", "in part")],
+)
+def test_linked_order_keeps_its_quantity(filled, quantity, problem):
+    report = parse_order(ORDER | {"filled_qty": filled})
+    refusal = find_linked_replacement_refusal(report, order(f"SELL {quantity} STOP stop 80"))
+    assert refusal is None if problem is None else problem in (refusal or "")

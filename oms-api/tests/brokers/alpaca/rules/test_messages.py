@@ -44,6 +44,7 @@ def test_order_is_parsed_in_our_words():
     report = parse_order(ORDER)
     broker_order = report.build_order(7)
     assert report.is_open
+    assert not report.is_waiting
     assert (broker_order.id, broker_order.portfolio_id, broker_order.quantity, broker_order.leaves) == (
         "O1",
         7,
@@ -180,3 +181,38 @@ def test_replacement_has_the_unfilled_quantity_if_it_is_whole(words, leaves, fie
 def test_id_of_another_program_fits_ours_and_is_found_again(client_order_id, order_id):
     assert parse_order_id(client_order_id) == order_id
     assert format_client_order_id(order_id) == client_order_id
+
+
+LIMIT, STOP = (
+    order("SELL 10 LIMIT limit 120 GTC", "T"),
+    order("SELL 10 STOP_LIMIT stop 80 limit 79.5 GTC", "S"),
+)
+_TAKE_PROFIT, _STOP_LOSS = {"limit_price": "120"}, {"stop_price": "80", "limit_price": "79.5"}
+
+
+@pytest.mark.parametrize(
+    ("first", "linked", "fields"),
+    [
+        ("BUY 10 MARKET", (LIMIT, STOP), ("bracket", _TAKE_PROFIT, _STOP_LOSS)),
+        ("BUY 10 MARKET", (STOP,), ("oto", None, _STOP_LOSS)),
+        ("BUY 10 MARKET", (LIMIT,), ("oto", _TAKE_PROFIT, None)),
+        ("SELL 10 LIMIT limit 120 GTC", (STOP,), ("oco", _TAKE_PROFIT, _STOP_LOSS)),
+        ("SELL 10 LIMIT limit 120 GTC", (), (None, None, None)),
+    ],
+)
+def test_linked_orders_are_sent_in_one_request(first, linked, fields):
+    body = build_order(order(first, linked=linked))
+    assert tuple(body.get(name) for name in ("order_class", "take_profit", "stop_loss")) == fields
+    assert ("limit_price" in body) is (body["type"] == "limit" and fields[0] != "oco")
+
+
+def test_only_the_prices_of_linked_orders_are_replaced():
+    assert build_replacement(STOP, Decimal(10), is_linked=True) == {"client_order_id": "S", **_STOP_LOSS}
+
+
+def test_legs_are_parsed_with_their_order():
+    report = parse_order(
+        ORDER | {"order_class": "bracket", "legs": [ORDER | {"id": "2", "order_class": "bracket"}]}
+    )
+    assert (report.order_class, [leg.broker_id for leg in report.legs]) == ("bracket", ["2"])
+    assert parse_order(ORDER | {"order_class": "simple", "legs": None}).order_class == ""

@@ -200,3 +200,46 @@ def test_executions_are_listed_by_order(tracker, working):
     tracker.apply_fill(fill(), NOON)
     assert len(working.list_executions("A")) == 1
     assert working.list_executions("B") == []
+
+
+@pytest.fixture
+def attached(tracker, working):
+    """Attach an exit to the order, which waits for its fill."""
+    tracker.register("X", 2, parent_venue_id=1)
+    assert tracker.apply_order(report_exit(), NOON) == []
+    assert tracker.has_exits(working)
+    return tracker.find("X")
+
+
+def report_exit(name="PreSubmitted", **changes):
+    return report(name, "X", 2, perm_id=101, parent_venue_id=1, **changes)
+
+
+def test_exit_is_accepted_when_its_entry_has_filled(tracker, attached):
+    assert attached.build_state("X", 1, NOON).is_waiting
+    assert tracker.apply_status(status("PreSubmitted", perm_id=101, venue_id=2), NOON) == []
+    tracker.apply_fill(fill(), NOON)
+    assert format_events(tracker.apply_status(status("Filled", "10"), NOON)) == ["X accepted"]
+    assert not attached.build_state("X", 1, NOON).is_waiting
+
+
+def test_exit_whose_entry_ended_after_a_part_is_decided_by_its_next_report(tracker, attached):
+    assert not tracker.has_undecided_exits
+    tracker.apply_status(status("Cancelled", "4"), NOON)
+    assert tracker.has_undecided_exits
+    assert format_events(tracker.apply_order(report_exit(), NOON)) == ["X accepted"]
+    assert not tracker.has_undecided_exits
+
+
+def test_exit_that_ends_with_its_entry_never_worked(tracker, attached):
+    tracker.apply_status(status("Cancelled"), NOON)
+    assert format_events(tracker.apply_status(status("Cancelled", perm_id=101, venue_id=2), NOON)) == [
+        "X lapsed"
+    ]
+    assert not tracker.has_undecided_exits
+
+
+def test_exit_that_is_open_without_its_entry_works_after_a_restart(tracker):
+    assert tracker.apply_order(report_exit(), NOON) == []
+    assert tracker.release_waiting([1, 2], NOON) == []
+    assert format_events(tracker.release_waiting([2], NOON)) == ["X accepted"]

@@ -8,6 +8,7 @@ from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_r
 from app.brokers.ibkr.rules.contracts import ContractTerms, build_symbol, find_contract
 from app.brokers.ibkr.rules.messages import Effect, find_effect, format_reason
 from app.brokers.ibkr.rules.reports import (
+    Attachment,
     FillReport,
     build_account,
     build_terms,
@@ -183,3 +184,11 @@ def test_account_has_the_cash_of_its_own_currency():
 )
 def test_gateway_is_live_by_its_port_or_account(address, account, is_live):
     assert is_live_gateway(address, account) is is_live
+
+
+def test_exit_is_attached_to_its_entry_and_the_last_order_transmits_all():
+    exit_order = order("SELL 10 STOP stop 80 GTC", group="G")
+    first = build_terms(order("BUY 10 LIMIT limit 95"), "DU1", "A", Attachment(is_last=False))
+    last = build_terms(exit_order, "DU1", "B", Attachment(41))
+    assert ("parentId" in first, first["transmit"]) == (False, False)
+    assert (last["parentId"], last["transmit"], last["ocaGroup"]) == (41, True, "G")

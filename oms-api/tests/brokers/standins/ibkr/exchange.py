@@ -35,6 +35,8 @@ class Exchange:
     def clear(self) -> None:
         """Forget everything but the numbers that were given out."""
         self.orders: list[Order] = []
+        self.untransmitted: list[Order] = []
+        self.keeps_children = False  # whether the exits of an entry that ends after a part work
         self.quotes: dict[str, Quote] = {}
         self.cash: dict[str, Decimal] = {"USD": OPENING_CASH}
         self.positions: dict[Contract, tuple[Decimal, Decimal]] = {}  # quantity and its cost
@@ -72,14 +74,23 @@ class Exchange:
     def submit(self, order: Order, *, is_matched: bool = True) -> None:
         """Take an order, or change the one of the same id."""
         known = self.find(order.client_id, order.id)
+        if known is None and not order.is_transmitted:
+            self.untransmitted.append(order)
+            return
+        if known is None and order.parent_id:
+            self._transmit(order)
         if known is not None:
             order = self._modify(known, order)
+        elif self._is_orphan(order):
+            self.reject(order, "The parent order does not work.")
         else:
-            order.status = "Submitted" if order.kind in {"MKT", "LMT"} else "PreSubmitted"
+            is_working = order.kind in {"MKT", "LMT"} and not order.parent_id
+            order.status = "Submitted" if is_working else "PreSubmitted"
             self.orders.append(order)
         self.publish_state(order)
         if is_matched:
-            self._match(order)
+            parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
+            self._match(order if parent is None else parent)
 
     def reject(self, order: Order, reason: str) -> None:
         order.status = "Inactive"
@@ -97,6 +108,11 @@ class Exchange:
         order.status = "Cancelled"
         self._publish(order.client_id, build_order_status(order))
         self._publish(order.client_id, build_error(order.id, 202, f"Order Canceled - reason:{reason}"))
+        for child in self._list_children(order):
+            if child.is_open and self.keeps_children and order.filled:
+                self.publish_state(child)
+            elif child.is_open:
+                self.cancel(child, "The parent order was cancelled.")
 
     def fill(self, order: Order, quantity: str, price: str) -> Execution:
         """Fill a part of an order."""
@@ -115,7 +131,38 @@ class Exchange:
         if not self.holds_commissions:
             self.charge(execution)
         self._reduce_group(order, amount)
+        self._activate_children(order)
         return execution
+
+    def drop_untransmitted(self, client_id: int) -> None:
+        """Forget the orders that a client did not transmit."""
+        self.untransmitted = [order for order in self.untransmitted if order.client_id != client_id]
+
+    def _transmit(self, last: Order) -> None:
+        """Let the orders work that wait for the last one of their group."""
+        mine = [order for order in self.untransmitted if order.client_id == last.client_id]
+        for order in [one for one in mine if last.parent_id in {one.id, one.parent_id}]:
+            self.untransmitted.remove(order)
+            order.is_transmitted = True
+            self.submit(order, is_matched=False)
+
+    def _is_orphan(self, order: Order) -> bool:
+        parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
+        return order.parent_id > 0 and (parent is None or parent.status in {"Cancelled", "Inactive"})
+
+    def _is_waiting(self, order: Order) -> bool:
+        """Return whether an order is held until its parent has filled completely."""
+        parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
+        return parent is not None and parent.is_open
+
+    def _list_children(self, parent: Order) -> list[Order]:
+        return [one for one in self.orders if (one.client_id, one.parent_id) == (parent.client_id, parent.id)]
+
+    def _activate_children(self, parent: Order) -> None:
+        for child in self._list_children(parent) if parent.status == "Filled" else []:
+            child.status = "Submitted" if child.kind == "LMT" else child.status
+            self.publish_state(child)
+            self._match(child)
 
     def _reduce_group(self, filled: Order, amount: Decimal) -> None:
         """Reduce the other orders of an OCA group by a fill, or cancel those without a rest."""
@@ -179,7 +226,8 @@ class Exchange:
 
     def _match(self, order: Order) -> None:
         quote = self.quotes.get(order.contract.name)
-        price = None if quote is None or not order.is_open else _find_price(order, quote)
+        is_idle = not order.is_open or self._is_waiting(order)
+        price = None if quote is None or is_idle else _find_price(order, quote)
         if price is not None:
             amount = order.remaining if self.max_fill is None else min(order.remaining, self.max_fill)
             self.fill(order, str(amount), str(price))

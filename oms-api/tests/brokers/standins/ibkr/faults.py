@@ -12,7 +12,7 @@ class MessageFault:
 
     `cut_before` and `cut_after` cut the connection before or after the message is carried out. `drop` ignores
     it. `mute` carries it out without any answer. `reject` rejects the order with `text`. `refuse` answers
-    with the error `code`. `pace` answers that too many messages were sent.
+    with the error `code`. `pace` answers that too many messages were sent. The first `skipped` messages pass.
     """
 
     kind: str
@@ -20,6 +20,7 @@ class MessageFault:
     times: int = 1
     text: str = ""
     code: int = 201
+    skipped: int = 0
 
 
 @dataclass
@@ -32,15 +33,23 @@ class Faults:
     refuses_connections: bool = False
 
     def add(
-        self, kind: str, message: int = PLACE_ORDER, times: int = 1, text: str = "", code: int = 201
+        self,
+        kind: str,
+        message: int = PLACE_ORDER,
+        times: int = 1,
+        text: str = "",
+        code: int = 201,
+        skipped: int = 0,
     ) -> None:
         assert kind in MESSAGE_FAULTS
-        self.messages.append(MessageFault(kind, message, times, text, code))
+        self.messages.append(MessageFault(kind, message, times, text, code, skipped))
 
     def take(self, message: int) -> MessageFault | None:
         """Return the fault of a message, and count it."""
         for fault in self.messages:
-            if fault.message == message and fault.times > 0:
+            if fault.message == message and fault.skipped > 0:
+                fault.skipped -= 1
+            elif fault.message == message and fault.times > 0:
                 fault.times -= 1
                 return fault
         return None

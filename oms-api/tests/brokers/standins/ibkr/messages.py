@@ -31,7 +31,7 @@ def build_open_order(order: Order) -> list[Part]:
         *("", order.ref, order.client_id, order.perm_id, order.outside_rth, 0, 0, ""),  # from origin on
         *("", "", "", ""),  # shares allocation, advisor group, method and percentage
         *("", order.good_till_date, "", "", "", 0, "", -1, 0, "", "", ""),  # from the model on
-        *("", "", "", 0, 0, 0, "", 0, 0, 0, "", 0, 0),  # from the stock range to the trigger method
+        *("", "", "", 0, 0, 0, "", 0, 0, 0, "", order.parent_id, 0),  # from the stock range to the trigger
         *("", 0, "", ""),  # volatility and its hedge
         *(0, 0, order.trail_stop_price, order.trail_percent, "", "", ""),
         *(0, 0, 0, "", "", "", ""),  # legs, parameters, scale, hedge
@@ -65,7 +65,7 @@ def build_order_status(order: Order) -> list[Part]:
     last = order.executions[-1].price if order.executions else Decimal(0)
     return [
         *(3, order.id, order.status, order.filled, order.remaining, order.average_price),
-        *(order.perm_id, 0, last, order.client_id, "", 0),
+        *(order.perm_id, order.parent_id, last, order.client_id, "", 0),
     ]
 
 
@@ -127,4 +127,6 @@ def parse_order(fields: list[str], client_id: int, perm_id: int) -> Order:
         outside_rth=fields[33],
         oca_group=fields[22],
         oca_type=fields[46],
+        parent_id=int(fields[28] or 0),
+        is_transmitted=fields[27] == "1",
     )

@@ -55,6 +55,7 @@ class Session:
             pass
         finally:
             self.stand_in.sessions.discard(self)
+            self.exchange.drop_untransmitted(self.client_id or 0)
             self._writer.close()
 
     async def _read_frame(self) -> str:

@@ -67,6 +67,8 @@ class Order:
     outside_rth: str
     oca_group: str = ""
     oca_type: str = ""
+    parent_id: int = 0
+    is_transmitted: bool = True
     status: str = "PreSubmitted"
     filled: Decimal = ZERO
     value: Decimal = ZERO
