@@ -48,8 +48,8 @@ class LinkedOrders:
         with self._lock:
             return self._links.list_group(order_id)
 
-    def list_unreported(self) -> list[str]:
-        """Return the orders with legs whose ids at Alpaca are not known."""
+    def list_unreported(self) -> list[OrderLink]:
+        """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
         with self._lock:
             return self._links.list_unreported()
 

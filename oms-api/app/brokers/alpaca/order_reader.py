@@ -15,6 +15,7 @@ MAX_ORDERS_PER_PAGE = 500
 MAX_FILLS_PER_PAGE = 100
 MAX_SINGLE_READS = 20  # of orders with legs, in a reading of the open orders
 _OVERLAP = timedelta(milliseconds=1)
+_CLOCK_SKEW = timedelta(minutes=5)
 
 
 class OrderReader:
@@ -52,9 +53,13 @@ class OrderReader:
         return [parse_activity(activity) for activity in self._list_activities(since)]
 
     def _read_legs(self) -> None:
-        """Read Alpaca's ids of the legs that an earlier process sent."""
-        primaries = self._linked.list_unreported()
-        for primary_id in primaries[:MAX_SINGLE_READS]:
+        """Read Alpaca's ids of the legs that an earlier process sent: of many page by page."""
+        links = self._linked.list_unreported()
+        primaries = sorted({link.primary_id for link in links})
+        if len(primaries) > MAX_SINGLE_READS:
+            self.list_since(links[0].created_at - _CLOCK_SKEW)
+            return
+        for primary_id in primaries:
             self._find_primary(primary_id)
 
     def _find_primary(self, order_id: str) -> OrderReport | None:

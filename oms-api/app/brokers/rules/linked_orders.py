@@ -1,6 +1,7 @@
 """How two orders of which only one may fill are executed at a broker."""
 
 from collections.abc import Collection
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -20,11 +21,12 @@ class Pairing(StrEnum):
 
 
 class OrderLink(NamedTuple):
-    """A leg and the order in whose request it was sent."""
+    """A leg and the order in whose request it was sent. It was sent after `created_at`."""
 
     primary_id: str
     leg_id: str
     is_stop: bool
+    created_at: datetime
 
 
 def is_resting(order: BrokerOrder) -> bool:

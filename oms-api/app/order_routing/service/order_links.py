@@ -1,5 +1,7 @@
 """Which working orders were sent in one request, for a broker that knows them by its own ids only."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, Engine
 
 from app.brokers.rules.linked_orders import STOPS, OrderLink
@@ -20,7 +22,7 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
         carried = find_carried(connection, exits)
         primaries = {one.id: _find_primary(connection, one, is_carried=one.id in carried) for one in exits}
     return [
-        OrderLink(primary_id, one.id, one.type in STOPS)
+        OrderLink(primary_id, one.id, one.type in STOPS, datetime.fromisoformat(one.created_at))
         for one in exits
         if (primary_id := primaries[one.id]) is not None
     ]

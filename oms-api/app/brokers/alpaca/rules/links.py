@@ -68,13 +68,12 @@ class Links:
         given = set(order_ids)
         groups = {self.find_primary(order_id) or order_id for order_id in given}
         legs = {leg for primary_id in sorted(groups) for leg in self.list_legs(primary_id)}
-        return [self._held[leg] for leg in sorted(legs - given) if leg in self._held]
+        return [self._translate_hold(self._held[leg]) for leg in sorted(legs - given) if leg in self._held]
 
-    def list_unreported(self) -> list[str]:
-        """Return the orders with legs whose ids at Alpaca are not known."""
-        return sorted(
-            {link.primary_id for link in self._links.values() if link.leg_id not in self._broker_ids}
-        )
+    def list_unreported(self) -> list[OrderLink]:
+        """Return the links of the legs whose ids at Alpaca are not known, the oldest first."""
+        unreported = [link for link in self._links.values() if link.leg_id not in self._broker_ids]
+        return sorted(unreported, key=lambda link: link.created_at)
 
     def is_unknown_leg(self, report: OrderReport) -> bool:
         """Return whether a report is that of a linked order which cannot be named yet."""
@@ -97,16 +96,16 @@ class Links:
         if name is None:
             return report
         named = report._replace(order_id=name)
-        is_held = named.status == WAITING
-        if is_held and report.broker_id not in self._waiting:
-            named = named._replace(status=_WORKING)
-        elif named.status == "replaced" and (named.replaced_by is None or named.replaced_by in self._names):
-            named = named._replace(status="canceled", replaced_by=None)
-        if is_held:
+        if named.status == WAITING:
             self._held[name] = named
-        else:
-            self._held.pop(name, None)
+            return self._translate_hold(named)
+        self._held.pop(name, None)
+        if named.status == "replaced" and (named.replaced_by is None or named.replaced_by in self._names):
+            return named._replace(status="canceled", replaced_by=None)
         return named
+
+    def _translate_hold(self, report: OrderReport) -> OrderReport:
+        return report if report.broker_id in self._waiting else report._replace(status=_WORKING)
 
     def _record_legs(self, report: OrderReport) -> None:
         """Note Alpaca's ids of the legs, and whether they wait for their entry."""
@@ -134,4 +133,4 @@ class Links:
 
 def build_links(order: BrokerOrder) -> list[OrderLink]:
     """Return the links of the orders that are sent with an order."""
-    return [OrderLink(order.id, leg.id, leg.kind in STOPS) for leg in order.linked]
+    return [OrderLink(order.id, leg.id, leg.kind in STOPS, leg.accepted_at) for leg in order.linked]

@@ -6,7 +6,7 @@ from app.brokers.alpaca.rules.links import Links, build_links
 from app.brokers.alpaca.rules.responses import parse_order
 from app.brokers.rules.linked_orders import OrderLink
 from tests.brokers.alpaca.rules.test_messages import ORDER
-from tests.brokers.market import order
+from tests.brokers.market import NOON, order
 
 _SALE = ORDER | {"side": "sell", "filled_qty": "0", "stop_price": None, "trail_price": None}
 TARGET = _SALE | {"id": "b1", "client_order_id": f"{1:032x}", "type": "limit", "limit_price": "120"}
@@ -35,7 +35,7 @@ def links():
 
 
 def test_legs_wait_until_the_entry_has_filled_and_a_held_stop_works_then(links):
-    assert links.list_unreported() == ["E"]
+    assert [link.leg_id for link in links.list_unreported()] == ["T", "S"]
     legs = [leg(TARGET), leg(STOP)]
     assert describe(links.name_reports(report(legs=legs))) == [("E", "new"), ("T", "held"), ("S", "held")]
     assert links.list_unreported() == []
@@ -55,7 +55,7 @@ def test_legs_of_a_filled_entry_and_of_a_pair_do_not_wait(links):
         ("S", "new"),
     ]
     pair = Links()
-    pair.add([OrderLink("E", "S", is_stop=True)])
+    pair.add([OrderLink("E", "S", is_stop=True, created_at=NOON)])
     assert describe(pair.name_reports(report("oco", [leg(STOP)]))) == [("E", "new"), ("S", "new")]
     assert pair.list_group("S") == ["E", "S"]
     assert describe(pair.list_held(["E"])) == [("S", "new")]
