@@ -204,7 +204,10 @@ class BatchContext:
             instruments = find_instruments(self.connection, missing)
             prices = self.services.portfolios.prices
             for key in missing:
-                self._quotes[key], self._instruments[key] = quote, instrument = found.get(key), instruments[key]
+                self._quotes[key], self._instruments[key] = quote, instrument = (
+                    found.get(key),
+                    instruments[key],
+                )
                 prices.update(key, quote, instrument)
 
     def _load_switches(self, *tenants: int) -> None:
