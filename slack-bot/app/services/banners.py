@@ -111,7 +111,8 @@ def queue_banner(services: Services, owed: OwedBanner) -> None:
         log.warning("Banner delayed", extra={"request_id": owed.request_id})
 
     try:
-        services.outbox.put(f"channel:{owed.channel or owed.user}", Job(lambda: _post(services, owed), release))
+        lane = f"channel:{owed.channel or owed.user}"
+        services.outbox.put(lane, Job(lambda: _post(services, owed), release))
     except Saturated:
         release()
 
@@ -157,16 +158,11 @@ def _replace(services: Services, owed: OwedBanner, message: Message) -> None:
 
 
 def _edit(services: Services, owed: OwedBanner, banner: Banner) -> bool:
-    """Edit a banner. Return False if Slack refuses, as when the message was deleted: it is forgotten then."""
-    try:
-        services.slack.update_message(banner.channel, banner.timestamp, owed.message)
-    except SlackRefused as error:
-        if error.is_about_token:
-            raise
-        log.info("Banner posted again", extra={"request_id": owed.request_id, "fault": str(error)})
+    """Edit a banner. Return False if it was deleted: it is forgotten then."""
+    is_edited = services.slack.edit_message(banner.channel, banner.timestamp, owed.message)
+    if not is_edited:
         services.banners.remove(owed.portfolio)
-        return False
-    return True
+    return is_edited
 
 
 def _send_privately(services: Services, owed: OwedBanner, message: Message) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import filterfalse, groupby
@@ -12,12 +12,13 @@ from app.blocks.notifications import build_notification
 from app.delivery.message_sender import INVITE_HINT, Address, DeliveryReceipt
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.delivery.order_messages import MessageKind
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused, format_log_name
 from app.forms.preferences import Mode
 from app.oms_client import Person
 from app.services.daily_reports import REPORT, start_uploads
 from app.services.dependencies import Services
 from app.services.failure_messages import MAYBE_REPEATED
+from app.services.issue_cards import CARD, send_card
 from app.services.preferences import SUMMARY, load_preferences
 from app.services.reminders import REMINDER, send_reminder
 
@@ -27,6 +28,8 @@ BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
+Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
+SENDERS: dict[str, Send] = {REMINDER: send_reminder, CARD: send_card}  # each sends a message of its own
 PRIVATE_NOTE = "note"  # a notice of their own request is sent, whatever their preferences
 
 
@@ -153,7 +156,7 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     if not services.notification_pace.is_ready(recipient):
         return
     until = time.time() + CLAIM_SECONDS
-    rows = _send_reminders(
+    rows = _send_single(
         services, [notification for notification in due if services.notifications.claim(notification, until)]
     )
     if not rows:
@@ -200,12 +203,27 @@ def _is_final(error: SlackError) -> bool:
     return isinstance(error, SlackRefused) and not error.is_about_token
 
 
-def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:
-    """Send the reminders, and return the other notifications."""
+def _send_single(services: Services, due: Iterable[Notification]) -> list[Notification]:
+    """Send those that each have a message of their own. Return the others."""
     others = []
     for notification in due:
-        if notification.event_type != REMINDER:
+        if send := SENDERS.get(notification.event_type):
+            _send_alone(services, notification, send)
+        else:
             others.append(notification)
-        elif send_reminder(services, notification) or time.time() - notification.due_at > GIVE_UP_SECONDS:
-            services.notifications.remove(notification.key)
     return others
+
+
+def _send_alone(services: Services, notification: Notification, send: Send) -> None:
+    try:
+        send(services, notification)
+    except SlackError as error:
+        _keep_or_give_up(services, [notification], error)
+    except OmsError as error:
+        extra = {"request_id": notification.key, "fault": format_log_name(error)}
+        log.info("Notification delayed", extra=extra)
+        services.notifications.retract(notification.key)
+        if time.time() - notification.due_at > GIVE_UP_SECONDS:
+            services.notifications.remove(notification.key)
+    else:
+        services.notifications.remove(notification.key)
