@@ -15,8 +15,8 @@ from app.delivery.owed_banners import BannerState, OwedBanner
 from app.errors import OmsError, OutcomeUnknown, Saturated, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.notifications import owe_note
 from app.services.origin import Origin
+from app.services.owed_notes import owe_note
 from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)

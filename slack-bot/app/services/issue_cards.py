@@ -80,8 +80,8 @@ def _owe_card(
 
 
 def _send(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
-    shown = services.order_messages.find(issue_id, MessageKind.ISSUE)
-    if shown and services.slack.edit_message(shown.channel, shown.ts, card):
+    current = services.order_messages.find(issue_id, MessageKind.ISSUE)
+    if current and services.slack.edit_message(current.channel, current.ts, card):
         return
     ts = services.slack.post(channel, with_hint(card, hint) if hint else card)
     services.order_messages.save(

@@ -3,13 +3,12 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import filterfalse, groupby
 
-from app.blocks.messages import notice, with_hint
+from app.blocks.messages import with_hint
 from app.blocks.notifications import build_notification
-from app.delivery.message_sender import INVITE_HINT, Address, DeliveryReceipt
+from app.delivery.message_sender import INVITE_HINT
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.delivery.order_messages import MessageKind
 from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused, format_log_name
@@ -30,7 +29,6 @@ GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
 Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
 SENDERS: dict[str, Send] = {REMINDER: send_reminder, CARD: send_card}  # each sends a message of its own
-PRIVATE_NOTE = "note"  # a notice of their own request is sent, whatever their preferences
 
 
 def notify_person(services: Services, person: Person, event_type: str, text: str, event_id: str) -> None:
@@ -50,44 +48,6 @@ def notify_channel(
         services,
         Notification(f"{event_id}:{channel}", team, user, channel, event_type, text, now, now + wait),
     )
-
-
-def owe_note(services: Services, to: Address, text: str, key: str) -> Address:
-    """Store a note to a person, and return the address that records its delivery.
-
-    If the bot is killed before Slack accepts it, the person gets it as a direct message.
-    """
-    now = time.time()
-    note = Notification(key, services.team, to.user, "", PRIVATE_NOTE, text, now, now + CLAIM_SECONDS)
-    return replace(to, receipt=services.notifications.owe(note))
-
-
-def owe_thread_line(
-    services: Services, channel: str, thread: str, text: str, event_id: str
-) -> DeliveryReceipt | None:
-    """Store a line about a strategy, and return the right to post it.
-
-    If the bot is killed before Slack accepts it, it is posted later: in the thread of the message with the id
-    `thread`, or in the channel if the message was not posted.
-    """
-    now = time.time()
-    line = Notification(
-        key=f"{event_id}:{channel}",
-        team=services.team,
-        user="",
-        channel=channel,
-        event_type=PRIVATE_NOTE,
-        text=text,
-        created_at=now,
-        due_at=now + CLAIM_SECONDS,
-        thread=thread,
-    )
-    return services.notifications.owe(line)
-
-
-def send_note(services: Services, to: Address, text: str, key: str) -> None:
-    """Send a note to a person that a crash does not lose. `key` identifies it."""
-    services.message_sender.send_privately(owe_note(services, to, text, key), notice(text))
 
 
 def run_notifications(services: Services) -> None:

@@ -11,7 +11,7 @@ from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.outbox import Job
 from app.errors import Saturated, SlackError, SlackRateLimited
 from app.services.dependencies import Services
-from app.services.notifications import owe_thread_line
+from app.services.owed_notes import owe_thread_line
 from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)

@@ -21,12 +21,13 @@ from app.services.banner_recovery import recover_banners
 from app.services.banners import announce
 from app.services.daily_reports import owe_report
 from app.services.exports import send_export
-from app.services.notifications import deliver_notifications, notify_channel, send_note
+from app.services.notifications import deliver_notifications, notify_channel
 from app.services.orders.approvals import publish_approval
 from app.services.orders.messages import publish_order, refresh_open_orders, refresh_order
 from app.services.orders.recovery import recover_orders
 from app.services.origin import Origin
 from app.services.overview import show_overview
+from app.services.owed_notes import send_note
 from app.services.slack_settings import sync_group_roles
 from app.services.slack_statuses import report_changes
 from tests import portfolio_oms
@@ -69,6 +70,8 @@ def shared() -> Iterator[PortfolioWorkspace]:
 @pytest.fixture
 def workspace(shared: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
     monkeypatch.setattr("app.services.notifications.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.owed_notes.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.issue_cards.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.daily_reports.CLAIM_SECONDS", 0.2)
     monkeypatch.setattr("app.services.notification_pace.BURST_SECONDS", 0.0)
     monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
