@@ -172,7 +172,7 @@ def replace_at(request: Request, path: tuple[Any, ...], value: Any) -> Request:
     return changed
 
 
-def settle(workspace: PortfolioWorkspace) -> None:
+def wait_for_work(workspace: PortfolioWorkspace) -> None:
     """Wait until the work that requests have started is done."""
     services = workspace.bot.services
     pools = (
@@ -207,7 +207,7 @@ def test_junk_anywhere_is_answered_and_acts_for_nobody_else(attacked: PortfolioW
                 status, answer = send(attacked, replace_at(request, path, junk))
                 if status not in (200, 400, 404) or "Traceback" in answer:
                     failures.append((kind, name, path, junk, status))
-    settle(attacked)
+    wait_for_work(attacked)
     assert failures == []
     assert attacked.oms.person_of_calls() <= {"slack:T1:U1", ""}
     assert attacked.submit(id="V-last", root_view_id="V-last") is not None
@@ -218,7 +218,7 @@ def test_people_of_other_workspaces_reach_nothing(attacked: PortfolioWorkspace):
     for kind, name in list_handlers(attacked):
         if name not in WITHOUT_PERSON:
             assert send(attacked, forge(build_request(kind, name), "U7", "T2"))[0] == 200, name
-    settle(attacked)
+    wait_for_work(attacked)
     assert attacked.oms.calls == []
     told = {attacked.slack.name_of(call) for call in attacked.slack.calls}
     assert told <= {"chat.postEphemeral", "chat.postMessage", "views.publish", "users.info"}
@@ -229,7 +229,7 @@ def test_requests_of_other_workspaces_reach_nothing(attacked: PortfolioWorkspace
     for kind, name in list_handlers(attacked):
         request = forge(build_request(kind, name), "U1", "T2") | {"team": {"id": "T2"}, "team_id": "T2"}
         assert send(attacked, request)[0] == 200, name
-    settle(attacked)
+    wait_for_work(attacked)
     assert (attacked.oms.calls, attacked.slack.calls) == ([], [])
     assert send(attacked, build_request(Kind.COMMAND, "/desk"))[0] == 200
     attacked.oms.wait_for("GET /positions")
@@ -243,7 +243,7 @@ def test_a_deactivated_person_is_told_by_everything_and_changes_nothing(attacked
             continue
         attacked.slack.calls.clear()
         _, answer = send(attacked, build_request(kind, name))
-        settle(attacked)
+        wait_for_work(attacked)
         shown = answer + json.dumps([call.body for call in attacked.slack.calls])
         if "not a member of this desk" not in shown and "not allowed to see" not in shown:
             untold.append(f"{kind.value} {name}")

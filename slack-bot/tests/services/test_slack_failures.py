@@ -261,7 +261,7 @@ def confirm(workspace: PortfolioWorkspace) -> Reached:
     return lambda: reached_twice(workspace, "Confirmed")
 
 
-def tell(workspace: PortfolioWorkspace) -> Reached:
+def refuse(workspace: PortfolioWorkspace) -> Reached:
     to, url = Address("U1", "C1", "", "r"), workspace.slack.response_url
     workspace.bot.services.message_sender.respond(to, url, notice("Refused"))
     return lambda: reached_twice(workspace, "Refused")
@@ -310,7 +310,7 @@ def send_result(workspace: PortfolioWorkspace) -> Reached:
     return lambda: _deliver(workspace) and bool(posts(workspace, "trend"))
 
 
-def end_request(workspace: PortfolioWorkspace) -> Reached:
+def close_request(workspace: PortfolioWorkspace) -> Reached:
     services, order = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
     store = show(workspace, order, MessageKind.APPROVAL)
     workspace.oms.orders.move(order.id, "ACCEPTED", "slack:T1:U2")
@@ -367,7 +367,7 @@ SITES = {
     "edit of an order message": ("chat.update", edit_order, "orders/messages"),
     "line in the thread": ("chat.postMessage", edit_order, "orders/messages"),
     "request for approval": ("chat.postMessage", request, "orders/approvals"),
-    "end of a request": ("chat.update", end_request, "orders/messages"),
+    "end of a request": ("chat.update", close_request, "orders/messages"),
     "clicked button": ("chat.update", cancel, "orders/actions"),
     "confirmation": ("chat.postMessage", confirm, "message_sender"),
     "reversal": ("chat.update", reverse, "trade_reversal"),
@@ -384,7 +384,7 @@ SITES = {
     "reply to a mention": ("chat.postEphemeral", answer, "reply_sender"),
     "who writes": ("users.info", mention_without_team, "event_person"),
     "reply by a response URL": ("respond", respond, "reply_sender"),
-    "refusal by a response URL": ("respond", tell, "message_sender"),
+    "refusal by a response URL": ("respond", refuse, "message_sender"),
     "form": ("views.open", open_form, "open_form"),
     "form of a request": ("views.open", open_request_form, "request_forms"),
     "form over a form": ("views.push", push_form, "request_forms"),
