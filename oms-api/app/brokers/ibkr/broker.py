@@ -64,8 +64,7 @@ class IbkrBroker:
         self._account, self._portfolio_id, self._now = account, portfolio_id, now
         self._load_chains = load_chains
         self._next_reading = now()
-        self._first_cursor = milliseconds(now()) * _CURSORS_PER_MILLISECOND
-        log = EventLog(self._first_cursor)
+        log = EventLog(milliseconds(now()) * _CURSORS_PER_MILLISECOND)
         self._orders = OrderLog(address.client_id, log, now)
         self._receiver = MessageReceiver(self._orders, address.client_id)
         self._receiver.account = account
@@ -291,8 +290,7 @@ class IbkrBroker:
         return self._orders.wait_for(condition, losses, self.gateway.timeouts.response)
 
     def _list_events(self, order_id: str, before: int) -> list[BrokerEvent]:
-        records = self._orders.log.list_after(self._first_cursor + before)
-        return [record.event for record in records if record.event.order_id == order_id]
+        return [event for event in self._orders.log.list_since(before) if event.order_id == order_id]
 
     def _require_ready(self) -> None:
         gateway = self.gateway
