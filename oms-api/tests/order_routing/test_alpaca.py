@@ -192,7 +192,7 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
         ours = routing.rig.order(order)
         filled = known[order.id].filled_qty if order.id in known else 0
         assert ours.filled_quantity == filled, order.id
-    assert routing.undone() == []
+    run_until(routing, lambda: routing.undone() == [])
     held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
     ours = routing.rig.rows("SELECT symbol, quantity FROM positions")
     assert {symbol: amount(quantity) for symbol, quantity in ours} == held
