@@ -18,7 +18,7 @@ from app.brokers.ibkr.rules.reports import OrderReport, build_account, build_ter
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.event_log import EventLog
-from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding, Refused
+from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Charged, Executed, Holding, Refused
 from app.clock import Now, milliseconds, utc_now
 from app.money import product
 
@@ -167,13 +167,13 @@ class IbkrBroker:
         """Return the fills of one order, or of all. TWS reports those since midnight."""
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
-        if tracked is not None and not tracked.has_missing_fills:
-            return tracked.list_executions(order_id)
-        self.gateway.run(self._read_executions())
-        executions = [
-            execution for order in self._orders.list_orders() for execution in order.list_executions(order_id)
-        ]
-        return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
+        if tracked is None or tracked.has_missing_fills:
+            self.gateway.run(self._read_executions())
+        return self._orders.list_executions(order_id)
+
+    def execution_charges(self) -> Sequence[Charged]:
+        """Return the commissions that IBKR reported for the executions that are known. It sends nothing."""
+        return self._orders.list_charges()
 
     def account(self) -> Account:
         """Return cash and buying power. The cash is that in the account's currency."""

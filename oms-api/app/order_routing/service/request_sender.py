@@ -218,13 +218,8 @@ class RequestSender:
         if sending is None:
             with transaction(self._engine, self._tenant_id) as connection:
                 sending = self._begin(connection, request)
-        if sending.obstacle is Obstacle.TAKEN:
-            return
-        if sending.obstacle is Obstacle.ENDED:
-            self._finish(request, ())
-            return
-        if sending.obstacle is Obstacle.TOO_LATE:
-            self._reject_unsent(request)
+        if sending.obstacle is not None:
+            self._close_unsent(request, sending.obstacle)
             return
         try:
             events = self._call(request, sending.order, self._now())
@@ -261,6 +256,13 @@ class RequestSender:
             self._postpone(request, RequestStatus.UNKNOWN, "The outcome is not known yet.")
         else:
             self._finish(request, events)
+
+    def _close_unsent(self, request: BrokerRequest, obstacle: Obstacle) -> None:
+        """End a request that is not sent, unless another process has begun it."""
+        if obstacle is Obstacle.ENDED:
+            self._finish(request, ())
+        elif obstacle is Obstacle.TOO_LATE:
+            self._reject_unsent(request)
 
     def _reject_unsent(self, request: BrokerRequest) -> None:
         now = self._now()
