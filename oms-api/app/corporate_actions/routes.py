@@ -144,7 +144,7 @@ async def reverse(
     administration: TheAdministration, request_context: TheRequestContext,
     corporate_actions: TheCorporateActions, readers: TheReaders, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Reverse what an action booked, by rows of their own, and restate open orders back.
+    """Reverse what an action booked, by separate rows, and restate open orders back.
 
     An action that is not booked yet is withdrawn. Orders that it cancelled stay cancelled.
     """

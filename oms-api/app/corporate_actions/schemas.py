@@ -23,7 +23,7 @@ Reason = Annotated[Note, Field(min_length=1)]
 
 
 class CorporateActionIn(BaseModel):
-    """A split, a symbol change or a cash dividend. Each kind has fields of its own."""
+    """A split, a symbol change or a cash dividend. Each kind has separate fields."""
 
     model_config = ConfigDict(extra="forbid")
 

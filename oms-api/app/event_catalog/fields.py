@@ -79,7 +79,7 @@ FIELDS: dict[str, Schema] = {
     "ends_at": _instant("When it ends by itself"),
     "equity": _amount("Cash and market value", "1000198.00"),
     "estimate": _object("What the order would do", {"value": "1750.00"}),
-    "execution_id": _text("ID of the fill", "O17952423050000000c1937aec-0"),
+    "execution_id": _text("ID of the fill", "O17952423050000000c1937aec:0"),
     "executions": _integer("Executions that were counted", 5),
     "compared_fills": _integer("Fills that were compared", 40),
     "compared_orders": _integer("Orders that were compared", 41),

@@ -33,7 +33,7 @@ class EventOut(BaseModel):
                 "leaves_quantity": "0",
                 "actor": "paper",
                 "average_price": "101.00",
-                "execution_id": "O17952423050000000c1937aec-0",
+                "execution_id": "O17952423050000000c1937aec:0",
                 "trade_id": "T17952423050000000b1f2c3d4",
                 "last_quantity": "10",
                 "last_price": "101.00",

@@ -75,7 +75,7 @@ class Rate(NamedTuple):
 
 
 class InvalidRates(ValueError):
-    """The text is not a valid table of rates. The message names the line."""
+    """Raised when the text is not a valid table of rates. The message names the line."""
 
 
 class RateTable:

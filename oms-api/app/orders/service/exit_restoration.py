@@ -133,7 +133,7 @@ def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestam
 def add_exits(
     context: BatchContext, legs: Sequence[Order], quantity: Decimal, at: Timestamp, reason: str
 ) -> list[Order]:
-    """Place exits at a broker with the terms of `legs` as a pair of its own, and send them."""
+    """Place exits at a broker with the terms of `legs` as a separate pair, and send them."""
     if quantity <= ZERO:
         return []
     group_id: str | None = None
