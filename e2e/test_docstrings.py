@@ -64,10 +64,12 @@ def test_a_document_names_what_exists_in_its_file() -> None:
         "oms-api/app/checks.py": "CHECK_ORDER = 1",
         "oms-api/app/other.py": "ORDER = 1\nclass RiskInput: ...",
     }
-    text = "`CHECK_ORDER` in `app/checks.py`\n`ORDER` in `app/checks.py`\n`RiskInput` `RiskOutput` `MAX_ORDERS`\n"
+    text = (
+        "`CHECK_ORDER` in `app/checks.py`\n`ORDER` in `app/checks.py`\n`RiskInput` `RiskBox` `MAX_ORDERS`\n"
+    )
     findings = check_docstrings.check_document("docs/x.md", text, sources)
     assert [(finding.line, finding.problem) for finding in findings] == [
         (2, "`ORDER`: app/checks.py has no such name"),
-        (3, "`RiskOutput`: nothing in the code is named so"),
+        (3, "`RiskBox`: nothing in the code is named so"),
         (3, "`MAX_ORDERS`: nothing in the code is named so"),
     ]

@@ -68,13 +68,13 @@ class NotFound(OmsError):
 class Conflict(OmsError):
     """Raised when the request contradicts stored data."""
 
-    status, kind, title = 409, "conflict", "Conflicts with what is recorded"
+    status, kind, title = 409, "conflict", "The request conflicts with stored data"
 
 
 class TooSlow(OmsError):
     """Raised when the body did not arrive in time."""
 
-    status, kind, title = 408, "too-slow", "The body took too long"
+    status, kind, title = 408, "too-slow", "The body did not arrive in time"
 
 
 class TooLarge(OmsError):

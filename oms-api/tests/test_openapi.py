@@ -398,11 +398,13 @@ def test_operations_have_unique_ids_and_descriptions(document):
 
 VERBS = {
     "Approve",
+    "Bust",
     "Cancel",
     "Check",
     "Claim",
     "Close",
     "Compare",
+    "Correct",
     "Create",
     "Delete",
     "Enable",

@@ -89,9 +89,9 @@ async def ready(components: TheHealthComponents) -> Response:
     responses=responses(200, {"model": DetailedHealthOut}),
 )
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
-    """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
+    """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
 
-    It also states which layers of protection strategies run in.
+    It also lists the layers of protection in which strategies run.
 
     The status is always 200 for a valid key.
     """
@@ -121,7 +121,7 @@ async def metrics(
 ) -> Response:
     """Get counts and timings in Prometheus' format.
 
-    This needs a key of the first tenant with the scope `read`, since the metrics cover all tenants.
+    You need a key of the first tenant with the scope `read`, because the metrics cover all tenants.
     """
     set_duty_metrics(components.metrics, await _report_duties(components) or ())
     for kind, count in (await _count_pending(components)).items():

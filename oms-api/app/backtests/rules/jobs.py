@@ -26,7 +26,7 @@ _NO_AMOUNT = Decimal(0)
 
 
 class BacktestStatus(StrEnum):
-    """What became of a backtest. DONE and FAILED are final."""
+    """The status of a backtest. DONE and FAILED are final."""
 
     QUEUED = "queued"
     RUNNING = "running"

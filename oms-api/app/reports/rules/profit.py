@@ -12,7 +12,7 @@ from app.reports.rules.values import UsedRate
 
 
 class Grouping(StrEnum):
-    """What P&L is summed by."""
+    """The grouping of the P&L."""
 
     PORTFOLIO = "portfolio"
     STRATEGY = "strategy"
