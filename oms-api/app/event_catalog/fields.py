@@ -226,7 +226,7 @@ SPECIAL: dict[tuple[str, str], Schema] = {  # by the first part of the type and 
     ("reconciliation", "status"): _text("open or resolved", "open"),
     ("report", "date"): _text("Day of the report, in UTC", "2026-11-20"),
     ("backtest", "status"): _text("done or failed", "done"),
-    ("backtest", "strategy"): _text("Name of the strategy in the signal", "trend"),
+    ("backtest", "strategy"): _text("Strategy, as the request named it", "trend"),
     ("strategy", "name"): _text("Name of the strategy", "trend"),
     ("strategy", "status"): _text("INACTIVE, ACTIVE, PAUSED or ERROR", "PAUSED"),
     ("signal", "side"): _or_null(FIELDS["side"]),

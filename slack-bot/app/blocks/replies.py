@@ -64,7 +64,7 @@ def position_select(positions: Iterable[Position]) -> Json:
     select: Json = {
         "type": "static_select",
         "action_id": action_ids.POSITION_OPEN,
-        "placeholder": plain_text("Open a position"),
+        "placeholder": plain_text("Select a position"),
     }
     if len(groups) == 1:
         return select | {"options": groups[0]}
