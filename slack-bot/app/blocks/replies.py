@@ -81,7 +81,7 @@ def position_select(
     select: Json = {
         "type": "static_select",
         "action_id": action_ids.POSITION_OPEN,
-        "placeholder": plain_text(f"Open one of the first {len(options)}" if is_cut else "Open a position"),
+        "placeholder": plain_text(f"Select one of the first {len(options)}" if is_cut else "Select a position"),
     }
     if len(groups) == 1:
         return select | {"options": groups[0]}

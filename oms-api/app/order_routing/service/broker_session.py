@@ -41,11 +41,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class StreamDown(BrokerUnavailable):
-    """The stream of the broker's events is not logged in."""
+    """Raised when the stream of the broker's events is not logged in."""
 
 
 class ConnectionChanged(Exception):
-    """The connection was changed or deleted. The session must end; another one begins with the new terms."""
+    """Raised when the connection was changed or deleted.
+
+    The session must end; another one begins with the new terms.
+    """
 
 
 class BrokerSession:
