@@ -153,6 +153,9 @@ class AlpacaBroker(RemoteBroker):
 
     def _apply_update(self, update: Update) -> None:
         excess = self._state.receive_update(update)
+        if update.order.status == "filled":  # Alpaca reports no event of the stop that it holds
+            for held in self._linked.list_held([update.order]):
+                self._state.apply_report(held)
         if excess is not None:
             _LOG.warning(
                 "order %s filled while it was replaced: its successor is canceled", update.order.order_id
@@ -166,8 +169,9 @@ class AlpacaBroker(RemoteBroker):
 
     def _apply(self, report: OrderReport) -> Sequence[BrokerEvent]:
         """Record the new events of an order and its legs, and those that the stream reported before."""
-        named = self._linked.name_reports([report])
-        events = [event for one in named for event in self._state.apply_report(one)]
+        events = list[BrokerEvent]()
+        for one in self._linked.name_reports([report]):
+            events += self._state.apply_report(one)
         self._receive_waiting()
         return events
 

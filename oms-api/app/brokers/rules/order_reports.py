@@ -17,7 +17,7 @@ _OPEN = frozenset(
 
 
 class MalformedResponse(Exception):
-    """A broker sent something else than its documentation promises."""
+    """Raised when a broker sent something else than its documentation promises."""
 
 
 class OrderReport(NamedTuple):

@@ -22,7 +22,10 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order works. The calendar ends DAY, GTD, OPG and CLS orders. IOC and FOK end on arrival."""
+    """How long an order stays open.
+
+    The calendar ends DAY, GTD, OPG and CLS orders. IOC and FOK end on arrival.
+    """
 
     DAY = "DAY"
     GTC = "GTC"

@@ -41,11 +41,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class StreamDown(BrokerUnavailable):
-    """The stream of the broker's events is not logged in."""
+    """Raised when the stream of the broker's events is not logged in."""
 
 
 class ConnectionChanged(Exception):
-    """The connection was changed or deleted. The session must end; another one begins with the new terms."""
+    """Raised when the connection was changed or deleted.
+
+    The session must end; another one begins with the new terms.
+    """
 
 
 class BrokerSession:
@@ -68,7 +71,9 @@ class BrokerSession:
         queue: SubmissionQueue | None = None,
         is_woken: Callable[[], bool] = lambda: False,
         await_news: Callable[[float], None] = lambda _: None,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._may_send = may_send  # whether this process still has the lease; asked before each request
         self._await_news = await_news  # waits until something is reported or stored, or the seconds are over
         self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
         self._reconciled_at = self._next_reconciliation = EPOCH
@@ -102,7 +107,7 @@ class BrokerSession:
                 return False
             has_worked = self._read_events()
             for _ in range(MAX_REQUESTS):
-                if not self._is_connected or not self._sender.send_next():
+                if not self._is_connected or not self._may_send() or not self._sender.send_next():
                     break
                 has_worked = True
                 self._read_events()  # a fill must not wait for the other requests

@@ -24,6 +24,7 @@ MIN_QUERIES = 3  # before an order counts as not received
 _PLANNED = frozenset({Status.HELD})
 _UNSENT = frozenset({Status.INITIALIZED, Status.HELD, Status.SUBMITTED})
 _FIRST_DELAY, _MAX_DELAY = 0.25, 5.0  # seconds
+_SIDES = {side.value: side for side in Side}
 
 
 class RequestKind(StrEnum):
@@ -224,7 +225,7 @@ def convert_order(
         id=order.id,
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
-        side=Side(order.side),
+        side=_SIDES[order.side],
         kind=order.type,
         quantity=order.quantity,
         leaves=order.leaves_quantity,

@@ -139,7 +139,7 @@ def add_exits(
     *,
     is_held: bool = False,
 ) -> list[Order]:
-    """Place exits at a broker with the terms of `legs` as a pair of its own, and send them.
+    """Place exits at a broker with the terms of `legs` as a separate pair, and send them.
 
     If `is_held`, they are sent with the next quote.
     """

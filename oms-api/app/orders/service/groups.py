@@ -65,7 +65,7 @@ def cancel_open_orders(
 
 
 def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:
-    """OrderEvent a replacement with nothing left to fill to FILLED."""
+    """Mark a replacement with nothing left to fill as FILLED."""
     sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
     filled = context.order_store.change_status(
         sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
