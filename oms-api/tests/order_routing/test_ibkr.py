@@ -16,6 +16,7 @@ from app.orders.queries.book import orders_by_id
 from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
+from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import NAME, Routing
 from tests.orders.rig import Rig
 
@@ -233,6 +234,24 @@ def test_exits_work_in_an_oca_group_of_which_a_fill_reduces_the_other(routing, t
     run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.CANCELED)
     assert find_status(routing, protected["take_profit"]) is Status.FILLED
     assert stop.status == "Cancelled"
+    assert sum(quantity for quantity, _ in tws.exchange.positions.values()) == 0
+
+
+def test_exits_of_a_position_are_an_oca_group(routing, tws):
+    bought = routing.place(limit_price="101")
+    run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
+    set_exits(routing, 120, 80)
+    both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == both)
+    groups = {one.oca_group for one in tws.exchange.orders if one.sign < 0}
+    assert len(groups - {""}) == 1
+    restart(routing)
+    run_until(routing, lambda: is_connected(routing))
+    set_exits(routing, 130, 70)
+    run_until(routing, lambda: list_open_exits(routing, bought) == both)
+    assert [quantity for _, _, quantity in list_open(tws)] == [10, 10]
+    tws.quote("AAPL", "70", "71")
+    run_until(routing, lambda: not list_open_exits(routing, bought))
     assert sum(quantity for quantity, _ in tws.exchange.positions.values()) == 0
 
 

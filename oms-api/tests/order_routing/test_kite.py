@@ -17,6 +17,7 @@ from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
 from tests.order_routing.alpaca import find_status, run_until
+from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Routing
 from tests.orders.rig import Rig
 
@@ -96,6 +97,23 @@ def test_replacement_keeps_the_filled_quantity(routing, kite):
     kite.exchange.quote("AAPL", "94", "95.50")
     run_until(routing, lambda: find_status(routing, successor) is Status.FILLED)
     assert sum(trade.quantity for trade in kite.exchange.trades) == 10
+
+
+def test_exits_of_a_position_rest_one_at_a_time(engine, kite, create_broker):
+    rig = Rig(engine)
+    rig.quote("99", "101", "100")
+    routing = Routing(rig, create_broker(), broker_name="zerodha")
+    run_until(routing, lambda: routing.stored().status == "connected")
+    bought = place(routing, limit_price="101")
+    run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
+    set_exits(routing, 120, 80, 79)
+    waiting = [("LIMIT", "HELD", 10), ("STOP_LIMIT", "ACCEPTED", 10)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == waiting)
+    rig.quote("120", "121", "120")
+    run_until(routing, lambda: list_open_exits(routing, bought) == [("LIMIT", "ACCEPTED", 10)])
+    kite.exchange.quote("AAPL", "120", "121")
+    run_until(routing, lambda: not list_open_exits(routing, bought))
+    assert sum(trade.quantity for trade in kite.exchange.trades) == 20
 
 
 def test_session_that_ends_is_shown_and_orders_go_out_after_the_next_log_in(routing, kite):

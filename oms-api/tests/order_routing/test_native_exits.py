@@ -7,6 +7,7 @@ import pytest
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
 from tests.order_routing.alpaca import connect, find_status, run_until
+from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed
 from tests.orders.rig import amount
 
@@ -239,3 +240,60 @@ def test_exits_that_ended_with_the_day_are_sent_again(routing, alpaca):
     routing.rig.quote("94", "96", "95")
     run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)])
     assert [one.time_in_force for one in alpaca.exchange.orders.values() if one.is_open] == ["gtc", "gtc"]
+
+
+@pytest.fixture
+def held(routing, alpaca):
+    """Buy ten shares without exits."""
+    order = routing.place(limit_price="101")
+    run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
+    return order
+
+
+BOTH = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
+
+
+def test_exits_of_a_position_are_one_request(routing, alpaca, held):
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: list_open_exits(routing, held) == BOTH)
+    assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
+    assert {one.order_class for one in alpaca.exchange.orders.values() if one.side == "sell"} == {"oco"}
+    alpaca.exchange.quote("AAPL", "80", "81")
+    run_until(routing, lambda: not list_open_exits(routing, held))
+    assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
+
+
+def test_exits_of_a_position_are_set_anew(routing, alpaca, held):
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: list_open_exits(routing, held) == BOTH)
+    set_exits(routing, 130, None)
+    run_until(routing, lambda: list_open_exits(routing, held) == BOTH[:1])
+    assert [one.limit_price for one in alpaca.exchange.orders.values() if one.is_open] == [130]
+
+
+@pytest.mark.parametrize("fault", ["cut_before", "cut_after", "status_after"])
+def test_outcome_of_a_pair_becomes_known(routing, alpaca, held, create_broker, fault):
+    alpaca.faults.add(fault, method="POST", status=504)
+    set_exits(routing, 120, 80)
+    routing.run(3)
+    restart(routing, create_broker)
+    was_lost = fault == "cut_before"
+    routing.rig.tick(seconds=61 if was_lost else 1)
+    run_until(routing, lambda: list_open_exits(routing, held) == ([] if was_lost else BOTH))
+    assert list_legs(alpaca) == ([] if was_lost else [("limit", "new", 10), ("stop", "held", 10)])
+
+
+def test_pair_that_alpaca_refuses_is_not_left_half(routing, alpaca, held):
+    alpaca.exchange.positions["AAPL"].qty -= 4  # another program sold shares
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: not list_open_exits(routing, held))
+    rows = routing.rig.rows("SELECT role, status FROM orders WHERE role IS NOT NULL ORDER BY role")
+    assert [tuple(row) for row in rows] == [("stop_loss", "CANCELED"), ("take_profit", "REJECTED")]
+
+
+def test_pair_that_was_not_sent_is_cancelled_without_alpaca(routing, alpaca, held):
+    set_exits(routing, 120, 80)
+    rows = routing.rig.rows("SELECT id FROM orders WHERE role = 'take_profit'")
+    routing.rig.cancel(held._replace(id=rows[0][0]))
+    run_until(routing, lambda: not list_open_exits(routing, held))
+    assert list_legs(alpaca) == []

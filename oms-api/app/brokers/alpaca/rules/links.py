@@ -92,6 +92,8 @@ class Links:
         A leg that is held while its entry has filled works: Alpaca holds the stop of a pair until its price.
         A take-profit that is replaced without a request was replaced by its stop.
         """
+        if report.status == "replaced" and report.order_class and self._is_replaced_by_stop(report):
+            report = report._replace(status="canceled", replaced_by=None)
         name = self._names.get(report.broker_id)
         if name is None:
             return report
@@ -100,9 +102,12 @@ class Links:
             self._held[name] = named
             return self._translate_hold(named)
         self._held.pop(name, None)
-        if named.status == "replaced" and (named.replaced_by is None or named.replaced_by in self._names):
-            return named._replace(status="canceled", replaced_by=None)
         return named
+
+    def _is_replaced_by_stop(self, report: OrderReport) -> bool:
+        successor = self._links.get(self._names.get(report.replaced_by or "", ""))
+        is_stop = successor is not None and successor.is_stop
+        return report.replaced_by is None or (is_stop and report.kind not in STOPS)
 
     def _translate_hold(self, report: OrderReport) -> OrderReport:
         return report if report.broker_id in self._waiting else report._replace(status=_WORKING)

@@ -68,6 +68,8 @@ def test_target_that_its_stop_replaced_is_canceled(links, replaced_by, status):
     links.name_reports(report(legs=[leg(TARGET), leg(STOP)]))
     replaced = parse_order(leg(TARGET, "replaced", replaced_by=replaced_by))
     assert describe(links.name_reports(replaced)) == [("T", status)]
+    first = report("oco", status="replaced", replaced_by=replaced_by)
+    assert describe(links.name_reports(first)) == [("E", status)]
 
 
 def test_replaced_leg_is_known_by_our_id_and_its_predecessor_is_not_taken_for_it(links):

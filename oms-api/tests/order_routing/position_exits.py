@@ -1,0 +1,24 @@
+"""Set the exits of the position in AAPL, and look at them."""
+
+from decimal import Decimal
+
+from app.orders.rules.values import FINAL, Order, Protection, Target
+from app.orders.service.commands import SetExits
+from tests.order_routing.scripted_broker import Routing
+
+
+def set_exits(
+    routing: Routing, take_profit: int | None, stop_loss: int | None, limit: int | None = None
+) -> None:
+    """Set the exits; `limit` is that of the stop-loss. None removes an exit."""
+    target = None if take_profit is None else Target(Decimal(take_profit))
+    stop = None if stop_loss is None else Protection(Decimal(stop_loss), limit and Decimal(limit))
+    portfolio = ("Growth", "growth", "AAPL", "")
+    routing.rig.done(SetExits(routing.rig.origin(), *portfolio, target, stop))
+
+
+def list_open_exits(routing: Routing, like: Order) -> list[tuple[str, str, int]]:
+    """Return (type, status, open quantity) of the exits that have not ended. `like` is any order."""
+    rows = routing.rig.rows("SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id")
+    found = [routing.rig.order(like._replace(id=order_id)) for (order_id,) in rows]
+    return [(one.type, one.status, int(one.leaves_quantity)) for one in found if one.status not in FINAL]
