@@ -114,6 +114,25 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     assert not verify_database(api.service.engine).failed
 
 
+def test_exits_work_after_a_kill_between_entry_and_fill(trading, tws, start_process):
+    api, process = trading
+    exits = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
+    entry = api.order(type="LIMIT", limit_price="95", time_in_force="GTC", **exits)
+    wait_for_status(api, entry, "ACCEPTED")
+    process.kill()
+    process.wait(60)
+    tws.quote("AAPL", "94", "95")
+    sales = [(one.kind, one.status) for one in tws.exchange.orders if one.sign < 0]
+    assert sales == [("LMT", "Submitted"), ("STP", "PreSubmitted")]
+    tws.quote("AAPL", "80", "81")
+    start_process()
+    filled = wait_for_status(api, entry, "FILLED")
+    target, stop = ({"id": one["id"]} for one in filled["legs"])
+    wait_for_status(api, stop, "FILLED")
+    wait_for_status(api, target, "CANCELED")
+    assert len(tws.exchange.orders) == 3
+
+
 def test_api_leaves_connections_of_ibkr_to_their_process(serve, tws):
     with serve(broker_sessions="on", environment="development") as service:
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
