@@ -1,14 +1,17 @@
 """Exits that Alpaca gets with their entry: they exist there before the OMS knows of the fill."""
 
+import random
 from decimal import Decimal
 
 import pytest
 
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
+from app.verify import verify_database
 from tests.order_routing.alpaca import connect, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed
+from tests.order_routing.test_alpaca import break_something
 from tests.orders.rig import amount
 
 pytestmark = pytest.mark.any_database
@@ -297,3 +300,53 @@ def test_pair_that_was_not_sent_is_cancelled_without_alpaca(routing, alpaca, hel
     routing.rig.cancel(held._replace(id=rows[0][0]))
     run_until(routing, lambda: not list_open_exits(routing, held))
     assert list_legs(alpaca) == []
+
+
+def list_open_ids(routing):
+    finals = ", ".join(f"'{status}'" for status in FINAL)
+    return [row[0] for row in routing.rig.rows(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
+
+
+def trade_brackets_at_random(draw, routing, alpaca, create_broker, count):
+    for _ in range(count):
+        routing.rig.quote("99", "101", "100")
+        run_until(routing, lambda: routing.stored().status == "connected")
+        price, quantity = str(draw.randrange(90, 100)), str(draw.randrange(4, 9))
+        routing.entry = routing.place(limit_price=price, quantity=quantity, **EXITS)
+        break_something(draw, alpaca, routing, create_broker)
+        routing.run(1)
+        bid = draw.choice([draw.randrange(86, 101), draw.randrange(70, 125)])
+        sizes = {"ask_size": str(draw.randrange(1, 15)), "bid_size": str(draw.randrange(1, 15))}
+        alpaca.exchange.quote("AAPL", str(bid), str(bid + 1), **sizes)
+        routing.rig.quote(str(bid), str(bid + 1), str(bid))
+        assert all(one.qty >= 0 for one in alpaca.exchange.positions.values())  # exits only close
+        opened = list_open_ids(routing)
+        if opened and draw.random() < 0.3:
+            routing.rig.cancel(routing.entry._replace(id=draw.choice(opened)))
+
+
+def move_market(routing, alpaca):
+    """Let the market reach the entries and all stops, then all targets."""
+    for bid in ("70", "125"):
+        alpaca.exchange.quote("AAPL", bid, str(int(bid) + 1))
+        routing.rig.quote(bid, str(int(bid) + 1), bid)
+        routing.run(2)
+    return True
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
+    monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
+    alpaca.faults.orders.hides_held_legs = True
+    trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, 20 if seed == 1 else 500)
+    alpaca.faults.clear()
+    alpaca.stream.flush()
+    run_until(routing, lambda: move_market(routing, alpaca) and not list_open_ids(routing))
+    run_until(routing, lambda: routing.undone() == [])
+    assert list_legs(alpaca) == []
+    assert {one for one, _ in routing.executions()} == {one.id for one in alpaca.exchange.executions}
+    held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
+    ours = routing.rig.rows("SELECT symbol, quantity FROM positions")
+    assert {symbol: amount(quantity) for symbol, quantity in ours if amount(quantity)} == held
+    assert set(verify_database(routing.rig.engine).failed) <= {"portfolio record"}  # it was set by SQL
