@@ -12,7 +12,11 @@ def set_exits(
 ) -> None:
     """Set the exits; `limit` is that of the stop-loss. None removes an exit."""
     target = None if take_profit is None else Target(Decimal(take_profit))
-    stop = None if stop_loss is None else Protection(Decimal(stop_loss), limit and Decimal(limit))
+    stop = (
+        None
+        if stop_loss is None
+        else Protection(Decimal(stop_loss), None if limit is None else Decimal(limit))
+    )
     portfolio = ("Growth", "growth", "AAPL", "")
     routing.rig.done(SetExits(routing.rig.origin(), *portfolio, target, stop))
 
