@@ -157,7 +157,8 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     if order.status not in _PENDING:
         raise IllegalMove(order.id, order.status, "a refused request")
     back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
+    fields = {"accepted_at": order.accepted_at or at}  # a stop that is sent with its pair may lack it
+    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason, **fields)
 
 
 def _find_executed_order(context: BatchContext, order: Order, execution_id: str) -> Order:

@@ -27,8 +27,9 @@ _STOP_REACHED = "The market reached the stop before the entry had filled complet
 def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
     """Do what follows from the end of an exit that its broker links with others."""
     exits = _list_latest(context.order_store.group_of(ended))
-    unsent = [one for one in exits if one.status in WORKING and one.accepted_at is None]
-    if unsent and ended.accepted_at is None and ended.role is Role.TAKE_PROFIT:
+    unsent = [one for one in exits if one.status in WORKING and not one.filled_quantity]
+    is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
+    if unsent and is_unsent and not was_carried(context, ended):
         for one in unsent:
             close_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
