@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from app.brokers.rules.values import (
     Account,
     BrokerEvent,
     BrokerOrder,
     Canceled,
+    Charged,
     Executed,
     Expired,
     Holding,
@@ -106,6 +107,15 @@ class Broker(Protocol):
 
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
+        ...
+
+
+@runtime_checkable
+class HasExecutionCharges(Protocol):
+    """A broker that reports what it charges for each execution."""
+
+    def execution_charges(self) -> Sequence[Charged]:
+        """Return the reported charges of the executions that `executions` returned last. It sends nothing."""
         ...
 
 

@@ -25,8 +25,9 @@ class ComponentOut(BaseModel):
     status: ComponentStatus = Field(examples=["ok"], description="`off`: it is not in use")
     age_seconds: float | None = Field(
         examples=[0.25],
-        description="How late the duties are, how long the price feed has been silent, or how long the "
-        "oldest delivery has waited, in seconds; null where nothing ages",
+        description="How late the duties are, how long the price feed has been silent, how long the oldest "
+        "delivery has waited, or how long ago the hash chains were verified, in seconds; null where nothing "
+        "ages",
     )
     last_error: str | None = Field(
         examples=["The writer has stopped. Restart the service."],
@@ -56,7 +57,7 @@ class DetailedHealthOut(BaseModel):
     )
     components: dict[str, ComponentOut] = Field(
         description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`, "
-        "`brokers`, `sandbox`",
+        "`brokers`, `chains` (hash chains of the audit log and the ledger), `sandbox`",
     )
 
 

@@ -4,10 +4,13 @@ import random
 import time
 
 import pytest
+from sqlalchemy import text
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import Timeouts
+from app.clock import milliseconds, utc_now
+from app.database import unit_of_work
 from app.orders.rules.values import FINAL, Status
 from app.verify import verify_database
 from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
@@ -79,6 +82,21 @@ def test_order_is_sent_filled_and_booked(routing, alpaca):
     assert sorted(one[0] for one in routing.executions()) == sorted(
         execution.id for execution in alpaca.exchange.executions
     )
+
+
+def test_process_whose_clock_is_behind_applies_all_events(routing, alpaca, create_broker):
+    cursor = (milliseconds(utc_now()) + 60_000) * 1000  # of a clock that is a minute ahead
+    with unit_of_work(routing.rig.engine) as connection:
+        connection.execute(text("UPDATE broker_connections SET cursor = :cursor"), {"cursor": cursor})
+    routing.broker.close()
+    routing.broker = create_broker()
+    routing.restart()
+    order = routing.place(limit_price="95")
+    run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
+    alpaca.exchange.quote("AAPL", "94", "95")
+    run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
+    found = routing.rig.rows("SELECT theirs FROM reconciliation_issues WHERE type = 'missing_execution'")
+    assert found == []  # the fill was not found by a comparison minutes later
 
 
 def test_cancel_reaches_alpaca(routing, alpaca):
@@ -174,7 +192,7 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
         ours = routing.rig.order(order)
         filled = known[order.id].filled_qty if order.id in known else 0
         assert ours.filled_quantity == filled, order.id
-    assert routing.undone() == []
+    run_until(routing, lambda: routing.undone() == [])
     held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
     ours = routing.rig.rows("SELECT symbol, quantity FROM positions")
     assert {symbol: amount(quantity) for symbol, quantity in ours} == held

@@ -69,7 +69,9 @@ class BrokerSession:
         queue: SubmissionQueue | None = None,
         is_woken: Callable[[], bool] = lambda: False,
         await_news: Callable[[float], None] = lambda _: None,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._may_send = may_send  # whether this process still has the lease; asked before each request
         self._await_news = await_news  # waits until something is reported or stored, or the seconds are over
         self._reconcile, self._reconcile_interval = reconcile, reconcile_interval
         self._reconciled_at = self._next_reconciliation = EPOCH
@@ -103,7 +105,7 @@ class BrokerSession:
                 return False
             has_worked = self._read_events()
             for _ in range(MAX_REQUESTS):
-                if not self._is_connected or not self._sender.send_next():
+                if not self._is_connected or not self._may_send() or not self._sender.send_next():
                     break
                 has_worked = True
                 self._read_events()  # a fill must not wait for the other requests

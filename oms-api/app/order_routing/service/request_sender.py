@@ -50,6 +50,7 @@ class Obstacle(StrEnum):
 
     ENDED = "ended"  # the order
     TOO_LATE = "too late"
+    TAKEN = "taken"  # another process sends it, or has sent it
 
 
 class _Sending(NamedTuple):
@@ -169,6 +170,8 @@ class RequestSender:
         undone = queries.list_undone_requests(connection, self._tenant_id, self._name)
         changed = {one.order_id for one in undone if not is_submission(one)}
         left = {one.order.id for one in self._queue.take_all(changed)}
+        if left:
+            queries.return_submissions(connection, self._tenant_id, left)
         return [
             return_to_new(one) if is_submission(one) and one.order_id in left else one
             for one in undone
@@ -207,19 +210,16 @@ class RequestSender:
         if request.kind is RequestKind.REPLACE:
             sent = order_of(orjson.loads(request.successor or ""))
         broker_order = None if sent is None else _convert(connection, sent)
-        changes = {"status": RequestStatus.SENDING.value, "sent_at": now, "attempts": request.attempts + 1}
-        queries.update_request(connection, request, changes)
-        return _Sending(None, broker_order)
+        changes = {"sent_at": now, "attempts": request.attempts + 1}
+        has_begun = queries.begin_request(connection, request, changes)
+        return _Sending(None if has_begun else Obstacle.TAKEN, broker_order)
 
     def _send(self, request: BrokerRequest, sending: _Sending | None) -> None:
         if sending is None:
             with transaction(self._engine, self._tenant_id) as connection:
                 sending = self._begin(connection, request)
-        if sending.obstacle is Obstacle.ENDED:
-            self._finish(request, ())
-            return
-        if sending.obstacle is Obstacle.TOO_LATE:
-            self._reject_unsent(request)
+        if sending.obstacle is not None:
+            self._close_unsent(request, sending.obstacle)
             return
         try:
             events = self._call(request, sending.order, self._now())
@@ -256,6 +256,13 @@ class RequestSender:
             self._postpone(request, RequestStatus.UNKNOWN, "The outcome is not known yet.")
         else:
             self._finish(request, events)
+
+    def _close_unsent(self, request: BrokerRequest, obstacle: Obstacle) -> None:
+        """End a request that is not sent, unless another process has begun it."""
+        if obstacle is Obstacle.ENDED:
+            self._finish(request, ())
+        elif obstacle is Obstacle.TOO_LATE:
+            self._reject_unsent(request)
 
     def _reject_unsent(self, request: BrokerRequest) -> None:
         now = self._now()

@@ -51,6 +51,14 @@ def update_request(connection: Connection, request: BrokerRequest, changes: dict
     connection.execute(update(REQUESTS).where(*mine).values(**changes))
 
 
+def begin_request(connection: Connection, request: BrokerRequest, changes: dict[str, Any]) -> bool:
+    """Mark a new request as being sent. Return False if it is not new any more: another process began it."""
+    mine = (REQUESTS.c.tenant_id == request.tenant_id, REQUESTS.c.id == request.id)
+    is_new = REQUESTS.c.status == RequestStatus.NEW.value
+    values = changes | {"status": RequestStatus.SENDING.value}
+    return connection.execute(update(REQUESTS).where(*mine, is_new).values(**values)).rowcount == 1
+
+
 def return_submissions(connection: Connection, tenant_id: int, order_ids: Collection[str]) -> None:
     """Mark new orders as not sent, which were stored as being sent but certainly were not."""
     mine = (REQUESTS.c.tenant_id == tenant_id, _is_submission(order_ids))

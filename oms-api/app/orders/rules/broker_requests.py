@@ -21,6 +21,7 @@ SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent until then
 UNKNOWN_LIMIT = timedelta(seconds=60)  # an order that the broker does not know then was not received
 MIN_QUERIES = 3  # before an order counts as not received
 _FIRST_DELAY, _MAX_DELAY = 0.25, 5.0  # seconds
+_SIDES = {side.value: side for side in Side}
 
 
 class RequestKind(StrEnum):
@@ -185,7 +186,7 @@ def convert_order(
         id=order.id,
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
-        side=Side(order.side),
+        side=_SIDES[order.side],
         kind=order.type,
         quantity=order.quantity,
         leaves=order.leaves_quantity,
