@@ -49,7 +49,8 @@ class BrokerOrder(NamedTuple):
     ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
     at 8 decimals. Asset class, currency and exchange are those of the instrument. `product` is that of an
     Indian broker. Exchange and product may be empty. `expires_at` is the end of a GTD order. `extended_hours`
-    asks for trading outside of the regular hours.
+    asks for trading outside of the regular hours. `linked` are the orders that are sent in the same request:
+    the exits of an entry, or the stop of a pair whose limit this is.
     """
 
     id: str
@@ -78,6 +79,7 @@ class BrokerOrder(NamedTuple):
     product: str = ""
     expires_at: datetime | None = None
     extended_hours: bool = False
+    linked: tuple["BrokerOrder", ...] = ()
 
 
 class Accepted(NamedTuple):
