@@ -79,7 +79,7 @@ class Operation(StrEnum):
     DECIDE_APPROVAL = "decide_approval"
     REQUEST_OVERRIDE = "request_override"
     SET_LIMIT = "set_limit"
-    TURN_SWITCH = "turn_switch"
+    SET_KILL_SWITCH = "turn_switch"
     READ_LATCHES = "read_latches"
     RELEASE_LATCH = "release_latch"
     LIST_INSTRUMENT = "list_instrument"
@@ -176,7 +176,7 @@ TABLE: dict[Operation, Rule] = {
     Operation.DECIDE_APPROVAL: _rule(_TRADE, _APPROVE, _RISK, requires_person=True),
     Operation.REQUEST_OVERRIDE: _rule(_TRADE, requires_person=True),  # trader, approver, admin
     Operation.SET_LIMIT: _unrestricted_rule(_RISK, _ADMIN),          # risk, admin
-    Operation.TURN_SWITCH: _unrestricted_rule(_RISK, _ADMIN),        # risk, admin
+    Operation.SET_KILL_SWITCH: _unrestricted_rule(_RISK, _ADMIN),        # risk, admin
     Operation.READ_LATCHES: _unrestricted_rule(_READ),  # everybody: the latches cover all portfolios
     Operation.RELEASE_LATCH: _unrestricted_rule(_RISK, _ADMIN, requires_person=True),  # risk, admin
     Operation.LIST_INSTRUMENT: _unrestricted_rule(_ADMIN),           # admin
@@ -286,11 +286,11 @@ def get_acting_caller(caller: Caller, person: Person) -> Caller:
     )
 
 
-def intersect_portfolios(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+def intersect_portfolios(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
     """Return the intersection of two portfolio restrictions. None means no restriction."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other
+    if left is None or right is None:
+        return right if left is None else left
+    return left & right
 
 
 def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
