@@ -119,7 +119,7 @@ def test_firm_gross_exposure_is_in_the_tenant_currency(rupees, currency, limit, 
     assert (denial["limit"], denial["asked"]) == (
         limit,
         asked,
-    )  # the sum does not depend on the portfolio of the order
+    )  # the same sum for any portfolio
 
 
 def test_firm_net_exposure_is_in_the_tenant_currency(rupees):
