@@ -284,7 +284,7 @@ def show_card(workspace: PortfolioWorkspace) -> Reached:
 
 
 def show_strategy(workspace: PortfolioWorkspace) -> Reached:
-    started = {"name": "trend", "portfolio_name": "Growth", "status": "ACTIVE", "actor": "slack:T1:U1"}
+    started = {"name": "trend", "portfolio_name": "Growth", "status": "ACTIVE", "version": 1, "run": 1}
     show_strategy_event(workspace.bot.services, "strategy.started", started, f"E{next(NUMBERS)}")
     wait_until(lambda: posts(workspace, "*Strategy"))  # the first attempt, which fails
     return lambda: _deliver(workspace) and bool(posts(workspace, "was started"))
