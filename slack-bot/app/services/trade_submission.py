@@ -33,7 +33,7 @@ MAX_PAUSE_SECONDS = 5.0  # maximum wait of a redraw after a 429
 
 
 def execute_submission(services: Services, order: Order, submission: Submission) -> None:
-    """Send the trade at most once and report the outcome, also after an error."""
+    """Send the trade at most once and report the outcome, even after an error."""
     extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
     try:
         outcome = _place(services, order, submission)

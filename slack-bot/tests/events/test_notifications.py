@@ -91,7 +91,7 @@ def test_a_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
     ((_, first), (channel, text)) = sent(alone)
     assert "AAPL" in first
     assert channel == "D-U1"
-    assert text.startswith("*40 news*\n• :bell: *SYM")
+    assert text.startswith("*40 updates*\n• :bell: *SYM")
     assert text.endswith("and 17 more")
     assert len(sent(alone)) == 2
 
@@ -114,7 +114,7 @@ def test_a_bundled_event_waits_for_others(alone: Workspace, monkeypatch):
     assert sent(alone) == []
     advance(monkeypatch, 61)
     ((_, text),) = sent(alone)
-    assert text.startswith("*2 news*")
+    assert text.startswith("*2 updates*")
 
 
 def test_quiet_hours_hold_messages_until_they_end(alone: Workspace, monkeypatch):

@@ -198,7 +198,7 @@ def test_all_matching_orders_are_cancelled(trading: PortfolioWorkspace):
     trading.oms.rows["/orders"] = orders
     trading.oms.results["POST /orders:cancel-all"] = Answer(body={"orders": orders})
     view = open_form(trading, "cancel AAPL buy in Growth")
-    assert "All 3 working orders that match" in texts_of(view)
+    assert "All that match (3 orders)" in texts_of(view)
     answer = trading.submit_view(view, reason="End of the day")
     assert "*3 orders cancelled.*" in texts_of(answer["view"])
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "reason": "End of the day"}
