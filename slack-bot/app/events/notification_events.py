@@ -11,6 +11,7 @@ from app.delivery.message_sender import Address
 from app.delivery.order_messages import MessageKind
 from app.errors import OmsError
 from app.events.registry import Event
+from app.forms.alerts import TO_OWNER
 from app.forms.portfolio_values import AlertSummary
 from app.oms_client import Person
 from app.oms_client.daily_reports import parse_report
@@ -23,7 +24,6 @@ from app.services.reminders import add_reminder
 from app.services.slack_settings import find_report_channel
 
 SLACK_PERSON_PARTS = 3
-TO_OWNER = "me"
 EXPIRED = "approval.expired"
 
 

@@ -25,7 +25,8 @@ LINES = (
     HelpLine("/desk risk [in Growth]", "kill switches, exposure and limits"),
     HelpLine("/desk approvals", "orders that wait for your decision", ("trade", "approve", "risk")),
     HelpLine(
-        "/desk alert AAPL above 200 [repeat]", "a direct message at a price; also `pnl`, `drawdown`, `limit`"
+        "/desk alert AAPL above 200 [repeat]",
+        "a direct message at a price, with `share` one in the channel; also `pnl`, `drawdown`, `limit`",
     ),
     HelpLine("/desk alerts", "your alerts"),
     HelpLine("/desk watch [AAPL MSFT]", "quotes of your watchlist; with symbols, adds them"),
