@@ -19,7 +19,10 @@ KINDS = {"pnl": "day_pnl", "p&l": "day_pnl", "drawdown": "drawdown", "limit": "l
 
 @dataclass(frozen=True)
 class AlertRequest:
-    """An alert to create, or the id of an alert to remove. `deliver_to` is a channel, or the person."""
+    """An alert to create, or the id of an alert to remove.
+
+    `deliver_to` is a channel, or the person. `key` is the idempotency key.
+    """
 
     kind: str = ""
     symbol: str = ""
@@ -29,6 +32,7 @@ class AlertRequest:
     is_repeated: bool = False
     removed_id: str = ""
     deliver_to: str = TO_OWNER
+    key: str = ""
 
 
 def parse_alert(text: str) -> AlertRequest:

@@ -177,7 +177,7 @@ class PortfolioClient(PersonClient):
         body: dict[str, Any] = {"kind": request.kind, request.side: request.value}
         body |= {"repeat": request.is_repeated, "deliver_to": request.deliver_to}
         body |= _named(symbol=request.symbol, portfolio_name=request.portfolio)
-        return parse_row(AlertSummary, self._write("POST", "/alerts", body, self._request_id))
+        return parse_row(AlertSummary, self._write("POST", "/alerts", body, request.key))
 
     def remove_alert(self, alert_id: str) -> None:
         """Remove an alert of the person."""

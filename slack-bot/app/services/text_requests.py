@@ -34,16 +34,20 @@ BUTTON_TEXTS = {
 
 @dataclass(frozen=True)
 class TextRequest:
-    """A command in words, who typed it, and where its reply goes."""
+    """A command in words, who typed it, and where its reply goes.
+
+    `delivery_id` is the same in each delivery of the command: Slack repeats an event that is not answered.
+    """
 
     person: Person
     command: TextCommand
     to: ReplyAddress
+    delivery_id: str
 
 
 def answer_request(services: Services, request: TextRequest) -> None:
     """Send the reply to a command. A command that opens a form gets a button, which has a trigger."""
-    command, request_id = _direct_alert(request), request.to.request_id
+    command, request_id = _complete_alert(request), request.to.request_id
     if command.verb is Verb.EXPORT:
         _start_export(services, request)
         return
@@ -67,12 +71,15 @@ def answer_request(services: Services, request: TextRequest) -> None:
     services.reply_sender.send(request.to, reply, is_shared=is_shared)
 
 
-def _direct_alert(request: TextRequest) -> TextCommand:
-    """Return the command. A shared alert in a channel is delivered to the channel."""
+def _complete_alert(request: TextRequest) -> TextCommand:
+    """Return the command. Its alert is set once, and delivered to the channel if it is shared there."""
     command, channel = request.command, request.to.channel
-    if command.alert is None or not (command.is_shared and channel.startswith(CHANNEL_IDS)):
+    if command.alert is None:
         return command
-    return replace(command, alert=replace(command.alert, deliver_to=channel))
+    alert = replace(command.alert, key=f"{request.person.team}:{request.delivery_id}:alert")
+    if command.is_shared and channel.startswith(CHANNEL_IDS):
+        alert = replace(alert, deliver_to=channel)
+    return replace(command, alert=alert)
 
 
 def _start_export(services: Services, request: TextRequest) -> None:
