@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,13 @@ def test_the_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slac
 @pytest.mark.long
 def test_the_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postgres_url):  # noqa: F811 - the fixture
     oms = PortfolioOms()
-    switch = {"scope": "tenant", "state": "HALTED", "unsettled": [], "canceled": [], "flattened": None}
+    switch: dict[str, Any] = {
+        "scope": "tenant",
+        "state": "HALTED",
+        "unsettled": [],
+        "canceled": [],
+        "flattened": None,
+    }
     oms.results["POST /kill-switch"] = Answer(body=switch)
     programs = [start(slack, oms, postgres_url) for _ in range(2)]
     try:

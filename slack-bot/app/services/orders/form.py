@@ -55,7 +55,8 @@ class OrderFacts(NamedTuple):
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
     draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
-    context = OrderContext("" if draft.is_private else origin.channel)
+    private = OrderContext("", typed_in=origin.channel)
+    context = private if draft.is_private else OrderContext(origin.channel)
     order_draft = fill_order_draft(draft, services.preferences.find(origin.person))
     opened = open_view(services, origin, build_order_form(order_draft, context), failure_messages.ORDER_AGAIN)
     if opened is None or not check_admission(services, origin, opened.view_id):
