@@ -29,6 +29,7 @@ from app.services.failure_messages import MAYBE_REPEATED
 from app.services.issue_cards import CARD, send_card
 from app.services.preferences import SUMMARY, load_preferences
 from app.services.reminders import REMINDER, send_reminder
+from app.services.trade_reversal import REVERSAL, send_reversal
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,11 @@ SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
 Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
-SENDERS: dict[str, Send] = {REMINDER: send_reminder, CARD: send_card}  # each sends a message of its own
+SENDERS: dict[str, Send] = {  # each sends a message of its own
+    REMINDER: send_reminder,
+    CARD: send_card,
+    REVERSAL: send_reversal,
+}
 
 
 def notify_person(
