@@ -131,8 +131,12 @@ def _pause_left(services: Services, form: OpenForm) -> float:
 
 
 def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
-    """Return the quote of the typed symbol and the instruments that match it."""
-    typed = read_draft(view["state"]["values"]).symbol.strip() if view else ""
+    typed = read_draft(view["state"]["values"]).symbol if view else ""
+    return load_market_facts(services, origin, typed.strip())
+
+
+def load_market_facts(services: Services, origin: Origin, typed: str) -> MarketFacts:
+    """Return the quote of a typed symbol and the instruments that match it."""
     if not typed:
         return MarketFacts()
     person, request_id = origin.person, origin.request_id

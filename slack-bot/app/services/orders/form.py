@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from app.blocks.amounts import format_figure
 from app.blocks.orders.form import (
     PREVIEW_PROMPT,
     PROPOSAL_SEPARATOR,
@@ -116,11 +117,12 @@ def apply_proposal(
     if entry not in fields.LABELS:
         return
     changes: dict[str, Any] = {entry: text} | ({fields.VALUE: ""} if entry == fields.QUANTITY else {})
-    banner = f"{fields.LABELS[entry]} {escape(text)} is filled in. Nothing was sent yet."
-    form = build_order_form(
-        replace(draft, **changes), context.with_next_revision(), banner, lines=get_shown_order_lines(view)
-    )
-    _redraw(services, forms, origin, view, form)
+    filled, context = replace(draft, **changes), context.with_next_revision()
+    banner = f"{fields.LABELS[entry]} {escape(format_figure(text))} is filled in. Nothing was sent yet."
+    form = build_order_form(filled, context, banner, lines=get_shown_order_lines(view))
+    view_hash = _redraw(services, forms, origin, view, form)
+    if view_hash is not None:
+        _show_facts(services, origin, str(view["id"]), view_hash, filled, context, banner)
 
 
 def _redraw(
@@ -148,10 +150,11 @@ def _show_facts(
     view_hash: str,
     draft: OrderDraft,
     context: OrderContext,
+    banner: str = "",
 ) -> None:
-    """Show the quote and the preview of entries that the bot has just drawn."""
+    """Show the quote and the preview of entries that the bot has just drawn, below the banner."""
     order_facts = _load_draft_facts(services, origin, draft)
-    form = build_order_form(draft, context, lines=_format_lines(draft, order_facts))
+    form = build_order_form(draft, context, banner, lines=_format_lines(draft, order_facts))
     update_opened_view(services, origin, view_id, form, view_hash)
 
 
