@@ -111,7 +111,7 @@ def test_a_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots,
         return request is not None and not request.is_open
 
     wait_until(is_shown, 10.0)
-    lines = [text for text in posted(second) if "Approved by <@U2>: Fine" in text]
+    lines = [text for text in posted(second) if "was approved by <@U2>: Fine" in text]
     assert [MARK in line for line in lines][-1:] == [True]
     assert len(lines) == (2 if method == "chat.postMessage" else 1)
 
@@ -129,7 +129,7 @@ def test_a_decision_that_the_oms_made_is_shown_although_the_bot_did_nothing_more
     decide(second, order_id)  # the person saw an error, and presses Approve again
     wait_until(lambda: not second.bot.services.outbox._waiting)
     (line,) = posted(second)
-    assert "Approved by <@U2>: Fine" in line
+    assert "was approved by <@U2>: Fine" in line
     assert MARK not in line
     keys = [call.headers["idempotency-key"] for call in second.oms.named(f"POST /orders/{order_id}/approve")]
     assert len(keys) == 2
