@@ -48,7 +48,8 @@ def _check_and_load(services: Services, origin: Origin, opened: Opened, draft: D
     if draft.symbol:
         market_facts = load_market_facts(services, origin, draft.symbol)
         updated = update_lines(view, draft, market_facts)
-        if get_shown_lines(updated) != get_shown_lines(view):
+        is_current = get_shown_lines(updated) == get_shown_lines(view)
+        if not is_current and not services.open_forms.has_keystrokes(opened.view_id):
             update_opened_view(services, origin, opened.view_id, updated, opened.hash)
     read_preferences(services, origin.person, origin.request_id)
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from app.blocks.trade_form import get_shown_lines
+from app.services.open_forms import postpone_redraw
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer
@@ -57,6 +58,16 @@ def test_a_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspac
     lines = get_shown_lines(workspace.slack.wait_for("views.update")[0].body["view"])
     assert lines["symbol_line"] == "AAPL (Apple)"
     assert lines["price_line"].startswith("Price per share: 175.00 · GMV: 1,750.00 · Quote: 175.00")
+
+
+def test_a_form_is_not_redrawn_while_somebody_already_types_in_it(workspace: Workspace):
+    workspace.oms.script("symbols", Answer(body=[], slow=30.0))
+    workspace.type("AAPL")
+    workspace.oms.wait_for("symbols")
+    postpone_redraw(workspace.bot.services.open_forms, "V1")  # a keystroke
+    workspace.oms.released.set()
+    workspace.oms.wait_for("/preferences")  # read after the quote
+    assert workspace.slack.named("views.update") == []
 
 
 def test_a_full_line_fills_the_whole_form(workspace: Workspace):

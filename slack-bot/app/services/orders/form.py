@@ -28,8 +28,9 @@ from app.forms.text import NotAName, parse_symbol
 from app.services import failure_messages
 from app.services.admission import check_admission
 from app.services.dependencies import Services
-from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
+from app.services.live_price import MAX_MATCHES, LineUpdate
 from app.services.open_form import open_view, update_opened_view
+from app.services.open_forms import OpenForms
 from app.services.orders.symbol_search import find_day_change
 from app.services.origin import Origin
 from app.services.preferences import fill_order_draft, load_preferences
@@ -64,7 +65,8 @@ def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> No
     filled = fill_order_draft(draft, load_preferences(services, origin.person, origin.request_id))
     if filled != order_draft:
         context = context.with_next_revision()  # Slack keeps entries whose block stays
-    if filled != order_draft or filled.symbol:
+    is_typing = services.open_forms.has_keystrokes(opened.view_id)
+    if not is_typing and (filled != order_draft or filled.symbol):
         _show_facts(services, origin, opened.view_id, opened.hash, filled, context)
 
 
