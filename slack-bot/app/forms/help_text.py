@@ -17,7 +17,10 @@ LINES = (
     HelpLine("/order", "place an order", ("trade",)),
     HelpLine("/trade", "report a trade that was made elsewhere", ("trade",)),
     HelpLine("/portfolio [name]", "equity, cash, P&L and positions of a portfolio; without a name, of all"),
-    HelpLine("/trades [buy|sell] [AAPL] [today|2026-11] [mine] [in Growth]", "trades, newest first"),
+    HelpLine(
+        "/trades [buy|sell] [AAPL] [today|2026-11] [mine] [in Growth]",
+        "trades, newest first; `mine`: those you reported",
+    ),
     HelpLine("/desk positions [AAPL] [in Growth]", "open positions, with their stops and targets"),
     HelpLine("/desk orders [AAPL] [buy|sell] [mine] [all] [in Growth]", "working orders, or all orders"),
     HelpLine("/desk pnl [in Growth]", "profit and loss today and in all"),
