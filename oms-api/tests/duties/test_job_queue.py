@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from datetime import timedelta
@@ -17,6 +16,7 @@ from app.duties.service import LEASE, RESEND, Duty, DutyRunner
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
 from app.job_queue_watchdog import SILENCE_SECONDS, Watchdog, is_stuck
 from tests.factories import NOON
+from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, environment
 from tests.support.redis import RedisServer
 from tests.support.service import settings_for
@@ -215,7 +215,7 @@ def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
     beat = [*base, "beat", "--schedule", str(tmp_path / "beat"), "--pidfile", ""]
     with (tmp_path / "celery.log").open("wb") as log:
         processes = [
-            subprocess.Popen(command, cwd=HOME, env=given, stdout=log, stderr=log, start_new_session=True)
+            start_guarded(command, cwd=HOME, env=given, stdout=log, stderr=log, start_new_session=True)
             for command in (worker, beat)
         ]
         try:
