@@ -202,6 +202,24 @@ def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch)
     assert not away.check(0)
 
 
+def test_watchdog_ends_a_worker_that_receives_nothing_after_redis_was_away(redis_server, monkeypatch):
+    now, ended = [0.0], Event()
+    monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
+    watchdog = Watchdog(redis_server.url, ("lost",), ended.set)
+    assert not watchdog.check(0)  # it is connected
+    redis_server.kill()
+    now[0] = SILENCE_SECONDS * 10
+    assert not watchdog.check(0)
+    redis_server.start()
+    with redis_server.client() as client:
+        client.rpush("lost", "a message")
+    assert not watchdog.check(0)  # the worker gets the time to connect again
+    assert not ended.is_set()
+    now[0] += SILENCE_SECONDS + 1
+    assert watchdog.check(0)
+    assert ended.is_set()
+
+
 @pytest.mark.any_database
 def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
     database_url, engine, redis_server, tmp_path
