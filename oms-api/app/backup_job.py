@@ -17,7 +17,7 @@ _PATTERN = re.compile(r"\d{8}T\d{6}Z")
 
 
 class BackupJob:
-    """Makes a backup in a folder of its own, and keeps those of the last `retention`.
+    """Makes a backup in a separate folder, and keeps those of the last `retention`.
 
     The newest complete backup is never deleted. A folder without a manifest is the rest of a run whose
     process was killed, because the lease allows one run at a time.

@@ -25,7 +25,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigurationError(Exception):
-    """The settings are missing, malformed or unsafe."""
+    """Raised when the settings are missing, malformed or unsafe."""
 
 
 class Settings(BaseSettings):

@@ -39,7 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """Another process has the lease now, because this one was too slow."""
+    """Raised when another process has the lease now, because this one was too slow."""
 
 
 class Lease:

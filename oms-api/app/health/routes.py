@@ -105,9 +105,9 @@ async def ready(components: TheHealthComponents) -> Response:
     responses=responses(200, {"model": DetailedHealthOut}),
 )
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
-    """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
+    """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
 
-    It also states whether the hash chains are intact, and which layers of protection strategies run in.
+    It also states whether the hash chains are intact, and in which layers of protection strategies run.
 
     The status is always 200 for a valid key.
     """
@@ -137,7 +137,7 @@ async def metrics(
 ) -> Response:
     """Get counts and timings in Prometheus' format.
 
-    This needs a key of the first tenant with the scope `read`, since the metrics cover all tenants.
+    You need a key of the first tenant with the scope `read`, because the metrics cover all tenants.
     """
     reports = await _report_duties(components) or ()
     set_duty_metrics(components.metrics, reports)

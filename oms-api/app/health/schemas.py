@@ -31,7 +31,7 @@ class ComponentOut(BaseModel):
     )
     last_error: str | None = Field(
         examples=["The writer has stopped. Restart the service."],
-        description="What is wrong, or why its last work failed",
+        description="Problem, or why its last work failed",
     )
     backlog: int | None = Field(
         None,
@@ -41,7 +41,7 @@ class ComponentOut(BaseModel):
     layers: list[str] | None = Field(
         None,
         examples=[["Landlock", "seccomp"]],
-        description="The layers of protection that strategies run in here; of `sandbox` only",
+        description="Layers of protection in which strategies run; only for `sandbox`",
     )
 
 
@@ -72,9 +72,10 @@ class ReadinessOut(BaseModel):
         description="Row-level security of PostgreSQL. `none`: the database is SQLite"
     )
     detail: str | None = Field(
-        description="What is wrong and what to do if the service is not ready",
+        description="If the service is not ready: the problem, and what to do",
         examples=["The disk that holds the database is full. Make room on it."],
     )
     rate_limits: RateLimits = Field(
-        description="Whether processes share their rate limits; `per process` also while Redis is away"
+        description="Whether processes share their rate limits; `per process`: they do not, or Redis "
+        "is unavailable"
     )
