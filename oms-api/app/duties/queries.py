@@ -17,13 +17,14 @@ QUEUED = "queue"  # the holder of a run that no process has started
 
 
 class DutyRun(NamedTuple):
-    """A run of a duty, of one slot or of a request."""
+    """A run of a duty, of one slot or of a request. `holder` is "host:process id:random"."""
 
     slot: datetime
     status: str
     started_at: datetime
     duration_ms: int | None
     error: str | None
+    holder: str
 
 
 _RUN = tuple(getattr(DutyRunRow, name) for name in DutyRun._fields)

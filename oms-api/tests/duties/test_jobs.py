@@ -1,5 +1,7 @@
 """Background jobs over REST: schedule, runs, and runs that somebody asks for."""
 
+import os
+import socket
 from datetime import timedelta
 from threading import Barrier, Event, Thread
 
@@ -40,6 +42,7 @@ def test_requested_job_runs_at_once_and_is_in_the_history(operator, service):
     after = find_job(operator, "prune ticks")
     assert after["last_run"]["slot"] == response.json()["requested_at"]
     assert [run["slot"] for run in after["runs"]][1] == before["last_run"]["slot"]
+    assert after["last_run"]["process"] == f"{socket.gethostname()}:{os.getpid()}"
     assert operator.get("/audit", action="job.requested").json()[0]["target"] == "job:prune ticks"
 
 
