@@ -1,12 +1,12 @@
 """Two processes of the bot on one PostgreSQL database. One is killed while Slack accepts a message."""
 
 import socket
-import subprocess
 import sys
 import time
 
 import pytest
 
+from support.guarded_programs import start_guarded
 from tests import factories
 from tests.fakes import Answer
 from tests.server.test_program import FOLDER, environment, post, wait_for_health
@@ -26,7 +26,7 @@ def start(slack, oms, url):
         "BOT_DATABASE_URL": url,
         "PORT": str(port),
     }
-    program = subprocess.Popen([sys.executable, "main.py"], cwd=FOLDER, env=environment(**values))
+    program = start_guarded([sys.executable, "main.py"], cwd=FOLDER, env=environment(**values))
     address = f"http://127.0.0.1:{port}"
     wait_for_health(address)
     return program, address
