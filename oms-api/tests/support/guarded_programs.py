@@ -1,5 +1,6 @@
 """Programs that end with this process, also if it is killed."""
 
+import atexit
 import subprocess
 import sys
 from functools import cache
@@ -23,4 +24,6 @@ def start_guarded(command: list[str], **options: Any) -> "subprocess.Popen[Any]"
 def _start_guard() -> "subprocess.Popen[str]":
     """Start the guard of this process. It has a session of its own, so that Ctrl-C does not end it."""
     command = [sys.executable, "-I", "-S", str(_GUARD)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    guard = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    atexit.register(guard.communicate)  # the end of its input ends it
+    return guard
