@@ -1,7 +1,6 @@
 """Two processes of the bot on one PostgreSQL database. One is killed while Slack accepts a message."""
 
 import socket
-import subprocess
 import sys
 import time
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 
 from app.blocks.kill_switch_forms import EVERYTHING, HALT
 from app.forms.request_context import RequestContext
+from support.guarded_programs import start_guarded
 from tests import factories
 from tests.fakes import Answer
 from tests.portfolio_oms import PortfolioOms
@@ -30,7 +30,7 @@ def start(slack, oms, url):
         "BOT_DATABASE_URL": url,
         "PORT": str(port),
     }
-    program = subprocess.Popen([sys.executable, "main.py"], cwd=FOLDER, env=environment(**values))
+    program = start_guarded([sys.executable, "main.py"], cwd=FOLDER, env=environment(**values))
     address = f"http://127.0.0.1:{port}"
     wait_for_health(address)
     return program, address
