@@ -258,6 +258,21 @@ def test_an_alert_is_created_listed_and_removed(trading: PortfolioWorkspace):
     assert "is removed" in trading.query("alert remove A1")["text"]
 
 
+def test_a_shared_alert_is_delivered_to_the_channel(trading: PortfolioWorkspace):
+    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert(deliver_to="C1"))
+    message = trading.query("alert AAPL above 200 share")
+    assert message["response_type"] == "in_channel"
+    assert "<#C1> gets a message once." in message["text"]
+    assert [change[2]["deliver_to"] for change in trading.oms.changes.values()] == ["C1"]
+
+
+def test_a_shared_alert_of_a_direct_message_is_delivered_to_the_person(trading: PortfolioWorkspace):
+    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert())
+    trading.write_directly("alert AAPL above 200 share")
+    trading.slack.wait_for("chat.postMessage")
+    assert [change[2]["deliver_to"] for change in trading.oms.changes.values()] == ["me"]
+
+
 def test_an_alert_that_the_oms_refuses_is_explained(trading: PortfolioWorkspace):
     errors = [{"field": "above", "message": "Must be positive."}]
     trading.oms.results["POST /alerts"] = problem(422, "Not valid.", errors)
