@@ -16,6 +16,7 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.recording import Recording
 from app.market_data.queries import lock_quotes
+from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.commands import (
     ApplyCorporateAction,
@@ -67,10 +68,24 @@ def load_batch(
     )
     context.index_request_keys(plan.recorded_orders)
     plan_repeat_checks(context, commands)
+    named = context.order_store.load_orders(plan.by_order)
+    context.order_store.load_relatives([*named, *_list_orders_to_match(context, commands)])
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
     plan.blocked = lock_quotes(connection, sorted(changed_quotes))
     match_unmatched_quotes(context)
     return context, commands
+
+
+def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+    """Return the open orders in the symbols of arrived quotes."""
+    store, by_symbol = context.order_store, context.plan.by_symbol
+    return [
+        order
+        for command in commands
+        if isinstance(command, QuoteArrived)
+        for key in command.portfolio_keys or by_symbol.get(command.instrument_key, ())
+        for order in store.open_of(key, command.quote.symbol)
+    ]
 
 
 def _find_changed_quote(command: Command) -> InstrumentKey | None:

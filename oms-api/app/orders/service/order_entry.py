@@ -9,7 +9,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.broker_requests import is_remote, is_watched
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXITS, PARENTS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, Placement, build_exit_tickets, new_order
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
@@ -230,7 +230,7 @@ def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> Order
     for order_id in ids:
         order = context.order_store.get(tenant_id, order_id)
         legs: list[Order] = []
-        if order.role in {Role.ENTRY, Role.CLOSING}:
+        if order.role in PARENTS:
             legs = context.order_store.children_of(order)
         orders.append(OrderView(order, context.portfolio(order).name, tuple(sorted(legs, key=_get_id))))
     return OrderResult(tuple(orders))
