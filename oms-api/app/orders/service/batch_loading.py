@@ -78,14 +78,13 @@ def load_batch(
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
     """Return the open orders in the symbols of arrived quotes."""
-    store, by_symbol = context.order_store, context.plan.by_symbol
-    return [
-        order
-        for command in commands
-        if isinstance(command, QuoteArrived)
-        for key in command.portfolio_keys or by_symbol.get(command.instrument_key, ())
-        for order in store.open_of(key, command.quote.symbol)
-    ]
+    found: list[Order] = []
+    for command in commands:
+        if isinstance(command, QuoteArrived):
+            keys = command.portfolio_keys or context.plan.by_symbol.get(command.instrument_key, ())
+            for key in keys:
+                found += context.order_store.open_of(key, command.quote.symbol)
+    return found
 
 
 def _find_changed_quote(command: Command) -> InstrumentKey | None:
