@@ -81,8 +81,8 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) ->
     found: list[Order] = []
     for command in commands:
         if isinstance(command, QuoteArrived):
-            keys = command.portfolio_keys or context.plan.by_symbol.get(command.instrument_key, ())
-            for key in keys:
+            matched = command.portfolio_keys or context.plan.by_symbol.get(command.instrument_key)
+            for key in matched or ():
                 found += context.order_store.open_of(key, command.quote.symbol)
     return found
 
