@@ -21,16 +21,14 @@ from app.orders.rules.values import Status
 from app.orders.service import batch_handler
 from app.orders.service.batch_loading import load_batch
 from app.orders.service.commands import (
-    BrokerReport,
     CancelAll,
     CancelOrder,
     ClosePosition,
-    ExpireOrders,
     PlaceOrder,
-    QuoteArrived,
     ReplaceOrder,
     get_lock_group,
 )
+from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived
 from app.timestamps import BEFORE_ALL, iso
 from tests.orders.rig import Rig, ticket
 

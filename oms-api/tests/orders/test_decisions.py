@@ -14,14 +14,13 @@ from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
     ClosePosition,
-    ExpireOrders,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
-    QuoteArrived,
     ReplaceOrder,
 )
 from app.orders.service.decisions import decide_all
+from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
 from app.timestamps import iso
 from tests.orders.rig import Rig, ticket
 

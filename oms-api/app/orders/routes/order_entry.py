@@ -28,8 +28,9 @@ from app.orders.schemas.requests import (
     TicketIn,
 )
 from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
-from app.orders.service.commands import OrderResult, Outcome, PlaceOrder
+from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
+from app.orders.service.outcomes import OrderResult, Outcome
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
 from app.wire.body import documented_body, json_body, optional_json_body, parse_model

@@ -24,7 +24,7 @@ from app.orders.service.approvals import (
     publish_approval_event,
 )
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import DecideApproval, OrderResult, RequestOverride
+from app.orders.service.commands import DecideApproval, RequestOverride
 from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny_order
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import (
@@ -34,6 +34,7 @@ from app.orders.service.order_entry import (
     find_repeated_request,
     send_order,
 )
+from app.orders.service.outcomes import OrderResult
 from app.orders.service.protection import change_denial
 from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
 from app.orders.service.trading_sessions import set_session_end

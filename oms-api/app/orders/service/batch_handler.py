@@ -14,10 +14,12 @@ from app.ledger.service.recording import Recording, record_all
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_loading import load_batch
-from app.orders.service.commands import Command, Outcome, QuoteArrived, get_time
+from app.orders.service.commands import Command, get_time
 from app.orders.service.decisions import decide_all
+from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.lost_commit import build_commit_check
 from app.orders.service.order_metrics import count_changes, count_trades
+from app.orders.service.outcomes import Outcome
 from app.orders.service.quote_processing import match_before_trades
 from app.orders.service.trade_effects import apply_trades_to_orders
 

@@ -18,15 +18,9 @@ from app.ledger.service.recording import Recording
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
-from app.orders.service.commands import (
-    ApplyCorporateAction,
-    Command,
-    QuoteArrived,
-    QuoteMatched,
-    get_tenant_id,
-    get_time,
-)
+from app.orders.service.commands import ApplyCorporateAction, Command, get_tenant_id, get_time
 from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.order_store import OrderStore
 from app.orders.service.plan import plan_for, symbols_of
 from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes

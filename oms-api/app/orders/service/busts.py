@@ -23,12 +23,13 @@ from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import BustExecution, CorrectExecution, OrderResult
+from app.orders.service.commands import BustExecution, CorrectExecution
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_entry import build_result, find_repeated_change
+from app.orders.service.outcomes import OrderResult
 from app.timestamps import iso
 
 ExecutionChange = BustExecution | CorrectExecution

@@ -32,11 +32,13 @@ from app.orders.service.broker_charges import book_broker_charges, refund_broker
 from app.orders.service.broker_exits import continue_pair
 from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
-from app.orders.service.commands import BrokerReport, BustExecution, OrderResult
+from app.orders.service.commands import BustExecution
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
+from app.orders.service.internal_commands import BrokerReport
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import build_result
+from app.orders.service.outcomes import OrderResult
 from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
 

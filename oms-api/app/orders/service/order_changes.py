@@ -24,7 +24,7 @@ from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import adopt_children, request_replacement, require_replaceable
-from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, OrderResult, ReplaceOrder
+from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, ReplaceOrder
 from app.orders.service.groups import (
     cancel_open_orders,
     cancel_order,
@@ -43,6 +43,7 @@ from app.orders.service.order_entry import (
     submit_order,
 )
 from app.orders.service.order_quantities import find_quantity_denial
+from app.orders.service.outcomes import OrderResult
 from app.orders.service.protection import change_denial, is_exit_change
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import set_session_end

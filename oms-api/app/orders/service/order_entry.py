@@ -18,10 +18,11 @@ from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, chan
 from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
-from app.orders.service.commands import OrderResult, PlaceGroup, PlaceOrder
+from app.orders.service.commands import PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny_order
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
+from app.orders.service.outcomes import OrderResult
 from app.orders.service.protection import build_legs, find_follower_denial, find_legs_denial, find_pair_denial
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end

@@ -31,8 +31,6 @@ from app.orders.service.commands import (
     CorrectExecution,
     DecideApproval,
     OrderRequest,
-    OrderResult,
-    Outcome,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
@@ -40,8 +38,8 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
-    WaitingApprovals,
 )
+from app.orders.service.outcomes import OrderResult, Outcome, WaitingApprovals
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
 

@@ -8,7 +8,7 @@ from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, format_amount
-from app.orders.service.commands import ClosePosition, OrderResult
+from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel_open_orders, deny_order
 from app.orders.service.order_entry import (
     add_order,
@@ -18,6 +18,7 @@ from app.orders.service.order_entry import (
     hold_order,
     send_order,
 )
+from app.orders.service.outcomes import OrderResult
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 
 
