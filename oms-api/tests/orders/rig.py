@@ -25,6 +25,7 @@ from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
@@ -34,7 +35,6 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived, ReleaseOrders
-from app.orders.service.outcomes import OrderResult
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls

@@ -11,6 +11,7 @@ from app.orders.service.approval_decisions import decide_approval, expire_reques
 from app.orders.service.approval_review import review_approvals
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.busts import bust_execution
+from app.orders.service.command_results import NO_ORDERS, OrderResult, Outcome
 from app.orders.service.commands import (
     AdoptOrder,
     ApplyCorporateAction,
@@ -59,7 +60,6 @@ from app.orders.service.order_changes import (
     replace_order,
 )
 from app.orders.service.order_entry import place_group, place_order
-from app.orders.service.outcomes import NO_ORDERS, OrderResult, Outcome
 from app.orders.service.position_closes import close_position
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview_order

@@ -22,6 +22,7 @@ from app.money import fixed
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
+from app.orders.service.command_results import OrderResult, Outcome, WaitingApprovals
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -39,7 +40,6 @@ from app.orders.service.commands import (
     ReviewApprovals,
     SetExits,
 )
-from app.orders.service.outcomes import OrderResult, Outcome, WaitingApprovals
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
 

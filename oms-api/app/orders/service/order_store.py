@@ -13,6 +13,7 @@ from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderName
+from app.orders.queries.executions import insert_executions
 from app.orders.rules.contingency import PARENTS
 from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
 from app.orders.rules.rows import ExecutionRow, OrderEvent
@@ -278,7 +279,7 @@ class OrderStore:
             queries.insert_orders([self._orders[key] for key in self._new]),
             queries.update_orders(changes),
             queries.insert_order_events(self._events),
-            queries.insert_executions(self._executions),
+            insert_executions(self._executions),
         ]
 
     def _put(

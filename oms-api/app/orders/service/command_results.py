@@ -1,4 +1,4 @@
-"""Outcomes of the commands of the order writer."""
+"""Results of the commands of the order writer."""
 
 from typing import Any, NamedTuple
 

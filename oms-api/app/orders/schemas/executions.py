@@ -1,0 +1,36 @@
+"""Request bodies on executions that their venue cancelled or corrected."""
+
+from typing import Annotated
+
+from pydantic import (
+    Field,
+)
+
+from app.ledger.schemas import Note
+from app.orders.schemas.fields import (
+    ExecutionId,
+    RequestBody,
+)
+from app.wire.fields import PositiveAmount
+
+
+class BustIn(RequestBody):
+    """The execution that its venue cancelled, and why."""
+
+    execution_id: ExecutionId = Field(
+        description="Id of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
+    )
+    reason: Annotated[Note, Field(min_length=1)] = Field(
+        description="Why, for the history and the ledger", examples=["Clearly erroneous, cancelled by NYSE"]
+    )
+
+
+class CorrectionIn(BustIn):
+    """The execution that its venue corrected, its right quantity or price, and why."""
+
+    quantity: PositiveAmount | None = Field(
+        None, description="Units that were executed; null: as before", examples=["8"]
+    )
+    price: PositiveAmount | None = Field(
+        None, description="Price per unit, in the instrument's currency; null: as before", examples=["99.50"]
+    )
