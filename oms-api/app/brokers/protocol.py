@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from app.brokers.rules.values import (
     Account,
     BrokerEvent,
     BrokerOrder,
     Canceled,
+    Charged,
     Executed,
     Expired,
     Holding,
@@ -26,12 +27,14 @@ def ignore_request(broker: str, method: str, outcome: str, seconds: float) -> No
 class OrderState(NamedTuple):
     """An order and its state at the broker.
 
-    `end` is what ended it without filling it, None if it is open or filled, or not reported.
+    `end` is what ended it without filling it, None if it is open or filled, or not reported. An order that
+    waits for its entry `is_waiting`.
     """
 
     order: BrokerOrder
     is_open: bool
     end: Canceled | Expired | Rejected | Replaced | None = None
+    is_waiting: bool = False
 
 
 class BrokerEventRecord(NamedTuple):
@@ -106,6 +109,15 @@ class Broker(Protocol):
 
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
+        ...
+
+
+@runtime_checkable
+class HasExecutionCharges(Protocol):
+    """A broker that reports what it charges for each execution."""
+
+    def execution_charges(self) -> Sequence[Charged]:
+        """Return the reported charges of the executions that `executions` returned last. It sends nothing."""
         ...
 
 

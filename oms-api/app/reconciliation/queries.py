@@ -1,6 +1,6 @@
 """Queries of reconciliation issues and of the books that are compared."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from app.brokers.models import BrokerConnectionRow
+from app.column_values import to_canonical
 from app.database.bulk import write
 from app.events.rules import NewEvent
 from app.events.service import build_packed_insert
-from app.ledger.models import Portfolio, PositionRow
+from app.ledger.models import CashMovement, Portfolio, PositionRow
+from app.ledger.rules.cash import CashKind
 from app.money import ZERO
 from app.orders.models import Execution, OrderRecord
+from app.orders.rules.rows import ExecutionRow
 from app.reconciliation.models import ReconciliationIssueRow
 from app.reconciliation.rules.differences import HeldAmount, IssueType, Severity, get_proposed_action
 from app.reconciliation.rules.event_payloads import build_issue_payload
@@ -63,6 +66,7 @@ class ComparedPortfolio(NamedTuple):
     cash: Decimal
     name: str
     name_key: str
+    base_currency: str
 
 
 class StoredPosition(NamedTuple):
@@ -145,7 +149,7 @@ def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
 def find_compared_portfolio(connection: Connection, tenant_id: int, name: str) -> ComparedPortfolio | None:
     """Return the portfolio that trades over a connection."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.broker_connection == name)
-    columns = (Portfolio.id, Portfolio.cash, Portfolio.name, Portfolio.name_key)
+    columns = (Portfolio.id, Portfolio.cash, Portfolio.name, Portfolio.name_key, Portfolio.base_currency)
     row = connection.execute(select(*columns).where(*mine)).one_or_none()
     return None if row is None else ComparedPortfolio._make(row)
 
@@ -209,6 +213,37 @@ def find_booked(
     """Return those of the execution ids that are booked."""
     mine = (Execution.tenant_id == tenant_id, Execution.broker == broker)
     return _find(connection, Execution.execution_id, mine, execution_ids)
+
+
+def list_executions(
+    connection: Connection, tenant_id: int, portfolio_id: int, broker: str, execution_ids: Collection[str]
+) -> list[ExecutionRow]:
+    """Return those of the executions that a portfolio has booked."""
+    columns = [getattr(Execution, name) for name in ExecutionRow._fields]
+    is_broker = Execution.broker == broker
+    mine = (Execution.tenant_id == tenant_id, Execution.portfolio_id == portfolio_id, is_broker)
+    listed, found = sorted(execution_ids), list[ExecutionRow]()
+    for start in range(0, len(listed), _CHUNK):
+        chunk = listed[start : start + _CHUNK]
+        rows = connection.execute(select(*columns).where(*mine, Execution.execution_id.in_(chunk)))
+        found += [ExecutionRow._make(map(to_canonical, row)) for row in rows]
+    return found
+
+
+def find_charge_keys(
+    connection: Connection, tenant_id: int, portfolio_id: int, executions: Sequence[ExecutionRow]
+) -> set[str]:
+    """Return the idempotency keys of the charges and adjustments in the executions' symbols and days."""
+    kinds = (CashKind.CHARGES.value, CashKind.ADJUSTMENT.value)
+    mine = (CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+    is_charge = (*mine, CashMovement.kind.in_(kinds), CashMovement.idempotency_key.is_not(None))
+    is_day = CashMovement.day.in_(sorted({one.executed_at[:10] for one in executions}))
+    symbols, keys = sorted({one.symbol for one in executions}), set[str]()
+    for start in range(0, len(symbols), _CHUNK):
+        is_symbol = CashMovement.symbol.in_(symbols[start : start + _CHUNK])
+        statement = select(CashMovement.idempotency_key).where(*is_charge, is_symbol, is_day)
+        keys |= {key for key in connection.execute(statement).scalars() if key is not None}
+    return keys
 
 
 def _find(connection: Connection, column: Any, mine: tuple[Any, ...], values: Collection[str]) -> set[str]:

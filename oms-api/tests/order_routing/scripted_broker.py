@@ -18,6 +18,7 @@ from app.brokers.rules.values import (
     Account,
     BrokerEvent,
     BrokerOrder,
+    Charged,
     Executed,
 )
 from app.database import set_tenant_scope, unit_of_work
@@ -52,6 +53,7 @@ class ScriptedBroker(PaperBroker):
         self.received: list[tuple[str, str]] = []
         self.number, self.is_paper = "PA1", True
         self.is_silent = False  # events are not reported
+        self.charges: list[Charged] = []  # of all executions
 
     @override
     def submit(self, order: BrokerOrder, at: Any) -> Sequence[BrokerEvent]:
@@ -79,6 +81,10 @@ class ScriptedBroker(PaperBroker):
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         self._fail("events")
         return [] if self.is_silent else super().events(after)
+
+    def execution_charges(self) -> Sequence[Charged]:
+        """Return what the broker charged for all executions."""
+        return self.charges
 
     def report(self, *events: BrokerEvent) -> None:
         """Report events that no order of the book caused."""
@@ -141,7 +147,7 @@ class Routing:
         self.run()
 
     def restart(self) -> None:
-        """Begin anew with nothing in memory, as another process would."""
+        """Begin again with nothing in memory, as another process would."""
         self.rig.restart()
         self.session = BrokerSession(
             *(self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now),

@@ -218,4 +218,4 @@ def test_books_agree_after_random_faults(routing, tws, seed):
     assert len(filled) == len(tws.exchange.orders)
     for order in orders:
         assert routing.rig.order(order).filled_quantity == filled.get(order.id, 0), order.id
-    assert routing.undone() == []
+    run_until(routing, lambda: routing.undone() == [])

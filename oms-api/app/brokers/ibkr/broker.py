@@ -18,7 +18,7 @@ from app.brokers.ibkr.rules.reports import OrderReport, build_account, build_ter
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.event_log import EventLog
-from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Executed, Holding, Refused
+from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Charged, Executed, Holding, Refused
 from app.clock import Now, milliseconds, utc_now
 from app.money import product
 
@@ -64,8 +64,7 @@ class IbkrBroker:
         self._account, self._portfolio_id, self._now = account, portfolio_id, now
         self._load_chains = load_chains
         self._next_reading = now()
-        self._first_cursor = milliseconds(now()) * _CURSORS_PER_MILLISECOND
-        log = EventLog(self._first_cursor)
+        log = EventLog(milliseconds(now()) * _CURSORS_PER_MILLISECOND)
         self._orders = OrderLog(address.client_id, log, now)
         self._receiver = MessageReceiver(self._orders, address.client_id)
         self._receiver.account = account
@@ -168,13 +167,13 @@ class IbkrBroker:
         """Return the fills of one order, or of all. TWS reports those since midnight."""
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
-        if tracked is not None and not tracked.has_missing_fills:
-            return tracked.list_executions(order_id)
-        self.gateway.run(self._read_executions())
-        executions = [
-            execution for order in self._orders.list_orders() for execution in order.list_executions(order_id)
-        ]
-        return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
+        if tracked is None or tracked.has_missing_fills:
+            self.gateway.run(self._read_executions())
+        return self._orders.list_executions(order_id)
+
+    def execution_charges(self) -> Sequence[Charged]:
+        """Return the commissions that IBKR reported for the executions that are known. It sends nothing."""
+        return self._orders.list_charges()
 
     def account(self) -> Account:
         """Return cash and buying power. The cash is that in the account's currency."""
@@ -291,8 +290,7 @@ class IbkrBroker:
         return self._orders.wait_for(condition, losses, self.gateway.timeouts.response)
 
     def _list_events(self, order_id: str, before: int) -> list[BrokerEvent]:
-        records = self._orders.log.list_after(self._first_cursor + before)
-        return [record.event for record in records if record.event.order_id == order_id]
+        return [event for event in self._orders.log.list_since(before) if event.order_id == order_id]
 
     def _require_ready(self) -> None:
         gateway = self.gateway

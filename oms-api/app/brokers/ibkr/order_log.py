@@ -10,7 +10,7 @@ from app.brokers.ibkr.rules.order_tracking import OrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
 from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
 from app.brokers.remote.event_log import EventLog
-from app.brokers.rules.values import BrokerEvent
+from app.brokers.rules.values import BrokerEvent, Charged, Executed
 from app.clock import Now
 
 ABSENT_LIMIT = timedelta(seconds=90)  # an order that TWS does not show that long has ended
@@ -140,6 +140,19 @@ class OrderLog:
         """Return all orders, oldest first."""
         with self._changed:
             return self.tracker.orders
+
+    def list_executions(self, order_id: str | None = None) -> list[Executed]:
+        """Return the executions of one order or of all, oldest first."""
+        with self._changed:
+            found = None if order_id is None else self.tracker.find(order_id)
+            orders = self.tracker.orders if order_id is None else [] if found is None else [found]
+            executions = [one for order in orders for one in order.list_executions(order_id)]
+        return sorted(executions, key=lambda execution: (execution.at, execution.execution_id))
+
+    def list_charges(self) -> list[Charged]:
+        """Return what IBKR charged for the executions."""
+        with self._changed:
+            return [charged for order in self.tracker.orders for charged in order.list_charges()]
 
     def _record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
         self.log.append(events)

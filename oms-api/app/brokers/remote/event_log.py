@@ -10,12 +10,13 @@ from app.brokers.rules.values import BrokerEvent
 class EventLog:
     """Events in memory. Thread-safe.
 
-    The first cursor is above those of earlier processes if `start` is derived from the clock, so that a
-    cursor which was stored before a restart misses nothing.
+    The first cursor is derived from the clock, and is usually above those of earlier processes. It can be
+    below them if the clock was set back, or if another machine takes over. A cursor that this log did not
+    return is therefore one of an earlier process: all events of this log follow it.
     """
 
     def __init__(self, start: int = 0) -> None:
-        self._start = start
+        self._start = self._last_returned = start
         self._events: list[BrokerEvent] = []
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
@@ -40,9 +41,16 @@ class EventLog:
 
     def list_after(self, cursor: int) -> Sequence[BrokerEventRecord]:
         """Return the events after a cursor, oldest first."""
-        first = max(cursor - self._start, 0)
         with self._lock:
+            is_own = self._start <= cursor <= self._last_returned
+            first = cursor - self._start if is_own else 0
             events = self._events[first:]
+            self._last_returned = self._start + len(self._events)
         return [
             BrokerEventRecord(self._start + first + number, event) for number, event in enumerate(events, 1)
         ]
+
+    def list_since(self, length: int) -> Sequence[BrokerEvent]:
+        """Return the events after the first `length` ones, oldest first."""
+        with self._lock:
+            return self._events[length:]

@@ -1,4 +1,4 @@
-"""Run the sessions of all connections, each in a thread of its own, in one process at a time by a lease."""
+"""Run the sessions of all connections, each in a separate thread, in one process at a time by a lease."""
 
 import asyncio
 import logging
@@ -139,7 +139,8 @@ class SessionRunner:
             return
         wake, queue = self._signal.listen(), self._signal.get_queue(current.tenant_id, current.name)
         terms = (self._now, *self._reconciliation, queue, self._channel.is_listening.is_set)
-        session = BrokerSession(self._engine, current, broker, run, *terms, partial(_await_news, wake))
+        await_news = partial(_await_news, wake)
+        session = BrokerSession(self._engine, current, broker, run, *terms, await_news, lease.keep)
         try:
             subscribe = getattr(broker, "subscribe", None)  # an adapter with a stream tells of each event
             if subscribe is not None:

@@ -58,7 +58,8 @@ async def set_exits(
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.
 
-    They replace the position's exits and close its whole quantity. The response lists the exit orders.
+    They replace the position's present exits, and each closes its whole quantity. The response lists the exit
+    orders.
     """
     done = await service.set_exits(source, portfolio.strip(), symbol, body.product or "", *body.legs())
     return build_orders_response(raise_if_denied(done), 200)

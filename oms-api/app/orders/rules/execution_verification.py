@@ -31,6 +31,11 @@ def get_correction_id(execution_id: str) -> str:
     return f"{execution_id}{_CORRECTION_SUFFIX}1"
 
 
+def get_charge_key(broker: str, execution_id: str) -> str:
+    """Return the idempotency key of the movement that books what a broker charged for an execution."""
+    return f"{broker}:{execution_id}"
+
+
 def list_unbusted(rows: Sequence[ExecutionRow]) -> list[ExecutionRow]:
     """Return the executions that were not reversed, without the rows that reverse others."""
     busts = {row.execution_id for row in rows if row.note == BUST}

@@ -15,18 +15,19 @@ from app.wire.fields import PositiveAmount
 
 
 class BustIn(RequestBody):
-    """The execution that its venue cancelled, and why."""
+    """The execution that its venue cancelled, and the reason."""
 
     execution_id: ExecutionId = Field(
-        description="Id of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
+        description="ID of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
     )
     reason: Annotated[Note, Field(min_length=1)] = Field(
-        description="Why, for the history and the ledger", examples=["Clearly erroneous, cancelled by NYSE"]
+        description="Reason, for the history and the ledger",
+        examples=["Clearly erroneous, cancelled by NYSE"],
     )
 
 
 class CorrectionIn(BustIn):
-    """The execution that its venue corrected, its right quantity or price, and why."""
+    """The execution that its venue corrected, its correct quantity or price, and the reason."""
 
     quantity: PositiveAmount | None = Field(
         None, description="Units that were executed; null: as before", examples=["8"]

@@ -213,7 +213,7 @@ class BatchContext:
         return origin.portfolios is None or self.books.portfolio(portfolio_key).name_key in origin.portfolios
 
     def order_for(self, origin: Origin, order_id: str) -> Order:
-        """Return an order. Raises NoSuchOrder, also if the caller may not see its portfolio."""
+        """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
         if not self.sees(origin, order.portfolio_key):
             raise NoSuchOrder(order_id)

@@ -12,6 +12,7 @@ from app.ledger.service.books import CashEntry
 from app.ledger.service.commands import Origin
 from app.money import ZERO, product
 from app.orders.queries.executions import executions_of
+from app.orders.rules.execution_verification import get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
@@ -52,7 +53,7 @@ def _find_booked(context: BatchContext, execution: ExecutionRow) -> Decimal | No
 
 
 def _get_key(execution: ExecutionRow) -> str:
-    return f"{execution.broker}:{execution.execution_id}"
+    return get_charge_key(execution.broker, execution.execution_id)
 
 
 def _convert(context: BatchContext, order: Order, amount: Decimal, currency: str) -> Decimal:

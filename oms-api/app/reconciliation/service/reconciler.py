@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from app.brokers.protocol import Broker
+from app.brokers.protocol import Broker, HasExecutionCharges
 from app.brokers.queries import StoredConnection
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
@@ -33,6 +33,7 @@ from app.reconciliation.service.issue_updates import (
     resolve_all_issues,
     update_issues,
 )
+from app.reconciliation.service.missing_charges import MissingCharges
 
 ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
 IN_FLIGHT = timedelta(seconds=5)  # a fill that is younger may still be reported as an event
@@ -56,6 +57,7 @@ class Reconciler:
 
     def __init__(self, engine: Engine, now: Now) -> None:
         self._engine, self._now = engine, now
+        self._missing_charges = MissingCharges(now)
         self._suspected: dict[str, dict[Figures, datetime]] = {}  # by connection: since when
 
     def run(self, stored: StoredConnection, broker: Broker, apply: ApplyEvents) -> bool:
@@ -70,6 +72,7 @@ class Reconciler:
                 resolve_all_issues(connection, stored, self._now())
                 return False
         booked, unbooked = self._book_missing(stored, portfolio, broker.executions(), apply)
+        self._book_charges(stored, portfolio, broker, apply)
         books = _read_books(broker)
         with self._transaction(stored) as connection:
             differences = [*unbooked, *self._compare(connection, stored, portfolio, books)]
@@ -124,6 +127,18 @@ class Reconciler:
                 if execution.execution_id not in booked
             ],
         )
+
+    def _book_charges(
+        self, stored: StoredConnection, portfolio: ComparedPortfolio, broker: Broker, apply: ApplyEvents
+    ) -> None:
+        """Book the charges of executions that were not booked yet when the broker reported them."""
+        adapter: object = broker
+        if not isinstance(adapter, HasExecutionCharges):
+            return
+        with self._transaction(stored) as connection:
+            missing = self._missing_charges.list(connection, stored, portfolio, adapter)
+        if missing:
+            apply(missing)
 
     def _compare(
         self,

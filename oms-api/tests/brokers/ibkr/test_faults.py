@@ -94,6 +94,7 @@ def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
     wait_for(lambda: len(broker.events()) == 5)
     charged = [record.event for record in broker.events() if isinstance(record.event, Charged)]
     assert [(one.amount, one.currency) for one in charged] == [(Decimal("1.0"), "USD")] * 2
+    assert broker.execution_charges() == charged  # for a comparison that finds them unbooked
 
 
 def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):

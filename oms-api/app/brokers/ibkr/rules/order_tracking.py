@@ -132,9 +132,9 @@ class OrderTracker:
             return []
         if report.execution_id in tracked.charges:
             return []
-        tracked.charges[report.execution_id] = report.amount
         owner = tracked.owners.get(report.execution_id.rpartition(".")[0], tracked.order_id)
         charged = Charged(owner, report.execution_id, report.amount, report.currency, at)
+        tracked.charges[report.execution_id] = charged
         return [charged]
 
     def apply_message(self, venue_id: int, code: int, text: str, at: datetime) -> list[BrokerEvent]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.brokers.ibkr.rules.reports import FillReport, OrderReport
 from app.brokers.protocol import OrderState
-from app.brokers.rules.values import BrokerOrder, Canceled, Executed, Rejected, Replaced
+from app.brokers.rules.values import BrokerOrder, Canceled, Charged, Executed, Rejected, Replaced
 from app.money import ZERO, product
 
 
@@ -40,7 +40,7 @@ class TrackedOrder:
     reported_filled: Decimal = ZERO
     fills: dict[str, FillReport] = field(default_factory=dict)  # by the base of their ids
     owners: dict[str, str] = field(default_factory=dict)  # the order that a fill was reported for
-    charges: dict[str, Decimal] = field(default_factory=dict)  # by execution id
+    charges: dict[str, Charged] = field(default_factory=dict)  # by execution id
     end: Canceled | Rejected | None = None
     reason: str | None = None
 
@@ -66,6 +66,11 @@ class TrackedOrder:
             for base, fill in self.fills.items()
             if fill.quantity and order_id in {None, self.owners[base]}
         ]
+
+    def list_charges(self) -> list[Charged]:
+        """Return the charges of the executions, without those of corrected ones."""
+        found = (self.charges.get(fill.execution_id) for fill in self.fills.values() if fill.quantity)
+        return [charged for charged in found if charged is not None]
 
     def build_state(self, order_id: str, portfolio_id: int, at: datetime) -> OrderState | None:
         """Return the state of the order under one of its ids, None if only its executions are known."""

@@ -187,6 +187,18 @@ def test_charge_is_reported_once_and_after_its_execution(tracker, working):
     assert tracker.apply_charge(charge, NOON) == []
 
 
+def test_charges_are_listed_without_those_of_corrected_executions(tracker, working):
+    tracker.apply_fill(fill(), NOON)
+    (charged,) = tracker.apply_charge(ChargeReport("x.01", Decimal("1.25"), "USD"), NOON)
+    assert working.list_charges() == [charged]
+    tracker.apply_fill(fill("x.02", quantity="4"), NOON)
+    assert working.list_charges() == []
+    (corrected,) = tracker.apply_charge(ChargeReport("x.02", Decimal("0.50"), "USD"), NOON)
+    assert working.list_charges() == [corrected]
+    tracker.apply_fill(fill("x.03", quantity="0"), NOON)
+    assert working.list_charges() == []
+
+
 def test_order_that_is_absent_lapses(tracker, working):
     assert tracker.list_absent([100]) == []
     assert tracker.list_absent([]) == ["A"]
