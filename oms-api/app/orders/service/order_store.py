@@ -47,36 +47,9 @@ class OrderStore:
         # The positions that changed since the exposures were computed.
         self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
 
-    def load(self, cached: Mapping[PortfolioKey, OpenOrders]) -> dict[PortfolioKey, set[HoldingKey]]:
-        """Load the open orders of the locked portfolios. Return the positions whose orders were read.
-
-        `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
-        """
-        self._open.update(cached)
-        outdated = []
-        for portfolio_key, known in cached.items():
-            stamp = self._books.portfolio(portfolio_key).orders_stamp
-            if known.stamp != stamp:
-                self._open[portfolio_key] = known.copied()
-                self._open[portfolio_key].stamp = stamp
-                outdated.append(portfolio_key)
-        return self._read_changes(outdated) if outdated else {}
-
-    def _read_changes(self, outdated: Sequence[PortfolioKey]) -> dict[PortfolioKey, set[HoldingKey]]:
-        stored = queries.list_row_versions(self._connection, outdated)
-        changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
-        order_keys: list[OrderKey] = []
-        for portfolio_key in outdated:
-            known, versions = self._open[portfolio_key], stored.get(portfolio_key, {})
-            changed_keys[portfolio_key] = known.remove_missing(versions)
-            outdated_ids = known.list_outdated(versions)
-            order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
-        read: dict[PortfolioKey, list[Order]] = {}
-        for order in queries.orders_by_id(self._connection, order_keys):
-            read.setdefault(order.portfolio_key, []).append(order)
-        for portfolio_key, orders in read.items():
-            changed_keys[portfolio_key] |= self._open[portfolio_key].update(orders, stored[portfolio_key])
-        return changed_keys
+    def add_open_orders(self, loaded: Mapping[PortfolioKey, OpenOrders]) -> None:
+        """Add the open orders of locked portfolios. They are copied before the batch changes them."""
+        self._open.update(loaded)
 
     @property
     def portfolio_keys(self) -> set[PortfolioKey]:

@@ -1,11 +1,14 @@
 """Load locked portfolios into a batch context, and cache them after its commit."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.keys import PortfolioKey
+from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.orders.queries import book as queries
 from app.orders.rules.trading_sessions import Enforcement
+from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.open_orders import OpenOrders
 from app.orders.service.portfolio_cache import CachedPortfolio, get_version
 from app.risk.queries.switches import switches_of
 
@@ -35,13 +38,50 @@ def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKe
     books, cache = context.books, context.services.portfolios
     cached = {key: cache.take(context.connection, books.portfolio(key)) for key in keys}
     read = books.load_all_positions({key: (one.positions, one.last_sequence) for key, one in cached.items()})
-    changed = context.order_store.load({key: one.open_orders for key, one in cached.items()})
+    changed = _load_open_orders(context, {key: one.open_orders for key, one in cached.items()})
     for position_key in read:
         changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
     for key, one in cached.items():
         if one.exposure is not None and one.exposure.marks_version == context.marks_version:
             one.exposure.stale |= changed.get(key, set())
             context.exposures[key] = one.exposure
+
+
+def _load_open_orders(
+    context: BatchContext, cached: Mapping[PortfolioKey, OpenOrders]
+) -> dict[PortfolioKey, set[HoldingKey]]:
+    """Load the open orders of the portfolios. Return the positions whose orders were read.
+
+    `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
+    """
+    loaded, outdated = dict(cached), []
+    for portfolio_key, known in cached.items():
+        stamp = context.books.portfolio(portfolio_key).orders_stamp
+        if known.stamp != stamp:
+            loaded[portfolio_key] = known.copied()
+            loaded[portfolio_key].stamp = stamp
+            outdated.append(portfolio_key)
+    context.order_store.add_open_orders(loaded)
+    return _read_changes(context, loaded, outdated) if outdated else {}
+
+
+def _read_changes(
+    context: BatchContext, loaded: Mapping[PortfolioKey, OpenOrders], outdated: Sequence[PortfolioKey]
+) -> dict[PortfolioKey, set[HoldingKey]]:
+    stored = queries.list_row_versions(context.connection, outdated)
+    changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
+    order_keys: list[OrderKey] = []
+    for portfolio_key in outdated:
+        known, versions = loaded[portfolio_key], stored.get(portfolio_key, {})
+        changed_keys[portfolio_key] = known.remove_missing(versions)
+        outdated_ids = known.list_outdated(versions)
+        order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
+    read: dict[PortfolioKey, list[Order]] = {}
+    for order in queries.orders_by_id(context.connection, order_keys):
+        read.setdefault(order.portfolio_key, []).append(order)
+    for portfolio_key, orders in read.items():
+        changed_keys[portfolio_key] |= loaded[portfolio_key].update(orders, stored[portfolio_key])
+    return changed_keys
 
 
 def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> list[InstrumentKey]:
