@@ -19,7 +19,7 @@ LINES = (
     HelpLine("/portfolio [name]", "equity, cash, P&L and positions of a portfolio; without a name, of all"),
     HelpLine(
         "/trades [buy|sell] [AAPL] [today|2026-11] [mine] [in Growth]",
-        "trades, newest first; `mine`: those you reported",
+        "trades, newest first; `mine`: those you reported, and the fills of your orders",
     ),
     HelpLine("/desk positions [AAPL] [in Growth]", "open positions, with their stops and targets"),
     HelpLine("/desk orders [AAPL] [buy|sell] [mine] [all] [in Growth]", "working orders, or all orders"),

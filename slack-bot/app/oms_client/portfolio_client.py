@@ -102,7 +102,7 @@ class PortfolioClient(PersonClient):
             symbol=command.symbol,
             side=command.side,
             portfolio=command.portfolio,
-            user=self._person.user if command.is_own else "",
+            actor=self._person.actor if command.is_own else "",
             limit=str(limit),
         )
         parameters |= _named(**{"from": command.since, "to": command.until})

@@ -123,7 +123,7 @@ def test_words_become_filters_of_the_oms(trading: PortfolioWorkspace):
     assert trading.oms.reads()[-1] == (
         "/trades",
         {
-            "symbol": "AAPL", "side": "BUY", "portfolio": "Growth", "user": "U1", "limit": "101",
+            "symbol": "AAPL", "side": "BUY", "portfolio": "Growth", "actor": "slack:T1:U1", "limit": "101",
             "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z",
         },
     )  # fmt: skip
