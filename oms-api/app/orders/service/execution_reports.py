@@ -27,6 +27,7 @@ from app.orders.queries import book as queries
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Status
+from app.orders.service.adopted_positions import reverse_adoption
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_exits import continue_pair
@@ -102,6 +103,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
     match event:
         case Executed():
             book_fill(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
             count_execution_for_latch(context, order, at)
         case Accepted():
             _accept(context, order, at)
@@ -123,6 +125,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
             confirm_replacement(context, order, event, at)
         case Busted():
             _bust(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
         case Charged():
             _charge(context, order, event, at)
 
