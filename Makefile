@@ -109,6 +109,7 @@ lint: dev-install ## lint and format only, which takes a second
 
 check: lint ## lint, format, types and architecture
 	$(PY) scripts/check_vocabulary.py
+	$(PY) scripts/check_docstrings.py
 	$(PY) scripts/error_reference.py --check
 	$(PY) scripts/event_reference.py --check
 	$(PY) scripts/check_prose.py

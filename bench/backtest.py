@@ -3,7 +3,7 @@
 Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.backtest`. The rate is compared
 with that of backtesting.py on the same bars in the same run. It is licensed under the AGPL and therefore no
 requirement of this project: `--reference PYTHON` names an interpreter of an environment that has it. The peak
-memory is that of ten million bars read from a file, in a process of its own. `--bars` and `--memory-bars` set
+memory is that of ten million bars read from a file, in a separate process. `--bars` and `--memory-bars` set
 other sizes.
 
 The sandbox is compared with the same run in this process, and a sweep with two workers with one, both by

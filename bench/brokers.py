@@ -1,7 +1,7 @@
 """How fast orders reach a broker and its fills are booked, against the stand-in of Alpaca on loopback.
 
 Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.brokers`. The service and the
-stand-in are processes of their own, on PostgreSQL. Market orders are placed one after another, fewer than
+stand-in are separate processes, on PostgreSQL. Market orders are placed one after another, fewer than
 Alpaca's rate limit admits at once. The first figure is the time from the commit of an order until the
 stand-in has read the request, the second one from the fill until its execution is committed, with its event
 in the outbox. All times are those of one clock. Then an adapter reads 10,000 open orders after a log-in.

@@ -127,7 +127,7 @@ def _write_events(engine: Engine, seconds: float, tenants: int) -> dict[int, flo
 
 @contextmanager
 def _receiver(hanging: int) -> Iterator[tuple[int, Pipe]]:
-    """Run the endpoints in a process of their own. Yield their port, and a pipe that returns the times."""
+    """Run the endpoints in a separate process. Yield their port, and a pipe that returns the times."""
     pipe, other = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
         target=_receive, args=(other, hanging), daemon=True

@@ -19,6 +19,8 @@ IDS = {
     "Ava Chen": "T0DESK00001 · U0AVACHEN01",
     "Ben Okafor": "T0DESK00001 · U0BENOKAF02",
     "Zoë Núñez": "T0DESK00001 · U0ZOENUNE03",
+    "Dev Patel": "T0DESK00001 · U0DEVPATE04",
+    "Mia Larsen": "T0DESK00001 · U0MIALARS06",
     "Kim Park": "T0PARTNER02 · U0KIMPARK05",
 }
 

@@ -60,7 +60,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     expect(slack.private_message("Working orders").get_by_role("row").filter(has_text="GLNC")).to_be_visible()
 
     # the position, its exits and its close
-    answer.get_by_role("combobox", name="Open a position").select_option(label=f"GLNC in {portfolio}")
+    answer.get_by_role("combobox", name="Select a position").select_option(label=f"GLNC in {portfolio}")
     expect(slack.form).to_contain_text("Stop-loss none · take-profit none")
     slack.photograph("position")
     slack.form.get_by_role("button", name="Set exits…").click()

@@ -95,7 +95,7 @@ def test_the_api_trusts_the_proxy_and_the_proxy_knows_both_processes(compose):
 
 
 def test_every_location_of_the_proxy_names_the_host_and_the_client():
-    """A location that sets a header inherits none: else a client could name an address of its own."""
+    """A location that sets a header inherits none: else a client could name any address."""
     blocks = re.findall(r"location [^{]+\{[^}]*\}", NGINX)
     assert len(blocks) == 5
     for block in blocks:

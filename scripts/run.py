@@ -103,7 +103,7 @@ def list_programs(
 def choose_bot_secrets(environment: Values, bot: Values, oms: Values) -> tuple[str, str]:
     """Return the key of the bot and the secret with which it claims its workspace.
 
-    Values that are not set are new in each start. Both are empty if the bot's settings name a key of its own.
+    Values that are not set are new in each start. Both are empty if the bot's settings name a separate key.
     """
     own = environment.get("OMS_API_KEY") or oms.get("OMS_API_KEY")
     current = environment.get("OMS_API_KEY") or bot.get("OMS_API_KEY")

@@ -320,7 +320,7 @@ class Components:
             prepare,
             reconcile,
             timedelta(seconds=self.settings.reconcile_interval_seconds),
-            serves=lambda broker: broker != BrokerName.IBKR,  # which has a process of its own
+            serves=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
         )
 
     def _vitals(self) -> HealthComponents:

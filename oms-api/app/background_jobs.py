@@ -13,6 +13,7 @@ from app.brokers.service.instrument_loader import InstrumentLoader
 from app.brokers.service.log_in_reminder import LogInReminder
 from app.calendars.service import Calendars
 from app.carry.service import CarryService
+from app.chain_verification.service import VERIFY_CHAINS, ChainVerifier
 from app.clock import Now
 from app.config import Settings
 from app.duties.service import Duty, DutyRunner, RunHistory
@@ -127,6 +128,11 @@ def create_duties(
         Duty("strategy parity", DRIFT_PERIOD, DriftWatch(engine, parity, now).check),
         Duty("prune strategy journals", PRUNE_PERIOD, JournalRetention(engine, JOURNAL_AGE, now).prune),
         Duty("prune job history", PRUNE_PERIOD, RunHistory(engine).prune),
+        Duty(
+            VERIFY_CHAINS,
+            timedelta(hours=settings.chain_verification_hours),
+            ChainVerifier(engine, now).verify,
+        ),
         *_create_backup_duties(settings, now),
         *_create_report_duties(settings, engine, market, calendars, now),
     ]

@@ -46,7 +46,7 @@ _SEQUENCES = """
 
 
 class CannotBackUp(Exception):
-    """The database does not have exactly the tables of this version, or the folder exists."""
+    """Raised when the database does not have exactly the tables of this version, or the folder exists."""
 
 
 def back_up(

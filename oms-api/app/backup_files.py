@@ -19,7 +19,7 @@ _GZIP = 31  # the window bits of the gzip format
 
 
 class InvalidBackup(Exception):
-    """The backup is incomplete, was changed, or cannot be decrypted."""
+    """Raised when the backup is incomplete, was changed, or cannot be decrypted."""
 
 
 class FileEntry(NamedTuple):

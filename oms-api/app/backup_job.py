@@ -7,18 +7,17 @@ from pathlib import Path
 
 from app.backup import back_up
 from app.backup_files import MANIFEST
-from app.clock import Now, monotonic_seconds
+from app.clock import Now
 from app.database import connect_engine
 from app.duties.service import Lease
 from app.encryption import KeyRing
 
-RENEW_SECONDS = 10.0
 _NAME = "%Y%m%dT%H%M%SZ"
 _PATTERN = re.compile(r"\d{8}T\d{6}Z")
 
 
 class BackupJob:
-    """Makes a backup in a folder of its own, and keeps those of the last `retention`.
+    """Makes a backup in a separate folder, and keeps those of the last `retention`.
 
     The newest complete backup is never deleted. A folder without a manifest is the rest of a run whose
     process was killed, because the lease allows one run at a time.
@@ -32,14 +31,6 @@ class BackupJob:
 
     def run(self, lease: Lease) -> None:
         """Make a backup, then delete old ones. Raise OSError, SQLAlchemyError or CannotBackUp."""
-        renewed_at = monotonic_seconds()
-
-        def renew() -> None:
-            nonlocal renewed_at
-            if monotonic_seconds() - renewed_at > RENEW_SECONDS:
-                lease.renew()
-                renewed_at = monotonic_seconds()
-
         now = self._now()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._delete_incomplete()
@@ -47,7 +38,7 @@ class BackupJob:
         if not target.exists():
             engine = connect_engine(self._database_url, readers=1)
             try:
-                back_up(engine, target, self._keys, renew)
+                back_up(engine, target, self._keys, lease.renew_if_old)
             finally:
                 engine.dispose()
         self._delete_old(now)

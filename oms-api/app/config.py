@@ -25,7 +25,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigurationError(Exception):
-    """The settings are missing, malformed or unsafe."""
+    """Raised when the settings are missing, malformed or unsafe."""
 
 
 class Settings(BaseSettings):
@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     reports_slack: Literal["on", "off"] = "off"
     sentry_dsn: str | None = Field(default=None, repr=False)
     backup_folder: Path | None = None
+    chain_verification_hours: Annotated[int, Field(ge=1, le=168)] = 24
     backup_interval_hours: Annotated[int, Field(ge=1, le=168)] = 24
     backup_retention_days: Annotated[int, Field(ge=1, le=3_650)] = 14
     metrics_portfolios: Annotated[tuple[tuple[str, str], ...], NoDecode] = ()

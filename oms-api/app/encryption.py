@@ -24,7 +24,7 @@ _ID_LENGTH = 8
 
 
 class DecryptionFailed(Exception):
-    """The ciphertext was changed, belongs to another row, or its key is not in the ring."""
+    """Raised when the ciphertext was changed, belongs to another row, or its key is not in the ring."""
 
 
 class KeyRing:

@@ -1,6 +1,6 @@
 """Sends logged errors to Sentry, if SENTRY_DSN is set. It needs the extra `sentry-sdk`.
 
-The SDK sends headers, bodies, query strings and local variables by default. Here every event is built anew
+The SDK sends headers, bodies, query strings and local variables by default. Here every event is rebuilt
 from an allow-list: what happened where in the code, and for which request or job. The messages of exceptions
 are left out too, because they can quote what a client sent. The log line with the same request id has them.
 """

@@ -42,67 +42,67 @@ class Unexpected(OmsError):
 
 
 class Malformed(OmsError):
-    """The body is malformed: not JSON, duplicate names, or text that is not Unicode."""
+    """Raised when the body is malformed: not JSON, duplicate names, or text that is not Unicode."""
 
     status, kind, title = 422, "malformed", "The request cannot be read"
 
 
 class Unauthenticated(OmsError):
-    """The credentials are missing or invalid."""
+    """Raised when the credentials are missing or invalid."""
 
     status, kind, title = 401, "unauthenticated", "A valid API key is required"
 
 
 class Forbidden(OmsError):
-    """The caller is authenticated but may not do this."""
+    """Raised when the caller is authenticated but may not do this."""
 
     status, kind, title = 403, "forbidden", "Not allowed"
 
 
 class NotFound(OmsError):
-    """The object does not exist, or the caller may not see it."""
+    """Raised when the object does not exist, or the caller may not see it."""
 
     status, kind, title = 404, "not-found", "Not found"
 
 
 class Conflict(OmsError):
-    """The request contradicts stored data."""
+    """Raised when the request contradicts stored data."""
 
-    status, kind, title = 409, "conflict", "Conflicts with what is recorded"
+    status, kind, title = 409, "conflict", "The request conflicts with stored data"
 
 
 class TooSlow(OmsError):
-    """The body did not arrive in time."""
+    """Raised when the body did not arrive in time."""
 
-    status, kind, title = 408, "too-slow", "The body took too long"
+    status, kind, title = 408, "too-slow", "The body did not arrive in time"
 
 
 class TooLarge(OmsError):
-    """The body exceeds the maximum size."""
+    """Raised when the body exceeds the maximum size."""
 
     status, kind, title = 413, "too-large", "The body is too large"
 
 
 class UnsupportedMediaType(OmsError):
-    """The content type of the body is not JSON."""
+    """Raised when the content type of the body is not JSON."""
 
     status, kind, title = 415, "unsupported-media-type", "Send application/json"
 
 
 class Invalid(OmsError):
-    """The request is well-formed but invalid. `errors` names each field."""
+    """Raised when the request is well-formed but invalid. `errors` names each field."""
 
     status, kind, title = 422, "invalid", "The request is not valid"
 
 
 class NotInstalled(OmsError):
-    """The installation lacks an optional package that the request needs."""
+    """Raised when the installation lacks an optional package that the request needs."""
 
     status, kind, title = 501, "not-installed", "Not available in this installation"
 
 
 class TooMany(OmsError):
-    """The caller exceeded its rate limit."""
+    """Raised when the caller exceeded its rate limit."""
 
     status, kind, title = 429, "rate-limited", "Too many requests"
 
@@ -112,23 +112,26 @@ class TooMany(OmsError):
 
 
 class Unavailable(OmsError):
-    """The service cannot respond now. Nothing was recorded."""
+    """Raised when the service cannot respond now. Nothing was recorded."""
 
     status, kind, title = 503, "unavailable", "Not available at the moment"
     retry_after_seconds = 1
 
 
 class NotPlaced(Unavailable):
-    """The write was certainly not recorded. It may be sent again."""
+    """Raised when the write was certainly not recorded. It may be sent again."""
 
     kind, title = "not-placed", "Not recorded"
 
 
 class WriteRefused(NotPlaced):
-    """The database refused the statements of this write alone. A repeat may be refused too."""
+    """Raised when the database refused the statements of this write alone. A repeat may be refused too."""
 
 
 class OutcomeUnknown(Unavailable):
-    """It is unknown whether the write was recorded. A repeat with the same idempotency key finds out."""
+    """Raised when it is unknown whether the write was recorded.
+
+    A repeat with the same idempotency key finds out.
+    """
 
     kind, title = "outcome-unknown", "Unknown whether it was recorded"

@@ -32,7 +32,7 @@ _NOT_HTTP = b"HTTP/1.1 400 Bad Request" + _EMPTY_AND_CLOSE
 
 
 class _HeadRefused(Exception):
-    """The parser rejects this head. The protocol object holds the response."""
+    """Raised when the parser rejects a request head. The protocol object holds the response."""
 
 
 class _DiscardedTrailers(list[Any]):

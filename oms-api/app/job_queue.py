@@ -5,7 +5,7 @@ which stores a run of each job that is due, and then sends `run_job` with the id
 lost is sent again; one that arrives twice runs once. So Redis may lose everything, and any number of beats
 may run.
 
-Urgent jobs have a queue of their own. A worker reads both queues; `--queues slackoms-urgent` starts one that
+Urgent jobs have a separate queue. A worker reads both queues; `--queues slackoms-urgent` starts one that
 only reads that of the urgent jobs, so that they never wait for long ones.
 """
 
@@ -32,7 +32,7 @@ VISIBILITY_SECONDS = 600  # after which Redis delivers a message again whose wor
 
 
 class ProcessRunner:
-    """The runner of the jobs in this process. It has an engine of its own: no connection survives a fork."""
+    """The runner of the jobs in this process. It has a separate engine: no connection survives a fork."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

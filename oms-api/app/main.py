@@ -99,9 +99,9 @@ WORKER_START_SECONDS = 60  # after which a worker process is restarted that does
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
 
-Amounts go out as strings and come in as strings or plain JSON numbers.
+Responses contain amounts as strings. Requests may contain them as strings or as plain JSON numbers.
 Errors are problem documents (RFC 9457).
-A POST with an `Idempotency-Key` may be repeated: the same key and body give the same answer.
+You can safely repeat a POST with an `Idempotency-Key`: the same key and body return the same response.
 """
 
 

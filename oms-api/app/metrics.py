@@ -115,6 +115,23 @@ class RequestMetrics:
         self._delivery_latency.observe(seconds)
 
 
+class ChainMetrics:
+    """The scheduled verification of the hash chains of the audit log and the ledger."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._verified_at = Gauge(
+            "oms_chains_verified_timestamp_seconds",
+            "When all hash chains were verified last, in seconds since 1970; 0 if never",
+            registry=registry,
+        )
+        self._broken = Gauge("oms_chains_broken", "Hash chains that are broken", registry=registry)
+
+    def set_state(self, verified_at: float, broken: int) -> None:
+        """Set when all chains were verified last, in seconds since 1970, and how many are broken."""
+        self._verified_at.set(verified_at)
+        self._broken.set(broken)
+
+
 class PortfolioMetrics:
     """Values of the portfolios that METRICS_PORTFOLIOS names, in their currency."""
 
@@ -183,6 +200,7 @@ class Metrics:
         self._duty_runs = Counter(
             "oms_duty_runs", "Runs of background jobs", ("duty", "outcome"), registry=self.registry
         )
+        self.chains = ChainMetrics(self.registry)
         self._websockets = Gauge(
             "oms_websocket_connections", "Authenticated WebSockets that are open", registry=self.registry
         )

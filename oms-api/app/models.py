@@ -5,6 +5,7 @@ from app.audit.models import AuditHead, AuditRow
 from app.backtests.models import BacktestFileRow, BacktestRow
 from app.brokers.models import BrokerConnectionRow
 from app.calendars.models import CalendarDayRow
+from app.chain_verification.models import ChainVerificationRow
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
 from app.duties.models import DutyRow, DutyRunRow
 from app.events.models import Event
@@ -64,6 +65,7 @@ __all__ = [
     "CalendarDayRow",
     "Cancellation",
     "CashMovement",
+    "ChainVerificationRow",
     "CorporateAction",
     "DailyBarRow",
     "DailyStatsRow",

@@ -24,7 +24,7 @@ REBUILT, LIES, CANNOT = 0, 1, 2
 
 
 class CannotRebuild(Exception):
-    """There is no database to rebuild yet."""
+    """Raised when there is no database to rebuild yet."""
 
 
 def rebuild_book(engine: Engine, key: PortfolioKey) -> Rebuilt:

@@ -37,7 +37,7 @@ Sleep = Callable[[float], None]
 
 
 class PublishFailed(Exception):
-    """The service is away or refused a quote."""
+    """Raised when the service is away or refused a quote."""
 
 
 class FileSummary(NamedTuple):
@@ -143,7 +143,7 @@ def parse_speed(text: str) -> float | None:
 
 
 def check_file(path: Path) -> FileSummary:
-    """Read the whole file. Raise PriceFileError, also if it has no rows."""
+    """Read the whole file. Raise PriceFileError if a row is invalid or none exists."""
     rows, gaps, start = 0, set[timedelta](), None
     with path.open(newline="", encoding="utf-8") as lines:
         for rows, (_, value) in enumerate(read_price_rows(lines), 1):  # noqa: B007  # the number is the result

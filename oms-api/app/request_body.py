@@ -13,7 +13,7 @@ BODY_LIMIT = 1_000_000
 
 
 class Disconnected(Exception):
-    """The client disconnected before its request was complete."""
+    """Raised when the client disconnected before its request was complete."""
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: Deadline) -> bytes:

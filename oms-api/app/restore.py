@@ -32,7 +32,7 @@ SCAN_SECONDS = 3600.0
 
 
 class CannotRestore(Exception):
-    """The database is not empty, or of another kind than the backup."""
+    """Raised when the database is not empty, or of another kind than the backup."""
 
 
 def restore(folder: Path, url: str, keys: KeyRing | None) -> Manifest:

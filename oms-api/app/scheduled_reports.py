@@ -59,7 +59,7 @@ class ReportSources(NamedTuple):
 
 
 class PostFailed(Exception):
-    """The summary was not accepted."""
+    """Raised when the summary was not accepted."""
 
 
 class DailyReports:

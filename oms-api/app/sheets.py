@@ -38,7 +38,7 @@ _SCOPES = ("https://www.googleapis.com/auth/spreadsheets",)
 
 
 class CannotExport(Exception):
-    """The input is not valid, or the installation cannot write spreadsheets."""
+    """Raised when the input is not valid, or the installation cannot write spreadsheets."""
 
 
 def read_rows(components: Components, arguments: argparse.Namespace) -> list[list[Any]]:
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SQLAlchemyError as error:
         sys.stderr.write(f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL.\n")
         return INVALID
-    except Exception as error:  # noqa: BLE001  # the library and its transport have errors of their own
+    except Exception as error:  # noqa: BLE001  # the library and its transport have their own errors
         sys.stderr.write(f"The spreadsheet was not written: {error}\n")
         return REFUSED
     sys.stdout.write(f"{count:,} rows written\n")

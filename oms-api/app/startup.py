@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class CannotStart(Exception):
-    """The service must not take requests. The message states what to do."""
+    """Raised when the service must not take requests. The message states what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ READERS = 4
 
 
 class CannotWork(Exception):
-    """The database has no tables of this version."""
+    """Raised when the database has no tables of this version."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

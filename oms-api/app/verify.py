@@ -134,7 +134,7 @@ _MEANING: dict[StrEnum, str] = {
 
 
 class CannotVerify(Exception):
-    """There is no database to check yet."""
+    """Raised when there is no database to check yet."""
 
 
 def verify_database(engine: Engine) -> Verdict:

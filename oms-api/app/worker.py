@@ -31,7 +31,7 @@ STOPPED, CANNOT = 0, 2
 
 
 class CannotWork(Exception):
-    """The database has no tables of this version, or the port of the metrics is in use."""
+    """Raised when the database has no tables of this version, or the port of the metrics is in use."""
 
 
 @contextmanager

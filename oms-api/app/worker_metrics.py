@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from app.database.failures import format_reason
 from app.duties.service import DutyRunner
-from app.health.service import count_pending, set_duty_metrics
+from app.health.service import count_pending, read_broken_chains, set_chain_metrics, set_duty_metrics
 from app.metrics import Metrics
 
 REQUEST_SECONDS = 10.0
@@ -35,7 +35,9 @@ class WorkerMetrics:
 
     def _read(self) -> None:
         with self._engine.connect() as connection:
-            set_duty_metrics(self._metrics, self._runner.report(connection))
+            reports = self._runner.report(connection)
+            set_duty_metrics(self._metrics, reports)
+            set_chain_metrics(self._metrics, reports, read_broken_chains(connection))
             for kind, count in count_pending(connection).items():
                 self._metrics.set_pending(kind, count)
 

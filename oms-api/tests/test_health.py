@@ -17,6 +17,7 @@ from app.health.rules import (
     Component,
     describe_alerts,
     describe_brokers,
+    describe_chains,
     describe_duties,
     describe_feed,
     describe_redis,
@@ -210,7 +211,7 @@ def test_every_component_is_reported(service, path):
     assert (response.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
         *("database", "writer", "market_data", "duties", "worker", "redis", "webhooks", "alerts"),
-        *("brokers", "sandbox"),
+        *("brokers", "chains", "sandbox"),
     ]
     assert "isolated interpreter" in body["components"]["sandbox"]["layers"]
     assert body["components"]["database"] == {"status": "ok", "age_seconds": None, "last_error": None}
@@ -306,6 +307,18 @@ def test_the_sandbox_is_off_where_layers_are_missing():
     component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS], is_on=True)
     assert component.status == "off"
     assert component.last_error == "Untrusted strategies are refused without Landlock or bubblewrap."
+
+
+def test_chains_are_degraded_while_one_is_broken_or_their_verification_is_late():
+    good = DutyReport(DutyState("verify chains", None, None, NOON, NOON, 5, None), 0.0)
+    failed = DutyReport(good.state._replace(error="no database"), 0.0)
+    assert describe_chains(good, 5.0, 0)[:3] == ("ok", 5.0, None)
+    assert describe_chains(good._replace(lag_seconds=61.0), 90_061.0, 0)[:3] == ("degraded", 90_061.0, None)
+    assert describe_chains(failed, 5.0, 0)[:3] == ("degraded", 5.0, "no database")
+    broken = describe_chains(failed, 5.0, 2)
+    assert broken[:3] == ("degraded", 5.0, "Hash chains that are broken: 2. Run `python -m app.verify`.")
+    for never in (describe_chains(None, None, 0), describe_chains(good, None, 0)):
+        assert never[:3] == ("degraded", None, "The hash chains were never verified.")
 
 
 def test_brokers_are_degraded_while_one_does_not_work():

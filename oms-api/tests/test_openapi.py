@@ -398,11 +398,13 @@ def test_operations_have_unique_ids_and_descriptions(document):
 
 VERBS = {
     "Approve",
+    "Bust",
     "Cancel",
     "Check",
     "Claim",
     "Close",
     "Compare",
+    "Correct",
     "Create",
     "Delete",
     "Enable",
@@ -467,7 +469,7 @@ def test_every_field_has_a_description_and_a_valid_example(document):
 
 
 def is_nested(field):
-    """Whether the field consists of other models, which have examples of their own."""
+    """Whether the field consists of other models, which have separate examples."""
     inner = (field, *field.get("anyOf", ()), field.get("items", {}), field.get("additionalProperties") or {})
     return any("$ref" in one for one in inner)
 

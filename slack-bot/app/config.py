@@ -21,7 +21,7 @@ PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class ConfigError(Exception):
-    """The settings are invalid. The message states what to set."""
+    """Raised when the settings are invalid. The message states what to set."""
 
 
 @dataclass(frozen=True)

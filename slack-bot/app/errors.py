@@ -11,18 +11,18 @@ class BotError(Exception):
 
 
 class ForeignPerson(BotError):
-    """A request from a person of another workspace than the app's, or without a valid person.
+    """Raised when a request is from a person of another workspace than the app's, or from no valid person.
 
     It can come from a channel that two workspaces share.
     """
 
 
 class Saturated(BotError):
-    """All workers are busy and the queue is full. Nothing was started."""
+    """Raised when all workers are busy and the queue is full. Nothing was started."""
 
 
 class BadFields(BotError):
-    """Invalid entries of a form: one sentence per block id."""
+    """Raised when entries of a form are invalid: one sentence per block id."""
 
     def __init__(self, sentences: Mapping[str, str]):
         super().__init__("The form has entries that cannot be traded.")
@@ -30,7 +30,10 @@ class BadFields(BotError):
 
 
 class BadCommand(BotError):
-    """A command line that cannot be parsed. The message states the reason, and what to type instead."""
+    """Raised when a command line cannot be parsed.
+
+    The message states the reason, and what to type instead.
+    """
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,11 @@ class OmsError(BotError):
 
 
 class NotPlaced(OmsError):
-    """Certainly nothing was recorded: the trade was not sent, or the OMS refused to process it."""
+    """Raised when nothing was recorded: the trade was not sent, or the OMS refused to process it."""
 
 
 class TooManyRequests(NotPlaced):
-    """The OMS answered 429: the rate limit of the person, the key or the tenant is exceeded.
+    """Raised when the OMS answered 429: the rate limit of the person, the key or the tenant is exceeded.
 
     `retry_after_seconds` is None if the OMS did not return it.
     """
@@ -61,14 +64,14 @@ class TooManyRequests(NotPlaced):
 
 
 class OutcomeUnknown(OmsError):
-    """The trade was sent, and it is unknown whether it was recorded.
+    """Raised when the trade was sent, and it is unknown whether it was recorded.
 
     Look it up by its idempotency key; do not send it again.
     """
 
 
 class Refused(OmsError):
-    """The OMS refused the request (422, 409, 413), with a reason and the fields at fault.
+    """Raised when the OMS refused the request (422, 409, 413), with a reason and the fields at fault.
 
     `kind` is the last part of the problem type, such as `order-denied`. `facts` are all members of the
     problem document.
@@ -90,7 +93,7 @@ class Refused(OmsError):
 
 
 class KeyTaken(OmsError):
-    """409: this idempotency key belongs to a trade with other entries."""
+    """Raised when the idempotency key belongs to a trade with other entries (409)."""
 
 
 class DenialReason(Enum):
@@ -105,7 +108,10 @@ class DenialReason(Enum):
 
 
 class NotAllowed(OmsError):
-    """The OMS answered 401 or 403. It did not process the request, because of the key or the person."""
+    """Raised when the OMS answered 401 or 403.
+
+    It did not process the request, because of the key or the person.
+    """
 
     def __init__(self, reason: DenialReason):
         super().__init__(f"Not allowed: {reason.name.lower()}.")
@@ -124,11 +130,11 @@ TOKEN_CODES = frozenset({
 
 
 class SlackError(BotError):
-    """A call of the Web API failed."""
+    """Raised when a call of the Web API failed."""
 
 
 class SlackRefused(SlackError):
-    """Slack answered `ok: false`. `code` is Slack's error code, such as `not_in_channel`."""
+    """Raised when Slack answered `ok: false`. `code` is Slack's error code, such as `not_in_channel`."""
 
     def __init__(self, method: str, code: str):
         super().__init__(f"{method}: {code}")
@@ -141,7 +147,7 @@ class SlackRefused(SlackError):
 
 
 class SlackRateLimited(SlackError):
-    """Slack answered 429 and did nothing. Retry after `retry_after_seconds`."""
+    """Raised when Slack answered 429 and did nothing. Retry after `retry_after_seconds`."""
 
     def __init__(self, method: str, retry_after_seconds: float):
         super().__init__(f"{method}: ratelimited")
@@ -149,4 +155,4 @@ class SlackRateLimited(SlackError):
 
 
 class SlackUnreachable(SlackError):
-    """Slack did not answer, or the answer is unreadable. The call may have had its effect."""
+    """Raised when Slack did not answer, or the answer is unreadable. The call may have had its effect."""

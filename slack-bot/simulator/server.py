@@ -37,7 +37,7 @@ class _Channel(HTTPChannel):
 
 
 class Server:
-    """The simulator on its port. ``url`` is its address, also if the system chose the port (0)."""
+    """The simulator on its port. ``url`` is its address, even if the system chose the port (0)."""
 
     def __init__(self, settings: Settings) -> None:
         self.simulator = Simulator(settings)

@@ -64,6 +64,7 @@ PEOPLE = (
     Person("U0BENOKAF02", "ben", "Ben Okafor", "Trader"),
     Person("U0ZOENUNE03", "zoe", "Zoë Núñez", "Risk"),
     Person("U0DEVPATE04", "dev", "Dev Patel", "Operations"),
+    Person("U0MIALARS06", "mia", "Mia Larsen", "Compliance"),
     Person("U0KIMPARK05", "kim", "Kim Park", "A stranger here", NEIGHBOUR),
 )
 TEAMS = {person.id: person.team for person in PEOPLE}

@@ -77,7 +77,7 @@ def make_bot(
 
 @pytest.fixture(autouse=True)
 def draw_no_images(monkeypatch):
-    """Show charts as blocks, also where the extra `charts` is installed."""
+    """Show charts as blocks, even where the extra `charts` is installed."""
     monkeypatch.setattr("app.services.chart_images.has_matplotlib", lambda: False)
 
 

@@ -29,11 +29,11 @@ DONE, REFUSED, CANNOT = 0, 1, 2
 
 
 class NotMigrated(Exception):
-    """The database schema is not the one of this version."""
+    """Raised when the database schema is not the one of this version."""
 
 
 class NoPassword(Exception):
-    """The two entries differ, or there is none."""
+    """Raised when the two entries differ, or there is none."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

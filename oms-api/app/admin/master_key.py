@@ -8,7 +8,7 @@ CURRENT, PREVIOUS = "OMS_API_KEY", "OMS_API_KEY_PREVIOUS"
 
 
 class NoMasterKey(Exception):
-    """The file has no key to replace."""
+    """Raised when the file has no key to replace."""
 
 
 def current_key(file: Path) -> str:

@@ -49,7 +49,7 @@ async def post_alert(
     caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))],
     administration: TheAdministration, request_context: TheRequestContext, price_alerts: ThePriceAlerts,
 ) -> Response:  # fmt: skip
-    """Create an alert. If its condition is true already, it fires at once."""
+    """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
         *(body.kind, body.symbol, body.portfolio_name, body.direction, body.threshold, body.repeat),
         body.deliver_to,
@@ -93,11 +93,11 @@ async def list_alerts(
     summary="Delete an alert",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "It is deleted"}, 404),
+    responses=responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_alert(
     caller: Owner, alert_id: Annotated[Wanted, Path(max_length=32)], changes: TheChanges
 ) -> Response:
-    """Delete one of your alerts. It does not fire any more."""
+    """Delete one of your alerts. It fires no more."""
     await changes.run(lambda connection: delete_alert(connection, caller, alert_id), caller.tenant_id)
     return Response(status_code=204)

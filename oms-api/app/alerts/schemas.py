@@ -68,7 +68,7 @@ class AlertIn(BaseModel):
         None, description="Symbol of the instrument; only for kind `price`", examples=["AAPL"]
     )
     portfolio_name: PortfolioName | None = Field(
-        None, description="Name of the portfolio; for all other kinds", examples=[None]
+        None, description="Name of the portfolio; required for all other kinds", examples=[None]
     )
     above: SignedAmount | None = Field(
         None,
@@ -124,21 +124,21 @@ class AlertOut(BaseModel):
         description="Symbol of the instrument; only for kind `price`", examples=["AAPL"]
     )
     portfolio_name: str | None = Field(
-        description="Name of the portfolio; for all other kinds", examples=[None]
+        description="Name of the portfolio; null: the alert is on a price", examples=[None]
     )
     above: str | None = Field(description="Fires at this value or above", examples=["200.00"])
     below: str | None = Field(description="Fires at this value or below", examples=[None])
     repeat: bool = Field(description="Whether it fires at each crossing", examples=[False])
     deliver_to: str = Field(description="`me` or the ID of a Slack channel", examples=["me"])
     status: Literal["armed", "waiting", "done"] = Field(
-        description="`armed`: fires next; `waiting`: fired, and armed again when the value has moved "
-        "back; `done`: fired and does not repeat",
+        description="`armed`: it can fire; `waiting`: it fired, and is armed again when the value "
+        "moves back; `done`: it fired and does not repeat",
         examples=["armed"],
     )
     firing: int = Field(description="Number of times the alert fired", examples=[0])
-    value: str | None = Field(description="The value at which it fired last", examples=[None])
-    fired_at: str | None = Field(description="When it fired last", examples=[None])
-    created_at: str = Field(description="When it was created", examples=["2026-11-20T15:04:05.123456Z"])
+    value: str | None = Field(description="Value at which it last fired", examples=[None])
+    fired_at: str | None = Field(description="Time at which it last fired, in UTC", examples=[None])
+    created_at: str = Field(description="Time of creation, in UTC", examples=["2026-11-20T15:04:05.123456Z"])
 
 
 EXAMPLE: dict[str, Any] = {

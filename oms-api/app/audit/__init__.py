@@ -1,1 +1,1 @@
-"""The append-only audit trail, chained by hashes per tenant. It has no routes of its own."""
+"""The append-only audit trail, chained by hashes per tenant. It has no routes."""

@@ -7,15 +7,18 @@ from app.sandbox.errors import Failure
 
 
 class InvalidBacktest(ValueError):
-    """The data or the settings of a backtest are wrong. The text states what to change."""
+    """Raised when the data or the settings of a backtest are wrong. The text states what to change."""
 
 
 class InvalidCommand(Exception):
-    """A command of a sandboxed strategy is malformed, or impossible at its instant. See the text."""
+    """Raised when a command of a sandboxed strategy is malformed, or impossible at its instant.
+
+    See the text.
+    """
 
 
 class StrategyFailed(Exception):
-    """The strategy raised an exception. The text states where in its code."""
+    """Raised when the strategy raised an exception. The text states where in its code."""
 
     def __init__(self, failure: Failure) -> None:
         callback = f" in {failure.callback}" if failure.callback else ""
@@ -30,7 +33,7 @@ class StrategyFailed(Exception):
 
 
 class StrategyStopped(StrategyFailed):
-    """The process of a sandboxed strategy exceeded a limit, ended, or sent something wrong."""
+    """Raised when the process of a sandboxed strategy exceeded a limit, ended, or sent something wrong."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(Failure("Stopped", reason))
@@ -42,14 +45,14 @@ class StrategyStopped(StrategyFailed):
 
 
 class NoSuchBacktest(NotFound):
-    """The tenant has no such backtest."""
+    """Raised when the tenant has no such backtest."""
 
     def __init__(self, backtest_id: str) -> None:
         super().__init__(f"There is no backtest {backtest_id}; list them with `GET /backtests`.")
 
 
 class BacktestNotDone(Conflict):
-    """The backtest has no result."""
+    """Raised when the backtest has no result."""
 
     kind, title = "backtest-not-done", "The backtest has no result"
 
@@ -58,6 +61,6 @@ class BacktestNotDone(Conflict):
 
 
 class TooManyBacktests(Conflict):
-    """The tenant has the maximum number of backtests."""
+    """Raised when the tenant has the maximum number of backtests."""
 
     kind, title = "too-many-backtests", "Too many backtests"

@@ -93,7 +93,7 @@ async def get_backtests(
 async def compare_backtests(
     caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: TheReaders
 ) -> Response:
-    """Show backtests beside each other, the statistics that differ, and whether code and data are equal."""
+    """Compare backtests: the statistics that differ, and whether code and data are equal."""
     ids = [part.strip() for part in query.ids.split(",") if part.strip()]
     if not 2 <= len(ids) <= MAX_COMPARED:
         message = f"Send two to {MAX_COMPARED} ids, separated by commas."
@@ -121,10 +121,10 @@ async def get_backtest(caller: Reader, backtest_id: TheId, readers: TheReaders) 
     summary="Delete a backtest",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "It is deleted"}, 404),
+    responses=responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_backtest(caller: Runner, backtest_id: TheId, changes: TheChanges) -> Response:
-    """Delete a backtest with its result. One that waits or runs is cancelled."""
+    """Delete a backtest with its result. If it waits or runs, it is cancelled."""
     tenant_id = caller.tenant_id
     is_deleted = await changes.run(
         lambda connection: delete_backtest(connection, tenant_id, backtest_id), tenant_id
@@ -143,7 +143,7 @@ async def get_backtest_orders(
     caller: Reader, backtest_id: TheId, query: ThePage, readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """List the orders of a finished backtest in the order in which they ended."""
+    """List the orders of a finished backtest in the order in which they became final."""
     return await _FileList(backtest_id, "orders.csv", readers, cursors).respond(caller, query, request)
 
 
@@ -180,7 +180,7 @@ async def get_backtest_equity(
     responses=responses(200, _HTML, 404, 409),
 )
 async def get_backtest_report(caller: Reader, backtest_id: TheId, readers: TheReaders) -> Response:
-    """Get the report with charts: one HTML file that needs nothing else."""
+    """Get the report with charts as one HTML file."""
     tenant_id = caller.tenant_id
     content = await readers.run(
         lambda connection: read_file(connection, tenant_id, backtest_id, REPORT_NAME), tenant_id

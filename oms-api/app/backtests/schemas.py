@@ -92,7 +92,8 @@ class BacktestIn(BaseModel):
     )
     parameters: PlainValues = Field(
         default_factory=dict,
-        description="Parameters; others are those of the registered strategy, else their defaults",
+        description="Parameters; those that you leave out are those of the registered strategy, else "
+        "the defaults",
         examples=[{"fast": 10, "slow": 30}],
     )
     symbols: Annotated[list[Symbol], Field(min_length=1, max_length=MAX_SYMBOLS)] | None = Field(
@@ -109,7 +110,9 @@ class BacktestIn(BaseModel):
         description="Length of the bars; null: that of the registered strategy, else 1m",
         examples=["5m"],
     )
-    data: Literal["bars"] = Field("bars", description="The bars of the service itself", examples=["bars"])
+    data: Literal["bars"] = Field(
+        "bars", description="Source of the bars: the service itself", examples=["bars"]
+    )
     cash: PositiveAmount = Field(
         Decimal(1_000_000), description="Opening cash, in the currency of the portfolio", examples=["100000"]
     )
@@ -148,7 +151,7 @@ class BacktestOut(BaseModel):
     status: BacktestStatus = Field(description="queued, running, done or failed", examples=["done"])
     progress: float = Field(description="Share of the period that is done", examples=[1.0])
     error: str | None = Field(description="Why it failed", examples=[None])
-    strategy: str = Field(description="Strategy as it was named", examples=["moving_average_cross"])
+    strategy: str = Field(description="Strategy, as the request named it", examples=["moving_average_cross"])
     entry_point: str = Field(
         description="Its code as MODULE:CLASS",
         examples=["slackoms_strategy.examples.moving_average_cross:MovingAverageCross"],
@@ -159,7 +162,7 @@ class BacktestOut(BaseModel):
     until: str = Field(alias="to", description="First instant that is left out, in UTC", examples=[_AT])
     interval: str = Field(description="Length of the bars", examples=["5m"])
     cash: str = Field(description="Opening cash", examples=["100000.00"])
-    cost_schedule: str = Field(description="What fills cost", examples=["us_equity"])
+    cost_schedule: str = Field(description="Schedule that charges the fills", examples=["us_equity"])
     settings: dict[str, Any] = Field(description="Other settings", examples=[{}])
     seed: int = Field(description="Seed of `context.random`", examples=[1])
     code_hash: str = Field(description="SHA-256 of the code", examples=[_HASH])
@@ -170,14 +173,14 @@ class BacktestOut(BaseModel):
     statistics: dict[str, Any] | None = Field(
         description="Statistics as in statistics.json of the command; null: not done", examples=[_STATISTICS]
     )
-    created_by: str = Field(description="Who asked for it", examples=["slack:T1:U1"])
-    created_at: str = Field(description="When, in UTC", examples=[_AT])
-    started_at: str | None = Field(description="When it began, in UTC", examples=[_AT])
-    finished_at: str | None = Field(description="When it ended, in UTC", examples=[_AT])
+    created_by: str = Field(description="Person or key that requested it", examples=["slack:T1:U1"])
+    created_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
+    started_at: str | None = Field(description="Time of the start, in UTC", examples=[_AT])
+    finished_at: str | None = Field(description="Time of the end, in UTC", examples=[_AT])
 
 
 class ComparisonOut(BaseModel):
-    """Backtests beside each other."""
+    """A comparison of backtests."""
 
     items: list[BacktestOut] = Field(description="The backtests in the order of `ids`")
     same_code: bool = Field(description="Whether all ran the same code", examples=[True])
@@ -220,11 +223,11 @@ class BacktestOrderOut(BaseModel):
     stop_price: str | None = Field(description="Stop price", examples=[None])
     time_in_force: str = Field(description="Time in force", examples=["DAY"])
     status: str = Field(description="Status", examples=["FILLED"])
-    filled_quantity: str = Field(description="Units that filled", examples=["10"])
-    filled_value: str = Field(description="Value that filled", examples=["1750"])
-    created_at: str = Field(description="When it was made, in UTC", examples=["2026-11-20T15:04:00Z"])
-    updated_at: str = Field(description="When it changed last, in UTC", examples=["2026-11-20T15:05:00Z"])
-    parent_id: str | None = Field(description="Entry of an exit", examples=[None])
+    filled_quantity: str = Field(description="Filled units", examples=["10"])
+    filled_value: str = Field(description="Filled value", examples=["1750"])
+    created_at: str = Field(description="Time of creation, in UTC", examples=["2026-11-20T15:04:00Z"])
+    updated_at: str = Field(description="Time of the last change, in UTC", examples=["2026-11-20T15:05:00Z"])
+    parent_id: str | None = Field(description="ID of the entry of an exit; null: none", examples=[None])
     reason: str | None = Field(description="Why it was denied, rejected or canceled", examples=[None])
 
 
@@ -238,17 +241,17 @@ class BacktestFillOut(BaseModel):
     price: str = Field(description="Price per unit", examples=["175"])
     value: str = Field(description="Quantity × price", examples=["1750"])
     charges: str = Field(description="Charges", examples=["0.02"])
-    at: str = Field(description="When, in UTC", examples=["2026-11-20T15:05:00Z"])
+    at: str = Field(description="Time of the fill, in UTC", examples=["2026-11-20T15:05:00Z"])
 
 
 class EquityPointOut(BaseModel):
     """A point of the equity curve of a backtest, as in equity.csv."""
 
-    at: str = Field(description="When, in UTC", examples=["2026-11-20T15:05:00Z"])
-    equity: str = Field(description="Cash and market value", examples=["100012.5"])
+    at: str = Field(description="Time of the point, in UTC", examples=["2026-11-20T15:05:00Z"])
+    equity: str = Field(description="Cash plus market value", examples=["100012.5"])
     cash: str = Field(description="Cash", examples=["98262.5"])
     market_value: str = Field(description="Market value of the positions", examples=["1750"])
-    gross_exposure: str = Field(description="Absolute market value", examples=["1750"])
+    gross_exposure: str = Field(description="Sum of the unsigned market values", examples=["1750"])
     charges: str = Field(description="Charges so far", examples=["0.02"])
     is_close: str = Field(description="1 for the last point of a UTC day, else 0", examples=["0"])
 

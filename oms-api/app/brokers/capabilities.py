@@ -16,18 +16,30 @@ class BrokerTable(NamedTuple):
 
     find_refusal: Callable[[BrokerOrder], str | None]
     get_pairing: Callable[[BrokerOrder], Pairing]
+    can_carry_exits: Callable[[BrokerOrder], bool]
+
+
+def _carry_nothing(_: BrokerOrder) -> bool:
+    return False
 
 
 TABLES: dict[str, BrokerTable] = {
-    BrokerName.ALPACA: BrokerTable(alpaca.find_refusal, alpaca.get_pairing),
-    BrokerName.IBKR: BrokerTable(ibkr.find_refusal, ibkr.get_pairing),
-    BrokerName.ZERODHA: BrokerTable(kite.find_refusal, kite.get_pairing),
+    BrokerName.ALPACA: BrokerTable(alpaca.find_refusal, alpaca.get_pairing, alpaca.can_carry_exits),
+    BrokerName.IBKR: BrokerTable(ibkr.find_refusal, ibkr.get_pairing, _carry_nothing),
+    BrokerName.ZERODHA: BrokerTable(kite.find_refusal, kite.get_pairing, _carry_nothing),
 }
 
 
-def is_watched(broker: str, order: BrokerOrder) -> bool:
+def choose_pairing(broker: str, order: BrokerOrder, *, is_exit: bool) -> Pairing:
+    """Return how a pair with this order is executed. One request takes only the exits of a position."""
+    pairing = TABLES[broker].get_pairing(order)
+    return Pairing.EMULATED if pairing is Pairing.TOGETHER and not is_exit else pairing
+
+
+def is_watched(broker: str, order: BrokerOrder, *, is_exit: bool) -> bool:
     """Return whether an order of a pair is watched by us instead of resting at the broker."""
-    return TABLES[broker].get_pairing(order) is Pairing.EMULATED and not is_resting(order)
+    is_emulated = choose_pairing(broker, order, is_exit=is_exit) is Pairing.EMULATED
+    return is_emulated and not is_resting(order)
 
 
 def choose_exit_time(broker: str, order: BrokerOrder) -> TimeInForce:
@@ -49,5 +61,5 @@ def find_linked_refusal(broker: str, orders: Sequence[BrokerOrder]) -> str | Non
         refusal = table.find_refusal(order)
         if refusal is not None:
             return refusal
-    is_emulated = any(table.get_pairing(order) is Pairing.EMULATED for order in orders)
+    is_emulated = any(table.get_pairing(order) is not Pairing.NATIVE for order in orders)
     return find_pair_refusal(orders) if is_emulated else None

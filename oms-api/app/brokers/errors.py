@@ -4,15 +4,18 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotIn
 
 
 class BrokerUnavailable(Exception):
-    """The broker was not reached. Nothing was sent, and the call may be repeated."""
+    """Raised when the broker was not reached. Nothing was sent, and the call may be repeated."""
 
 
 class RateLimitUsedUp(BrokerUnavailable):
-    """The broker's rate limit leaves no request within the time that this one may wait. Nothing was sent."""
+    """Raised when the broker's rate limit leaves no request within the time that this one may wait.
+
+    Nothing was sent.
+    """
 
 
 class SessionNeeded(BrokerUnavailable):
-    """The broker's session ended, and a person must log in. Nothing was sent."""
+    """Raised when the broker's session ended, and a person must log in. Nothing was sent."""
 
     def __init__(self, broker: str) -> None:
         super().__init__(
@@ -22,11 +25,14 @@ class SessionNeeded(BrokerUnavailable):
 
 
 class OutcomeOpen(Exception):
-    """The broker was reached but did not respond. Query the order by `find` before repeating the call."""
+    """Raised when the broker was reached but did not respond.
+
+    Query the order by `find` before repeating the call.
+    """
 
 
 class LogInRefused(Invalid):
-    """The broker did not take the request token of a log-in."""
+    """Raised when the broker did not take the request token of a log-in."""
 
     def __init__(self, message: str) -> None:
         text = f"The broker refused the token: {message} Log in again, and send the new token within minutes."
@@ -36,35 +42,35 @@ class LogInRefused(Invalid):
 
 
 class LogInFailed(Unavailable):
-    """The broker was not reached for a log-in."""
+    """Raised when the broker was not reached for a log-in."""
 
     def __init__(self) -> None:
         super().__init__("The broker did not answer. Send the request token again.")
 
 
 class NoLogIn(Conflict):
-    """The broker has no daily log-in, or the connection must not be used yet."""
+    """Raised when the broker has no daily log-in, or the connection must not be used yet."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The connection takes no log-in. {reason}")
 
 
 class NoSuchConnection(NotFound):
-    """The tenant has no connection of that name."""
+    """Raised when the tenant has no connection of that name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no broker connection {name!r}; list them with `GET /broker-connections`.")
 
 
 class ConnectionExists(Conflict):
-    """The tenant has a connection of that name, or one to the same account."""
+    """Raised when the tenant has a connection of that name, or one to the same account."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The tenant has a broker connection {what}; change that one.")
 
 
 class ConnectionInUse(Conflict):
-    """A portfolio trades over the connection."""
+    """Raised when a portfolio trades over the connection."""
 
     def __init__(self, name: str, portfolio_name: str) -> None:
         super().__init__(
@@ -74,7 +80,7 @@ class ConnectionInUse(Conflict):
 
 
 class PortfolioNotFlat(Conflict):
-    """A portfolio with open orders or positions cannot change its broker."""
+    """Raised when a portfolio with open orders or positions is to change its broker."""
 
     def __init__(self, portfolio_name: str) -> None:
         super().__init__(
@@ -83,7 +89,7 @@ class PortfolioNotFlat(Conflict):
 
 
 class SecondPersonNeeded(Forbidden):
-    """The person who set up a live connection may not enable it."""
+    """Raised when the person who set up a live connection enables it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -92,35 +98,35 @@ class SecondPersonNeeded(Forbidden):
 
 
 class LimitsNeeded(Conflict):
-    """Live trading needs limits that are set."""
+    """Raised when live trading is to be enabled without limits."""
 
     def __init__(self) -> None:
         super().__init__("Live trading requires a limit of the tenant: set one with `PUT /limits`.")
 
 
 class NotLive(Conflict):
-    """Only a connection with `live` true can be enabled for live trading."""
+    """Raised when a connection without `live` is to be enabled for live trading."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The connection {name!r} is a paper connection, and `live` cannot change later.")
 
 
 class TooManyConnections(Conflict):
-    """The tenant has the maximum number of connections."""
+    """Raised when the tenant has the maximum number of connections."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A tenant has at most {limit} broker connections; delete one first.")
 
 
 class ConnectionNotValid(Invalid):
-    """A field of a connection is not valid."""
+    """Raised when a field of a connection is not valid."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__("1 field is not valid; see `errors`.", [FieldError(field, message, "connection")])
 
 
 class NoAdapter(NotInstalled):
-    """This version or installation has no adapter for the broker."""
+    """Raised when this version or installation has no adapter for the broker."""
 
     def __init__(self, broker: str) -> None:
         super().__init__(f"This installation has no adapter for the broker {broker!r}.")

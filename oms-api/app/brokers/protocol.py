@@ -27,12 +27,14 @@ def ignore_request(broker: str, method: str, outcome: str, seconds: float) -> No
 class OrderState(NamedTuple):
     """An order and its state at the broker.
 
-    `end` is what ended it without filling it, None if it is open or filled, or not reported.
+    `end` is what ended it without filling it, None if it is open or filled, or not reported. An order that
+    waits for its entry `is_waiting`.
     """
 
     order: BrokerOrder
     is_open: bool
     end: Canceled | Expired | Rejected | Replaced | None = None
+    is_waiting: bool = False
 
 
 class BrokerEventRecord(NamedTuple):

@@ -55,7 +55,7 @@ async def create_connection(
     caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
     connections: TheBrokerConnections, administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Store the access to an account at a broker. The credentials are encrypted and never shown again."""
+    """Store the credentials for an account at a broker. They are encrypted and never shown again."""
     context, new = request_context.context(caller, body), body.parameters()
     return build_response(
         await administration.change(
@@ -167,10 +167,9 @@ async def enable_live(
     caller: SecondPerson, connection_name: TheName, connections: TheBrokerConnections,
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Let orders go out to a live account.
+    """Allow orders to a live account.
 
-    It needs another administrator than the one who set the connection up, and a limit of the
-    tenant.
+    Another administrator than the one who created the connection must do this. The tenant must have a limit.
     """
     context = request_context.context(caller, NoFields(), connection_name)
     return build_response(
@@ -183,13 +182,13 @@ async def enable_live(
 
 @sessions_router.get(
     "/{connection_name}/session",
-    summary="Get the log-in of a broker connection",
+    summary="Get the log-in page of a broker connection",
     responses=responses(200, {"model": BrokerLogInOut}, 404, 409),
 )
 async def get_log_in(
     caller: Operator, connection_name: TheName, log_ins: TheBrokerLogIns, readers: TheReaders
 ) -> Response:
-    """Get the page where a person logs in, and the end of the current session."""
+    """Get the address of the page where a person logs in, and when the current session ends."""
     tenant_id = caller.tenant_id
     stored = await readers.run(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
@@ -215,7 +214,7 @@ async def create_session(
     log_ins: TheBrokerLogIns, readers: TheReaders, administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Exchange the request token of a log-in for the session of the day, and connect with it."""
+    """Exchange the request token of a log-in for today's session, and connect with it."""
     tenant_id = caller.tenant_id
     stored = await readers.run(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id

@@ -20,8 +20,8 @@ _CREDENTIALS_TEXT = (
 )
 _CREDENTIALS = {"key_id": "PK0123456789", "secret_key": "your-secret"}
 _STATUS_TEXT = (
-    "`new`: not connected yet; `awaiting_live`: a second person must enable it; `connected`; `down`: the "
-    "broker does not answer; `refused`: see `error`"
+    "`new`: not yet connected; `awaiting_live`: a second person must enable it; "
+    "`connected`; `down`: the broker does not respond; `refused`: see `error`"
 )
 
 
@@ -45,18 +45,18 @@ Credentials = Annotated[dict[str, str], Field(max_length=4)]
 
 
 class ConnectionIn(RequestBody):
-    """A connection to create."""
+    """A new connection to an account at a broker."""
 
     name: ConnectionName = Field(description="Your name of the connection", examples=["alpaca-paper"])
     broker: Written = Field(description="The broker", examples=["alpaca"])
     live: bool = Field(
         False,
-        description="Whether it trades a live account, once a second person has enabled it. It never changes",
+        description="Whether it is for a live account, which a second person must enable. It never changes",
         examples=[False],
     )
     account: Account | None = Field(
         None,
-        description="The broker's number of the account; null: as the broker answers",
+        description="The broker's number of the account; null: the one that the broker returns",
         examples=["PA12345"],
     )
     base_url: Address | None = Field(
@@ -72,14 +72,15 @@ class ConnectionIn(RequestBody):
 
 
 _PEOPLE_TEXT = (
-    "People who may trade over the connection, by their names in `actor` of orders; null: everybody whose "
-    "role may place orders. Keys that act for nobody are not excluded"
+    "People who may trade over the connection, by their `actor` names; null: "
+    "everybody whose role may place orders. Keys that act for no person are not "
+    "restricted"
 )
 People = Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=MAX_PEOPLE)]
 
 
 class ConnectionPatch(Patch):
-    """Changes of a connection. Fields that are left out keep their value."""
+    """Changes of a connection. A field that you leave out keeps its value."""
 
     account: Account = left_out()
     base_url: Address = left_out()
@@ -97,19 +98,19 @@ class ConnectionPatch(Patch):
 class ConnectionOut(BaseModel):
     """A connection without its credentials."""
 
-    name: str = Field(description="Its name", examples=["alpaca-paper"])
+    name: str = Field(description="Name of the connection", examples=["alpaca-paper"])
     broker: Literal["alpaca", "ibkr", "zerodha"] = Field(description="The broker", examples=["alpaca"])
     live: bool = Field(description="Whether it is for a live account", examples=[False])
     account: str | None = Field(description="The broker's number; null: not known yet", examples=["PA12345"])
     base_url: str = Field(description="The broker's address", examples=[_URL])
     portfolio_name: str | None = Field(
-        description="The portfolio that trades over it; null: none", examples=["Growth"]
+        description="Name of the portfolio that uses it; null: none", examples=["Growth"]
     )
     status: Literal["new", "awaiting_live", "connected", "down", "refused"] = Field(
         description=_STATUS_TEXT, examples=["connected"]
     )
     error: str | None = Field(
-        description="Why orders do not go out; null: they do", examples=["The broker did not answer."]
+        description="Why orders are not sent; null: they are", examples=["The broker did not answer."]
     )
     connected_since: str | None = Field(
         description="Time of the last connect, in UTC; null: not connected", examples=[_AT]
@@ -118,19 +119,19 @@ class ConnectionOut(BaseModel):
         description="Time of the broker's last event, in UTC; null: none", examples=[_AT]
     )
     lag_seconds: float | None = Field(
-        description="Seconds since the broker answered last; null: it never did", examples=[0.412]
+        description="Seconds since the broker last responded; null: never", examples=[0.412]
     )
     requests_left: int | None = Field(
-        description="Requests that the broker still takes in this minute; null: not known", examples=[187]
+        description="Requests that the broker still accepts in this minute; null: unknown", examples=[187]
     )
     circuit: Literal["closed", "open", "half_open"] = Field(
         description="The circuit breaker. `open`: nothing is sent until the next attempt; `half_open`: that "
         "attempt is under way",
         examples=["closed"],
     )
-    failures: int = Field(description="Failures of the broker in a row", examples=[0])
+    failures: int = Field(description="Number of consecutive failures of the broker", examples=[0])
     failure_kind: Literal["not_reached", "stream_down", "no_answer"] | None = Field(
-        description="What the last of them was; null: there is none", examples=[None]
+        description="Kind of the last failure; null: none", examples=[None]
     )
     circuit_opened_at: str | None = Field(
         description="Time in UTC since which the circuit is not closed; null: it is", examples=[None]
@@ -139,7 +140,7 @@ class ConnectionOut(BaseModel):
         description="Time in UTC of the next attempt; null: none is waiting", examples=[None]
     )
     session_expires_at: str | None = Field(
-        description="Time in UTC until which the broker's log-in holds; null: without end", examples=[None]
+        description="End of the broker's session, in UTC; null: it does not end", examples=[None]
     )
     live_enabled_by: str | None = Field(
         description="Person who enabled live trading; null: nobody", examples=["bob@example.com"]
@@ -156,15 +157,13 @@ class ConnectionOut(BaseModel):
 class ConnectionCheckOut(BaseModel):
     """The result of a test of a connection."""
 
-    ok: bool = Field(description="Whether orders could go out", examples=[True])
+    ok: bool = Field(description="Whether orders can be sent", examples=[True])
     account: str | None = Field(
-        description="The account that the broker answered; null: none", examples=["PA12345"]
+        description="Account that the broker returned; null: none", examples=["PA12345"]
     )
-    paper: bool | None = Field(
-        description="Whether it is a paper account; null: the broker did not tell", examples=[True]
-    )
-    latency_ms: int = Field(description="Milliseconds until the answer or the failure", examples=[84])
-    error: str | None = Field(description="Why orders could not go out; null: they could", examples=[None])
+    paper: bool | None = Field(description="Whether it is a paper account; null: unknown", examples=[True])
+    latency_ms: int = Field(description="Milliseconds until the response or the failure", examples=[84])
+    error: str | None = Field(description="Why orders cannot be sent; null: they can", examples=[None])
 
 
 class BrokerSessionIn(RequestBody):
@@ -172,8 +171,8 @@ class BrokerSessionIn(RequestBody):
 
     request_token: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean)] = Field(
         repr=False,
-        description="The `request_token` of the address to which the broker sent the browser back. It is "
-        "valid once, for minutes",
+        description="The `request_token` in the address to which the broker redirected the browser. "
+        "It is valid once, for a few minutes",
         examples=["your-request-token"],
     )
 
@@ -181,18 +180,18 @@ class BrokerSessionIn(RequestBody):
 class BrokerSessionOut(BaseModel):
     """A session at a broker."""
 
-    expires_at: str = Field(description="Time in UTC until which orders can go out", examples=[_AT])
+    expires_at: str = Field(description="Time until which orders can be sent, in UTC", examples=[_AT])
 
 
 class BrokerLogInOut(BaseModel):
     """How to log in at a broker."""
 
     login_url: str = Field(
-        description="The broker's page where a person logs in. It names the API key",
+        description="The broker's page where a person logs in. It contains the API key",
         examples=["https://kite.zerodha.com/connect/login?v=3&api_key=your-api-key"],
     )
     expires_at: str | None = Field(
-        description="Time in UTC until which the current session holds; null: there is none", examples=[_AT]
+        description="End of the current session, in UTC; null: there is none", examples=[_AT]
     )
 
 

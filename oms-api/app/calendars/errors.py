@@ -6,7 +6,7 @@ from app.errors import FieldError, Invalid
 
 
 class SessionsUnknown(Invalid):
-    """The sessions of the market on that date are not known."""
+    """Raised when the sessions of the market on that date are not known."""
 
     kind, title = "sessions-unknown", "The sessions of that date are not known"
 
@@ -20,7 +20,7 @@ class SessionsUnknown(Invalid):
 
 
 class UnknownSegment(Invalid):
-    """The market has no such segment."""
+    """Raised when the market has no such segment."""
 
     def __init__(self, market: str, segment: str) -> None:
         detail = f"{market} has no segment {segment}."
@@ -28,7 +28,10 @@ class UnknownSegment(Invalid):
 
 
 class DayNotSettable(Invalid):
-    """The sessions of that date cannot be set: the market never closes, or its table is too far away."""
+    """Raised when the sessions of that date cannot be set.
+
+    The market never closes, or the date is too far beyond its table.
+    """
 
     def __init__(self, market: str, known_from: date | None = None, latest: date | None = None) -> None:
         detail = f"{market} never closes."

@@ -43,7 +43,7 @@ async def list_calendar(
 ) -> Response:
     """List the sessions and holidays of a market in time order.
 
-    Weekends without a session are left out. Dates that the tables do not cover are rejected.
+    Weekends without a session are left out. A date beyond the known calendar is rejected.
     """
     await readers.run_single(calendars.refresh)
     days = calendars.list_days(query.market, query.segment, query.since, query.until)
@@ -75,8 +75,8 @@ async def put_calendar_day(
 ) -> Response:  # fmt: skip
     """Set the sessions of a market on a date, for all tenants. Only the operator's key may call this.
 
-    It replaces what the table of this release says, and extends a table past its last date. All processes use
-    it from their next order on. The ends of orders that were placed before do not change.
+    The date overrides the calendar of this release, or extends it beyond its last date. All processes use it
+    from the next order on. The expiry of earlier orders does not change.
     """
     override, at = body.override(market, day), now()
     edge: FastRequest = request.state.edge

@@ -70,10 +70,10 @@ class CalendarDayIn(BaseModel):
     )
     sessions: tuple[HoursIn, ...] = Field((), max_length=5, description="In time order, of every segment")
     name: Annotated[str, AfterValidator(clean), Field(max_length=100)] = Field(
-        "", description="What the date is called", examples=["Day after Thanksgiving"]
+        "", description="Name of the date", examples=["Day after Thanksgiving"]
     )
     source: Annotated[str, AfterValidator(clean), Field(min_length=1, max_length=500)] = Field(
-        description="Where the hours are from, such as a circular", examples=["NYSE release of 2026-11-20"]
+        description="Source of the hours, such as a circular", examples=["NYSE release of 2026-11-20"]
     )
 
     @model_validator(mode="after")
@@ -142,14 +142,16 @@ class SessionOut(BaseModel):
 class DayOut(BaseModel):
     """A date with its sessions. A holiday has none.
 
-    A day of the kind `unknown` has a session whose hours are not known.
+    A date of the kind `unknown` has a session, but its hours are not known.
     """
 
-    date: str = Field(description="In the market's time zone", examples=["2026-11-27"])
+    date: str = Field(description="Date in the market's time zone", examples=["2026-11-27"])
     kind: DayKind = Field(examples=["half_day"])
-    name: str = Field(description="Empty on regular days", examples=["Day after Thanksgiving"])
+    name: str = Field(
+        description="Name of the day; empty on regular days", examples=["Day after Thanksgiving"]
+    )
     sessions: list[SessionOut]
-    source: str = Field(description="Where the hours are from, and what of them is unverified")
+    source: str = Field(description="Source of the hours, and which of them are unverified")
 
 
 class ClockOut(BaseModel):
@@ -158,8 +160,12 @@ class ClockOut(BaseModel):
     market: Market
     segment: Segment
     timestamp: str = Field(examples=["2026-11-27T15:04:05.123456Z"])
-    is_open: bool | None = Field(description="null: the sessions of this date are not known")
-    phase: PhaseName | None = Field(description="null where the market is closed, too")
+    is_open: bool | None = Field(
+        description="Whether the market is open; null: the sessions of this date are not known"
+    )
+    phase: PhaseName | None = Field(
+        description="Phase of the session; null: unknown, or the market is closed"
+    )
     next_open: str | None = Field(examples=["2026-11-30T14:30:00.000000Z"])
     next_close: str | None = Field(examples=["2026-11-27T18:00:00.000000Z"])
     known_until: str | None = Field(

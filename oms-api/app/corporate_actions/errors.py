@@ -6,21 +6,21 @@ from app.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class NoSuchCorporateAction(NotFound):
-    """Raise when the tenant has no corporate action with that id."""
+    """Raised when the tenant has no corporate action with that id."""
 
     def __init__(self, action_id: str) -> None:
         super().__init__(f"There is no corporate action {action_id}; see `GET /corporate-actions`.")
 
 
 class CorporateActionReversed(Conflict):
-    """Raise when a reversed corporate action is to be reversed again."""
+    """Raised when a reversed corporate action is to be reversed again."""
 
     def __init__(self, action_id: str) -> None:
         super().__init__(f"The corporate action {action_id} was reversed already; record a new one instead.")
 
 
 class InvalidCorporateAction(Invalid):
-    """Raise when the terms do not fit the kind of the action."""
+    """Raised when the terms do not fit the kind of the action."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(errors[0].message, list(errors))

@@ -35,7 +35,7 @@ from app.wire.paths import ID
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
 Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn))]
-ActionId = Annotated[str, Path(description="Id of the action", json_schema_extra={"maxLength": 32})]
+ActionId = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]
 
 router = APIRouter(tags=["corporate actions"])
 _LIST = "corporate actions"
@@ -82,8 +82,8 @@ async def create(
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
-    It is booked at once if its ex-date has begun, else when it begins. It acts on what was executed before.
-    Open orders are restated (split) or cancelled (symbol change).
+    It is booked when its ex-date begins, or at once if it has begun. It changes positions from executions
+    before the ex-date. Open orders are restated (split) or cancelled (symbol change).
     """
     context, draft = request_context.context(caller, body), body.draft()
     result = await administration.change(
@@ -129,7 +129,7 @@ async def list_corporate_actions(
 async def get_corporate_action(
     caller: Reader, action_id: ActionId, readers: TheReaders, now: TheClock
 ) -> Response:
-    """Get one corporate action and whether it is booked."""
+    """Get one corporate action with its status."""
     return answer(serialize_record(await _find(readers, caller, action_id), iso(now())))
 
 
@@ -144,9 +144,9 @@ async def reverse(
     administration: TheAdministration, request_context: TheRequestContext,
     corporate_actions: TheCorporateActions, readers: TheReaders, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Reverse what an action booked, by rows of their own, and restate open orders back.
+    """Reverse the bookings of an action with new rows, and restate its open orders again.
 
-    An action that is not booked yet is withdrawn. Orders that it cancelled stay cancelled.
+    An action that is not yet booked is withdrawn. Orders that it cancelled stay cancelled.
     """
     context = request_context.context(caller, body, action_id)
     action = await _find(readers, caller, action_id)

@@ -23,7 +23,7 @@ Reason = Annotated[Note, Field(min_length=1)]
 
 
 class CorporateActionIn(BaseModel):
-    """A split, a symbol change or a cash dividend. Each kind has fields of its own."""
+    """A split, a symbol change or a cash dividend. Each kind has separate fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class CorporateActionIn(BaseModel):
         description="First date, in the instrument's market, on which the action shows in the price",
         examples=["2026-11-23"],
     )
-    reason: Reason = Field(description="Why, for the audit log", examples=["Announced on 2026-10-30"])
+    reason: Reason = Field(description="Reason, for the audit log", examples=["Announced on 2026-10-30"])
     new_units: PositiveAmount | None = Field(
         None, description="`split`: units after it for `old_units` before it", examples=["2"]
     )
@@ -54,7 +54,7 @@ class CorporateActionIn(BaseModel):
         None, description="`dividend`: ISO 4217 code of its currency", examples=["USD"]
     )
     withholding_percent: PositiveAmount | None = Field(
-        None, description="`dividend`: tax that long positions lose, in percent", examples=["15"]
+        None, description="`dividend`: tax withheld from long positions, in percent", examples=["15"]
     )
     pay_date: LocalDate | None = Field(
         None, description="`dividend`: date on which it is paid", examples=["2026-12-11"]
@@ -70,7 +70,7 @@ class ReversalIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Reason = Field(description="Why, for the audit log", examples=["Wrong ratio"])
+    reason: Reason = Field(description="Reason, for the audit log", examples=["Wrong ratio"])
 
 
 class CorporateActionQuery(BaseModel):
@@ -86,7 +86,7 @@ class CorporateActionQuery(BaseModel):
 class CorporateActionOut(BaseModel):
     """A corporate action. Fields of other kinds are null."""
 
-    id: str = Field(description="Its id", examples=["C16972345671230000a1b2c3d4"])
+    id: str = Field(description="ID of the corporate action", examples=["C16972345671230000a1b2c3d4"])
     kind: str = Field(description="`split`, `symbol_change` or `dividend`", examples=["split"])
     status: str = Field(
         description="`scheduled` until the ex-date, `pending` while portfolios are booked, `booked` or "
@@ -96,7 +96,7 @@ class CorporateActionOut(BaseModel):
     symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
     ex_date: str = Field(description="Ex-date in the instrument's market", examples=["2026-11-23"])
     effective_at: str = Field(
-        description="Beginning of the ex-date: it acts on what was executed before",
+        description="Beginning of the ex-date, in UTC; the action changes positions from earlier executions",
         examples=["2026-11-23T05:00:00.000000Z"],
     )
     new_units: str | None = Field(description="`split`: units after it", examples=["2"])
@@ -110,10 +110,11 @@ class CorporateActionOut(BaseModel):
     withholding_percent: str | None = Field(description="`dividend`: tax in percent", examples=["15"])
     pay_date: str | None = Field(description="`dividend`: date of payment", examples=["2026-12-11"])
     reason: str = Field(description="Why it was recorded", examples=["Announced on 2026-10-30"])
-    created_by: str = Field(description="Who recorded it", examples=["slack:T0123:U0123"])
-    created_at: str = Field(description="When it was recorded", examples=["2026-11-20T15:04:05.123456Z"])
+    created_by: str = Field(description="Person or key that recorded it", examples=["slack:T0123:U0123"])
+    created_at: str = Field(description="Time of recording, in UTC", examples=["2026-11-20T15:04:05.123456Z"])
     booked_at: str | None = Field(
-        description="When all portfolios were booked", examples=["2026-11-23T05:00:03.123456Z"]
+        description="Time when it was booked in all portfolios, in UTC; null: not yet",
+        examples=["2026-11-23T05:00:03.123456Z"],
     )
     reversed_at: str | None = Field(description="When it was reversed", examples=[None])
     reversal_reason: str | None = Field(description="Why it was reversed", examples=[None])
@@ -131,16 +132,17 @@ class PositionChangeOut(BaseModel):
     quantity_after: str = Field(description="Signed quantity in units", examples=["200"])
     average_after: str = Field(description="Average cost in the portfolio's currency", examples=["90.00"])
     cash: str = Field(
-        description="Cash that the portfolio gets, negative if it pays, in its currency", examples=["0.00"]
+        description="Cash that the portfolio receives, negative if it pays, in its currency",
+        examples=["0.00"],
     )
-    currency: str = Field(description="The portfolio's currency", examples=["USD"])
+    currency: str = Field(description="Currency of the portfolio", examples=["USD"])
 
 
 class OrderChangeOut(BaseModel):
     """An open order that the action restates or cancels."""
 
     portfolio_name: str = Field(description="Name of the portfolio", examples=["Growth"])
-    order_id: str = Field(description="Id of the order", examples=["O16972345671230000a1b2c3d4"])
+    order_id: str = Field(description="ID of the order", examples=["O16972345671230000a1b2c3d4"])
     change: str = Field(description="`restated` or `cancelled`", examples=["restated"])
     quantity: str | None = Field(description="New total quantity in units", examples=["200"])
     limit_price: str | None = Field(description="New limit price", examples=["85.00"])
@@ -148,7 +150,7 @@ class OrderChangeOut(BaseModel):
 
 
 class CorporateActionPreviewOut(BaseModel):
-    """What an action would change."""
+    """The changes that an action would make."""
 
     effective_at: str = Field(
         description="Beginning of the ex-date", examples=["2026-11-23T05:00:00.000000Z"]

@@ -6,7 +6,7 @@ from app.errors import FieldError, Invalid
 
 
 class RateUnknown(Invalid):
-    """No rate is recorded for that date. Charges are never estimated without one."""
+    """Raised when no rate is recorded for that date. Charges are never estimated without one."""
 
     def __init__(self, schedule: str, component: str, on: date, first: date) -> None:
         message = (

@@ -36,7 +36,7 @@ async def estimate_costs(
     _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn))], rates: TheRates,
     now: TheClock,
 ) -> Response:  # fmt: skip
-    """Compute the brokerage, taxes and fees of an order that one execution fills.
+    """Estimate the brokerage, taxes and fees of an order that is filled by one execution.
 
     The response includes the source of each rate. Nothing is recorded. If the schedule does not cover the
     exchange or product, the charges are zero and `not_covered` is true.

@@ -47,11 +47,11 @@ class EstimateIn(BaseModel):
     schedule: Annotated[Schedule, BeforeValidator(_small_letters)]
     exchange: Annotated[Exchange, BeforeValidator(capitals)] = Field(description="Where the order trades")
     product: Annotated[Literal["CNC", "MIS", "NRML"] | None, BeforeValidator(capitals)] = Field(
-        None, description="CNC for delivery, MIS for intraday; CNC where it is null"
+        None, description="CNC (delivery) or MIS (intraday); null: CNC"
     )
     side: Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
     quantity: PositiveAmount
-    price: PositiveAmount = Field(description="In the currency of the exchange")
+    price: PositiveAmount = Field(description="Price per unit, in the currency of the exchange")
     date: PlainDate | None = Field(None, description="Trading day at the exchange; null: today")
 
     @model_validator(mode="after")
@@ -107,7 +107,7 @@ class RateOut(BaseModel):
 
 
 class EstimateOut(BaseModel):
-    """The charges of an order, and the rates they were computed from."""
+    """The charges of an order, and the rates from which they were computed."""
 
     schedule: Schedule
     exchange: Exchange
@@ -125,7 +125,7 @@ class EstimateOut(BaseModel):
         examples=["0.00"],
         description="Depository charge of a delivery sale, once per scrip and day, not in `total`; or null",
     )
-    not_covered: bool = Field(description="true: the schedule has no rates for this, and charges nothing")
+    not_covered: bool = Field(description="Whether the schedule has no rates for this; nothing is charged")
     rates: list[RateOut]
 
 

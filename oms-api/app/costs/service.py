@@ -29,7 +29,7 @@ def read_rates() -> list[Rate]:
 
 @cache
 def load_rates() -> RateTable:
-    """Return the table of this release as an search, read once. Raise InvalidRates."""
+    """Return the rates of this release, read once. Raise InvalidRates."""
     return RateTable(read_rates())
 
 

@@ -1,4 +1,4 @@
-"""The declarative base. Constraint names follow one convention, so that migrations can name them."""
+"""The declarative base, with a naming convention for constraints, so that migrations can refer to them."""
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase

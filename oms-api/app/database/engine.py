@@ -18,7 +18,7 @@ _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 class UnsafeDatabase(Exception):
-    """The database may lose commits that it has acknowledged."""
+    """Raised when the database may lose commits that it has acknowledged."""
 
 
 def normalize_url(url: str) -> URL:

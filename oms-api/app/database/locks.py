@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from app.clock import monotonic_seconds
-from app.database.prepared import run_json_statements
 
 PROBE_MILLISECONDS = 250
 CLOSED_SECONDS = 1.0
@@ -35,20 +34,12 @@ def set_short_lock_timeout(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {PROBE_MILLISECONDS}")
 
 
-def lock_names(connection: Connection, names: Iterable[tuple[object, ...]]) -> None:
-    """Lock names until the transaction ends, so that only one transaction at a time reads them (PostgreSQL).
-
-    SQLite has one writer at a time anyway. Two names with the same hash only wait for each other.
-    """
-    locks = build_name_locks(names)
-    if locks and connection.dialect.name == "postgresql":
-        run_json_statements(connection, locks)
-
-
 def build_name_locks(names: Iterable[tuple[object, ...]]) -> list[tuple[str, str]]:
-    """Return the statement of `lock_names` for `run_json_statements`, none without names.
+    """Return the statement that locks names until the transaction ends, none without names (PostgreSQL).
 
-    A statement after it in the same round trip sees what the previous holders of the locks committed.
+    Only one transaction at a time then reads them. Two names with the same hash only wait for each other.
+    A statement after it in the same round trip sees what the previous holders of the locks committed. SQLite
+    has one writer at a time anyway.
     """
     numbers = sorted({_hash_name(name) for name in names})
     return [(_LOCK_NUMBERS, orjson.dumps(list(map(str, numbers))).decode())] if numbers else []

@@ -33,7 +33,7 @@ _VISIBILITY = """
 
 
 class NoVisibleRows(Exception):
-    """No policy applies to the database user, so every table would look empty."""
+    """Raised when no policy applies to the database user, so every table would look empty."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -67,7 +67,7 @@ def send_tenant_scope(engine: Engine) -> None:
 
 
 def set_all_tenants_scope(connection: Connection) -> Connection:
-    """Set the scope to all tenants, for the operator's commands, also if the policies apply to the owner.
+    """Set the scope to all tenants, for the operator's commands, even if the policies apply to the owner.
 
     Raise NoVisibleRows.
     """

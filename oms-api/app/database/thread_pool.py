@@ -18,7 +18,7 @@ T = TypeVar("T")
 class BoundedThreadPool:
     """Runs functions in `threads` threads. `max_waiting` calls may queue; others fail with `too_many`.
 
-    They fail with an error of the class `error`, also when the pool is closed.
+    They fail with an error of the class `error`, including when the pool is closed.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ _default_seconds = 5.0
 
 
 class ResponseTimeout(psycopg2.OperationalError):
-    """The server did not respond in time. The connection cannot be used any more."""
+    """Raised when the server did not respond in time. The connection cannot be used any more."""
 
 
 def install(seconds: float) -> None:

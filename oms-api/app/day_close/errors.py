@@ -4,7 +4,7 @@ from app.errors import Conflict, NotFound
 
 
 class DayAlreadyClosed(Conflict):
-    """The day was signed off before. Its figures never change."""
+    """Raised when the day was signed off before. Its figures never change."""
 
     kind, title = "day-already-closed", "The day was signed off before"
 
@@ -15,7 +15,7 @@ class DayAlreadyClosed(Conflict):
 
 
 class DayNotOver(Conflict):
-    """The day has not ended for all portfolios."""
+    """Raised when the day has not ended for all portfolios."""
 
     kind, title = "day-not-over", "The day is not over"
 
@@ -24,7 +24,7 @@ class DayNotOver(Conflict):
 
 
 class CloseNotStored(Conflict):
-    """The day ended a moment ago, and the equity at its close is not stored yet."""
+    """Raised when the day ended a moment ago, and the equity at its close is not stored yet."""
 
     kind, title = "close-not-stored", "The figures of the close are not stored yet"
 
@@ -35,7 +35,7 @@ class CloseNotStored(Conflict):
 
 
 class NoSuchDayClose(NotFound):
-    """The day is not signed off, or the portfolio has no figures on it that the caller may see."""
+    """Raised when the day is not signed off, or has no figures of the portfolio that the caller may see."""
 
     def __init__(self, date: str, portfolio: str | None = None) -> None:
         of = "" if portfolio is None else f" for portfolio {portfolio!r}"

@@ -51,7 +51,7 @@ async def close_day(
     body: Annotated[DayCloseIn, Depends(json_body(DayCloseIn))],
     closer: TheDayCloser, administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Sign off a day that ended: its figures by portfolio and what is open now are kept for ever.
+    """Sign off a day that has ended. Its figures by portfolio, and what is open now, are stored permanently.
 
     A day can be signed off once.
     """
@@ -69,7 +69,7 @@ async def get_day_close(
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     readers: TheReaders,
 ) -> Response:
-    """Get the figures and the breaks of a day as they were signed off."""
+    """Get the figures of a day, and what was open, as they were signed off."""
 
     def read(connection: Connection) -> dict[str, Any]:
         return serialize_day(*find_day(connection, caller, day))
@@ -92,8 +92,8 @@ async def get_statement(
 ) -> Response:
     """Get the statement of a signed day as HTML, or as CSV.
 
-    The format is that of `Accept`, or of `.html` or `.csv` after the name. Figures are those that were signed
-    off; trades, cash and positions are those of the ledger at the close.
+    Choose the format with `Accept`, or with `.html` or `.csv` after the name. Figures are the signed ones.
+    Trades, cash and positions are those of the ledger at the close.
     """
     name = parse_portfolio_name(portfolio)
 

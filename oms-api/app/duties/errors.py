@@ -4,7 +4,7 @@ from app.errors import NotFound
 
 
 class NoSuchJob(NotFound):
-    """There is no background job of that name."""
+    """Raised when there is no background job of that name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no job {name!r}; list them with `GET /jobs`.")

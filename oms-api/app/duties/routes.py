@@ -23,7 +23,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 Watcher = Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))]
 Requester = Annotated[Caller, Depends(require_permission(Operation.RUN_JOB))]
-JobName = Annotated[str, Path(max_length=40, description="Name of the job; spaces may be hyphens")]
+JobName = Annotated[str, Path(max_length=40, description="Name of the job; hyphens may replace spaces")]
 SHOWN_RUNS = 10
 
 
@@ -31,7 +31,7 @@ SHOWN_RUNS = 10
 async def list_jobs(_: Watcher, runner: TheDutyRunner, readers: TheReaders, now: TheClock) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
-    This needs a key of the first tenant with the scope `read`, since the jobs work for all tenants.
+    You need a key of the first tenant with the scope `read`, because the jobs work for all tenants.
     """
     at = now()
 
@@ -60,7 +60,7 @@ async def run_job(
     caller: Requester, job_name: JobName, runner: TheDutyRunner, administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Run a job as soon as possible, besides its schedule. A request for a running job runs it once more."""
+    """Run a job as soon as possible, in addition to its schedule. If it is running, it runs once more."""
     names = {duty.name: duty.name for duty in runner.duties}
     names |= {name.replace(" ", "-"): name for name in names}
     name = names.get(job_name)

@@ -18,9 +18,9 @@ class JobRunOut(BaseModel):
     started_at: str = Field(description="Time of its start, in UTC", examples=[_AT])
     duration_ms: int | None = Field(description="Milliseconds; null: not finished", examples=[12])
     status: Literal["running", "succeeded", "failed"] = Field(
-        description="Its result; a run whose process ended stays `running`", examples=["succeeded"]
+        description="Result of the run; if its process ended, it stays `running`", examples=["succeeded"]
     )
-    error: str | None = Field(description="Why it failed; null: it did not", examples=[None])
+    error: str | None = Field(description="Why it failed; null: it did not fail", examples=[None])
 
 
 class JobOut(BaseModel):
@@ -40,7 +40,7 @@ class JobsOut(BaseModel):
 
 
 class JobRequestOut(BaseModel):
-    """A run that was asked for."""
+    """A requested run of a job."""
 
     name: str = Field(description="Name of the job", examples=["equity snapshots"])
     requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])

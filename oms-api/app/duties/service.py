@@ -30,6 +30,7 @@ from app.timestamps import iso
 
 POLL_SECONDS = 1.0
 LEASE = timedelta(seconds=60)
+RENEW_SECONDS = 10.0
 RESEND = timedelta(seconds=15)  # after which a run that a queue has lost is sent again
 KEPT_RUNS = 500  # of each duty
 _MAX_ERROR_LENGTH = 500
@@ -38,11 +39,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """Another process has the lease now, because this one was too slow."""
+    """Raised when another process has the lease now, because this one was too slow."""
 
 
 class Lease:
     """The right to run a duty until the lease ends."""
+
+    _renewed_at = -RENEW_SECONDS
 
     def __init__(self, engine: Engine, name: str, holder: str, now: Now) -> None:
         self._engine, self._name, self._holder, self._now = engine, name, holder, now
@@ -53,6 +56,13 @@ class Lease:
             is_mine = queries.renew_lease(connection, self._name, self._holder, self._now() + LEASE)
         if not is_mine:
             raise LeaseLost(f"The lease of {self._name} ended before its work was done.")
+
+    def renew_if_old(self) -> None:
+        """Extend the lease if that was not done for RENEW_SECONDS, so that it can be called often."""
+        now = monotonic_seconds()
+        if now - self._renewed_at > RENEW_SECONDS:
+            self.renew()
+            self._renewed_at = now
 
 
 class Duty(NamedTuple):

@@ -242,6 +242,12 @@ _OTHERS = (
         ("report", "date", "file_format", "period_start", "period_end"),
     ),
     EventType(
+        "chain.broken",
+        "A row of the audit log or of the ledger was changed or deleted outside of the service.",
+        ("chain", "sequence", "reason"),
+        ("portfolio_id",),
+    ),
+    EventType(
         "day.closed",
         "A day was signed off.",
         ("date", "portfolios", "breaks", "digest", "signed_by"),

@@ -126,7 +126,7 @@ def list_events_of_tenants(
 
 
 def find_last_number(connection: Connection, tenant_id: int, type_: str) -> int:
-    """Return the number of the tenant's last event of a type that has a row of its own."""
+    """Return the number of the tenant's last event of a type that has a separate row."""
     statement = select(func.max(Event.id)).where(Event.tenant_id == tenant_id, Event.type == type_)
     return get_event_number(connection.execute(statement).scalar_one())
 

@@ -57,7 +57,7 @@ class EventQuery(Period):
     model_config = ConfigDict(extra="forbid")
 
     type: Types | None = None
-    since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
+    since: When | None = Field(None, alias="from", description="Recorded at or after this instant")
     until: When | None = Field(None, alias="to", description="Recorded before this instant")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
@@ -108,10 +108,10 @@ async def stream_events(
     caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, opaque_ids: TheOpaqueIds,
     is_still_authorized: WhetherItCounts,
     last_seen: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="Id of the last received event; default: now")
+        str | None, Header(alias="Last-Event-ID", description="ID of the last received event; default: now")
     ] = None,
 ) -> Response:  # fmt: skip
-    """Stream events as server-sent events. No event is skipped: reconnect with `Last-Event-ID`."""
+    """Stream events as server-sent events. To miss no event, reconnect with `Last-Event-ID`."""
     tenant_id = caller.tenant_id
     after = None if last_seen is None else _decode_event_id(opaque_ids, tenant_id, last_seen, "Last-Event-ID")
     pages = feed.follow(tenant_id, EventFilter(_split_types(query.type)), after, get_rate_limit_key(caller))

@@ -10,13 +10,15 @@ from app.timestamps import iso
 
 
 class EventOut(BaseModel):
-    """A committed change."""
+    """An event: a committed change."""
 
-    id: str = Field(examples=["q83vEjRWeJCrze8SNFZ4kKvN7xI"], description="What to send as `Last-Event-ID`")
+    id: str = Field(
+        examples=["q83vEjRWeJCrze8SNFZ4kKvN7xI"], description="ID of the event, for `Last-Event-ID`"
+    )
     type: str = Field(examples=["order.filled"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     data: dict[str, Any] = Field(
-        description="What changed, and its state after the change; see docs/events.md",
+        description="The changed object after the change; see docs/events.md",
         examples=[
             {
                 "order_id": "O17952423050000000c1937aec",
@@ -33,7 +35,7 @@ class EventOut(BaseModel):
                 "leaves_quantity": "0",
                 "actor": "paper",
                 "average_price": "101.00",
-                "execution_id": "O17952423050000000c1937aec-0",
+                "execution_id": "O17952423050000000c1937aec:0",
                 "trade_id": "T17952423050000000b1f2c3d4",
                 "last_quantity": "10",
                 "last_price": "101.00",

@@ -44,11 +44,13 @@ class ExportQuery(Period):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
-    since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
+    portfolio: Wanted | None = Field(
+        None, description="Name of a portfolio; letter case does not matter; null: all"
+    )
+    since: When | None = Field(None, alias="from", description="Recorded at or after this instant")
     until: When | None = Field(None, alias="to", description="Recorded before this instant")
     format: Annotated[Literal["csv", "xlsx"], BeforeValidator(lower_case)] | None = Field(
-        None, description="`csv` or `xlsx`; null: as the header Accept says, else CSV"
+        None, description="`csv` or `xlsx`; null: the type in the header `Accept`, else CSV"
     )
 
 
@@ -63,8 +65,8 @@ async def export_table(
 ) -> Response:  # fmt: skip
     """Export all trades, orders, positions, P&L by day, cash, charges or risk that the caller may see.
 
-    The rows have the order of their lists. Positions are those of now; the period limits their last trades.
-    Risk is that of now, whatever the period.
+    Rows have the order of the corresponding lists. Positions are the current ones whose last trade is in the
+    period. Risk is always the current one.
     """
     if Scope.READ not in caller.scopes and not exports.is_for_bots:
         raise NotAllowed([Scope.READ], None)

@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class LostAtCommit(Exception):
-    """Raise when the connection is lost during COMMIT. `number` is that of the transaction."""
+    """Raised when the connection is lost during COMMIT. `number` is that of the transaction."""
 
     def __init__(self, result: BatchResult[Any], number: str | None) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class LostAtCommit(Exception):
 
 
 class StillRunning(Exception):
-    """Raise while a transaction whose connection was lost has not ended."""
+    """Raised while a transaction whose connection was lost has not ended."""
 
 
 class BatchWriter(Generic[Command, Outcome]):

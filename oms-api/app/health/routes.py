@@ -8,12 +8,28 @@ from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
 from app import __version__
+from app.chain_verification.queries import ChainState
 from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, TheHealthComponents
-from app.health.rules import Component, describe_duties, describe_redis, describe_sandbox, summarize
+from app.health.rules import (
+    Component,
+    describe_chains,
+    describe_duties,
+    describe_redis,
+    describe_sandbox,
+    summarize,
+)
 from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
-from app.health.service import ValuedPortfolio, count_pending, find_sandbox_layers, set_duty_metrics
+from app.health.service import (
+    ValuedPortfolio,
+    count_pending,
+    find_chain_report,
+    find_sandbox_layers,
+    read_broken_chains,
+    set_chain_metrics,
+    set_duty_metrics,
+)
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE, Metrics
@@ -89,9 +105,9 @@ async def ready(components: TheHealthComponents) -> Response:
     responses=responses(200, {"model": DetailedHealthOut}),
 )
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
-    """Get the state of the database, the writer, the price feed, background jobs, webhooks, alerts, brokers.
+    """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
 
-    It also states which layers of protection strategies run in.
+    It also states whether the hash chains are intact, and lists the layers of protection in which strategies run.
 
     The status is always 200 for a valid key.
     """
@@ -121,9 +137,13 @@ async def metrics(
 ) -> Response:
     """Get counts and timings in Prometheus' format.
 
-    This needs a key of the first tenant with the scope `read`, since the metrics cover all tenants.
+    You need a key of the first tenant with the scope `read`, because the metrics cover all tenants.
     """
-    set_duty_metrics(components.metrics, await _report_duties(components) or ())
+    reports = await _report_duties(components) or ()
+    set_duty_metrics(components.metrics, reports)
+    chains = await _read(components, read_broken_chains)
+    if chains is not None:
+        set_chain_metrics(components.metrics, reports, chains)
     for kind, count in (await _count_pending(components)).items():
         components.metrics.set_pending(kind, count)
     for name, component in (await _describe_components(components)).items():
@@ -162,6 +182,7 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
     reports = await _report_duties(components)
     webhooks = await _read(components, components.describe_webhooks) if reports is not None else None
     brokers = await _read(components, components.describe_brokers) if reports is not None else None
+    chains = await _read(components, read_broken_chains) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
         database, duties = Component("down", None, problem or _DETAILS["database"]), Component("down")
@@ -178,7 +199,19 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
         "webhooks": webhooks or Component("down"),
         "alerts": components.describe_alerts(reports or ()),
         "brokers": brokers or Component("down"),
+        "chains": _describe_chains(components, reports or (), chains),
     }
+
+
+def _describe_chains(
+    components: HealthComponents, reports: Sequence[DutyReport], chains: ChainState | None
+) -> Component:
+    if chains is None:
+        return Component("down")
+    report = find_chain_report(reports)
+    verified_at = None if report is None else report.state.finished_at
+    age = None if verified_at is None else (components.now() - verified_at).total_seconds()
+    return describe_chains(report, age, chains.broken)
 
 
 def _describe_redis(components: HealthComponents) -> Component:

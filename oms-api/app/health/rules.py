@@ -59,6 +59,22 @@ def describe_webhooks(
     return Component("ok" if has_process else "degraded", round(age_seconds, 3), error, backlog)
 
 
+def describe_chains(report: DutyReport | None, age_seconds: float | None, broken: int) -> Component:
+    """Return the component of the hash chains: degraded if any is broken, or their verification is late.
+
+    `report` is of the job that verifies them, `age_seconds` the time since all of them were correct, None
+    before the first time.
+    """
+    age = None if age_seconds is None else round(age_seconds, 3)
+    if broken:
+        error = f"Hash chains that are broken: {broken}. Run `python -m app.verify`."
+        return Component("degraded", age, error)
+    if report is None or age is None:
+        return Component("degraded", None, "The hash chains were never verified.")
+    is_late = report.lag_seconds > MAX_LAG_SECONDS
+    return Component("degraded" if report.state.error or is_late else "ok", age, report.state.error)
+
+
 def describe_brokers(statuses: Sequence[str], open_circuits: int = 0) -> Component:
     """Return the component of connections to brokers, given the status of each. It names no tenant's one.
 

@@ -25,12 +25,13 @@ class ComponentOut(BaseModel):
     status: ComponentStatus = Field(examples=["ok"], description="`off`: it is not in use")
     age_seconds: float | None = Field(
         examples=[0.25],
-        description="How late the duties are, how long the price feed has been silent, or how long the "
-        "oldest delivery has waited, in seconds; null where nothing ages",
+        description="How late the duties are, how long the price feed has been silent, how long the oldest "
+        "delivery has waited, or how long ago the hash chains were verified, in seconds; null where nothing "
+        "ages",
     )
     last_error: str | None = Field(
         examples=["The writer has stopped. Restart the service."],
-        description="What is wrong, or why its last work failed",
+        description="Problem, or why its last work failed",
     )
     backlog: int | None = Field(
         None,
@@ -40,7 +41,7 @@ class ComponentOut(BaseModel):
     layers: list[str] | None = Field(
         None,
         examples=[["Landlock", "seccomp"]],
-        description="The layers of protection that strategies run in here; of `sandbox` only",
+        description="Layers of protection in which strategies run; only for `sandbox`",
     )
 
 
@@ -56,7 +57,7 @@ class DetailedHealthOut(BaseModel):
     )
     components: dict[str, ComponentOut] = Field(
         description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`, "
-        "`brokers`, `sandbox`",
+        "`brokers`, `chains` (hash chains of the audit log and the ledger), `sandbox`",
     )
 
 
@@ -71,9 +72,10 @@ class ReadinessOut(BaseModel):
         description="Row-level security of PostgreSQL. `none`: the database is SQLite"
     )
     detail: str | None = Field(
-        description="What is wrong and what to do if the service is not ready",
+        description="If the service is not ready: the problem, and what to do",
         examples=["The disk that holds the database is full. Make room on it."],
     )
     rate_limits: RateLimits = Field(
-        description="Whether processes share their rate limits; `per process` also while Redis is away"
+        description="Whether processes share their rate limits; `per process`: they do not, or Redis "
+        "is unavailable"
     )

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from app.chain_verification.queries import ChainState, read_chain_state
+from app.chain_verification.service import VERIFY_CHAINS
 from app.database import set_all_tenants_scope, set_tenant_scope
 from app.duties.rules.schedule import DutyReport
 from app.identity.queries.tenants import find_tenant
@@ -65,6 +67,23 @@ def set_duty_metrics(metrics: Metrics, reports: Iterable[DutyReport]) -> None:
             *(state.name, report.lag_seconds, (state.duration_ms or 0) / 1000),
             has_failed=state.error is not None,
         )
+
+
+def find_chain_report(reports: Iterable[DutyReport]) -> DutyReport | None:
+    """Return the report of the job that verifies the hash chains."""
+    return next((report for report in reports if report.state.name == VERIFY_CHAINS), None)
+
+
+def read_broken_chains(connection: Connection) -> ChainState:
+    """Return how many hash chains of all tenants are verified, and how many are broken."""
+    return read_chain_state(set_all_tenants_scope(connection))
+
+
+def set_chain_metrics(metrics: Metrics, reports: Iterable[DutyReport], state: ChainState) -> None:
+    """Set the metrics of the hash chains."""
+    report = find_chain_report(reports)
+    verified_at = None if report is None else report.state.finished_at
+    metrics.chains.set_state(0.0 if verified_at is None else verified_at.timestamp(), state.broken)
 
 
 def count_pending(connection: Connection) -> dict[str, int]:

@@ -6,14 +6,14 @@ from app.errors import Conflict, Forbidden, NotFound, Unauthenticated
 
 
 class NoValidKey(Unauthenticated):
-    """The same message for a missing, unknown, expired or revoked key, and for tokens."""
+    """Raised for a missing, unknown, expired or revoked key or token, always with the same message."""
 
     def __init__(self) -> None:
         super().__init__("Send a valid API key in the X-API-Key header, or a valid bearer token.")
 
 
 class NotAllowed(Forbidden):
-    """The caller is authenticated, but its roles and scopes do not allow the operation."""
+    """Raised when the caller is authenticated, but its roles and scopes do not allow the operation."""
 
     def __init__(self, needed: Iterable[str], role: str | None, *, is_narrowed: bool = False) -> None:
         who = f"The role '{role}'" if role else "This key"
@@ -23,7 +23,7 @@ class NotAllowed(Forbidden):
 
 
 class OperatorRequired(Forbidden):
-    """The operation reads data of all tenants, so only keys of the operator may call it."""
+    """Raised when a key of another tenant calls an operation that reads data of all tenants."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -32,7 +32,7 @@ class OperatorRequired(Forbidden):
 
 
 class PersonRequired(Forbidden):
-    """The operation needs a named person who is accountable for it, not a key alone."""
+    """Raised when a key alone calls an operation for which a named person is accountable."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class PersonRequired(Forbidden):
 
 
 class NotYourPortfolio(Forbidden):
-    """The caller is restricted to other portfolios.
+    """Raised when the caller is restricted to other portfolios.
 
     The message does not reveal whether this portfolio exists.
     """
@@ -53,7 +53,7 @@ class NotYourPortfolio(Forbidden):
 
 
 class ActingNotAllowed(Forbidden):
-    """Only a key with the scope `act_as` may act for people."""
+    """Raised when a key without the scope `act_as` acts for a person."""
 
     kind, title = "may-not-act-as", "The key may not act for people"
 
@@ -64,7 +64,7 @@ class ActingNotAllowed(Forbidden):
 
 
 class NotAPerson(Forbidden):
-    """The header does not name a person."""
+    """Raised when the header does not name a person."""
 
     kind, title = "not-a-person", "No person is named"
 
@@ -73,7 +73,7 @@ class NotAPerson(Forbidden):
 
 
 class PersonRejected(Forbidden):
-    """The tenant does not accept new users from Slack, or this user is disabled."""
+    """Raised when the tenant does not accept new users from Slack, or this user is disabled."""
 
     kind, title = "person-refused", "Not a member of this desk"
 
@@ -82,7 +82,10 @@ class PersonRejected(Forbidden):
 
 
 class WorkspaceNotBound(Forbidden):
-    """The workspace is not bound to the caller's tenant. The message does not reveal another tenant."""
+    """Raised when the workspace is not bound to the caller's tenant.
+
+    The message does not reveal another tenant.
+    """
 
     kind, title = "workspace-elsewhere", "The workspace is not connected"
 
@@ -93,7 +96,7 @@ class WorkspaceNotBound(Forbidden):
 
 
 class TenantSuspended(Forbidden):
-    """The tenant is suspended: no access, but its data is kept."""
+    """Raised when the tenant is suspended: no access, but its data is kept."""
 
     kind, title = "tenant-suspended", "The desk is suspended"
 
@@ -102,7 +105,7 @@ class TenantSuspended(Forbidden):
 
 
 class KeyHasLimits(Conflict):
-    """Limits or latches name the key, and would not apply to it under another name."""
+    """Raised when limits or latches name the key, and would not apply to it under another name."""
 
     kind, title = "key-has-limits", "Limits or latches name the key"
 
@@ -113,97 +116,97 @@ class KeyHasLimits(Conflict):
 
 
 class KeyNameTaken(Conflict):
-    """Another key of the tenant has this name."""
+    """Raised when another key of the tenant has this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"A key named {name!r} exists already, possibly a revoked one; choose another name.")
 
 
 class NoSuchKey(NotFound):
-    """The key to revoke does not exist."""
+    """Raised when the key to revoke does not exist."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no valid key named {name!r}; see `python -m app.admin --help`.")
 
 
 class NoSuchKeyId(NotFound):
-    """The key id does not exist in the caller's tenant."""
+    """Raised when the key id does not exist in the caller's tenant."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"There is no API key {key_id!r}; list the keys with `GET /api-keys`.")
 
 
 class KeyNotActive(Conflict):
-    """A key that is expired, revoked or already rotated cannot be rotated."""
+    """Raised when a key that is expired, revoked or already rotated is to be rotated."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The key {name!r} is revoked, expired or rotated already; create a new one.")
 
 
 class NoSuchPerson(NotFound):
-    """The tenant has no user with that Slack identity."""
+    """Raised when the tenant has no user with that Slack identity."""
 
     def __init__(self, person: str) -> None:
         super().__init__(f"There is no user {person!r} in this tenant.")
 
 
 class NoSuchUser(NotFound):
-    """The user id does not exist in the caller's tenant."""
+    """Raised when the user id does not exist in the caller's tenant."""
 
     def __init__(self, user_id: int) -> None:
         super().__init__(f"There is no user {user_id}; list the users with `GET /users`.")
 
 
 class UserExists(Conflict):
-    """Another user of the tenant has this e-mail address or Slack identity."""
+    """Raised when another user of the tenant has this e-mail address or Slack identity."""
 
     def __init__(self, who: str) -> None:
         super().__init__(f"A user {who!r} exists already; change that user instead.")
 
 
 class NoSuchTenant(NotFound):
-    """The slug does not exist, or the caller may not see that tenant."""
+    """Raised when the slug does not exist, or the caller may not see that tenant."""
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"There is no tenant {slug!r}.")
 
 
 class NoSuchWorkspace(NotFound):
-    """The workspace is not bound to the tenant."""
+    """Raised when the workspace is not bound to the tenant."""
 
     def __init__(self, team_id: str) -> None:
         super().__init__(f"The workspace {team_id} is not bound to this tenant.")
 
 
 class WorkspaceTaken(Conflict):
-    """The workspace is already bound to a tenant."""
+    """Raised when the workspace is already bound to a tenant."""
 
     def __init__(self, team_id: str) -> None:
         super().__init__(f"The workspace {team_id} is bound to another tenant; release it there first.")
 
 
 class SlugTaken(Conflict):
-    """Another tenant has this slug."""
+    """Raised when another tenant has this slug."""
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"A tenant {slug!r} exists already; choose another slug.")
 
 
 class FirstTenantRequired(Conflict):
-    """The first tenant cannot be suspended: it owns the operator's key."""
+    """Raised when the first tenant is to be suspended, which owns the operator's key."""
 
     def __init__(self) -> None:
         super().__init__("The first tenant cannot be suspended: the installation's own key belongs to it.")
 
 
 class RightsExceeded(Forbidden):
-    """Callers cannot grant rights that they do not have."""
+    """Raised when callers grant rights that they do not have."""
 
     kind, title = "too-broad", "Exceeds your own rights"
 
 
 class LastAdmin(Conflict):
-    """A tenant must keep at least one administrator."""
+    """Raised when a tenant would have no administrator."""
 
     kind, title = "last-admin", "The tenant needs an administrator"
 
@@ -215,7 +218,7 @@ class LastAdmin(Conflict):
 
 
 class RequestKeyReused(Conflict):
-    """The idempotency key was already used for a different request."""
+    """Raised when the idempotency key was already used for a different request."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -226,7 +229,7 @@ class RequestKeyReused(Conflict):
 
 
 class SecretNotStored(Conflict):
-    """The request was already executed, and its response held a secret that is not stored."""
+    """Raised when the request was already executed, and its response held a secret that is not stored."""
 
     kind, title = "secret-shown-once", "The secret was shown once"
 
@@ -238,7 +241,7 @@ class SecretNotStored(Conflict):
 
 
 class ConcurrentChange(Conflict):
-    """A concurrent writer changed the data in both attempts."""
+    """Raised when a concurrent writer changed the data in both attempts."""
 
     def __init__(self) -> None:
         super().__init__(

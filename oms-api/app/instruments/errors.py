@@ -4,7 +4,7 @@ from app.errors import Conflict, FieldError, Invalid
 
 
 class CurrencyInUse(Conflict):
-    """The currency cannot change while positions or open orders use it."""
+    """Raised when the currency is to change while positions or open orders use it."""
 
     def __init__(self, symbol: str, before: str, after: str) -> None:
         super().__init__(
@@ -13,7 +13,7 @@ class CurrencyInUse(Conflict):
 
 
 class AliasTaken(Invalid):
-    """The alias is the name of another instrument."""
+    """Raised when the alias is the name of another instrument."""
 
     def __init__(self, field: str, alias: str, symbol: str) -> None:
         if alias == symbol:
@@ -24,7 +24,7 @@ class AliasTaken(Invalid):
 
 
 class AliasInUse(Conflict):
-    """Positions, open orders or limits are recorded under the name that would become an alias."""
+    """Raised when positions, open orders or limits are recorded under the name that would become an alias."""
 
     def __init__(self, alias: str) -> None:
         super().__init__(

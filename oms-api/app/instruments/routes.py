@@ -42,7 +42,9 @@ class InstrumentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Wanted | None = Field(None, description="A part of the symbol, an alias or the name, in any case")
+    q: Wanted | None = Field(
+        None, description="Part of the symbol, of an alias or of the name, in any letter case"
+    )
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -56,7 +58,7 @@ async def list_instruments(
     caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """List the instruments whose terms were set, by symbol."""
+    """List the instruments whose terms are set, by symbol."""
     tenant_id, part = caller.tenant_id, (query.q or "").strip()
     after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
 
@@ -78,7 +80,7 @@ async def list_instruments(
     responses=responses(200, {"model": InstrumentOut}, 404),
 )
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
-    """Get one instrument. An unlisted symbol has the smallest tick and lot size and may be traded."""
+    """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
     listing = await readers.run(
         lambda connection: service.find_listing(connection, tenant_id, symbol), tenant_id
@@ -99,8 +101,9 @@ async def put_instrument(
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol.
 
-    Fields that are left out get their default, except `aliases`, which are kept. The currency cannot change
-    while positions or open orders exist. An unlisted symbol is traded in the currency of each portfolio.
+    A field that you leave out gets its default, except `aliases`, which are kept. The currency cannot change
+    while positions or open orders exist. A symbol that is not listed is traded in the currency of each
+    portfolio.
 
     Orders and trades sent under an alias are recorded under the instrument's symbol. Listing `BRK.B` for the
     first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.

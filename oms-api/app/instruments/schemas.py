@@ -51,12 +51,12 @@ class InstrumentIn(BaseModel):
     )
     tick_size: PositiveAmount
     lot_size: PositiveAmount
-    tradable: bool = Field(True, strict=True, description="false: no new orders, for anybody")
-    restricted: bool = Field(False, strict=True, description="true: compliance allows no new orders")
+    tradable: bool = Field(True, strict=True, description="Whether new orders are accepted")
+    restricted: bool = Field(False, strict=True, description="Whether compliance forbids new orders")
     aliases: list[Symbol] | None = Field(
         None,
         max_length=MAX_ALIASES,
-        description="Other names of the instrument; if left out, they are kept",
+        description="Other names of the instrument; leave the field out to keep them",
         examples=[["BRK-B"]],
     )
 
@@ -73,7 +73,7 @@ class InstrumentOut(BaseModel):
     """An instrument. One that is not `listed` has the smallest tick and lot size."""
 
     symbol: str = Field(examples=["RELIANCE"])
-    name: str = Field(examples=["Reliance Industries"], description="Empty where none was set")
+    name: str = Field(examples=["Reliance Industries"], description="Name; empty if none was set")
     exchange: str = Field(examples=["NSE"])
     asset_class: str = Field(examples=["equity"])
     currency: str = Field(examples=["INR"])
@@ -83,7 +83,9 @@ class InstrumentOut(BaseModel):
     tradable: bool
     restricted: bool
     listed: bool
-    aliases: list[str] = Field(description="Other names: what is sent under them is recorded under `symbol`")
+    aliases: list[str] = Field(
+        description="Other names of the instrument; requests with them are recorded under `symbol`"
+    )
 
 
 def serialize_instrument(instrument: Instrument, aliases: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, OmsEr
 
 
 class KeyReused(Conflict):
-    """Raise when the idempotency key was used before with another request body."""
+    """Raised when the idempotency key was used before with another request body."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -17,14 +17,14 @@ class KeyReused(Conflict):
 
 
 class NoSuchTrade(NotFound):
-    """Raise when no trade has that id, or when its portfolio is not visible to the caller."""
+    """Raised when no trade has that id, or when its portfolio is not visible to the caller."""
 
     def __init__(self, trade_id: str) -> None:
         super().__init__(f"There is no trade {trade_id!r}; list the trades with `GET /trades`.")
 
 
 class NoSuchPortfolio(NotFound):
-    """Raise when no portfolio has that name. `nearest` are similar names to suggest."""
+    """Raised when no portfolio has that name. `nearest` are similar names to suggest."""
 
     def __init__(self, name: str, nearest: Sequence[str] = ()) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class NoSuchPortfolio(NotFound):
 
 
 class AlreadyReversed(Conflict):
-    """Raise when the trade is reversed already. A trade can be reversed once."""
+    """Raised when the trade is reversed already. A trade can be reversed once."""
 
     def __init__(self, trade_id: str, reversal_id: str) -> None:
         super().__init__(
@@ -43,14 +43,14 @@ class AlreadyReversed(Conflict):
 
 
 class ReversalOfReversal(Conflict):
-    """Raise when a reversal is to be reversed. Report the trade again instead."""
+    """Raised when a reversal is to be reversed. Report the trade again instead."""
 
     def __init__(self, trade_id: str) -> None:
         super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")
 
 
 class BookedByCorporateAction(Conflict):
-    """Raise when a row that a corporate action booked is to be reversed on its own."""
+    """Raised when a row that a corporate action booked is to be reversed on its own."""
 
     def __init__(self, trade_id: str, action_id: str) -> None:
         super().__init__(
@@ -59,7 +59,7 @@ class BookedByCorporateAction(Conflict):
 
 
 class BeforeCorporateAction(Conflict):
-    """Raise when a trade is to be reversed on whose position a later corporate action acted."""
+    """Raised when a trade is to be reversed on whose position a later corporate action acted."""
 
     def __init__(self, trade_id: str, action_id: str) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ class BeforeCorporateAction(Conflict):
 
 
 class TradedAfterSymbolChange(Conflict):
-    """Raise when the old symbol was traded on or after the date of its change."""
+    """Raised when the old symbol was traded on or after the date of its change."""
 
     def __init__(self, symbol: str, portfolio: str) -> None:
         super().__init__(
@@ -79,7 +79,7 @@ class TradedAfterSymbolChange(Conflict):
 
 
 class MixesCurrencies(Conflict):
-    """Raise when a position would be in two currencies after the reversal."""
+    """Raised when a position would be in two currencies after the reversal."""
 
     def __init__(self, trade_id: str) -> None:
         super().__init__(
@@ -88,7 +88,7 @@ class MixesCurrencies(Conflict):
 
 
 class NoRate(Invalid):
-    """Raise when there is no rate to convert a trade into the portfolio's currency."""
+    """Raised when there is no rate to convert a trade into the portfolio's currency."""
 
     def __init__(self, symbol: str, currency: str, base: str) -> None:
         message = f"{symbol} is traded in {currency}, and there is no rate to {base}; publish a quote of "
@@ -97,7 +97,7 @@ class NoRate(Invalid):
 
 
 class ExecutedBeforePrevious(Invalid):
-    """A trade is not booked with an execution time before the previous trade's, unless it is backdated."""
+    """Raised when an execution time is before the previous trade's, unless it is backdated."""
 
     def __init__(self, field: str, previous: str) -> None:
         message = f"Must not be before the previous trade's execution time {previous}. "
@@ -109,7 +109,7 @@ class ExecutedBeforePrevious(Invalid):
 
 
 class TradingHalted(OmsError):
-    """Raise when a kill switch stops the trade: HALTED stops all, REDUCING all but closing trades."""
+    """Raised when a kill switch stops the trade: HALTED stops all, REDUCING all but closing trades."""
 
     status, kind, title = 422, "kill-switch", "Trading is stopped"
 
@@ -120,20 +120,20 @@ class TradingHalted(OmsError):
 
 
 class NotPermitted(Forbidden):
-    """Raise when a list of permitted instruments excludes the trade."""
+    """Raised when a list of permitted instruments excludes the trade."""
 
     kind, title = "not-permitted", "Not permitted to trade this"
 
 
 class BookIsFull(Conflict):
-    """Raise when an amount would reach 10^15. It is refused before anything is written."""
+    """Raised when an amount would reach 10^15. It is refused before anything is written."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The amounts of portfolio {name!r} would exceed 10^15; use another portfolio.")
 
 
 class NoSuchPosition(NotFound):
-    """Raise when the symbol was never traded in the portfolio, or there is no such portfolio."""
+    """Raised when the symbol was never traded in the portfolio, or there is no such portfolio."""
 
     def __init__(self, portfolio: str, symbol: str) -> None:
         super().__init__(
@@ -142,14 +142,14 @@ class NoSuchPosition(NotFound):
 
 
 class PortfolioExists(Conflict):
-    """Raise when a portfolio with that name exists. Names are case-insensitive."""
+    """Raised when a portfolio with that name exists. Names are case-insensitive."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"A portfolio {name!r} exists already; use it, or choose another name.")
 
 
 class FixedAtCreation(Conflict):
-    """Raise when a request would change what is fixed when a portfolio is created."""
+    """Raised when a request would change what is fixed when a portfolio is created."""
 
     def __init__(self, field: str) -> None:
         super().__init__(
@@ -158,14 +158,14 @@ class FixedAtCreation(Conflict):
 
 
 class InvalidCashMovement(Invalid):
-    """Raise when a cash movement names another currency or a portfolio that it cannot go to."""
+    """Raised when a cash movement names another currency or a portfolio that it cannot go to."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message, [FieldError(field, message, "cash_movement")])
 
 
 class NotEnoughCash(OmsError):
-    """Raise when a withdrawal or a transfer exceeds the buying power of the portfolio."""
+    """Raised when a withdrawal or a transfer exceeds the buying power of the portfolio."""
 
     status, kind, title = 422, "not-enough-cash", "Not enough free cash"
 

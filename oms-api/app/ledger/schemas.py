@@ -96,26 +96,29 @@ class TradeIn(ExecutionTimeIn):
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
-    symbol: Symbol = Field(description="Symbol of the instrument, in any case", examples=["AAPL"])
+    symbol: Symbol = Field(
+        description="Symbol of the instrument; letter case does not matter", examples=["AAPL"]
+    )
     quantity: PositiveAmount = Field(description="Units that were traded", examples=["100"])
     gmv: PositiveAmount | None = Field(
         None, description="Gross market value of the trade: quantity × price", examples=["17500.00"]
     )
     price: PositiveAmount | None = Field(None, description="Price per unit", examples=["175.00"])
-    side: Side = Field(description="`BUY` or `SELL`, in any case", examples=["BUY"])
+    side: Side = Field(description="`BUY` or `SELL`, in any letter case", examples=["BUY"])
     portfolio_name: PortfolioName = Field(
-        description="Name of the portfolio that traded, in any case", examples=["Tech Portfolio"]
+        description="Name of the portfolio; letter case does not matter", examples=["Tech Portfolio"]
     )
     charges: Charges | None = Field(
         None,
-        description="In the portfolio's currency; null: as the portfolio's cost schedule says",
+        description="Charges in the portfolio's currency; null: computed by the cost schedule of the "
+        "portfolio",
         examples=["1.00"],
     )
     user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = Field(
         None, description="Person that the trade is for", examples=["U123"]
     )
     note: Annotated[Note | None, AfterValidator(_empty_is_none)] = Field(
-        None, description="Free text that is kept with the trade", examples=["Block trade"]
+        None, description="Note that is stored with the trade", examples=["Block trade"]
     )
 
     @model_validator(mode="after")
@@ -169,39 +172,46 @@ class TradeOut(BaseModel):
     """
 
     trade_id: str = Field(examples=["T16972345671230000a1b2c3d4"])
-    sequence: int = Field(examples=[1], description="Place in its portfolio's ledger, from 1, without gaps")
+    sequence: int = Field(
+        examples=[1], description="Position in the ledger of its portfolio, from 1, without gaps"
+    )
     kind: Literal["trade", "reversal", "split", "transfer"]
     symbol: str = Field(examples=["AAPL"])
     side: Literal["BUY", "SELL"]
     quantity: str = Field(examples=["100"])
     gmv: str = Field(examples=["17500.00"])
     price: str = Field(examples=["175.00"])
-    charges: str = Field(examples=["0.00"], description="Taken from the cash; a reversal returns its trade's")
+    charges: str = Field(
+        examples=["0.00"],
+        description="Charges, deducted from the cash; a reversal returns those of its trade",
+    )
     charges_percentage: str = Field(examples=["0.06413636"], description="Charges in percent of the value")
     realized_pnl: str = Field(examples=["0.00"], description="Realised by this row, before charges")
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     user_id: str | None = Field(examples=["U123"])
     source: str = Field(examples=["bootstrap"], description="Name of the key that recorded it")
     actor: str | None = Field(
-        examples=["slack:T0123:U0123"], description="The person who recorded it, where the key acted for one"
+        examples=["slack:T0123:U0123"], description="Person for whom the key recorded it; null: none"
     )
     request_id: str | None = Field(description="The request that recorded it, as logs and messages name it")
     currency: str | None = Field(
-        examples=["USD"], description="The instrument's, where it is not the portfolio's own"
+        examples=["USD"], description="Currency of the instrument; null: that of the portfolio"
     )
     fx_rate: str | None = Field(
         examples=[None], description="Value of one unit of `currency` in the portfolio's; null: the same"
     )
     note: str | None
     timestamp: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="The same as `executed_at`")
-    executed_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was executed")
-    backdated_reason: str | None = Field(description="Why it was reported late, where it was `backdated`")
-    created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When it was recorded")
-    position: PositionOut
-    reverses: str | None = Field(description="The trade that this reversal undid")
-    reversed_by: str | None = Field(
-        description="The reversal that undid this trade; always null when just recorded"
+    executed_at: str = Field(
+        examples=["2026-11-20T15:04:05.123456Z"], description="Time of the execution, in UTC"
     )
+    backdated_reason: str | None = Field(
+        description="Why the trade was reported late; null: it is not backdated"
+    )
+    created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Time of recording, in UTC")
+    position: PositionOut
+    reverses: str | None = Field(description="ID of the reversed trade; null: the row is a trade")
+    reversed_by: str | None = Field(description="ID of the reversal; null: the trade is not reversed")
     hash: str = Field(description="SHA-256 over the predecessor's hash and this row's canonical form")
 
 
@@ -215,7 +225,7 @@ class RecordedOut(BaseModel):
 
 
 class OutcomeOut(BaseModel):
-    """The outcome of one item of a batch: `trade` with status 201, `problem` with any other status."""
+    """The outcome of one item of a batch: `trade` if its status is 201, else `problem`."""
 
     status: int = Field(examples=[201])
     trade: TradeOut | None = None
@@ -233,43 +243,45 @@ class SummaryOut(BaseModel):
 
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     base_currency: str = Field(examples=["USD"])
-    total_trades: int = Field(examples=[1], description="Trades that stand; a reversed one does not count")
+    total_trades: int = Field(examples=[1], description="Number of trades that are not reversed")
     total_buys: int = Field(examples=[1])
     total_sells: int = Field(examples=[0])
     realized_pnl: str = Field(examples=["0.00"])
     cash: str = Field(examples=["982500.00"])
-    opening_cash: str = Field(examples=["1000000.00"], description="Its first cash")
-    cost_schedule: Schedule = Field(description="What charges its trades in all markets it covers")
+    opening_cash: str = Field(examples=["1000000.00"], description="Opening cash")
+    cost_schedule: Schedule = Field(
+        description="Schedule that charges its trades, in all markets that the schedule covers"
+    )
     cost_schedules: dict[str, Schedule] | None = Field(
-        description="What charges its trades by market, instead of `cost_schedule`",
+        description="Schedules by market, instead of `cost_schedule`",
         examples=[{"IN": "zerodha"}],
     )
-    calendar: str | None = Field(examples=["XNYS"], description="The market whose sessions define its days")
+    calendar: str | None = Field(examples=["XNYS"], description="Market whose sessions define its P&L days")
     enforce_sessions: Literal[False, "hold", "deny"] = Field(
-        description="What becomes of orders outside their sessions", examples=["hold"]
+        description="Handling of orders outside their sessions", examples=["hold"]
     )
     approval: dict[str, Any] | None = Field(
         description="Which orders need approval; null: none",
         examples=[{"mode": "above_value", "value": "50000", "approvers": ["role:risk"]}],
     )
     participation: str | None = Field(
-        examples=["0.1"], description="The share of a quote's size that its orders fill at most"
+        examples=["0.1"], description="Maximum share of a quote's size that its orders can fill"
     )
     slippage: str | None = Field(
-        examples=["5"], description="How much worse than the quote market orders fill, in basis points"
+        examples=["5"], description="Slippage of market orders from the quote, in basis points"
     )
     carry_rates: list[dict[str, Any]] | None = Field(
         description="Yearly rates of interest and borrow fees in percent; null: none",
         examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5", "currency": None}]],
     )
     broker: Literal["paper", "alpaca", "ibkr", "zerodha"] = Field(
-        description="Where its orders go", examples=["paper"]
+        description="Broker of its orders", examples=["paper"]
     )
     connection: str | None = Field(
-        description="The broker connection of its orders; null: the paper market", examples=["alpaca-paper"]
+        description="Broker connection of its orders; null: the paper market", examples=["alpaca-paper"]
     )
     when_broker_down: Literal["refuse", "hold"] = Field(
-        description="What becomes of new orders while its broker is not connected", examples=["refuse"]
+        description="Handling of new orders while its broker is not connected", examples=["refuse"]
     )
     last_sequence: int = Field(examples=[1], description="Rows in its ledger")
 
@@ -281,32 +293,30 @@ class PortfolioOut(SummaryOut):
     marks, as in `GET /positions`. The values are null as of an earlier time.
     """
 
-    charges: str = Field(examples=["0.00"], description="Of all its trades")
+    charges: str = Field(examples=["0.00"], description="Charges of all its trades")
     net_realized_pnl: str = Field(examples=["0.00"])
     equity: str | None = Field(
         examples=["1000500.00"], description="Cash + market value of the positions, in `base_currency`"
     )
-    gross_exposure: str | None = Field(
-        examples=["18000.00"], description="Sum of the market values of longs and shorts, without their signs"
-    )
+    gross_exposure: str | None = Field(examples=["18000.00"], description="Sum of the unsigned market values")
     net_exposure: str | None = Field(examples=["18000.00"], description="Sum of the signed market values")
     unrealized_pnl: str | None = Field(examples=["500.00"], description="Market value - cost")
     day_pnl: str | None = Field(
         examples=["500.00"],
-        description="Equity - equity at the last close of the portfolio's P&L day, after charges and without "
-        "deposits and withdrawals; on the first day since it was opened",
+        description="Equity minus the equity at the last close, after charges and without deposits "
+        "and withdrawals; on the first day, minus the opening cash",
     )
     total_pnl: str | None = Field(
-        examples=["500.00"], description="Equity - opening cash, without deposits and withdrawals"
+        examples=["500.00"], description="Equity minus opening cash, without deposits and withdrawals"
     )
     buying_power: str | None = Field(
-        examples=["982500.00"], description="What new orders and withdrawals can use; null with `as_of`"
+        examples=["982500.00"], description="Cash available for new orders and withdrawals; null with `as_of`"
     )
     settled_cash: str | None = Field(
-        examples=["1000000.00"], description="The part of the cash that is settled; null with `as_of`"
+        examples=["1000000.00"], description="Settled part of the cash; null with `as_of`"
     )
     unsettled_cash: str | None = Field(
-        examples=["-17500.00"], description="What later settlements add to it; null with `as_of`"
+        examples=["-17500.00"], description="Cash that later settlements add; null with `as_of`"
     )
     positions: dict[str, PositionOut]
 

@@ -4,21 +4,21 @@ from app.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class NoQuote(NotFound):
-    """There is no quote of the symbol."""
+    """Raised when there is no quote of the symbol."""
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"There is no quote of {symbol}; publish one with `PUT /quotes/{{symbol}}`.")
 
 
 class NoOverride(NotFound):
-    """Nobody set the mark of the symbol."""
+    """Raised when the mark of the symbol is not set."""
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"The mark of {symbol} was not set by hand.")
 
 
 class PairNotMarkable(Invalid):
-    """The symbol is a currency pair, whose price is an exchange rate."""
+    """Raised when the symbol is a currency pair, whose price is an exchange rate."""
 
     def __init__(self, symbol: str) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ class PairNotMarkable(Invalid):
 
 
 class ExpiryPassed(Invalid):
-    """The mark would expire before it is set."""
+    """Raised when the mark would expire before it is set."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -38,14 +38,14 @@ class ExpiryPassed(Invalid):
 
 
 class NoSubscription(NotFound):
-    """The tenant has not subscribed to the symbol."""
+    """Raised when the tenant has not subscribed to the symbol."""
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"There is no subscription of {symbol}.")
 
 
 class TooManySubscriptions(Conflict):
-    """The tenant would have more subscriptions than a tenant may have."""
+    """Raised when the tenant would have more subscriptions than a tenant may have."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A tenant subscribes to at most {limit:,} symbols; delete one first.")

@@ -35,7 +35,7 @@ Size = Annotated[Amount, AfterValidator(_storable)]
 class QuoteIn(BaseModel):
     """The `bid`, `ask` and `last` price of a symbol, at least one of them.
 
-    A size is the quantity in units that may fill against that side. Without one, any quantity fills.
+    A size is the number of units that can fill against that side. Without a size, any quantity fills.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -82,7 +82,7 @@ class BarOut(BaseModel):
     high: str = Field(examples=["101.00"])
     low: str = Field(examples=["99.50"])
     close: str = Field(examples=["100.25"])
-    volume: str | None = Field(description="Units; null where it is not known")
+    volume: str | None = Field(description="Units traded; null: unknown")
 
 
 class MarkIn(BaseModel):
@@ -95,7 +95,7 @@ class MarkIn(BaseModel):
     )
     reason: Reason = Field(description="Why the market's price is not used", examples=["Halted since noon"])
     expires_at: When = Field(
-        description="When the market's price is used again", examples=["2036-12-31T21:00:00Z"]
+        description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )
 
     def override(self, symbol: str, who: str, at: datetime) -> MarkOverride:
@@ -109,12 +109,14 @@ class MarkOut(BaseModel):
     """A mark that a person set."""
 
     symbol: str = Field(examples=["AAPL"])
-    price: str = Field(examples=["95.00"], description="Per unit, in the instrument's currency")
+    price: str = Field(examples=["95.00"], description="Price per unit, in the instrument's currency")
     reason: str = Field(examples=["Halted since noon"], description="Why the market's price is not used")
-    set_by: str = Field(examples=["slack:T0123:U0123"], description="The person, or the key for none")
+    set_by: str = Field(
+        examples=["slack:T0123:U0123"], description="Person, or the key if it acts for no person"
+    )
     set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     expires_at: str = Field(
-        examples=["2036-12-31T21:00:00.000000Z"], description="When the market's price is used again"
+        examples=["2036-12-31T21:00:00.000000Z"], description="Time at which the mark expires, in UTC"
     )
 
 
@@ -124,7 +126,7 @@ class SubscriptionsIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     symbols: Annotated[list[Symbol], Field(min_length=1, max_length=500)] = Field(
-        description="Symbols or aliases, in any case", examples=[["AAPL", "MSFT"]]
+        description="Symbols or aliases; letter case does not matter", examples=[["AAPL", "MSFT"]]
     )
 
 
@@ -136,7 +138,8 @@ class SubscriptionOut(BaseModel):
     created_at: str = Field(description="Time of the subscription, in UTC", examples=[_AT])
     quote: QuoteOut | None = Field(description="The last quote with its age; null: there is none")
     is_stale: bool | None = Field(
-        description="Whether the feed of the quote is silent for too long; null: no quote", examples=[False]
+        description="Whether the source of the quote has been silent for too long; null: no quote",
+        examples=[False],
     )
 
 

@@ -6,14 +6,14 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, NotPl
 
 
 class NoSuchOrder(NotFound):
-    """Raise when no order has that id, or when its portfolio is not visible to the caller."""
+    """Raised when no order has that id, or when its portfolio is not visible to the caller."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(f"There is no order {order_id!r}; list the orders with `GET /orders`.")
 
 
 class NoSuchExecution(NotFound):
-    """Raise when the order has no execution with that id."""
+    """Raised when the order has no execution with that id."""
 
     def __init__(self, order_id: str, execution_id: str) -> None:
         super().__init__(
@@ -22,14 +22,14 @@ class NoSuchExecution(NotFound):
 
 
 class AlreadyBusted(Conflict):
-    """Raise when an execution is to be busted again."""
+    """Raised when an execution is to be busted again."""
 
     def __init__(self, execution_id: str) -> None:
         super().__init__(f"The execution {execution_id!r} was busted already; read the order again.")
 
 
 class IllegalMove(Conflict):
-    """Raise when the table of states does not allow the transition."""
+    """Raised when the table of states does not allow the transition."""
 
     kind, title = "illegal-move", "The status does not allow this"
 
@@ -38,7 +38,7 @@ class IllegalMove(Conflict):
 
 
 class OrderIsFinal(Conflict):
-    """Raise when a final order is to be cancelled or changed."""
+    """Raised when a final order is to be cancelled or changed."""
 
     kind, title = "order-is-final", "The order is final"
 
@@ -49,7 +49,7 @@ class OrderIsFinal(Conflict):
 
 
 class NotReplaceable(Conflict):
-    """Raise when an order at a broker cannot be replaced as requested."""
+    """Raised when an order at a broker cannot be replaced as requested."""
 
     def __init__(self, order_id: str, reason: str) -> None:
         super().__init__(
@@ -58,7 +58,7 @@ class NotReplaceable(Conflict):
 
 
 class NotAtBroker(Conflict):
-    """Raise when an order of a broker is to be adopted by a portfolio of the paper market."""
+    """Raised when an order of a broker is to be adopted by a portfolio of the paper market."""
 
     def __init__(self, portfolio_name: str) -> None:
         super().__init__(
@@ -67,7 +67,7 @@ class NotAtBroker(Conflict):
 
 
 class OrderIsPending(Conflict):
-    """Raise when the order already waits for its broker's answer to another request.
+    """Raised when the order already waits for its broker's answer to another request.
 
     Only one request to the broker may be pending at a time.
     """
@@ -79,7 +79,7 @@ class OrderIsPending(Conflict):
 
 
 class ClientOrderIdReused(Conflict):
-    """Raise when the client order id already identifies another order."""
+    """Raised when the client order id already identifies another order."""
 
     kind, title = "client-order-id-reused", "The client order id names another order"
 
@@ -88,7 +88,7 @@ class ClientOrderIdReused(Conflict):
 
 
 class OrderKeyReused(Conflict):
-    """Raise when the idempotency key was used before with another request body."""
+    """Raised when the idempotency key was used before with another request body."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -99,7 +99,7 @@ class OrderKeyReused(Conflict):
 
 
 class OrderDenied(OmsError):
-    """Raise when a risk check denies the order, which is stored with the status DENIED."""
+    """Raised when a risk check denies the order, which is stored with the status DENIED."""
 
     status, kind, title = 422, "order-denied", "The order was denied"
 
@@ -112,7 +112,7 @@ class OrderDenied(OmsError):
 
 
 class ExitsOfEntry(Conflict):
-    """Raise when the exits of a position grow with an entry that can still fill."""
+    """Raised when the exits of a position grow with an entry that can still fill."""
 
     kind, title = "exits-of-an-entry", "The exits belong to an order that can still fill"
 
@@ -124,7 +124,7 @@ class ExitsOfEntry(Conflict):
 
 
 class NothingToClose(Invalid):
-    """Raise when the position to close is flat."""
+    """Raised when the position to close is flat."""
 
     kind, title = "nothing-to-close", "There is no position to close"
 
@@ -133,7 +133,7 @@ class NothingToClose(Invalid):
 
 
 class MoreThanHeld(Invalid):
-    """Raise when the quantity to close is larger than the position."""
+    """Raised when the quantity to close is larger than the position."""
 
     kind, title = "more-than-held", "More than the position"
 
@@ -143,7 +143,7 @@ class MoreThanHeld(Invalid):
 
 
 class NotAwaitingApproval(Conflict):
-    """Raise when the order does not wait for approval, or somebody else decided first."""
+    """Raised when the order does not wait for approval, or somebody else decided first."""
 
     kind, title = "not-awaiting-approval", "The order does not wait for approval"
 
@@ -159,7 +159,7 @@ class NotAwaitingApproval(Conflict):
 
 
 class PriceMoved(Conflict):
-    """Raise when the reference price is too far from the one that the approver saw."""
+    """Raised when the reference price is too far from the one that the approver saw."""
 
     kind, title = "price-moved", "The price has moved"
 
@@ -174,7 +174,7 @@ class PriceMoved(Conflict):
 
 
 class OwnOrder(Forbidden):
-    """Raise when people decide on their own order, in whatever way it was placed."""
+    """Raised when people decide on their own order, in whatever way it was placed."""
 
     kind, title = "own-order", "Nobody decides on their own order"
 
@@ -183,7 +183,7 @@ class OwnOrder(Forbidden):
 
 
 class NotAnApprover(Forbidden):
-    """Raise when the caller is not among the approvers of the order."""
+    """Raised when the caller is not among the approvers of the order."""
 
     kind, title = "not-an-approver", "Not an approver of this order"
 
@@ -192,13 +192,13 @@ class NotAnApprover(Forbidden):
 
 
 class NotOverridable(Conflict):
-    """Raise when the order cannot be placed again beyond a limit."""
+    """Raised when the order cannot be placed again beyond a limit."""
 
     kind, title = "not-overridable", "The denial cannot be overridden"
 
 
 class PreviousQuoteUnmatched(NotPlaced):
-    """The symbol's previous quote has not met all orders yet."""
+    """Raised when the previous quote of the symbol is not yet matched with all orders."""
 
     def __init__(self) -> None:
         super().__init__("The symbol's previous quote is being matched. Send this one again in a moment.")

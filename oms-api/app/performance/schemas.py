@@ -26,7 +26,7 @@ class HistoryQuery(BaseModel):
     period: CurvePeriod = Field(CurvePeriod.MONTH, description="A month is 30 days, a year 365")
     interval: CurveInterval | None = Field(
         None,
-        description="`1d` shows the closes; by default 1m for a day, 15m for a week, 1h for a month, else 1d",
+        description="`1d` returns the closes; default: 1m for a day, 15m for a week, 1h for a month, else 1d",
     )
 
 
@@ -44,8 +44,8 @@ class PerformanceQuery(Period):
 class CurvePointOut(BaseModel):
     """The equity at an instant."""
 
-    at: str = Field(examples=["2026-11-20T15:04:00.000000Z"], description="When it was valued")
-    equity: str = Field(examples=["1000500.00"], description="In `base_currency`")
+    at: str = Field(examples=["2026-11-20T15:04:00.000000Z"], description="Time of the valuation, in UTC")
+    equity: str = Field(examples=["1000500.00"], description="Equity in `base_currency`")
     drawdown: str | None = Field(
         examples=["0.01250000"],
         description="Loss since the peak of the period as a share of it: 0.01 is 1%. A withdrawal is no "
@@ -58,8 +58,8 @@ class CurveOut(BaseModel):
 
     portfolio_name: str = Field(examples=["Tech Portfolio"], description="Name of the portfolio")
     base_currency: str = Field(examples=["USD"], description="Currency of its amounts")
-    period: CurvePeriod = Field(examples=["1M"], description="How far back it reaches")
-    interval: CurveInterval = Field(examples=["1h"], description="The distance of its points")
+    period: CurvePeriod = Field(examples=["1M"], description="Period of the curve")
+    interval: CurveInterval = Field(examples=["1h"], description="Interval between the points")
     points: list[CurvePointOut] = Field(
         examples=[[{"at": "2026-11-20T15:04:00.000000Z", "equity": "1000500.00", "drawdown": "0.00000000"}]],
         description="In time order",
@@ -70,10 +70,14 @@ class DrawdownOut(BaseModel):
     """The largest loss from a peak."""
 
     share: str = Field(examples=["0.05000000"], description=f"Of the peak, {_SHARE}")
-    peak_at: str = Field(examples=["2026-11-18T21:00:00.000000Z"], description="When it was highest")
-    trough_at: str = Field(examples=["2026-11-19T21:00:00.000000Z"], description="When it was lowest after")
+    peak_at: str = Field(examples=["2026-11-18T21:00:00.000000Z"], description="Time of the peak, in UTC")
+    trough_at: str = Field(
+        examples=["2026-11-19T21:00:00.000000Z"],
+        description="Time of the lowest point after the peak, in UTC",
+    )
     recovered_at: str | None = Field(
-        examples=["2026-11-20T21:00:00.000000Z"], description="When the peak was reached again; null: not yet"
+        examples=["2026-11-20T21:00:00.000000Z"],
+        description="Time at which the peak was reached again, in UTC; null: not yet",
     )
 
 
@@ -85,7 +89,7 @@ class PerformanceOut(BaseModel):
 
     portfolio_name: str = Field(examples=["Tech Portfolio"], description="Name of the portfolio")
     base_currency: str = Field(examples=["USD"], description="Currency of its amounts")
-    start: str = Field(examples=["2026-01-02T21:00:00.000000Z"], description="The close that it starts at")
+    start: str = Field(examples=["2026-01-02T21:00:00.000000Z"], description="Close at which it starts")
     end: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Its last instant")
     days: int = Field(examples=[223], description="Days with a return")
     time_weighted_return: str | None = Field(
@@ -100,18 +104,21 @@ class PerformanceOut(BaseModel):
     sharpe: str | None = Field(examples=["1.25000000"], description=f"Sharpe ratio; {_UNDEFINED}")
     sortino: str | None = Field(examples=["1.75000000"], description=f"Sortino ratio; {_UNDEFINED}")
     calmar: str | None = Field(
-        examples=["1.65000000"], description="Growth rate per maximum drawdown; null without both"
+        examples=["1.65000000"],
+        description="Growth rate divided by the maximum drawdown; null if one is null",
     )
-    max_drawdown: DrawdownOut | None = Field(examples=[None], description="Null if the return never fell")
-    turnover: str | None = Field(examples=["2.50000000"], description="Traded value per mean equity")
+    max_drawdown: DrawdownOut | None = Field(
+        examples=[None], description="Maximum drawdown; null if the return never fell"
+    )
+    turnover: str | None = Field(examples=["2.50000000"], description="Traded value divided by mean equity")
     exposure: str | None = Field(
         examples=["0.75000000"], description="Mean gross exposure per equity at the closes; null without one"
     )
     charges: str = Field(examples=["125.00"], description="Paid in the period, in `base_currency`")
     round_trips: int | None = Field(
         examples=[12],
-        description="Positions that closed in the period; null for portfolios of over 50,000 trades, as are "
-        "the statistics of round trips",
+        description="Number of positions closed in the period; null, like all statistics of round "
+        "trips, for portfolios with over 50,000 trades",
     )
     win_rate: str | None = Field(
         examples=["0.58333333"], description=f"Of the round trips, {_SHARE}; {_UNDEFINED}"
@@ -124,13 +131,16 @@ class PerformanceOut(BaseModel):
     average_loss: str | None = Field(examples=["-110.00"], description=f"Mean of the losses, {_NET}")
     value_at_risk_95: str | None = Field(
         examples=["12500.00"],
-        description="Loss that the current positions exceed on 5% of the last 250 days, in `base_currency`; "
-        "null under 100 days of prices",
+        description="Loss that the current positions exceed on 5% of the last 250 days, in "
+        "`base_currency`; null for less than 100 days of prices",
     )
     expected_shortfall_95: str | None = Field(
         examples=["16000.00"], description="Mean of that loss and of all larger ones"
     )
-    value_at_risk_99: str | None = Field(examples=["19500.00"], description="The same for 1% of the days")
+    value_at_risk_99: str | None = Field(
+        examples=["19500.00"],
+        description="Loss that the current positions exceed on 1% of the last 250 days, in `base_currency`",
+    )
     expected_shortfall_99: str | None = Field(
         examples=["22000.00"], description="Mean of that loss and of all larger ones"
     )

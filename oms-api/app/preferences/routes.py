@@ -26,7 +26,7 @@ Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 async def get_preferences(caller: Owner, readers: TheReaders) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
 
-    A default portfolio that the caller may no longer see is null.
+    The default portfolio is null if the caller may no longer see it.
     """
     fields = await readers.run(
         lambda connection: queries.find_preferences(connection, caller.tenant_id, caller.actor),
@@ -45,7 +45,7 @@ async def put_preferences(
     caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn))], changes: TheChanges,
     now: TheClock,
 ) -> Response:  # fmt: skip
-    """Replace the preferences that the body names. The others stay as they are."""
+    """Replace the preferences in the body. The others do not change."""
     tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.fields()
 
     def write(connection: Connection) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class QuietHours(BaseModel):
 
 
 class PreferencesIn(BaseModel):
-    """The preferences to replace. Those that are left out stay as they are."""
+    """The preferences to replace. A preference that you leave out does not change."""
 
     model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
@@ -69,7 +69,7 @@ class PreferencesIn(BaseModel):
     }
 
     default_portfolio: PortfolioName | None = Field(
-        None, description="Portfolio of tickets that name none; null: none", examples=["Growth"]
+        None, description="Portfolio of orders and trades that name none; null: none", examples=["Growth"]
     )
     order_type: Annotated[OrderType, BeforeValidator(capitals)] = Field(
         OrderType.MARKET, description="Type that order forms start with", examples=["LIMIT"]

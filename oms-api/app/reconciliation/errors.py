@@ -4,21 +4,21 @@ from app.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 
 
 class NoSuchIssue(NotFound):
-    """The tenant has no such issue."""
+    """Raised when the tenant has no such issue."""
 
     def __init__(self, issue_id: str) -> None:
         super().__init__(f"There is no issue {issue_id!r}; list them with `GET /reconciliation/issues`.")
 
 
 class IssueResolved(Conflict):
-    """The issue is resolved already."""
+    """Raised when the issue is resolved already."""
 
     def __init__(self, issue_id: str) -> None:
         super().__init__(f"The issue {issue_id!r} is resolved already.")
 
 
 class ActionNotPossible(Invalid):
-    """The action does not fit the type of the issue."""
+    """Raised when the action does not fit the type of the issue."""
 
     def __init__(self, action: str, type_: str) -> None:
         message = f"`{action}` cannot resolve an issue of the type {type_}."
@@ -26,14 +26,14 @@ class ActionNotPossible(Invalid):
 
 
 class PersonNeeded(Forbidden):
-    """A key alone may not decide this."""
+    """Raised when a key alone makes a decision that needs a person."""
 
     def __init__(self, action: str) -> None:
         super().__init__(f"A person must decide about `{action}`: send the request on behalf of one.")
 
 
 class FiguresChanged(Conflict):
-    """Our side is not what the issue shows any more."""
+    """Raised when our figure is no longer the one that the issue shows."""
 
     def __init__(self, issue_id: str) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class FiguresChanged(Conflict):
 
 
 class OrderNotAdoptable(Conflict):
-    """The broker's id of the order does not fit, or its terms are not known."""
+    """Raised when the broker's id of the order does not fit, or its terms are not known."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
@@ -53,7 +53,7 @@ class OrderNotAdoptable(Conflict):
 
 
 class SeveralProducts(Conflict):
-    """The position is held in several products, and the broker does not tell which one differs."""
+    """Raised when the position has several products, and the broker does not name the one that differs."""
 
     def __init__(self, symbol: str) -> None:
         super().__init__(f"The position in {symbol} has several products: report the missing trades instead.")

@@ -52,7 +52,7 @@ async def list_issues(
 async def run_reconciliation(
     caller: Resolver, administration: TheAdministration, request_context: TheRequestContext
 ) -> Response:
-    """Compare all accounts of the tenant now. Connected brokers are asked within a second."""
+    """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
     context = request_context.context(caller, NoFields())
     return build_response(
         await administration.change(
@@ -72,10 +72,10 @@ async def resolve_issue(
     body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
     administration: TheAdministration, request_context: TheRequestContext, adoption: TheAdoption,
 ) -> Response:  # fmt: skip
-    """Take care of an issue: by a booking, by leaving both sides as they are, or by making it yours.
+    """Resolve an issue: book the difference, accept it, or assign the issue to yourself.
 
-    Bookings, and decisions that let a portfolio trade on, need a person. An issue that a later comparison
-    does not find resolves itself.
+    Only a named person can book a difference, or decide that a portfolio may trade again. An issue is
+    resolved automatically when a later comparison finds no difference.
     """
     context = request_context.context(caller, body, issue_id)
     if body.action == ADOPT:

@@ -16,17 +16,17 @@ class IssueQuery(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    status: Literal["open", "resolved"] | None = Field(None, description="Only these", examples=["open"])
+    status: Literal["open", "resolved"] | None = Field(None, description="Only this value", examples=["open"])
     severity: Literal["info", "warning", "critical"] | None = Field(
-        None, description="Only these", examples=["critical"]
+        None, description="Only this value", examples=["critical"]
     )
     portfolio: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
-        None, description="Only those of this portfolio", examples=["Growth"]
+        None, description="Only issues of this portfolio", examples=["Growth"]
     )
 
 
 class ResolutionIn(RequestBody):
-    """What is to become of an issue."""
+    """The resolution of an issue."""
 
     action: Literal["adopt", "book_missing", "adjust_cash", "ignore", "watch", "assign"] = Field(
         description="`adopt`: book a trade that makes our position the broker's, or make its order one of "
@@ -51,22 +51,26 @@ class IssueOut(BaseModel):
         "unknown_order",
         "missing_execution",
         "cash_mismatch",
-    ] = Field(description="What differs", examples=["quantity_mismatch"])
-    severity: Literal["info", "warning", "critical"] = Field(
-        description="How bad it is", examples=["critical"]
-    )
+    ] = Field(description="Type of the difference", examples=["quantity_mismatch"])
+    severity: Literal["info", "warning", "critical"] = Field(description="Severity", examples=["critical"])
     portfolio_name: str = Field(description="The portfolio", examples=["Growth"])
     connection: str = Field(description="The broker connection", examples=["alpaca-paper"])
-    symbol: str | None = Field(description="The symbol; null: it concerns none", examples=["AAPL"])
-    order_id: str | None = Field(description="The order; null: it concerns none", examples=[None])
-    ours: str | None = Field(description="Our figure; null: we have nothing", examples=["100"])
-    theirs: str | None = Field(description="The broker's figure; null: it has nothing", examples=["90"])
-    hours_unresolved: float = Field(description="Its age in hours, until it was resolved", examples=[1.25])
-    owner: str | None = Field(description="Who takes care of it; null: nobody", examples=["bob@example.com"])
+    symbol: str | None = Field(description="Symbol of the instrument; null: none", examples=["AAPL"])
+    order_id: str | None = Field(description="ID of the order; null: none", examples=[None])
+    ours: str | None = Field(description="Our figure; null: none", examples=["100"])
+    theirs: str | None = Field(description="The broker's figure; null: none", examples=["90"])
+    hours_unresolved: float = Field(
+        description="Age in hours; it stops when the issue is resolved", examples=[1.25]
+    )
+    owner: str | None = Field(
+        description="Person to whom it is assigned; null: nobody", examples=["bob@example.com"]
+    )
     status: Literal["open", "resolved"] = Field(description="Whether it is resolved", examples=["open"])
-    proposed_action: str = Field(description="What would resolve it", examples=["adopt"])
-    action: str | None = Field(description="What resolved it, or `watch`; null: it is open", examples=[None])
-    reason: str | None = Field(description="Why; null: nobody said anything", examples=[None])
+    proposed_action: str = Field(description="Action that would resolve it", examples=["adopt"])
+    action: str | None = Field(
+        description="Action that resolved it, or `watch`; null: it is open", examples=[None]
+    )
+    reason: str | None = Field(description="Reason; null: not given", examples=[None])
     detected_at: str = Field(description="Time when it was found, in UTC", examples=[_AT])
     resolved_at: str | None = Field(
         description="Time when it was resolved, in UTC; null: it is open", examples=[_AT]
@@ -77,10 +81,10 @@ class IssueOut(BaseModel):
 
 
 class RunOut(BaseModel):
-    """A comparison that was asked for."""
+    """A requested comparison."""
 
     run_id: str = Field(description="ID of the request", examples=["rr_0123456789abcdef01234567"])
-    connections: int = Field(description="Number of connections that are compared", examples=[1])
+    connections: int = Field(description="Number of connections to compare", examples=[1])
     requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
 
 

@@ -55,9 +55,9 @@ async def get_profit(
     market: TheMarket,
     now: TheClock,
 ) -> Response:
-    """Get realised P&L and charges of a period by portfolio, strategy, symbol, day or user.
+    """Get the realised P&L and the charges of a period by portfolio, strategy, symbol, day or user.
 
-    Rows count when they were booked, so a reversal changes the day on which it was made.
+    A row counts on the day on which it was booked. A reversal therefore changes the day of the reversal.
     """
     at, filters = now(), query.filter(caller)
     report = await readers.run(
@@ -68,7 +68,9 @@ async def get_profit(
 
 
 @router.get(
-    "/pnl/today", summary="Get profit and loss of today", responses=responses(200, {"model": ProfitReportOut})
+    "/pnl/today",
+    summary="Get profit and loss since 00:00 UTC",
+    responses=responses(200, {"model": ProfitReportOut}),
 )
 async def get_todays_profit(
     caller: Reader,
@@ -77,7 +79,7 @@ async def get_todays_profit(
     market: TheMarket,
     now: TheClock,
 ) -> Response:
-    """Get the P&L since 00:00 UTC by portfolio, with the unrealised P&L of what is open now."""
+    """Get the P&L since 00:00 UTC by portfolio, with the unrealised P&L of the current positions."""
     at = now()
     start = datetime.combine(at.date(), time(tzinfo=UTC))
     key = None if query.portfolio is None else name_key(query.portfolio.strip())
@@ -100,7 +102,7 @@ async def explain_profit(
     caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: TheReaders, market: TheMarket,
     valuer: TheValuer, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Get by portfolio how much of its day P&L is due to prices, exchange rates, carry and fees.
+    """Get the parts of each portfolio's day P&L that are due to prices, exchange rates, carry and fees.
 
     The parts add up to the day P&L exactly.
     """
@@ -154,7 +156,7 @@ async def list_daily_stats(
 async def list_round_trips(
     caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: TheReaders
 ) -> Response:
-    """List positions that were opened and closed, the latest first."""
+    """List round trips: positions that were opened and closed, the latest first."""
     filters = query.filter(caller)
     trips = await readers.run(
         lambda connection: report_round_trips(connection, caller.tenant_id, filters, query.limit, query.skip),

@@ -5,7 +5,7 @@ from app.timestamps import Timestamp
 
 
 class SwitchKeyReused(Conflict):
-    """Raise when the idempotency key was used before for another kill switch request."""
+    """Raised when the idempotency key was used before for another kill switch request."""
 
     kind, title = "idempotency-key-reused", "The key was used for another request"
 
@@ -16,13 +16,13 @@ class SwitchKeyReused(Conflict):
 
 
 class TooManySet(Conflict):
-    """Raise when a tenant has too many limits or kill switches. All of them are read while it trades."""
+    """Raised when a tenant has too many limits or kill switches. All of them are read while it trades."""
 
     kind, title = "too-many-set", "The maximum number is set"
 
 
 class OwnStop(Forbidden):
-    """Raise when people resume what they stopped themselves. Nothing was changed."""
+    """Raised when people resume what they stopped themselves. Nothing was changed."""
 
     kind, title = "own-stop", "Nobody resumes what they stopped"
 
@@ -34,20 +34,20 @@ class OwnStop(Forbidden):
 
 
 class TooManyMessages(TooMany):
-    """Raise when orders, changes and cancels exceed the message rate. No order was created."""
+    """Raised when orders, changes and cancels exceed the message rate. No order was created."""
 
     title = "Too many orders, changes and cancels"
 
 
 class NoSuchLatch(NotFound):
-    """Raise when no latch has that id in the tenant."""
+    """Raised when no latch has that id in the tenant."""
 
     def __init__(self, latch_id: str) -> None:
         super().__init__(f"There is no latch {latch_id!r}; list the latches with `GET /latches`.")
 
 
 class LatchIsReleased(Conflict):
-    """Raise when the latch is released already. A later latch has another id."""
+    """Raised when the latch is released already. A later latch has another id."""
 
     def __init__(self, latch_id: str, at: Timestamp, by: str) -> None:
         super().__init__(f"Latch {latch_id!r} was released already at {at} by {by}; nothing is left to do.")

@@ -83,7 +83,8 @@ async def list_limits(
 ) -> Response:  # fmt: skip
     """List limits by scope, name and code.
 
-    Where no limit is set, a paper portfolio uses the default profile, and a live portfolio cannot trade.
+    Paper portfolios without limits use the default profile. Live portfolios cannot trade until limits are
+    set.
     """
     tenant_id = caller.tenant_id
     after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
@@ -124,7 +125,9 @@ async def put_limit(
     caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn))], changes: TheChanges,
     controls: TheControls, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Set a limit, or remove it. It takes effect within a second in every process."""
+    """Set a limit. To remove it, set `value` to null.
+
+    The change takes effect within one second."""
     at = now()
     if body.until is not None and body.until <= at:
         message = "Must be in the future."
@@ -147,7 +150,7 @@ async def put_limit(
     "/kill-switch", summary="List kill switches", responses=responses(200, {"model": list[SwitchOut]})
 )
 async def list_switches(caller: Reader, readers: TheReaders) -> Response:
-    """List the kill switches: the tenant's own, and those of portfolios and strategies that were ever set."""
+    """List the tenant's kill switch, and each kill switch of a portfolio or strategy that was ever set."""
     tenant_id = caller.tenant_id
     switch_changes = await readers.run(
         lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
@@ -174,12 +177,14 @@ async def set_kill_switch(
 ) -> Response:  # fmt: skip
     """Set a kill switch.
 
-    When the response is sent, nothing that the state forbids is in progress in any process.
+    Once you receive the response, no order that the state forbids can execute.
 
-    HALTED stops all new orders and cancels the orders that open or increase a position. Exits are kept,
-    unless `exits` is `cancel`. REDUCING allows only orders that reduce a position. With `flatten`, or `exits:
-    flatten`, all orders are cancelled and the positions closed at market. The person who set a switch to
-    HALTED or REDUCING cannot set it to ACTIVE.
+    - HALTED rejects new orders and cancels open orders that open or increase a position. Exits are kept,
+    unless `exits` is `cancel`.
+    - REDUCING accepts only orders that reduce a position.
+    - `flatten`, or `exits: flatten`, cancels all orders and closes all positions at market.
+
+    The person who set a kill switch to HALTED or REDUCING cannot set it to ACTIVE.
     """
     at, edge = now(), request.state.edge
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
@@ -212,7 +217,9 @@ async def list_latches(
     caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """List strategies and API keys that executed too often automatically in a symbol, newest first."""
+    """List execution latches: automatic stops for strategies or API keys that trade a symbol too often.
+
+    The newest is first."""
     tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.standing
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
     latches = await readers.run(
@@ -235,10 +242,9 @@ async def release_latch(
     body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: TheAdministration,
     controls: TheControls, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Release a strategy or API key.
+    """Let a strategy or API key trade the symbol again. The execution count restarts at zero.
 
-    This needs a named person: one who is logged in, or for whom the key acts. Earlier executions are not
-    counted again.
+    Only a named person can release a latch: one who is logged in, or for whom the key acts.
     """
     context = request_context.context(caller, body, latch_id)
     result = await administration.change(

@@ -113,7 +113,7 @@ def _name_error(scope: str, name: str, key: str) -> str | None:
 
 
 class LimitIn(BaseModel):
-    """A limit; `value` null removes it. After `until`, the permanent limit applies again."""
+    """A limit. To remove it, set `value` to null. After `until`, the permanent limit applies again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -159,14 +159,14 @@ class LimitIn(BaseModel):
 
 
 class LimitOut(BaseModel):
-    """A limit that was set. `value` is null if it was just removed."""
+    """A limit. `value` is null if it was just removed."""
 
     scope: str = Field(examples=["portfolio"])
     name: str | None = Field(examples=["Growth"])
     code: str = Field(examples=["MAX_ORDER_VALUE"])
     value: str | None = Field(examples=["25000.00"])
     until: str | None = Field(examples=["2026-11-20T16:00:00.000000Z"])
-    in_force: bool = Field(description="False once `until` is past, and where one that ends stands before it")
+    in_force: bool = Field(description="False if the limit has expired, or a temporary limit overrides it")
     set_by: str = Field(examples=["bootstrap"])
     set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
 
@@ -186,15 +186,17 @@ class SwitchIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope: Annotated[Literal["tenant", "portfolio", "strategy"], BeforeValidator(lower_case)]
-    name: ScopeName | None = Field(None, description="Of the portfolio or strategy")
+    name: ScopeName | None = Field(
+        None, description="Name of the portfolio or strategy; leave it out for `tenant`"
+    )
     state: Annotated[TradingState, BeforeValidator(capitals)]
     flatten: bool = Field(
         False, strict=True, description="Cancel all orders and close all positions at market"
     )
     exits: Annotated[ExitPolicy, BeforeValidator(lower_case)] = Field(
         ExitPolicy.KEEP,
-        description="Of HALTED, which cancels what opens or increases a position. keep: exits stay at the "
-        "market; cancel: they are cancelled too; flatten: as `flatten`",
+        description="Only with HALTED. keep: exits stay open; cancel: they are cancelled; flatten: "
+        "the same as `flatten`",
     )
     reason: Note | None = None
 
@@ -231,9 +233,12 @@ class SwitchOut(BaseModel):
 
 
 class UnconfirmedCancelOut(BaseModel):
-    """An order that its broker has not cancelled yet. The cancel is sent until the broker confirms it."""
+    """An order that its broker has not yet cancelled.
 
-    order_id: str = Field(description="Id of the order", examples=["O17952360655300000c5d8cbe8"])
+    The request is repeated until the broker confirms it.
+    """
+
+    order_id: str = Field(description="ID of the order", examples=["O17952360655300000c5d8cbe8"])
     portfolio_name: str = Field(description="Name of the portfolio", examples=["Growth"])
     broker: str = Field(description="Name of the broker", examples=["alpaca"])
     symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
@@ -242,17 +247,19 @@ class UnconfirmedCancelOut(BaseModel):
 
 
 class TurnedOut(SwitchOut):
-    """A kill switch that was set. Nothing that began before is still in progress."""
+    """A kill switch that was set. No order that it forbids is in progress any more."""
 
-    portfolios: int = Field(description="How many portfolios of the tenant were asked and obey for certain")
+    portfolios: int = Field(description="Number of portfolios in which the new state is in effect")
     unsettled: list[str] = Field(
-        description="Portfolios that another session holds, or whose orders are not yet cancelled; tried "
-        "again until that is done"
+        description="Portfolios that are locked, or whose orders are not yet cancelled. The service "
+        "repeats the attempts until all are done"
     )
-    canceled: list[str] = Field(description="The ids of the orders that were cancelled")
-    flattened: dict[str, Any] | None = Field(description="What was cancelled and closed, if asked for")
+    canceled: list[str] = Field(description="IDs of the cancelled orders")
+    flattened: dict[str, Any] | None = Field(
+        description="Cancelled orders, closing orders and positions left; null: `flatten` was not requested"
+    )
     unconfirmed: list[UnconfirmedCancelOut] = Field(
-        description="Orders that their broker has not cancelled yet, for example because it does not answer"
+        description="Orders that their broker has not yet cancelled, for example because it does not respond"
     )
 
 
@@ -271,10 +278,12 @@ class ReleaseIn(BaseModel):
 
 
 class LatchOut(BaseModel):
-    """A strategy or API key that executed too often automatically in a symbol."""
+    """An execution latch: an automatic stop for a strategy or API key that trades a symbol too often."""
 
     id: str = Field(examples=["L17952360655300000c5d8cbe8"])
-    scope: str = Field(examples=["strategy"], description="strategy, or key: one that nobody stands behind")
+    scope: str = Field(
+        examples=["strategy"], description="`strategy`, or `key` for an API key that acts for no person"
+    )
     name: str = Field(examples=["momentum"])
     symbol: str = Field(examples=["AAPL"])
     executions: int = Field(examples=[50], description="Orders that executed within a minute")

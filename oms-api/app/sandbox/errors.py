@@ -4,23 +4,23 @@ from typing import NamedTuple
 
 
 class SandboxError(Exception):
-    """A child could not do its work. The text states the reason."""
+    """Raised when a child could not do its work. The text states the reason."""
 
 
 class SandboxUnavailable(SandboxError):
-    """This machine lacks layers of protection that untrusted code needs."""
+    """Raised when this machine lacks layers of protection that untrusted code needs."""
 
 
 class InvalidStrategy(SandboxError):
-    """A name is not that of a strategy."""
+    """Raised when a name is not that of a strategy."""
 
 
 class InvalidFrame(SandboxError):
-    """A child sent something that is not a message, or too much."""
+    """Raised when a child sent something that is not a message, or too much."""
 
 
 class ChildKilled(SandboxError):
-    """A child was killed because it exceeded a limit, or it ended by itself."""
+    """Raised when a child was killed because it exceeded a limit, or it ended by itself."""
 
 
 class Failure(NamedTuple):
@@ -35,7 +35,7 @@ class Failure(NamedTuple):
 
 
 class ChildFailed(SandboxError):
-    """The strategy raised an exception in the child."""
+    """Raised when the strategy raised an exception in the child."""
 
     def __init__(self, failure: Failure) -> None:
         where = f" ({failure.file}, line {failure.line})" if failure.file else ""

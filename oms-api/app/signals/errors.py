@@ -4,7 +4,7 @@ from app.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class SignalIdReused(Conflict):
-    """The id identifies another signal."""
+    """Raised when the id identifies another signal."""
 
     kind, title = "signal-id-reused", "The id was used for another signal"
 
@@ -13,14 +13,14 @@ class SignalIdReused(Conflict):
 
 
 class NoSuchSignal(NotFound):
-    """The tenant has no such signal, or the caller may not see its portfolio."""
+    """Raised when the tenant has no such signal, or the caller may not see its portfolio."""
 
     def __init__(self, signal_id: str) -> None:
         super().__init__(f"There is no signal {signal_id!r}.")
 
 
 class NoSuchStrategyRules(NotFound):
-    """The tenant has no rules for the signals of the strategy."""
+    """Raised when the tenant has no rules for the signals of the strategy."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There are no rules for signals of the strategy {name!r}.")
@@ -32,14 +32,14 @@ def refuse_field(field: str, message: str, code: str) -> Invalid:
 
 
 class NoSuchHook(NotFound):
-    """The tenant has no such hook. For a token, no detail is given."""
+    """Raised when the tenant has no such hook. For a token, no detail is given."""
 
     def __init__(self, hook_id: str | None = None) -> None:
         super().__init__("Not found." if hook_id is None else f"There is no hook {hook_id!r}.")
 
 
 class TooManyHooks(Conflict):
-    """The tenant has the maximum number of hooks."""
+    """Raised when the tenant has the maximum number of hooks."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A tenant has at most {limit} hooks; delete one first.")

@@ -25,7 +25,7 @@ _SIZES = "('qty', 'notional', 'percent_of_equity', 'target_position', 'close')"
 
 
 class SignalStrategyRow(Base):
-    """How the signals of a strategy become orders.
+    """The rules that turn the signals of a strategy into orders.
 
     `portfolio_id` is where they trade if they name no portfolio. `size_kind` and `size_value` apply to
     signals without a size. `symbols` are the allowed ones, separated by spaces.

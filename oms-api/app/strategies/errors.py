@@ -4,32 +4,32 @@ from app.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class NoSuchStrategy(NotFound):
-    """The caller sees no such strategy."""
+    """Raised when the caller sees no such strategy."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no strategy {name!r}; list them with `GET /strategies`.")
 
 
 class StrategyExists(Conflict):
-    """A strategy of that name exists."""
+    """Raised when a strategy of that name exists."""
 
     kind, title = "strategy-exists", "A strategy of this name exists"
 
 
 class StrategyIsRunning(Conflict):
-    """What was sent cannot be changed while the strategy is active."""
+    """Raised when a field of the request cannot be changed while the strategy is active."""
 
     kind, title = "strategy-is-active", "The strategy is active"
 
 
 class StrategyStatusConflict(Conflict):
-    """The status of the strategy does not allow the request."""
+    """Raised when the status of the strategy does not allow the request."""
 
     kind, title = "strategy-status", "The status of the strategy does not allow this"
 
 
 class StrategyHasNoCode(Conflict):
-    """The strategy has signals instead of code."""
+    """Raised when the strategy has signals instead of code."""
 
     kind, title = "strategy-has-no-code", "The strategy has no code"
 
@@ -38,13 +38,13 @@ class StrategyHasNoCode(Conflict):
 
 
 class TooManyStrategies(Conflict):
-    """The tenant has the maximum number of strategies."""
+    """Raised when the tenant has the maximum number of strategies."""
 
     kind, title = "too-many-strategies", "Too many strategies"
 
 
 class CodeChanged(Exception):
-    """The code differs from the code of the strategy's version."""
+    """Raised when the code differs from the code of the strategy's version."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,7 +53,10 @@ class CodeChanged(Exception):
 
 
 class MessageLimitExceeded(Exception):
-    """The strategy sent more messages than its limit allows, or a latch stopped it. It must be paused."""
+    """Raised when the strategy sent more messages than its limit allows, or a latch stopped it.
+
+    It must be paused.
+    """
 
 
 def refuse_field(field: str, message: str, code: str) -> Invalid:

@@ -60,7 +60,10 @@ async def post_strategy(
     inspector: TheCodeInspector, administration: TheAdministration, request_context: TheRequestContext,
     clock: TheClock, controls: TheControls,
 ) -> Response:  # fmt: skip
-    """Register a strategy with its code, parameters, portfolio and limits. It is INACTIVE until started."""
+    """Register a strategy with its code, parameters, portfolio and limits.
+
+    It is INACTIVE until you start it.
+    """
     context, new = request_context.context(caller, body), body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
     result = await administration.change(
@@ -72,7 +75,7 @@ async def post_strategy(
 
 @router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
 async def get_strategies(caller: Reader, readers: TheReaders, inspector: TheCodeInspector) -> Response:
-    """List the strategies by name, with their statistics. The first is `manual`, of orders that name none."""
+    """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
     strategies = await readers.run(lambda connection: list_strategies(connection, caller), caller.tenant_id)
     inspected = await inspector.inspect_for_display(one.strategy.entry_point for one in strategies)
@@ -114,9 +117,10 @@ async def patch_strategy(
     readers: TheReaders, administration: TheAdministration, request_context: TheRequestContext,
     clock: TheClock, controls: TheControls,
 ) -> Response:  # fmt: skip
-    """Change parameters, or as an administrator also code, portfolio, symbols, interval, mode and limits.
+    """Change parameters, or as an administrator also other settings.
 
-    A running strategy takes over new parameters at its next input.
+    An administrator can change code, portfolio, symbols, interval, mode and limits.
+    A running strategy uses new parameters from its next input on.
     """
     context = request_context.context(caller, body, strategy_name)
     changes = body.build(strategy_name, caller.actor, clock())
@@ -140,7 +144,7 @@ async def start_strategy(
     inspector: TheCodeInspector, readers: TheReaders, administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Start or resume a strategy. A repeat changes nothing. From ERROR it needs `acknowledge_error`."""
+    """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
     context = request_context.context(caller, body, strategy_name)
     changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
@@ -162,7 +166,7 @@ async def pause_strategy(
     orders: TheOrderService, readers: TheReaders, administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Stop the callbacks of a strategy and cancel its entries. Its exits work on."""
+    """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
     request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
     context = request_context.context(caller, body, strategy_name)
     return build_response(

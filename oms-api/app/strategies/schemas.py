@@ -92,7 +92,7 @@ def build_limit_requests(
 
 
 class StrategyIn(BaseModel):
-    """A strategy to create. It does not run before it is started."""
+    """A new strategy. It does not run before you start it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
@@ -109,7 +109,7 @@ class StrategyIn(BaseModel):
         "STRATEGY_MODULES allows the module",
         examples=["moving_average_cross"],
     )
-    portfolio: PortfolioName = Field(description="Portfolio that it trades", examples=["Growth"])
+    portfolio: PortfolioName = Field(description="Portfolio in which it trades", examples=["Growth"])
     symbols: Symbols = Field(description="Symbols whose bars it receives", examples=[["AAPL"]])
     interval: Interval = Field(Interval.MINUTE, description="Length of the bars", examples=["1m"])
     parameters: Parameters = Field(
@@ -118,7 +118,7 @@ class StrategyIn(BaseModel):
         examples=[{"fast": 10, "slow": 30}],
     )
     mode: Mode = Field(
-        StrategyMode.PAPER, description="`paper` or `live`, as the portfolio is", examples=["paper"]
+        StrategyMode.PAPER, description="`paper` or `live`, as the portfolio", examples=["paper"]
     )
     limits: Annotated[LimitValues, _LIMITS] = Field(default_factory=dict)
 
@@ -130,19 +130,24 @@ class StrategyIn(BaseModel):
 
 
 class StrategyPatch(BaseModel):
-    """Changes of a strategy. Code, portfolio, symbols, interval and mode cannot change while it is ACTIVE."""
+    """The changes of a strategy.
+
+    Code, portfolio, symbols, interval and mode cannot change while it is ACTIVE.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     entry_point: EntryPoint = Field(
-        "", description="The code; the same name takes over its current code", examples=["breakout"]
+        "",
+        description="Code of the strategy; send the same name again to use its current code",
+        examples=["breakout"],
     )
-    portfolio: PortfolioName = Field("", description="Portfolio that it trades", examples=["Growth"])
+    portfolio: PortfolioName = Field("", description="Portfolio in which it trades", examples=["Growth"])
     symbols: Symbols = Field([], description="Symbols whose bars it receives", examples=[["AAPL", "MSFT"]])
     interval: Interval = Field(Interval.MINUTE, description="Length of the bars", examples=["1h"])
     parameters: Parameters = Field({}, description="Parameters to change", examples=[{"fast": 12}])
     mode: Mode = Field(
-        StrategyMode.PAPER, description="`paper` or `live`, as the portfolio is", examples=["paper"]
+        StrategyMode.PAPER, description="`paper` or `live`, as the portfolio", examples=["paper"]
     )
     limits: Annotated[LimitValues, _LIMITS] = Field(default_factory=dict)
 
@@ -165,7 +170,7 @@ class StartIn(BaseModel):
 
     reason: Note | None = Field(None, description="Why", examples=["Checked the backtest"])
     acknowledge_error: StrictBool = Field(
-        False, description="Needed to start a strategy whose status is ERROR", examples=[False]
+        False, description="`true` is required to start a strategy whose status is ERROR", examples=[False]
     )
 
 
@@ -178,10 +183,10 @@ class ReasonIn(BaseModel):
 
 
 class ParameterDefinition(BaseModel):
-    """What a form shows of a parameter."""
+    """The definition of a parameter, as a form shows it."""
 
     name: str = Field(description="Name", examples=["fast"])
-    type: str = Field(description="Type in words", examples=["a whole number"])
+    type: str = Field(description="Type of the parameter", examples=["a whole number"])
     default: str = Field(description="Default", examples=["10"])
     description: str = Field(description="What it means", examples=["Bars of the fast average."])
     minimum: str | None = Field(description="Least value; null: no bound", examples=["1"])
@@ -190,13 +195,13 @@ class ParameterDefinition(BaseModel):
 
 
 class StatisticsOut(BaseModel):
-    """What the closed round trips of a strategy earned, in the currency of its portfolio."""
+    """The results of the closed round trips of a strategy, in the currency of its portfolio."""
 
     trades: int = Field(description="Closed round trips", examples=[12])
-    wins: int = Field(description="Round trips that earned", examples=[7])
-    losses: int = Field(description="Round trips that lost", examples=[5])
-    win_rate: float | None = Field(description="Share of the round trips that earned", examples=[0.58333333])
-    pnl_net: str = Field(description="What they earned, net of charges", examples=["1250.40"])
+    wins: int = Field(description="Round trips with a gain", examples=[7])
+    losses: int = Field(description="Round trips with a loss", examples=[5])
+    win_rate: float | None = Field(description="Share of round trips with a gain", examples=[0.58333333])
+    pnl_net: str = Field(description="P&L, net of charges", examples=["1250.40"])
     max_drawdown: float | None = Field(
         description="Largest loss from a peak of opening cash and earnings, as a share", examples=[0.012]
     )
@@ -211,7 +216,8 @@ class StrategyOut(BaseModel):
     id: str = Field(description="ID of the strategy", examples=["G17952423050000000c1937aec"])
     name: str = Field(description="Name", examples=["trend"])
     kind: Literal["code", "signals", "manual"] = Field(
-        description="`code` runs here, `signals` come from outside, `manual` has the orders of nobody else",
+        description="`code`: it runs here; `signals`: its signals come from outside; `manual`: orders "
+        "without a strategy",
         examples=["code"],
     )
     entry_point: str | None = Field(
@@ -219,11 +225,11 @@ class StrategyOut(BaseModel):
         examples=["slackoms_strategy.examples.moving_average_cross:MovingAverageCross"],
     )
     code_hash: str | None = Field(description="SHA-256 of that code", examples=[_HASH])
-    portfolio: str | None = Field(description="Portfolio that it trades", examples=["Growth"])
+    portfolio: str | None = Field(description="Portfolio in which it trades", examples=["Growth"])
     symbols: list[str] = Field(description="Symbols whose bars it receives", examples=[["AAPL"]])
     interval: str | None = Field(description="Length of the bars", examples=["1m"])
     parameters: dict[str, Any] = Field(
-        description="All parameters; numbers with a fraction as text", examples=[{"fast": 10, "slow": 30}]
+        description="All parameters; numbers with a fraction are strings", examples=[{"fast": 10, "slow": 30}]
     )
     parameter_definitions: list[ParameterDefinition] = Field(
         description="Type, range and meaning of each parameter"
@@ -238,12 +244,12 @@ class StrategyOut(BaseModel):
     last_error: str | None = Field(
         description="Why it failed, with file and line", examples=["ValueError: no data (trend.py, line 12)"]
     )
-    failed_at: str | None = Field(description="When it failed, in UTC", examples=[None])
+    failed_at: str | None = Field(description="Time of the failure, in UTC", examples=[None])
     run: int = Field(description="Number of its starts", examples=[3])
-    started_by: str | None = Field(description="Who started it last", examples=["slack:T1:U1"])
-    started_at: str | None = Field(description="When it was started last, in UTC", examples=[_AT])
-    statistics: StatisticsOut = Field(description="What its closed round trips earned")
-    created_by: str | None = Field(description="Who created it", examples=["slack:T1:U1"])
-    created_at: str | None = Field(description="When it was created, in UTC", examples=[_AT])
-    updated_by: str | None = Field(description="Who changed it last", examples=["slack:T1:U1"])
-    updated_at: str | None = Field(description="When it was changed last, in UTC", examples=[_AT])
+    started_by: str | None = Field(description="Person or key that last started it", examples=["slack:T1:U1"])
+    started_at: str | None = Field(description="Time of the last start, in UTC", examples=[_AT])
+    statistics: StatisticsOut = Field(description="Statistics of its closed round trips")
+    created_by: str | None = Field(description="Person or key that created it", examples=["slack:T1:U1"])
+    created_at: str | None = Field(description="Time of creation, in UTC", examples=[_AT])
+    updated_by: str | None = Field(description="Person or key that last changed it", examples=["slack:T1:U1"])
+    updated_at: str | None = Field(description="Time of the last change, in UTC", examples=[_AT])

@@ -13,7 +13,7 @@ class CloseCode(IntEnum):
 
 
 class StreamClosed(Exception):
-    """The connection must be closed."""
+    """Raised when the connection must be closed."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -21,7 +21,7 @@ class StreamClosed(Exception):
 
 
 class MessageRefused(Exception):
-    """A message of a client is refused. The connection stays open. `code` is stable."""
+    """Raised when a message of a client is refused. The connection stays open. `code` is stable."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -4,42 +4,42 @@ from app.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class NoSuchWebhook(NotFound):
-    """The tenant has no such webhook, or it belongs to another program."""
+    """Raised when the tenant has no such webhook, or it belongs to another program."""
 
     def __init__(self, webhook_id: str) -> None:
         super().__init__(f"There is no webhook {webhook_id!r}.")
 
 
 class NoSuchDelivery(NotFound):
-    """The webhook has no such delivery."""
+    """Raised when the webhook has no such delivery."""
 
     def __init__(self, delivery_id: str) -> None:
         super().__init__(f"The webhook has no delivery {delivery_id!r}.")
 
 
 class WebhookNameTaken(Conflict):
-    """A webhook of another program has the name."""
+    """Raised when a webhook of another program has the name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The webhook {name!r} belongs to another program; choose another name.")
 
 
 class TooManyWebhooks(Conflict):
-    """The tenant has the maximum number of webhooks."""
+    """Raised when the tenant has the maximum number of webhooks."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"A tenant has at most {limit} webhooks; delete one first.")
 
 
 class WebhookDisabled(Conflict):
-    """Nothing is sent to a disabled webhook."""
+    """Raised when something is to be sent to a disabled webhook."""
 
     def __init__(self) -> None:
         super().__init__("The webhook is disabled; enable it first.")
 
 
 class UrlNotAllowed(Invalid):
-    """A webhook may not have the URL."""
+    """Raised when a webhook may not have the URL."""
 
     def __init__(self, message: str) -> None:
         super().__init__("1 field is not valid; see `errors`.", [FieldError("url", message, "url")])

@@ -56,7 +56,7 @@ async def create_webhook(
     caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: TheWebhooks,
     administration: TheAdministration, request_context: TheRequestContext, feed: TheFeed,
 ) -> Response:  # fmt: skip
-    """Create an endpoint that receives the tenant's events from now on, signed by Standard Webhooks.
+    """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
 
     The secret is shown once.
     """
@@ -86,9 +86,10 @@ async def put_webhook(
     webhooks: TheWebhooks, administration: TheAdministration, request_context: TheRequestContext,
     feed: TheFeed,
 ) -> Response:  # fmt: skip
-    """Create the webhook of this name, or update and enable it, for programs that register at each start.
+    """Create the webhook of this name, or update and enable it.
 
-    Only the response that creates the webhook contains the secret. If you lose it, rotate it. Pending
+    Use this in programs that register at each start.
+    Only the response that creates the webhook contains the secret. If you lose the secret, rotate it. Pending
     deliveries are sent at once.
     """
     webhooks.check_url(body.url)
@@ -172,7 +173,10 @@ async def rotate_secret(
     caller: Manager, webhook_id: TheId, request: Request, webhooks: TheWebhooks,
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Replace the secret by a new one, shown once. During the overlap both secrets sign each delivery."""
+    """Replace the secret by a new one, which is shown once.
+
+    During the overlap both secrets sign each delivery.
+    """
     edge, body = request.state.edge, SecretRotationIn()
     content = await request.body()
     if content:
@@ -195,9 +199,9 @@ async def enable_webhook(
     caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,
     request_context: TheRequestContext, feed: TheFeed,
 ) -> Response:  # fmt: skip
-    """Enable a disabled webhook. Pending deliveries are sent, and all later events.
+    """Enable a disabled webhook. It receives its pending deliveries and all later events.
 
-    List the events in between with `GET /events`.
+    List the events that occurred while it was disabled with `GET /events`.
     """
     context = request_context.context(caller, NothingIn(), webhook_id)
     cursor = await feed.horizon(caller.tenant_id)
@@ -234,7 +238,7 @@ async def list_deliveries(
     caller: Manager, webhook_id: TheId, query: Annotated[DeliveryQuery, Query()], readers: TheReaders,
     deliveries: TheWebhookDeliveries, request: Request,
 ) -> Response:  # fmt: skip
-    """List deliveries with their attempts, newest first. Complete ones are kept for seven days."""
+    """List deliveries with their attempts, newest first. Completed deliveries are kept for seven days."""
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], str | None]:
         return deliveries.list_page(connection, caller, webhook_id, query.cursor, query.limit)
@@ -253,7 +257,7 @@ async def resend_delivery(
     caller: Manager, webhook_id: TheId, delivery_id: DeliveryId, deliveries: TheWebhookDeliveries,
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Send the event of a delivery again, with the same event id, as a new delivery."""
+    """Send the event of a delivery again as a new delivery. The event keeps its ID."""
     context = request_context.context(caller, NothingIn(), f"{webhook_id} {delivery_id}")
     return build_response(
         await administration.change(

@@ -46,17 +46,15 @@ EventTypes = Annotated[
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH), AfterValidator(_validate_url)]
 Description = Annotated[str, Field(max_length=300), AfterValidator(clean)]
 WebhookName = KeyName
-_TYPES_TEXT = "Types, families or `*`, which the endpoint receives"
+_TYPES_TEXT = "Event types that the endpoint receives: `order.filled`, `order.*` or `*`"
 
 
 class WebhookIn(RequestBody):
     """A webhook to create."""
 
-    url: Url = Field(description="Where events are sent by POST: https", examples=[_URL])
+    url: Url = Field(description="URL to which events are sent by POST; https only", examples=[_URL])
     event_types: EventTypes = Field(description=_TYPES_TEXT, examples=[["order.filled", "trade.*"]])
-    description: Description | None = Field(
-        None, description="A note of yours; null: none", examples=["Risk"]
-    )
+    description: Description | None = Field(None, description="Your note; null: none", examples=["Risk"])
 
     def parameters(self) -> NewWebhook:
         """Return the service's parameters."""
@@ -64,13 +62,11 @@ class WebhookIn(RequestBody):
 
 
 class WebhookPatch(Patch):
-    """Changes of a webhook. Fields that are left out keep their value."""
+    """The changes of a webhook. A field that you leave out keeps its value."""
 
     url: Url = left_out()
     event_types: EventTypes = left_out()
-    description: Description | None = Field(
-        None, description="A note of yours; null: none", examples=["Risk"]
-    )
+    description: Description | None = Field(None, description="Your note; null: none", examples=["Risk"])
 
     def changes(self) -> dict[str, Any]:
         """Return the columns to change."""
@@ -99,9 +95,9 @@ class WebhookOut(BaseModel):
     name: str | None = Field(
         description="Name in `PUT /webhooks/by-name/{webhook_name}`; null: none", examples=["risk"]
     )
-    url: str = Field(description="Where events are sent", examples=[_URL])
+    url: str = Field(description="URL to which events are sent", examples=[_URL])
     event_types: list[str] = Field(description=_TYPES_TEXT, examples=[["order.filled", "trade.*"]])
-    description: str | None = Field(description="A note of yours; null: none", examples=["Risk"])
+    description: str | None = Field(description="Your note; null: none", examples=["Risk"])
     status: Literal["enabled", "disabled"] = Field(
         description="Whether events are sent", examples=["enabled"]
     )
@@ -129,9 +125,9 @@ class AttemptOut(BaseModel):
     attempt: int = Field(description="Number of the attempt, from 1", examples=[1])
     at: str = Field(description="Time of the request, in UTC", examples=[_AT])
     response_status: int | None = Field(description="HTTP status; null: no answer", examples=[500])
-    latency_ms: int = Field(description="Milliseconds until the answer or the failure", examples=[12])
+    latency_ms: int = Field(description="Milliseconds until the response or the failure", examples=[12])
     error: str | None = Field(
-        description="Why there was no answer; null: there was one", examples=["No answer within 10 s."]
+        description="Why there was no response; null: there was one", examples=["No answer within 10 s."]
     )
 
 
@@ -151,12 +147,14 @@ class DeliveryOut(BaseModel):
     latency_ms: int | None = Field(
         description="Milliseconds of the last attempt; null: there was none", examples=[12]
     )
-    error: str | None = Field(description="Why the last attempt had no answer; null: it had", examples=[None])
+    error: str | None = Field(
+        description="Why the last attempt had no response; null: it had one", examples=[None]
+    )
     next_attempt_at: str | None = Field(
         description="Time of the next attempt, in UTC; null: it is complete", examples=[_AT]
     )
     created_at: str = Field(description="Time when it was queued, in UTC", examples=[_AT])
-    attempts: list[AttemptOut] = Field(description="Each attempt, the oldest first")
+    attempts: list[AttemptOut] = Field(description="Attempts, the oldest first")
 
 
 class DeliveriesOut(BaseModel):

@@ -21,16 +21,16 @@ RATE_HEADERS = {
 NEXT_HEADER = {"Link": '`<…>; rel="next"`: the next page'}
 _REASONS = {
     401: "No valid API key",
-    403: "The key lacks the scope",
+    403: "The caller lacks the permission",
     404: "Not found",
-    408: "The body took too long",
-    409: "Conflicts with what is recorded",
-    413: "The body is over 1 MB",
-    415: "Not JSON",
-    422: "The request is not valid; `errors` names each bad field",
-    429: "Over the rate limit",
+    408: "The body did not arrive in time",
+    409: "The request conflicts with stored data",
+    413: "The body exceeds 1 MB",
+    415: "The content type is not JSON",
+    422: "The request is invalid; `errors` lists each invalid field",
+    429: "The rate limit is exceeded; see `Retry-After`",
     501: "The installation lacks an optional package",
-    503: "Not available now; `type` tells whether anything was recorded",
+    503: "Unavailable. `type` says whether the request may have been recorded",
 }
 
 

@@ -25,16 +25,16 @@ class ExecutionTimeIn(BaseModel):
 
     executed_at: When | None = Field(
         None,
-        description="When it was executed: at most 60 seconds in the future, and not before the previous "
-        "trade of the portfolio in the symbol, unless `backdated`. The time of recording by default",
+        description="Time of the execution; default: now. At most 60 seconds in the future, and not "
+        "before the previous trade of the portfolio in the symbol, unless `backdated`",
         examples=["2026-11-20T15:04:05.123456Z"],
     )
     backdated: bool = Field(
-        False, description="Whether `executed_at` may be before the previous trade's", examples=[False]
+        False, description="`true`: `executed_at` may be before that of the previous trade", examples=[False]
     )
     backdated_reason: Annotated[_Reason | None, AfterValidator(_empty_is_none)] = Field(
         None,
-        description="Why the trade is reported late; required with `backdated`",
+        description="Why the trade is reported late; required if `backdated` is true",
         examples=["Missing from the broker's first file"],
     )
 

@@ -24,7 +24,8 @@ async def _idempotency_key(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="Repeats with the same key and body return the same response",
+            description="Your key for the request. A repeat with it and the same body returns the same "
+            "response",
         ),
     ] = None,
 ) -> str | None:

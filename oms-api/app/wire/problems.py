@@ -28,7 +28,7 @@ _SUBJECT = re.compile(r"^(Input|String|List|Value) should ")
 class FieldProblem(BaseModel):
     """An invalid field."""
 
-    field: str = Field(examples=["quantity"], description="Path of the field, parts joined by points")
+    field: str = Field(examples=["quantity"], description="Path of the field; parts are joined by points")
     message: str = Field(examples=["Must be positive."])
     code: str = Field(examples=["too_small"])
 

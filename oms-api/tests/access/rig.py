@@ -114,7 +114,7 @@ class Work:
 
     def _note(self, *facts: Any) -> None:
         statement = str(facts[2])
-        others = (  # of threads of their own
+        others = (  # of separate threads
             *("BEGIN", "audit_", "last_used_at", "alerts.updated_at >=", "signals.received_at <"),
             "SELECT market_data_subscriptions.tenant_id",
         )

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.any_database
 EVERYBODY = "viewer trader approver risk admin"
 TRADERS = "trader approver admin"
 WATCHERS = "risk admin"
-# Written out anew, so that a slip of the table in the code is seen here: who may ask for what.
+# Written independently, so that a slip of the table in the code is seen here: who may ask for what.
 EXPECTED = {
     "GET /auth/me": EVERYBODY,
     "GET /alerts": EVERYBODY,

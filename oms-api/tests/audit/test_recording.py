@@ -177,7 +177,7 @@ def wait_until_blocked(url):
 
 
 def run_together(*works, times):
-    """Run each work so many times in a thread of its own; return what they raised."""
+    """Run each work so many times in a separate thread; return what they raised."""
     failures, begin = [], threading.Barrier(len(works))
 
     def repeat(work):

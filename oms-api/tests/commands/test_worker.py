@@ -40,7 +40,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
             *("portfolio alerts", "position records", "prune equity snapshots"),
             *("prune job history", "prune strategy journals", "prune ticks"),
             *("prune webhook deliveries", "roll up bars", "stale price feed", "strategy parity"),
-            *("the price feed is stale", "webhook deliveries"),
+            *("the price feed is stale", "verify chains", "webhook deliveries"),
         )
     ]
 

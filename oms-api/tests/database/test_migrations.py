@@ -55,7 +55,7 @@ def tables(engine):
 
 
 def objects(engine):
-    """Everything in the schema that has a definition of its own."""
+    """Everything in the schema that has a separate definition."""
     if engine.dialect.name == "sqlite":
         statement = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
     else:

@@ -1,4 +1,4 @@
-"""Prometheus reads the metrics of a worker at a port of its own."""
+"""Prometheus reads the metrics of a worker at a separate port."""
 
 from datetime import timedelta
 from urllib.error import HTTPError

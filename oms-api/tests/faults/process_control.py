@@ -109,7 +109,7 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 class Oms:
-    """The service as a process of its own; `fault` names what `tests.faults.sabotaged_service` does to it."""
+    """The service as a separate process; `fault` names what `tests.faults.sabotaged_service` does to it."""
 
     def __init__(self, database_url: str, logs: Path, fault: str = "", **environment: str) -> None:
         self.home = HERE  # the folder of its source

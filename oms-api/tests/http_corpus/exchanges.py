@@ -16,7 +16,7 @@ class Keys(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """Pieces that are sent one after the other on a connection of its own, with a pause between them.
+    """Pieces that are sent one after the other on a separate connection, with a pause between them.
 
     `responses` is the number of responses that are expected at most.
     """

@@ -1,6 +1,6 @@
 """The service answers every exchange of the corpus as recorded, with hot routes and without.
 
-Record the answers anew with RECORD_ANSWERS=1, and review the difference.
+Record the answers again with RECORD_ANSWERS=1, and review the difference.
 """
 
 import asyncio

@@ -60,7 +60,7 @@ def redis_server():
 
 @pytest.fixture
 def processes(redis_server, monkeypatch):
-    """Provide the feeds of two processes, each over a source of its own."""
+    """Provide the feeds of two processes, each over a separate source."""
     monkeypatch.setattr(shared_feed, "LEASE_SECONDS", 1.0)
     monkeypatch.setattr(shared_feed, "RENEW_SECONDS", 0.1)
     with redis_server.client() as client:
@@ -80,7 +80,7 @@ def wait_until(condition):
 
 
 def follow(processes):
-    """Let each process follow a symbol of its own, and return owner and reader, each with its source."""
+    """Let each process follow a separate symbol, and return owner and reader, each with its source."""
     (first, _), (second, _) = processes
     first.follow(frozenset({"AAPL"}))
     second.follow(frozenset({"MSFT"}))

@@ -1,4 +1,4 @@
-"""A month of a tenant with two portfolios on two markets and in two currencies, by a clock of its own."""
+"""A month of a tenant with two portfolios on two markets and in two currencies, by its own clock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

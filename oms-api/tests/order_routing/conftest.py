@@ -2,14 +2,57 @@
 
 import pytest
 
+from app.brokers.alpaca.broker import AlpacaBroker
+from app.brokers.capabilities import TABLES
+from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.rest_client import Timeouts
+from app.brokers.rules.linked_orders import Pairing
 from app.verify import verify_database
+from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
+from tests.brokers.standins.alpaca.server import StandIn
 from tests.order_routing.scripted_broker import Routing
 from tests.orders.rig import Rig
 
 
+@pytest.fixture(scope="session")
+def running_alpaca():
+    with StandIn() as running:
+        yield running
+
+
 @pytest.fixture
-def routing(engine):
-    """Provide a connected portfolio, with AAPL quoted 99 to 101."""
+def alpaca(running_alpaca):
+    running_alpaca.clear()
+    running_alpaca.exchange.quote("AAPL", "99", "101")
+    return running_alpaca
+
+
+@pytest.fixture
+def create_broker(alpaca):
+    """Return a function that creates the adapter of Alpaca, once for each process of the OMS."""
+    brokers = []
+
+    def create():
+        budget = RequestBudget(LocalTokenBucket(100_000))
+        timeouts = Timeouts(response=WAIT_SECONDS)
+        brokers.append(AlpacaBroker(alpaca.url, CREDENTIALS, budget=budget, timeouts=timeouts))
+        return brokers[-1]
+
+    yield create
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.fixture
+def unlinked(monkeypatch):
+    """Let the broker link no orders, as Alpaca does for fractions."""
+    table = TABLES["alpaca"]._replace(get_pairing=lambda _: Pairing.EMULATED, can_carry_exits=lambda _: False)
+    monkeypatch.setitem(TABLES, "alpaca", table)
+
+
+@pytest.fixture
+def routing(engine, unlinked):
+    """Provide a connected portfolio, with AAPL quoted 99 to 101. Its broker links no orders."""
     rig = Rig(engine)
     rig.quote("99", "101", "100")
     made = Routing(rig)

@@ -147,7 +147,7 @@ class Routing:
         self.run()
 
     def restart(self) -> None:
-        """Begin anew with nothing in memory, as another process would."""
+        """Begin again with nothing in memory, as another process would."""
         self.rig.restart()
         self.session = BrokerSession(
             *(self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now),

@@ -1,74 +1,24 @@
 """The OMS and the stand-in of Alpaca agree, whatever fails between them."""
 
 import random
-import time
 
 import pytest
 from sqlalchemy import text
 
-from app.brokers.alpaca.broker import AlpacaBroker
-from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
 from app.clock import milliseconds, utc_now
 from app.database import unit_of_work
 from app.orders.rules.values import FINAL, Status
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
-from tests.brokers.standins.alpaca.server import StandIn
-from tests.order_routing.scripted_broker import Routing
-from tests.orders.rig import Rig, amount
+from tests.order_routing.alpaca import connect, find_status, run_until
+from tests.orders.rig import amount
 
 pytestmark = pytest.mark.any_database
 FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
 
 
-@pytest.fixture(scope="module")
-def running_alpaca():
-    with StandIn() as running:
-        yield running
-
-
-@pytest.fixture
-def alpaca(running_alpaca):
-    running_alpaca.clear()
-    running_alpaca.exchange.quote("AAPL", "99", "101")
-    return running_alpaca
-
-
-@pytest.fixture
-def create_broker(alpaca):
-    brokers = []
-
-    def create():
-        budget = RequestBudget(LocalTokenBucket(100_000))
-        timeouts = Timeouts(response=WAIT_SECONDS)
-        brokers.append(AlpacaBroker(alpaca.url, CREDENTIALS, budget=budget, timeouts=timeouts))
-        return brokers[-1]
-
-    yield create
-    for broker in brokers:
-        broker.close()
-
-
 @pytest.fixture
 def routing(engine, create_broker):
-    rig = Rig(engine)
-    rig.quote("99", "101", "100")
-    routing = Routing(rig, create_broker())
-    run_until(routing, lambda: routing.stored().status == "connected")
-    return routing
-
-
-def run_until(routing, condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        routing.run(1)
-        time.sleep(0.01)
-
-
-def find_status(routing, order):
-    return routing.rig.order(order).status
+    return connect(engine, create_broker)
 
 
 def test_order_is_sent_filled_and_booked(routing, alpaca):

@@ -16,8 +16,8 @@ from tests.brokers.alpaca.conftest import WAIT_SECONDS
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
+from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import Routing
-from tests.order_routing.test_alpaca import find_status, run_until
 from tests.orders.rig import Rig
 
 pytestmark = pytest.mark.any_database

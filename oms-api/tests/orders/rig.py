@@ -81,7 +81,7 @@ class Rig:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, with nothing in memory."""
+        """Begin again, with nothing in memory."""
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
         self.services = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
         self.outgoing = self.services.outgoing

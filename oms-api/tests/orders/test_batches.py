@@ -1,5 +1,7 @@
 """Trades and orders in one batch, a commit with a lost answer, and unusual fills."""
 
+import gc
+import weakref
 from decimal import Decimal
 
 import pytest
@@ -16,6 +18,8 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import book
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import Status
+from app.orders.service import batch_handler
+from app.orders.service.batch_loading import load_batch
 from app.orders.service.commands import (
     BrokerReport,
     CancelAll,
@@ -53,6 +57,25 @@ def opened(rig):
     """Return an order in a portfolio that exists before the batch."""
     rig.open_portfolio()
     return order(rig)
+
+
+def test_memory_of_a_batch_is_freed_without_the_garbage_collector(rig, monkeypatch):
+    contexts = []
+
+    def load_and_watch(*arguments):
+        context, commands = load_batch(*arguments)
+        contexts.append(weakref.ref(context))
+        return context, commands
+
+    monkeypatch.setattr(batch_handler, "load_batch", load_and_watch)
+    commands = [opened(rig), trade(rig), order(rig, quantity="3")]
+    gc.collect()
+    gc.disable()
+    try:
+        rig.run(*commands)
+        assert [context() for context in contexts] == [None]
+    finally:
+        gc.enable()
 
 
 def test_batch_applies_trades_and_orders_in_sequence(rig):

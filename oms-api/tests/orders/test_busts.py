@@ -1,4 +1,4 @@
-"""Executions that their venue cancelled: taken back by rows of their own."""
+"""Executions that their venue cancelled: reversed by additional rows."""
 
 import pytest
 

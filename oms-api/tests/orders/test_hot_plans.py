@@ -1,4 +1,4 @@
-"""The writer's queries use indexes on large tables, also without statistics.
+"""The writer's queries use indexes on large tables, even without statistics.
 
 PostgreSQL counts what a transaction reads of each table, whatever the plan: by scan, or by index and filter.
 """

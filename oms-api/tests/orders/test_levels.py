@@ -22,7 +22,7 @@ def test_position_levels_are_the_exits_of_its_bracket(market):
 
 def test_position_without_exits_has_no_levels(market):
     market.order(quantity="10")
-    market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10")  # no exit: an order of its own
+    market.order(side="SELL", type="LIMIT", limit_price="120", quantity="10")  # no exit: a separate order
     assert shown(market) == (None, None)
 
 

@@ -1,4 +1,4 @@
-"""The kill switch and portfolios that are created, renamed, or have orders of their own.
+"""The kill switch and portfolios that are created, renamed, or have separate orders.
 
 The emphasis is on reported trades.
 """

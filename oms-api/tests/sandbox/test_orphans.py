@@ -1,4 +1,4 @@
-"""A child ends with the process that started it, also if that process is killed while the child computes."""
+"""A child ends with the process that started it, even if that process is killed while the child computes."""
 
 import os
 import signal

@@ -235,7 +235,7 @@ def test_resumed_signal_that_cannot_be_ordered_any_more_is_complete(trader, away
 
 @pytest.mark.any_database
 def test_resumed_signal_of_the_previous_release_finds_its_order(trader, away):
-    """That release placed the order first, and stored the outcome in a transaction of its own."""
+    """That release placed the order first, and stored the outcome in a separate transaction."""
     signal_id = away(id="crash")
     order = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     placed = trader.post("/orders", order, {"Idempotency-Key": f"signal:{signal_id}"}).json()

@@ -25,7 +25,7 @@ SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def server(new_database):
-    """Provide a service in a process of its own."""
+    """Provide a service in a separate process."""
     url = new_database("sqlite")
     engine = connect_engine(url)
     with (

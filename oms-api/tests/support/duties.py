@@ -1,4 +1,4 @@
-"""Duties that a test runs itself, at a time of its own."""
+"""Duties that a test runs itself, at a time that it chooses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

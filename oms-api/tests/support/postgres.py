@@ -29,7 +29,7 @@ _numbers = count(1)
 
 
 class ServerFolder:
-    """A new folder for the data of a server. Both end with this process, also if it is killed.
+    """A new folder for the data of a server. Both end with this process, even if it is killed.
 
     A second process, the guard, sees to that. What a killed guard leaves behind, the next run deletes.
     """
@@ -39,7 +39,7 @@ class ServerFolder:
         self.path = Path(tempfile.mkdtemp(prefix=prefix))
         self._lock = (self.path / _LOCK).open("wb")  # locked as long as this process runs
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # It has a session of its own, so that Ctrl-C does not end it.
+        # It has a separate session, so that Ctrl-C does not end it.
         self._guard = subprocess.Popen(_guard(self.path), stdin=subprocess.PIPE, start_new_session=True)
 
     def remove(self) -> None:

@@ -31,6 +31,7 @@ UNPROVEN: dict[str, set[str]] = {
     "broker_connections": EVERY_COLUMN["broker_connections"] | {DELETED},
     "broker_rate_limits": EVERY_COLUMN["broker_rate_limits"] | {DELETED},
     "broker_requests": EVERY_COLUMN["broker_requests"] | {DELETED},
+    "chain_verifications": EVERY_COLUMN["chain_verifications"] | {DELETED},
     "cancellations": EVERY_COLUMN["cancellations"] | {DELETED},
     "daily_bars": EVERY_COLUMN["daily_bars"] | {DELETED},
     "daily_stats": {DELETED},

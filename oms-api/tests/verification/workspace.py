@@ -57,6 +57,7 @@ def fill_tables(service: Service) -> None:
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
     duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker log-ins"]
     duties += ["broker instruments", "strategy parity", "prune strategy journals", "prune job history"]
+    duties += ["verify chains"]
     assert service.app.state.duty_runner.run_due() == duties
     take_snapshots(service, _TOMORROW)
     roll_up_bars(service, _TOMORROW)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.blocks.amounts import format_figure
 from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
@@ -47,9 +48,11 @@ def describe_condition(alert: AlertSummary) -> str:
     """Return the condition of an alert in words."""
     subject = alert.symbol or f"{KIND_NAMES.get(alert.kind, alert.kind)} of {alert.portfolio_name}"
     side, value = ("above", alert.above) if alert.above is not None else ("below", alert.below)
-    return f"{subject} {side} {value}"
+    return f"{subject} {side} {format_figure(value or '')}"
 
 
 def build_fired_message(condition: str, value: str, at: str) -> Message:
     """Return the message about an alert whose condition became true."""
-    return notice(f":bell: *{literal(condition)}*: now {escape(value)} · {format_local_time(at)}")
+    return notice(
+        f":bell: *{literal(condition)}*: now {escape(format_figure(value))} · {format_local_time(at)}"
+    )

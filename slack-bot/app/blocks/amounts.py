@@ -1,6 +1,6 @@
 """Format amounts and orders for tables and sentences."""
 
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 
 from app.blocks.tables import Amount
 from app.forms.numbers import PRECISION_DIGITS, format_grouped, format_money
@@ -55,9 +55,23 @@ def format_order_price(order: OrderSummary) -> str:
     return " limit ".join(part for part in (stop, limit) if part) or "market"
 
 
+def format_order_terms(order: OrderSummary) -> str:
+    """Return the type and the prices of an order in a sentence, such as `limit 170.00` or `market`."""
+    return f"limit {format_order_price(order)}" if order.type == "LIMIT" else format_order_price(order)
+
+
 def format_words(constant: str) -> str:
     """Return a constant of the OMS in words: `AWAITING_APPROVAL` as `awaiting approval`."""
     return constant.replace("_", " ").lower()
+
+
+def format_figure(text: str) -> str:
+    """Return a number as text with groups of thousands and its decimals. Return any other text unchanged."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return text
+    return f"{value:,f}" if value.is_finite() else text
 
 
 def count_things(count: int, noun: str, *, is_cut: bool = False) -> str:

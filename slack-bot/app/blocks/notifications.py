@@ -25,7 +25,7 @@ def build_notification(lines: Sequence[str]) -> Message:
         items.append(f"• {line}")
     rest = len(lines) - len(items)
     more = [f"and {rest} more"] if rest else []
-    return notice("\n".join([f"*{len(lines)} news*", *items, *more]))
+    return notice("\n".join([f"*{len(lines)} updates*", *items, *more]))
 
 
 def describe_order_event(event_type: str, data: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.blocks.amounts import count_things, format_order_price
+from app.blocks.amounts import count_things, format_order_terms
 from app.blocks.form_parts import build_input, build_modal, build_reason, build_select
 from app.blocks.text import Json, code, escape, option
 from app.forms import action_ids
@@ -22,7 +22,7 @@ def build_cancel_form(
     `is_chosen`: the command named the orders. `is_cut`: more orders match.
     """
     count = f"more than {len(orders)}" if is_cut else str(len(orders))
-    everything = option(f"All {count} working orders that match", ALL)
+    everything = option(f"All that match ({count} orders)", ALL)
     order_options = [option(_label(order), order.id) for order in orders]
     options = [everything, *order_options] if len(orders) > 1 else order_options
     initial = options[0] if is_chosen or len(orders) == 1 else None
@@ -52,10 +52,10 @@ def describe_canceled(orders: Sequence[OrderSummary]) -> str:
 
 
 def _label(order: OrderSummary) -> str:
-    what = f"{order.side} {format_grouped(order.quantity)} {order.symbol} {format_order_price(order)}"
+    what = f"{order.side} {format_grouped(order.quantity)} {order.symbol} {format_order_terms(order)}"
     return f"{what} in {order.portfolio_name}"
 
 
 def _label_markdown(order: OrderSummary) -> str:
     what = f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}"
-    return f"{what} {format_order_price(order)} ({code(order.id)})"
+    return f"{what} {format_order_terms(order)} ({code(order.id)})"

@@ -2,28 +2,41 @@
 
 from collections.abc import Sequence
 
-from app.blocks.amounts import format_order_price, format_rounded, format_words, price, signed_money, units
+from app.blocks.amounts import (
+    format_order_price,
+    format_order_terms,
+    format_rounded,
+    format_words,
+    price,
+    signed_money,
+    units,
+)
 from app.blocks.messages import format_local_time, format_time
 from app.blocks.orders.approvals import APPROVE, REJECT
 from app.blocks.orders.messages import format_status
 from app.blocks.replies import Reply, actions, build_sentence_reply, button
 from app.blocks.tables import Table
-from app.blocks.text import Json, code, escape, literal, section
+from app.blocks.text import Json, code, count_fitting, escape, literal, section
 from app.forms.numbers import format_grouped, format_money
 from app.forms.portfolio_values import ApprovalSummary, OrderSummary, TradeSummary
 
-NO_ORDERS = "No order is working."
-NO_TRADES = "No trade matches."
-NO_APPROVALS = "No order waits for your decision."
+NO_ORDERS = (
+    "No order is working. `/order buy 50 MSFT limit 410` places one; `/desk orders all` lists final ones too."
+)
+NO_TRADES = "No trade matches. `/trades` lists the newest ones, and `/trade` reports one."
+NO_APPROVALS = (
+    "No order waits for your decision. You get those that a portfolio's approval policy assigns to you."
+)
+NO_MATCHES = "No order matches. `/order` places one."
 MAX_APPROVALS = 20
 
 
 def build_orders_reply(orders: Sequence[OrderSummary], *, is_cut: bool, is_all: bool) -> Reply:
     """Return orders, a row for each."""
     if not orders:
-        return build_sentence_reply("No order matches." if is_all else NO_ORDERS)
+        return build_sentence_reply(NO_MATCHES if is_all else NO_ORDERS)
     lines = [
-        f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)} {format_order_price(order)}: "
+        f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)} {format_order_terms(order)}: "
         f"{format_status(order.status)} ({code(order.id)})"
         for order in orders[:5]
     ]
@@ -94,8 +107,11 @@ def build_approvals_reply(approvals: Sequence[ApprovalSummary]) -> Reply:
     if not approvals:
         return build_sentence_reply(NO_APPROVALS)
     lines = [describe_approval(approval) for approval in approvals[:MAX_APPROVALS]]
-    more = [f"and {len(approvals) - MAX_APPROVALS} more"] if len(approvals) > MAX_APPROVALS else []
-    blocks = list_approval_blocks(approvals)
+    count = count_fitting(lines)
+    rest = len(approvals) - count
+    more = [f"and {rest} more, in the home tab of this app"] if rest else []
+    blocks = list_approval_blocks(approvals[:count])
+    lines = lines[:count]
     return Reply("\n".join([*lines, *more]), (*blocks, *(section(line) for line in more)))
 
 
@@ -113,7 +129,7 @@ def describe_approval(approval: ApprovalSummary) -> str:
     """Return an order that waits for a decision, in mrkdwn."""
     order = approval.order
     what = (
-        f"*{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}* {format_order_price(order)}"
+        f"*{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}* {format_order_terms(order)}"
     )
     value = "" if approval.value is None else f", worth {format_rounded(approval.value)}"
     why = f" · {literal(approval.reason)}" if approval.reason else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from app.blocks.order_reports import (
     MAX_APPROVALS,
+    NO_APPROVALS,
     build_order_table,
     build_trade_table,
     format_person,
@@ -36,13 +37,12 @@ from app.forms.portfolio_values import (
 from app.forms.preferences import Preferences
 
 NO_ORDERS = "No order is working. Orders that wait for a price or an approval appear here."
-NO_APPROVALS = (
-    "No order waits for your decision. You get those that a portfolio's approval policy assigns to you."
-)
 NO_TRADES = "No trades yet. `/trade buy 100 AAPL @ 175 in Growth` reports the first one."
 TYPED_HELP = (
     "`/desk help` shows what you can type. In a direct message to me, type the same words without `/desk`."
 )
+MAX_WARNINGS = 5
+MAX_SELECT_CHARACTERS = 50_000  # of the options that open a position; Slack accepts 250,000 in a home tab
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,8 @@ class Content:
 def build_overview(overview_facts: OverviewFacts, *, with_tables: bool) -> Json:
     """Return the view. Without tables, for workspaces that refuse them, rows are lines of text."""
     content = CONTENTS[overview_facts.tab](overview_facts)
-    build = build_data_tables if with_tables else build_lines
-    tables = [block for table in content.tables for block in build(table)]
-    warnings = [
-        section(f":octagonal_sign: {line}") for line in describe_switches(overview_facts.switches)[:5]
-    ]
+    tables = (build_data_tables if with_tables else build_lines)(*content.tables)
+    warnings = _build_warnings(describe_switches(overview_facts.switches))
     age = [{"type": "context", "elements": [mrkdwn(f"As of {overview_facts.shown_at}")]}]
     blocks = [_build_tabs(overview_facts), *warnings, *content.head, *tables, *content.foot, *age]
     return {"type": "home", "private_metadata": overview_facts.tab.value, "blocks": blocks}
@@ -87,6 +84,12 @@ def build_overview(overview_facts: OverviewFacts, *, with_tables: bool) -> Json:
 def build_overview_notice(sentence: str) -> Json:
     """Return an overview with one sentence in mrkdwn."""
     return {"type": "home", "private_metadata": "", "blocks": [section(sentence)]}
+
+
+def _build_warnings(lines: Sequence[str]) -> list[Json]:
+    rest = len(lines) - MAX_WARNINGS
+    more = [section(f"and {rest} more: `/desk risk` lists them")] if rest > 0 else []
+    return [*(section(f":octagonal_sign: {line}") for line in lines[:MAX_WARNINGS]), *more]
 
 
 def _build_tabs(overview_facts: OverviewFacts) -> Json:
@@ -137,7 +140,8 @@ def _build_positions(overview_facts: OverviewFacts) -> Content:
     if not overview_facts.positions.rows:
         return Content([section(NO_POSITIONS)])
     table = build_position_table("Positions", overview_facts.positions, with_portfolio=True)
-    return Content([actions(position_select(overview_facts.positions.rows), block_id="positions")], [table])
+    select = position_select(overview_facts.positions.rows, max_characters=MAX_SELECT_CHARACTERS)
+    return Content([actions(select, block_id="positions")], [table])
 
 
 def _build_orders(overview_facts: OverviewFacts) -> Content:

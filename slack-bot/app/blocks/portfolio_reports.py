@@ -43,15 +43,15 @@ def build_portfolio_reply(value: PortfolioValue, page: Page, equities: Sequence[
     if not page.rows:
         return Reply(text, (section("\n".join([*lines, NO_POSITIONS])),), charts=charts)
     table = build_position_table(f"Positions of {value.portfolio_name}", page, with_portfolio=False)
-    foot = (actions(position_select(page.rows)),)
+    foot = (actions(position_select(page.rows, has_portfolios=False)),)
     return Reply(text, (section("\n".join(lines)),), (table,), charts, foot)
 
 
 def describe_portfolio(value: PortfolioValue) -> list[str]:
     """Return the equity, cash, P&L and exposure of a portfolio, as lines in mrkdwn."""
-    currency = escape(value.base_currency)
+    currency = "" if value.equity is None else f" {escape(value.base_currency)}"
     return [
-        f"*{literal(value.portfolio_name)}* · equity {_rounded(value.equity)} {currency}",
+        f"*{literal(value.portfolio_name)}* · equity {_rounded(value.equity)}{currency}",
         f"P&amp;L today {_signed(value.day_pnl)} · in all {_signed(value.total_pnl)} "
         f"(realised {_signed(value.net_realized_pnl)}, unrealised {_signed(value.unrealized_pnl)})",
         f"Cash {_rounded(value.cash)} · buying power {_rounded(value.buying_power)} · "

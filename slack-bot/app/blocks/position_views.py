@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from app.blocks.amounts import format_order_price, format_rounded, format_signed, format_words
+from app.blocks.amounts import format_order_terms, format_rounded, format_signed, format_words
 from app.blocks.form_parts import build_input, build_modal, build_number, build_reason, build_select
 from app.blocks.order_reports import describe_trade
+from app.blocks.orders.messages import format_status
 from app.blocks.replies import actions, button
 from app.blocks.text import Json, escape, literal, option, section
 from app.forms import action_ids
@@ -63,8 +64,8 @@ def _describe_exits(position: Position) -> str:
 def _describe_order(order: OrderSummary) -> str:
     role = f" · {format_words(order.role)}" if order.role else ""
     return (
-        f"{order.side} {format_grouped(order.quantity)} at {format_order_price(order)} "
-        f"· {format_words(order.status)}{role}"
+        f"{order.side} {format_grouped(order.quantity)} {format_order_terms(order)} "
+        f"· {format_status(order.status)}{role}"
     )
 
 
@@ -126,7 +127,7 @@ def describe_close(key: PositionKey, order: Order) -> str:
     price = "" if order.average_price is None else f" at {format_money(order.average_price)}"
     return (
         f"*{what}* in {literal(key.portfolio_name)} closes the position: "
-        f"{format_words(order.status)}, {filled}{price}."
+        f"{format_status(order.status).lower()}, {filled}{price}."
     )
 
 

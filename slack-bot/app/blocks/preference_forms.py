@@ -1,5 +1,6 @@
 """Build the form of a person's preferences, and the summary of them."""
 
+from app.blocks.amounts import format_words
 from app.blocks.form_parts import build_choice, build_input, build_modal, build_select
 from app.blocks.replies import Reply, actions, build_sentence_reply, button
 from app.blocks.text import Json, escape, literal, option, plain_text, section
@@ -141,9 +142,10 @@ def describe_settings(current: Preferences) -> list[str]:
     }
     messages = [f"Messages {text}: {', '.join(by_mode[mode]) or 'none'}" for mode, text in MODE_NAMES.items()]
     hours = current.quiet_hours.text if current.quiet_hours else "none"
+    order_type = escape(format_words(current.order_type))
     return [
         f"Default portfolio: {literal(current.default_portfolio or 'none')}",
-        f"Order type: {escape(current.order_type)} · time in force: {escape(current.time_in_force)}",
+        f"Order type: {order_type} · time in force: {escape(current.time_in_force)}",
         f"Numbers: {escape(current.number_format)} · time zone: {escape(current.time_zone)}",
         f"Quiet hours: {escape(hours)}",
         *messages,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.blocks.amounts import format_figure
 from app.blocks.form_parts import build_choice, build_input, build_modal, build_reason
 from app.blocks.messages import Message
 from app.blocks.order_reports import format_person
@@ -97,7 +98,7 @@ def _describe(data: Mapping[str, Any]) -> str:
 
 
 def _figure(data: Mapping[str, Any], name: str) -> str:
-    return escape(str(data.get(name) or NOTHING))
+    return escape(format_figure(str(data.get(name) or NOTHING)))
 
 
 def _describe_watch(data: Mapping[str, Any]) -> str:

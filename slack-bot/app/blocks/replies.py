@@ -10,6 +10,7 @@ from app.forms import action_ids
 from app.forms.portfolio_values import Position
 
 MAX_GROUP_OPTIONS = 100
+MAX_SELECT_CHARACTERS = 2_500  # of all options; Slack accepts 12,000 in the blocks of a message
 BUTTON_STYLES = ("primary", "danger")
 
 
@@ -29,14 +30,17 @@ class Reply:
 
     def build_message(self) -> Message:
         """Return the message with Slack's tables and charts."""
-        tables = [block for table in self.tables if table.rows for block in build_data_tables(table)]
         charts = self.images or self.charts
-        return Message(self.text, (*self.head, *tables, *charts, *self.foot) or (section(self.text),))
+        return Message(
+            self.text,
+            (*self.head, *build_data_tables(*self.tables), *charts, *self.foot) or (section(self.text),),
+        )
 
     def build_plain_message(self) -> Message:
         """Return the message for workspaces that refuse tables or charts."""
-        lines = [block for table in self.tables if table.rows for block in build_lines(table)]
-        return Message(self.text, (*self.head, *lines, *self.foot) or (section(self.text),))
+        return Message(
+            self.text, (*self.head, *build_lines(*self.tables), *self.foot) or (section(self.text),)
+        )
 
 
 def build_sentence_reply(sentence: str, *foot: Json) -> Reply:
@@ -55,16 +59,29 @@ def actions(*elements: Json, block_id: str = "") -> Json:
     return {"type": "actions", "elements": list(elements)} | ({"block_id": block_id} if block_id else {})
 
 
-def position_select(positions: Iterable[Position]) -> Json:
-    """Return a select that opens a position. It offers the first 10,000."""
-    options = [
-        option(f"{position.symbol} in {position.portfolio_name}", position.key) for position in positions
-    ]
-    groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)][:100]
+def position_select(
+    positions: Iterable[Position], *, has_portfolios: bool = True, max_characters: int = MAX_SELECT_CHARACTERS
+) -> Json:
+    """Return a select that opens a position. It offers the first ones, up to that many characters.
+
+    `has_portfolios`: the positions are of several portfolios, so that the options name them.
+    """
+    options: list[Json] = []
+    left = max_characters
+    for position in positions:
+        portfolio = f" in {position.portfolio_name}" if has_portfolios else ""
+        product = f" {position.product}" if position.product else ""
+        offered = option(f"{position.symbol}{product}{portfolio}", position.key)
+        left -= len(offered["text"]["text"])
+        if left < 0 or len(options) == MAX_GROUP_OPTIONS**2:
+            break
+        options.append(offered)
+    is_cut = left < 0
+    groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)]
     select: Json = {
         "type": "static_select",
         "action_id": action_ids.POSITION_OPEN,
-        "placeholder": plain_text("Open a position"),
+        "placeholder": plain_text(f"Select one of the first {len(options)}" if is_cut else "Select a position"),
     }
     if len(groups) == 1:
         return select | {"options": groups[0]}

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.blocks.amounts import format_rounded, format_signed, money, units
+from app.blocks.amounts import format_figure, format_rounded, format_signed, format_words, money, units
 from app.blocks.messages import format_local_time
 from app.blocks.order_reports import format_person
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
-from app.blocks.text import escape, literal, section
+from app.blocks.text import cut, escape, literal, section
 from app.forms.day_change import DayChange, format_day_change
 from app.forms.numbers import format_money
 from app.forms.portfolio_values import ExposureSummary, KillSwitch, QuoteDetail, RiskLimit
 
 MAX_LISTED_LIMITS = 30
+MAX_REASON_CHARACTERS = 200
 
 
 class QuoteLine(NamedTuple):
@@ -55,7 +56,7 @@ def build_risk_reply(risk_facts: RiskFacts) -> Reply:
         for exposure in risk_facts.exposures
     ]
     limits = [
-        (f"{limit.code} {limit.scope} {limit.name or ''}".strip(), limit.value or "none")
+        (_describe_limit(limit), format_figure(limit.value or "none"))
         for limit in risk_facts.limits
         if limit.in_force
     ]
@@ -67,6 +68,10 @@ def build_risk_reply(risk_facts: RiskFacts) -> Reply:
     return Reply(text, (section(text),), tuple(tables))
 
 
+def _describe_limit(limit: RiskLimit) -> str:
+    return f"{format_words(limit.code)}: {limit.scope} {limit.name or ''}".strip()
+
+
 def describe_switches(switches: Sequence[KillSwitch]) -> list[str]:
     """Return a line in mrkdwn for each kill switch that restricts trading."""
     return [describe_switch(switch) for switch in switches if not switch.is_active]
@@ -76,7 +81,7 @@ def describe_switch(switch: KillSwitch) -> str:
     """Return the state of a kill switch in mrkdwn."""
     scope = "The whole desk" if switch.scope == "tenant" else f"{switch.scope} {literal(switch.name or '')}"
     since = f", {format_local_time(switch.set_at)}" if switch.set_at else ""
-    reason = f": {literal(switch.reason)}" if switch.reason else ""
+    reason = f": {literal(cut(switch.reason, MAX_REASON_CHARACTERS))}" if switch.reason else ""
     return f"*{scope} is {escape(switch.state)}* by {format_person(switch.set_by)}{since}{reason}"
 
 

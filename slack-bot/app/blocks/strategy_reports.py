@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from app.blocks.amounts import count_things, format_signed
 from app.blocks.replies import Reply, actions, build_sentence_reply, button
-from app.blocks.text import Json, cut, escape, literal, plain_text, section
+from app.blocks.text import Json, count_fitting, cut, escape, literal, plain_text, section
 from app.forms import action_ids
 from app.forms.portfolio_values import Member
 from app.forms.strategy_values import ACTIVE, FAILED, INACTIVE, StrategySummary
 
 MAX_STRATEGIES = 20  # each has two blocks of the 50 of a message
+MAX_CHARACTERS = 8_000  # of all; their buttons have texts as well
 MAX_NAMES_IN_TEXT = 10
 MAX_REASON_CHARACTERS = 300
 NO_STRATEGIES = "There are no strategies that you may see."
@@ -20,11 +21,12 @@ def build_strategies_reply(strategies: Sequence[StrategySummary], member: Member
     """Return the strategies with their status and P&L, and buttons for what the person's role allows."""
     if not strategies:
         return build_sentence_reply(NO_STRATEGIES)
-    strategy_summaries = strategies[:MAX_STRATEGIES]
+    texts = [_describe(strategy_summary) for strategy_summary in strategies[:MAX_STRATEGIES]]
+    strategy_summaries = strategies[: count_fitting(texts, MAX_CHARACTERS)]
     blocks = [
         block
-        for strategy_summary in strategy_summaries
-        for block in _build_strategy(strategy_summary, member)
+        for strategy_summary, text in zip(strategy_summaries, texts, strict=False)
+        for block in _build_strategy(strategy_summary, text, member)
     ]
     lines = [
         _describe_first_line(strategy_summary) for strategy_summary in strategy_summaries[:MAX_NAMES_IN_TEXT]
@@ -43,8 +45,11 @@ def describe_changed(strategy: StrategySummary) -> str:
     return f"*{literal(strategy.name)}* is {escape(strategy.status)} now."
 
 
-def _build_strategy(strategy: StrategySummary, member: Member) -> list[Json]:
-    text = "\n".join([_describe_first_line(strategy), *_describe_details(strategy)])
+def _describe(strategy: StrategySummary) -> str:
+    return "\n".join([_describe_first_line(strategy), *_describe_details(strategy)])
+
+
+def _build_strategy(strategy: StrategySummary, text: str, member: Member) -> list[Json]:
     buttons = _list_buttons(strategy, member)
     return [section(text), *([actions(*buttons)] if buttons else [])]
 

@@ -8,7 +8,7 @@ from app.blocks.text import MAX_SECTION_CHARACTERS, Json, cut, literal, section
 
 MAX_TABLE_ROWS = 100  # rows of one table, without the header
 MAX_TABLE_CHARACTERS = 18_000  # of all cells; Slack accepts 20,000 in a message
-MAX_LINE_CHARACTERS = 9_000  # of all lines; Slack accepts 12,000 in the blocks of a message
+MAX_LINE_CHARACTERS = 8_500  # of all lines; Slack accepts 12,000 in the blocks of a message
 MAX_CELL_CHARACTERS = 150
 
 
@@ -31,12 +31,49 @@ class Table(NamedTuple):
     is_cut: bool = False
 
 
-def build_data_tables(table: Table) -> list[Json]:
-    """Return `data_table` blocks of up to 100 rows each, and a line that states whether rows are left out.
+def build_data_tables(*tables: Table) -> list[Json]:
+    """Return `data_table` blocks of up to 100 rows each, and lines that state which tables have more rows.
 
     https://docs.slack.dev/reference/block-kit/blocks/data-table-block
     """
-    rows = _take_rows(table, MAX_TABLE_CHARACTERS)
+    shares = _share_characters([_count_characters(table) for table in tables], MAX_TABLE_CHARACTERS)
+    return [
+        block for table, share in zip(tables, shares, strict=True) for block in _build_table(table, share)
+    ]
+
+
+def build_lines(*tables: Table) -> list[Json]:
+    """Return the rows as lines of text in sections, and lines that state which tables have more rows."""
+    lines = [[_line(table.columns, row) for row in table.rows] for table in tables]
+    shares = _share_characters([sum(map(len, rows)) + len(rows) for rows in lines], MAX_LINE_CHARACTERS)
+    return [
+        block
+        for table, rows, share in zip(tables, lines, shares, strict=True)
+        for block in _build_sections(table, rows, share)
+    ]
+
+
+def get_text(cell: Cell) -> str:
+    """Return the text of a cell."""
+    return cell if isinstance(cell, str) else cell.text
+
+
+def _share_characters(needs: Sequence[int], total: int) -> list[int]:
+    """Return how many characters each of the tables may have. What a small one does not need, others get."""
+    shares = [0] * len(needs)
+    left = total
+    for done, number in enumerate(sorted(range(len(needs)), key=needs.__getitem__)):
+        shares[number] = min(needs[number], left // (len(needs) - done))
+        left -= shares[number]
+    return shares
+
+
+def _count_characters(table: Table) -> int:
+    return sum(map(len, table.columns)) + sum(len(_cell_text(cell)) for row in table.rows for cell in row)
+
+
+def _build_table(table: Table, characters: int) -> list[Json]:
+    rows = _take_rows(table, characters)
     header = [_cell(column) for column in table.columns]
     pages = [rows[start : start + MAX_TABLE_ROWS] for start in range(0, len(rows), MAX_TABLE_ROWS)]
     blocks: list[Json] = [
@@ -52,22 +89,13 @@ def build_data_tables(table: Table) -> list[Json]:
     return [*blocks, *_rest(table, len(rows))]
 
 
-def build_lines(table: Table) -> list[Json]:
-    """Return the rows as lines of text in sections, and a line that states whether rows are left out."""
-    lines: list[str] = []
-    characters = 0
-    for row in table.rows:
-        line = _line(table.columns, row)
-        characters += len(line) + 1
-        if characters > MAX_LINE_CHARACTERS:
-            break
-        lines.append(line)
-    return [*(section(text) for text in _join(lines)), *_rest(table, len(lines))]
-
-
-def get_text(cell: Cell) -> str:
-    """Return the text of a cell."""
-    return cell if isinstance(cell, str) else cell.text
+def _build_sections(table: Table, lines: Sequence[str], characters: int) -> list[Json]:
+    left = characters
+    for number, line in enumerate(lines):
+        left -= len(line) + 1
+        if left < 0:
+            return [*map(section, _join(lines[:number])), *_rest(table, number)]
+    return [*map(section, _join(lines)), *_rest(table, len(lines))]
 
 
 def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:

@@ -1,10 +1,13 @@
 """Build text objects for Slack: escaped, and truncated to Slack's limits."""
 
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 Json = dict[str, Any]
 
 MAX_SECTION_CHARACTERS = 3000
+MAX_SECTIONS_CHARACTERS = 11_000  # of a list of sections; Slack accepts 12,000 in the blocks of a message
 MAX_OPTION_TEXT_CHARACTERS = 75
 MAX_OPTION_VALUE_CHARACTERS = 150
 MAX_OPTIONS = 100
@@ -52,3 +55,8 @@ def section(text: str, block_id: str | None = None) -> Json:
 def option(text: str, value: str) -> Json:
     """Return an option. `value` is not truncated: the caller passes at most 150 characters."""
     return {"text": plain_text(cut(text, MAX_OPTION_TEXT_CHARACTERS)), "value": value}
+
+
+def count_fitting(texts: Iterable[str], limit: int = MAX_SECTIONS_CHARACTERS) -> int:
+    """Return how many of the first texts have at most `limit` characters together."""
+    return sum(total <= limit for total in accumulate(map(len, texts)))

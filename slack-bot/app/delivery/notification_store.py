@@ -94,6 +94,10 @@ class NotificationStore:
         """Remove a notification that was sent, or that no recipient wants."""
         self._run("DELETE FROM notifications WHERE key = ?", key)
 
+    def remove_replaced(self, newer: Notification) -> None:
+        """Remove the other notifications with the type and the thread of a newer one."""
+        self._run(_REMOVE_REPLACED, newer.team, newer.event_type, newer.thread, newer.key)
+
     def subscribe(self, team: str, user: str) -> None:
         """Record that a person subscribed to summaries."""
         self._run(_SUBSCRIBE, team, user)
@@ -145,5 +149,6 @@ _SELECT = """SELECT key, team, member, channel, event_type, text, created_at, du
 _CLAIM = """UPDATE notifications SET due_at = ?, attempts = attempts + 1 WHERE key = ? AND due_at = ?
     RETURNING key"""
 _REDIRECT = "UPDATE notifications SET channel = '', text = ?, due_at = ?, attempts = 0 WHERE key = ?"
+_REMOVE_REPLACED = "DELETE FROM notifications WHERE team = ? AND event_type = ? AND thread = ? AND key <> ?"
 _ORDER = "ORDER BY created_at, key LIMIT 1000"
 _SUBSCRIBE = "INSERT INTO summary_readers VALUES (?, ?) ON CONFLICT (team, member) DO NOTHING"

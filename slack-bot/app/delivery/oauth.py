@@ -17,7 +17,10 @@ OAUTH_TIMEOUT_SECONDS = 3 * TIMEOUT_SECONDS  # a person waits for a page, not fo
 
 
 class OrganizationInstall(Exception):
-    """The app was installed for a whole organization, in which one person would have several identities."""
+    """Raised when the app was installed for a whole organization.
+
+    One person would have several identities there.
+    """
 
 
 def exchange_code(settings: Settings, code: str) -> InstalledWorkspace:

@@ -4,6 +4,7 @@ Each call that posts is attempted once: the retries of the SDK posted messages t
 """
 
 import http.client
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from app.delivery.installation import Installation, InstallationCache
 from app.delivery.scopes import GrantedScopes, list_manifest_scopes
 from app.errors import SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
 from app.request_priority import run_outside
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 2  # a trigger is valid for 3
 NO_ANSWER = (OSError, http.client.HTTPException, SlackClientError, ValueError)
@@ -114,6 +117,20 @@ class SlackApi:
                 metadata=_build_metadata(message),
             ),
         )
+
+    def edit_message(self, channel: str, ts: str, message: Message) -> bool:
+        """Replace the content of a message. Return False if Slack refuses, as when the message was deleted.
+
+        A refusal of the token and every other failure raises.
+        """
+        try:
+            self.update_message(channel, ts, message)
+        except SlackRefused as error:
+            if error.is_about_token:
+                raise
+            log.info("Message not edited", extra={"fault": str(error)})
+            return False
+        return True
 
     def find_posted(self, channel: str, message: Message, since: float) -> str:
         """Return the timestamp of the bot's message with the same metadata, posted at `since` or later.

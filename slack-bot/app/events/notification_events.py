@@ -16,8 +16,9 @@ from app.oms_client import Person
 from app.oms_client.daily_reports import parse_report
 from app.services.daily_reports import owe_report
 from app.services.dependencies import Services
-from app.services.notifications import notify_channel, notify_person, send_note
+from app.services.notifications import notify_channel, notify_person
 from app.services.orders.approval_requests import request_approval
+from app.services.owed_notes import send_note
 from app.services.reminders import add_reminder
 from app.services.slack_settings import find_report_channel
 

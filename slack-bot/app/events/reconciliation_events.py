@@ -3,8 +3,8 @@
 from app.blocks.reconciliation import describe_connection
 from app.events.registry import Event
 from app.services.dependencies import Services
+from app.services.issue_cards import show_issue
 from app.services.notifications import notify_channel
-from app.services.reconciliation import show_issue
 from app.services.slack_settings import find_report_channel
 
 

@@ -34,7 +34,7 @@ LINES = (
     HelpLine("/desk settings", "change your preferences: defaults, numbers, quiet hours, direct messages"),
     HelpLine(
         "/desk export trades [2026-11] [in Growth]",
-        "a CSV file; also `orders`, `positions`, `pnl`, `cash`, `charges`",
+        "a CSV file; also `orders`, `positions`, `pnl`, `cash`, `charges`, `risk`",
     ),
     HelpLine("/desk cancel [all|AAPL|order id] [in Growth]", "cancel working orders", ("trade", "risk")),
     HelpLine("/desk close [100] AAPL [in Growth]", "close a position", ("trade",)),

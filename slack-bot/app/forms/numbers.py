@@ -28,7 +28,7 @@ _SWAPPED = str.maketrans(",.", ".,")
 
 
 class NotAnAmount(ValueError):
-    """The text is not a positive decimal number. The message is a sentence for the person."""
+    """Raised when the text is not a positive decimal number. The message is a sentence for the person."""
 
 
 def parse_amount(text: str, largest: Decimal) -> Decimal:

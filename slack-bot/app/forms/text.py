@@ -34,7 +34,7 @@ LINE_BREAKS = re.compile(r"[\t\r\n]+")
 
 
 class NotAName(ValueError):
-    """The text is not valid. The message is a sentence for the person."""
+    """Raised when the text is not valid. The message is a sentence for the person."""
 
 
 def parse_symbol(text: str) -> str:

@@ -82,7 +82,7 @@ OTHER_COMMANDS = {
     "sell": "To report a trade, type `/trade sell 100 AAPL @ 175 in Growth` in the message box.",
 }
 
-EXPORT_TABLES = ("trades", "orders", "positions", "pnl", "cash", "charges")
+EXPORT_TABLES = ("trades", "orders", "positions", "pnl", "cash", "charges", "risk")
 
 
 class Part(StrEnum):

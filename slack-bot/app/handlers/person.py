@@ -23,8 +23,10 @@ def get_person(body: dict[str, Any]) -> Person:
         team, user_id, workspace = body.get("team_id"), body.get("user_id"), body.get("team_id")
     if team != workspace:
         raise ForeignPerson(f"The person is of workspace {team}, the app is of {workspace}.")
+    if not (isinstance(team, str) and isinstance(user_id, str)):
+        raise ForeignPerson("No person is named.")
     try:
-        return Person(str(team), str(user_id))
+        return Person(team, user_id)
     except ValueError as error:
         raise ForeignPerson(str(error)) from None
 

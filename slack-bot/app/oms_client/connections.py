@@ -27,11 +27,11 @@ FAILURES = (OSError, http.client.HTTPException)
 
 
 class HttpError(Exception):
-    """The request was sent, or a part of it, and there is no complete answer."""
+    """Raised when the request was sent, or a part of it, and there is no complete answer."""
 
 
 class NothingSent(HttpError):
-    """There is no connection: nothing was sent."""
+    """Raised when there is no connection: nothing was sent."""
 
 
 @dataclass(frozen=True)

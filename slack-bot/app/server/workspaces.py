@@ -1,4 +1,4 @@
-"""The workspaces that this bot serves, each with clients, services and handlers of its own."""
+"""The workspaces that this bot serves, each with separate clients, services and handlers."""
 
 import logging
 import threading

@@ -21,7 +21,7 @@ from app.oms_client.strategy_client import StrategyClient
 from app.services.chart_images import add_chart_images
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, FormSubmission
-from app.services.notifications import owe_note, send_note
+from app.services.owed_notes import owe_note, send_note
 
 log = logging.getLogger(__name__)
 

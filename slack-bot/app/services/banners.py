@@ -16,6 +16,7 @@ from app.errors import OmsError, OutcomeUnknown, Saturated, SlackError, SlackRat
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.owed_notes import owe_note
 from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def announce(
     made the change.
     """
     owed = _create(services, origin, channel, portfolio, message, is_end=is_end)
-    if owed.channel:
+    if _has_recipient(owed):
         services.owed_banners.add(replace(owed, is_intended=True))
     try:
         yield
@@ -57,11 +58,14 @@ def announce(
     except OmsError:
         services.owed_banners.remove(owed.key)
         raise
-    if owed.channel:
+    if _has_recipient(owed):
         services.owed_banners.set_state(owed.key, BannerState.QUEUED)
         queue_banner(services, owed)
-    elif not is_end:
-        _send_privately(services, owed, NO_CHANNEL)
+
+
+def _has_recipient(owed: OwedBanner) -> bool:
+    """Return whether there is a channel, or else a person who is told that no channel sees the stop."""
+    return bool(owed.channel or (owed.user and not owed.is_end))
 
 
 def _create(
@@ -91,7 +95,7 @@ def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
 
 
 def _store_and_queue(services: Services, owed: OwedBanner) -> None:
-    if owed.channel:
+    if _has_recipient(owed):
         services.owed_banners.add(owed)
         queue_banner(services, owed)
 
@@ -107,7 +111,8 @@ def queue_banner(services: Services, owed: OwedBanner) -> None:
         log.warning("Banner delayed", extra={"request_id": owed.request_id})
 
     try:
-        services.outbox.put(f"channel:{owed.channel}", Job(lambda: _post(services, owed), release))
+        lane = f"channel:{owed.channel or owed.user}"
+        services.outbox.put(lane, Job(lambda: _post(services, owed), release))
     except Saturated:
         release()
 
@@ -117,39 +122,51 @@ def _post(services: Services, owed: OwedBanner) -> None:
         return  # another bot posts it
     message = with_hint(owed.message, failure_messages.MAYBE_REPEATED) if owed.is_repeat else owed.message
     try:
-        (_replace if owed.is_end else _show)(services, owed, message)
+        if owed.channel:
+            (_replace if owed.is_end else _show)(services, owed, message)
+        else:
+            _send_privately(services, owed, with_hint(message, NO_CHANNEL))
     except SlackRateLimited:
         services.owed_banners.set_state(owed.key, BannerState.QUEUED)
         raise
     except SlackError as error:
-        if isinstance(error, SlackRefused) and error.is_about_token:
+        log.warning("Banner not posted", extra={"request_id": owed.request_id, "fault": str(error)})
+        if not isinstance(error, SlackRefused):  # Slack may have it: the recovery repeats it with a mark
+            services.owed_banners.release(owed.key, BannerState.POSTING)
+            return
+        if error.is_about_token:
             services.owed_banners.release(owed.key)  # the app may be installed again
             return
-        log.warning("Banner not posted", extra={"request_id": owed.request_id, "fault": str(error)})
-        _send_privately(services, owed, INVITE_HINT.format(channel=owed.channel))
+        _send_privately(services, owed, with_hint(message, INVITE_HINT.format(channel=owed.channel)))
     services.owed_banners.remove(owed.key)
 
 
 def _show(services: Services, owed: OwedBanner, message: Message) -> None:
     banner = services.banners.get(owed.portfolio)
-    if banner is None:
+    if banner is None or not _edit(services, owed, banner):
         services.banners.add(owed.portfolio, Banner(owed.channel, services.slack.post(owed.channel, message)))
-    else:
-        services.slack.update_message(banner.channel, banner.timestamp, owed.message)
 
 
 def _replace(services: Services, owed: OwedBanner, message: Message) -> None:
     services.owed_banners.remove_earlier(owed)
     banner = services.banners.get(owed.portfolio)
-    if banner is None:
+    if banner is None or not _edit(services, owed, banner):
         services.slack.post(owed.channel, message)
         return
-    services.slack.update_message(banner.channel, banner.timestamp, owed.message)
     services.banners.remove(owed.portfolio)  # after the edit, which is repeated if Slack limits the rate
     services.slack.post(banner.channel, message, thread_ts=banner.timestamp)
 
 
-def _send_privately(services: Services, owed: OwedBanner, hint: str) -> None:
+def _edit(services: Services, owed: OwedBanner, banner: Banner) -> bool:
+    """Edit a banner. Return False if it was deleted: it is forgotten then."""
+    is_edited = services.slack.edit_message(banner.channel, banner.timestamp, owed.message)
+    if not is_edited:
+        services.banners.remove(owed.portfolio)
+    return is_edited
+
+
+def _send_privately(services: Services, owed: OwedBanner, message: Message) -> None:
+    """Send the message to the person who made the change. It is stored first, so that a crash loses none."""
     if owed.user:
-        to = Address(owed.user, "", "", owed.request_id)
-        services.message_sender.send_privately(to, with_hint(owed.message, hint))
+        to = owe_note(services, Address(owed.user, "", "", owed.request_id), message.text, owed.key)
+        services.message_sender.send_privately(to, message)

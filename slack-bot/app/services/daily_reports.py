@@ -13,14 +13,13 @@ from app.delivery.notification_store import Notification
 from app.errors import OmsError, Saturated, SlackError, SlackUnreachable, format_log_name
 from app.oms_client.daily_reports import DailyReport, download_report
 from app.services.dependencies import Services
-from app.services.exports import MAX_EXPORT_BYTES
+from app.services.exports import MAX_EXPORT_BYTES, get_title
 from app.services.failure_messages import MAYBE_REPEATED
 from app.storage.claimed_ids import ClaimedIds
 
 log = logging.getLogger(__name__)
 
 REPORT = "report.ready"
-TITLES = {"pnl": "P&L", "trades": "Trades", "risk": "Use of risk limits"}
 CLAIM_SECONDS = 300.0  # longer than an upload; what failed is tried again after it
 GIVE_UP_SECONDS = 24 * 3600.0
 ANNOUNCED_BEFORE = "The OMS made this report again, so you may have an earlier copy."
@@ -69,7 +68,7 @@ def _upload(services: Services, owed: Notification) -> None:
 def _send(services: Services, owed: Notification) -> None:
     stored = json.loads(owed.text)
     report = DailyReport(**stored["report"])
-    title = f"{TITLES.get(report.report, report.report)}, {report.date}"
+    title = f"{get_title(report.report)}, {report.date}"
     content = download_report(services.oms, report, max_bytes=MAX_EXPORT_BYTES, request_id=owed.key)
     hint = MAYBE_REPEATED if owed.attempts else "" if stored["is_new"] else ANNOUNCED_BEFORE
     comment = f"*{escape(title)}* {hint}".rstrip()

@@ -14,7 +14,9 @@ def find_event_person(services: Services, event: Mapping[str, Any]) -> Person:
     Messages name the workspace of their author. Other events do not, so Slack is asked once per person.
     Raises `ForeignPerson` for a person of another workspace than the app's.
     """
-    user = str(event.get("user", ""))
+    user = event.get("user")
+    if not isinstance(user, str):
+        raise ForeignPerson("No person is named.")
     try:
         installed = services.slack.installation.get().team_id
         team = event.get("user_team") or event.get("team") or _find_team(services, user, installed)

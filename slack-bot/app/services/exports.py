@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+from dataclasses import replace
 
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.text import escape, literal
@@ -20,6 +21,8 @@ from app.services.request_failures import describe_read_failure
 log = logging.getLogger(__name__)
 
 MAX_EXPORT_BYTES = 10_000_000
+CURRENT_TABLES = frozenset({"risk"})  # tables without a period: their figures are those of now
+TITLES = {"pnl": "P&L", "risk": "Use of risk limits"}
 NO_TABLE = f"Name what to export: {', '.join(EXPORT_TABLES)}. Type it like `export trades 2026-11 in Growth`."
 NO_ROWS = "There is nothing to export: no rows match."
 TOO_LARGE = (
@@ -45,6 +48,8 @@ def _export(services: Services, person: Person, command: TextCommand, to: ReplyA
     is_allowed = services.slack.scopes.has(FILES_WRITE)
     if not (command.table and is_allowed):
         return build_sentence_reply(NO_TABLE if is_allowed else NO_SCOPE)
+    if command.table in CURRENT_TABLES:
+        command = replace(command, since="", until="")
     extra = {"request_id": to.request_id, "person": person.actor, "table": command.table}
     try:
         client = PortfolioClient(services.oms, person, to.request_id)
@@ -75,6 +80,11 @@ def _send_file(services: Services, file: File, comment: str, to: ReplyAddress) -
     return build_sentence_reply(f"{comment} The file `{file.name}` is in your direct messages with me.")
 
 
+def get_title(table: str) -> str:
+    """Return the name of a table for people."""
+    return TITLES.get(table, table.capitalize())
+
+
 def count_rows(content: bytes) -> int:
     """Return the number of rows of a CSV file, without its heading."""
     with io.StringIO(content.decode("utf-8", "replace"), newline="") as lines:
@@ -83,6 +93,5 @@ def count_rows(content: bytes) -> int:
 
 def _describe(command: TextCommand, period: str, rows: int) -> str:
     where = f" in {literal(command.portfolio)}" if command.portfolio else ""
-    when = f" of {escape(period)}" if period else ""
-    name = "P&amp;L" if command.table == "pnl" else command.table.capitalize()
-    return f"*{name}*{when}{where}: {rows:,} row{'' if rows == 1 else 's'}."
+    when = f" of {escape(period)}" if period else " now" if command.table in CURRENT_TABLES else ""
+    return f"*{escape(get_title(command.table))}*{when}{where}: {rows:,} row{'' if rows == 1 else 's'}."

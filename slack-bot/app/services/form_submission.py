@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.blocks.form_parts import build_text_view, redraw_with_banner
+from app.blocks.messages import notice
 from app.blocks.text import Json
 from app.errors import BadFields, OmsError, OutcomeUnknown, Refused, Saturated, SlackError, format_log_name
 from app.forms.request_context import RequestContext, read_entries
@@ -17,6 +18,7 @@ from app.request_priority import REQUESTS
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.owed_notes import owe_note
 from app.services.request_failures import describe_failure
 
 log = logging.getLogger(__name__)
@@ -42,10 +44,14 @@ class FormSubmission:
 
 @dataclass(frozen=True)
 class FormResult:
-    """The view after a submission. `errors` are sentences by block id; the form stays then."""
+    """The view after a submission. `errors` are sentences by block id; the form stays then.
+
+    `text` is the result in mrkdwn, for a message if the form is closed meanwhile.
+    """
 
     view: Json
     errors: Mapping[str, str]
+    text: str
 
     @property
     def response(self) -> Json:
@@ -70,7 +76,7 @@ def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], act
     try:
         future = services.trade_workers.submit(origin.request_id, _run, services, submission, action)
     except Saturated:
-        return FormResult(redraw_with_banner(view, failure_messages.BUSY, context), {}).response
+        return {"response_action": "update", "view": redraw_with_banner(view, failure_messages.BUSY, context)}
     try:
         with REQUESTS.exclude():
             return future.result(timeout=services.waits.submission).response
@@ -88,16 +94,19 @@ def _run(services: Services, submission: FormSubmission, action: FormAction) -> 
         title, text = action.perform(services, submission)
     except BadFields as bad:
         sentence = " ".join(bad.sentences.values())
-        return FormResult(redraw_with_banner(submission.view, sentence, context), bad.sentences)
+        return FormResult(redraw_with_banner(submission.view, sentence, context), bad.sentences, sentence)
     except OmsError as error:
         log.warning("Form refused", extra=extra | {"fault": format_log_name(error)})
-        sentence = describe_failure(error, request_id, permission=action.permission)
+        sentence, text = (
+            describe_failure(error, request_id, permission=action.permission, is_form_open=is_open)
+            for is_open in (True, False)
+        )
         # Only after an unknown outcome, the same key is sent again.
         next_context = context if isinstance(error, OutcomeUnknown) else context.with_refusal()
         errors = {} if isinstance(error, OutcomeUnknown) else _find_field_errors(error, submission)
-        return FormResult(redraw_with_banner(submission.view, sentence, next_context), errors)
+        return FormResult(redraw_with_banner(submission.view, sentence, next_context), errors, text)
     log.info("Form carried out", extra=extra)
-    return FormResult(build_text_view(title, text), {})
+    return FormResult(build_text_view(title, text), {}, f"*{title}*\n{text}")
 
 
 def _find_field_errors(error: OmsError, submission: FormSubmission) -> dict[str, str]:
@@ -118,17 +127,21 @@ def _find_block(field: str, submission: FormSubmission) -> str:
 
 
 def _redraw_later(services: Services, submission: FormSubmission, future: "Future[FormResult]") -> None:
-    began = time.monotonic()
+    """Show a late result in the form. If the form is closed, send it to the person."""
+    origin, began = submission.origin, time.monotonic()
     try:
         result = future.result()
     except Exception:  # the person waits for a result
-        log.exception("Form failed", extra={"request_id": submission.origin.request_id})
-        view = build_text_view("Not known", failure_messages.went_wrong(submission.origin.request_id))
-    else:
-        view = result.view
+        log.exception("Form failed", extra={"request_id": origin.request_id})
+        sentence = failure_messages.went_wrong(origin.request_id)
+        result = FormResult(build_text_view("Not known", sentence), {}, sentence)
+    to = owe_note(services, origin.address(), result.text, f"{submission.key}:{origin.request_id}")
     services.stopping.wait(max(0.0, began + services.waits.redraw_after - time.monotonic()))
     try:
-        services.slack.update_view(str(submission.view["id"]), view)
+        services.slack.update_view(str(submission.view["id"]), result.view)
     except SlackError as error:
-        extra = {"request_id": submission.origin.request_id, "fault": str(error)}
-        log.info("Form not redrawn", extra=extra)
+        log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})
+        services.message_sender.send_privately(to, notice(result.text))
+    else:
+        if to.receipt is not None:
+            to.receipt.finish()

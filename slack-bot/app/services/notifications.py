@@ -2,22 +2,22 @@
 
 import logging
 import time
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import filterfalse, groupby
 
-from app.blocks.messages import notice, with_hint
+from app.blocks.messages import with_hint
 from app.blocks.notifications import build_notification
-from app.delivery.message_sender import INVITE_HINT, Address, DeliveryReceipt
+from app.delivery.message_sender import INVITE_HINT
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.delivery.order_messages import MessageKind
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused, format_log_name
 from app.forms.preferences import Mode
 from app.oms_client import Person
 from app.services.daily_reports import REPORT, start_uploads
 from app.services.dependencies import Services
 from app.services.failure_messages import MAYBE_REPEATED
+from app.services.issue_cards import CARD, send_card
 from app.services.preferences import SUMMARY, load_preferences
 from app.services.reminders import REMINDER, send_reminder
 
@@ -27,7 +27,8 @@ BUNDLE_SECONDS = 60.0  # how long a bundled notification waits for others
 SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
-PRIVATE_NOTE = "note"  # a notice of their own request is sent, whatever their preferences
+Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
+SENDERS: dict[str, Send] = {REMINDER: send_reminder, CARD: send_card}  # each sends a message of its own
 
 
 def notify_person(services: Services, person: Person, event_type: str, text: str, event_id: str) -> None:
@@ -47,44 +48,6 @@ def notify_channel(
         services,
         Notification(f"{event_id}:{channel}", team, user, channel, event_type, text, now, now + wait),
     )
-
-
-def owe_note(services: Services, to: Address, text: str, key: str) -> Address:
-    """Store a note to a person, and return the address that records its delivery.
-
-    If the bot is killed before Slack accepts it, the person gets it as a direct message.
-    """
-    now = time.time()
-    note = Notification(key, services.team, to.user, "", PRIVATE_NOTE, text, now, now + CLAIM_SECONDS)
-    return replace(to, receipt=services.notifications.owe(note))
-
-
-def owe_thread_line(
-    services: Services, channel: str, thread: str, text: str, event_id: str
-) -> DeliveryReceipt | None:
-    """Store a line about a strategy, and return the right to post it.
-
-    If the bot is killed before Slack accepts it, it is posted later: in the thread of the message with the id
-    `thread`, or in the channel if the message was not posted.
-    """
-    now = time.time()
-    line = Notification(
-        key=f"{event_id}:{channel}",
-        team=services.team,
-        user="",
-        channel=channel,
-        event_type=PRIVATE_NOTE,
-        text=text,
-        created_at=now,
-        due_at=now + CLAIM_SECONDS,
-        thread=thread,
-    )
-    return services.notifications.owe(line)
-
-
-def send_note(services: Services, to: Address, text: str, key: str) -> None:
-    """Send a note to a person that a crash does not lose. `key` identifies it."""
-    services.message_sender.send_privately(owe_note(services, to, text, key), notice(text))
 
 
 def run_notifications(services: Services) -> None:
@@ -153,7 +116,7 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     if not services.notification_pace.is_ready(recipient):
         return
     until = time.time() + CLAIM_SECONDS
-    rows = _send_reminders(
+    rows = _send_single(
         services, [notification for notification in due if services.notifications.claim(notification, until)]
     )
     if not rows:
@@ -200,12 +163,27 @@ def _is_final(error: SlackError) -> bool:
     return isinstance(error, SlackRefused) and not error.is_about_token
 
 
-def _send_reminders(services: Services, due: Iterable[Notification]) -> list[Notification]:
-    """Send the reminders, and return the other notifications."""
+def _send_single(services: Services, due: Iterable[Notification]) -> list[Notification]:
+    """Send those that each have a message of their own. Return the others."""
     others = []
     for notification in due:
-        if notification.event_type != REMINDER:
+        if send := SENDERS.get(notification.event_type):
+            _send_alone(services, notification, send)
+        else:
             others.append(notification)
-        elif send_reminder(services, notification) or time.time() - notification.due_at > GIVE_UP_SECONDS:
-            services.notifications.remove(notification.key)
     return others
+
+
+def _send_alone(services: Services, notification: Notification, send: Send) -> None:
+    try:
+        send(services, notification)
+    except SlackError as error:
+        _keep_or_give_up(services, [notification], error)
+    except OmsError as error:
+        extra = {"request_id": notification.key, "fault": format_log_name(error)}
+        log.info("Notification delayed", extra=extra)
+        services.notifications.retract(notification.key)
+        if time.time() - notification.due_at > GIVE_UP_SECONDS:
+            services.notifications.remove(notification.key)
+    else:
+        services.notifications.remove(notification.key)

@@ -1,14 +1,10 @@
-"""Show differences from brokers' books as cards in the channel, and let people resolve them."""
+"""Let people take and resolve differences from brokers' books."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from app.blocks.messages import notice
-from app.blocks.reconciliation import ACTION, build_issue_card, build_issue_form, read_issue_value
-from app.delivery.order_messages import MessageKind, OrderMessage
-from app.delivery.outbox import Job
-from app.errors import BadFields, OmsError, Saturated, SlackError, SlackRateLimited, format_log_name
+from app.blocks.reconciliation import ACTION, build_issue_form, read_issue_value
+from app.errors import BadFields, OmsError, format_log_name
 from app.forms import action_ids
 from app.forms.request_context import RequestContext
 from app.services import failure_messages
@@ -19,39 +15,12 @@ from app.services.orders.actions import ClickedMessage
 from app.services.origin import Origin
 from app.services.position_actions import create_client
 from app.services.request_failures import describe_failure
-from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
 PERMISSION = "the reconciliation with brokers"
 TAKEN = "Taken in Slack"
 SAY_WHY = "Say why. The audit log keeps it."
-
-
-def show_issue(services: Services, data: Mapping[str, Any], request_id: str) -> None:
-    """Queue the card of an issue: posted in the channel for reports, or edited if it is there."""
-    issue_id = str(data.get("issue_id") or "")
-    order_message = services.order_messages.find(issue_id, MessageKind.ISSUE)
-    portfolio = str(data.get("portfolio_name") or "")
-    channel = order_message.channel if order_message else find_report_channel(services, portfolio)
-    if not issue_id or not channel:
-        return
-
-    def send() -> None:
-        try:
-            _send(services, issue_id, channel, data)
-        except SlackRateLimited:
-            raise
-        except SlackError as error:
-            log.warning("Issue not shown", extra={"request_id": request_id, "fault": str(error)})
-
-    def log_abandoned() -> None:
-        log.warning("Issue given up", extra={"request_id": request_id})
-
-    try:
-        services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
-    except Saturated:
-        log_abandoned()
 
 
 def take_issue(services: Services, origin: Origin, value: str, _clicked: ClickedMessage) -> None:
@@ -89,13 +58,3 @@ def resolve_issue(services: Services, submission: FormSubmission) -> tuple[str, 
 
 
 RESOLVE = FormAction(resolve_issue, PERMISSION)
-
-
-def _send(services: Services, issue_id: str, channel: str, data: Mapping[str, Any]) -> None:
-    message, order_message = build_issue_card(data), services.order_messages.find(issue_id, MessageKind.ISSUE)
-    if order_message is not None:
-        services.slack.update_message(order_message.channel, order_message.ts, message)
-        return
-    ts = services.slack.post(channel, message)
-    card = OrderMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
-    services.order_messages.save(card)

@@ -1,21 +1,18 @@
 """Remind approvers once of an order that waits, when half of its time has passed."""
 
-import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.blocks.messages import notice
+from app.blocks.messages import notice, with_hint
 from app.blocks.notifications import describe_reminder
 from app.delivery.notification_store import Notification
 from app.delivery.order_messages import MessageKind
-from app.errors import OmsError, SlackError, SlackRateLimited, format_log_name
 from app.forms.orders.order import AWAITING_APPROVAL
 from app.oms_client import Person
 from app.services.dependencies import Services
-
-log = logging.getLogger(__name__)
+from app.services.failure_messages import MAYBE_REPEATED
 
 REMINDER = "approval.reminder"
 
@@ -46,20 +43,17 @@ def add_reminder(services: Services, created_at: str, data: Mapping[str, Any]) -
     )
 
 
-def send_reminder(services: Services, reminder: Notification) -> bool:
-    """Post the reminder in the thread of the request, if the order still waits. Return False to try again."""
+def send_reminder(services: Services, reminder: Notification) -> None:
+    """Post a reminder in the thread of its request if the order still waits.
+
+    Raises `OmsError` or `SlackError`: then it is tried again later.
+    """
     order_id = reminder.channel
     request = services.order_messages.find(order_id, MessageKind.APPROVAL)
     if request is None or not request.is_open:
-        return True
-    extra, person = {"request_id": reminder.key}, Person.find(request.team, request.user)
-    try:
-        order = services.orders.get(person, order_id, request_id=reminder.key)
-        if order is not None and order.status == AWAITING_APPROVAL:
-            services.slack.post(request.channel, notice(reminder.text), request.ts)
-    except (OmsError, SlackRateLimited) as error:
-        log.info("Reminder delayed", extra=extra | {"fault": format_log_name(error)})
-        return False
-    except SlackError as error:
-        log.warning("Reminder not posted", extra=extra | {"fault": str(error)})
-    return True
+        return
+    order = services.orders.get(Person.find(request.team, request.user), order_id, request_id=reminder.key)
+    if order is not None and order.status == AWAITING_APPROVAL:
+        message = notice(reminder.text)
+        hint = MAYBE_REPEATED if reminder.attempts else ""
+        services.slack.post(request.channel, with_hint(message, hint) if hint else message, request.ts)

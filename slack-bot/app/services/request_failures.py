@@ -13,14 +13,22 @@ from app.errors import (
 )
 from app.services.failure_messages import DENIAL_MESSAGES
 
+SUBMIT_AGAIN = "Submit this form again: it takes effect once only."
+CHECK_FIRST = (
+    "Please check orders and positions before you do it again: from a new form, it could take effect twice."
+)
 NO_ANSWER = "The trading system does not answer. Please try again."
 
 
-def describe_failure(error: OmsError, request_id: str, *, permission: str = "this") -> str:
+def describe_failure(
+    error: OmsError, request_id: str, *, permission: str = "this", is_form_open: bool = True
+) -> str:
     """Return a sentence in mrkdwn. `permission` is what the person's role would have to include."""
     if isinstance(error, OutcomeUnknown):
-        sentence = "*Not known yet.* The trading system has not confirmed this. "
-        return with_reference(sentence + "Submit this form again: it takes effect once only.", request_id)
+        advice = SUBMIT_AGAIN if is_form_open else CHECK_FIRST
+        return with_reference(
+            f"*Not known yet.* The trading system has not confirmed this. {advice}", request_id
+        )
     return with_reference(f"*Not done.* {_explain(error, permission)}", request_id)
 
 

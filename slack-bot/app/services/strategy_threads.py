@@ -9,9 +9,9 @@ from app.blocks.strategy_threads import build_strategy_message, describe_strateg
 from app.delivery.message_sender import send_with_receipt
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.outbox import Job
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.errors import Saturated, SlackError, SlackRateLimited
 from app.services.dependencies import Services
-from app.services.notifications import owe_thread_line
+from app.services.owed_notes import owe_thread_line
 from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
@@ -55,15 +55,8 @@ def _show_status(services: Services, name: str, channel: str, data: Mapping[str,
     message, order_message = build_strategy_message(data), _find_message(services, name)
     if order_message is not None and not data.get("status"):
         return order_message.ts
-    if order_message is not None:
-        try:
-            services.slack.update_message(order_message.channel, order_message.ts, message)
-        except SlackRefused as error:
-            if error.is_about_token:
-                raise
-            log.info("Strategy posted again", extra={"fault": str(error)})  # the message was deleted
-        else:
-            return order_message.ts
+    if order_message and services.slack.edit_message(order_message.channel, order_message.ts, message):
+        return order_message.ts
     ts = services.slack.post(channel, message)
     key = _build_key(services, name)
     services.order_messages.save(

@@ -48,7 +48,7 @@ def start_submission(
 
 
 def build_answer(services: Services, submission: Submission) -> Json:
-    """Wait for the outcome of a submission. Return the answer to Slack, also if there is no outcome yet."""
+    """Wait for the outcome of a submission. Return the answer to Slack, even if there is no outcome yet."""
     with REQUESTS.exclude():
         outcome = submission.wait(services.waits.submission)
     return outcome.response if outcome else submission_results.build_update(submission.waiting_view)

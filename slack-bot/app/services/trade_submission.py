@@ -22,7 +22,7 @@ from app.services import failure_messages, submission_results
 from app.services.confirmation_checks import list_questions
 from app.services.confirmation_recovery import build_owed_confirmation
 from app.services.dependencies import Services
-from app.services.notifications import owe_note
+from app.services.owed_notes import owe_note
 from app.services.slack_settings import require_trading_channel
 from app.services.submission_registry import Outcome, Submission
 from app.services.ticket_submission import Order, SubmittedForm
@@ -33,7 +33,7 @@ MAX_PAUSE_SECONDS = 5.0  # maximum wait of a redraw after a 429
 
 
 def execute_submission(services: Services, order: Order, submission: Submission) -> None:
-    """Send the trade at most once and report the outcome, also after an error."""
+    """Send the trade at most once and report the outcome, even after an error."""
     extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
     try:
         outcome = _place(services, order, submission)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from app.errors import Saturated
+from app.errors import BotError, Saturated, format_log_name
 from app.request_priority import run_in_background
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,10 @@ class Workers:
     def submit(
         self, request_id: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> "Future[T]":
-        """Run `work` on a thread. Raises `Saturated` if the pool is full. Failures of `work` are logged."""
+        """Run `work` on a thread. Raises `Saturated` if the pool is full.
+
+        Failures of `work` are logged, expected ones without a traceback.
+        """
         if not self._places.acquire(blocking=False):
             log.warning("No worker is free", extra={"request_id": request_id, "workers": self._name})
             raise Saturated(self._name)
@@ -49,8 +52,12 @@ class Workers:
 
     def _finished(self, request_id: str, finished: "Future[T]") -> None:
         self._places.release()
-        if not finished.cancelled() and (error := finished.exception()) is not None:
-            log.error("Work failed", exc_info=error, extra={"request_id": request_id, "workers": self._name})
+        error = None if finished.cancelled() else finished.exception()
+        extra = {"request_id": request_id, "workers": self._name}
+        if isinstance(error, BotError):
+            log.warning("Work refused", extra=extra | {"fault": format_log_name(error)})
+        elif error is not None:
+            log.error("Work failed", exc_info=error, extra=extra)
 
 
 def _run(work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

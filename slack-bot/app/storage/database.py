@@ -9,13 +9,13 @@ Row = tuple[Any, ...]
 
 
 class DatabaseError(Exception):
-    """The database did not execute a statement, or cannot be opened."""
+    """Raised when the database did not execute a statement, or cannot be opened."""
 
 
 class Database(Protocol):
     """Execute single statements from any thread. Parameters are written as `?`.
 
-    Each statement is a transaction of its own, so a claim is one `INSERT` or `UPDATE` with `RETURNING`.
+    Each statement is a separate transaction, so a claim is one `INSERT` or `UPDATE` with `RETURNING`.
     `now` is an SQL expression: the time of the database in Unix seconds. The clocks of bots may differ.
     `is_shared` is true if other bots may use the database at the same time.
     """

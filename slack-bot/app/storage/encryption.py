@@ -16,7 +16,7 @@ MAX_KEY_ID_CHARACTERS = 32
 
 
 class DecryptionFailed(Exception):
-    """The ciphertext was changed, belongs to another row, or its key is missing."""
+    """Raised when the ciphertext was changed, belongs to another row, or its key is missing."""
 
 
 class KeyRing:

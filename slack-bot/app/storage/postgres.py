@@ -1,4 +1,4 @@
-"""A PostgreSQL database that several bots share. Its tables are in a schema of their own."""
+"""A PostgreSQL database that several bots share. Its tables are in a separate schema."""
 
 import queue
 import select

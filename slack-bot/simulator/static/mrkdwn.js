@@ -4,15 +4,16 @@ import { el } from "./dom.js";
 import { emoji } from "./emoji.js";
 import { channelName, personName } from "./names.js";
 
+// A word joiner (U+2060) before a mark prevents the emphasis.
 const TOKEN = new RegExp(
   [
     "```(?<fence>[\\s\\S]+?)```",
-    "`(?<code>[^`\\n]+)`",
+    "(?<!\\u2060)`(?<code>[^`\\n]+)`",
     "<(?<angle>[^<>\\n]+)>",
     ":(?<emoji>[a-z0-9_+-]+):",
-    "(?<![\\w*])\\*(?<bold>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*(?![\\w*])",
-    "(?<![\\w_])_(?<italic>[^\\s_](?:[^_\\n]*[^\\s_])?)_(?![\\w_])",
-    "(?<![\\w~])~(?<strike>[^\\s~](?:[^~\\n]*[^\\s~])?)~(?![\\w~])",
+    "(?<![\\w*\\u2060])\\*(?<bold>[^\\s*](?:[^*\\n]*[^\\s*])?)\\*(?![\\w*])",
+    "(?<![\\w_\\u2060])_(?<italic>[^\\s_](?:[^_\\n]*[^\\s_])?)_(?![\\w_])",
+    "(?<![\\w~\\u2060])~(?<strike>[^\\s~](?:[^~\\n]*[^\\s~])?)~(?![\\w~])",
     "(?<line>\\n)",
   ].join("|"),
   "g",

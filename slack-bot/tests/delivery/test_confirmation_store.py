@@ -1,4 +1,4 @@
-"""The store of confirmations: its states, also after a crash, and errors of its file."""
+"""The store of confirmations: its states, even after a crash, and errors of its file."""
 
 import stat
 from dataclasses import replace

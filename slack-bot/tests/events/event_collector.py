@@ -1,4 +1,4 @@
-"""The bot's receiver as a program of its own that keeps every event.
+"""The bot's receiver as a separate program that keeps every event.
 
 Arguments: a port, the address of the OMS, its key, the file of handled events, and the file to which the
 events are appended. The tests of the OMS kill it at random.

@@ -10,6 +10,7 @@ from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.services import notification_pace
 from app.services.notifications import deliver_notifications
+from app.services.reminders import add_reminder
 from tests import portfolio_oms
 from tests.conftest import Workspace
 from tests.fakes import Answer
@@ -90,7 +91,7 @@ def test_a_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
     ((_, first), (channel, text)) = sent(alone)
     assert "AAPL" in first
     assert channel == "D-U1"
-    assert text.startswith("*40 news*\n• :bell: *SYM")
+    assert text.startswith("*40 updates*\n• :bell: *SYM")
     assert text.endswith("and 17 more")
     assert len(sent(alone)) == 2
 
@@ -113,7 +114,7 @@ def test_a_bundled_event_waits_for_others(alone: Workspace, monkeypatch):
     assert sent(alone) == []
     advance(monkeypatch, 61)
     ((_, text),) = sent(alone)
-    assert text.startswith("*2 news*")
+    assert text.startswith("*2 updates*")
 
 
 def test_quiet_hours_hold_messages_until_they_end(alone: Workspace, monkeypatch):
@@ -231,6 +232,23 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
     reminders = [call.body for call in alone.slack.named("chat.postMessage")]
     assert [(reminder["channel"], reminder["thread_ts"]) for reminder in reminders] == [("C1", "1.0")] * count
     assert all("<@U2> This order still waits for a decision." in reminder["text"] for reminder in reminders)
+
+
+@pytest.mark.parametrize(("answer", "is_marked"), [(Answer(503), True), (Answer(429), False)])
+def test_a_reminder_that_slack_did_not_confirm_is_repeated(alone: Workspace, answer, is_marked, monkeypatch):
+    place_order(alone, MessageKind.APPROVAL)
+    alone.oms.orders.orders["O1"] = portfolio_oms.order("O1", status="AWAITING_APPROVAL", leaves_quantity="1")
+    asked = datetime.now(UTC) - timedelta(minutes=16)
+    expires_at = (asked + timedelta(minutes=30)).isoformat()
+    request = {"order_id": "O1", "expires_at": expires_at, "approvers": ["slack:T1:U2"]}
+    add_reminder(alone.bot.services, asked.isoformat(), request)
+    monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
+    alone.slack.script("chat.postMessage", answer)
+    sent(alone)
+    advance(monkeypatch, 31)
+    for _ in range(2):
+        reminders = sent(alone)
+    assert ["you may see it twice" in text for _, text in reminders] == [False, is_marked]
 
 
 def test_another_workspace_sends_its_own_notifications(alone: Workspace):

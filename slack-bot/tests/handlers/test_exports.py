@@ -45,6 +45,14 @@ def test_every_table_is_exported(exporter: PortfolioWorkspace, table):
     assert exporter.slack.named("files.getUploadURLExternal")[0].body["filename"] == f"{table}.csv"
 
 
+def test_risk_is_exported_as_of_now_whatever_the_period(exporter: PortfolioWorkspace):
+    exporter.oms.exports["risk"] = b"portfolio_name\r\nGrowth\r\n"
+    body = exporter.query("export risk 2026-11 in Growth")
+    assert body["text"].startswith("*Use of risk limits* now in Growth: 1 row.")
+    assert exporter.oms.reads()[-1] == ("/exports/risk", {"portfolio": "Growth"})
+    assert exporter.slack.named("files.getUploadURLExternal")[0].body["filename"] == "risk.csv"
+
+
 def test_a_share_stays_private(exporter: PortfolioWorkspace):
     assert exporter.query("export trades share")["response_type"] == "ephemeral"
 

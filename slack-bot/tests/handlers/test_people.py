@@ -97,6 +97,7 @@ NOBODY = [
     {"user": {"id": "U7"}},
     {"user": {"id": "U7", "team_id": None}, "team": None},
     {"user": {"team_id": "T1"}},
+    {"user": {"id": 7, "team_id": "T1"}},
     {"user": {"id": "U1:x", "team_id": "T1"}},
     {"user": {"id": "U1\r\nX-API-Key: other", "team_id": "T1"}},
     {"user": {"id": "Ü1", "team_id": "T1"}},

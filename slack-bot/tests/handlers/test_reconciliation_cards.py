@@ -1,21 +1,28 @@
 """Cards of differences from brokers' books: posted once, edited, taken and resolved by people."""
 
+import itertools
+import time
+
 import pytest
 
 from app.blocks.reconciliation import build_issue_card, build_issue_form, build_issue_value
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.forms.request_context import RequestContext
+from app.services.notifications import deliver_notifications
 from tests.conftest import Workspace
 from tests.fakes import Answer, problem
 from tests.handlers.orders.test_order_messages import buttons, click
 from tests.limits import check_message, check_view
+from tests.reading import wait_until
 
 ISSUE = {
     "issue_id": "ri_1", "issue_type": "quantity_mismatch", "severity": "critical", "status": "open",
     "portfolio_name": "Growth", "connection": "alpaca-paper", "symbol": "AAPL", "ours": "100",
     "theirs": "90", "proposed_action": "adopt",
 }  # fmt: skip
+MARK = "you may see it twice"
+NUMBERS = itertools.count(1)
 PATH = "/api/v1/reconciliation/issues/ri_1/resolve"
 
 
@@ -29,7 +36,7 @@ def cards(workspace: Workspace):
 def report(workspace: Workspace, state="opened", **changes):
     registry = EventRegistry()
     register_subscriptions(registry)
-    event = Event("E1", f"reconciliation.{state}", "2026-11-29T10:00:00Z", ISSUE | changes)
+    event = Event(f"E{next(NUMBERS)}", f"reconciliation.{state}", "2026-11-29T10:00:00Z", ISSUE | changes)
     registry.handle(workspace.bot.services, event)
 
 
@@ -59,6 +66,76 @@ def test_card_is_posted_once_and_edited_when_it_is_resolved(cards: Workspace):
     assert "*Resolved* by <@U1> (adopt): Bought by phone" in edited["text"]
     assert buttons(edited) == []
     assert len(cards.slack.named("chat.postMessage")) == 1
+
+
+def deliver(workspace: Workspace, monkeypatch):
+    """Send what is due half a minute later."""
+    clock = time.time
+    with monkeypatch.context() as later:
+        later.setattr("app.services.notifications.time.time", lambda: clock() + 31)
+        deliver_notifications(workspace.bot.services)
+
+
+def owed(workspace: Workspace):
+    return workspace.bot.services.notifications.list_due(1e12)
+
+
+def cards_of(workspace: Workspace):
+    return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
+
+
+@pytest.mark.parametrize("answer", [Answer(503), Answer(drop=True)])
+def test_card_that_slack_may_have_is_repeated_with_a_mark(cards: Workspace, answer, monkeypatch):
+    cards.slack.script("chat.postMessage", answer)
+    report(cards)
+    cards.slack.wait_for("chat.postMessage")
+    for _ in range(2):
+        deliver(cards, monkeypatch)
+    assert [MARK in text for text in cards_of(cards)] == [False, True]
+    assert owed(cards) == []
+
+
+def test_card_of_a_killed_bot_is_posted_once_by_the_next_one(cards: Workspace, monkeypatch):
+    with monkeypatch.context() as killed:
+        killed.setattr(cards.bot.services.outbox, "put", lambda *_, **__: None)
+        report(cards)
+    assert cards_of(cards) == []
+    for _ in range(2):
+        deliver(cards, monkeypatch)
+    (text,) = cards_of(cards)
+    assert MARK not in text
+
+
+def test_earlier_state_of_an_issue_is_never_shown_after_a_later_one(cards: Workspace, monkeypatch):
+    jobs = []
+    with monkeypatch.context() as delayed:
+        delayed.setattr(cards.bot.services.outbox, "put", lambda _lane, job, **__: jobs.append(job))
+        report(cards)
+    report(cards, "resolved", status="resolved", action="adopt", reason="Bought by phone")
+    cards.slack.wait_for("chat.postMessage")
+    wait_until(lambda: not owed(cards))
+    jobs[0].work()
+    deliver(cards, monkeypatch)
+    (text,) = cards_of(cards)
+    assert "*Resolved*" in text
+    assert cards.slack.named("chat.update") == []
+
+
+def test_card_that_was_deleted_is_posted_again(cards: Workspace):
+    report(cards)
+    cards.slack.wait_for("chat.postMessage")
+    wait_until(lambda: not owed(cards))
+    cards.slack.script("chat.update", Answer(body={"ok": False, "error": "message_not_found"}))
+    report(cards, "changed", ours="95")
+    assert "Ours: 95" in cards.slack.wait_for("chat.postMessage", 2)[1].body["text"]
+
+
+def test_card_that_slack_refuses_is_given_up(cards: Workspace, monkeypatch):
+    cards.slack.refuse("chat.postMessage", "not_in_channel")
+    report(cards)
+    cards.slack.wait_for("chat.postMessage")
+    deliver(cards, monkeypatch)
+    assert owed(cards) == []
 
 
 def test_person_takes_an_issue(cards: Workspace):

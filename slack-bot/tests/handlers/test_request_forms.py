@@ -1,5 +1,7 @@
 """Forms that close positions, set exits, cancel orders, and stop and resume trading."""
 
+import threading
+
 import pytest
 
 from tests import portfolio_oms
@@ -126,6 +128,51 @@ def test_a_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
     assert "closes the position" in texts_of(trading.slack.shown["V1"])
 
 
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (Answer(201, portfolio_oms.order(), slow=0.8), "*Position closed*"),
+        (problem(422, "Nothing to close."), "*Not done.* Nothing to close."),
+        (Answer(503), "before you do it again"),
+    ],
+)
+def test_a_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
+    trading: PortfolioWorkspace, answer, text
+):
+    answer.slow = 0.8
+    trading.oms.script("POST /positions:close", answer)
+    view = open_form(trading, "close AAPL in Growth")
+    trading.slack.refuse("views.update", "not_found")
+    trading.submit_view(view)
+    wait_until(lambda: any(text in note["text"] for note in notes_of(trading)))
+    wait_until(lambda: not owed_notes(trading))
+
+
+def test_a_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
+    trading: PortfolioWorkspace, monkeypatch
+):
+    trading.oms.script("POST /positions:close", problem(422, "Nothing to close."))
+    trading.oms.scripts["POST /positions:close"][0].slow = 0.8
+    view = open_form(trading, "close AAPL in Growth")
+
+    answered = threading.Event()
+    monkeypatch.setattr(trading.bot.services.slack, "update_view", lambda *_: answered.wait(30.0))
+    trading.submit_view(view)
+    wait_until(lambda: owed_notes(trading))
+    assert [row.user for row in owed_notes(trading)] == ["U1"], "another bot sends it when it is due"
+    answered.set()
+    wait_until(lambda: not owed_notes(trading))
+
+
+def owed_notes(trading: PortfolioWorkspace):
+    return trading.bot.services.notifications.list_due(1e12)
+
+
+def notes_of(trading: PortfolioWorkspace):
+    messages = [call.body for call in trading.slack.named("chat.postMessage")]
+    return [message for message in messages if message["channel"] == "D-U1"]
+
+
 def test_two_hundred_positions_can_be_chosen(trading: PortfolioWorkspace):
     rows = [
         portfolio_oms.position("S" * 37 + f"{number:03}", "P" * 100, product="NRML") for number in range(200)
@@ -151,7 +198,7 @@ def test_all_matching_orders_are_cancelled(trading: PortfolioWorkspace):
     trading.oms.rows["/orders"] = orders
     trading.oms.results["POST /orders:cancel-all"] = Answer(body={"orders": orders})
     view = open_form(trading, "cancel AAPL buy in Growth")
-    assert "All 3 working orders that match" in texts_of(view)
+    assert "All that match (3 orders)" in texts_of(view)
     answer = trading.submit_view(view, reason="End of the day")
     assert "*3 orders cancelled.*" in texts_of(answer["view"])
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "reason": "End of the day"}

@@ -58,7 +58,7 @@ def test_many_strategies_with_hostile_names_fit(trading: PortfolioWorkspace):
     trading.oms.rows["/strategies"] = [strategy(f"{name}{number:03}", **texts) for number in range(100)]
     message = trading.query("strategies")
     check_message(message["text"], message["blocks"])
-    assert "the first 20 of 100" in message["text"]
+    assert "the first 7 of 100" in message["text"]
     assert "<!channel>" not in message["text"]
     trading.oms.rows["/strategies"] = [strategy("new", statistics={"trades": 0, "wins": 0, "pnl_net": "0"})]
     assert "P&amp;L 0.00 · no round trips" in trading.query("strategies")["text"]

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.blocks.messages import notice
+from app.delivery.banner_store import Banner
 from app.errors import OutcomeUnknown, Refused
 from app.oms_client import Person
 from app.services.banner_recovery import recover_banners
 from app.services.banners import announce, replace_banner, show_banner
+from app.services.notifications import deliver_notifications
 from app.services.origin import Origin
 from tests.conftest import Workspace
 from tests.fakes import Answer
@@ -101,10 +103,12 @@ class Killed(BaseException):
     """The bot is killed at this point."""
 
 
-def change(workspace: Workspace, error: BaseException | None = None, *, is_end: bool = False) -> None:
+def change(
+    workspace: Workspace, error: BaseException | None = None, *, is_end: bool = False, channel: str = "C1"
+) -> None:
     """Send a change to the OMS, which answers with an error or not at all."""
     origin, message = Origin("r1", Person("T1", "U1"), ""), RESUMED if is_end else STOPPED
-    with announce(workspace.bot.services, origin, "C1", "Growth", message, is_end=is_end):
+    with announce(workspace.bot.services, origin, channel, "Growth", message, is_end=is_end):
         if error:
             raise error
 
@@ -170,3 +174,65 @@ def test_a_refused_change_leaves_no_banner(workspace: Workspace):
     with pytest.raises(Refused):
         change(workspace, Refused("No."))
     assert rows(workspace) == []
+
+
+# Stops from a direct message, which no channel sees
+
+
+def test_a_stop_from_a_direct_message_survives_a_bot_killed_after_the_answer(workspace: Workspace):
+    with pytest.raises(Killed):
+        change(workspace, Killed(), channel="D1")
+    kill(workspace)
+    set_switch(workspace, "HALTED")
+    for _ in range(2):
+        recover_banners(workspace.bot.services, time.time())
+    wait_until(lambda: posted(workspace))
+    wait_until(lambda: not rows(workspace))
+    ((channel, text),) = posted(workspace)
+    assert channel == "D-U1"
+    assert "Trading is stopped\nNo channel got this message" in text
+
+
+def test_a_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: Workspace, monkeypatch):
+    services = workspace.bot.services
+    with monkeypatch.context() as killed:
+        killed.setattr("app.delivery.message_sender.MessageSender.send_privately", lambda *_: None)
+        change(workspace, channel="D1")
+        wait_until(lambda: services.notifications.list_due(1e12))
+    clock = time.time
+    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
+    deliver_notifications(services)
+    ((channel, text),) = posted(workspace)
+    assert (channel, "No channel got this message" in text) == ("D-U1", True)
+
+
+def test_the_end_of_a_stop_that_no_channel_saw_is_told_by_the_form_only(workspace: Workspace):
+    change(workspace, channel="D1", is_end=True)
+    workspace.bot.services.outbox.close(5.0)
+    assert (rows(workspace), posted(workspace)) == ([], [])
+
+
+# Refusals and time-outs of Slack
+
+
+def test_a_stop_by_a_loss_limit_that_slack_may_have_is_repeated_with_a_mark(reporting: Workspace):
+    services = reporting.bot.services
+    reporting.slack.script("chat.postMessage", Answer(503))
+    show_banner(services, "Growth", STOPPED)
+    reporting.slack.wait_for("chat.postMessage")
+    wait_until(lambda: services.storage.database.execute("SELECT key FROM owed_banners WHERE owner = ''"))
+    recover_banners(services, time.time())
+    wait_until(lambda: not rows(reporting))
+    assert "you may see it twice" in posted(reporting)[1][1]
+
+
+@pytest.mark.parametrize("is_end", [False, True])
+def test_a_banner_whose_message_was_deleted_is_posted_again(reporting: Workspace, is_end):
+    services = reporting.bot.services
+    services.banners.add("Growth", Banner("C1", "5.0"))
+    reporting.slack.script("chat.update", Answer(body={"ok": False, "error": "message_not_found"}))
+    (replace_banner if is_end else show_banner)(services, "Growth", RESUMED if is_end else STOPPED)
+    wait_until(lambda: posted(reporting) and not rows(reporting))
+    assert posted(reporting) == [("C1", "Trading is resumed" if is_end else "Trading is stopped")]
+    banner = services.banners.get("Growth")
+    assert banner is None if is_end else banner == Banner("C1", "1.0")

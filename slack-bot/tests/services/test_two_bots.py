@@ -1,4 +1,4 @@
-"""Two bots share a database: each thing that is owed is sent once, also when one of them dies."""
+"""Two bots share a database: each thing that is owed is sent once, even when one of them dies."""
 
 import time
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ SUPPORT = Path(__file__).parents[3] / "oms-api" / "tests" / "support" / "postgre
 
 @pytest.fixture(scope="session")
 def server_url():
-    """Provide `TEST_DATABASE_URL`, else a server of its own, which the tests of the OMS start likewise."""
+    """Provide `TEST_DATABASE_URL`, else a separate server, which the tests of the OMS start likewise."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return

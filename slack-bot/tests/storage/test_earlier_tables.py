@@ -20,7 +20,7 @@ ROW = "INSERT INTO order_messages VALUES ('O1', 'order', 'C1', '1.0', 'T1', 'U1'
 
 
 def check(open_it) -> None:
-    """Each workspace has its own message of an order, also after the database was opened again."""
+    """Each workspace has its own message of an order, even after the database was opened again."""
     for round_number in range(2):
         database: Database = open_it()
         storage = create_storage(database)

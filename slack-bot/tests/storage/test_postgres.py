@@ -28,7 +28,7 @@ from tests.storage.conftest import run
 
 @pytest.fixture
 def storages(postgres_url):
-    """Provide the storages of two bots, each with connections of its own."""
+    """Provide the storages of two bots, each with separate connections."""
     databases = [open_database(postgres_url), open_database(postgres_url.replace("://", "+psycopg2://"))]
     yield [Storage(database, BotRegistry(database)) for database in databases]
     for database in databases:

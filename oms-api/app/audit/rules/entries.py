@@ -23,7 +23,7 @@ _SECRET_VALUE = re.compile(r"oms_[0-9A-Za-z_-]{30}|eyJ[0-9A-Za-z_-]+\.eyJ|\$argo
 
 
 class InvalidFacts(ValueError):
-    """The facts contain a secret or are too long, which is a defect of the calling code."""
+    """Raised when the facts contain a secret or are too long, which is a defect of the calling code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ class ExportVerifier:
         if stated.sequence == self.head.sequence:
             if stated.hash != self.head.hash:
                 mismatch = f"hash is {self.head.hash}, the head says {stated.hash}"
-                raise _BadLine(f"{mismatch}: the history was written anew")
+                raise _BadLine(f"{mismatch}: the history was rewritten")
             self.met.add(self.chain)
         self.unproven += self.head.sequence > stated.sequence
 
@@ -167,7 +167,7 @@ class ExportVerifier:
 
 
 class _BadLine(Exception):
-    """A line is invalid."""
+    """Raised when a line is invalid."""
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from app.audit.rules.export_verification import MAX_LINE_BYTES, Chain, ExportVer
 
 
 class InvalidHeads(Exception):
-    """The file does not contain heads."""
+    """Raised when the file does not contain heads."""
 
 
 class ExportResult(NamedTuple):

@@ -24,7 +24,7 @@ _NO_TENANT = 0
 
 
 class InvalidActions(ValueError):
-    """A line of the file is wrong. The text names it."""
+    """Raised when a line of the file is wrong. The text names it."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")

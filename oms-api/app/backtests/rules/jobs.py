@@ -26,7 +26,7 @@ _NO_AMOUNT = Decimal(0)
 
 
 class BacktestStatus(StrEnum):
-    """What became of a backtest. DONE and FAILED are final."""
+    """The status of a backtest. DONE and FAILED are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -86,7 +86,10 @@ class BacktestRequest(NamedTuple):
 
 
 class InvalidSetting(ValueError):
-    """A setting of a backtest is wrong. `name` is its name, and the text states what it must be."""
+    """Raised when a setting of a backtest is wrong.
+
+    `name` is its name, and the text states what it must be.
+    """
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(problem)

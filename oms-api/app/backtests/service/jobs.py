@@ -54,7 +54,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Canceled(Exception):
-    """Somebody deleted the backtest, or another process runs it."""
+    """Raised when the backtest was deleted, or another process runs it."""
 
 
 class BacktestJobs:

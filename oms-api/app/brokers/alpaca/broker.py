@@ -1,20 +1,28 @@
 """Alpaca behind the interface of a broker."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from typing_extensions import override
 
 from app.brokers.alpaca.client import AlpacaClient, AlpacaCredentials, is_duplicate
+from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.order_reader import OrderReader
 from app.brokers.alpaca.rules import requests, responses
-from app.brokers.alpaca.rules.capabilities import find_refusal, find_replacement_refusal
+from app.brokers.alpaca.rules.capabilities import (
+    find_linked_replacement_refusal,
+    find_refusal,
+    find_replacement_refusal,
+)
+from app.brokers.alpaca.rules.links import build_links
 from app.brokers.alpaca.stream import TradeUpdates
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
 from app.brokers.remote.rest_client import RequestRefused, Timeouts
+from app.brokers.rules.linked_orders import OrderLink
 from app.brokers.rules.order_reports import MalformedResponse, OrderReport, Update
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Holding, Refused
 from app.clock import Now, utc_now
@@ -39,31 +47,32 @@ class AlpacaBroker(RemoteBroker):
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
     ) -> None:
         self._client = AlpacaClient(base_url, credentials, budget, timeouts)
-        super().__init__(self._client, OrderReader(self._client), portfolio_id, now)
+        self._linked = LinkedOrders()
+        super().__init__(self._client, OrderReader(self._client, self._linked), portfolio_id, now)
         stream_url = base_url.rstrip("/").replace("http", "ws", 1) + "/stream"
         self.stream = TradeUpdates(stream_url, credentials, self)
 
     # The interface of a broker
 
     def submit(self, order: BrokerOrder, at: datetime) -> Sequence[BrokerEvent]:
-        """Submit an order. A repeated id reads the order instead."""
+        """Submit an order, and those that are linked to it. A repeated id reads the order instead."""
         refusal = find_refusal(order)
         if refusal is not None:
             return self._state.reject(order.id, refusal, at)
         self._require_stream()
-        self._state.track(order.id)
-        self._state.await_report(order.id)
+        self._track(order)
         try:
             response = self._client.post("/v2/orders", requests.build_order(order))
         except BrokerUnavailable:
-            self._state.untrack(order.id)
+            self._untrack(order)
             raise
         except RequestRefused as refused:
             if not is_duplicate(refused):
+                self._untrack(order)
                 return self._state.reject(order.id, refused.message, at)
-            self._read(order.id)
+            self.find(order.id)
             return ()
-        return self._state.apply_report(_parse_outcome(response))
+        return self._apply(_parse_outcome(response))
 
     def cancel(self, order_id: str, at: datetime) -> Sequence[BrokerEvent]:
         """Request the cancellation of an order. The stream reports the result."""
@@ -72,7 +81,8 @@ class AlpacaBroker(RemoteBroker):
             self._state.untrack(order_id)
             return self._state.record([Refused(order_id, NOT_WORKING, at)])
         tracked.is_cancel_requested = True
-        self._state.await_report(order_id)
+        for linked_id in self._linked.list_group(order_id):  # Alpaca cancels them too
+            self._state.await_report(linked_id)
         try:
             self._client.delete(f"/v2/orders/{tracked.broker_id}")
         except BrokerUnavailable:
@@ -87,6 +97,8 @@ class AlpacaBroker(RemoteBroker):
         """Request the replacement of an order. The stream reports the result."""
         report = self._read(order_id)
         refusal = self._find_replacement_refusal(report, successor)
+        if report is not None and report.order_class and refusal is None:
+            refusal = find_linked_replacement_refusal(report, successor)
         if report is None or refusal is not None:
             return self._state.record([Refused(order_id, refusal or NOT_WORKING, at)])
         self._require_stream()
@@ -94,16 +106,34 @@ class AlpacaBroker(RemoteBroker):
         tracked.successor_id, tracked.assumed_filled = successor.id, report.filled
         self._state.track(successor.id)
         self._state.await_report(order_id)
-        body = requests.build_replacement(successor, successor.quantity - report.filled)
+        is_linked = bool(report.order_class)
+        body = requests.build_replacement(successor, successor.quantity - report.filled, is_linked=is_linked)
+        self._linked.move(order_id, successor.id)
         try:
             response = self._client.patch(f"/v2/orders/{report.broker_id}", body)
         except (BrokerUnavailable, RequestRefused) as error:
             tracked.successor_id = tracked.assumed_filled = None
             self._state.untrack(successor.id)
+            self._linked.move(successor.id, order_id)
             if isinstance(error, BrokerUnavailable):
                 raise
             return self._state.record([Refused(order_id, error.message, at)])
-        return self._state.apply_report(_parse_outcome(response))
+        return self._apply(_parse_outcome(response))
+
+    @override
+    def find(self, order_id: str) -> OrderState | None:
+        """Return Alpaca's state of an order, and read the orders that were sent with it."""
+        state = super().find(order_id)
+        if state is not None:
+            for leg_id in self._linked.list_legs(order_id):
+                if self._state.track(leg_id).report is None:
+                    self._read(leg_id)
+            self._receive_waiting()
+        return state
+
+    def add_links(self, links: Iterable[OrderLink]) -> None:
+        """Note the linked orders that an earlier process sent."""
+        self._linked.add(links)
 
     def positions(self) -> Sequence[Holding]:
         """Return the open positions."""
@@ -117,6 +147,11 @@ class AlpacaBroker(RemoteBroker):
 
     def receive_update(self, update: Update) -> None:
         """Apply an event of the stream."""
+        named = self._linked.name_update(update)
+        if named is not None:
+            self._apply_update(named)
+
+    def _apply_update(self, update: Update) -> None:
         excess = self._state.receive_update(update)
         if excess is not None:
             _LOG.warning(
@@ -128,6 +163,28 @@ class AlpacaBroker(RemoteBroker):
     def find_replacement_problem(self, order: BrokerOrder, successor: BrokerOrder) -> str | None:
         """Return why Alpaca cannot replace an order by `successor`, or None if it can."""
         return find_replacement_refusal(order, successor)
+
+    def _apply(self, report: OrderReport) -> Sequence[BrokerEvent]:
+        """Record the new events of an order and its legs, and those that the stream reported before."""
+        named = self._linked.name_reports([report])
+        events = [event for one in named for event in self._state.apply_report(one)]
+        self._receive_waiting()
+        return events
+
+    def _receive_waiting(self) -> None:
+        for update in self._linked.take_updates():
+            self.receive_update(update)
+
+    def _track(self, order: BrokerOrder) -> None:
+        self._linked.add(build_links(order))
+        for one in (order, *order.linked):
+            self._state.track(one.id)
+        self._state.await_report(order.id)
+
+    def _untrack(self, order: BrokerOrder) -> None:
+        self._linked.remove(order.id)
+        for one in (order, *order.linked):
+            self._state.untrack(one.id)
 
     def _list_positions(self) -> list[Holding]:
         response = self._client.get("/v2/positions")

@@ -40,11 +40,11 @@ class AlpacaClient(RestClient):
         budget = budget or RequestBudget(LocalTokenBucket(), label=LABEL)
         super().__init__(LABEL, base_url, headers, budget, timeouts)
 
-    def post(self, path: str, body: Mapping[str, str | bool]) -> Any:
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Create a resource. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
         return self.request(Request("POST", path, Priority.ORDER, body))
 
-    def patch(self, path: str, body: Mapping[str, str | bool]) -> Any:
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """Change a resource. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
         return self.request(Request("PATCH", path, Priority.ORDER, body))
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.brokers.alpaca.client import AlpacaClient
+from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.rules.responses import format_client_order_id, parse_activity, parse_order
 from app.brokers.remote.rest_client import RequestRefused
 from app.brokers.rules.order_reports import FillReport, OrderReport
@@ -12,49 +13,75 @@ from app.timestamps import iso
 
 MAX_ORDERS_PER_PAGE = 500
 MAX_FILLS_PER_PAGE = 100
+MAX_SINGLE_READS = 20  # of orders with legs, in a reading of the open orders
 _OVERLAP = timedelta(milliseconds=1)
 
 
 class OrderReader:
     """Reads the orders and fills of an account."""
 
-    def __init__(self, client: AlpacaClient) -> None:
-        self._client = client
+    def __init__(self, client: AlpacaClient, linked: LinkedOrders) -> None:
+        self._client, self._linked = client, linked
 
     def find(self, order_id: str) -> OrderReport | None:
         """Return the order of our id, or None if Alpaca never received it."""
-        return self._find(
-            "/v2/orders:by_client_order_id", {"client_order_id": format_client_order_id(order_id)}
-        )
+        primary_id = self._linked.find_primary(order_id)
+        if primary_id is None:
+            return self._find_primary(order_id)
+        broker_id = self._linked.find_broker_id(order_id)
+        if broker_id is None and self._find_primary(primary_id) is not None:
+            broker_id = self._linked.find_broker_id(order_id)
+        return self._find_by_client_id(order_id) if broker_id is None else self.find_by_broker_id(broker_id)
 
     def find_by_broker_id(self, broker_id: str) -> OrderReport | None:
         """Return the order of Alpaca's id, or None."""
-        return self._find(f"/v2/orders/{broker_id}", {})
+        return self._find(f"/v2/orders/{broker_id}", {"nested": "true"})
 
     def list_open(self) -> list[OrderReport]:
-        """Return the open orders, oldest first."""
-        return list(self._list("open", None))
+        """Return the open orders, oldest first, and the legs that Alpaca holds, which its list leaves out."""
+        self._read_legs()
+        reports = self._linked.name_reports(list(self._list({"status": "open"}, None)))
+        return reports + self._linked.list_held(reports)
 
     def list_since(self, since: datetime) -> list[OrderReport]:
         """Return all orders that were submitted after `since`, oldest first."""
-        return list(self._list("all", since))
+        return self._linked.name_reports(list(self._list({"status": "all", "nested": "true"}, since)))
 
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills after `since`, oldest first."""
         return [parse_activity(activity) for activity in self._list_activities(since)]
 
+    def _read_legs(self) -> None:
+        """Read Alpaca's ids of the legs that an earlier process sent."""
+        primaries = self._linked.list_unreported()
+        for primary_id in primaries[:MAX_SINGLE_READS]:
+            self._find_primary(primary_id)
+
+    def _find_primary(self, order_id: str) -> OrderReport | None:
+        """Return an order, and note its legs. Alpaca reports them with the order of its own id only."""
+        report = self._find_by_client_id(order_id)
+        legs = [] if report is None else self._linked.list_legs(order_id)
+        if report is None or all(self._linked.find_broker_id(leg) is not None for leg in legs):
+            return report
+        return self.find_by_broker_id(report.broker_id)
+
+    def _find_by_client_id(self, order_id: str) -> OrderReport | None:
+        return self._find(
+            "/v2/orders:by_client_order_id", {"client_order_id": format_client_order_id(order_id)}
+        )
+
     def _find(self, path: str, parameters: dict[str, str]) -> OrderReport | None:
         try:
-            return parse_order(self._client.get(path, parameters))
+            return self._linked.name_reports([parse_order(self._client.get(path, parameters))])[0]
         except RequestRefused as refusal:
             if refusal.is_not_found:
                 return None
             raise
 
-    def _list(self, status: str, since: datetime | None) -> Iterator[OrderReport]:
+    def _list(self, selection: dict[str, str], since: datetime | None) -> Iterator[OrderReport]:
         seen: set[str] = set()
         while True:
-            parameters = {"status": status, "limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
+            parameters = selection | {"limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
             if since is not None:
                 parameters["after"] = iso(since)
             page = [parse_order(item) for item in self._client.get("/v2/orders", parameters)]

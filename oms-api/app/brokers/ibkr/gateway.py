@@ -1,4 +1,4 @@
-"""The socket connection with TWS or IB Gateway. Its event loop runs in a thread of its own.
+"""The socket connection with TWS or IB Gateway. Its event loop runs in a separate thread.
 
 The library ib_async serializes and parses the messages, and keeps below the rate limit of TWS.
 """

@@ -30,7 +30,7 @@ Report = OrderReport | StatusReport | FillReport | ChargeReport
 
 
 class RequestFailed(Exception):
-    """TWS answered a request with an error."""
+    """Raised when TWS answered a request with an error."""
 
 
 class ReportListener(Protocol):

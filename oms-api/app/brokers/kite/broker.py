@@ -136,7 +136,7 @@ class KiteBroker(RemoteBroker):
         return self.query(self._read_account)
 
     def get_day_start(self, now: datetime) -> datetime:
-        """Return the time before which Kite knows no order: its order book begins anew every morning."""
+        """Return the time before which Kite knows no order: its order book begins again every morning."""
         return compute_session_expiry(now) - timedelta(days=1)
 
     def list_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:

@@ -133,7 +133,7 @@ class _TickStream(BrokerStream):
     # The listener of the stream
 
     def synchronize(self) -> None:
-        """Subscribe anew after a connect."""
+        """Subscribe again after a connect."""
         if self._terms is not None and self._now() - self._dumped_at > DUMP_MAX_AGE:
             self._tokens = _fetch_tokens(self._terms.base_url)
             self._dumped_at = self._now()

@@ -89,12 +89,12 @@ class RemoteBroker(ABC):
             return None
         order = report.build_order(self._portfolio_id)
         end = build_end(report, self._state.track(order_id).successor_id)
-        return OrderState(order, report.is_open, end)
+        return OrderState(order, report.is_open, end, is_waiting=report.is_waiting)
 
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders, oldest first."""
         reports = self.query(self._orders.list_open)
-        return [report.build_order(self._portfolio_id) for report in reports]
+        return [report.build_order(self._portfolio_id) for report in reports if not report.is_waiting]
 
     def executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order, or of all within the last seven days."""

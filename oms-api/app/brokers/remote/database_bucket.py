@@ -2,7 +2,7 @@
 
 Tokens are taken in portions, so that not every request costs a transaction, and ahead by a process that uses
 them. What it does not use soon is lost, which is never more than a portion. Without the database, the process
-uses tokens of its own.
+uses its own tokens.
 """
 
 import logging

@@ -58,7 +58,10 @@ class Request:
 
 
 class RequestRefused(Exception):
-    """The broker refused a request. The message is the broker's text, `code` its kind of error."""
+    """Raised when the broker refused a request.
+
+    The message is the broker's text, `code` its kind of error.
+    """
 
     def __init__(self, status: int, code: int | str | None, message: str) -> None:
         super().__init__(message)

@@ -1,6 +1,6 @@
 """A bucket of request tokens that all processes share through Redis.
 
-Without an answer of Redis, the process uses tokens of its own. A header of the broker
+Without an answer of Redis, the process uses its own tokens. A header of the broker
 may then still state how many requests are left for all of them.
 """
 

@@ -1,4 +1,4 @@
-"""A broker's WebSocket, received in a thread of its own, which connects again until it is closed.
+"""A broker's WebSocket, received in a separate thread, which connects again until it is closed.
 
 Brokers replay nothing after a reconnect, and a connection can be open and silent. So the listener is called
 after every log-in, to read again what happened meanwhile, and regularly while the connection is quiet.
@@ -31,7 +31,7 @@ _FRAME_LOG.setLevel(logging.WARNING)  # at a lower level the library would log t
 
 
 class StreamRefused(Exception):
-    """The broker refused the log-in, or did not follow its protocol."""
+    """Raised when the broker refused the log-in, or did not follow its protocol."""
 
 
 _EXPECTED = (OSError, WebSocketException, StreamRefused, MalformedResponse, BrokerUnavailable)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerOrder, OrderType
 
@@ -12,9 +13,18 @@ class Pairing(StrEnum):
     """Who ensures that only one of two orders fills."""
 
     NATIVE = "native"  # both rest at the broker, which reduces or cancels the other one
+    TOGETHER = "together"  # one request sends both, also with the entry that they protect
     EMULATED = (
         "emulated"  # the stop rests at the broker; we watch the limit, and send it in place of the stop
     )
+
+
+class OrderLink(NamedTuple):
+    """A leg and the order in whose request it was sent."""
+
+    primary_id: str
+    leg_id: str
+    is_stop: bool
 
 
 def is_resting(order: BrokerOrder) -> bool:

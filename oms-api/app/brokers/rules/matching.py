@@ -46,9 +46,10 @@ def match_quote(
     settings: PaperSettings = IDEAL_MARKET,
     used: Used = _NO_USE,
 ) -> list[MarketEvent]:
-    """Return the events of matching `orders`, including new ones, against `quote` at the instant `at`.
+    """Return the events of matching `orders` against `quote` at the instant `at`.
 
-    `used` is the quantity that each portfolio and side has already consumed of this quote, in units.
+    `orders` may include orders that arrived after the quote. `used` is the quantity of this quote, in units,
+    that each portfolio has already traded on each side.
     """
     buying, selling = get_offer(quote, _BUY, settings), get_offer(quote, _SELL, settings)
     latest = at - settings.latency

@@ -17,14 +17,15 @@ _OPEN = frozenset(
 
 
 class MalformedResponse(Exception):
-    """A broker sent something else than its documentation promises."""
+    """Raised when a broker sent something else than its documentation promises."""
 
 
 class OrderReport(NamedTuple):
     """The state of an order at a broker. `broker_id` is the broker's id, `order_id` ours.
 
     `status` is one of Alpaca's words, into which other adapters translate theirs: an open one, or `filled`,
-    `canceled`, `expired`, `rejected` or `replaced`. `reason` is the broker's text for an end.
+    `canceled`, `expired`, `rejected` or `replaced`. `reason` is the broker's text for an end. `order_class`
+    is the kind of linked orders that it belongs to, `legs` are those that were reported with it.
     """
 
     broker_id: str
@@ -45,11 +46,18 @@ class OrderReport(NamedTuple):
     replaces: str | None
     replaced_by: str | None
     reason: str | None = None
+    order_class: str = ""
+    legs: tuple["OrderReport", ...] = ()
 
     @property
     def is_open(self) -> bool:
         """Whether the order can still fill."""
         return self.status in _OPEN
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the broker holds the order until its entry has filled."""
+        return self.status == "held"
 
     def build_order(self, portfolio_id: int) -> BrokerOrder:
         """Return the order in our words."""

@@ -25,7 +25,7 @@ from app.brokers.rules.values import (
 )
 from app.money import ZERO, product
 
-_NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected"})
+_NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected", "held"})  # held: for its entry
 _REFUSALS = {
     "order_cancel_rejected": "The broker did not cancel the order.",
     "order_replace_rejected": "The broker did not replace the order.",
@@ -182,7 +182,7 @@ class OrderTracker:
         return tracked
 
     def _accept(self, tracked: TrackedOrder, report: OrderReport) -> list[BrokerEvent]:
-        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED:
+        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED or _ended_while_held(report):
             return []
         tracked.is_accepted = True
         if report.replaces is not None:
@@ -243,6 +243,11 @@ class OrderTracker:
             tracked.executions[renamed] = corrected
             events.append(build_execution(tracked.order_id, corrected))
         return events
+
+
+def _ended_while_held(report: OrderReport) -> bool:
+    """Return whether a linked order ended that may never have worked."""
+    return bool(report.order_class) and not report.is_open and not report.filled
 
 
 def build_execution(order_id: str, fill: FillReport, order_filled: Decimal | None = None) -> Executed:

@@ -22,7 +22,10 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order works. The calendar ends DAY, GTD, OPG and CLS orders. IOC and FOK end on arrival."""
+    """How long an order stays open.
+
+    The calendar ends DAY, GTD, OPG and CLS orders. IOC and FOK end on arrival.
+    """
 
     DAY = "DAY"
     GTC = "GTC"
@@ -46,7 +49,8 @@ class BrokerOrder(NamedTuple):
     ends the unfilled rest of that parent. An order that `reduces` a position fills even if its value is zero
     at 8 decimals. Asset class, currency and exchange are those of the instrument. `product` is that of an
     Indian broker. Exchange and product may be empty. `expires_at` is the end of a GTD order. `extended_hours`
-    asks for trading outside of the regular hours.
+    asks for trading outside of the regular hours. `linked` are the orders that are sent in the same request:
+    the exits of an entry, or the stop of a pair whose limit this is.
     """
 
     id: str
@@ -75,6 +79,7 @@ class BrokerOrder(NamedTuple):
     product: str = ""
     expires_at: datetime | None = None
     extended_hours: bool = False
+    linked: tuple["BrokerOrder", ...] = ()
 
 
 class Accepted(NamedTuple):

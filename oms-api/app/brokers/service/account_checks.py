@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class ConnectionRefused(Exception):
-    """The connection must not be used. The message states the reason, without any credential."""
+    """Raised when the connection must not be used. The message states the reason, without any credential."""
 
 
 class ConnectionCheck(NamedTuple):

@@ -9,11 +9,11 @@ from app.encryption import DecryptionFailed, KeyRing
 
 
 class CredentialsUnreadable(Exception):
-    """The key that encrypted the credentials is missing, or they belong to another row."""
+    """Raised when the key that encrypted the credentials is missing, or they belong to another row."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The credentials cannot be decrypted: add their key to BROKER_KEYS, or set them anew."
+            "The credentials cannot be decrypted: add their key to BROKER_KEYS, or set them again."
         )
 
 

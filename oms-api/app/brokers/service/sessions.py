@@ -54,7 +54,7 @@ class BrokerLogIns:
     def store(
         self, connection: Connection, context: OperationContext, name: str, token: str, now: datetime
     ) -> Change:
-        """Store the token of a session. The connection's session begins anew with it."""
+        """Store the token of a session. The connection's session begins again with it."""
         stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
         expires_at = compute_session_expiry(now)
         values: dict[str, Any] = {

@@ -40,7 +40,7 @@ class OrderChange(NamedTuple):
 
 
 class ActionPreview(NamedTuple):
-    """What an action would change."""
+    """The changes that an action would make."""
 
     positions: list[PositionChange]
     orders: list[OrderChange]

@@ -55,7 +55,7 @@ NO_CHARGES = BookedCharges()
 
 
 class InvalidCharges(ValueError):
-    """The text is not what `format_components` returns."""
+    """Raised when the text is not what `format_components` returns."""
 
 
 def compute_booked_charges(

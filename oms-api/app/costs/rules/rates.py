@@ -14,7 +14,7 @@ from app.money import parse_plain
 
 
 class Unit(StrEnum):
-    """The quantity that a rate is multiplied by."""
+    """The quantity by which a rate is multiplied."""
 
     PERCENT = "percent"
     PER_MILLION = "per_million"
@@ -75,7 +75,7 @@ class Rate(NamedTuple):
 
 
 class InvalidRates(ValueError):
-    """The text is not a valid table of rates. The message names the line."""
+    """Raised when the text is not a valid table of rates. The message names the line."""
 
 
 class RateTable:

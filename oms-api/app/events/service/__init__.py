@@ -1,4 +1,4 @@
-"""Writes to the outbox and follows it."""
+"""Write events to the outbox and read them as a stream."""
 
 from app.events.service.outbox import build_event_insert, build_packed_insert
 

@@ -18,7 +18,7 @@ PAGES = 2  # that are read at once: while the database reads one, the one before
 
 
 class CsvExport:
-    """Reads the pages of an export as CSV. Each page is a snapshot of its own."""
+    """Reads the pages of an export as CSV. Each page is a separate snapshot."""
 
     def __init__(self, source: Source, page_rows: int = PAGE_ROWS) -> None:
         self._source = source

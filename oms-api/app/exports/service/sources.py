@@ -53,7 +53,7 @@ def build_trades(context: ExportContext) -> Source:
 
 
 def build_orders(context: ExportContext) -> Source:
-    """Return the export of orders, newest first. Child orders are rows of their own."""
+    """Return the export of orders, newest first. Child orders are separate rows."""
     filters = context.filters
     order_filter = OrderFilter(
         portfolio_key=filters.portfolio_key,

@@ -124,9 +124,9 @@ async def rotate_key(
     caller: Manager, key_id: TheKeyId, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Replace a key by a new one, shown once, with the same name and rights.
+    """Replace a key by a new one with the same name and rights, which is shown once.
 
-    The old key is renamed and stays valid for the overlap, which leaves time to deploy the new one.
+    The old key is renamed and stays valid during the overlap, so that you can deploy the new one.
     """
     context, parameters = request_context.context(caller, body, key_id), body.parameters()
     return build_response(

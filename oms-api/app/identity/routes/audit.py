@@ -50,10 +50,10 @@ async def list_entries(
     "/export",
     summary="Export the audit log",
     response_class=Response,
-    responses=responses(200, describe_lines("The trail as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
+    responses=responses(200, describe_lines("The audit log as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
 async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
-    """Export the whole trail, oldest first, each entry exactly as it is hashed.
+    """Export the whole audit log, oldest first, each entry exactly as it is hashed.
 
     `python -m app.verify --audit FILE` verifies it offline.
     """
@@ -69,7 +69,7 @@ async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExpor
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
 async def get_audit_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
-    """Get the current head of the trail.
+    """Get the current head of the audit log: the sequence number and hash of its last entry.
 
     Store it outside of this service: `python -m app.verify --audit FILE --head FILE` detects entries that
     were rewritten or truncated since.

@@ -82,7 +82,7 @@ async def refresh(
     "/logout",
     summary="Log out",
     status_code=204,
-    responses=responses(204, {"description": "The session is over"}, 413, 415),
+    responses=responses(204, {"description": "The session has ended"}, 413, 415),
 )
 async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
     """End the session of the access token. Its tokens become invalid within one second."""
@@ -130,7 +130,7 @@ async def list_sessions(me: Me, sessions: TheSessions) -> Response:
     "/sessions/{session_id}",
     summary="Revoke a session",
     status_code=204,
-    responses=responses(204, {"description": "The session is over"}, 404),
+    responses=responses(204, {"description": "The session has ended"}, 404),
 )
 async def revoke_session(
     me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: TheSessions, client: TheClient

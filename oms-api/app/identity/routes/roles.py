@@ -36,7 +36,7 @@ async def grant_role(
     caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: TheUserChanger,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Grant a user a role for all portfolios, or for named ones."""
+    """Grant a user a role for all portfolios, or for some of them."""
     return await users.change(request_context.context(caller, body), body.user_id, body.changes(), status=201)
 
 

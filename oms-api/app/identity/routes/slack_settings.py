@@ -28,11 +28,11 @@ _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
 
 @router.get(
     "/slack-settings",
-    summary="Get channels for trading and roles of user groups",
+    summary="Get the settings of the bot",
     responses=responses(200, {"model": SlackSettingsOut}),
 )
 async def get_slack_settings(caller: Follower, readers: TheReaders) -> Response:
-    """Get the channels for trading and the roles of user groups, which the bot follows.
+    """Get the channels for trading and the roles of user groups, which the bot enforces.
 
     Administrators set them with `PATCH /tenants/{slug}`.
     """
@@ -50,11 +50,11 @@ async def set_slack_groups(
     caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn))],
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Report the members of the user groups that have a role in `slack_group_roles`.
+    """Set the members of the user groups that have a role in `slack_group_roles`.
 
-    Each member becomes a viewer or a trader, and a user if they are none yet. People of the workspace who are
-    in none of these groups get the tenant's `slack_default_role` if it is trader, else viewer. Roles above
-    trader never change.
+    Each member gets the role viewer or trader, and becomes a user if necessary. People of the workspace who
+    are in none of these groups get the tenant's `slack_default_role` if it is trader, else viewer. Roles
+    above trader never change.
     """
     context = request_context.context(caller, body)
 
@@ -74,10 +74,10 @@ async def set_slack_status(
     caller: StatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Store that Slack has deactivated a person's account, or that it is active again.
+    """Set whether Slack has deactivated a person's account.
 
-    Requests of and for a deactivated person are refused within one second. A user whom an administrator has
-    disabled stays disabled.
+    Within one second, requests by and on behalf of a deactivated person are refused. A user whom an
+    administrator has disabled stays disabled.
     """
     context = request_context.context(caller, body)
 

@@ -123,7 +123,7 @@ async def claim_workspace(
     caller: Operator, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Bind a Slack workspace to a tenant, so that its users may act through the tenant's bot.
+    """Assign a Slack workspace to a tenant, so that its people can use the tenant's bot.
 
     A repeat returns 200. Only the operator's key may call this.
     """
@@ -146,7 +146,7 @@ async def release_workspace(
     caller: Manager, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
     administration: TheAdministration, request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Release a workspace, so that the operator can bind it to another tenant. Its users are kept."""
+    """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
     context, team_id = request_context.context(caller, body, slug), body.team_id
     return build_response(
         await administration.change(

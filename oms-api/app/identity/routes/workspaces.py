@@ -38,7 +38,7 @@ async def claim_own_workspace(
     administration: TheAdministration, request_context: TheRequestContext,
     statements: TheStatements, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Bind a Slack workspace to the tenant of the key that the statement names.
+    """Assign a Slack workspace to the tenant of the key that the statement names.
 
     All refusals have the same error. The operator's bot signs the statement with `BOT_STATEMENT_SECRET` after
     Slack's `auth.test` has identified the workspace of its token. A repeat with a new statement returns 200.

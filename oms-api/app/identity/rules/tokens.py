@@ -29,7 +29,10 @@ _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class BadToken(ValueError):
-    """The token is malformed, expired, or signed by an unknown key. The message does not say which."""
+    """Raised when the token is malformed, expired, or signed by an unknown key.
+
+    The message does not say which.
+    """
 
 
 @dataclass(frozen=True, slots=True)

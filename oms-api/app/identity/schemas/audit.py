@@ -31,7 +31,7 @@ class AuditQuery(Period):
     actor: Sought | None = Field(None, examples=["slack:T1:U1"])
     target: Sought | None = None
     request_id: Sought | None = None
-    since: When | None = Field(None, alias="from", description="At this instant or later")
+    since: When | None = Field(None, alias="from", description="At or after this instant")
     until: When | None = Field(None, alias="to", description="Before this instant")
 
     def filter(self) -> TrailFilter:
@@ -40,19 +40,22 @@ class AuditQuery(Period):
 
 
 class EntryOut(BaseModel):
-    """One recorded action, or several equal ones that were combined."""
+    """One recorded action, or several equal actions combined."""
 
-    sequence: int = Field(examples=[1], description="Place in the trail, from 1, without gaps")
-    at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When; of several, the first")
-    actor: str = Field(examples=["slack:T1:U1"], description="The person, or `key:` and the key's name")
-    via: str = Field(examples=["desk-bot"], description="The key or session that the actor came through")
+    sequence: int = Field(examples=[1], description="Position in the audit log, from 1, without gaps")
+    at: str = Field(
+        examples=["2026-11-20T15:04:05.123456Z"],
+        description="Time of the action, or of the first of several, in UTC",
+    )
+    actor: str = Field(examples=["slack:T1:U1"], description="Person, or `key:` and the name of the key")
+    via: str = Field(examples=["desk-bot"], description="Key or session of the actor")
     action: str = Field(examples=["user.changed"])
-    target: str = Field(description="What it was done to")
+    target: str = Field(description="Object of the action")
     address: str | None = Field(examples=["192.0.2.7"])
     request_id: str | None
     before: dict[str, Any] | None = Field(examples=[{"role": "viewer"}])
     after: dict[str, Any] | None = Field(examples=[{"role": "trader"}])
-    count: int = Field(examples=[1], description="How many acts alike")
+    count: int = Field(examples=[1], description="Number of equal actions")
     hash: str = Field(description="SHA-256 over the predecessor's hash and this entry's canonical form")
 
 
@@ -63,9 +66,9 @@ class HeadOut(BaseModel):
     """
 
     tenant: int = Field(examples=[1])
-    sequence: int = Field(examples=[311], description="Entries in the trail")
+    sequence: int = Field(examples=[311], description="Number of entries in the audit log")
     hash: str = Field(description="Hash of the last entry; zeros if there is none")
-    at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="When this was asked")
+    at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Time of the response, in UTC")
 
 
 def serialize_entry(row: ChainedEntry) -> dict[str, Any]:

@@ -67,17 +67,17 @@ class LoginSessionOut(BaseModel):
     session_id: str = Field(examples=["0123456789abcdef0123456789abcdef"])
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     last_used_at: str = Field(
-        examples=["2026-11-20T15:04:05.123456Z"], description="When it was refreshed last"
+        examples=["2026-11-20T15:04:05.123456Z"], description="Time of the last refresh, in UTC"
     )
     expires_at: str = Field(examples=["2026-12-20T15:04:05.123456Z"])
-    is_current: bool = Field(description="Whether this request belongs to it")
+    is_current: bool = Field(description="Whether this is the session of the request")
 
 
 class TokensOut(BaseModel):
     """The access token and the refresh token of a session."""
 
     access_token: str = Field(repr=False, description="For `Authorization: Bearer …`")
-    refresh_token: str = Field(repr=False, description="For one `POST /auth/refresh`")
+    refresh_token: str = Field(repr=False, description="Refresh token, valid for one `POST /auth/refresh`")
     token_type: Literal["bearer"] = "bearer"  # noqa: S105  # the name of a kind
     expires_in: int = Field(description="Seconds until the access token expires", examples=[900])
 
@@ -85,12 +85,16 @@ class TokensOut(BaseModel):
 class MeOut(BaseModel):
     """The caller's identity and rights."""
 
-    actor: str = Field(examples=["alice@example.com"], description="As the audit trail names the caller")
+    actor: str = Field(examples=["alice@example.com"], description="Name of the caller in the audit log")
     tenant: str = Field(examples=["alpha"])
     tenant_name: str = Field(examples=["Alpha Capital"])
-    name: str | None = Field(examples=["Alice"], description="null for a key that does not act for a person")
+    name: str | None = Field(
+        examples=["Alice"], description="Name of the person; null: the key acts for no person"
+    )
     email: str | None = Field(examples=["alice@example.com"])
-    role: str | None = Field(examples=["trader"], description="null for a key that does not act for a person")
+    role: str | None = Field(
+        examples=["trader"], description="Role of the person; null: the key acts for no person"
+    )
     scopes: list[str] = Field(examples=[["read", "trade"]])
     portfolios: list[str] | None = Field(description="The portfolios that the caller may access; null: all")
     via: str = Field(examples=["session"], description="`session`, or the name of the key")

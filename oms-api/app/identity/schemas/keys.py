@@ -11,7 +11,7 @@ from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
 WEEK_SECONDS = 7 * 24 * 3600
-_EXPIRY = "By default, the key expires together with the key that creates it; null: never"
+_EXPIRY = "Time of expiry, in UTC; default: that of the key that creates it; null: never"
 
 
 class KeyIn(RequestBody):
@@ -68,13 +68,15 @@ class KeyOut(BaseModel):
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     expires_at: str | None
     revoked_at: str | None
-    last_used_at: str | None = Field(description="To the minute")
+    last_used_at: str | None = Field(
+        description="Time of the last request, in UTC, to the minute; null: never"
+    )
     portfolios: list[str] | None = Field(description=NARROWED)
-    rotated_from: str | None = Field(description="The id of the key that this one replaces")
+    rotated_from: str | None = Field(description="ID of the key that this key replaces")
     created_by: str | None = Field(examples=["alice@example.com"])
 
 
 class KeyMadeOut(KeyOut):
     """A key that was just created, with its secret."""
 
-    key: str = Field(description="Shown once")
+    key: str = Field(description="The API key; shown once")

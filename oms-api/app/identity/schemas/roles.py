@@ -24,7 +24,7 @@ class GrantIn(RequestBody):
 
 
 class GrantPatch(Patch):
-    """Changes of a user's role."""
+    """The changes of a user's role."""
 
     role: WrittenRole = left_out()
     portfolios: Portfolios | None = Field(None, description=NARROWED)
@@ -44,7 +44,9 @@ class RoleOut(BaseModel):
 
     role: Role
     scopes: list[Scope]
-    operations: list[Operation] = Field(description="As `x-operation` of each route names them")
+    operations: list[Operation] = Field(
+        description="Names of the operations, as in `x-operation` of each route"
+    )
 
 
 def serialize_roles() -> list[dict[str, Any]]:

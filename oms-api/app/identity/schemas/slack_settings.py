@@ -16,10 +16,10 @@ GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{1,20}$")]
 UserId = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
 GroupRole = Annotated[Literal["viewer", "trader"], BeforeValidator(lower_case)]
 CHANNELS = (
-    "The Slack channels where trading is allowed, by their ids; empty: everywhere. The bot enforces this, "
-    "and preselects the portfolio of a channel"
+    "Slack channels in which trading is allowed, by channel ID; empty: all. The bot "
+    "enforces this, and preselects the portfolio of a channel"
 )
-ROLES = "Roles of Slack's user groups, by their ids; never more than trader. Empty: groups give no roles"
+ROLES = "Roles of Slack's user groups, by group ID: viewer or trader. Empty: groups give no roles"
 
 
 class ChannelSettings(RequestBody):
@@ -41,7 +41,7 @@ GroupRoles = Annotated[
 
 
 class SlackSettingsOut(BaseModel):
-    """The settings that the bot follows."""
+    """The settings that the bot enforces."""
 
     slack_channels: dict[str, ChannelSettings] = Field(
         description=CHANNELS, examples=[{"C0DESK00001": {"portfolio": "Growth"}}]
@@ -53,17 +53,17 @@ class SlackGroupsIn(RequestBody):
     """The members of the user groups of a workspace."""
 
     team_id: str = Field(
-        pattern=r"^[A-Z0-9]{1,20}$", description="The id of the workspace", examples=["T012AB3C4"]
+        pattern=r"^[A-Z0-9]{1,20}$", description="ID of the workspace", examples=["T012AB3C4"]
     )
     groups: dict[GroupId, Annotated[list[UserId], Field(max_length=MAX_MEMBERS)]] = Field(
         max_length=MAX_GROUPS,
-        description="The ids of all members of each user group that has a role",
+        description="IDs of all members of each user group that has a role",
         examples=[{"S0TRADERS01": ["U012AB3C4"]}],
     )
 
 
 class SlackGroupsOut(BaseModel):
-    """What the user groups changed."""
+    """The changes that the user groups caused."""
 
     created: int = Field(description="The number of new users", examples=[1])
     changed: int = Field(description="The number of users whose role changed", examples=[2])

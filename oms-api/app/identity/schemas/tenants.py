@@ -19,8 +19,8 @@ NewUserRole = Annotated[Literal["viewer", "trader", "approver", "risk"], BeforeV
 DefaultOpeningCash = Annotated[
     OpeningCash,
     Field(
-        description="Opening cash of new portfolios, in their base currency, if none is given; also of those "
-        "that a reported trade creates",
+        description="Default opening cash of new portfolios, in their base currency; it also applies "
+        "to portfolios that a reported trade creates",
         examples=["1000000.00"],
     ),
 ]
@@ -38,7 +38,7 @@ class TenantIn(RequestBody):
 
 
 class TenantPatch(Patch):
-    """Changes of a tenant.
+    """The changes of a tenant.
 
     Only the operator may set `status`; the tenant's administrators set the other fields.
     """
@@ -66,11 +66,11 @@ EXAMPLE_STATEMENT = f"v1:T012AB3C4:k3j9x0q2w7ab:1795945503:{'0' * 32}:{'0' * 64}
 
 
 class WorkspaceIn(RequestBody):
-    """A Slack workspace to bind or to release."""
+    """A Slack workspace to assign or to release."""
 
     team_id: str = Field(
         pattern=r"^[A-Z0-9]{1,20}$",
-        description="The id that Slack gives the workspace",
+        description="ID of the Slack workspace",
         examples=["T012AB3C4"],
     )
 
@@ -87,7 +87,7 @@ class WorkspaceClaimIn(WorkspaceIn):
 
 
 class WorkspaceOut(BaseModel):
-    """A workspace, and the tenant that it is or was bound to."""
+    """A workspace, and the tenant to which it is or was assigned."""
 
     team_id: str = Field(examples=["T012AB3C4"])
     tenant: str = Field(description="The tenant's slug", examples=["alpha"])
@@ -120,4 +120,4 @@ class TenantOut(TenantListed):
 class TenantMadeOut(TenantOut):
     """A tenant that was just created, with its first key."""
 
-    api_key: str = Field(description="Its first admin key, shown once")
+    api_key: str = Field(description="First admin key of the tenant; shown once")

@@ -54,7 +54,7 @@ class UserIn(RequestBody):
 
 
 class UserPatch(Patch):
-    """Changes of a user. Disabling a user or setting a password ends the user's sessions."""
+    """The changes of a user. If you disable a user or set a password, all sessions of the user end."""
 
     name: Name = left_out()
     role: WrittenRole = left_out()
@@ -91,7 +91,7 @@ class UserQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Wanted | None = Field(None, description="A part of the name, the address or the person")
+    q: Wanted | None = Field(None, description="Part of the name, the e-mail address or the Slack identity")
     role: WrittenRole | None = None
     status: Status | None = None
     limit: Limit = DEFAULT_LIMIT
@@ -112,10 +112,11 @@ class UserOut(BaseModel):
     role: Role
     status: Status
     slack_status: SlackStatus = Field(
-        description="Whether Slack has deactivated the account, as the bot reports; such a user is refused",
+        description="Status of the Slack account, as the bot reports; a user whose account is "
+        "deactivated is refused",
         examples=["active"],
     )
     portfolios: list[str] | None = Field(description=NARROWED)
-    can_log_in: bool = Field(description="Whether there is a password")
+    can_log_in: bool = Field(description="Whether the user has a password")
     created_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
     updated_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])

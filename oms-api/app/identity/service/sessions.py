@@ -60,7 +60,7 @@ class NoSession(Forbidden):
 
 
 class NoSuchSession(NotFound):
-    """The session does not exist, or belongs to another user."""
+    """Raised when the session does not exist, or belongs to another user."""
 
     def __init__(self, session_id: str) -> None:
         super().__init__(f"You have no session {session_id!r}.")

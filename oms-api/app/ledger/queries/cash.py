@@ -73,6 +73,20 @@ def list_cash_movements(
     return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
 
 
+def list_movements_between(
+    connection: Connection, tenant_id: int, portfolio_id: int, after: int, until: int, limit: int
+) -> list[CashRow]:
+    """Return a portfolio's cash movements after the sequence `after`, up to `until`, in order."""
+    statement = (
+        select(*_MOVEMENT_COLUMNS)
+        .where(CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
+        .where(CashMovement.sequence > after, CashMovement.sequence <= until)
+        .order_by(CashMovement.sequence)
+        .limit(limit)
+    )
+    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
+
+
 def list_movements_before(
     connection: Connection, tenant_id: int, portfolio_id: int, before: CashPosition | None, limit: int
 ) -> list[CashRow]:

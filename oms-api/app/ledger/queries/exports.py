@@ -1,4 +1,4 @@
-"""Read the ledger of one tenant for exports, portfolio by portfolio, in chunks."""
+"""Read the ledger for exports, portfolio by portfolio, in chunks."""
 
 from typing import NamedTuple
 
@@ -15,6 +15,24 @@ class LedgerHead(NamedTuple):
     portfolio_id: int
     sequence: int
     hash: str
+
+
+class PortfolioHeads(NamedTuple):
+    """The last rows of a portfolio's ledger and of its cash ledger."""
+
+    tenant_id: int
+    portfolio_id: int
+    sequence: int
+    hash: str
+    cash_sequence: int
+    cash_hash: str
+
+
+def list_all_heads(connection: Connection) -> list[PortfolioHeads]:
+    """Return the heads of all portfolios of the tenant scope. The sequence of an empty ledger is 0."""
+    columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
+    found = connection.execute(select(*columns, Portfolio.cash_sequence, Portfolio.cash_hash))
+    return [PortfolioHeads._make(row) for row in found]
 
 
 def ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:

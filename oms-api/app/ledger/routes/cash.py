@@ -44,13 +44,13 @@ class CashIn(BaseModel):
     kind: Annotated[Literal["deposit", "withdrawal", "transfer"], BeforeValidator(lower_case)] = Field(
         description="`deposit`, `withdrawal` or `transfer`", examples=["deposit"]
     )
-    amount: PositiveAmount = Field(description="In `currency`, without a sign", examples=["50000.00"])
-    currency: Currency = Field(description="The portfolio's `base_currency`", examples=["USD"])
+    amount: PositiveAmount = Field(description="Amount in `currency`, without a sign", examples=["50000.00"])
+    currency: Currency = Field(description="Currency of the portfolio", examples=["USD"])
     to_portfolio: PortfolioName | None = Field(
         None, description="`transfer`: the portfolio that receives the cash", examples=["Income"]
     )
     reason: Annotated[Note, Field(min_length=1)] = Field(
-        description="Why, for the audit log", examples=["New capital"]
+        description="Reason, for the audit log", examples=["New capital"]
     )
 
     @model_validator(mode="after")
@@ -62,27 +62,30 @@ class CashIn(BaseModel):
 
 
 class CashRowOut(BaseModel):
-    """What moved the cash of a portfolio. Amounts are in its currency."""
+    """A row that changed the cash of a portfolio. Amounts are in its currency."""
 
     kind: str = Field(
         description="`opening`, `trade`, `deposit`, `withdrawal`, `transfer_in`, `transfer_out`, `charges`, "
         "`dp_charges`, `dividend`, `withholding`, `interest`, `borrow` or `adjustment`",
         examples=["deposit"],
     )
-    amount: str = Field(description="With the sign of its effect on the cash", examples=["50000.00"])
-    currency: str = Field(description="The portfolio's", examples=["USD"])
-    balance: str = Field(description="The cash after it", examples=["1050000.00"])
+    amount: str = Field(description="Amount, positive if it increases the cash", examples=["50000.00"])
+    currency: str = Field(description="Currency of the portfolio", examples=["USD"])
+    balance: str = Field(description="Cash after the row", examples=["1050000.00"])
     charges: str | None = Field(
         description="`trade`: the part of the amount that is charges", examples=["1.00"]
     )
-    trade_id: str | None = Field(description="`trade`: its id", examples=[None])
+    trade_id: str | None = Field(description="`trade`: ID of the trade", examples=[None])
     symbol: str | None = Field(description="Symbol of the instrument, if there is one", examples=[None])
     counterpart: str | None = Field(
-        description="The other portfolio of a transfer, where the caller may see it", examples=["Income"]
+        description="The other portfolio of a transfer; null: none, or the caller may not see it",
+        examples=["Income"],
     )
     reason: str | None = Field(description="Why", examples=["New capital"])
     source: str | None = Field(description="Name of the key that recorded it", examples=["bootstrap"])
-    actor: str | None = Field(description="Person who recorded it", examples=["slack:T0123:U0123"])
+    actor: str | None = Field(
+        description="Person who recorded it; null: none", examples=["slack:T0123:U0123"]
+    )
     request_id: str | None = Field(description="Request that recorded it", examples=["3f2c8c7f6f0d4f1ab2c1"])
     idempotency_key: str | None = Field(description="Idempotency key of that request", examples=["wire-42"])
     settles_on: str | None = Field(
@@ -90,18 +93,20 @@ class CashRowOut(BaseModel):
         examples=["2026-11-20"],
     )
     is_settled: bool = Field(description="Whether it has settled", examples=[True])
-    created_at: str = Field(description="When it was recorded", examples=["2026-11-20T15:04:05.123456Z"])
+    created_at: str = Field(description="Time of recording, in UTC", examples=["2026-11-20T15:04:05.123456Z"])
 
 
 class CashOut(BaseModel):
     """The cash of a portfolio and a page of its rows, newest first."""
 
-    portfolio_name: str = Field(description="Its name", examples=["Growth"])
-    currency: str = Field(description="Its base currency", examples=["USD"])
+    portfolio_name: str = Field(description="Name of the portfolio", examples=["Growth"])
+    currency: str = Field(description="Base currency of the portfolio", examples=["USD"])
     cash: str = Field(description="Opening cash plus the amounts of all rows", examples=["1050000.00"])
-    settled_cash: str = Field(description="The part of the cash that is settled", examples=["1050000.00"])
-    unsettled_cash: str = Field(description="What later settlements add to that part", examples=["0.00"])
-    buying_power: str = Field(description="What new orders and withdrawals can use", examples=["1050000.00"])
+    settled_cash: str = Field(description="Settled part of the cash", examples=["1050000.00"])
+    unsettled_cash: str = Field(description="Cash that later settlements add", examples=["0.00"])
+    buying_power: str = Field(
+        description="Cash available for new orders and withdrawals", examples=["1050000.00"]
+    )
     rows: list[CashRowOut] = Field(description="Rows of the page, newest first")
 
 
@@ -142,14 +147,14 @@ async def record_cash(
 
 @router.get(
     "/{name}/cash",
-    summary="List what moved the cash of a portfolio",
+    summary="List the cash movements of a portfolio",
     responses=responses(200, {"model": CashOut}, 404, headers=NEXT_HEADER),
 )
 async def list_cash(
     caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: TheReaders,
     cursors: TheCursors, now: TheClock, cash_reader: TheCashReader, request: Request,
 ) -> Response:  # fmt: skip
-    """List opening cash, trades and other movements with the cash after each, newest first."""
+    """List opening cash, trades and other cash movements, each with the balance after it, newest first."""
     portfolio_name, at = parse_portfolio_name(name), now()
     listed = f"{_LIST} {name_key(portfolio_name)}"
     before = _parse_cursor(cursors.read(caller.tenant_id, listed, query.cursor)) if query.cursor else None

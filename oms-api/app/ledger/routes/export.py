@@ -51,8 +51,8 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
 async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
     """Get the head of each portfolio's ledger, one per line.
 
-    Keep them out of this service's reach: `--head FILE` lets the verifier find rows that were rewritten or
-    cut off since.
+    Store them where this service has no access: `--head FILE` lets the verifier find rows that were rewritten
+    or cut off since.
     """
     tenant_id, at = caller.tenant_id, iso(now())
     heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)

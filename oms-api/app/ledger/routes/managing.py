@@ -67,7 +67,7 @@ async def update_portfolio(
 ) -> Response:  # fmt: skip
     """Change a portfolio's name, its settings, or both.
 
-    Its trades, positions, grants, limits and kill switch stay with it. Settings apply to later orders and
+    Its trades, positions, grants, limits and kill switch are kept. Settings apply to later orders and
     reported trades.
     """
     current_name = parse_portfolio_name(name)

@@ -11,7 +11,7 @@ from app.timestamps import iso
 
 
 class HeldPositionOut(PositionOut):
-    """A position at its mark: what a person set, else mid, else last, else the price of its last trade.
+    """A position at its mark: the manual mark, else mid, else last price, else the price of its last trade.
 
     `mark` and `local_cost` are in the instrument's `currency`, all other amounts in the portfolio's.
     """
@@ -19,58 +19,63 @@ class HeldPositionOut(PositionOut):
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     symbol: str = Field(examples=["AAPL"])
     product: str | None = Field(examples=[None])
-    mark: str = Field(examples=["180.00"], description="Per unit, in the instrument's currency")
+    mark: str = Field(examples=["180.00"], description="Mark per unit, in the instrument's currency")
     mark_source: Literal["override", "quote", "close", "trade"]
     mark_age_seconds: float = Field(examples=[0.25])
     mark_is_stale: bool = Field(
-        description="The mark is older than 60 seconds, and neither a close nor set by a person"
+        description="Whether the mark is older than 60 seconds, and neither a close nor a manual mark"
     )
     market_value: str = Field(
-        examples=["18000.00"], description="Quantity × mark, by the rate of now in the portfolio's currency"
+        examples=["18000.00"],
+        description="Quantity × mark, converted to the portfolio's currency at the current rate",
     )
     unrealized_pnl: str = Field(examples=["500.00"], description="Market value - cost")
-    charges: str = Field(examples=["1.00"], description="Of all its trades")
+    charges: str = Field(examples=["1.00"], description="Charges of all its trades")
     total_pnl: str = Field(examples=["499.00"], description="Realised and unrealised P&L - charges")
     highest_price: str | None = Field(
-        examples=["182.50"], description="Since it was opened, in the instrument's currency; null when flat"
+        examples=["182.50"],
+        description="Highest traded price since it was opened, in the instrument's currency; null when flat",
     )
     lowest_price: str | None = Field(
-        examples=["174.00"], description="Since it was opened, in the instrument's currency; null when flat"
+        examples=["174.00"],
+        description="Lowest traded price since it was opened, in the instrument's currency; null when flat",
     )
     max_drawdown: str | None = Field(
         examples=["250.00"],
-        description="The largest fall of realised and unrealised P&L since it was opened, before charges; "
-        "null when flat",
+        description="Largest decline of realised and unrealised P&L since it was opened, before "
+        "charges; null when flat",
     )
     risk_reward: str | None = Field(
         examples=["1.50"],
-        description="The distance of the take-profit from the average cost, over that of the stop-loss; "
-        "null without both, or if one is not beyond the average cost",
+        description="Distance of the take-profit from the average cost, divided by that of the stop-"
+        "loss; null: one is missing, or not beyond the average cost",
     )
     stop_loss: str | None = Field(
-        examples=["160.00"], description="Where working exits cut its loss; of several the nearest"
+        examples=["160.00"], description="Nearest stop price of its open exits; null: none"
     )
     take_profit: str | None = Field(
-        examples=["190.00"], description="Where working exits take its profit; of several the nearest"
+        examples=["190.00"], description="Nearest limit price of its open exits; null: none"
     )
-    currency: str = Field(examples=["USD"], description="Of the instrument: what it is traded in")
-    base_currency: str = Field(examples=["USD"], description="Of the portfolio")
+    currency: str = Field(examples=["USD"], description="Currency of the instrument")
+    base_currency: str = Field(examples=["USD"], description="Base currency of the portfolio")
     fx_rate: str | None = Field(
         examples=["83.50"],
-        description="What one unit of `currency` is worth in `base_currency` now, or by the position's cost "
-        "where nobody quotes it; null where they are the same",
+        description="Value of one unit of `currency` in `base_currency`, now or, without a quote, by "
+        "the position's cost; null: the same currency",
     )
     local_cost: str | None = Field(
-        examples=["2000.00"], description="The cost in `currency`; null where that is `base_currency`"
+        examples=["2000.00"], description="Cost in `currency`; null: `currency` is `base_currency`"
     )
     opened_at: str | None = Field(
         examples=["2026-11-20T15:04:05.123456Z"],
-        description="When it left flat, or went through zero, last; null when flat",
+        description="Time when it was last opened or changed its side, in UTC; null when flat",
     )
     closed_at: str | None = Field(
-        examples=[None], description="When it became flat last; null where it never did"
+        examples=[None], description="Time when it was last closed, in UTC; null: never"
     )
-    updated_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"], description="Its last trade")
+    updated_at: str = Field(
+        examples=["2026-11-20T15:04:05.123456Z"], description="Time of its last trade, in UTC"
+    )
 
 
 def held_position_out(marked_position: MarkedPosition) -> dict[str, Any]:

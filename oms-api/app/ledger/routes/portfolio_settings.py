@@ -60,14 +60,14 @@ _SCHEDULES_BY_MARKET = {
 
 
 class ApprovalIn(BaseModel):
-    """Which orders of a portfolio need the approval of another person."""
+    """The policy that decides which orders of a portfolio need the approval of another person."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Annotated[
         Literal["always", "above_value", "above_equity_share", "instruments"], BeforeValidator(lower_case)
     ] = Field(
-        description="Which orders need approval; orders that close positions never do",
+        description="Orders that need approval; orders that close positions never need it",
         examples=["above_value"],
     )
     value: PositiveAmount | None = Field(
@@ -85,15 +85,15 @@ class ApprovalIn(BaseModel):
     approvers: list[Label] = Field(
         min_length=1,
         max_length=MAX_LISTED,
-        description="Users, by e-mail address or Slack identity, and roles such as `role:risk`",
+        description="Approvers: e-mail addresses, Slack identities, and roles such as `role:risk`",
         examples=[["role:risk", "slack:T0123:U0123"]],
     )
     expires_minutes: WholeNumber = Field(
-        30, ge=1, le=10_080, description="After this time the order expires", examples=[30]
+        30, ge=1, le=10_080, description="Minutes after which the order expires", examples=[30]
     )
     max_move_percent: Annotated[Amount, AfterValidator(_require_percentage)] = Field(
         Decimal(1),
-        description="How far the price may move until the approval, in percent",
+        description="Maximum price move until the approval, in percent",
         examples=["1"],
     )
 
@@ -125,45 +125,48 @@ class SettingsIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     cost_schedule: CostSchedule | None = Field(
-        None, description="Charges its trades in all markets that the schedule covers", examples=["us_equity"]
+        None,
+        description="Schedule that charges its trades, in all markets that the schedule covers",
+        examples=["us_equity"],
     )
     cost_schedules: dict[CostMarket, CostSchedule] | None = Field(
         None,
         max_length=2,
-        description="Instead of `cost_schedule`: schedules by market, IN or US. Others are charged nothing",
+        description="Schedules by market (IN or US), instead of `cost_schedule`. Trades in other "
+        "markets are not charged",
         examples=[{"IN": "zerodha", "US": "us_equity"}],
     )
     calendar: Annotated[Market, BeforeValidator(capitals)] | None = Field(
-        None, description="The market whose sessions define its days; null: days of UTC", examples=["XNYS"]
+        None, description="Market whose sessions define its P&L days; null: days of UTC", examples=["XNYS"]
     )
     enforce_sessions: Sessions | None = Field(
         None,
-        description="Orders outside their sessions are accepted (false), held until the open (`hold`, true) "
-        "or denied (`deny`)",
+        description="Handling of orders outside their sessions. false: accepted; true or `hold`: held "
+        "until the open; `deny`: denied",
         examples=["hold"],
     )
     approval: ApprovalIn | None = Field(None, description="Which orders need approval; null: none")
     participation: Annotated[PositiveAmount, AfterValidator(_require_share)] | None = Field(
         None,
-        description="The share of a quote's size that its orders fill at most; null: PAPER_PARTICIPATION",
+        description="Maximum share of a quote's size that its orders can fill; null: PAPER_PARTICIPATION",
         examples=["0.1"],
     )
     slippage: Annotated[Amount, AfterValidator(_require_below_whole)] | None = Field(
         None,
-        description="How much worse than the quote its market orders fill, in basis points; "
-        "null: PAPER_SLIPPAGE",
+        description="Slippage of its market orders from the quote, in basis points; null: PAPER_SLIPPAGE",
         examples=["5"],
     )
     carry_rates: Annotated[list[CarryRateIn], Field(max_length=MAX_LISTED)] | None = Field(
         None,
-        description="Yearly rates of interest and borrow fees from dates on, booked daily; null: none",
+        description="Yearly rates of interest and borrow fees with their first dates, booked daily; "
+        "null: none",
         examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5"}]],
     )
 
     when_broker_down: Annotated[Literal["refuse", "hold"], BeforeValidator(lower_case)] | None = Field(
         None,
-        description="New orders while the broker is not connected: `refuse` denies them, `hold` lets them "
-        "wait until it is",
+        description="Handling of new orders while the broker is not connected: `refuse` denies them, "
+        "`hold` holds them until it is",
         examples=["hold"],
     )
 
@@ -214,22 +217,24 @@ class PortfolioIn(SettingsIn):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: PortfolioName = Field(description="Unique in the tenant, in any case", examples=["Growth"])
+    name: PortfolioName = Field(
+        description="Unique in the tenant; letter case does not matter", examples=["Growth"]
+    )
     base_currency: Currency = Field(
         "USD", description="ISO 4217 code of its cash, cost and P&L", examples=["USD"]
     )
     opening_cash: OpeningCash | None = Field(
         None,
-        description="Its first cash, in `base_currency`; null: the tenant's `default_opening_cash`",
+        description="Opening cash, in `base_currency`; null: the tenant's `default_opening_cash`",
         examples=["1000000.00"],
     )
     broker: Annotated[Literal["paper"], BeforeValidator(lower_case)] | None = Field(
-        None, description="Where its orders go: the paper market", examples=["paper"]
+        None, description="Broker of its orders: the paper market", examples=["paper"]
     )
 
 
 class PortfolioPatch(SettingsIn):
-    """The changes of a portfolio. A field that is left out keeps its value.
+    """The changes of a portfolio. A field that you leave out keeps its value.
 
     A trade that is reported under the old name creates a new portfolio. Settings apply to later orders and
     reported trades; earlier orders keep their cost schedule. null removes a setting.
@@ -238,20 +243,22 @@ class PortfolioPatch(SettingsIn):
     model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {"cash": "Use `POST /portfolios/{name}/cash`."}
 
-    name: PortfolioName | None = Field(None, description="Its new name", examples=["Growth and Income"])
+    name: PortfolioName | None = Field(
+        None, description="New name of the portfolio", examples=["Growth and Income"]
+    )
     base_currency: Currency | None = Field(
-        None, description="Cannot change: only the present one is accepted", examples=["USD"]
+        None, description="It cannot change; only the current value is accepted", examples=["USD"]
     )
     opening_cash: OpeningCash | None = Field(
-        None, description="Cannot change: only the present one is accepted", examples=["1000000.00"]
+        None, description="It cannot change; only the current value is accepted", examples=["1000000.00"]
     )
 
     broker: Annotated[Literal["paper", "alpaca", "ibkr", "zerodha"], BeforeValidator(lower_case)] | None = (
-        Field(None, description="Where its orders go", examples=["alpaca"])
+        Field(None, description="Broker of its orders", examples=["alpaca"])
     )
     connection: Annotated[str, Field(min_length=1, max_length=60)] | None = Field(
         None,
-        description="The broker connection of its orders; with every broker but paper",
+        description="Broker connection of its orders; required unless the broker is paper",
         examples=["alpaca-paper"],
     )
 

@@ -51,7 +51,9 @@ class PositionsQuery(BaseModel):
     symbol: Symbol | None = None
     product: Product | None = None
     side: PositionSide | None = None
-    include_closed: bool = Field(False, description="Flat positions too: they keep what they realised")
+    include_closed: bool = Field(
+        False, description="`true`: include closed positions, which keep their realised P&L"
+    )
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -105,7 +107,7 @@ async def get_position(
     query: Annotated[ProductQuery, Query()], readers: TheReaders, market: TheMarket, now: TheClock,
     exits: TheExits,
 ) -> Response:  # fmt: skip
-    """Get one position at its mark. A closed position is flat."""
+    """Get one position, valued at its mark. A closed position has the quantity 0."""
     at, name = now(), portfolio.strip()
 
     def read(connection: Connection) -> MarkedPosition:

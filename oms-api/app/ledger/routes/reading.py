@@ -56,14 +56,19 @@ class TradeQuery(Period):
 
     limit: Limit = DEFAULT_LIMIT
     skip: Annotated[
-        Count, Field(ge=0, le=MAX_SKIP, description="For shallow pages; further on use `cursor`")
+        Count,
+        Field(
+            ge=0,
+            le=MAX_SKIP,
+            description="Number of items to skip; use `cursor` for pages far from the first",
+        ),
     ] = 0
     cursor: Cursor | None = None
     symbol: Symbol | None = None
     portfolio: Wanted | None = None
     side: Side | None = None
     user: Wanted | None = None
-    since: When | None = Field(None, alias="from", description="Recorded at this instant or later")
+    since: When | None = Field(None, alias="from", description="Recorded at or after this instant")
     until: When | None = Field(None, alias="to", description="Recorded before this instant")
     idempotency_key: Wanted | None = None
 
@@ -96,7 +101,7 @@ class PortfolioQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Wanted | None = Field(None, description="A part of the name, in any case")
+    q: Wanted | None = Field(None, description="Part of the name, in any letter case")
     detail: bool = False
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

@@ -54,7 +54,7 @@ TRADE_EXAMPLE: dict[str, Any] = {
 async def report_trade(
     caller: Reporter, service: TheTradeService, key: IdempotencyKey, request: Request
 ) -> Response:
-    """Record an execution. It is durable once 201 is returned."""
+    """Record an execution. The trade is on disk when the response 201 is sent."""
     return convert(await report_operation(service).start(caller, request.state.edge, key).wait())
 
 
@@ -91,9 +91,9 @@ async def reverse_trade(
     body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], service: TheTradeService,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
-    """Reverse a trade with a row that stores the difference.
+    """Add a row to the ledger that reverses a trade.
 
-    The position becomes what the other trades give. A trade can be reversed once.
+    The position is then the result of the other trades. A trade can be reversed once.
     """
     request_source = RequestSource(caller, request.state.edge.request_id, key)
     recorded = await service.reverse(request_source, trade_id, body.reason)

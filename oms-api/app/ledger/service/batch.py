@@ -36,7 +36,7 @@ def no_rates(*_: object) -> None:
 
 
 class StaleNames(Exception):
-    """Raise when a cached portfolio id is wrong: a restored database has other ids.
+    """Raised when a cached portfolio id is wrong: a restored database has other ids.
 
     The cache of names must be cleared then.
     """

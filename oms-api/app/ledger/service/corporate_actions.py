@@ -260,7 +260,7 @@ def _build_entry(
     gmv: Decimal,
     fx_rate: Decimal | None,
 ) -> Entry:
-    """Return the entry of a row that moves no cash. `held` is what the action acts on, signed."""
+    """Return the entry of a row that moves no cash. `position` is the one before the action."""
     return Entry(
         kind=SPLIT if action.kind is ActionKind.SPLIT else TRANSFER,
         symbol=key.symbol,
@@ -282,7 +282,7 @@ def _build_entry(
 
 
 def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, part: str = "") -> TradeRow:
-    """Append a row under a key of its own, and write it, because what follows reads it."""
+    """Append a row under a separate key, and write it, because what follows reads it."""
     action_id = booking.action.id
     origin = booking.origin._replace(
         idempotency_key=build_row_key(action_id, key.product, part),

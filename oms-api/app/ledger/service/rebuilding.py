@@ -36,7 +36,7 @@ from app.ledger.service.verification import (
 
 
 class LedgerCorrupted(Exception):
-    """Raise when the ledger itself does not verify. Nothing is rebuilt from it."""
+    """Raised when the ledger itself does not verify. Nothing is rebuilt from it."""
 
     def __init__(self, lie: Discrepancy) -> None:
         super().__init__(f"the ledger lies at {lie.place}")

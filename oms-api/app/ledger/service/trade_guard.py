@@ -61,7 +61,7 @@ class Guard(Protocol):
     ) -> Decimal:
         """Return the quantity of the position that working orders of the trade's side will close.
 
-        `held` is the signed position. Exits do not count, because the trade reduces them.
+        `held_quantity` is the signed position. Exits do not count, because the trade reduces them.
         """
         ...
 

@@ -64,7 +64,7 @@ class BarQuery(Period):
     model_config = ConfigDict(extra="forbid")
 
     interval: Interval = Interval.MINUTE
-    since: When | None = Field(None, alias="from", description="Bars that begin at this instant or later")
+    since: When | None = Field(None, alias="from", description="Bars that begin at or after this instant")
     until: When | None = Field(None, alias="to", description="Bars that begin before this instant")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
@@ -78,7 +78,7 @@ class BarQuery(Period):
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: TheMarket, now: TheClock
 ) -> Response:
-    """Get the latest quote: the one that was set manually, or else that of the price source."""
+    """Get the latest quote: the one that was published, or else that of the price source."""
     moment = now()
     return answer(serialize_quote(await market.quote(caller.tenant_id, symbol, moment), now()))
 
@@ -96,7 +96,7 @@ async def put_quote(
 ) -> Response:  # fmt: skip
     """Set a quote.
 
-    It stays in force until the next one. Orders that it matches are filled before the response.
+    The quote is valid until the next one. Orders that match it are filled before the response is sent.
     """
     quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
@@ -114,8 +114,8 @@ async def list_bars(
 ) -> Response:  # fmt: skip
     """List bars, newest first.
 
-    The newest may still change. For manual quotes, bars are built as quotes arrive; for simulated prices they
-    exist for any time.
+    The newest bar may still change. Bars of published quotes are built when the quotes arrive. Bars of
+    simulated prices exist for any time.
     """
     tenant_id = caller.tenant_id
     symbol = await market.symbol(tenant_id, symbol)
@@ -132,14 +132,14 @@ async def list_bars(
 
 @router.get(
     "/marks",
-    summary="List marks that people set",
+    summary="List manual marks",
     responses=responses(200, {"model": list[MarkOut]}, headers=NEXT_HEADER),
 )
 async def list_marks(
     caller: Reader, query: Annotated[MarkQuery, Query()], readers: TheReaders, cursors: TheCursors,
     now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """List the marks that are in force instead of the market's price, by symbol."""
+    """List the marks that people set and that replace the market's price at present, by symbol."""
     tenant_id, at = caller.tenant_id, now()
     after = cursors.read(tenant_id, _MARKS, query.cursor) if query.cursor else None
     mark_overrides = await readers.run(
@@ -160,10 +160,10 @@ async def put_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
     body: Annotated[MarkIn, Depends(json_body(MarkIn))], changes: TheChanges, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
-    """Value positions in a symbol at a price of your own until it expires.
+    """Value positions in a symbol at this price, instead of the market's, until it expires.
 
-    It counts in positions, equity, exposure and risk checks. Orders still match against quotes, which are
-    also what their price collar uses. The audit log keeps who set it and why.
+    The mark is used for positions, equity, exposure and risk checks. Orders still match against quotes, and
+    the price collar uses quotes. The audit log records who set the mark and why.
     """
     tenant_id, at = caller.tenant_id, now()
     override = body.override(symbol, caller.actor, at)
@@ -183,7 +183,7 @@ async def put_mark(
     "/marks/{symbol:path}",
     summary="Revoke a mark",
     status_code=204,
-    responses=responses(204, {"description": "The market's price is used again."}, 404),
+    responses=responses(204, {"description": "Deleted: the market's price is used again"}, 404),
 )
 async def delete_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()], changes: TheChanges, now: TheClock, request: Request

@@ -42,7 +42,7 @@ async def create_subscriptions(
 ) -> Response:  # fmt: skip
     """Follow the quotes of symbols until the subscriptions are deleted, and return their last quotes.
 
-    All API processes follow them. A symbol that is subscribed already stays as it is.
+    All API processes follow them. A symbol that is already subscribed does not change.
     """
     tenant_id, at = caller.tenant_id, now()
 
@@ -63,7 +63,7 @@ async def create_subscriptions(
 async def list_subscriptions(
     caller: Reader, market: TheMarket, readers: TheReaders, now: TheClock
 ) -> Response:
-    """List the symbols that the tenant follows, with the last quote of each and its age."""
+    """List the symbols that the tenant follows, with the last quote of each and the age of the quote."""
     tenant_id, at = caller.tenant_id, now()
 
     def read(connection: Connection) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ async def list_subscriptions(
     "/subscriptions/{symbol:path}",
     summary="Delete a subscription",
     status_code=204,
-    responses=responses(204, {"description": "It is deleted"}, 404),
+    responses=responses(204, {"description": "Deleted"}, 404),
 )
 async def delete_subscription(
     caller: Subscriber,
@@ -86,7 +86,7 @@ async def delete_subscription(
     now: TheClock,
     request: Request,
 ) -> Response:
-    """Follow a symbol no more, unless somebody holds it, watches it or has orders in it."""
+    """Stop following a symbol, unless it has positions or orders or is on a watchlist."""
     tenant_id, at = caller.tenant_id, now()
 
     def write(connection: Connection) -> None:
@@ -103,7 +103,7 @@ async def delete_subscription(
     responses=responses(200, {"model": FeedHealthOut}),
 )
 async def get_feed_health(caller: Reader, market: TheMarket, readers: TheReaders, now: TheClock) -> Response:
-    """Get whether the price source answers, and which subscriptions have a stale quote or none."""
+    """Get whether the price source responds, and which subscriptions have a stale quote or no quote."""
     tenant_id, at = caller.tenant_id, now()
 
     def read(connection: Connection) -> list[dict[str, Any]]:

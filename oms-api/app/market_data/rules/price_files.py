@@ -29,7 +29,7 @@ _SORTED = {
 
 
 class PriceFileError(ValueError):
-    """A line of the file is wrong. `line` is its number, from 1."""
+    """Raised when a line of the file is wrong. `line` is its number, from 1."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")

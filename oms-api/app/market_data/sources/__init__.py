@@ -17,7 +17,7 @@ class SourceSettings(NamedTuple):
 
 
 class SourceNotConfigured(Exception):
-    """A setting that the source needs is missing. The message names it."""
+    """Raised when a setting that the source needs is missing. The message names it."""
 
 
 def _create_alpaca_source(settings: SourceSettings) -> PriceSource:

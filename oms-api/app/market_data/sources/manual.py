@@ -8,7 +8,7 @@ from app.market_data.rules.values import Bar, Quote
 
 
 class ManualSource:
-    """Has no prices of its own."""
+    """Has no prices."""
 
     name = "manual"
 

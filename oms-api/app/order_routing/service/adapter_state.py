@@ -1,7 +1,10 @@
 """What some adapters know beyond the interface of a broker."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol, runtime_checkable
+
+from app.brokers.rules.linked_orders import OrderLink
 
 
 class AdapterState(Protocol):
@@ -33,4 +36,13 @@ class HasDailyOrders(Protocol):
 
     def get_day_start(self, now: datetime) -> datetime:
         """Return the time before which the broker knows no order."""
+        ...
+
+
+@runtime_checkable
+class HasLinks(Protocol):
+    """An adapter whose broker chooses the ids of orders that are sent in the request of another one."""
+
+    def add_links(self, links: Iterable[OrderLink]) -> None:
+        """Note the orders that an earlier process sent."""
         ...

@@ -16,12 +16,14 @@ from app.brokers.rules.values import Accepted, BrokerEvent, Expired
 from app.brokers.service.account_checks import ConnectionRefused, check_account
 from app.clock import EPOCH, Now
 from app.order_routing.queries import find_assigned_portfolio, publish_status, reading, transaction
-from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasDailyOrders
+from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasDailyOrders, HasLinks
 from app.order_routing.service.comparison import Reconcile, compare_nothing
+from app.order_routing.service.order_links import load_links
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
 from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
 from app.orders.rules.broker_requests import list_proven_events
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order
 from app.orders.service.submission_queue import SubmissionQueue
 
@@ -39,11 +41,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class StreamDown(BrokerUnavailable):
-    """The stream of the broker's events is not logged in."""
+    """Raised when the stream of the broker's events is not logged in."""
 
 
 class ConnectionChanged(Exception):
-    """The connection was changed or deleted. The session must end; another one begins with the new terms."""
+    """Raised when the connection was changed or deleted.
+
+    The session must end; another one begins with the new terms.
+    """
 
 
 class BrokerSession:
@@ -132,6 +137,7 @@ class BrokerSession:
             self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # it answered
             self._save(status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None)
             return False
+        self._add_links()
         self._broker.events(self._cursor)  # starts the stream of an adapter that has one
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
@@ -146,6 +152,11 @@ class BrokerSession:
         )  # fmt: skip
         return True
 
+    def _add_links(self) -> None:
+        broker: object = self._broker
+        if isinstance(broker, HasLinks):
+            broker.add_links(load_links(self._engine, self._stored.tenant_id, self._stored.name))
+
     def _reread_orders(self) -> None:
         """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
         tenant_id, name = self._stored.tenant_id, self._stored.name
@@ -157,7 +168,7 @@ class BrokerSession:
             undone = list_undone_requests(connection, tenant_id, name)
         requested = {one.order_id for one in undone}  # the sender finds their outcome
         events: list[BrokerEvent] = []
-        for order in orders:
+        for order in sorted(orders, key=_is_exit):  # entries first: their exits close what they filled
             if order.id not in requested:
                 events += self._list_news(order)
             if len(events) >= MAX_EVENTS:
@@ -289,6 +300,10 @@ def _list_columns(circuit: Circuit) -> dict[str, Any]:
         "circuit_opened_at": circuit.opened_at,
         "next_attempt_at": circuit.next_attempt_at,
     }
+
+
+def _is_exit(order: Order) -> bool:
+    return order.role in EXITS
 
 
 def _has_only_acceptances(records: Sequence[BrokerEventRecord], answer: Sequence[BrokerEvent]) -> bool:

@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class NotApplied(Exception):
-    """The writer did not take an event. It must be applied again later."""
+    """Raised when the writer did not take an event. It must be applied again later."""
 
 
 class ReportWriter:

@@ -14,7 +14,7 @@ from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
 from app.clock import EPOCH, Now
 from app.instruments.queries import find_instruments
-from app.instruments.rules import InstrumentKey
+from app.instruments.rules import Instrument, InstrumentKey
 from app.order_routing.queries import transaction
 from app.order_routing.service.request_resolution import RequestResolver
 from app.orders.queries import broker_requests as queries
@@ -26,6 +26,7 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     build_broker_order,
     build_sending_request,
+    choose_linked,
     choose_request,
     get_delay,
     is_new_order,
@@ -34,7 +35,7 @@ from app.orders.rules.broker_requests import (
     return_to_new,
 )
 from app.orders.rules.rows import order_of
-from app.orders.rules.values import FINAL, Order, OrderKey
+from app.orders.rules.values import FINAL, Order, OrderKey, Status
 from app.orders.service.submission_queue import SubmissionQueue
 
 LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
@@ -209,7 +210,8 @@ class RequestSender:
         sent = order if request.kind is RequestKind.SUBMIT else None
         if request.kind is RequestKind.REPLACE:
             sent = order_of(orjson.loads(request.successor or ""))
-        broker_order = None if sent is None else _convert(connection, sent)
+        linked = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
+        broker_order = None if sent is None else _convert(connection, sent, linked)
         changes = {"sent_at": now, "attempts": request.attempts + 1}
         has_begun = queries.begin_request(connection, request, changes)
         return _Sending(None if has_begun else Obstacle.TAKEN, broker_order)
@@ -294,7 +296,20 @@ class RequestSender:
             queries.update_request(connection, request, {"status": status.value, **changes})
 
 
-def _convert(connection: Connection, order: Order) -> BrokerOrder:
-    """Return the order as a broker receives it."""
+def _convert(connection: Connection, order: Order, linked: Sequence[Order] = ()) -> BrokerOrder:
+    """Return the order as a broker receives it, with those that are sent in its request."""
+    return build_broker_order(order, _find_instrument(connection, order), linked)
+
+
+def _list_linked(connection: Connection, order: Order) -> list[Order]:
+    if order.group_id is None:
+        return []
+    members = queries.list_group(connection, order)
+    linked = choose_linked(order, members, _find_instrument(connection, order))
+    carried = queries.find_carried(connection, linked)
+    return [one for one in linked if one.status is not Status.HELD or one.id in carried]
+
+
+def _find_instrument(connection: Connection, order: Order) -> Instrument:
     key = InstrumentKey(order.tenant_id, order.symbol)
-    return build_broker_order(order, find_instruments(connection, [key])[key])
+    return find_instruments(connection, [key])[key]

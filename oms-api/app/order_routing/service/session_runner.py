@@ -1,4 +1,4 @@
-"""Run the sessions of all connections, each in a thread of its own, in one process at a time by a lease."""
+"""Run the sessions of all connections, each in a separate thread, in one process at a time by a lease."""
 
 import asyncio
 import logging

@@ -76,12 +76,15 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderNam
     ]
 
 
-def find_orders_by_name_index(connection: Connection, column: str, names: Sequence[OrderName]) -> list[Order]:
+def find_orders_by_name_index(
+    connection: Connection, column: str, names: Sequence[OrderName], locks: Sequence[tuple[str, str]] = ()
+) -> list[Order]:
     """Return the orders whose `column` has one of the values, when few matches are expected.
 
-    The ids are read first, from the index alone, and then the rows.
+    The ids are read first, from the index alone, and then the rows. On PostgreSQL, take the `locks` of
+    `build_name_locks` before, in the same round trip.
     """
-    found = find_rows_by_name(connection, ORDERS, _KEY, column, names)
+    found = find_rows_by_name(connection, ORDERS, _KEY, column, names, locks)
     return orders_by_id(connection, [OrderKey._make(row) for row in found])
 
 

@@ -9,9 +9,10 @@ from app.column_values import parse_instant
 from app.database import build_insert
 from app.database.bulk import Row, Write
 from app.orders.models import BrokerRequestRow
-from app.orders.queries.tables import ORDERS, select_orders
-from app.orders.rules.broker_requests import BrokerRequest, RequestKind, RequestStatus
-from app.orders.rules.values import WORKING, Order
+from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
+from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
+from app.orders.rules.rows import EVENT_COLUMNS, unpack_events
+from app.orders.rules.values import WORKING, Order, Status
 
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
 _NEW = ("tenant_id", "connection", "order_id", "kind", "successor_id", "successor", "created_at")
@@ -68,10 +69,31 @@ def return_submissions(connection: Connection, tenant_id: int, order_ids: Collec
 
 
 def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: int) -> list[Order]:
-    """Return the working orders of a portfolio, oldest first."""
+    """Return the working orders of a portfolio, oldest first, and the exits that brokers hold for them."""
     is_working = ORDERS.c.status.in_([status.value for status in sorted(WORKING)])
+    is_held = (ORDERS.c.status == Status.HELD.value) & ORDERS.c.parent_id.is_not(None)
     mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
-    return select_orders(connection, *mine, is_working)
+    found = select_orders(connection, *mine, is_working | is_held)
+    carried = find_carried(connection, [order for order in found if order.status is Status.HELD])
+    return [order for order in found if order.status is not Status.HELD or order.id in carried]
+
+
+def list_group(connection: Connection, order: Order) -> list[Order]:
+    """Return the orders of an order's group, oldest first."""
+    mine = (ORDERS.c.tenant_id == order.tenant_id, ORDERS.c.group_id == order.group_id)
+    return select_orders(connection, *mine)
+
+
+def find_carried(connection: Connection, orders: Collection[Order]) -> set[str]:
+    """Return the ids of the orders that brokers got with their entries."""
+    if not orders:
+        return set()
+    columns = [ORDER_EVENTS.c[name] for name in EVENT_COLUMNS]
+    is_tenant = ORDER_EVENTS.c.tenant_id.in_({order.tenant_id for order in orders})
+    is_order = ORDER_EVENTS.c.order_id.in_([order.id for order in orders])
+    rows = connection.execute(select(*columns).where(is_tenant, is_order))
+    history = [event for row in rows for event in unpack_events(row)]
+    return {event.order_id for event in history if event.reason == SENT_WITH_ENTRY}
 
 
 def _is_submission(order_ids: Collection[str]) -> ColumnElement[bool]:

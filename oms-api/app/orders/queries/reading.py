@@ -139,7 +139,7 @@ def _matches_few(filters: OrderFilter) -> bool:
 
 
 def _alternatives(filters: OrderFilter) -> list[Any]:
-    """Return alternative conditions, each supported by an index of its own. An order matches at least one."""
+    """Return alternative conditions, each supported by a separate index. An order matches at least one."""
     if filters.user is not None:
         named = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
         return [column == user for column, user in named]

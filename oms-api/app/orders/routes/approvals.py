@@ -20,22 +20,22 @@ router = APIRouter(tags=["orders"])
 
 Approver = Annotated[RequestSource, Depends(require_source(Operation.DECIDE_APPROVAL))]
 Requester = Annotated[RequestSource, Depends(require_source(Operation.REQUEST_OVERRIDE))]
-ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="How many at most, oldest first")]
+ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="Maximum number of orders")]
 _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.get(
     "/approvals",
-    summary="List orders that wait for your approval",
+    summary="List orders awaiting your approval",
     responses=responses(200, {"model": list[ApprovalOut]}),
 )
 async def list_approvals(
     caller: Reader, service: Orders, request: Request, limit: ApprovalLimit = 100
 ) -> Response:
-    """List the waiting orders on which you may decide, oldest first.
+    """List the orders that you may approve or reject, oldest first.
 
-    Each has an estimate at the prices at its placement and one at current prices. A key that acts for no
-    person cannot decide on any.
+    Each has one estimate at the prices when it was placed and one at current prices. For a key that acts for
+    no person the list is empty.
     """
     found = await service.list_approvals(RequestSource(caller, request.state.edge.request_id), limit)
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
@@ -52,11 +52,12 @@ async def approve_order(
     source: Approver, order_id: OrderId, body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
-    """Approve a waiting order. The body is optional.
+    """Approve an order that awaits approval. The body is optional.
 
     The risk checks run again at current prices. If the reference price has moved too far, the response is 409
-    with both prices; approve again with the new one as `price_seen`. If two approvers decide at once, the
-    first decision counts, and the response to the other is 409 with the name of the first.
+    with both prices. To approve at the new price, repeat the request with it as `price_seen`. If two
+    approvers decide at the same time, the first decision counts. The other approver receives 409 with the
+    name of the first.
     """
     done = await service.approve(source, order_id, body.reason, body.price_seen)
     return build_order_response(raise_if_denied(done), 200)
@@ -72,7 +73,7 @@ async def reject_order(
     source: Approver, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
-    """Reject a waiting order. It becomes DENIED with your reason."""
+    """Reject an order that awaits approval. Its status becomes DENIED, with your reason."""
     return build_order_response(await service.reject(source, order_id, body.reason), 200)
 
 
@@ -87,9 +88,9 @@ async def request_override(
     source: Requester, order_id: OrderId, body: Annotated[OverrideIn, Depends(json_body(OverrideIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
-    """Place a denied order once more, to exceed the limit that denied it.
+    """Place a denied order again, with a request to exceed the limit that denied it.
 
-    The response is a new order that waits until a second person with the role risk or admin approves it.
+    The response is a new order. It waits for the approval of a second person with the role risk or admin.
     Kill switches, permissions, prices and firm-wide limits cannot be overridden.
     """
     done = await service.request_override(source, order_id, body.reason, body.expires_minutes)

@@ -78,8 +78,9 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
 async def place_order(caller: Placer, service: Orders, key: IdempotencyKey, request: Request) -> Response:
     """Place an order.
 
-    The response shows the order after its first match against the market. An order that a risk check denies
-    is stored with the status DENIED and returned as a problem with the numbers of the check.
+    The response is the order after it was matched once against the market. If a risk check denies the order,
+    it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
+    requested value.
     """
     return convert(await place_operation(service).start(caller, request.state.edge, key).wait())
 
@@ -120,9 +121,10 @@ async def place_group(
 async def preview_order(
     source: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
 ) -> Response:  # fmt: skip
-    """Preview a ticket without sending it.
+    """Check an order without placing it.
 
-    The response has the expected price, the cash and position afterwards, and the result of every risk check.
+    The response contains the expected price, the resulting cash and position, and the result of each risk
+    check.
     """
     previewed = await service.preview(source, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
@@ -143,8 +145,8 @@ async def cancel_all(
     """Cancel all open orders that match and were created before the request.
 
     The request is stored, then the orders are cancelled portfolio by portfolio. `unsettled` lists the
-    portfolios that were not finished after five seconds. The service finishes them without another request,
-    also after a restart.
+    portfolios whose orders were not all cancelled within five seconds. The service continues with them, even
+    after a restart. You need not repeat the request.
     """
     if body.portfolio_name is not None:
         done = await service.cancel_all(source, **body.model_dump())
@@ -173,7 +175,7 @@ async def cancel_order(
 
 @router.post(
     "/orders/{order_id}/bust",
-    summary="Reverse a fill of an order",
+    summary="Bust a fill of an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
@@ -184,19 +186,19 @@ async def bust_execution(
     source: Buster, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
-    """Reverse an execution that its venue cancelled (a bust).
+    """Reverse an execution that its venue cancelled.
 
-    The trade and its charges are reversed, and the order's filled quantity and average price are reduced.
-    The order keeps its status. If it is open, the reversed quantity can fill again. If the fill had reduced
-    a position, its exits protect the larger position again: open exits grow, and new orders replace exits
-    that have ended. `legs` lists them.
+    The trade and its charges are reversed, and the order's filled quantity and average price are computed
+    again. The order keeps its status. If it is open, the reversed quantity can fill again. If the fill had
+    reduced a position, the exits again protect the whole position: the quantity of open exits increases, and
+    new orders replace final exits. `legs` lists them.
     """
     return build_order_response(await service.bust(source, order_id, body.execution_id, body.reason), 200)
 
 
 @router.post(
     "/orders/{order_id}/correct",
-    summary="Replace a fill of an order",
+    summary="Correct a fill of an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
@@ -210,8 +212,8 @@ async def correct_execution(
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
 
-    The execution is reversed, and a new one is booked in its place, with the time of the original and its
-    own charges. Its id is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
+    The execution is reversed, and a new one is booked with the time of the original and newly computed
+    charges. Its ID is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
     """
     facts = (body.execution_id, body.quantity, body.price, body.reason)
     return build_order_response(await service.correct(source, order_id, *facts), 200)
@@ -230,7 +232,7 @@ async def replace_order(
 ) -> Response:  # fmt: skip
     """Replace an order.
 
-    The response is the new order. Its quantity is the total including what has already filled.
+    The response is the new order. `quantity` is the total order quantity, including filled units.
     """
     changes = body.changes()
     if not any(value is not None for value in changes[:-2]):
@@ -273,7 +275,8 @@ async def set_exits(
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.
 
-    They replace the position's exits and close its whole quantity. The response lists the exit orders.
+    They replace the position's present exits, and each closes its whole quantity. The response lists the exit
+    orders.
     """
     done = await service.set_exits(source, portfolio.strip(), symbol, body.product or "", *body.legs())
     return _build_orders_response(raise_if_denied(done), 200)

@@ -71,16 +71,17 @@ class OrderQuery(Period):
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
     status: WantedStatus | None = Field(
-        None, description="In any case. `rejected` finds denied orders too, `pending` all open orders"
+        None,
+        description="In any letter case. `rejected` includes denied orders; `pending` means all open orders",
     )
-    open: bool | None = Field(None, description="true: what may still fill; false: what is over")
+    open: bool | None = Field(None, description="`true`: open orders; `false`: final orders")
     symbol: Symbol | None = None
     portfolio: Wanted | None = None
     side: Side | None = None
     strategy: Wanted | None = None
-    user: Wanted | None = Field(None, description="Whom the ticket names, or the person who placed it")
+    user: Wanted | None = Field(None, description="User that the order names, or the person who placed it")
     client_order_id: Wanted | None = None
-    since: When | None = Field(None, alias="from", description="Placed at this instant or later")
+    since: When | None = Field(None, alias="from", description="Placed at or after this instant")
     until: When | None = Field(None, alias="to", description="Placed before this instant")
 
     @model_validator(mode="before")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.brokers.capabilities import TABLES, choose_exit_time
+from app.brokers.capabilities import TABLES, choose_exit_time, choose_pairing
 from app.brokers.capabilities import is_watched as is_watched_at
 from app.brokers.protocol import OrderState
 from app.brokers.rules.linked_orders import Pairing
@@ -15,12 +15,16 @@ from app.ledger.rules.accounting import Side
 from app.money import ZERO
 from app.orders.rules.contingency import EXITS, SHARING, exclusive_id
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.values import WORKING, Order, TimeInForce
+from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Status, TimeInForce
 
 SUBMIT_DEADLINE = timedelta(seconds=60)  # an order that was not sent until then is rejected
 UNKNOWN_LIMIT = timedelta(seconds=60)  # an order that the broker does not know then was not received
+SENT_WITH_ENTRY = "The broker gets the exit with its entry."  # in the history of such an exit
 MIN_QUERIES = 3  # before an order counts as not received
+_PLANNED = frozenset({Status.HELD})
+_UNSENT = frozenset({Status.INITIALIZED, Status.HELD, Status.SUBMITTED})
 _FIRST_DELAY, _MAX_DELAY = 0.25, 5.0  # seconds
+_SIDES = {side.value: side for side in Side}
 
 
 class RequestKind(StrEnum):
@@ -131,6 +135,8 @@ def was_never_received(request: BrokerRequest, now: datetime) -> bool:
 
 def list_proven_events(state: OrderState, executions: Sequence[Executed], now: datetime) -> list[BrokerEvent]:
     """Return the events that the broker's state of an order proves, in an order that can be applied."""
+    if state.is_waiting:
+        return []
     order_id = state.order.id
     events: list[BrokerEvent] = [] if _was_rejected(state) else [Accepted(order_id, now)]
     events += executions
@@ -145,12 +151,13 @@ def _was_rejected(state: OrderState) -> bool:
     return isinstance(state.end, Rejected)
 
 
-def build_broker_order(order: Order, instrument: Instrument) -> BrokerOrder:
-    """Return the order as a broker receives it, with our id.
+def build_broker_order(order: Order, instrument: Instrument, linked: Sequence[Order] = ()) -> BrokerOrder:
+    """Return the order as a broker receives it, with our id, and the orders that are sent with it.
 
     A pair that the broker links has a group. An exit of a broker without GTC orders is sent for a day.
     """
     built = convert_order(order, instrument)
+    built = built._replace(linked=tuple(build_broker_order(one, instrument) for one in linked))
     if order.role not in SHARING or not is_remote(order):
         return built
     is_linked = TABLES[order.broker].get_pairing(built) is Pairing.NATIVE
@@ -165,8 +172,40 @@ def is_watched(order: Order, instrument: Instrument) -> bool:
     return (
         is_remote(order)
         and order.role in SHARING
-        and is_watched_at(order.broker, convert_order(order, instrument))
+        and is_watched_at(order.broker, convert_order(order, instrument), is_exit=order.role in EXITS)
     )
+
+
+def get_pairing(order: Order, instrument: Instrument) -> Pairing:
+    """Return how the broker of an order of a pair executes the pair."""
+    return choose_pairing(order.broker, convert_order(order, instrument), is_exit=order.role in EXITS)
+
+
+def carries_exits(order: Order, instrument: Instrument) -> bool:
+    """Return whether an order is an entry whose broker takes the exits in the entry's request."""
+    is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
+    if not is_entry or not is_remote(order):
+        return False
+    return TABLES[order.broker].can_carry_exits(convert_order(order, instrument))
+
+
+def choose_linked(order: Order, members: Iterable[Order], instrument: Instrument) -> list[Order]:
+    """Return those of an order's group that are sent in its request.
+
+    These are the exits of an entry, or the stop of a pair whose take-profit the order is. None of them has
+    reached the broker yet.
+    """
+    is_entry = carries_exits(order, instrument)
+    if not is_entry and (order.role is not Role.TAKE_PROFIT or order.status in FINAL):
+        return []
+    role, states = (EXITS, _PLANNED) if is_entry else ({Role.STOP_LOSS}, _UNSENT)
+    exits = [
+        one for one in members if one.role in role and one.group_id == order.group_id and one.status in states
+    ]
+    unsent = [one for one in exits if one.accepted_at is None and one.id != order.id]
+    pairs = [order, *unsent] if not is_entry else unsent
+    is_possible = all(get_pairing(one, instrument) is Pairing.TOGETHER for one in pairs)
+    return unsent if is_possible and (is_entry or order.accepted_at is None) else []
 
 
 def is_sent_for_a_day(order: Order, instrument: Instrument) -> bool:
@@ -185,7 +224,7 @@ def convert_order(
         id=order.id,
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
-        side=Side(order.side),
+        side=_SIDES[order.side],
         kind=order.type,
         quantity=order.quantity,
         leaves=order.leaves_quantity,

@@ -84,7 +84,7 @@ def pack_events(history: Iterable[OrderEvent]) -> list[Row]:
     by_order: dict[tuple[int, str], list[OrderEvent]] = {}
     for event in history:
         group = by_order.get(event[:2])
-        if group is None or Status.AWAITING_APPROVAL in event[3:5]:  # its verification reads rows of its own
+        if group is None or Status.AWAITING_APPROVAL in event[3:5]:  # its verification reads separate rows
             groups.append(group := [])
         group.append(event)
         by_order[event[:2]] = group

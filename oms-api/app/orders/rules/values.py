@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Status(StrEnum):
-    """The status of an order. `rules.states` defines the transitions."""
+    """The status of an order."""
 
     INITIALIZED = "INITIALIZED"
     AWAITING_APPROVAL = "AWAITING_APPROVAL"

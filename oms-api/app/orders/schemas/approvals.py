@@ -19,10 +19,10 @@ MAX_OVERRIDE_MINUTES = 24 * 60
 class ApproveIn(RequestBody):
     """The approval of an order."""
 
-    reason: Why = Field(None, description="Why, for the order's history", examples=["Within the mandate"])
+    reason: Why = Field(None, description="Reason, for the order's history", examples=["Within the mandate"])
     price_seen: PositiveAmount | None = Field(
         None,
-        description="The reference price that you agree to, after an answer 409 price-moved",
+        description="Reference price that you accept; required after a response 409 `price-moved`",
         examples=["101.50"],
     )
 
@@ -30,18 +30,18 @@ class ApproveIn(RequestBody):
 class RejectIn(RequestBody):
     """The rejection of an order."""
 
-    reason: Note = Field(min_length=1, description="Why, for the trader", examples=["Too large today"])
+    reason: Note = Field(min_length=1, description="Reason, for the trader", examples=["Too large today"])
 
 
 class OverrideIn(RequestBody):
-    """The request to exceed the limit that denied an order."""
+    """A request to exceed the limit that denied an order."""
 
-    reason: Note = Field(min_length=1, description="Why, for the second person", examples=["Client block"])
+    reason: Note = Field(min_length=1, description="Reason, for the second person", examples=["Client block"])
     expires_minutes: WholeNumber = Field(
         OVERRIDE_MINUTES,
         ge=1,
         le=MAX_OVERRIDE_MINUTES,
-        description="How long the second person has, in minutes",
+        description="Time for the decision, in minutes",
         examples=[30],
     )
 
@@ -53,7 +53,7 @@ class OrderEstimateOut(BaseModel):
     price or a rate. Exposures and equity are those of the positions before the order.
     """
 
-    price: str | None = Field(examples=["101.00"], description="The price that it is expected to fill at")
+    price: str | None = Field(examples=["101.00"], description="Expected fill price")
     value: str | None = Field(examples=["1010.00"], description="Quantity × price")
     charges: str | None = Field(examples=["0.00"], description="Charges of one execution")
     cash_after: str | None = Field(examples=["998990.00"], description="Cash after value and charges")
@@ -66,20 +66,25 @@ class OrderEstimateOut(BaseModel):
 class ApprovalOut(BaseModel):
     """An order that waits for approval, with estimates at its placement and now."""
 
-    order: OrderOut = Field(description="The order that waits, with its child orders")
+    order: OrderOut = Field(description="The order that awaits approval, with its child orders")
     rule: str = Field(examples=["above_value"], description="The policy's mode, or `override`")
-    requested_by: str = Field(examples=["slack:T1:U1"], description="Who placed it")
-    requested_at: str = Field(examples=["2026-11-20T15:00:00.000000Z"], description="When it began to wait")
+    requested_by: str = Field(examples=["slack:T1:U1"], description="Person or key that placed the order")
+    requested_at: str = Field(
+        examples=["2026-11-20T15:00:00.000000Z"], description="Time of the request for approval, in UTC"
+    )
     expires_at: str = Field(
-        examples=["2026-11-20T15:30:00.000000Z"], description="When it expires, unless somebody decides"
+        examples=["2026-11-20T15:30:00.000000Z"],
+        description="Time at which the order expires if nobody decides, in UTC",
     )
-    approvers: list[str] = Field(examples=[["role:risk"]], description="Who may decide")
+    approvers: list[str] = Field(
+        examples=[["role:risk"]], description="Roles and persons who may approve or reject it"
+    )
     price_seen: str | None = Field(
-        examples=["100.00"], description="The reference price when it was placed: mid, else last"
+        examples=["100.00"], description="Reference price (mid, else last) when the order was placed"
     )
-    price: str | None = Field(examples=["100.50"], description="The reference price now")
+    price: str | None = Field(examples=["100.50"], description="Current reference price")
     max_move_percent: str = Field(
-        examples=["1"], description="Beyond this move an approval must give `price_seen`"
+        examples=["1"], description="Price move in percent beyond which an approval must send `price_seen`"
     )
     then: OrderEstimateOut = Field(description="Estimate at the prices at its placement")
     now: OrderEstimateOut = Field(description="Estimate at current prices")
@@ -87,10 +92,10 @@ class ApprovalOut(BaseModel):
         description="Denial by the risk checks at current prices; null: it passes"
     )
     override_of: str | None = Field(
-        examples=["O17636544000000000a1b2c3d4"], description="Override: the order that was denied"
+        examples=["O17636544000000000a1b2c3d4"], description="Override: ID of the denied order"
     )
     waived: str | None = Field(
-        examples=["MAX_ORDER_VALUE"], description="Override: the limit that it exceeds"
+        examples=["MAX_ORDER_VALUE"], description="Override: code of the exceeded limit"
     )
     reason: str | None = Field(examples=["Client block"], description="Override: why it was requested")
 

@@ -124,7 +124,7 @@ def _as_object(name: str) -> BeforeValidator:
 
 
 class ExitsIn(RequestBody):
-    """The exits of a position. One that is left out or null is removed."""
+    """The exits of a position. An exit that you leave out or set to null is removed."""
 
     take_profit: Annotated[TakeProfitIn | None, _as_object("limit_price")] = Field(
         None,
@@ -144,21 +144,23 @@ class ExitsIn(RequestBody):
 
 
 class TicketIn(OrderRequestBody):
-    """An order to place. Prices are per unit; give only those that the type needs.
+    """An order to place. Prices are per unit. Send only the prices that the order type needs.
 
-    SL is read as STOP_LIMIT, SL-M as STOP. `notional` sizes an order by value instead of `quantity`.
+    The type SL means STOP_LIMIT, and SL-M means STOP. To order by value, send `notional`, not `quantity`.
     `notional` and the prices are in the instrument's currency.
     """
 
     portfolio_name: PortfolioName = Field(
-        description="Name of the portfolio that trades, in any case", examples=["Growth"]
+        description="Name of the portfolio; letter case does not matter", examples=["Growth"]
     )
-    symbol: Symbol = Field(description="Symbol of the instrument, in any case", examples=["AAPL"])
-    side: Side = Field(description="`BUY` or `SELL`, in any case", examples=["BUY"])
+    symbol: Symbol = Field(
+        description="Symbol of the instrument; letter case does not matter", examples=["AAPL"]
+    )
+    side: Side = Field(description="`BUY` or `SELL`, in any letter case", examples=["BUY"])
     quantity: PositiveAmount | None = Field(
         None, description="Units to trade. Give either `quantity` or `notional`", examples=["10"]
     )
-    type: WrittenType = Field(description="Order type, in any case", examples=["LIMIT"])
+    type: WrittenType = Field(description="Order type, in any letter case", examples=["LIMIT"])
     limit_price: PositiveAmount | None = Field(
         None, description="Worst price that a limit order accepts", examples=["175.00"]
     )
@@ -169,7 +171,9 @@ class TicketIn(OrderRequestBody):
         None, description="Distance of a trailing stop from the best price, per unit", examples=["2.50"]
     )
     trail_percent: PositiveAmount | None = Field(
-        None, description="Distance of a trailing stop from the best price: 5 is 5%", examples=["5"]
+        None,
+        description="Distance of a trailing stop from the best price, in percent: 5 is 5%",
+        examples=["5"],
     )
     notional: PositiveAmount | None = Field(
         None, description="Value to trade, in the instrument's currency", examples=["1750.00"]
@@ -178,11 +182,11 @@ class TicketIn(OrderRequestBody):
         TimeInForce.DAY, description="How long the order stays open", examples=["DAY"]
     )
     expires_at: Moment | None = Field(
-        None, description="When a GTD order expires", examples=["2026-12-31T21:00:00Z"]
+        None, description="Time of expiry of a GTD order", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
         None,
-        description="Your own id of the order, unique among the portfolios that you may see",
+        description="Your own ID of the order, unique among the portfolios that you may see",
         examples=["rebalance-1"],
     )
     product: Product | None = Field(
@@ -191,7 +195,7 @@ class TicketIn(OrderRequestBody):
         examples=["CNC"],
     )
     extended_hours: bool = Field(
-        False, strict=True, description="Also trade outside of regular hours", examples=[False]
+        False, strict=True, description="`true`: also trade outside regular hours", examples=[False]
     )
     take_profit: TakeProfitIn | None = Field(
         None, description="Exit at a profit", examples=[{"limit_price": "190.00"}]
@@ -205,7 +209,7 @@ class TicketIn(OrderRequestBody):
     confirm_repeat: bool = Field(
         False,
         strict=True,
-        description="Confirms that the same order is meant a second time within seconds",
+        description="`true`: you intend to place the same order again within seconds",
         examples=[True],
     )
 
@@ -250,7 +254,7 @@ class GroupIn(OrderRequestBody):
     """
 
     kind: Annotated[Literal["OCO", "OTO"], BeforeValidator(capitals)] = Field(
-        description="How the orders depend on each other, in any case", examples=["OTO"]
+        description="How the orders depend on each other, in any letter case", examples=["OTO"]
     )
     orders: list[TicketIn] = Field(
         min_length=2,
@@ -273,11 +277,11 @@ class GroupIn(OrderRequestBody):
 class ChangesIn(OrderRequestBody):
     """The changes of a replacement.
 
-    A field that is left out is kept. The quantity is the total including what has already filled.
+    A field that you leave out is kept. `quantity` is the total order quantity, including filled units.
     """
 
     quantity: PositiveAmount | None = Field(
-        None, description="Total quantity, including what has filled", examples=["20"]
+        None, description="Total order quantity, including filled units", examples=["20"]
     )
     limit_price: PositiveAmount | None = Field(
         None, description="Worst price that a limit order accepts", examples=["174.50"]
@@ -289,16 +293,18 @@ class ChangesIn(OrderRequestBody):
         None, description="Distance of a trailing stop, per unit; replaces a percentage", examples=["2.00"]
     )
     trail_percent: PositiveAmount | None = Field(
-        None, description="Distance of a trailing stop: 4 is 4%; replaces an amount", examples=["4"]
+        None,
+        description="Distance of a trailing stop in percent: 4 is 4%; replaces an amount",
+        examples=["4"],
     )
     time_in_force: WrittenTime | None = Field(
         None, description="How long the order stays open", examples=["GTC"]
     )
     expires_at: Moment | None = Field(
-        None, description="When a GTD order expires", examples=["2026-12-31T21:00:00Z"]
+        None, description="Time of expiry of a GTD order", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
-        None, description="Your own id of the replacement", examples=["rebalance-2"]
+        None, description="Your own ID of the replacement", examples=["rebalance-2"]
     )
     reason: Why = Field(None, description="Why the order is changed", examples=["Follow the market"])
 
@@ -319,18 +325,19 @@ ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(
 
 
 class BustIn(RequestBody):
-    """The execution that its venue cancelled, and why."""
+    """The execution that its venue cancelled, and the reason."""
 
     execution_id: ExecutionId = Field(
-        description="Id of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
+        description="ID of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
     )
     reason: Annotated[Note, Field(min_length=1)] = Field(
-        description="Why, for the history and the ledger", examples=["Clearly erroneous, cancelled by NYSE"]
+        description="Reason, for the history and the ledger",
+        examples=["Clearly erroneous, cancelled by NYSE"],
     )
 
 
 class CorrectionIn(BustIn):
-    """The execution that its venue corrected, its right quantity or price, and why."""
+    """The execution that its venue corrected, its correct quantity or price, and the reason."""
 
     quantity: PositiveAmount | None = Field(
         None, description="Units that were executed; null: as before", examples=["8"]
@@ -341,7 +348,7 @@ class CorrectionIn(BustIn):
 
 
 class CancelAllIn(OrderRequestBody):
-    """Which orders are cancelled. A field that is left out matches all."""
+    """A filter for the orders to cancel. A field that you leave out matches all orders."""
 
     portfolio_name: PortfolioName | None = Field(
         None, description="Only orders of this portfolio", examples=["Growth"]
@@ -353,7 +360,7 @@ class CancelAllIn(OrderRequestBody):
 
 
 class CloseIn(OrderRequestBody):
-    """Which position is closed, and how much of it: all if `quantity` is left out."""
+    """The position to close. Without `quantity` the whole position is closed."""
 
     portfolio_name: PortfolioName = Field(description="Portfolio of the position", examples=["Growth"])
     symbol: Symbol = Field(description="Symbol of the position", examples=["AAPL"])

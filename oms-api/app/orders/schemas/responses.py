@@ -20,16 +20,19 @@ from app.orders.rules.values import (
 
 
 class DenialOut(BaseModel):
-    """Why a risk check denied the order, and the largest quantity that would pass."""
+    """The risk check that denied an order, and the largest quantity that would pass."""
 
     code: str = Field(examples=["MAX_ORDER_QUANTITY"])
     message: str
     limit: str | None
     asked: str | None
     largest_passing: str | None = Field(
-        description="Null where a price is at fault; of a replacement a total"
+        description="Largest quantity that would pass; null: a price is the reason. For a "
+        "replacement, the total quantity"
     )
-    nearest_price: str | None = Field(None, description="Where a price is at fault: the nearest that passes")
+    nearest_price: str | None = Field(
+        None, description="If a price is the reason: the nearest price that passes"
+    )
 
 
 class OrderOut(BaseModel):
@@ -43,18 +46,22 @@ class OrderOut(BaseModel):
     portfolio_name: str = Field(examples=["Growth"])
     symbol: str = Field(examples=["AAPL"])
     side: Literal["BUY", "SELL"]
-    quantity: str = Field(examples=["10"], description="The total; of a replaced order's successor too")
+    quantity: str = Field(
+        examples=["10"],
+        description="Total order quantity. For a replacement, it includes the fills of the original",
+    )
     type: OrderType
     limit_price: str | None = Field(examples=["170.00"])
     stop_price: str | None
     trail_amount: str | None
     trail_percent: str | None
-    trail_level: str | None = Field(description="The stop that a trail has come to")
+    trail_level: str | None = Field(description="Current stop price of the trailing stop; null: none yet")
     notional: str | None
     time_in_force: TimeInForce
     expires_at: str | None = Field(
         examples=["2026-11-21T00:00:00.000000Z"],
-        description="When it ends by itself: a DAY order's close, what a GTD ticket said; null: never",
+        description="Time at which the order expires: the close for a DAY order, the requested expiry "
+        "for a GTD order; null: never",
     )
     client_order_id: str
     product: str | None
@@ -63,11 +70,16 @@ class OrderOut(BaseModel):
     strategy: str | None
     user_id: str | None
     source: str = Field(description="Name of the key that placed it")
-    actor: str | None = Field(description="The person behind it")
-    cost_schedule: Schedule = Field(description="What charges its fills: the portfolio's when it was placed")
+    actor: str | None = Field(description="Person for whom the key acted; null: none")
+    cost_schedule: Schedule = Field(
+        description="Schedule that charges its fills: that of the portfolio when the order was placed"
+    )
     filled_quantity: str
-    leaves_quantity: str = Field(description="What may still fill: quantity - filled while it is open")
-    average_price: str | None = Field(description="Of all that filled; null before the first fill")
+    leaves_quantity: str = Field(
+        description="Units that can still fill: quantity minus filled quantity while the order is "
+        "open, else 0"
+    )
+    average_price: str | None = Field(description="Average price of the fills; null: none yet")
     created_at: str
     updated_at: str
     replaces: str | None
@@ -104,10 +116,13 @@ class OrderFillOut(BaseModel):
     quantity: str
     price: str
     value: str
-    note: str | None = Field(description="`late`, `over` or `stray` where it should not have come")
+    note: str | None = Field(
+        description="`late`: the order was final; `over`: more than its quantity; `stray`: the order "
+        "was rejected; null: expected"
+    )
     executed_at: str
     charges: ChargesOut = Field(
-        description="What it added to the charges of its order, in the portfolio's currency"
+        description="Amount that it added to the charges of its order, in the portfolio's currency"
     )
 
 
@@ -125,13 +140,13 @@ class OrdersOut(BaseModel):
 
 
 class CancelledOut(OrdersOut):
-    """The orders that a request cancelled, and the portfolios in which it is not done yet."""
+    """The orders that a request cancelled, and the portfolios in which it is still cancelling."""
 
     unsettled: list[str]
 
 
 class CheckOut(BaseModel):
-    """The result of one risk check: the largest quantity that this check alone would pass, null if any."""
+    """The result of one risk check. `largest_passing` is the largest quantity that this check would pass."""
 
     check: str
     passes: bool
@@ -154,19 +169,21 @@ class PreviewOut(BaseModel):
     expected_price: str | None
     expected_value: str | None
     expected_charges: str | None = Field(
-        description="Of one execution, in the portfolio's currency; null without a rate too"
+        description="Charges of one execution, in the portfolio's currency; null without a price or a rate"
     )
     cash_after: str | None = Field(
-        description="After charges, in the portfolio's currency; null without a rate too"
+        description="Cash after value and charges, in the portfolio's currency; null without a price "
+        "or a rate"
     )
     position_after: str
     opens_at: str | None = Field(
         examples=["2026-11-30T14:30:00.000000Z"],
-        description="The market is closed: when it opens. Null: it is open, or sessions are not enforced",
+        description="Time at which the market opens, in UTC; null: it is open, or sessions are not enforced",
     )
     would_pass: bool
     needs_approval: bool = Field(
-        description="The order would pass, and wait for the approval of another person", examples=[False]
+        description="Whether the order would pass and then await the approval of another person",
+        examples=[False],
     )
     denial: DenialOut | None
     checks: list[CheckOut]

@@ -92,7 +92,7 @@ def build_request(
 
 
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
-    """OrderEvent the order to AWAITING_APPROVAL, and store and publish its request."""
+    """Set the order to AWAITING_APPROVAL. Store its approval request and publish the event."""
     context.approval_requests[order.key] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at

@@ -128,9 +128,11 @@ class BatchContext:
     def load(self, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
         """Load the locked portfolios, and the quotes that risk checks need."""
         keys = sorted(set(portfolio_keys))
-        cached = self._load_portfolios(keys)
+        self._load_portfolios(keys)
         self.load_quotes(sorted({*symbols, *self._list_instruments(keys)}))
-        self._reuse_exposures(cached)
+        for key, exposure in self.exposures.items():
+            repriced = self.services.portfolios.prices.list_repriced(key.tenant_id, exposure)
+            self.order_store.dirty[key] = exposure.stale | repriced
         self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
         self.has_sessions = self.has_sessions or any(
             self.get_enforcement(key) is not Enforcement.OFF for key in keys
@@ -138,8 +140,8 @@ class BatchContext:
         if self.has_sessions:
             self.services.calendars.refresh(self.connection)
 
-    def _load_portfolios(self, keys: Sequence[PortfolioKey]) -> dict[PortfolioKey, Exposure]:
-        """Take positions and open orders from the cache, and read later changes. Return cached exposures."""
+    def _load_portfolios(self, keys: Sequence[PortfolioKey]) -> None:
+        """Take positions, open orders and exposures from the cache, and read later changes."""
         cached = {
             key: self.services.portfolios.take(self.connection, self.books.portfolio(key)) for key in keys
         }
@@ -149,18 +151,22 @@ class BatchContext:
         changed = self.order_store.load({key: one.open_orders for key, one in cached.items()})
         for position_key in read:
             changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
-        exposures = {key: one.exposure for key, one in cached.items() if one.exposure is not None}
-        for key, exposure in exposures.items():
-            exposure.stale |= changed.get(key, set())
-        return exposures
+        for key, one in cached.items():
+            if one.exposure is not None and one.exposure.marks_version == self._marks_version:
+                one.exposure.stale |= changed.get(key, set())
+                self.exposures[key] = one.exposure
 
     def _list_instruments(self, keys: Sequence[PortfolioKey]) -> list[InstrumentKey]:
         """Return the instruments of the portfolios' positions and open orders."""
         by_tenant: dict[int, set[str]] = {}
         for key in keys:
             symbols = by_tenant.setdefault(key.tenant_id, set())
-            held = self.books.positions(key).items()
-            symbols |= {position_key.symbol for position_key, position in held if position.quantity}
+            exposure = self.exposures.get(key)
+            if exposure is None:
+                held = self.books.positions(key).items()
+                symbols |= {position_key.symbol for position_key, position in held if position.quantity}
+            else:
+                symbols |= exposure.list_symbols()
             symbols.update(self.order_store.symbols_in(key))
         return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
 
@@ -168,19 +174,6 @@ class BatchContext:
         """Return how a portfolio enforces trading sessions."""
         state = self.books.portfolio(portfolio_key)
         return get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
-
-    def _reuse_exposures(self, cached: dict[PortfolioKey, Exposure]) -> None:
-        """Reuse the portfolios' last exposures. Positions that changed since are marked for revaluation."""
-        current: dict[int, dict[str, tuple[Quote | None, Instrument]]] = {}
-        for key, quote in self._quotes.items():
-            tenant_id, symbol = key
-            current.setdefault(tenant_id, {})[symbol] = quote, self._instruments[key]
-        for portfolio_key, exposure in cached.items():
-            if exposure.marks_version == self._marks_version:
-                self.exposures[portfolio_key] = exposure
-                self.order_store.dirty[portfolio_key] = exposure.stale | exposure.list_repriced(
-                    current.get(portfolio_key.tenant_id, {})
-                )
 
     def create_cache_update(self) -> Callable[[], None]:
         """Return a function that caches the written state of the portfolios. Call it after the commit."""
@@ -190,6 +183,7 @@ class BatchContext:
             if exposure is not None:
                 exposure.stale = self.order_store.dirty.get(portfolio_key, set())
                 exposure.marks_version = self._marks_version
+                exposure.prices_version = cache.prices.version
             written = CachedPortfolio(
                 *(self.books.positions(portfolio_key), state.last_sequence, state.last_hash),
                 *(self.order_store.get_open_orders(portfolio_key), exposure),
@@ -207,8 +201,14 @@ class BatchContext:
         missing = [key for key in keys if key not in self._quotes]
         if missing:
             found = self.services.market.quotes_for(self.connection, missing, self.now)
-            self._quotes.update((key, found.get(key)) for key in missing)
-            self._instruments.update(find_instruments(self.connection, missing).items())
+            instruments = find_instruments(self.connection, missing)
+            prices = self.services.portfolios.prices
+            for key in missing:
+                self._quotes[key], self._instruments[key] = quote, instrument = (
+                    found.get(key),
+                    instruments[key],
+                )
+                prices.update(key, quote, instrument)
 
     def _load_switches(self, *tenants: int) -> None:
         missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]
@@ -241,10 +241,11 @@ class BatchContext:
         self.load_quotes([instrument_key])
         if self._quotes[instrument_key] != quote:
             self._quotes[instrument_key] = quote
+            self.services.portfolios.prices.update(instrument_key, quote, self._instruments[instrument_key])
             self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
-                    holding_keys = {key for key in exposure.valuations if key.symbol == quote.symbol}
+                    holding_keys = exposure.by_symbol.get(quote.symbol, ())
                     self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
 
     def symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
@@ -286,7 +287,7 @@ class BatchContext:
         return origin.portfolios is None or self.books.portfolio(portfolio_key).name_key in origin.portfolios
 
     def order_for(self, origin: Origin, order_id: str) -> Order:
-        """Return an order. Raises NoSuchOrder, also if the caller may not see its portfolio."""
+        """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
         order = self.order_store.get(origin.tenant_id, order_id)
         if not self.sees(origin, order.portfolio_key):
             raise NoSuchOrder(order_id)

@@ -34,7 +34,7 @@ class OrderBatchHandler:
     ) -> BatchResult[Outcome]:
         """Process the commands in order; see `group_commit.Handler`.
 
-        `retained` counts the messages of each command. It is kept when the batch is retried."""
+        `retained` holds the rate-limit counts of each command, so that a retry does not count twice."""
         try:
             if all(isinstance(command, LedgerCommand) for command in commands):
                 recorded = self._record_trades(connection, cast("Sequence[LedgerCommand]", commands))

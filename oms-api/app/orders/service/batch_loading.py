@@ -10,6 +10,7 @@ from app.database import set_tenant_scope
 from app.group_commit import Retained
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
+from app.ledger.service.batch import ReservedQuantity
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import RecordTrade
@@ -25,6 +26,7 @@ from app.orders.service.commands import (
     get_time,
 )
 from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.order_store import OrderStore
 from app.orders.service.plan import plan_for, symbols_of
 from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes
 from app.orders.service.repeats import plan_repeat_checks
@@ -59,7 +61,10 @@ def load_batch(
     if ledger:
         plan.portfolio_keys |= find_portfolios_to_match(batch)
     context.load(plan.portfolio_keys, symbols_of(commands))
-    batch.get_reserved_quantity = partial(_get_reserved_quantity, context)
+    # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
+    batch.get_reserved_quantity = partial(
+        _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
+    )
     context.index_request_keys(plan.recorded_orders)
     plan_repeat_checks(context, commands)
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
@@ -80,10 +85,13 @@ def _find_changed_quote(command: Command) -> InstrumentKey | None:
 
 
 def _get_reserved_quantity(
-    context: BatchContext, portfolio: PortfolioState, command: RecordTrade, held: Decimal
+    order_store: OrderStore,
+    get_stored_quantity: ReservedQuantity,
+    portfolio: PortfolioState,
+    command: RecordTrade,
+    held: Decimal,
 ) -> Decimal:
     """Return the quantity of a position that working orders reserve, as this batch sees them."""
-    portfolio_key = portfolio.key
-    if portfolio_key in context.order_store.portfolio_keys:
-        return get_working_quantity(context.order_store.open_of(portfolio_key, command.symbol), command, held)
-    return context.batch.guard.get_reserved_quantity(context.connection, portfolio, command, held)
+    if portfolio.key in order_store.portfolio_keys:
+        return get_working_quantity(order_store.open_of(portfolio.key, command.symbol), command, held)
+    return get_stored_quantity(portfolio, command, held)

@@ -23,6 +23,7 @@ from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.linked_exits import is_sent_with_pair, list_linked, mark_carried
 from app.orders.service.submission_queue import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
@@ -91,10 +92,15 @@ def count_critical_issues(context: BatchContext, order: Order) -> int:
 def request_submission(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Store the request that sends a SUBMITTED order to its broker after the commit.
 
-    If the session runs in this process and has nothing else to send, it gets the order in memory.
+    If the session runs in this process and has nothing else to send, it gets the order in memory. Orders that
+    one request sends are read from the database.
     """
+    if is_sent_with_pair(context, order):
+        return
     name = context.portfolio(order).broker_connection or ""
-    if not context.services.outgoing.reserve(order.tenant_id, name, order.id):
+    linked = list_linked(context, order)
+    mark_carried(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
+    if linked or not context.services.outgoing.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return
     instrument = context.instrument(order.tenant_id, order.symbol)

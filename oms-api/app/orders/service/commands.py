@@ -328,7 +328,7 @@ PortfolioRequest = (  # requests that name their portfolio
 OrderChange = (  # requests that name an order
     CancelOrder | ReplaceOrder | DecideApproval | RequestOverride | BustExecution | CorrectExecution
 )
-# Named, because a union takes longer to build than to use.
+# Built once: to build a union on each call is slow.
 CommandOnOrder = OrderChange | BrokerReport
 _CommandWithTicket = PlaceOrder | PreviewOrder
 _QuoteCommand = QuoteArrived | QuoteMatched
@@ -406,7 +406,7 @@ def list_tickets(command: Command) -> Sequence[Ticket]:
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:
-    """Return a key that commands share if they are known to lock the same portfolio."""
+    """Return the key of the portfolio that a command locks. Commands with the same key lock the same one."""
     if isinstance(command, LedgerCommand):
         return get_ledger_lock_group(command)
     tenant_id = get_tenant_id(command)

@@ -36,6 +36,7 @@ from app.orders.service.busts import bust_execution
 from app.orders.service.commands import BrokerReport, BustExecution, OrderResult
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
+from app.orders.service.linked_exits import release_at_broker
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import build_result
 from app.orders.service.risk_evaluation import count_execution_for_latch
@@ -131,6 +132,8 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
 
 
 def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **facts: Any) -> None:
+    if to is Status.REJECTED and order.status is Status.HELD:  # an exit that the broker got with its entry
+        order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
     ended = close_order(context, order, to, at, order.broker, **facts)
     continue_pair(context, ended, at)
 
@@ -138,6 +141,8 @@ def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fac
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
     if order.status in _PENDING:  # the request crossed the acceptance
         context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
+    elif order.status is Status.HELD:  # an exit that the broker got with its entry
+        release_at_broker(context, order, at, order.broker)
     else:
         context.order_store.change_status(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
 

@@ -131,9 +131,18 @@ def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestam
 
 
 def add_exits(
-    context: BatchContext, legs: Sequence[Order], quantity: Decimal, at: Timestamp, reason: str
+    context: BatchContext,
+    legs: Sequence[Order],
+    quantity: Decimal,
+    at: Timestamp,
+    reason: str,
+    *,
+    is_held: bool = False,
 ) -> list[Order]:
-    """Place exits at a broker with the terms of `legs` as a pair of its own, and send them."""
+    """Place exits at a broker with the terms of `legs` as a separate pair, and send them.
+
+    If `is_held`, they are sent with the next quote.
+    """
     if quantity <= ZERO:
         return []
     group_id: str | None = None
@@ -143,7 +152,11 @@ def add_exits(
         group_id = group_id or copied.id
         copied = copied._replace(group_id=group_id)
         added.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
-    send_exits(context, added, at)
+    if is_held:
+        for one in added:
+            context.order_store.change_status(one, Status.HELD, at, GROUPS)
+    else:
+        send_exits(context, added, at)
     return added
 
 

@@ -12,8 +12,8 @@ from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
 from app.orders.service.marks import find_mark
 from app.orders.service.portfolio_cache import Exposure, Valuation
-from app.risk.rules.exposure import NO_PRICES, build_symbol_book, price_of, replace_totals, total_of
-from app.risk.rules.values import NOTHING, Candidate, Prices, SymbolBook, WorkingOrder
+from app.risk.rules.exposure import NO_PRICES, build_symbol_book, price_of, total_of
+from app.risk.rules.values import Candidate, Prices, SymbolBook, WorkingOrder
 
 
 def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
@@ -65,14 +65,7 @@ def _revalue(
     open_orders = context.order_store.open_of(portfolio_key, symbol)
     counted = [one for one in open_orders if one.product == product and one.status in COUNTED]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
-    state = context.symbol_state(portfolio_key.tenant_id, symbol)
-    if book.rate is not None:
-        exposure.foreign.add(holding_key)
-    elif exposure.foreign:
-        exposure.foreign.discard(holding_key)
-    totals, previous = total_of(book), exposure.valuations.get(holding_key)
-    exposure.valuations[holding_key] = Valuation(book, totals, state.quote, state.instrument)
-    exposure.total = replace_totals(exposure.total, NOTHING if previous is None else previous.totals, totals)
+    exposure.put(holding_key, Valuation(book, total_of(book)))
 
 
 def working_of(

@@ -107,7 +107,7 @@ def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -
 def _earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
     """Return the executions that count with the order's next one, those of this batch included.
 
-    For Zerodha a chain of replacements is one order; for IBKR each replacement is an order of its own.
+    For Zerodha a chain of replacements is one order; for IBKR each replacement is a separate order.
     """
     chain = [order]
     if order.cost_schedule == Schedule.ZERODHA:

@@ -13,6 +13,7 @@ from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.approvals import await_approval, find_required_request, load_request
 from app.orders.service.batch_context import BatchContext, format_amount
 from app.orders.service.broker_orders import request_cancel, request_submission
+from app.orders.service.linked_exits import find_open_carrier
 from app.orders.service.pair_swaps import find_cancel_reason
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
@@ -34,8 +35,13 @@ def close_order(
 def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
     """Cancel an open order.
 
-    A working order is cancelled through its broker; the paper broker confirms at once.
+    A working order is cancelled through its broker; the paper broker confirms at once. For an exit that a
+    broker holds, its entry is cancelled: the broker ends both.
     """
+    carrier = find_open_carrier(context, order)
+    if carrier is not None:
+        cancel_order(context, carrier, at, actor, **facts)
+        return order
     if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
         return close_order(context, order, Status.CANCELED, at, actor, **facts)
     if is_remote(order):
@@ -59,7 +65,7 @@ def cancel_open_orders(
 
 
 def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:
-    """OrderEvent a replacement with nothing left to fill to FILLED."""
+    """Mark a replacement with nothing left to fill as FILLED."""
     sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
     filled = context.order_store.change_status(
         sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."

@@ -10,7 +10,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.money import ZERO
-from app.orders.errors import OrderIsFinal, OrderIsPending
+from app.orders.errors import NotReplaceable, OrderIsFinal, OrderIsPending
 from app.orders.queries.cancellations import build_part_update, find_cancelled_orders
 from app.orders.rules.approvals import is_worse
 from app.orders.rules.broker_requests import is_at_broker
@@ -33,6 +33,7 @@ from app.orders.service.groups import (
     deny_order,
 )
 from app.orders.service.halts import opening_in
+from app.orders.service.linked_exits import find_open_carrier
 from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import (
     add_order,
@@ -120,6 +121,8 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
         if repeated is None:
             raise OrderIsPending(order.id, order.status)
         return repeated
+    if find_open_carrier(context, order) is not None:
+        raise NotReplaceable(order.id, "Its broker holds it until the entry has filled: change it then.")
     if is_at_broker(order):
         return _replace_at_broker(context, order, command)
     count_message(context, origin, order)

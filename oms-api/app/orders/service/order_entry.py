@@ -1,5 +1,6 @@
 """Place new orders: check them, store them whatever the result, and send them."""
 
+from datetime import datetime
 from typing import Any
 
 from app.brokers.rules.rejections import find_rejection
@@ -34,7 +35,7 @@ def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
     if earlier is not None:
         return earlier
     origin = command.origin
-    require_unexpired(command.ticket, iso(origin.at))
+    require_unexpired(command.ticket, origin.at)
     portfolio_key = context.get_portfolio_key(command)
     order = create_order(context, origin, portfolio_key, command.ticket)
     count_message(context, origin, order)
@@ -64,7 +65,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     if earlier is not None:
         return earlier
     for number, ticket in enumerate(command.tickets):
-        require_unexpired(ticket, iso(command.origin.at), f"orders.{number}.")
+        require_unexpired(ticket, command.origin.at, f"orders.{number}.")
     portfolio_key = context.get_portfolio_key(command)
     first, second = (
         create_order(context, command.origin, portfolio_key, ticket) for ticket in command.tickets
@@ -90,9 +91,9 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     return build_result(context, first.tenant_id, [first.id, second.id])
 
 
-def require_unexpired(ticket: Ticket, now: str, prefix: str = "") -> None:
+def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
     """Raise Invalid if the ticket has expired. Call it only for new requests: a repeat may come late."""
-    for bad in validate_expiry(ticket, now):
+    for bad in validate_expiry(ticket, iso(now)) if ticket.expires_at else ():
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
@@ -162,10 +163,10 @@ def find_ticket_denial(
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
-        find_broker_denial(context, order, build_legs(order, legs))
+        find_broker_denial(context, order, build_legs(order, legs) if legs else ())
         or find_quantity_denial(order)
         or find_denial(context, order, confirms=confirms)
-        or find_legs_denial(context, order, legs)
+        or (find_legs_denial(context, order, legs) if legs else None)
     )
 
 

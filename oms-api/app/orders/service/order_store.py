@@ -177,7 +177,7 @@ class OrderStore:
         return self._put(order, order.status, to, at, actor, **facts)
 
     def record_change(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
-        """Change an order without changing its status, and add a history row; `facts` as in `move`."""
+        """Change an order but not its status, and add a history row. `facts` are those of `change_status`."""
         return self._put(order, order.status, order.status, at, actor, **facts)
 
     def replace(self, order: Order, **fields: Any) -> Order:
@@ -196,7 +196,7 @@ class OrderStore:
         self.changes += 1
         subject = str(next(iter(facts.values())))
         if kind.startswith("approval."):
-            subject = f"{subject} {kind}"  # a row of its own
+            subject = f"{subject} {kind}"  # a separate row
         self._books.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
 
     @property

@@ -9,7 +9,7 @@ from app.orders.service.submission_queue import CommittedOrder, SubmissionQueue
 class OutgoingSignal:
     """Wakes listeners. A relay notifies other processes, which otherwise read requests at intervals.
 
-    Each broker connection whose session runs in this process has an submission queue for its new orders.
+    Each broker connection whose session runs in this process has a submission queue for its new orders.
     """
 
     def __init__(self) -> None:

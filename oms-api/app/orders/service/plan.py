@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from app.database.locks import lock_names
+from app.database.locks import build_name_locks
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.orders.errors import NoSuchOrder
@@ -131,9 +131,12 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     Their portfolios are locked too, because a repeated request returns their current state.
     """
     by_column = {"client_order_id": plan.client_order_ids, "idempotency_key": plan.request_keys}
-    lock_names(connection, ((column, *name) for column, names in by_column.items() for name in names))
+    locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
     for column, names in by_column.items():
-        plan.recorded_orders += queries.find_orders_by_name_index(connection, column, sorted(names))
+        if names:
+            found = queries.find_orders_by_name_index(connection, column, sorted(names), locks)
+            plan.recorded_orders += found
+            locks = []  # the first statement took them
     plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 

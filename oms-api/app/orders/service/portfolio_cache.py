@@ -5,7 +5,6 @@ changes it, and puts it back after its commit.
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,47 +17,86 @@ from app.ledger.service.books import Held, PortfolioState
 from app.ledger.service.stamps import get_epoch
 from app.market_data.rules.values import Quote
 from app.orders.service.open_orders import OpenOrders
+from app.risk.rules.exposure import replace_totals
 from app.risk.rules.values import NOTHING, SymbolBook, Totals
 
 MAX_CACHED_ROWS = 500_000  # positions and open orders
+MAX_PRICES = 100_000
 _SESSION = "cache_session"
 
 
 class Valuation(NamedTuple):
-    """The book and totals of a position, and the quote and instrument that they were computed with."""
+    """The book of a position, and its totals."""
 
     book: SymbolBook
     totals: Totals
-    quote: Quote | None
-    instrument: Instrument
 
 
 @dataclass(slots=True)
 class Exposure:
     """The valuations of a portfolio's positions, and their sum.
 
-    `foreign` are the positions in another currency than the portfolio's. Between batches, `stale` are the
-    positions that changed after the last valuation. `marks_version` is the version of the marks of people at
-    that time.
+    `by_symbol` are the keys of the valued positions. `foreign` are those in another currency than the
+    portfolio's. Between batches, `stale` are the positions that changed after the last valuation, and
+    `prices_version` and `marks_version` are the versions of the prices and of the marks of people at that
+    time.
     """
 
     marks_version: str = ""
+    prices_version: int = 0
     valuations: dict[HoldingKey, Valuation] = field(default_factory=dict)
+    by_symbol: dict[str, set[HoldingKey]] = field(default_factory=dict)
     foreign: set[HoldingKey] = field(default_factory=set)
     stale: set[HoldingKey] = field(default_factory=set)
     total: Totals = NOTHING
 
-    def list_repriced(self, current: Mapping[str, tuple[Quote | None, Instrument]]) -> set[HoldingKey]:
-        """Return the positions that were valued with another quote or instrument than the current ones.
+    def put(self, holding_key: HoldingKey, valuation: Valuation) -> None:
+        """Put the current valuation of a position. Remove a flat position without orders."""
+        previous = self.valuations.pop(holding_key, None)
+        before = NOTHING if previous is None else previous.totals
+        self.total = replace_totals(self.total, before, valuation.totals)
+        book = valuation.book
+        if book.position or book.orders:
+            self.valuations[holding_key] = valuation
+            self.by_symbol.setdefault(holding_key[0], set()).add(holding_key)
+        elif previous is not None:
+            self.by_symbol[holding_key[0]].discard(holding_key)
+        if book.rate is not None and holding_key in self.valuations:
+            self.foreign.add(holding_key)
+        else:
+            self.foreign.discard(holding_key)
 
-        `current` is by symbol. A quote or an instrument that did not change is the same object as before.
-        """
-        return {
-            holding_key
-            for holding_key, (_, _, quote, instrument) in self.valuations.items()
-            if (found := current.get(holding_key[0])) is not None
-            and (found[0] is not quote or found[1] is not instrument)
-        }
+    def list_symbols(self) -> set[str]:
+        """Return the symbols of the portfolio's positions and open orders, and of some earlier ones."""
+        return self.by_symbol.keys() | {holding_key.symbol for holding_key in self.stale}
+
+
+class PriceVersions:
+    """The newest quote and instrument of each symbol, with the version at which one of them changed."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[int, str], tuple[Quote | None, Instrument, int]] = {}
+        self.version = 0  # of the newest change
+
+    def update(self, key: tuple[int, str], quote: Quote | None, instrument: Instrument) -> None:
+        """Note the current quote and instrument. Unchanged ones are the same objects as before."""
+        known = self._entries.get(key)
+        if known is not None and known[0] is quote and known[1] is instrument:
+            return
+        if len(self._entries) >= MAX_PRICES:
+            self._entries.clear()
+        self.version += 1
+        self._entries[key] = quote, instrument, self.version
+
+    def list_repriced(self, tenant_id: int, exposure: Exposure) -> set[HoldingKey]:
+        """Return the positions that were valued with another quote or instrument than the current ones."""
+        repriced: set[HoldingKey] = set()
+        if exposure.prices_version < self.version:
+            for symbol, holding_keys in exposure.by_symbol.items():
+                known = self._entries.get((tenant_id, symbol))
+                if known is None or known[2] > exposure.prices_version:
+                    repriced |= holding_keys
+        return repriced
 
 
 @dataclass(slots=True)
@@ -89,6 +127,7 @@ class PortfolioCache:
     """
 
     def __init__(self) -> None:
+        self.prices = PriceVersions()
         self._portfolios: VersionedCache[PortfolioKey, CachedPortfolio] = VersionedCache(
             MAX_CACHED_ROWS, lambda one: 1 + len(one.positions) + len(one.open_orders.orders)
         )

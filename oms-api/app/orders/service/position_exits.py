@@ -56,7 +56,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
             cancel_unsent(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
     at, actor = iso(origin.at), actor_of(origin)
-    cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were set anew.")
+    cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were replaced.")
     send_pair(context, *added)
     return build_result(context, origin.tenant_id, [one.id for one in added])
 

@@ -10,7 +10,6 @@ from app.orders.service.order_estimates import estimate_order
 from app.orders.service.risk_evaluation import risk_input
 from app.orders.service.trading_sessions import find_current_hold
 from app.risk.rules.evaluation import list_headrooms
-from app.timestamps import iso
 
 
 def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
@@ -19,7 +18,7 @@ def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     Raises NoSuchPortfolio.
     """
     origin, ticket = command.origin, command.ticket
-    require_unexpired(ticket, iso(origin.at))
+    require_unexpired(ticket, origin.at)
     portfolio_key = context.get_portfolio_key(command)
     order = create_order(context, origin, portfolio_key, ticket)
     hold = find_current_hold(context, order)

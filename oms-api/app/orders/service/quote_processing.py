@@ -19,6 +19,8 @@ from app.orders.service.commands import NO_ORDERS, Outcome, QuoteArrived, QuoteS
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import get_closable_quantity, release_order
 from app.orders.service.halts import cancel_halted, list_halted
+from app.orders.service.linked_exits import is_held_at_broker
+from app.orders.service.linked_pairs import watch_part
 from app.orders.service.matching import can_match, match_orders
 from app.orders.service.order_changes import expire_orders
 from app.orders.service.pair_swaps import waits_for_quote
@@ -122,7 +124,9 @@ def _release_held_orders(
         watch_pair(context, order, at)
         if order.status is Status.HELD and not waits_for_quote(context, order):
             quantity = _find_due_quantity(context, order)
-            if quantity:
+            if quantity and is_held_at_broker(context, order):
+                watch_part(context, order, at)
+            elif quantity:
                 release_order(context, order, at, quantity=quantity)
 
 

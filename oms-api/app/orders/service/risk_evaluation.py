@@ -45,8 +45,10 @@ def find_denial(
 ) -> Denial | None:
     """Return the risk denial of the order, None if it passes.
 
-    The check ignores the orders `excluded`. `confirms` allows a repeated order. For a replacement, the
-    largest passing quantity is the total of the replaced orders, including what was filled.
+    - `excluded`: orders that the checks ignore.
+    - `confirms`: whether the client confirmed that it repeats a recent order.
+
+    For a replacement, the largest passing quantity is a total that includes the fills of the original.
     """
     checks = evaluate_close if order.role is Role.CLOSING else evaluate_order
     denial = checks(risk_input(context, order, *excluded, confirms=confirms))

@@ -12,7 +12,7 @@ from app.performance.rules.values import EquitySeries
 Columns = TypeVar("Columns", bound=EquityCurve | EquitySeries)
 
 MAX_POINTS = 250_000  # of all portfolios together
-MAX_SHIFT = 8  # a series is read anew once its start moved by more than this part of its length
+MAX_SHIFT = 8  # a series is read again once its start moved by more than this part of its length
 
 
 class Range(NamedTuple):

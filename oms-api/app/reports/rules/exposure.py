@@ -11,7 +11,7 @@ from app.reports.rules.values import UsedRate
 
 
 class ExposureGrouping(StrEnum):
-    """What exposure is summed by."""
+    """The grouping of the exposure."""
 
     PORTFOLIO = "portfolio"
     SYMBOL = "symbol"

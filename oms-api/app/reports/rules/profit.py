@@ -12,7 +12,7 @@ from app.reports.rules.values import UsedRate
 
 
 class Grouping(StrEnum):
-    """What P&L is summed by."""
+    """The grouping of the P&L."""
 
     PORTFOLIO = "portfolio"
     STRATEGY = "strategy"
@@ -86,7 +86,7 @@ class Totals:
 
 
 class GroupResult(NamedTuple):
-    """The P&L of a group. `unrealized_pnl` is None where the group has no positions of its own."""
+    """The P&L of a group. `unrealized_pnl` is None where the group has no positions."""
 
     key: GroupKey
     totals: Totals

@@ -23,9 +23,11 @@ class ExplanationQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+    portfolio: Wanted | None = Field(
+        None, description="Name of a portfolio; letter case does not matter; null: all"
+    )
     day: LocalDate | None = Field(
-        None, alias="date", description="A P&L day that ended; null: the one that has not ended yet"
+        None, alias="date", description="A P&L day that has ended; null: the current one"
     )
 
     def filter(self, caller: Caller) -> ReportFilter:
@@ -38,15 +40,15 @@ class ExplanationPartsOut(BaseModel):
     """The parts of a P&L, each with its sign. They add up to `day_pnl`."""
 
     price: str = Field(description="Due to prices", examples=["150.00"])
-    currency: str = Field(
-        description="Due to exchange rates of positions in other currencies", examples=["-3.50"]
-    )
-    carry: str = Field(description="Interest, borrow fees and dividends together", examples=["1.25"])
-    interest: str = Field(description="Interest on cash, negative where it was paid", examples=["-0.75"])
-    borrow: str = Field(description="Fees of short positions, not above zero", examples=["0.00"])
+    currency: str = Field(description="Part due to exchange rates", examples=["-3.50"])
+    carry: str = Field(description="Interest, borrow fees and dividends", examples=["1.25"])
+    interest: str = Field(description="Interest on cash, negative if it was paid", examples=["-0.75"])
+    borrow: str = Field(description="Borrow fees of short positions, zero or negative", examples=["0.00"])
     dividends: str = Field(description="Dividends less withholding tax", examples=["2.00"])
     fees: str = Field(description="Charges of trades, negative", examples=["-4.00"])
-    adjustments: str = Field(description="Other cash that was booked and is no flow", examples=["0.00"])
+    adjustments: str = Field(
+        description="Other cash movements, which are neither deposits nor withdrawals", examples=["0.00"]
+    )
     day_pnl: str = Field(description="The P&L: all parts together", examples=["143.75"])
 
 
@@ -56,9 +58,9 @@ class ExplainedDayOut(ExplanationPartsOut):
     portfolio_name: str = Field(description="Name of the portfolio", examples=["Tech Portfolio"])
     base_currency: str = Field(description="ISO 4217 code of its amounts", examples=["USD"])
     start: str | None = Field(
-        alias="from", description="The close at which it starts; null: the opening", examples=[_AT]
+        alias="from", description="Close at which the period starts; null: the opening", examples=[_AT]
     )
-    end: str = Field(alias="to", description="The close at which it ended, or now", examples=[_AT])
+    end: str = Field(alias="to", description="Close at which it ended, or now", examples=[_AT])
 
 
 class ExplanationTotalOut(ExplanationPartsOut):

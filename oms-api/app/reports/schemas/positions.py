@@ -21,25 +21,25 @@ class RoundTripOut(BaseModel):
     product: str | None = Field(description="`CNC`, `MIS` …; null without one", examples=[None])
     currency: str = Field(description="ISO 4217 code of the amounts", examples=["USD"])
     side: Literal["LONG", "SHORT"] = Field(description="Direction of the position", examples=["LONG"])
-    quantity: str = Field(description="Units that were opened in all", examples=["200"])
+    quantity: str = Field(description="Total units that were opened", examples=["200"])
     entry_price: str = Field(description="Average price of the opening trades", examples=["11.00"])
     exit_price: str = Field(description="Average price of the closing trades", examples=["12.00"])
     opened_at: str = Field(description="Execution of the first trade", examples=[_AT])
     closed_at: str = Field(description="Execution of the trade that closed it", examples=[_AT])
-    holding_seconds: float = Field(description="Seconds from opened to closed", examples=[3600.0])
+    holding_seconds: float = Field(description="Time from opening to closing, in seconds", examples=[3600.0])
     realized_pnl: str = Field(description="Realised P&L before charges", examples=["200.00"])
     charges: str = Field(description="Charges of its trades", examples=["2.00"])
     net_pnl: str = Field(description="Realised P&L less charges", examples=["198.00"])
-    highest_price: str = Field(description="Highest price traded while it was open", examples=["12.50"])
-    lowest_price: str = Field(description="Lowest price traded while it was open", examples=["10.00"])
+    highest_price: str = Field(description="Highest traded price while it was open", examples=["12.50"])
+    lowest_price: str = Field(description="Lowest traded price while it was open", examples=["10.00"])
     max_adverse_excursion: str = Field(
         description="Largest loss at the prices traded while it was open, before charges", examples=["100.00"]
     )
     max_favorable_excursion: str = Field(
         description="Largest gain at the prices traded while it was open, before charges", examples=["250.00"]
     )
-    opening_trade_id: str = Field(description="Id of the first trade", examples=["TRADE-20261120-ABCDEFGH"])
-    closing_trade_id: str = Field(description="Id of the last trade", examples=["TRADE-20261120-ABCDEFGI"])
+    opening_trade_id: str = Field(description="ID of the first trade", examples=["TRADE-20261120-ABCDEFGH"])
+    closing_trade_id: str = Field(description="ID of the last trade", examples=["TRADE-20261120-ABCDEFGI"])
     trades: int = Field(description="Number of its trades", examples=[3])
 
 
@@ -49,12 +49,12 @@ class LotOut(BaseModel):
     symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
     product: str | None = Field(description="`CNC`, `MIS` …; null without one", examples=[None])
     side: Literal["LONG", "SHORT"] = Field(description="Direction of the position", examples=["LONG"])
-    quantity: str = Field(description="Units that are left", examples=["50"])
+    quantity: str = Field(description="Units still open", examples=["50"])
     unit_cost: str = Field(description="Value per unit when it was opened", examples=["10.00"])
-    value: str = Field(description="Value of what is left when it was opened", examples=["500.00"])
-    charges: str = Field(description="Part of the opening trade's charges", examples=["1.00"])
+    value: str = Field(description="Opening value of the units still open", examples=["500.00"])
+    charges: str = Field(description="Share of the charges of the opening trade", examples=["1.00"])
     opened_at: str = Field(description="Execution of the opening trade", examples=[_AT])
-    trade_id: str = Field(description="Id of the opening trade", examples=["TRADE-20261120-ABCDEFGH"])
+    trade_id: str = Field(description="ID of the opening trade", examples=["TRADE-20261120-ABCDEFGH"])
 
 
 class ClosedLotOut(BaseModel):
@@ -64,21 +64,21 @@ class ClosedLotOut(BaseModel):
     product: str | None = Field(description="`CNC`, `MIS` …; null without one", examples=[None])
     side: Literal["LONG", "SHORT"] = Field(description="Direction of the position", examples=["LONG"])
     quantity: str = Field(description="Units that were closed", examples=["50"])
-    cost: str = Field(description="What the units were bought for", examples=["500.00"])
+    cost: str = Field(description="Cost of the units", examples=["500.00"])
     proceeds: str = Field(description="What the units were sold for", examples=["600.00"])
     realized_pnl: str = Field(description="Proceeds less cost, before charges", examples=["100.00"])
-    charges: str = Field(description="Parts of both trades' charges", examples=["2.00"])
+    charges: str = Field(description="Shares of the charges of both trades", examples=["2.00"])
     opened_at: str = Field(description="Execution of the opening trade", examples=[_AT])
     closed_at: str = Field(description="Execution of the closing trade", examples=[_AT])
-    opening_trade_id: str = Field(description="Id of the opening trade", examples=["TRADE-20261120-ABCDEFGH"])
-    closing_trade_id: str = Field(description="Id of the closing trade", examples=["TRADE-20261120-ABCDEFGI"])
+    opening_trade_id: str = Field(description="ID of the opening trade", examples=["TRADE-20261120-ABCDEFGH"])
+    closing_trade_id: str = Field(description="ID of the closing trade", examples=["TRADE-20261120-ABCDEFGI"])
 
 
 class LotsOut(BaseModel):
-    """The lots of a portfolio by first in, first out, beside the average cost that its books use."""
+    """The lots of a portfolio by first in, first out. The ledger itself uses average cost."""
 
-    open: list[LotOut] = Field(description="What is left of opening trades, the oldest first")
-    closed: list[ClosedLotOut] = Field(description="What was closed, in the order of closing")
+    open: list[LotOut] = Field(description="Open lots, the oldest first")
+    closed: list[ClosedLotOut] = Field(description="Closed lots, in the order of closing")
 
 
 def serialize_round_trip(trip: RoundTrip) -> dict[str, Any]:

@@ -21,9 +21,11 @@ class ReportQuery(Period):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+    portfolio: Wanted | None = Field(
+        None, description="Name of a portfolio; letter case does not matter; null: all"
+    )
     symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")
-    since: When | None = Field(None, alias="from", description="Booked at this instant or later")
+    since: When | None = Field(None, alias="from", description="Booked at or after this instant")
     until: When | None = Field(None, alias="to", description="Booked before this instant")
 
     def filter(self, caller: Caller, since: datetime | None = None) -> ReportFilter:
@@ -36,7 +38,7 @@ class ProfitQuery(ReportQuery):
     """The period and the grouping of a P&L report."""
 
     by: Annotated[Grouping, BeforeValidator(lower_case)] = Field(
-        Grouping.PORTFOLIO, description="What the P&L is summed by"
+        Grouping.PORTFOLIO, description="Grouping of the P&L"
     )
 
 
@@ -45,10 +47,12 @@ class ExposureQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+    portfolio: Wanted | None = Field(
+        None, description="Name of a portfolio; letter case does not matter; null: all"
+    )
     symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")
     by: Annotated[ExposureGrouping, BeforeValidator(lower_case)] = Field(
-        ExposureGrouping.PORTFOLIO, description="What the exposure is summed by"
+        ExposureGrouping.PORTFOLIO, description="Grouping of the exposure"
     )
 
     def filter(self, caller: Caller) -> ReportFilter:
@@ -62,15 +66,17 @@ class TodayQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(None, description="Name of a portfolio, in any case; null: all")
+    portfolio: Wanted | None = Field(
+        None, description="Name of a portfolio; letter case does not matter; null: all"
+    )
 
 
 class RoundTripQuery(ReportQuery):
     """Filters of round trips, and the page. `from` and `to` limit when they closed."""
 
-    limit: Limit = Field(DEFAULT_LIMIT, description="Round trips to list at most")
+    limit: Limit = Field(DEFAULT_LIMIT, description="Maximum number of round trips")
     skip: Annotated[
-        Count, Field(ge=0, le=MAX_SKIP, description="Round trips to leave out, the latest first")
+        Count, Field(ge=0, le=MAX_SKIP, description="Number of round trips to skip, from the latest on")
     ] = 0
 
 
@@ -79,5 +85,5 @@ class LotQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted = Field(description="Name of a portfolio, in any case")
+    portfolio: Wanted = Field(description="Name of a portfolio; letter case does not matter")
     symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")

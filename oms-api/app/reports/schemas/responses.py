@@ -19,15 +19,15 @@ class ProfitOut(BaseModel):
     """The P&L of a group, in the currency of its portfolios."""
 
     key: str | None = Field(
-        description="Portfolio, symbol, day (UTC), user or strategy; null: trades without one",
+        description="Portfolio, symbol, day (UTC), user or strategy of the group; null: trades without one",
         examples=["Tech Portfolio"],
     )
     currency: str = Field(description="ISO 4217 code of the amounts", examples=["USD"])
     trades: int = Field(description="Number of trades, without reversals", examples=[12])
     realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
     unrealized_pnl: str | None = Field(
-        description="P&L of the positions that are open now; null where `by` is not `portfolio` or `symbol`, "
-        "and for periods that ended",
+        description="P&L of the positions that are open now; null if `by` is not `portfolio` or "
+        "`symbol`, and for periods that have ended",
         examples=["50.00"],
     )
     gross_pnl: str = Field(description="Realised and unrealised P&L before charges", examples=["350.00"])
@@ -36,10 +36,12 @@ class ProfitOut(BaseModel):
 
 
 class UsedRateOut(BaseModel):
-    """A rate that converted a currency to the tenant's."""
+    """The rate that converted a currency to the tenant's."""
 
-    currency: str = Field(description="ISO 4217 code of what was converted", examples=["INR"])
-    rate: str = Field(description="Value of one unit in the tenant's currency", examples=["0.01197605"])
+    currency: str = Field(description="ISO 4217 code of the converted currency", examples=["INR"])
+    rate: str = Field(
+        description="Value of one unit of the currency in the tenant's currency", examples=["0.01197605"]
+    )
     age_seconds: float = Field(description="Age of its oldest quote in seconds", examples=[0.25])
 
 
@@ -49,7 +51,7 @@ class ProfitTotalOut(BaseModel):
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
     realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
     unrealized_pnl: str | None = Field(
-        description="P&L of open positions; null where it is not computed", examples=["50.00"]
+        description="P&L of open positions; null: not computed", examples=["50.00"]
     )
     charges: str = Field(description="Charges that were booked", examples=["2.00"])
     net_pnl: str = Field(description="Realised and unrealised P&L less charges", examples=["348.00"])
@@ -59,7 +61,7 @@ class ProfitTotalOut(BaseModel):
 class ProfitReportOut(BaseModel):
     """P&L of a period by group."""
 
-    by: Grouping = Field(description="What the P&L is summed by", examples=["portfolio"])
+    by: Grouping = Field(description="Grouping of the P&L", examples=["portfolio"])
     since: str | None = Field(alias="from", description="Start of the period; null: all", examples=[_AT])
     until: str | None = Field(alias="to", description="End of the period; null: now", examples=[None])
     items: list[ProfitOut] = Field(description="The groups, by key and currency")
@@ -78,25 +80,25 @@ class ExposureOut(BaseModel):
     short_value: str = Field(
         description="Market value of short positions, not above zero", examples=["-500.00"]
     )
-    gross_exposure: str = Field(description="Long and short values, both as positive", examples=["18500.00"])
-    net_exposure: str = Field(description="Long and short values added up", examples=["17500.00"])
+    gross_exposure: str = Field(description="Sum of the unsigned market values", examples=["18500.00"])
+    net_exposure: str = Field(description="Sum of the signed market values", examples=["17500.00"])
 
 
 class ExposureReportOut(BaseModel):
     """Exposure of open positions by group, at current marks and rates."""
 
-    by: ExposureGrouping = Field(description="What the exposure is summed by", examples=["portfolio"])
+    by: ExposureGrouping = Field(description="Grouping of the exposure", examples=["portfolio"])
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
     items: list[ExposureOut] = Field(description="The groups, by key")
     total: ExposureOut = Field(description="All groups together")
     rates: list[UsedRateOut] = Field(description="Rates that were used, one for each other currency")
     unconverted: list[str] = Field(
-        description="Portfolio currencies without a rate; their positions are left out", examples=[[]]
+        description="Currencies of portfolios without a rate; their positions are left out", examples=[[]]
     )
 
 
 class ConvertedDayOut(BaseModel):
-    """What a day earned in the tenant's currency, at the current rate."""
+    """The P&L of a day in the tenant's currency, at the current rate."""
 
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
     net_pnl: str = Field(description="Realised P&L less charges", examples=["3.56886"])
@@ -105,9 +107,9 @@ class ConvertedDayOut(BaseModel):
 
 
 class DayStatsOut(BaseModel):
-    """What a portfolio booked on a day, in its currency. Days begin at 00:00 UTC."""
+    """The totals of a portfolio for one day, in its currency. Days begin at 00:00 UTC."""
 
-    date: str = Field(description="Day of the booking", examples=["2026-11-20"])
+    date: str = Field(description="Day on which it was booked", examples=["2026-11-20"])
     portfolio_name: str = Field(description="Name of the portfolio", examples=["Tech Portfolio"])
     currency: str = Field(description="ISO 4217 code of the amounts", examples=["USD"])
     trades: int = Field(description="Number of trades, without reversals", examples=[12])
@@ -118,10 +120,10 @@ class DayStatsOut(BaseModel):
     charges: str = Field(description="Charges that were booked", examples=["2.00"])
     net_pnl: str = Field(description="Realised P&L less charges", examples=["298.00"])
     max_drawdown: str = Field(
-        description="Largest fall of the day's net P&L from its peak", examples=["40.00"]
+        description="Largest decline of the day's net P&L from its peak", examples=["40.00"]
     )
     converted: ConvertedDayOut | None = Field(
-        description="Its net P&L in the tenant's currency; null if there is no rate"
+        description="Net P&L in the tenant's currency; null if there is no rate"
     )
 
 

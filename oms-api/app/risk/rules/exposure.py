@@ -232,7 +232,8 @@ def _count_exclusive_orders_once(
 def _limit_exits(valued: Sequence[_Valued], held_quantity: Decimal, order: Candidate | None) -> list[_Valued]:
     """Return the orders of one side, exits last. Exits are limited to the quantity that other orders leave.
 
-    The evaluated order counts among the other orders. `held` is positive if that side reduces the position.
+    The evaluated order counts among the other orders. `held_quantity` is positive if that side reduces the
+    position.
     """
     found = [pair for pair in valued if not pair[0].is_exit]
     if len(found) == len(valued):

@@ -27,7 +27,7 @@ class LimitScope(StrEnum):
 
 
 class LimitCode(StrEnum):
-    """What can be limited.
+    """The quantity or value that a limit applies to.
 
     Values are in the portfolio's currency unless the name says otherwise. Switches are 1 for on and 0 for
     off.

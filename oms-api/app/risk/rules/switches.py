@@ -17,7 +17,7 @@ class SwitchScope(StrEnum):
 
 
 class ExitPolicy(StrEnum):
-    """What HALTED does with exits. It always cancels orders that open or increase a position."""
+    """The effect of HALTED on exits. It always cancels orders that open or increase a position."""
 
     KEEP = "keep"  # exits keep working
     CANCEL = "cancel"  # exits are cancelled too

@@ -13,7 +13,7 @@ from app.risk.rules.latches import Latch
 
 
 class TradingState(StrEnum):
-    """What a kill switch allows."""
+    """The state of a kill switch, which defines what may be traded."""
 
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"  # only orders that reduce a position

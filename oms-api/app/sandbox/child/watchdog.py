@@ -11,13 +11,13 @@ _TICKS = 10  # in the time that a callback may take
 
 
 class CallbackTooLong(BaseException):
-    """A callback takes too long. Strategies that catch `Exception` do not catch it."""
+    """Raised when a callback takes too long. Strategies that catch `Exception` do not catch it."""
 
 
 class Watchdog:
     """Checks regularly whether the strategy gets on. `get_step` returns something else in each callback.
 
-    A strategy that hinders it is killed by the service, which has a clock of its own.
+    A strategy that hinders it is killed by the service, which has its own clock.
     """
 
     def __init__(self, limits: Limits, get_step: Callable[[], object]) -> None:

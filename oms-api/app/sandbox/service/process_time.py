@@ -24,7 +24,7 @@ class ProcessTime:
             return 0.0
 
     def limit(self, seconds: float) -> None:
-        """Let the kernel end the process after that many more seconds, also if the service has crashed."""
+        """Let the kernel end the process after that many more seconds, even if the service has crashed."""
         last = math.ceil(self.measure() + seconds) + _MARGIN_SECONDS
         with contextlib.suppress(OSError, ValueError):
             resource.prlimit(self._pid, resource.RLIMIT_CPU, (last, resource.RLIM_INFINITY))

@@ -47,7 +47,7 @@ async def create_hook(
     caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Create an address that receives signals without an API key. Its token is shown once."""
+    """Create a hook: an address that receives signals without an API key. Its token is shown once."""
     context, terms = request_context.context(caller, body), body.terms()
     return build_response(
         await administration.change(
@@ -74,7 +74,7 @@ async def list_hooks(caller: Manager, readers: TheReaders) -> Response:
 async def rotate_hook(
     caller: Manager, hook_id: HookId, administration: TheAdministration, request_context: TheRequestContext
 ) -> Response:
-    """Replace the token by a new one, shown once. The old one answers 404 at once."""
+    """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
     context = request_context.context(caller, NothingIn(), hook_id)
     return build_response(
         await administration.change(
@@ -88,7 +88,7 @@ async def rotate_hook(
     summary="Delete a hook",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "It is deleted"}, 404, 409),
+    responses=responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def delete_hook(
     caller: Manager, hook_id: HookId, administration: TheAdministration, request_context: TheRequestContext
@@ -114,10 +114,10 @@ async def receive_message(
     token: Annotated[str, Path(max_length=100, description="Token of the hook")], request: Request,
     authentication: TheAuthentication, signals: TheSignals, readers: TheReaders, now: TheClock,
 ) -> Response:  # fmt: skip
-    """Store the signal of a message with its order: JSON, or text by the template of the hook.
+    """Receive a signal and place its order. The body is JSON, or text that fits the template of the hook.
 
-    Each message counts once in 24 hours, by its `id` or else by its content. A repeat returns the same
-    signal.
+    A message with the `id` of an earlier one, or without an ID but with equal content, is a repeat for 24
+    hours and returns the same signal.
     """
     hook = await _authorize(request, authentication, readers, token)
     body, at = await request.body(), now()

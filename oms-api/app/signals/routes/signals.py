@@ -49,10 +49,10 @@ async def post_signal(
     caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: TheSignals,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
-    """Store a signal together with its order, by the rules of its strategy.
+    """Store a signal and place its order by the rules of its strategy.
 
     A repeat with the same `id` returns the same response. The order passes the same risk checks and
-    approvals as any other. A late signal is recorded as `expired`.
+    approvals as any other order. A signal that arrives too late is recorded as `expired`.
     """
     return answer(serialize_outcome(await signals.accept(caller, _build_request(body, key))), 201)
 
@@ -65,7 +65,7 @@ async def post_trading_signal(
     caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: TheSignals,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
-    """Do the same as `POST /signals`."""
+    """Send a signal: the same as `POST /signals`."""
     return await post_signal(caller, body, signals, key)
 
 
@@ -78,7 +78,7 @@ async def list_signals(
     caller: Reader, query: Annotated[SignalQuery, Query()], readers: TheReaders, cursors: TheCursors,
     request: Request,
 ) -> Response:  # fmt: skip
-    """List signals with what became of them and how long it took, newest first."""
+    """List signals with their outcome and its latency, newest first."""
     tenant_id = caller.tenant_id
     before = int(cursors.read(tenant_id, _LIST, query.cursor)) if query.cursor else None
     portfolio_key = None if query.portfolio is None else name_key(query.portfolio)
@@ -101,7 +101,7 @@ async def get_signal(
     signal_id: Annotated[Wanted, Path(max_length=150, description="ID of the signal")],
     readers: TheReaders,
 ) -> Response:
-    """Get one signal, what became of it, and the current statuses of its orders."""
+    """Get one signal, its outcome, and the current statuses of its orders."""
     tenant_id = caller.tenant_id
     listed_signal = await readers.run(
         lambda connection: queries.find_signal(connection, tenant_id, signal_id, caller.portfolios), tenant_id

@@ -34,7 +34,7 @@ class _NothingIn(RequestBody):
     "", summary="List rules of strategies", responses=responses(200, {"model": list[StrategyRulesOut]})
 )
 async def list_strategies(caller: Reader, readers: TheReaders) -> Response:
-    """List the rules by which signals become orders, by strategy."""
+    """List the rules that turn signals into orders, by strategy."""
     found = await readers.run(
         lambda connection: queries.list_strategies(connection, caller.tenant_id), caller.tenant_id
     )
@@ -57,7 +57,7 @@ async def put_strategy(
     body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], administration: TheAdministration,
     request_context: TheRequestContext,
 ) -> Response:  # fmt: skip
-    """Set portfolio, default size, allowed symbols and mode of the signals of a strategy."""
+    """Set the portfolio, default size, allowed symbols and mode for the signals of a strategy."""
     context = request_context.context(caller, body, strategy_name)
     symbols = None if body.symbols is None else tuple(body.symbols)
 
@@ -73,7 +73,7 @@ async def put_strategy(
     summary="Delete the rules of a strategy",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "They are deleted"}, 404, 409),
+    responses=responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def remove_strategy(
     caller: Manager,

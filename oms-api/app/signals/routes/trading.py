@@ -43,7 +43,7 @@ async def get_trading_portfolio(
     caller: Reader, query: Annotated[TradingPortfolioQuery, Query()], readers: TheReaders, valuer: TheValuer,
     now: TheClock, cash_reader: TheCashReader, planner: TheSignalPlanner,
 ) -> Response:  # fmt: skip
-    """Get cash, equity, P&L and positions of a portfolio: as `GET /portfolio/{name}`."""
+    """Get the cash, equity, P&L and positions of a portfolio: the same as `GET /portfolio/{name}`."""
     name = query.portfolio or await readers.run(
         lambda connection: planner.find_default_portfolio(connection, caller.tenant_id), caller.tenant_id
     )

@@ -14,7 +14,7 @@ def hash_body(body: bytes) -> str:
 
 
 def build_named_id(hook_id: str, message_id: str) -> str:
-    """Return the id of the signal of a message that has an id of its own."""
+    """Return the id of the signal of a message that contains an id."""
     return f"{hook_id}:{message_id}"
 
 

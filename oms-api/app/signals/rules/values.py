@@ -24,9 +24,9 @@ SIDED = frozenset({SizeKind.QTY, SizeKind.NOTIONAL, SizeKind.PERCENT_OF_EQUITY})
 
 
 class SignalMode(StrEnum):
-    """What happens to the signals of a strategy.
+    """The handling of a strategy's signals.
 
-    TRADE: they become orders. APPROVE: their orders wait for an approval. RECORD: they are only stored.
+    TRADE: they become orders. APPROVE: their orders await approval. RECORD: they are only stored.
     """
 
     TRADE = "trade"
@@ -35,7 +35,7 @@ class SignalMode(StrEnum):
 
 
 class SignalStatus(StrEnum):
-    """What became of a signal. All but RECEIVED are final."""
+    """The status of a signal. All except RECEIVED are final."""
 
     RECEIVED = "received"
     FILLED = "filled"
@@ -81,7 +81,7 @@ class SignalRequest(NamedTuple):
 
 
 class StrategyRules(NamedTuple):
-    """How the signals of a strategy become orders.
+    """The rules that turn the signals of a strategy into orders.
 
     `size` applies to signals that have none. `symbols` are the allowed ones; None allows all. The signals of
     a strategy that was paused or stopped are refused.
@@ -139,7 +139,7 @@ class Signal(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a signal."""
+    """A signal with its outcome."""
 
     status: SignalStatus
     reason: str | None = None

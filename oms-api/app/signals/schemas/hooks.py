@@ -58,11 +58,14 @@ Paths = Annotated[
 
 
 class HookIn(RequestBody):
-    """An address that receives signals. Send `template` for text, or `paths` for JSON of other names."""
+    """An address that receives signals.
+
+    Set `template` for text messages, or `paths` for JSON with other names.
+    """
 
     name: KeyName = Field(description="Your name of the hook", examples=["TradingView"])
     strategy: StrategyName | None = Field(
-        None, description="Strategy of its signals; null: as each message says", examples=["momentum"]
+        None, description="Strategy of its signals; null: the one in each message", examples=["momentum"]
     )
     template: Template | None = Field(
         None, description="Template of text messages, with fields in braces; null: JSON", examples=[_TEMPLATE]
@@ -73,10 +76,14 @@ class HookIn(RequestBody):
         examples=[_PATHS],
     )
     allowed_networks: Annotated[list[AddressRange], Field(min_length=1, max_length=MAX_NETWORKS)] | None = (
-        Field(None, description="Networks that may send; null: all", examples=[["203.0.113.0/24"]])
+        Field(
+            None,
+            description="Networks from which messages are accepted; null: all",
+            examples=[["203.0.113.0/24"]],
+        )
     )
     max_age_seconds: Annotated[WholeNumber, Field(ge=1, le=MAX_AGE_SECONDS)] = Field(
-        300, description="Seconds after its `time` in which a message is acted on", examples=[300]
+        300, description="Maximum age of a message by its `time`, in seconds", examples=[300]
     )
 
     @model_validator(mode="after")
@@ -105,10 +112,10 @@ class HookOut(BaseModel):
     template: str | None = Field(description="Template of text messages; null: JSON", examples=[_TEMPLATE])
     paths: dict[str, Any] | None = Field(description="Path of each field in JSON messages", examples=[_PATHS])
     allowed_networks: list[str] | None = Field(
-        description="Networks that may send; null: all", examples=[["203.0.113.0/24"]]
+        description="Networks from which messages are accepted; null: all", examples=[["203.0.113.0/24"]]
     )
     max_age_seconds: int = Field(
-        description="Seconds after its `time` in which a message is acted on", examples=[300]
+        description="Maximum age of a message by its `time`, in seconds", examples=[300]
     )
     created_by: str = Field(description="Person or key that created it", examples=["alice@example.com"])
     created_at: str = Field(description="Time of creation, in UTC", examples=[_AT])
@@ -120,7 +127,7 @@ class HookMadeOut(HookOut):
 
     token: str = Field(description="Token of the hook; shown once", examples=["sigh_MfKQ9r8GKYqrTwjUPD8"])
     path: str = Field(
-        description="Where messages are sent; it contains the token",
+        description="Path to which messages are sent; it contains the token",
         examples=["/api/v1/signals/hook/sigh_MfKQ9r8GKYqrTwjUPD8ILPZIo2La"],
     )
 
@@ -129,4 +136,6 @@ class HookReceiptOut(BaseModel):
     """The stored signal of a message."""
 
     id: str = Field(description="ID of the signal", examples=["sh_0123456789abcdef:alert-1"])
-    status: SignalStatus = Field(description="`received` until it is acted on", examples=["received"])
+    status: SignalStatus = Field(
+        description="Outcome of the signal; `received`: none yet", examples=["received"]
+    )

@@ -138,32 +138,33 @@ class SizeIn(BaseModel):
 
 
 class SignalIn(SizeIn):
-    """What a strategy wants to trade."""
+    """A signal: the trade that a strategy requests."""
 
-    symbol: Symbol = Field(description="Symbol of the instrument, in any case", examples=["AAPL"])
+    symbol: Symbol = Field(
+        description="Symbol of the instrument; letter case does not matter", examples=["AAPL"]
+    )
     side: Side | None = Field(
         None,
-        description="`buy` or `sell`, in any case; not needed with `target_position` and `close`",
+        description="`buy` or `sell`, in any letter case; not needed with `target_position` and `close`",
         examples=["BUY"],
     )
     price: PositiveAmount | None = Field(
-        None, description="Limit price per unit; without it the order is a market order", examples=["175.00"]
+        None, description="Limit price per unit; null: a market order", examples=["175.00"]
     )
-    reason: Why = Field(None, description="Why, for the order", examples=["Technical breakout"])
+    reason: Why = Field(None, description="Reason, for the order", examples=["Technical breakout"])
     strategy: StrategyName | None = Field(
         None, description="Strategy whose rules apply; null: none", examples=["momentum"]
     )
     portfolio: PortfolioName | None = Field(
-        None, description="Portfolio that trades; null: that of the strategy", examples=["Growth"]
+        None, description="Portfolio; null: that of the strategy", examples=["Growth"]
     )
     id: SignalId | None = Field(
         None,
-        description="Your id of the signal, by which a repeat counts once; null: the `Idempotency-Key`",
+        description="Your ID of the signal: a repeat with the same ID counts once; null: the "
+        "`Idempotency-Key`",
         examples=["breakout-1"],
     )
-    expires_at: Moment | None = Field(
-        None, description="Time after which the signal is not acted on", examples=[_AT]
-    )
+    expires_at: Moment | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
 
     def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
@@ -188,16 +189,16 @@ class SignalIn(SizeIn):
 
 
 class SignalOut(BaseModel):
-    """What became of a signal."""
+    """A signal with its outcome."""
 
     id: str = Field(description="ID of the signal", examples=["breakout-1"])
     status: SignalStatus = Field(
-        description="What became of it: `received` until it was acted on", examples=["filled"]
+        description="Outcome of the signal; `received`: none yet", examples=["filled"]
     )
     order_ids: list[str] = Field(description="IDs of its orders", examples=[["O17952423050000000c1937aec"]])
-    reason: str | None = Field(description="Why it was not ordered; null: it was", examples=[None])
+    reason: str | None = Field(description="Why no order was placed; null: one was", examples=[None])
     latency_ms: int | None = Field(
-        description="Milliseconds from its arrival until its order was executed; null: not acted on yet",
+        description="Milliseconds from its arrival until its outcome; null: no outcome yet",
         examples=[12],
     )
 
@@ -207,16 +208,16 @@ class SignalDetailOut(SignalOut):
 
     channel: Channel = Field(description="How it arrived", examples=["rest"])
     symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
-    side: str | None = Field(description="BUY or SELL; null: none was sent", examples=["BUY"])
-    size: dict[str, Any] = Field(description="Its size by kind", examples=[{"qty": "10"}])
+    side: str | None = Field(description="BUY or SELL; null: the signal has none", examples=["BUY"])
+    size: dict[str, Any] = Field(description="Size of the order", examples=[{"qty": "10"}])
     price: str | None = Field(description="Limit price; null: a market order", examples=[None])
     sender_reason: str | None = Field(description="Reason that its sender gave", examples=["Breakout"])
     strategy: str | None = Field(description="Strategy whose rules applied", examples=["momentum"])
-    portfolio_name: str = Field(description="Portfolio that trades", examples=["Growth"])
+    portfolio_name: str = Field(description="Name of the portfolio", examples=["Growth"])
     mode: SignalMode = Field(description="Mode of the strategy", examples=["trade"])
     source: str = Field(description="Name of the key or hook that sent it", examples=["signals"])
-    person: str | None = Field(description="Person behind the key; null: nobody", examples=[None])
-    expires_at: str | None = Field(description="Time after which it is not acted on, in UTC", examples=[None])
+    person: str | None = Field(description="Person for whom the key acts; null: none", examples=[None])
+    expires_at: str | None = Field(description="Time of expiry of the signal, in UTC", examples=[None])
     received_at: str = Field(description="Time of its arrival, in UTC", examples=[_AT])
     completed_at: str | None = Field(description="Time of its outcome, in UTC", examples=[_AT])
     order_statuses: dict[str, str] = Field(
@@ -239,14 +240,15 @@ class SignalQuery(BaseModel):
 
 
 class StrategyRulesIn(SizeIn):
-    """How the signals of a strategy become orders. The size applies to signals that have none."""
+    """The rules that turn the signals of a strategy into orders. `size` applies to signals without a size."""
 
     portfolio: PortfolioName | None = Field(
         None, description="Portfolio of signals that name none; null: SIGNALS_PORTFOLIO", examples=["Growth"]
     )
     mode: Annotated[SignalMode, BeforeValidator(lower_case)] = Field(
         SignalMode.TRADE,
-        description="`trade`: place orders; `approve`: their orders wait for an approval; `record`: store",
+        description="`trade`: place orders; `approve`: place orders that await approval; `record`: "
+        "only store",
         examples=["trade"],
     )
     symbols: Annotated[list[Symbol], Field(min_length=1, max_length=MAX_SYMBOLS)] | None = Field(
@@ -255,13 +257,13 @@ class StrategyRulesIn(SizeIn):
 
 
 class StrategyRulesOut(BaseModel):
-    """How the signals of a strategy become orders."""
+    """The rules that turn the signals of a strategy into orders."""
 
     name: str = Field(description="Name of the strategy", examples=["momentum"])
     portfolio: str | None = Field(description="Portfolio of signals that name none", examples=["Growth"])
-    mode: SignalMode = Field(description="What happens to its signals", examples=["trade"])
+    mode: SignalMode = Field(description="Handling of its signals", examples=["trade"])
     size: dict[str, Any] | None = Field(
-        description="Size of signals that have none; null: they need one", examples=[{"qty": "10"}]
+        description="Size of signals without a size; null: each signal needs a size", examples=[{"qty": "10"}]
     )
     symbols: list[str] | None = Field(description="Allowed symbols; null: all", examples=[["AAPL"]])
     updated_by: str = Field(description="Person or key that set the rules", examples=["alice@example.com"])
@@ -274,7 +276,7 @@ class TradingPortfolioQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     portfolio: Annotated[str, Field(max_length=400)] | None = Field(
-        None, description="Name of the portfolio; SIGNALS_PORTFOLIO if left out"
+        None, description="Name of the portfolio; default: SIGNALS_PORTFOLIO"
     )
 
 

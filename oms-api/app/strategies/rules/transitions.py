@@ -31,7 +31,7 @@ _TABLE: dict[tuple[Action, StrategyStatus], StrategyStatus] = {
 
 
 class IllegalAction(Exception):
-    """The status does not allow the action. The text is for the caller."""
+    """Raised when the status does not allow the action. The text is for the caller."""
 
 
 def find_next_status(

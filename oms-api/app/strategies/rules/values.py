@@ -24,8 +24,8 @@ class StrategyMode(StrEnum):
 class StrategyStatus(StrEnum):
     """The status of a strategy.
 
-    INACTIVE: it does not run. ACTIVE: it runs. PAUSED: its callbacks are not called, and its exits work on.
-    ERROR: it failed, and needs an acknowledgement to start again.
+    INACTIVE: it does not run. ACTIVE: it runs. PAUSED: it is not called, but its exit orders stay open.
+    ERROR: it failed. To start it again, send `acknowledge_error`.
     """
 
     INACTIVE = "INACTIVE"

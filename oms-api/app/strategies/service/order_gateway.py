@@ -18,14 +18,14 @@ from app.strategies.rules.actions import Action, CancelAction, PlaceAction, Repl
 
 SOURCE = "strategy"  # the source of the orders that the host places
 WRITER_SECONDS = 30.0
-MAX_MESSAGES_PER_MINUTE = 3_000  # of a strategy, also without the limit MESSAGES_PER_MINUTE
+MAX_MESSAGES_PER_MINUTE = 3_000  # of a strategy, even without the limit MESSAGES_PER_MINUTE
 _MINUTE_SECONDS = 60.0
 _LATCHED = "REPEATED_EXECUTION"  # the code of the denial
 T = TypeVar("T")
 
 
 class OrderServiceUnavailable(Exception):
-    """The writer or the database does not answer. The session repeats the action later."""
+    """Raised when the writer or the database does not answer. The session repeats the action later."""
 
 
 class ActionResult(NamedTuple):

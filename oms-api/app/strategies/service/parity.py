@@ -40,7 +40,7 @@ _NOT_REPEATED = frozenset({InputKind.START, InputKind.STOP})
 
 
 class NoJournal(Exception):
-    """There is no journal of that time, or it is not whole. The text states which."""
+    """Raised when there is no journal of that time, or it is not whole. The text states which."""
 
 
 class ParityReport(NamedTuple):
@@ -88,7 +88,7 @@ class ParityChecker:
         return ParityReport(len(ours.keys() | replayed.keys()), count, differences)
 
     def _compare_fill(self, connection: Connection, order: Order, fill: OwnExecution) -> list[Difference]:
-        """Match the order against the quotes of the time of a fill. Brokers match by rules of their own."""
+        """Match the order against the quotes of the time of a fill. Brokers match by their own rules."""
         if order.broker != _PAPER:
             return []
         instrument = find_instruments(connection, [order.instrument_key])[order.instrument_key]

@@ -47,7 +47,7 @@ class StrategyRunner(Protocol):
 
 
 class InvalidState(Exception):
-    """`context.state` holds something that JSON cannot."""
+    """Raised when `context.state` holds a value that JSON cannot represent."""
 
     def __init__(self) -> None:
         super().__init__("`context.state` must hold JSON values only: text, numbers, lists and dictionaries.")

@@ -1,4 +1,4 @@
-"""Runs the code of a strategy in a sandbox: a process of its own with restricted rights.
+"""Runs the code of a strategy in a sandbox: a separate process with restricted rights.
 
 The process gets the inputs, and answers with the strategy's orders and state. It has no connection to the
 service or the database. Its answers are validated like requests from outside.
@@ -19,7 +19,7 @@ from app.strategies.rules.reaction_frames import ActionScope, pack_input, parse_
 from app.strategies.service.runner import RunnerSpec
 
 PROGRAM = "app.strategies.service.sandbox_child:prepare"
-# The time of other strategies is not at stake: each has a thread and a process of its own.
+# The time of other strategies is not at stake: each has a separate thread and process.
 LIMITS = Limits(
     callback_wall_seconds=10, answer_seconds=10, answer_wall_seconds=20, log_bytes=4_000,
     frame_bytes=4_000_000,

@@ -37,7 +37,7 @@ REFUSED = "REJECTED"
 
 
 class JournalConflict(Exception):
-    """Another process runs the strategy, and has added inputs to its journal."""
+    """Raised when another process runs the strategy, and has added inputs to its journal."""
 
 
 class StrategySession:

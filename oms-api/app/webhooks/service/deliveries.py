@@ -46,7 +46,7 @@ class WebhookDeliveries:
     def resend(
         self, connection: Connection, caller: Caller, webhook_id: str, delivery_id: str, now: datetime
     ) -> dict[str, Any]:
-        """Send the event of a delivery again, with the same event id, as a new delivery."""
+        """Send the event of a delivery again as a new delivery. The event keeps its ID."""
         webhook = get_webhook(connection, caller, webhook_id)
         number = self._decode(caller.tenant_id, delivery_id)
         old = queries.find_delivery(connection, caller.tenant_id, webhook.id, number)

@@ -1,4 +1,4 @@
-"""Run the dispatcher in a thread of its own, in one process at a time.
+"""Run the dispatcher in a separate thread, in one process at a time.
 
 A lease in the database decides which process delivers. If that process crashes, another one continues when
 the lease has expired; deliveries without a stored result are sent again with the same id.

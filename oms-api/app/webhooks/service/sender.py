@@ -19,7 +19,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class NotSent(Exception):
-    """The request failed. The message states the reason, for the owner of the webhook."""
+    """Raised when the request failed. The message states the reason, for the owner of the webhook."""
 
 
 class WebhookSender:

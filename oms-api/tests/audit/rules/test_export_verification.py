@@ -18,7 +18,7 @@ from tests.factories import trade_row
 
 ROWS = chained(12)
 LINES = lines(ROWS)
-FIXED = {"tenant_id", "sequence", "hash_version", "hash"}  # have tests of their own
+FIXED = {"tenant_id", "sequence", "hash_version", "hash"}  # have separate tests
 HEAD = {Chain(1): Head(12, ROWS[-1].hash)}
 places = st.integers(0, len(LINES) - 1)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.brokers.capabilities import choose_exit_time, find_linked_refusal, is_watched
-from app.brokers.rules.linked_orders import find_pair_refusal, is_resting
+from app.brokers.capabilities import TABLES, choose_exit_time, find_linked_refusal, is_watched
+from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_resting
 from tests.brokers.market import order
 
 TARGET, STOP = order("SELL 10 LIMIT limit 120 GTC", "T"), order("SELL 10 STOP stop 80 GTC", "S")
@@ -33,11 +33,33 @@ def test_other_pairs_are_refused(orders):
 
 @pytest.mark.parametrize(("broker", "expected"), [("alpaca", True), ("zerodha", True), ("ibkr", False)])
 def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
-    assert is_watched(broker, TARGET) is expected
-    assert not is_watched(broker, STOP)
+    assert is_watched(broker, TARGET, is_exit=False) is expected
+    assert not is_watched(broker, STOP, is_exit=False)
     pair = [one._replace(time_in_force=choose_exit_time(broker, one)) for one in (TARGET, STOP)]
     assert find_linked_refusal(broker, pair) is None
     assert (find_linked_refusal(broker, [pair[0], pair[0]]) is None) is not expected
+
+
+@pytest.mark.parametrize(
+    ("words", "pairing", "carries"),
+    [
+        ("SELL 10 LIMIT limit 120 GTC", Pairing.TOGETHER, True),
+        ("SELL 10 STOP stop 80 DAY", Pairing.TOGETHER, False),
+        ("SELL 10 STOP_LIMIT stop 80 limit 79 DAY", Pairing.TOGETHER, False),
+        ("SELL 10 MARKET DAY", Pairing.EMULATED, True),
+        ("SELL 10 TRAILING_STOP trail 1 DAY", Pairing.EMULATED, False),
+        ("SELL 1.5 LIMIT limit 120 DAY", Pairing.EMULATED, False),
+        ("SELL 10 LIMIT limit 120 IOC", Pairing.EMULATED, False),
+    ],
+)
+def test_alpaca_links_whole_shares_for_a_day_or_longer(words, pairing, carries):
+    share = order(words)
+    table = TABLES["alpaca"]
+    assert (table.get_pairing(share), table.can_carry_exits(share)) == (pairing, carries)
+    for other in (share._replace(symbol="BTC/USD"), share._replace(extended_hours=True)):
+        assert (table.get_pairing(other), table.can_carry_exits(other)) == (Pairing.EMULATED, False)
+    assert is_watched("alpaca", TARGET, is_exit=True) is False
+    assert not TABLES["zerodha"].can_carry_exits(share)
 
 
 @pytest.mark.parametrize(

@@ -9,22 +9,27 @@ with warnings.catch_warnings():
     from alpaca.data.requests import StockBarsRequest, StockLatestQuoteRequest
     from alpaca.data.timeframe import TimeFrame
     from alpaca.trading.client import TradingClient
-    from alpaca.trading.enums import OrderSide, QueryOrderStatus, TimeInForce
+    from alpaca.trading.enums import OrderClass, OrderSide, QueryOrderStatus, TimeInForce
     from alpaca.trading.requests import (
+        GetOrderByIdRequest,
         GetOrdersRequest,
         LimitOrderRequest,
         MarketOrderRequest,
         ReplaceOrderRequest,
         StopLimitOrderRequest,
+        StopLossRequest,
+        TakeProfitRequest,
         TrailingStopOrderRequest,
     )
     from alpaca.trading.stream import TradingStream
 
 __all__ = [
     "APIError",
+    "GetOrderByIdRequest",
     "GetOrdersRequest",
     "LimitOrderRequest",
     "MarketOrderRequest",
+    "OrderClass",
     "OrderSide",
     "QueryOrderStatus",
     "ReplaceOrderRequest",
@@ -32,6 +37,8 @@ __all__ = [
     "StockHistoricalDataClient",
     "StockLatestQuoteRequest",
     "StopLimitOrderRequest",
+    "StopLossRequest",
+    "TakeProfitRequest",
     "TimeFrame",
     "TimeInForce",
     "TradingClient",

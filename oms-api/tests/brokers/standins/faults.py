@@ -71,13 +71,15 @@ class OrderFaults:
 
     `rejections` are the reasons for which the next orders are rejected after they were accepted. `crossing`
     is the quantity that fills when the next cancel or replacement arrives, before it takes effect.
-    `renames_fills` lists executions under other ids than the stream reports.
+    `renames_fills` lists executions under other ids than the stream reports. `hides_held_legs` reports no
+    event that ends the holding of a linked order, as Alpaca's stream often does.
     """
 
     rejections: list[str] = field(default_factory=list)
     crossing: str | None = None
     is_cancel_ignored: bool = False
     renames_fills: bool = False
+    hides_held_legs: bool = False
 
 
 class Faults:

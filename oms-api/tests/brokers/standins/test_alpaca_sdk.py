@@ -10,9 +10,11 @@ import pytest
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.brokers.standins.alpaca_sdk import (
     APIError,
+    GetOrderByIdRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
+    OrderClass,
     OrderSide,
     QueryOrderStatus,
     ReplaceOrderRequest,
@@ -20,6 +22,8 @@ from tests.brokers.standins.alpaca_sdk import (
     StockHistoricalDataClient,
     StockLatestQuoteRequest,
     StopLimitOrderRequest,
+    StopLossRequest,
+    TakeProfitRequest,
     TimeFrame,
     TimeInForce,
     TradingClient,
@@ -41,6 +45,7 @@ def alpaca(running):
     """Start each test with other prices and without faults."""
     running.faults.clear()
     running.exchange.quote("AAPL", "189.98", "190.02")
+    running.exchange.quote("TSLA", "160", "161")
     return running
 
 
@@ -152,6 +157,68 @@ def test_stream_tells_the_life_of_an_order(client, alpaca):
     ]
     assert {update.order.id for update in updates[:3]} == {order.id}
     assert len({update.execution_id for update in updates[:3]}) == 3
+
+
+def linked_order(order_class, side=OrderSide.BUY, price=150.0, profit=200.0, loss=90.0, **fields):
+    return LimitOrderRequest(
+        symbol="TSLA", qty=10, side=side, time_in_force=TimeInForce.GTC, order_class=order_class,
+        limit_price=price, take_profit=profit and TakeProfitRequest(limit_price=profit),
+        stop_loss=loss and StopLossRequest(stop_price=loss), **fields,
+    )  # fmt: skip
+
+
+def read_legs(client, order):
+    return {
+        leg.type.value: leg.status.value
+        for leg in client.get_order_by_id(order.id, GetOrderByIdRequest(nested=True)).legs
+    }
+
+
+def list_open(client, **fields):
+    request = GetOrdersRequest(status=QueryOrderStatus.OPEN, symbols=["TSLA"], **fields)
+    return [order.type.value for order in client.get_orders(request)]
+
+
+def test_legs_of_a_bracket_are_held_until_the_entry_has_filled(client, alpaca):
+    entry = client.submit_order(linked_order(OrderClass.BRACKET))
+    assert [leg.status.value for leg in entry.legs] == ["held", "held"]
+    assert (list_open(client), list_open(client, nested=True)) == (["limit"], ["limit"])
+    alpaca.exchange.fill(str(entry.id), "4", "150")
+    assert read_legs(client, entry) == {"limit": "held", "stop": "held"}
+    alpaca.exchange.fill(str(entry.id), "6", "150")
+    assert read_legs(client, entry) == {"limit": "new", "stop": "held"}
+    assert (list_open(client), list_open(client, nested=True)) == (["limit"], [])
+    alpaca.exchange.quote("TSLA", "90", "91")
+    assert read_legs(client, entry) == {"limit": "replaced", "stop": "filled"}
+
+
+def test_exit_of_a_position_cancels_the_other_one(client, alpaca):
+    bought = client.submit_order(linked_order(OrderClass.OTO, profit=None))
+    alpaca.exchange.fill(str(bought.id), "10", "150")
+    assert read_legs(client, bought) == {"stop": "new"}
+    client.cancel_order_by_id(bought.legs[0].id)
+    pair = client.submit_order(linked_order(OrderClass.OCO, OrderSide.SELL, price=None))
+    assert (pair.status.value, pair.legs[0].status.value) == ("pending_new", "held")
+    stop = client.replace_order_by_id(pair.legs[0].id, ReplaceOrderRequest(stop_price=95.0))
+    alpaca.exchange.fill(str(pair.id), "10", "200")
+    assert client.get_order_by_id(stop.id).status == "canceled"
+
+
+def test_cancel_of_a_linked_order_cancels_the_others(client):
+    entry = client.submit_order(linked_order(OrderClass.BRACKET))
+    client.cancel_order_by_id(entry.legs[0].id)
+    assert client.get_order_by_id(entry.id).status == "canceled"
+    assert set(read_legs(client, entry).values()) == {"canceled"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"extended_hours": True}, {"qty": 1.5}, {"time_in_force": TimeInForce.FOK}, {"symbol": "BTC/USD"}],
+)
+def test_linked_orders_that_alpaca_does_not_take_are_refused(client, fields):
+    order = linked_order(OrderClass.BRACKET).model_copy(update=fields)
+    with pytest.raises(APIError):
+        client.submit_order(order)
 
 
 def test_quotes_and_bars_are_read(alpaca):

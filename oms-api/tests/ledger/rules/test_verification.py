@@ -24,7 +24,7 @@ def found(row: TradeRow) -> list[tuple[StrEnum, str]]:
 
 
 def rechained(**changes) -> TradeRow:
-    """Return a row as a careful forger leaves it: changed, and hashed anew."""
+    """Return a row as a careful forger leaves it: changed, and hashed again."""
     row = trade_row()._replace(**changes)
     return row._replace(hash=hash_of(row[:-1], GENESIS))
 

@@ -133,7 +133,7 @@ def test_exit_has_a_group_where_the_broker_links_orders_and_a_day_where_it_has_n
     assert broker == "paper" or is_sent_for_a_day(order, share) is (time_in_force == "DAY")
 
 
-@pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("alpaca", True), ("paper", False)])
+@pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("zerodha", True), ("paper", False)])
 def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, expected):
     target = exit_order(broker, type="LIMIT", limit_price="120")
     assert is_watched(target, Instrument("AAPL")) is expected

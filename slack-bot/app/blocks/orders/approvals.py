@@ -15,7 +15,7 @@ from app.forms.orders.order import AWAITING_APPROVAL, Approval, Order
 APPROVE, REJECT = "approval_approve", "approval_reject"
 REASON, REASON_ACTION = "decision_reason", "decision_reason_entry"
 AMOUNTS = {
-    "price": "Price",
+    "price": "Expected price",
     "value": "Value",
     "charges": "Charges",
     "cash_after": "Cash after it",

@@ -170,10 +170,11 @@ def _format_decision(order: Order, event: OrderEvent, who: str, why: str) -> str
     """Return the line about the end of a wait for approval. It mentions the person who asked."""
     if event.current in ("CANCELED", "REPLACED"):
         return f"{STATUS_NAMES[event.current]} by {who}{why}"
-    outcome = {"EXPIRED": "The approval has expired", "DENIED": f"Rejected by {who}"}.get(
-        event.current, f"Approved by {who}"
+    outcome = {"EXPIRED": "expired: nobody decided in time", "DENIED": f"was rejected by {who}"}.get(
+        event.current, f"was approved by {who}"
     )
-    return f"{mention(order.actor)} {outcome}{why}"
+    subject = f"{mention(order.actor)}, your order" if order.actor else "The order"
+    return f"{subject} {outcome}{why}"
 
 
 def _confirm_close(order: Order) -> Json:

@@ -46,7 +46,7 @@ def cancel_order(services: Services, origin: Origin, order_id: str, clicked: Cli
 
 
 def close_position(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
-    """Close the position of an order's symbol at market. The closing order gets a message of its own.
+    """Close the position of an order's symbol at market. The closing order gets a separate message.
 
     If the OMS refuses, the same person or another may click again at once.
     """

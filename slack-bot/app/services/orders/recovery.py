@@ -12,7 +12,6 @@ from app.services import failure_messages
 from app.services.banner_recovery import recover_banners
 from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 from app.services.dependencies import Services
-from app.services.notifications import send_note
 from app.services.orders.approval_requests import recover_request
 from app.services.orders.approvals import REQUEST_PREFIX, publish_approval, publish_with_approval
 from app.services.orders.closes import CLOSE_PREFIX, find_close
@@ -23,6 +22,7 @@ from app.services.orders.messages import (
     save_order_message,
 )
 from app.services.origin import Origin
+from app.services.owed_notes import send_note
 
 log = logging.getLogger(__name__)
 

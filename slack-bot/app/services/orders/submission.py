@@ -53,7 +53,7 @@ def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) ->
 
 
 def _execute(services: Services, submitted: SubmittedOrder, submission: Submission) -> None:
-    """Send the order at most once and report the outcome, also after an error."""
+    """Send the order at most once and report the outcome, even after an error."""
     extra = {"request_id": submitted.origin.request_id, "key": submitted.key}
     extra |= {"person": submitted.origin.person.actor}
     try:

@@ -94,7 +94,7 @@ def test_an_approval_is_told_to_the_requester_and_closes_the_request(workspace: 
     sent = workspace.oms.named("approve")[0]
     assert (sent.body, sent.headers["x-on-behalf-of"]) == ({"reason": "Within the mandate"}, "slack:T1:U2")
     thread = workspace.slack.wait_for("chat.postMessage", 3)[2].body
-    assert thread["text"] == "<@U1> Approved by <@U2>: Within the mandate"
+    assert thread["text"] == "<@U1>, your order was approved by <@U2>: Within the mandate"
     closed = next(
         call.body
         for call in workspace.slack.wait_for("chat.update", 2)
@@ -109,7 +109,7 @@ def test_a_rejection_needs_a_reason_and_tells_it(workspace: Workspace, order_id)
     assert "optional" not in view["blocks"][1]
     decide(workspace, view, reason="Too large today")
     assert (
-        "Rejected by <@U2>: Too large today"
+        "was rejected by <@U2>: Too large today"
         in workspace.slack.wait_for("chat.postMessage", 3)[2].body["text"]
     )
 

@@ -8,11 +8,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.order_reports import OrderReport
 from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _EXTENDED_HOURS = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+_LINKED_TIMES_IN_FORCE = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+_LINKED_EXITS = frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 class AssetClass(StrEnum):
@@ -48,7 +51,7 @@ CAPABILITIES = {
         can_short=True,
         can_replace=True,
         has_extended_hours=True,
-        pairing=Pairing.EMULATED,
+        pairing=Pairing.TOGETHER,
     ),
     AssetClass.CRYPTO: Capabilities(
         order_types=_CRYPTO_TYPES,
@@ -69,8 +72,20 @@ def get_asset_class(symbol: str) -> AssetClass:
 
 
 def get_pairing(order: BrokerOrder) -> Pairing:
-    """Return how a pair with this order is executed."""
-    return CAPABILITIES[get_asset_class(order.symbol)].pairing
+    """Return how a pair with this order is executed: fractions and orders of extended hours are emulated."""
+    pairing = CAPABILITIES[get_asset_class(order.symbol)].pairing
+    return pairing if order.kind in _LINKED_EXITS and _is_linkable(order) else Pairing.EMULATED
+
+
+def can_carry_exits(order: BrokerOrder) -> bool:
+    """Return whether Alpaca takes the exits of an entry in the entry's request."""
+    is_linked = CAPABILITIES[get_asset_class(order.symbol)].pairing is Pairing.TOGETHER
+    return is_linked and order.kind in _WITHOUT_STOP and _is_linkable(order)
+
+
+def _is_linkable(order: BrokerOrder) -> bool:
+    is_whole = not order.quantity % 1
+    return is_whole and not order.extended_hours and order.time_in_force in _LINKED_TIMES_IN_FORCE
 
 
 def find_refusal(order: BrokerOrder) -> str | None:
@@ -98,6 +113,15 @@ def find_replacement_refusal(order: BrokerOrder, successor: BrokerOrder) -> str 
     if order.quantity % 1 and successor.quantity != order.quantity:
         return "Alpaca cannot change the quantity of a fractional order: cancel it and send another one."
     return find_refusal(successor)
+
+
+def find_linked_replacement_refusal(order: OrderReport, successor: BrokerOrder) -> str | None:
+    """Return why Alpaca cannot replace one of several linked orders by `successor`, or None if it can."""
+    if order.filled:
+        return "Alpaca cannot change a linked order that has filled in part: cancel it and send another one."
+    if successor.quantity != order.quantity:
+        return "Alpaca changes only the prices of linked orders: cancel the order and send another one."
+    return None
 
 
 def _find_fraction_refusal(order: BrokerOrder, able: Capabilities) -> str | None:

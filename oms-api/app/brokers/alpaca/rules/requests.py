@@ -1,13 +1,22 @@
 """Orders as Alpaca's requests. Amounts are texts without an exponent."""
 
 from decimal import Decimal
+from enum import StrEnum
 
 from app.brokers.alpaca.rules.capabilities import AssetClass, get_asset_class
-from app.brokers.rules.values import BrokerOrder
+from app.brokers.rules.values import BrokerOrder, OrderType
 from app.money import fixed, quantity_text
 
-Body = dict[str, str | bool]
+Body = dict[str, str | bool | dict[str, str]]
 _PRICES = ("limit_price", "stop_price", "trail_percent")
+
+
+class OrderClass(StrEnum):
+    """Alpaca's names of linked orders."""
+
+    BRACKET = "bracket"  # an entry, a take-profit and a stop-loss
+    OTO = "oto"  # an entry and one exit
+    OCO = "oco"  # the two exits of a position
 
 
 def build_order(order: BrokerOrder) -> Body:
@@ -22,20 +31,21 @@ def build_order(order: BrokerOrder) -> Body:
     }
     if order.extended_hours and get_asset_class(order.symbol) is AssetClass.EQUITY:
         body["extended_hours"] = True
-    return body | _build_prices(order, "trail_price")
+    links = _build_links(order)
+    prices = _build_prices(order, "trail_price") if links.get("order_class") != OrderClass.OCO else {}
+    return body | prices | links
 
 
-def build_replacement(successor: BrokerOrder, leaves: Decimal) -> Body:
-    """Return the body of PATCH /v2/orders/{id}.
+def build_replacement(successor: BrokerOrder, leaves: Decimal, *, is_linked: bool = False) -> Body:
+    """Return the body of PATCH /v2/orders/{id}. Of linked orders Alpaca changes the prices only.
 
     Alpaca creates a new order of the quantity in the request. Fills of the old order do not count towards it,
     so the request has the unfilled quantity `leaves`.
     """
-    body: Body = {
-        "client_order_id": successor.id,
-        "time_in_force": successor.time_in_force.lower(),
-    }
-    if not leaves % 1:
+    body: Body = {"client_order_id": successor.id}
+    if not is_linked:
+        body["time_in_force"] = successor.time_in_force.lower()
+    if not is_linked and not leaves % 1:
         body["qty"] = format_amount(leaves)
     prices = _build_prices(successor, "trail")
     if "trail_percent" in prices:
@@ -48,6 +58,22 @@ def format_amount(amount: Decimal) -> str:
     return quantity_text(fixed(amount))
 
 
+def _build_links(order: BrokerOrder) -> Body:
+    """Return the fields of the linked orders. They have no ids, and the order's time in force."""
+    if not order.linked:
+        return {}
+    is_pair = any(one.side == order.side for one in order.linked)
+    legs = (order, *order.linked) if is_pair else order.linked
+    both = OrderClass.OCO if is_pair else OrderClass.BRACKET
+    links: Body = {"order_class": both.value if len(legs) > 1 else OrderClass.OTO.value}
+    for leg in legs:
+        name = "take_profit" if leg.kind is OrderType.LIMIT else "stop_loss"
+        prices = {"limit_price": leg.limit_price, "stop_price": leg.stop_price}
+        links[name] = {key: format_amount(price) for key, price in prices.items() if price is not None}
+    return links
+
+
 def _build_prices(order: BrokerOrder, trail_name: str) -> Body:
-    prices = {name: getattr(order, name) for name in _PRICES} | {trail_name: order.trail_amount}
+    prices: dict[str, Decimal | None] = {name: getattr(order, name) for name in _PRICES}
+    prices[trail_name] = order.trail_amount
     return {name: format_amount(price) for name, price in prices.items() if price is not None}

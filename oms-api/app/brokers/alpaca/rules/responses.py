@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from app.brokers.alpaca.rules.requests import OrderClass
 from app.brokers.rules.order_reports import (
     FillReport,
     MalformedResponse,
@@ -46,9 +47,16 @@ def parse_order(json: Json) -> OrderReport:
             trail_percent=parse_optional_amount(json.get("trail_percent")),
             replaces=json.get("replaces"),
             replaced_by=json.get("replaced_by"),
+            order_class=_parse_class(json.get("order_class")),
+            legs=tuple(parse_order(leg) for leg in json.get("legs") or ()),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise MalformedResponse(f"an order: {type(error).__name__}") from None
+
+
+def _parse_class(name: str | None) -> str:
+    """Return the kind of linked orders, empty for any other order."""
+    return name if name in set(OrderClass) else ""
 
 
 def parse_order_id(client_order_id: str) -> str:

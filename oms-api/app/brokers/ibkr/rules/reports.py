@@ -170,7 +170,7 @@ def parse_kind(name: str) -> OrderType | None:
 
 
 def parse_time_in_force(tif: str, kind_name: str) -> TimeInForce:
-    """Return our time in force. Orders for the close are order types of their own."""
+    """Return our time in force. Orders for the close have separate order types."""
     if kind_name in _AT_CLOSE.values():
         return TimeInForce.CLS
     return TimeInForce(tif) if tif in TimeInForce.__members__ else TimeInForce.DAY

@@ -37,7 +37,7 @@ class Tick(NamedTuple):
 
 
 class MalformedFrame(Exception):
-    """The frame ends within a packet, or a packet has an unknown length."""
+    """Raised when the frame ends within a packet, or a packet has an unknown length."""
 
 
 def parse_frame(frame: bytes) -> list[Tick]:

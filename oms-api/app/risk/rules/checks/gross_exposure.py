@@ -16,10 +16,10 @@ from app.risk.rules.words import format_amount
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could raise the portfolio's, or the firm's, gross exposure above its limit."""
     most, firm_most = risk.limits.max_gross_exposure, risk.limits.firm_gross_exposure
-    price = price_of(risk.order, risk.prices)
-    if (most is None and firm_most is None) or price is None:
+    if most is None and firm_most is None:
         return None
-    if quantity <= get_reducible_quantity(risk.book, risk.order.side):
+    price = price_of(risk.order, risk.prices)
+    if price is None or quantity <= get_reducible_quantity(risk.book, risk.order.side):
         return None
     gross = risk.other_exposure.gross + _gross_here(risk, value_of(quantity, price, risk.book.rate))
     if most is not None and gross > most:

@@ -10,8 +10,10 @@ from app.risk.rules.words import format_amount
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could move the portfolio's, or the firm's, net exposure beyond its limit."""
     most, firm_most = risk.limits.max_net_exposure, risk.limits.firm_net_exposure
+    if most is None and firm_most is None:
+        return None
     price = price_of(risk.order, risk.prices)
-    if (most is None and firm_most is None) or price is None:
+    if price is None:
         return None
     net = _net(risk) + value_of(quantity, price, risk.book.rate)
     if most is not None and net > most:

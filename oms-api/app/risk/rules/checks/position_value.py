@@ -10,8 +10,10 @@ from app.risk.rules.words import format_amount
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that could raise the position's value above the limit. Reducing it is allowed."""
     most, order, book = risk.limits.max_position_value, risk.order, risk.book
+    if most is None:
+        return None
     price = price_of(order, risk.prices)
-    if most is None or price is None or quantity <= get_reducible_quantity(book, order.side):
+    if price is None or quantity <= get_reducible_quantity(book, order.side):
         return None
     held_quantity, added = market_value(book), value_of(quantity, price, book.rate)
     value = (

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tests.brokers.standins.alpaca import linked_orders
 from tests.brokers.standins.alpaca.matching import ends_now, match_order
 from tests.brokers.standins.alpaca.requests import (
     MAX_CLIENT_ORDER_ID_LENGTH,
-    build_order,
     parse_amount,
     refuse,
     validate_order,
@@ -86,8 +86,9 @@ class Exchange:
         with self.lock:
             order = self._build(body)
             self._check_funds(order)
-            self._add(order)
-            answer = serialize_order(order)
+            for one in (order, *order.legs):
+                self._add(one)
+            answer = serialize_order(order, is_nested=True)
             self._route(order)
             return answer
 
@@ -95,7 +96,7 @@ class Exchange:
         """Replace an open order by a new one, for which fills of the old one do not count, as at Alpaca."""
         with self.lock:
             previous = self.get_order(order_id)
-            if previous.status not in {"new", "partially_filled"}:
+            if previous.status not in {"new", "partially_filled", "held"}:
                 refuse(f"order is not open, status: {previous.status}", code=_UNPROCESSABLE)
             current = self._build_successor(previous, body)
             self._add(current)
@@ -106,9 +107,14 @@ class Exchange:
                 self._publish("order_replace_rejected", previous)
                 return order
             previous.replaced_by = current.id
+            is_held = previous.status == "held"
             self._change(previous, "replaced", "replaced", "replaced_at")
-            self._route(current)
-            return order
+            linked_orders.take_legs(previous, current)
+            if is_held:
+                self._change(current, "held", "held")
+            else:
+                self._route(current)
+            return serialize_order(current, is_nested=True)
 
     def cancel(self, order_id: str) -> None:
         """Cancel an open order."""
@@ -120,7 +126,7 @@ class Exchange:
             if self.faults.orders.is_cancel_ignored or not order.is_open:
                 self._publish("order_cancel_rejected", order)
             else:
-                self._change(order, "canceled", "canceled", "canceled_at")
+                self._close_group(order, "canceled")
 
     def get_order(self, order_id: str) -> Order:
         """Return an order by Alpaca's id. Raise AlpacaError."""
@@ -153,6 +159,7 @@ class Exchange:
             sizes = (MANY if size is None else Decimal(size) for size in (bid_size, ask_size))
             self.quotes[symbol] = Quote(Decimal(bid), Decimal(ask), *sizes)
             for order in [order for order in self.orders.values() if order.asset.symbol == symbol]:
+                self._trigger(order)
                 if order.status in {"new", "partially_filled"}:
                     self._match(order)
 
@@ -164,7 +171,7 @@ class Exchange:
     def expire(self, order_id: str) -> None:
         """Expire an order, as at the end of the day."""
         with self.lock:
-            self._change(self.get_order(order_id), "expired", "expired", "expired_at")
+            self._close_group(self.get_order(order_id), "expired")
 
     def bust(self, execution_id: str) -> None:
         """Undo an execution."""
@@ -183,9 +190,11 @@ class Exchange:
         if symbol not in self.assets:
             refuse(f'asset "{symbol}" not found', code=_UNPROCESSABLE)
         client_order_id = self._check_client_order_id(body.get("client_order_id"))
-        return build_order(body, self.assets[symbol], _new_id(), client_order_id, _now())
+        return linked_orders.build_linked(body, self.assets[symbol], client_order_id, _now())
 
     def _build_successor(self, previous: Order, body: Mapping[str, Any]) -> Order:
+        if previous.order_class and body.get("qty") is not None:
+            refuse(f"qty of {previous.order_class} orders cannot be replaced", code=_UNPROCESSABLE)
         names = ("qty", "limit_price", "stop_price")
         amounts: dict[str, Any] = {
             name: parse_amount(body, name) or getattr(previous, name) for name in names
@@ -232,7 +241,11 @@ class Exchange:
         position = self.positions.get(order.asset.symbol)
         owned = position.qty if position else ZERO
         asset, qty = order.asset, order.qty or ZERO
-        working = (other for other in self.orders.values() if other.is_open and other.asset == asset)
+        working = [
+            other
+            for other in self.orders.values()
+            if other.is_open and other.asset == asset and other.status != "held"
+        ]
         reserved = sum((other.leaves for other in working if other.side == "sell"), ZERO)
         available = max(owned - reserved, ZERO)
         if qty > available and (owned > ZERO or not asset.is_shortable):
@@ -247,6 +260,8 @@ class Exchange:
         if self.faults.orders.rejections:
             self.faults.orders.rejections.pop(0)
             self._change(order, "rejected", "rejected", "failed_at")
+            for leg in linked_orders.list_ended_with(order):
+                self._change(leg, "canceled", "canceled", "canceled_at")
             return
         self._change(order, "new", "new")
         self._match(order)
@@ -282,7 +297,34 @@ class Exchange:
         status = "filled" if is_last else "partially_filled"
         event = "fill" if is_last else "partial_fill"
         self._change(order, status, event, "filled_at" if is_last else None, execution)
+        self._apply_to_group(order, qty)
         return execution
+
+    def _apply_to_group(self, order: Order, qty: Decimal) -> None:
+        """Let the exits of a filled entry work, and an exit take the quantity of the other one."""
+        for leg in linked_orders.list_activated(order) if order.status == "filled" else []:
+            self._change(leg, "new", "new")
+            self._match(leg)
+        for sibling in linked_orders.list_siblings(order):
+            if sibling.leaves > qty:
+                linked_orders.reduce_sibling(sibling, qty)
+            else:
+                self._change(sibling, "canceled", "canceled", "canceled_at")
+
+    def _trigger(self, order: Order) -> None:
+        """Let a held stop work whose price is reached; its take-profit ends."""
+        quote = self.quotes[order.asset.symbol]
+        if linked_orders.is_armed(order) and linked_orders.is_stop_reached(order, quote):
+            for sibling in linked_orders.list_siblings(order):
+                order.qty = min(order.qty or ZERO, sibling.leaves)
+                self._change(sibling, "replaced", "replaced", "replaced_at")
+            self._change(order, "new", "new")
+
+    def _close_group(self, order: Order, status: str) -> None:
+        """Cancel or expire an order, and those that are linked to it."""
+        ended = [order, *linked_orders.list_ended_with(order)]
+        for one in ended:
+            self._change(one, status, status, f"{status}_at")
 
     def _hold(self, order: Order, qty: Decimal, price: Decimal) -> None:
         signed = order.sign * qty
@@ -317,10 +359,12 @@ class Exchange:
         time: str | None = None,
         execution: Execution | None = None,
     ) -> None:
+        is_silent = order.status == "held" and self.faults.orders.hides_held_legs
         order.status, order.at = status, _now()
         if time is not None:
             order.times[time] = order.at
-        self._publish(event, order, execution)
+        if not is_silent:
+            self._publish(event, order, execution)
 
     def _publish(self, event: str, order: Order, execution: Execution | None = None, **extra: Any) -> None:
         data = {"event": event, "timestamp": format_time(order.at), "order": serialize_order(order)} | extra

@@ -81,7 +81,9 @@ class _Rest:
         if request.query_params.get("direction", "desc") == "desc":
             orders.reverse()
         size = min(int(request.query_params.get("limit", 50)), MAX_ORDERS)
-        return JSONResponse([serialization.serialize_order(order) for order in orders[:size]])
+        is_nested = _is_nested(request)
+        page = [serialization.serialize_order(order, is_nested=is_nested) for order in orders[:size]]
+        return JSONResponse(page)
 
     async def submit_order(self, request: Request) -> Response:
         return JSONResponse(self._exchange.submit(await _read_body(request)))
@@ -103,7 +105,7 @@ class _Rest:
     async def get_order(self, request: Request) -> Response:
         with self._exchange.lock:
             order = self._exchange.get_order(request.path_params["order_id"])
-            return JSONResponse(serialization.serialize_order(order))
+            return JSONResponse(serialization.serialize_order(order, is_nested=_is_nested(request)))
 
     async def replace_order(self, request: Request) -> Response:
         body = await _read_body(request)
@@ -157,13 +159,20 @@ def _is_selected(order: Order, request: Request) -> bool:
     status = parameters.get("status", "open")
     after, until = parameters.get("after"), parameters.get("until")
     symbols = parameters.get("symbols")
+    if order.parent is not None and _is_nested(request):
+        return False  # it is shown with its parent, and not at all if that has ended
+    is_listed = order.is_open and (order.status != "held" or order.parent is None)
     return (
-        (status == "all" or order.is_open == (status == "open"))
+        (status == "all" or is_listed == (status == "open"))
         and (after is None or order.created_at > _parse_time(after))
         and (until is None or order.created_at < _parse_time(until))
         and (symbols is None or order.asset.symbol in symbols.split(","))
         and parameters.get("side") in {None, order.side}
     )
+
+
+def _is_nested(request: Request) -> bool:
+    return request.query_params.get("nested", "").lower() == "true"
 
 
 def _parse_time(text: str) -> datetime:

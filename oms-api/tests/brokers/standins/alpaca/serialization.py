@@ -23,7 +23,8 @@ def format_time(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def serialize_order(order: Order) -> dict[str, Any]:
+def serialize_order(order: Order, *, is_nested: bool = False) -> dict[str, Any]:
+    """Return an order, with its legs if `is_nested`."""
     average = order.filled_value / order.filled_qty if order.filled_qty else None
     amounts = {
         name: format_amount(getattr(order, name))
@@ -43,14 +44,14 @@ def serialize_order(order: Order) -> dict[str, Any]:
         "asset_class": order.asset.asset_class,
         "filled_qty": format_amount(order.filled_qty),
         "filled_avg_price": format_amount(average),
-        "order_class": "",
+        "order_class": order.order_class,
         "order_type": order.type,
         "type": order.type,
         "side": order.side,
         "time_in_force": order.time_in_force,
         "status": order.status,
         "extended_hours": order.extended_hours,
-        "legs": None,
+        "legs": [serialize_order(leg) for leg in order.legs] if is_nested and order.legs else None,
         "subtag": None,
         "source": None,
         **amounts,

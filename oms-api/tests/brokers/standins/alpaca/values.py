@@ -43,7 +43,7 @@ class Quote(NamedTuple):
     ask_size: Decimal
 
 
-@dataclass
+@dataclass(eq=False)
 class Order:
     """An order in Alpaca's words. `at` is the time of the last change."""
 
@@ -69,6 +69,9 @@ class Order:
     is_triggered: bool = False
     replaces: str | None = None
     replaced_by: str | None = None
+    order_class: str = ""
+    parent: "Order | None" = field(default=None, repr=False)  # the order in whose request a leg was sent
+    legs: list["Order"] = field(default_factory=list)
     times: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -82,6 +85,17 @@ class Order:
     @property
     def leaves(self) -> Decimal:
         return (self.qty or ZERO) - self.filled_qty
+
+    @property
+    def group(self) -> list["Order"]:
+        """The linked orders that are legs, or all if it is a pair."""
+        primary = self.parent or self
+        return [primary, *primary.legs] if primary.order_class == "oco" else list(primary.legs)
+
+    @property
+    def is_exit(self) -> bool:
+        """Whether it closes the position of its group."""
+        return self in self.group
 
 
 @dataclass

@@ -1,0 +1,87 @@
+"""The linked orders of an account, and the events of legs that came before their ids were known."""
+
+import threading
+from collections.abc import Iterable, Sequence
+
+from app.brokers.alpaca.rules.links import Links
+from app.brokers.rules.linked_orders import OrderLink
+from app.brokers.rules.order_reports import OrderReport, Update
+
+MAX_WAITING_UPDATES = 1000  # also those of linked orders that another program sent
+
+
+class LinkedOrders:
+    """The links of an account. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._links = Links()
+        self._lock = threading.RLock()
+        self._updates: list[Update] = []
+
+    def add(self, links: Iterable[OrderLink]) -> None:
+        """Note legs that were, or are about to be, sent."""
+        with self._lock:
+            self._links.add(links)
+
+    def remove(self, primary_id: str) -> None:
+        """Forget the legs of an order that was not sent."""
+        with self._lock:
+            self._links.remove(primary_id)
+
+    def find_primary(self, leg_id: str) -> str | None:
+        """Return the order that a leg was sent with, None for an order that is no leg."""
+        with self._lock:
+            return self._links.find_primary(leg_id)
+
+    def find_broker_id(self, leg_id: str) -> str | None:
+        """Return Alpaca's id of a leg, None if it was not reported yet."""
+        with self._lock:
+            return self._links.find_broker_id(leg_id)
+
+    def list_legs(self, primary_id: str) -> list[str]:
+        """Return the legs of an order."""
+        with self._lock:
+            return self._links.list_legs(primary_id)
+
+    def list_group(self, order_id: str) -> list[str]:
+        """Return the orders that were sent together with an order, and the order itself."""
+        with self._lock:
+            return self._links.list_group(order_id)
+
+    def list_unreported(self) -> list[str]:
+        """Return the orders with legs whose ids at Alpaca are not known."""
+        with self._lock:
+            return self._links.list_unreported()
+
+    def name_reports(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
+        """Return reports and those of their legs, each under our id."""
+        with self._lock:
+            return [named for report in reports for named in self._links.name_reports(report)]
+
+    def list_held(self, reports: Iterable[OrderReport]) -> list[OrderReport]:
+        """Return the latest reports of the legs that Alpaca holds beside open orders of their group."""
+        with self._lock:
+            return self._links.list_held([report.order_id for report in reports])
+
+    def move(self, primary_id: str, successor_id: str) -> None:
+        """Let the legs of a replaced order be those of its successor."""
+        with self._lock:
+            self._links.move(primary_id, successor_id)
+
+    def name_update(self, update: Update) -> Update | None:
+        """Return an event under our id, None if it is that of a leg whose id is not known yet.
+
+        `take_updates` returns it later.
+        """
+        with self._lock:
+            if self._links.is_unknown_leg(update.order):
+                self._updates = [*self._updates[1 - MAX_WAITING_UPDATES :], update]
+                return None
+            return update._replace(order=self._links.name_reports(update.order)[0])
+
+    def take_updates(self) -> Sequence[Update]:
+        """Return the events whose legs have become known since, oldest first."""
+        with self._lock:
+            known = [one for one in self._updates if not self._links.is_unknown_leg(one.order)]
+            self._updates = [one for one in self._updates if one not in known]
+            return known

@@ -1,0 +1,137 @@
+"""Which of our orders are the legs of which order at Alpaca.
+
+Alpaca chooses the client order ids of legs. A leg is recognized by the order that it was sent with, and by
+its kind: a take-profit is a LIMIT order, a stop-loss a stop order.
+"""
+
+import re
+from collections.abc import Iterable
+
+from app.brokers.alpaca.rules.requests import OrderClass
+from app.brokers.rules.linked_orders import STOPS, OrderLink
+from app.brokers.rules.order_reports import OrderReport
+from app.brokers.rules.values import BrokerOrder
+
+WAITING = "held"  # until the entry has filled
+_WORKING = "new"
+_CHOSEN_BY_ALPACA = re.compile(r"[0-9a-f]{32}")
+
+
+class Links:
+    """The links of all orders, and Alpaca's ids of the legs. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._legs: dict[str, dict[bool, str]] = {}  # by their primary, the stop and the other one
+        self._links: dict[str, OrderLink] = {}  # by the id of the leg
+        self._broker_ids: dict[str, str] = {}  # of legs, by our id
+        self._names: dict[str, str] = {}  # our ids of legs, by Alpaca's
+        self._waiting: set[str] = set()  # Alpaca's ids of the legs whose entries have not filled
+        self._held: dict[str, OrderReport] = {}  # the latest reports of legs that Alpaca holds, by our id
+
+    def add(self, links: Iterable[OrderLink]) -> None:
+        """Note legs that were, or are about to be, sent."""
+        for link in links:
+            self._legs.setdefault(link.primary_id, {})[link.is_stop] = link.leg_id
+            self._links[link.leg_id] = link
+
+    def remove(self, primary_id: str) -> None:
+        """Forget the legs of an order that was not sent."""
+        for leg_id in self._legs.pop(primary_id, {}).values():
+            del self._links[leg_id]
+
+    def move(self, primary_id: str, successor_id: str) -> None:
+        """Let the legs of a replaced order be those of its successor."""
+        moved = [self._links[leg]._replace(primary_id=successor_id) for leg in self.list_legs(primary_id)]
+        self.remove(primary_id)
+        self.add(moved)
+
+    def find_primary(self, leg_id: str) -> str | None:
+        """Return the order that a leg was sent with, None for an order that is no leg."""
+        link = self._links.get(leg_id)
+        return None if link is None else link.primary_id
+
+    def find_broker_id(self, leg_id: str) -> str | None:
+        """Return Alpaca's id of a leg, None if it was not reported yet."""
+        return self._broker_ids.get(leg_id)
+
+    def list_legs(self, primary_id: str) -> list[str]:
+        """Return the legs of an order."""
+        return list(self._legs.get(primary_id, {}).values())
+
+    def list_group(self, order_id: str) -> list[str]:
+        """Return the orders that were sent together with an order, and the order itself."""
+        primary_id = self.find_primary(order_id) or order_id
+        return [primary_id, *self.list_legs(primary_id)]
+
+    def list_held(self, order_ids: Iterable[str]) -> list[OrderReport]:
+        """Return the latest reports of the legs that are held beside other orders of their groups."""
+        given = set(order_ids)
+        groups = {self.find_primary(order_id) or order_id for order_id in given}
+        legs = {leg for primary_id in sorted(groups) for leg in self.list_legs(primary_id)}
+        return [self._held[leg] for leg in sorted(legs - given) if leg in self._held]
+
+    def list_unreported(self) -> list[str]:
+        """Return the orders with legs whose ids at Alpaca are not known."""
+        return sorted(
+            {link.primary_id for link in self._links.values() if link.leg_id not in self._broker_ids}
+        )
+
+    def is_unknown_leg(self, report: OrderReport) -> bool:
+        """Return whether a report is that of a linked order which cannot be named yet."""
+        is_chosen = _CHOSEN_BY_ALPACA.fullmatch(report.order_id) is not None
+        return bool(report.order_class) and is_chosen and report.broker_id not in self._names
+
+    def name_reports(self, report: OrderReport) -> list[OrderReport]:
+        """Return a report and those of its legs, each under our id."""
+        self._record_legs(report)
+        named = [self.name_report(leg) for leg in report.legs]
+        return [self.name_report(report._replace(legs=())), *named]
+
+    def name_report(self, report: OrderReport) -> OrderReport:
+        """Return a report under our id, and its status in our words.
+
+        A leg that is held while its entry has filled works: Alpaca holds the stop of a pair until its price.
+        A take-profit that is replaced without a request was replaced by its stop.
+        """
+        name = self._names.get(report.broker_id)
+        if name is None:
+            return report
+        named = report._replace(order_id=name)
+        is_held = named.status == WAITING
+        if is_held and report.broker_id not in self._waiting:
+            named = named._replace(status=_WORKING)
+        elif named.status == "replaced" and (named.replaced_by is None or named.replaced_by in self._names):
+            named = named._replace(status="canceled", replaced_by=None)
+        if is_held:
+            self._held[name] = named
+        else:
+            self._held.pop(name, None)
+        return named
+
+    def _record_legs(self, report: OrderReport) -> None:
+        """Note Alpaca's ids of the legs, and whether they wait for their entry."""
+        primary_id = self._names.get(report.broker_id, report.order_id)
+        legs = self._legs.get(primary_id, {})
+        is_entry = report.order_class in {OrderClass.BRACKET, OrderClass.OTO}
+        renamed = {leg.kind in STOPS for leg in report.legs if not _CHOSEN_BY_ALPACA.fullmatch(leg.order_id)}
+        for leg in report.legs:
+            is_stop = leg.kind in STOPS
+            if _CHOSEN_BY_ALPACA.fullmatch(leg.order_id) is None:
+                self._note(leg.order_id, leg.broker_id)  # its replacement has our id
+            elif is_stop not in renamed and is_stop in legs:
+                self._note(legs[is_stop], leg.broker_id)
+            if is_entry and report.status != "filled":
+                self._waiting.add(leg.broker_id)
+            else:
+                self._waiting.discard(leg.broker_id)
+        if report.status == "filled":
+            self._waiting -= {self._broker_ids.get(leg_id, "") for leg_id in legs.values()}
+
+    def _note(self, leg_id: str, broker_id: str) -> None:
+        self._names[broker_id] = leg_id
+        self._broker_ids[leg_id] = broker_id
+
+
+def build_links(order: BrokerOrder) -> list[OrderLink]:
+    """Return the links of the orders that are sent with an order."""
+    return [OrderLink(order.id, leg.id, leg.kind in STOPS) for leg in order.linked]

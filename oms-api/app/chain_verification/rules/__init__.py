@@ -1,0 +1,1 @@
+"""Business rules of the scheduled verification, without I/O."""

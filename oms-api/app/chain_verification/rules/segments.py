@@ -1,0 +1,158 @@
+"""Which rows of a hash chain a run verifies, and how rows are verified.
+
+Each run verifies the rows that are new since the last run, and a part of the older ones. So a run is short,
+and each row is read again after about REPEATED_PARTS runs. A short chain is read completely at each run.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from app.audit.rules.chain import START, Head
+from app.audit.rules.export_verification import compute_entry_hash, find_entry_error
+from app.ledger.rules.cash import CASH_HASH_VERSION, CashRow, hash_cash
+from app.ledger.rules.exports import covering, refuse_trade
+
+REPEATED_PARTS = 7
+MIN_REPEATED_ROWS = 1_000
+
+
+class ChainKind(StrEnum):
+    """The table whose rows are chained."""
+
+    AUDIT = "audit"
+    LEDGER = "ledger"
+    CASH = "cash"
+
+
+class ChainKey(NamedTuple):
+    """A hash chain: of a tenant's audit log, or of a portfolio. `portfolio_id` is 0 for an audit log."""
+
+    tenant_id: int
+    kind: ChainKind
+    portfolio_id: int = 0
+
+
+class ChainedRow(Protocol):
+    """A row of a chain: a named tuple whose last value is its hash."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over its values."""
+        ...
+
+    @property
+    def sequence(self) -> int:
+        """Its number in the chain, from 1."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """Its hash, which covers the hash of the row before it."""
+        ...
+
+
+class Checkpoint(NamedTuple):
+    """How far a chain is verified.
+
+    All rows up to `verified` were verified once. `repeated` is the last one of them that was read again in
+    the current round. `failure` is why the chain is broken, None if it is not.
+    """
+
+    verified: Head = START
+    repeated: Head = START
+    failure: str | None = None
+
+
+class Segment(NamedTuple):
+    """Rows to verify: those after `start` up to the sequence `end`. The hash of the last must be `hash`.
+
+    `hash` is None if the segment ends within rows whose hash is stored nowhere else.
+    """
+
+    start: Head
+    end: int
+    hash: str | None
+
+
+class BrokenChain(Exception):
+    """A row is wrong or missing. `sequence` is that of the first one."""
+
+    def __init__(self, sequence: int, reason: str) -> None:
+        super().__init__(reason)
+        self.sequence = sequence
+
+
+def plan_new_rows(checkpoint: Checkpoint, head: Head) -> Segment:
+    """Return the rows that a run verifies for the first time: those up to `head`, the end of the chain.
+
+    Raise BrokenChain if the chain has become shorter.
+    """
+    verified = checkpoint.verified
+    if head.sequence < verified.sequence:
+        reason = f"the chain ends at {head.sequence}, but was verified up to {verified.sequence}"
+        raise BrokenChain(head.sequence + 1, reason)
+    return Segment(verified, head.sequence, head.hash)
+
+
+def plan_repeated_rows(checkpoint: Checkpoint) -> Segment:
+    """Return the rows that a run reads again: a part of those that earlier runs have verified."""
+    verified, repeated = checkpoint.verified, checkpoint.repeated
+    begins = repeated.sequence >= verified.sequence or verified.sequence <= MIN_REPEATED_ROWS
+    start = START if begins else repeated
+    rows = max(MIN_REPEATED_ROWS, -(-verified.sequence // REPEATED_PARTS))
+    if start.sequence + rows >= verified.sequence:
+        return Segment(start, *verified)
+    return Segment(start, start.sequence + rows, None)
+
+
+def verify_rows(kind: ChainKind, rows: Iterable[ChainedRow], segment: Segment) -> Head:
+    """Return the last row of a segment, whose `rows` are in order. Raise BrokenChain."""
+    head = segment.start
+    for row in rows:
+        due = head.sequence + 1
+        if row.sequence != due:
+            raise BrokenChain(due, f"row {due} is missing")
+        error = _find_error(kind, tuple(row), head.hash)
+        if error is not None:
+            raise BrokenChain(due, error)
+        head = Head(row.sequence, row.hash)
+    if head.sequence < segment.end:
+        due = head.sequence + 1
+        raise BrokenChain(due, f"row {due} is missing")
+    if segment.hash is not None and head.hash != segment.hash:
+        reason = f"row {head.sequence} has the hash {head.hash}, but {segment.hash} was stored for it"
+        raise BrokenChain(head.sequence, reason)
+    return head
+
+
+def split_segment(segment: Segment, rows: int) -> Segment:
+    """Return the first `rows` rows of a segment."""
+    end = segment.start.sequence + rows
+    return segment if end >= segment.end else Segment(segment.start, end, None)
+
+
+def _find_error(kind: ChainKind, values: Sequence[Any], predecessor: str) -> str | None:
+    refuse, compute = _RULES[kind]
+    refusal = refuse(values)
+    if refusal is not None:
+        return refusal
+    expected = compute(values, predecessor)
+    return None if values[-1] == expected else f"hash is {values[-1]}, must be {expected}"
+
+
+def _refuse_movement(values: Sequence[Any]) -> str | None:
+    version = CashRow._make(values).hash_version
+    return None if version == CASH_HASH_VERSION else f"hash_version is {version}, must be {CASH_HASH_VERSION}"
+
+
+def _compute_movement_hash(values: Sequence[Any], predecessor: str) -> str:
+    return hash_cash(tuple(values[:-1]), predecessor)
+
+
+_Refuse = Callable[[Sequence[Any]], str | None]
+_Compute = Callable[[Sequence[Any], str], str]
+_RULES: dict[ChainKind, tuple[_Refuse, _Compute]] = {
+    ChainKind.AUDIT: (find_entry_error, compute_entry_hash),
+    ChainKind.LEDGER: (refuse_trade, covering),
+    ChainKind.CASH: (_refuse_movement, _compute_movement_hash),
+}

@@ -1,0 +1,108 @@
+"""Verifies the hash chains of the audit log and of the ledger: a duty."""
+
+import logging
+from collections.abc import Iterator
+
+import orjson
+from sqlalchemy import Engine
+
+from app.audit.rules.chain import START, Head
+from app.chain_verification import queries
+from app.chain_verification.rules.segments import (
+    BrokenChain,
+    ChainKey,
+    Checkpoint,
+    Segment,
+    plan_new_rows,
+    plan_repeated_rows,
+    split_segment,
+    verify_rows,
+)
+from app.clock import Now
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
+from app.duties.service import Lease
+from app.events.service import build_event_insert
+from app.timestamps import iso
+
+VERIFY_CHAINS = "verify chains"
+CHUNK = 1_000  # rows in a snapshot, some 1 MB
+BROKEN = "chain.broken"
+_LOG = logging.getLogger(__name__)
+
+
+class ChainsBroken(Exception):
+    """Rows of the audit log or of the ledger were changed or deleted outside of the service."""
+
+
+class ChainVerifier:
+    """Verifies all hash chains, and stores the result of each.
+
+    `rules.segments` describes which rows it reads. `chunk` is how many of them it reads on one snapshot.
+    """
+
+    def __init__(self, engine: Engine, now: Now, chunk: int = CHUNK) -> None:
+        self._engine, self._now, self._chunk = engine, now, chunk
+
+    def verify(self, lease: Lease) -> None:
+        """Verify all chains. Raise ChainsBroken after all of them were read, if one is broken.
+
+        A run that was killed has stored what it verified, and the next one continues there.
+        """
+        with snapshot(self._engine) as connection:
+            set_all_tenants_scope(connection)
+            heads, checkpoints = queries.list_heads(connection), queries.list_checkpoints(connection)
+        keys = sorted({key for key, head in heads.items() if head != START} | checkpoints.keys())
+        broken_chains = 0
+        for key in keys:
+            before, head = checkpoints.get(key, Checkpoint()), heads.get(key, START)
+            broken_chains += self._verify_chain(key, before, head, lease)
+        if broken_chains:
+            chains = f"{broken_chains} of {len(keys)} hash chains are broken"
+            raise ChainsBroken(f"{chains}. Run `python -m app.verify`.")
+
+    def _verify_chain(self, key: ChainKey, before: Checkpoint, head: Head, lease: Lease) -> bool:
+        """Verify a chain up to `head`, store the result, and return whether it is broken."""
+        checkpoint, broken = before, None
+        try:
+            for verified in self._verify_segment(key, plan_new_rows(before, head)):
+                checkpoint = checkpoint._replace(verified=verified)
+                self._save_progress(key, checkpoint, lease)
+            for repeated in self._verify_segment(key, plan_repeated_rows(before)):
+                checkpoint = checkpoint._replace(repeated=repeated)
+                self._save_progress(key, checkpoint, lease)
+        except BrokenChain as error:
+            broken = error
+        self._save_result(key, checkpoint, broken)
+        return broken is not None
+
+    def _verify_segment(self, key: ChainKey, segment: Segment) -> Iterator[Head]:
+        """Yield the last row of each verified part of a segment. Raise BrokenChain."""
+        while True:
+            part = split_segment(segment, self._chunk)
+            with snapshot(self._engine) as connection:
+                set_tenant_scope(connection, [key.tenant_id])
+                rows = queries.list_rows(connection, key, part.start.sequence, part.end)
+            head = verify_rows(key.kind, rows, part)
+            yield head
+            if part == segment:
+                return
+            segment = segment._replace(start=head)
+
+    def _save_progress(self, key: ChainKey, checkpoint: Checkpoint, lease: Lease) -> None:
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [key.tenant_id])
+            queries.save_checkpoint(connection, key, checkpoint, self._now())
+        lease.renew_if_old()
+
+    def _save_result(self, key: ChainKey, checkpoint: Checkpoint, broken: BrokenChain | None) -> None:
+        """Store the result of a run, and publish an event if the chain is broken, once for each reason."""
+        now, failure = self._now(), None if broken is None else str(broken)
+        with unit_of_work(self._engine) as connection:
+            set_tenant_scope(connection, [key.tenant_id])
+            queries.save_checkpoint(connection, key, checkpoint._replace(failure=failure), now)
+            if broken is not None and failure != checkpoint.failure:
+                _LOG.error("the chain %s of tenant %d is broken: %s", key.kind, key.tenant_id, failure)
+                payload = {"chain": key.kind, "sequence": broken.sequence, "reason": failure}
+                payload |= {"portfolio_id": key.portfolio_id} if key.portfolio_id else {}
+                row = (key.tenant_id, BROKEN, orjson.dumps(payload).decode(), iso(now))
+                write(connection, build_event_insert([row]))

@@ -1,0 +1,36 @@
+"""Which working orders were sent in one request, for a broker that knows them by its own ids only."""
+
+from sqlalchemy import Connection, Engine
+
+from app.brokers.rules.linked_orders import STOPS, OrderLink
+from app.order_routing.queries import find_assigned_portfolio, reading
+from app.orders.queries.broker_requests import find_carried, list_group, list_orders_at_broker
+from app.orders.rules.contingency import EXITS
+from app.orders.rules.values import Order, Role
+
+
+def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
+    """Return the links of the exits that work, or are held, at a broker."""
+    with reading(engine, tenant_id) as connection:
+        portfolio = find_assigned_portfolio(connection, tenant_id, name)
+        if portfolio is None:
+            return []
+        orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
+        exits = [order for order in orders if order.role in EXITS]
+        carried = find_carried(connection, exits)
+        primaries = {one.id: _find_primary(connection, one, is_carried=one.id in carried) for one in exits}
+    return [
+        OrderLink(primary_id, one.id, one.type in STOPS)
+        for one in exits
+        if (primary_id := primaries[one.id]) is not None
+    ]
+
+
+def _find_primary(connection: Connection, order: Order, *, is_carried: bool) -> str | None:
+    """Return the order in whose request an exit was sent, None if it has a request of its own."""
+    if is_carried:
+        return order.parent_id
+    if order.role is not Role.STOP_LOSS:
+        return None
+    members = [one for one in list_group(connection, order) if one.role is Role.TAKE_PROFIT]
+    return members[-1].id if members else None

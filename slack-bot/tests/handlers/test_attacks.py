@@ -1,0 +1,251 @@
+"""Signed requests with junk, of strangers and of deactivated people, to every handler that is registered."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.forms.orders.approvals import DecisionContext
+from app.forms.request_context import RequestContext
+from app.forms.trade_buttons import ReversalContext
+from app.handlers.registry import Kind
+from tests import factories
+from tests.conftest import close, make_bot
+from tests.fakes import FakeSlack, problem
+from tests.handlers.portfolio_workspace import PortfolioWorkspace
+from tests.order_factories import order_state
+from tests.portfolio_oms import PortfolioOms
+from tests.reading import wait_until
+
+Request = dict[str, Any]
+NUMBERS = itertools.count(1)
+POSITION = "/Growth/AAPL"
+UNINSTALL = {"app_uninstalled", "tokens_revoked"}  # test_workspaces.py
+WITHOUT_PERSON = UNINSTALL | {"user_change", "subteam_members_changed"}
+# Elements that only redraw a form, open a form that is refused when it is submitted, or have no handler.
+QUIET = {
+    "entry", "quantity_entry", "price_entry", "gmv_entry", "order_live", "order_portfolio", "order_symbol",
+    "order_choice", "order_proposal", "unknown", "settings:time_zone",
+    "issue_resolve", "trade_undo",
+}  # fmt: skip
+VALUES = {
+    "form:open": "cancel", "form:open:banner": "resume", "position:open": POSITION,
+    "position:close": POSITION, "position:exits": POSITION,
+}  # fmt: skip
+PATTERNS = {"overview:tab:orders", "form:open:banner", "entry", "unknown"}  # action ids that patterns match
+JUNK: tuple[Any, ...] = (
+    None, "", "junk", 0, -1, True, [], {}, ["x"], {"x": 1}, "x" * 5000, "\x00\u202e<!channel>", "../../users",
+    '{"v":1,"attempt":true,"channel":[],"subject":{}}', '{"v":1,"attempt":1e999}', "[" * 2000,
+)  # fmt: skip
+
+
+@pytest.fixture
+def attacked() -> Iterator[PortfolioWorkspace]:
+    slack, oms = FakeSlack(), PortfolioOms()
+    workspace = PortfolioWorkspace(make_bot(slack, oms, read=5.0), slack, oms)
+    yield workspace
+    close(workspace)
+    slack.stop()
+    oms.stop()
+
+
+READ_PARTS = {"private_metadata", "user"}  # with every junk value
+
+
+def list_handlers(workspace: PortfolioWorkspace) -> list[tuple[Kind, str]]:
+    """Return the kind and name of each handler, with an action id for each pattern."""
+    first = workspace.bot.workspaces.first
+    assert first is not None
+    registry = first.dispatcher._registry
+    handlers = sorted(registry._handlers)
+    found = {registry.find(build_action(name)) for name in PATTERNS}
+    assert {handler for _, handler in registry._patterns} <= found, "a pattern without an action id here"
+    return [*handlers, *((Kind.ACTION, name) for name in sorted(PATTERNS))]
+
+
+def option(value: str) -> Request:
+    return {"text": {"type": "plain_text", "text": value or "-"}, "value": value}
+
+
+def build_action(name: str) -> Request:
+    value = VALUES.get(name, "O17952360655300000c5d8cbe8")
+    action = {"action_id": name, "block_id": "symbol", "action_ts": "1.0", "type": "button", "value": value}
+    return factories.interaction(
+        "block_actions",
+        actions=[action | {"selected_option": option(value)}],
+        channel={"id": "C1"},
+        container={"type": "message", "channel_id": "C1", "message_ts": "1.0"},
+        message={"ts": "1.0", "text": "BUY", "blocks": []},
+        view=build_view("order_form" if name.startswith("order_") else "trade_form"),
+    )
+
+
+def entry(value: str) -> Request:
+    texts = {"type": "plain_text_input", "value": value, "selected_date": value}
+    return {"entry": texts | {"selected_option": option(value)}}
+
+
+ENTRIES: dict[str, dict[str, str]] = {
+    "backtest_form": {"strategy": "trend", "from": "2026-10-30", "to": "2026-11-28"},
+    "close_form": {"position": POSITION},
+    "cancel_form": {"orders": "O17952360655300000c5d8cbe8"},
+    "halt_form": {"scope": "*", "mode": "reduce", "reason": "Bad prices"},
+    "resume_form": {"switch": "*", "reason": "Good prices"},
+    "login_form": {"broker_connection": "zerodha", "request_token": "t"},
+    "issue_form": {"issue_action": "ignore", "reason": "Known"},
+    "decision_form": {"decision_reason": "Fine"},
+    "reversal_form": {"reversal_reason": "Twice"},
+}
+
+
+def build_view(callback_id: str) -> Request:
+    contexts = {
+        "decision_form": DecisionContext("O1", is_approval=True).dump(),
+        "reversal_form": ReversalContext(
+            "T1X", "U1", datetime.now(UTC).isoformat(), "C1", "1.0", "BUY"
+        ).dump(),
+        "exits_form": RequestContext("C1", POSITION).dump(),
+    }
+    states = {"trade_form": factories.state(), "order_form": order_state()}
+    values = {block: entry(value) for block, value in ENTRIES.get(callback_id, {}).items()}
+    for block in ("decision_reason", "reversal_reason"):
+        if block in values:
+            values[block] = {f"{block}_entry": values[block]["entry"]}
+    number = next(NUMBERS)
+    return factories.view(
+        id=f"V{number}",
+        root_view_id=f"V{number}",
+        callback_id=callback_id,
+        private_metadata=contexts.get(callback_id, RequestContext("C1", "x").dump()),
+        state={"values": states.get(callback_id, values)},
+    )
+
+
+def build_request(kind: Kind, name: str) -> Request:
+    """Return a request that Slack would send to the handler."""
+    match kind:
+        case Kind.COMMAND:
+            return factories.command("positions" if name == "/desk" else "", name)
+        case Kind.EVENT:
+            event = {"type": name, "user": "U1", "team": "T1", "channel": "D1", "channel_type": "im"}
+            event |= {"text": "positions", "ts": "1.5", "tab": "home"}
+            return {"type": "event_callback", "team_id": "T1", "event": event}
+        case Kind.ACTION:
+            return build_action(name)
+        case Kind.VIEW:
+            return factories.interaction("view_submission", view=build_view(name))
+        case Kind.OPTIONS:
+            view = build_view("order_form" if name.startswith("order_") else "trade_form")
+            action = {"action_id": name, "block_id": "b", "value": "x"}
+            return factories.interaction("block_suggestion", view=view, **action)
+
+
+def send(workspace: PortfolioWorkspace, request: Request) -> tuple[int, str]:
+    """Send a signed request. Return the status and the body of the answer."""
+    if request.get("type") != "event_callback":
+        response = workspace.deliver(request)
+        return response.status_code, response.get_data(as_text=True)
+    body = json.dumps(request | {"event_id": f"Ev-attack-{next(NUMBERS)}"})
+    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    response = workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
+    return response.status_code, response.get_data(as_text=True)
+
+
+def list_paths(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value of a request, except of what names the handler."""
+    items: Any = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    for key, value in items:
+        if key not in ("type", "command", "action_id", "callback_id"):
+            yield (*path, key)
+            yield from list_paths(value, (*path, key))
+
+
+def replace_at(request: Request, path: tuple[Any, ...], value: Any) -> Request:
+    changed: Request = json.loads(json.dumps(request))
+    part: Any = changed
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    return changed
+
+
+def wait_for_work(workspace: PortfolioWorkspace) -> None:
+    """Wait until the work that requests have started is done."""
+    services = workspace.bot.services
+    pools = (
+        services.form_workers,
+        services.trade_workers,
+        services.query_workers,
+        services.admission_workers,
+    )
+    places: list[Any] = [pool._places for pool in pools]
+    wait_until(lambda: all(each._value == each._initial_value for each in places), 30.0)
+    wait_until(lambda: not services.outbox._waiting, 30.0)
+
+
+def forge(request: Request, user: str, team: str) -> Request:
+    """Return the request as a person of another workspace would send it in a shared channel."""
+    if "command" in request:
+        return request | {"team_id": team, "user_id": user}
+    if request["type"] == "event_callback":
+        return request | {"event": request["event"] | {"user": user, "team": team, "user_team": team}}
+    return request | {"user": {"id": user, "team_id": team}}
+
+
+def test_junk_anywhere_is_answered_and_acts_for_nobody_else(attacked: PortfolioWorkspace):
+    failures = []
+    for kind, name in list_handlers(attacked):
+        if name in UNINSTALL:
+            continue
+        request = build_request(kind, name)
+        for path in list_paths(request):
+            values = JUNK if path[-1] in READ_PARTS else (JUNK[next(NUMBERS) % len(JUNK)],)
+            for junk in values:
+                status, answer = send(attacked, replace_at(request, path, junk))
+                if status not in (200, 400, 404) or "Traceback" in answer:
+                    failures.append((kind, name, path, junk, status))
+    wait_for_work(attacked)
+    assert failures == []
+    assert attacked.oms.person_of_calls() <= {"slack:T1:U1", ""}
+    assert attacked.submit(id="V-last", root_view_id="V-last") is not None
+
+
+def test_people_of_other_workspaces_reach_nothing(attacked: PortfolioWorkspace):
+    attacked.slack.teams["U7"] = "T2"
+    for kind, name in list_handlers(attacked):
+        if name not in WITHOUT_PERSON:
+            assert send(attacked, forge(build_request(kind, name), "U7", "T2"))[0] == 200, name
+    wait_for_work(attacked)
+    assert attacked.oms.calls == []
+    told = {attacked.slack.name_of(call) for call in attacked.slack.calls}
+    assert told <= {"chat.postEphemeral", "chat.postMessage", "views.publish", "users.info"}
+    assert "Only members of the workspace" in json.dumps([call.body for call in attacked.slack.calls])
+
+
+def test_requests_of_other_workspaces_reach_nothing(attacked: PortfolioWorkspace):
+    for kind, name in list_handlers(attacked):
+        request = forge(build_request(kind, name), "U1", "T2") | {"team": {"id": "T2"}, "team_id": "T2"}
+        assert send(attacked, request)[0] == 200, name
+    wait_for_work(attacked)
+    assert (attacked.oms.calls, attacked.slack.calls) == ([], [])
+    assert send(attacked, build_request(Kind.COMMAND, "/desk"))[0] == 200
+    attacked.oms.wait_for("GET /positions")
+
+
+def test_a_deactivated_person_is_told_by_everything_and_changes_nothing(attacked: PortfolioWorkspace):
+    attacked.oms.barred["slack:T1:U1"] = problem(403, "Deactivated.", kind="person-refused")
+    untold = []
+    for kind, name in list_handlers(attacked):
+        if name in WITHOUT_PERSON | QUIET:
+            continue
+        attacked.slack.calls.clear()
+        _, answer = send(attacked, build_request(kind, name))
+        wait_for_work(attacked)
+        shown = answer + json.dumps([call.body for call in attacked.slack.calls])
+        if "not a member of this desk" not in shown and "not allowed to see" not in shown:
+            untold.append(f"{kind.value} {name}")
+    assert untold == []
+    assert attacked.oms.changes == {}
