@@ -158,7 +158,8 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     """Return the order to its status before a request that the broker refused."""
     if order.status not in _PENDING:
         raise IllegalMove(order.id, order.status, "a refused request")
-    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+    is_accepted = order.accepted_at is not None
+    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
     context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
 
 
