@@ -34,6 +34,7 @@ class Venue:
     routing: Routing
     stand_in: Any
     create_broker: Any
+    entry: Any = None
 
     def move(self, bid: str, ask: str, **sizes: str) -> None:
         """Quote a price to both sides."""
@@ -54,13 +55,13 @@ class Venue:
     def count_held(self) -> Decimal:
         """Return the position at the stand-in."""
         positions = self.stand_in.exchange.positions.values()
-        return sum(
-            (getattr(one, "qty", None) or getattr(one, "quantity", 0) for one in positions), Decimal(0)
-        )
+        held = (one.qty if hasattr(one, "qty") else one.quantity for one in positions)
+        return sum(held, Decimal(0))
 
     def count_ours(self) -> Decimal:
         """Return our position."""
-        return sum(amount(row[0]) for row in self.routing.rig.rows("SELECT quantity FROM positions"))
+        rows = self.routing.rig.rows("SELECT quantity FROM positions")
+        return sum((amount(row[0]) for row in rows), Decimal(0))
 
     def list_exits(self, *statuses: Status) -> list[Any]:
         """Return the exits in one of the statuses."""
@@ -79,9 +80,9 @@ class Venue:
 
     def is_over(self) -> bool:
         """Return whether nothing is held, nothing rests, and all exits have ended."""
-        ended = self.list_exits(*FINAL)
-        both = (self.count_held(), self.count_ours(), self.count_resting())
-        return both == (0, 0, 0) and len(ended) == len(self.list_exits(*Status))
+        if self.list_exits(*(frozenset(Status) - FINAL)):
+            return False
+        return not any((self.count_held(), self.count_ours(), self.count_resting()))
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +106,9 @@ def create_kite_broker(kite):
 
     def create():
         budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), Timeouts(response=WAIT_SECONDS)
-        terms = {"budget": budget, "query_budget": budget, "timeouts": timeouts}
-        brokers.append(KiteBroker(kite.url, CREDENTIALS, **terms))
+        brokers.append(
+            KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
+        )
         return brokers[-1]
 
     yield create
