@@ -107,7 +107,7 @@ async def ready(components: TheHealthComponents) -> Response:
 async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
 
-    It also states whether the hash chains are intact, and lists the layers of protection in which strategies run.
+    It also states whether the hash chains are intact, and in which layers of protection strategies run.
 
     The status is always 200 for a valid key.
     """

@@ -76,12 +76,12 @@ def position_select(
         if left < 0 or len(options) == MAX_GROUP_OPTIONS**2:
             break
         options.append(offered)
-    is_cut = left < 0
+    placeholder = f"Select one of the first {len(options)}" if left < 0 else "Select a position"
     groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)]
     select: Json = {
         "type": "static_select",
         "action_id": action_ids.POSITION_OPEN,
-        "placeholder": plain_text(f"Select one of the first {len(options)}" if is_cut else "Select a position"),
+        "placeholder": plain_text(placeholder),
     }
     if len(groups) == 1:
         return select | {"options": groups[0]}
