@@ -231,7 +231,8 @@ class BrokerSession:
         now, requested_at = self._now(), self._stored.reconcile_requested_at
         is_requested = requested_at is not None and requested_at > self._reconciled_at
         if is_requested or now >= self._next_reconciliation:
-            self._reread_orders(ended_only=True)  # one that was adopted may have ended before
+            if is_requested or self._next_reconciliation > EPOCH:  # else they were read by the connect
+                self._reread_orders(ended_only=True)  # one that was adopted may have ended before
             is_suspected = self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
             before = 0 if is_requested else self._confirmations
