@@ -18,18 +18,20 @@ from app.ledger.service.recording import require_no_action
 from app.ledger.service.reversals import build_reversal_entry
 from app.money import fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
-from app.orders.queries.book import executions_of
+from app.orders.queries.executions import executions_of
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import BustExecution, CorrectExecution, OrderResult
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import BustExecution, CorrectExecution
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_entry import build_result, find_repeated_change
+from app.orders.service.order_results import build_result
+from app.orders.service.repeated_requests import find_repeated_change
 from app.timestamps import iso
 
 ExecutionChange = BustExecution | CorrectExecution

@@ -23,7 +23,7 @@ from app.errors import Conflict, NotFound
 from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.service.commands import Origin
 from app.orders.errors import IllegalMove
-from app.orders.queries import book as queries
+from app.orders.queries.executions import find_booked_executions, find_executed_order
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Status
@@ -33,12 +33,14 @@ from app.orders.service.broker_charges import book_broker_charges, refund_broker
 from app.orders.service.broker_exits import continue_pair
 from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
-from app.orders.service.commands import BrokerReport, BustExecution, OrderResult
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import BustExecution
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
+from app.orders.service.internal_commands import BrokerReport
 from app.orders.service.linked_exits import release_at_broker
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import build_result
+from app.orders.service.order_results import build_result
 from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
 
@@ -96,7 +98,7 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
 def _is_booked(context: BatchContext, order: Order, execution_id: str) -> bool:
     key = (order.tenant_id, order.broker, execution_id)
     unflushed = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
-    return key in unflushed or bool(queries.find_booked_executions(context.connection, [key]))
+    return key in unflushed or bool(find_booked_executions(context.connection, [key]))
 
 
 def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
@@ -173,7 +175,7 @@ def _find_executed_order(context: BatchContext, order: Order, execution_id: str)
     unflushed = {
         (row.tenant_id, row.broker, row.execution_id): row.order_id for row in context.order_store.executions
     }
-    order_id = unflushed.get(key) or queries.find_executed_order(context.connection, *key)
+    order_id = unflushed.get(key) or find_executed_order(context.connection, *key)
     return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
 
 

@@ -14,7 +14,8 @@ from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO
-from app.orders.service.commands import AdoptOrder, Command, Outcome
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import AdoptOrder, Command
 from app.reconciliation import queries
 from app.reconciliation.errors import FiguresChanged, OrderNotAdoptable, SeveralProducts
 from app.reconciliation.queries import Issue
