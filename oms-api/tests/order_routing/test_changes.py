@@ -8,7 +8,8 @@ from app.brokers.rules.values import Accepted, Canceled, Refused, Replaced
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.errors import NotReplaceable, OrderIsPending
 from app.orders.rules.values import Status
-from app.orders.service.commands import BrokerReport, CancelAll
+from app.orders.service.commands import CancelAll
+from app.orders.service.internal_commands import BrokerReport
 from app.timestamps import iso
 from app.verify import verify_database
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
