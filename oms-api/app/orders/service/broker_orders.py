@@ -148,7 +148,8 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     successor = _find_requested_successor(context, order, event.successor_id)
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
-        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+        is_accepted = order.accepted_at is not None
+        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
         order = context.order_store.change_status(order, back, at, order.broker)
     if order.status is not Status.PENDING_REPLACE:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)

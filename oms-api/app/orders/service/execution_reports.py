@@ -27,6 +27,7 @@ from app.orders.queries.executions import find_booked_executions, find_executed_
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Status
+from app.orders.service.adopted_positions import reverse_adoption
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_exits import continue_pair
@@ -105,6 +106,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
     match event:
         case Executed():
             book_fill(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
             count_execution_for_latch(context, order, at)
         case Accepted():
             _accept(context, order, at)
@@ -126,6 +128,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
             confirm_replacement(context, order, event, at)
         case Busted():
             _bust(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
         case Charged():
             _charge(context, order, event, at)
 
@@ -157,7 +160,8 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     """Return the order to its status before a request that the broker refused."""
     if order.status not in _PENDING:
         raise IllegalMove(order.id, order.status, "a refused request")
-    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+    is_accepted = order.accepted_at is not None
+    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
     context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
 
 
