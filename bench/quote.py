@@ -24,7 +24,8 @@ from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
-from app.orders.service.commands import Command, Outcome, PlaceOrder, get_lock_group
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command, PlaceOrder, get_lock_group
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls

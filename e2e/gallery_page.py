@@ -51,6 +51,10 @@ class Gallery:
         address = f"{self.address}/control/{verb}"
         httpx.post(address, json=body, timeout=30, **LOOPBACK).raise_for_status()
 
+    def open_channel(self) -> None:
+        """Open the channel of the messages."""
+        self.page.goto(f"{self.address}/?as=ava&channel=trading")
+
     def show_modal(self, view: Json) -> Locator:
         """Open a form and return its dialog."""
         self.act("say", user="ava", channel="trading", text="/trade")
@@ -125,8 +129,9 @@ def open_gallery(page: Page) -> Iterator[Gallery]:
         simulator.start()
         run.wait_until_healthy([simulator])
         address = f"http://127.0.0.1:{simulator.port}"
-        page.goto(f"{address}/?as=ava&channel=trading")
-        yield Gallery(page, address, simulator.environment["SLACK_BOT_TOKEN"], triggers)
+        gallery = Gallery(page, address, simulator.environment["SLACK_BOT_TOKEN"], triggers)
+        gallery.open_channel()
+        yield gallery
     finally:
         stop_all([simulator])
         bot.shutdown()

@@ -169,6 +169,7 @@ def test_compose_has_no_default_passwords(compose):
     brokers = {"BROKER_KEYS", "ALPACA_API_KEY", "ALPACA_API_SECRET", "ALPACA_BASE_URL"}
     brokers |= {"IB_HOST", "IB_PORT", "IB_ACCOUNT", "IB_CLIENT_ID"}
     assert optional == brokers | {
+        "OMS_API_KEY_PREVIOUS",
         "SLACK_APP_TOKEN",
         "WEBHOOK_KEYS",
         "TRADING_CHANNEL",

@@ -120,6 +120,14 @@ def curls_of(document):
     return [each for each in commands if re.match(r"(\w+=\$\()?curl ", each) and OMS_ADDRESS.search(each)]
 
 
+def test_the_architecture_lists_every_package_of_the_oms():
+    text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    table = text[text.index("| layer |") :].split("\n\n")[0]
+    listed = re.findall(r"`(\w+)`", table)
+    packages = [path.stem for path in (ROOT / "oms-api/app").glob("[a-z]*") if path.suffix in {"", ".py"}]
+    assert sorted(listed) == sorted(packages)
+
+
 @pytest.mark.any_database
 @pytest.mark.e2e
 @pytest.mark.parametrize("document", [each for each in documents() if curls_of(each)], ids=name_of)

@@ -41,5 +41,6 @@ def test_overviews_can_be_read(gallery):
 # The last test, because the page reads all messages again at each change.
 def test_messages_can_be_read(gallery):
     shown = {each["name"]: gallery.show_message(each["content"]) for each in load_pictures("message")}
+    gallery.open_channel()
     faults = gallery.find_faults(shown)
     assert not faults, "\n".join(faults)

@@ -60,14 +60,14 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     expect(slack.private_message("Working orders").get_by_role("row").filter(has_text="GLNC")).to_be_visible()
 
     # the position, its exits and its close
-    answer.get_by_role("combobox", name="Select a position").select_option(label=f"GLNC in {portfolio}")
+    answer.get_by_role("combobox", name="Select a position").select_option(label="GLNC")
     expect(slack.form).to_contain_text("Stop-loss none · take-profit none")
     slack.photograph("position")
     slack.form.get_by_role("button", name="Set exits…").click()
     slack.form.get_by_role("textbox", name="Take-profit (optional)").fill("120")
     slack.form.get_by_role("textbox", name="Stop-loss (optional)").fill("80")
     slack.form.get_by_role("button", name="Set exits", exact=True).click()
-    expect(slack.form).to_contain_text("SELL 10 at stop 80.00")
+    expect(slack.form).to_contain_text("SELL 10 stop 80.00")
     slack.close_form()
     slack.type(f"/desk close 4 GLNC in {portfolio}")
     slack.photograph("close")

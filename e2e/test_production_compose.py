@@ -71,6 +71,14 @@ def test_secrets_are_required_and_the_script_writes_them(compose):
     assert not re.search(r"(PASSWORD|KEYS?|SECRET): [\"']?\w", TEXT)
 
 
+def test_keys_can_be_rotated_with_both_values(compose):
+    oms, bot = (compose["services"][name]["environment"] for name in ("oms-api-1", "slack-bot"))
+    for name in ("JWT_KEYS", "WEBHOOK_KEYS", "BROKER_KEYS", "BACKUP_KEYS"):  # lists
+        assert oms[name].startswith(f"${{{name}:?"), name
+    assert oms["OMS_API_KEY_PREVIOUS"] == "${OMS_API_KEY_PREVIOUS:-}"
+    assert bot["BOT_ENCRYPTION_KEYS"] == "${BOT_ENCRYPTION_KEYS:-}"
+
+
 def test_commands_and_mounted_files_exist(compose):
     for name, service in compose["services"].items():
         command = service.get("command", [])

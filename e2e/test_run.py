@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 
 import run
 from deployment import free_ports, plain_environment, wait_until
+from support.guarded_programs import start_guarded
 
 ROOT = Path(__file__).resolve().parent.parent
 # The bytecode remains, since to compile it again takes seconds of each start.
@@ -32,7 +33,7 @@ class Run:
         self.lines: list[str] = []
         self.news = threading.Condition()
         self.over = False
-        self.process = subprocess.Popen(
+        self.process = start_guarded(
             [sys.executable, "scripts/run.py"],
             cwd=tree,
             env=plain_environment() | {name: str(port) for name, port in ports.items()} | environment,

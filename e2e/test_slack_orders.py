@@ -69,7 +69,7 @@ def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
     expect(slack.form).to_contain_text("Nothing was ordered.")
     slack.photograph("order-denied")
     slack.form.get_by_role("button", name="Use quantity 10,000 instead").click()
-    expect(slack.form).to_contain_text("Quantity 10000 is filled in")
+    expect(slack.form).to_contain_text("Quantity 10,000 is filled in")
     slack.form.get_by_role("button", name="Place order").click()
     slack.sees_no_form()
     expect(slack.message("BUY 10,000 SLDEN limit 100.00 GTC")).to_have_count(1)

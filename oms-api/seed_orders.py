@@ -36,15 +36,9 @@ from app.money import fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
-from app.orders.service.commands import (
-    BrokerReport,
-    CancelOrder,
-    Command,
-    OrderResult,
-    PlaceGroup,
-    PlaceOrder,
-    QuoteArrived,
-)
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceOrder
+from app.orders.service.internal_commands import BrokerReport, QuoteArrived
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit

@@ -94,7 +94,8 @@ from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.cancellations import Cancellations
-from app.orders.service.commands import Command, Outcome, get_lock_group
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command, get_lock_group
 from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher

@@ -29,7 +29,8 @@ from app.metrics import Metrics
 from app.migrate import get_migration_url
 from app.orders.queries.index_lookups import find_currencies_in_use
 from app.orders.service.buying_power import BuyingPowerReader
-from app.orders.service.commands import Command, Outcome
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command
 from app.orders.service.levels import exits_of
 from app.orders.service.order_duties import OrderDuties
 from app.performance.queries import find_baselines

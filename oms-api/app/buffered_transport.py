@@ -39,6 +39,11 @@ class BufferedTransport:
             self._held = data
             self._loop.call_soon(self.flush)
 
+    def write_now(self, data: bytes) -> None:
+        """Send the pending data and `data`, which is a whole response, without delay."""
+        held, self._held = self._held, b""
+        self._transport.write(held + data)
+
     def flush(self) -> None:
         """Send the pending data."""
         if self._held:

@@ -38,7 +38,7 @@ class Unexpected(OmsError):
     """An internal error. The caller only receives the request id."""
 
     def __init__(self) -> None:
-        super().__init__("The error was logged under this request id.")
+        super().__init__("The error was logged under this request ID.")
 
 
 class Malformed(OmsError):

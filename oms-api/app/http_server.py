@@ -5,6 +5,7 @@ uvicorn's own parser reads headers of any size and waits for them without a time
 
 import asyncio
 import socket
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -88,7 +89,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if isinstance(self.app, ProxyHeadersMiddleware):
             self.app = self.app.app
         self._edge = getattr(self.app, "edge", None)
-        self.transport = BufferedTransport(transport, self.loop, self.write_seconds)  # type: ignore[assignment]  # has its interface
+        self._buffer = BufferedTransport(transport, self.loop, self.write_seconds)
+        self.transport = self._buffer  # type: ignore[assignment]  # has its interface
         self._set_timeout(self.head_seconds)
 
     @override
@@ -214,9 +216,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if cycle.disconnected:
             return
         cycle.response_started = cycle.response_complete = True
-        defaults = [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
+        defaults = _format_default_fields(tuple(self.server_state.default_headers))
         close = b"" if cycle.keep_alive else b"connection: close\r\n"
-        self.transport.write(b"".join([STATUS_LINE[status], *defaults, fields, close, b"\r\n", body]))
+        self._buffer.write_now(b"".join((STATUS_LINE[status], defaults, fields, close, b"\r\n", body)))
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()
@@ -304,6 +306,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _refuse_late_request(self) -> None:
         self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")
+
+
+@lru_cache(maxsize=1)  # the date changes every second
+def _format_default_fields(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 def install_http_protocol() -> None:

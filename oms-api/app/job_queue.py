@@ -66,14 +66,15 @@ def create_app(settings: Settings) -> Any:
     def run_job(run_id: int) -> None:
         process.get().run_queued(run_id)
 
-    task = app.task(run_job, name=RUN)
+    # A shared task would also become one of every other application of this process.
+    task = app.task(run_job, name=RUN, shared=False)
 
     def enqueue_due_jobs() -> None:
         for is_urgent, queue in ((True, URGENT_QUEUE), (False, QUEUE)):
             for run_id in process.get().enqueue_due(is_urgent=is_urgent):
                 task.apply_async((run_id,), queue=queue)
 
-    app.task(enqueue_due_jobs, name=ENQUEUE)
+    app.task(enqueue_due_jobs, name=ENQUEUE, shared=False)
     watchdog = Watchdog(settings.redis_url, (QUEUE, URGENT_QUEUE))
     signals.worker_process_shutdown.connect(lambda **_: process.close(), weak=False)
     signals.task_received.connect(lambda **_: watchdog.note_receipt(), weak=False)

@@ -37,7 +37,7 @@ from app.ledger.routes import cash, export, managing, positions, reading, record
 from app.logs import AccessLog, configure_logging
 from app.market_data.routes import prices as price_routes
 from app.market_data.routes import subscriptions as subscription_routes
-from app.orders.routes import approvals, order_entry
+from app.orders.routes import approvals, order_entry, position_orders
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
 from app.preferences import routes as preference_routes
@@ -67,7 +67,7 @@ ROUTERS = (
         cash.router,
         positions.router,
         order_entry.router,
-        order_entry.positions_router,
+        position_orders.router,
         order_reading.router,
     ),
     approvals.router,

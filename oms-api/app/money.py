@@ -103,6 +103,11 @@ def quantity_text(text: str) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def format_grouped_amount(amount: Decimal) -> str:
+    """Return the amount for a message, with thousands separators and without trailing zeros."""
+    return f"{amount.normalize():,f}"
+
+
 def _multiple(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
     if step == _CENT:  # the usual case, in one operation
         return amount.quantize(_CENT, rounding, _EXACT)

@@ -18,7 +18,7 @@ from app.events.service import build_event_insert
 from app.exports.queries import ExportFilter
 from app.exports.service.csv_export import CsvExport
 from app.exports.service.pages import ExportContext, Source
-from app.exports.service.risk import ValuedPortfolio, format_amount, value_portfolios
+from app.exports.service.risk import ValuedPortfolio, format_money, value_portfolios
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XlsxExport
 from app.identity.queries.tenants import TenantRow, find_tenant
@@ -137,7 +137,7 @@ def build_summary(slug: str, day: datetime, values: Mapping[str, ValuedPortfolio
     for name, (statement, value) in ranked[:MAX_LINES]:
         figures = (value.equity, value.day_pnl, value.total_pnl)
         plain = name.replace("<", "&lt;").replace(">", "&gt;")
-        lines.append(f"{plain}: {' / '.join(map(format_amount, figures))} {statement.book.base_currency}")
+        lines.append(f"{plain}: {' / '.join(map(format_money, figures))} {statement.book.base_currency}")
     if len(ranked) > MAX_LINES:
         lines.append(f"… and {len(ranked) - MAX_LINES} more portfolios")
     return "\n".join(lines)

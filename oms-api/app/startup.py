@@ -22,7 +22,8 @@ from app.database.files import DatabaseFile
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
 from app.migrate import get_migration_url, migrate
-from app.orders.service.commands import Command, Outcome
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command
 from app.rate_limit import Sharing
 
 # The writer waits this long for the interpreter's lock after each database response; the default of 5 ms adds

@@ -3,9 +3,14 @@
 from datetime import datetime
 from typing import NewType
 
+import orjson
+
 # An instant in UTC as RFC 3339 text with six decimals and a final Z. Timestamps sort like their instants.
 Timestamp = NewType("Timestamp", str)
 BEFORE_ALL = Timestamp("")  # sorts before every timestamp
+_UTC = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+_LENGTH = len("2026-11-20T15:04:05.123456Z")
+_WHOLE_SECONDS = len("2026-11-20T15:04:05")
 
 
 def parse_timestamp(timestamp: Timestamp) -> datetime:
@@ -14,5 +19,9 @@ def parse_timestamp(timestamp: Timestamp) -> datetime:
 
 
 def iso(instant: datetime) -> Timestamp:
-    """Return `instant` (UTC) as a timestamp."""
-    return Timestamp(instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z")
+    """Return `instant` (UTC) as a timestamp.
+
+    orjson takes a quarter of the time of `datetime.isoformat`, and writes no fraction of a whole second.
+    """
+    text = orjson.dumps(instant, option=_UTC)[1:-1].decode()
+    return Timestamp(text if len(text) == _LENGTH else f"{text[:_WHOLE_SECONDS]}.000000Z")

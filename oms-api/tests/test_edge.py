@@ -338,7 +338,7 @@ def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
         response = api.get(f"/portfolio/x{asked}")
         assert response.status_code == 500
         assert "canary" not in response.text
-        assert problem_of(response)["detail"] == "The error was logged under this request id."
+        assert problem_of(response)["detail"] == "The error was logged under this request ID."
 
 
 def test_login_and_refresh_count_towards_the_address_limit(serve):

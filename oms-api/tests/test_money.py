@@ -11,6 +11,7 @@ from app.money import (
     ceiling_to,
     fits,
     fixed,
+    format_grouped_amount,
     money_text,
     nearest_to,
     parse_plain,
@@ -165,3 +166,11 @@ def test_amounts_are_rounded_down_up_and_to_the_nearest_step(amount, step, floor
     assert (round_down_to(given, unit), ceiling_to(given, unit), nearest_to(given, unit)) == tuple(
         map(Decimal, (floor, ceiling, nearest))
     )
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [("5.00000000", "5"), ("1000.50", "1,000.5"), ("0.05000000", "0.05"), ("1E+6", "1,000,000"), ("0", "0")],
+)
+def test_amounts_in_sentences_have_no_trailing_zeros(amount, words):
+    assert format_grouped_amount(Decimal(amount)) == words

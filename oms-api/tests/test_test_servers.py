@@ -16,17 +16,24 @@ from tests.support.processes import HOME
 
 WAIT_SECONDS = 60.0
 PREFIX = "oms-test-guard-"
-# A run with a process that works in the folder of a server, as each server does, and a forked program.
+# A run with a process that works in the folder of a server, as each server does, a forked program and others.
 RUN = """
 import subprocess, sys, time
 from pathlib import Path
 from tests.support import forks
+from tests.support.guarded_programs import start_guarded
 from tests.support.postgres import ServerFolder
 forks._context.set_forkserver_preload([])
 folder = ServerFolder("oms-test-guard-")
 server = subprocess.Popen(["sleep", "600"], cwd=folder.path)
 fork = forks.Fork("signal", "pause", {}, Path(sys.argv[1]))
-print(folder.path, server.pid, fork.pid, flush=True)
+ended = start_guarded(["true"])
+ended.wait()
+options = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+group = start_guarded(["sh", "-c", "sleep 600 & echo $!; wait"], **options)
+child = group.stdout.readline().strip()
+program = start_guarded(["sleep", "600"])
+print(folder.path, server.pid, fork.pid, program.pid, group.pid, child, flush=True)
 time.sleep(600)
 """
 

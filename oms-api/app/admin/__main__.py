@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.admin.account import get_account_name
 from app.admin.arguments import make_parser
-from app.admin.broker_keys import encrypt_broker_credentials
+from app.admin.broker_keys import UnreadableCredentials, encrypt_broker_credentials
 from app.admin.commands import COMMANDS, CommandContext, CommandResult
 from app.admin.erasure import erase_person
 from app.admin.master_key import NoMasterKey
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_and_exit(f"The database cannot be used: {format_reason(error)}", CANNOT)
     except OmsError as error:
         return _print_and_exit("\n  ".join([error.detail, *map(_format_field_error, error.errors)]), REFUSED)
-    except NoPassword as error:
+    except (NoPassword, UnreadableCredentials) as error:
         return _print_and_exit(str(error), REFUSED)
 
 

@@ -9,12 +9,20 @@ from app.database import set_all_tenants_scope, unit_of_work
 from app.security_setup import create_broker_key_ring
 
 
+class UnreadableCredentials(Exception):
+    """No key of BROKER_KEYS decrypts the credentials of some connections."""
+
+
 async def encrypt_broker_credentials(command_context: CommandContext, _: Namespace) -> CommandResult:
-    """Encrypt with the first key of BROKER_KEYS what another key encrypted, for all tenants."""
+    """Encrypt with the first key of BROKER_KEYS what another key encrypted, for all tenants.
+
+    Raise UnreadableCredentials after those that can be decrypted are encrypted again.
+    """
     with unit_of_work(command_context.engine) as connection:
         set_all_tenants_scope(connection)
         result = encrypt_again(connection, create_broker_key_ring(load_settings()))
     message = f"The credentials of {result.updated} broker connections are encrypted with the first key."
     if result.unreadable:
-        return CommandResult(f"{message} These could not be decrypted: {', '.join(result.unreadable)}.")
+        names = ", ".join(result.unreadable)
+        raise UnreadableCredentials(f"{message} These could not be decrypted: {names}. Keep the other keys.")
     return CommandResult(f"{message} The other keys can be removed.")

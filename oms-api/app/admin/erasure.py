@@ -14,7 +14,7 @@ from app.identity.service.idempotent_operations import Change, OperationContext
 from app.preferences.queries import delete_preferences_of
 
 _KEPT = (
-    "Trades, orders, events and the audit log keep the id under which the person acted: the Slack identity, "
+    "Trades, orders, events and the audit log keep the ID under which the person acted: the Slack identity, "
     "or the e-mail address of a user who logged in. Hashes cover it, and the audit log says which pseudonym "
     "it has. Nothing of this installation resolves it to a name any more. Backups made before still do: "
     "delete them when their retention ends."

@@ -96,7 +96,7 @@ async def compare_backtests(
     """Compare backtests: the statistics that differ, and whether code and data are equal."""
     ids = [part.strip() for part in query.ids.split(",") if part.strip()]
     if not 2 <= len(ids) <= MAX_COMPARED:
-        message = f"Send two to {MAX_COMPARED} ids, separated by commas."
+        message = f"Send two to {MAX_COMPARED} IDs, separated by commas."
         raise Invalid("1 field is not valid; see `errors`.", [FieldError("ids", message, "count")])
     tenant_id = caller.tenant_id
     backtests = await readers.run(

@@ -17,13 +17,14 @@ QUEUED = "queue"  # the holder of a run that no process has started
 
 
 class DutyRun(NamedTuple):
-    """A run of a duty, of one slot or of a request."""
+    """A run of a duty, of one slot or of a request. `holder` is "host:process id:random"."""
 
     slot: datetime
     status: str
     started_at: datetime
     duration_ms: int | None
     error: str | None
+    holder: str
 
 
 _RUN = tuple(getattr(DutyRunRow, name) for name in DutyRun._fields)
@@ -55,16 +56,32 @@ def is_leased(connection: Connection, name: str, now: datetime) -> bool:
 def acquire_lease(
     connection: Connection, name: str, holder: str, slot: datetime, now: datetime, until: datetime
 ) -> bool:
+    """Take a lease as `acquire_slot` does, and return whether that succeeded."""
+    return acquire_slot(connection, name, holder, slot, now, until) is not None
+
+
+def acquire_slot(
+    connection: Connection, name: str, holder: str, slot: datetime, now: datetime, until: datetime
+) -> datetime | None:
     """Take the lease of a duty that did not start since `slot`, or whose run was requested.
 
-    Return whether that succeeded.
+    Return the slot to run: the time of the request, if there is one. Return None without the lease.
     """
     write(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
+    requested = select(DutyRow.requested_at).where(DutyRow.name == name).with_for_update()
+    requested_at = connection.execute(requested).scalar_one()
     is_free = or_(DutyRow.leased_until.is_(None), DutyRow.leased_until <= now)
     is_new = or_(DutyRow.started_at.is_(None), DutyRow.started_at < slot, DutyRow.requested_at.is_not(None))
     statement = update(DutyRow).where(DutyRow.name == name, is_free, is_new)
     values = {"holder": holder, "leased_until": until, "started_at": now, "requested_at": None}
-    return connection.execute(statement.values(**values)).rowcount == 1
+    is_mine = connection.execute(statement.values(**values)).rowcount == 1
+    return (requested_at or slot) if is_mine else None
+
+
+def drop_lease(connection: Connection, name: str, holder: str) -> None:
+    """End a lease under which nothing ran."""
+    is_mine = (DutyRow.name == name, DutyRow.holder == holder)
+    connection.execute(update(DutyRow).where(*is_mine).values(leased_until=None))
 
 
 def renew_lease(connection: Connection, name: str, holder: str, until: datetime) -> bool:

@@ -21,6 +21,10 @@ class JobRunOut(BaseModel):
         description="Result of the run; if its process ended, it stays `running`", examples=["succeeded"]
     )
     error: str | None = Field(description="Why it failed; null: it did not fail", examples=[None])
+    process: str = Field(
+        description="Host and process ID of the process that ran it, or `queue` before it starts",
+        examples=["worker-1:4711"],
+    )
 
 
 class JobOut(BaseModel):
@@ -54,7 +58,9 @@ class NothingIn(BaseModel):
 
 def serialize_run(run: DutyRun) -> dict[str, Any]:
     """Return a run as `JobRunOut` describes it."""
-    return run._asdict() | {"slot": iso(run.slot), "started_at": iso(run.started_at)}
+    fields = run._asdict()
+    fields["process"] = ":".join(fields.pop("holder").split(":")[:2])
+    return fields | {"slot": iso(run.slot), "started_at": iso(run.started_at)}
 
 
 def serialize_job(name: str, schedule: str, next_run_at: datetime, runs: list[DutyRun]) -> dict[str, Any]:

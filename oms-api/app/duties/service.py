@@ -193,17 +193,17 @@ class DutyRunner:
         now = self._now()
         if not is_due(state, duty.period, now):
             return False
-        slot = get_slot(duty.period, now)
+        lease = (duty.name, self._holder, get_slot(duty.period, now), now, now + LEASE)
         with unit_of_work(self._engine) as connection:
-            if not queries.acquire_lease(connection, duty.name, self._holder, slot, now, now + LEASE):
+            slot = queries.acquire_slot(connection, *lease)
+            if slot is None:
                 return False
-            requested_at = None if state is None else state.requested_at
-            is_new = queries.insert_run(connection, duty.name, requested_at or slot, self._holder, now)
+            is_new = queries.insert_run(connection, duty.name, slot, self._holder, now)
             if not is_new:
-                queries.release_lease(connection, duty.name, self._holder, now, 0, None)
+                queries.drop_lease(connection, duty.name, self._holder)
         if is_new:
-            with correlate(job=duty.name, slot=iso(requested_at or slot)):
-                self._run(duty, requested_at or slot)
+            with correlate(job=duty.name, slot=iso(slot)):
+                self._run(duty, slot)
         return is_new
 
     def _run(self, duty: Duty, slot: datetime) -> None:

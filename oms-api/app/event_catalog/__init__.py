@@ -111,7 +111,10 @@ def _iterate_event_types() -> Iterator[EventType]:
         yield EventType(f"order.{name}", f"A fill: the order is {words}.", (*_ORDER, *_FILL), optional)
     busted = tuple(name for name in _FILL if name != "average_price")
     others = (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges")
-    for name, words in (("busted", "was taken back"), ("corrected", "replaces one that was taken back")):
+    for name, words in (
+        ("busted", "was cancelled by its venue"),
+        ("corrected", "replaces one that its venue cancelled"),
+    ):
         sentence = f"A fill {words}; the order's other fields are those after it."
         yield EventType(f"order.fill_{name}", sentence, (*_ORDER, *busted), others)
     for kind in _CASH_KINDS:
@@ -135,7 +138,9 @@ def _iterate_strategy_types() -> Iterator[EventType]:
         yield EventType(f"backtest.{name}", f"A backtest {words}.", _BACKTEST)
     for name, words in _STRATEGY_STATUSES.items():
         yield EventType(f"strategy.{name}", f"A strategy {words}.", _STRATEGY)
-    yield EventType("strategy.drift", "A strategy did something else than the replay of its journal.", _DRIFT)
+    yield EventType(
+        "strategy.drift", "The orders of a strategy differ from the replay of its journal.", _DRIFT
+    )
 
 
 _OTHERS = (

@@ -11,7 +11,7 @@ from app.database import Base, Instant, Serial
 class Event(Base):
     """A committed change. `payload` is JSON text: the changed object in its new state.
 
-    `following` are further events of the same object and instant: see `rules.pack_events`.
+    `following` are further events of the same object and instant: see `rules.pack_outbox_events`.
     """
 
     __tablename__ = "events"

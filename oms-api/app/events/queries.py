@@ -18,7 +18,7 @@ from app.events.rules import (
     get_event_number,
     get_row_id,
     is_requested,
-    unpack_events,
+    unpack_outbox_events,
 )
 
 # A transaction's own number is above those of all transactions that were running. The snapshot's xmax is not:
@@ -163,7 +163,7 @@ def iterate_events(
     columns = (Event.id, Event.tenant_id, Event.type, Event.payload, Event.created_at, Event.following)
     statement = select(*columns).where(_has_one_of(types)).order_by(*order)
     for row in connection.execute(statement, execution_options=_CHUNK):
-        for type_, payload in unpack_events(row.type, row.payload, row.following):
+        for type_, payload in unpack_outbox_events(row.type, row.payload, row.following):
             if is_requested(type_, types):
                 yield row.id, row.tenant_id, type_, payload, row.created_at
 
@@ -172,7 +172,7 @@ def find_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
     """Yield row id and type of packed events that no other part of the verification checks."""
     statement = select(Event.id, Event.following).where(Event.following.is_not(None))
     for row_id, following in connection.execute(statement, execution_options=_CHUNK):
-        for kind, _ in islice(unpack_events("", "", following), 1, None):
+        for kind, _ in islice(unpack_outbox_events("", "", following), 1, None):
             if not is_requested(kind, PACKED_TYPES):
                 yield row_id, kind
 
@@ -180,7 +180,7 @@ def find_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
 def _events_of(row: Any, filters: EventFilter) -> list[StoredEvent]:
     return [
         StoredEvent(get_event_number(row.id, index), type_, payload, row.created_at)
-        for index, (type_, payload) in enumerate(unpack_events(row.type, row.payload, row.following))
+        for index, (type_, payload) in enumerate(unpack_outbox_events(row.type, row.payload, row.following))
         if is_requested(type_, filters.types)
     ]
 

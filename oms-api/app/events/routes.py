@@ -159,6 +159,6 @@ def _decode_event_id(opaque_ids: OpaqueIds, tenant_id: int, text: str, field: st
         row_id = opaque_ids.decode(tenant_id, _ROW, text)
         number = None if row_id is None else get_event_number(row_id)
     if number is None:
-        error = FieldError(field, "Must be an event id that this list or stream has returned.", "event_id")
-        raise Invalid("The event id is not valid.", [error])
+        error = FieldError(field, "Must be an event ID that this list or stream has returned.", "event_id")
+        raise Invalid("The event ID is not valid.", [error])
     return number

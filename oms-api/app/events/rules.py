@@ -40,7 +40,7 @@ class PackedEvents(NamedTuple):
     following: str | None
 
 
-def pack_events(events: Iterable[NewEvent]) -> list[PackedEvents]:
+def pack_outbox_events(events: Iterable[NewEvent]) -> list[PackedEvents]:
     """Return rows for the events, in order.
 
     Consecutive events of the same tenant, instant and subject share a row.
@@ -56,7 +56,7 @@ def pack_events(events: Iterable[NewEvent]) -> list[PackedEvents]:
     return [PackedEvents(*first[:4], "\n".join(lines) or None) for first, lines in groups]
 
 
-def unpack_events(type_: str, payload: str, following: str | None) -> Iterator[tuple[str, str]]:
+def unpack_outbox_events(type_: str, payload: str, following: str | None) -> Iterator[tuple[str, str]]:
     """Yield type and payload of each event of a row."""
     yield type_, payload
     for line in following.split("\n") if following else ():

@@ -106,7 +106,11 @@ class GroupCommit(Generic[Command, Outcome]):
 
         Raises NotPlaced when the queue is full or closing.
         """
-        return self.submit_all([command])[0]
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        self._enqueue((_Item(command, future, loop, time.monotonic()),))
+        self._watch_timeouts(loop)
+        return future
 
     def submit_all(self, commands: Sequence[Command]) -> "list[asyncio.Future[Outcome]]":
         """Queue the commands next to each other and in order, all of them or none."""
@@ -114,9 +118,7 @@ class GroupCommit(Generic[Command, Outcome]):
         futures: list[asyncio.Future[Outcome]] = [loop.create_future() for _ in commands]
         pairs = zip(commands, futures, strict=True)
         self._enqueue([_Item(command, future, loop, now) for command, future in pairs])
-        if loop not in self._sweeps:
-            self._sweeps.add(loop)
-            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
+        self._watch_timeouts(loop)
         return futures
 
     def write(self, command: Command) -> Outcome:
@@ -148,6 +150,11 @@ class GroupCommit(Generic[Command, Outcome]):
             outcomes.append(outcome)
         return outcomes
 
+    def _watch_timeouts(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop not in self._sweeps:
+            self._sweeps.add(loop)
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
+
     def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:
             if self._closing:
@@ -157,7 +164,8 @@ class GroupCommit(Generic[Command, Outcome]):
                     "Too many writes are waiting, and nothing was recorded; send it again in a moment."
                 )
             self._queue.extend(items)
-            if len(self._queue) >= self._wakes_at or any(item.is_urgent for item in items):
+            # All of them have the same kind of caller.
+            if len(self._queue) >= self._wakes_at or (items and items[0].is_urgent):
                 self._wake.notify()
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -142,11 +142,11 @@ class Authentication:
 
 
 def _refusal(caller: Caller, rule: Rule) -> OmsError:
-    if rule.operators and caller.scopes & rule.any_of:
+    if rule.operator_only and caller.scopes & rule.required_scopes:
         return OperatorRequired()
-    if rule.people and caller.scopes & rule.any_of and caller.person is None:
+    if rule.requires_person and caller.scopes & rule.required_scopes and caller.person is None:
         return PersonRequired()
-    return NotAllowed(rule.any_of, caller.role, is_narrowed=caller.portfolios is not None)
+    return NotAllowed(rule.required_scopes, caller.role, is_narrowed=caller.portfolios is not None)
 
 
 def get_rate_limit_key(caller: Caller) -> str:

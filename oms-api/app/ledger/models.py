@@ -24,6 +24,7 @@ from app.money import ZERO, fixed
 
 NO_AMOUNT = fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
+_HAS_ACTOR = text("actor IS NOT NULL")
 _IS_DAILY = text("kind IN ('interest', 'borrow')")
 _IS_CONNECTED = text("broker_connection IS NOT NULL")
 _IS_ACTION = text("kind IN ('split', 'transfer')")
@@ -158,6 +159,12 @@ class Trade(Base):
         ),
         Index(None, "tenant_id", "symbol", "trade_id"),
         Index(None, "tenant_id", "user_id", "trade_id"),
+        Index(
+            "ix_trades_of_actors",
+            *("tenant_id", "actor", "trade_id"),
+            postgresql_where=_HAS_ACTOR,
+            sqlite_where=_HAS_ACTOR,
+        ),
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
         CheckConstraint("kind IN ('trade', 'reversal', 'split', 'transfer')", name="kind_is_known"),
         CheckConstraint("(kind = 'reversal') = (reverses IS NOT NULL)", name="reversal_names_its_trade"),

@@ -3,9 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from sqlalchemy import Connection
 
-from app.audit.service import record
 from app.errors import FieldError, Invalid
 from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
@@ -22,6 +20,7 @@ from app.risk.rules.limits import LimitScope, SetLimit, filter_active_limits
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.schemas import (
+    KillSwitchResultOut,
     LatchOut,
     LatchQuery,
     LimitIn,
@@ -30,14 +29,13 @@ from app.risk.schemas import (
     ReleaseIn,
     SwitchIn,
     SwitchOut,
-    TurnedOut,
-    limit_out,
-    switch_out,
-    turned_out,
+    build_kill_switch_result,
+    serialize_limit,
+    serialize_switch,
 )  # fmt: skip
 from app.risk.service import latches as latch_service
-from app.risk.service.audit_entries import limit_entry, switch_entry
-from app.risk.service.limiting import remove_limit, resolve_aliases, set_limit
+from app.risk.service.audit_entries import switch_entry
+from app.risk.service.limit_changes import change_limit
 from app.timestamps import BEFORE_ALL, iso
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
@@ -48,7 +46,7 @@ from app.wire.lists import link
 router = APIRouter(tags=["risk"])
 
 LimitSetter = Annotated[Caller, Depends(require_permission(Operation.SET_LIMIT))]
-SwitchTurner = Annotated[Caller, Depends(require_permission(Operation.TURN_SWITCH))]
+KillSwitchSetter = Annotated[Caller, Depends(require_permission(Operation.SET_KILL_SWITCH))]
 LatchReader = Annotated[Caller, Depends(require_permission(Operation.READ_LATCHES))]
 Releaser = Annotated[Caller, Depends(require_permission(Operation.RELEASE_LATCH))]
 
@@ -69,7 +67,7 @@ SWITCH_EXAMPLE: dict[str, Any] = {
 }
 _LIMITS, _LATCHES = "limits", "latches"
 _MAX_ID = 32
-_UNTURNED = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", BEFORE_ALL)
+_DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", BEFORE_ALL)
 
 
 @router.get(
@@ -97,7 +95,7 @@ async def list_limits(
     page = left[: query.limit]
     cursor = cursors.make(tenant_id, _LIMITS, _place(page[-1])) if len(left) > query.limit else None
     return answer(
-        [limit_out(limit, in_force=limit in holds) for limit in page], headers=link(request, cursor)
+        [serialize_limit(limit, in_force=limit in holds) for limit in page], headers=link(request, cursor)
     )
 
 
@@ -134,16 +132,12 @@ async def put_limit(
         raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
     requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
     edge: FastRequest = request.state.edge
-
-    def write(connection: Connection) -> SetLimit:
-        limit = resolve_aliases(connection, caller.tenant_id, requested)
-        change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
-        record(connection, [limit_entry(caller, edge, at, limit, change)])
-        return limit
-
-    limit = await changes.run(write, caller.tenant_id)
+    limit = await changes.run(
+        lambda connection: change_limit(connection, caller, edge, requested, at, is_removed=is_removed),
+        caller.tenant_id,
+    )
     controls.forget(caller.tenant_id)
-    return answer(limit_out(limit, in_force=not is_removed, taken_away=is_removed))
+    return answer(serialize_limit(limit, in_force=not is_removed, is_removed=is_removed))
 
 
 @router.get(
@@ -156,23 +150,23 @@ async def list_switches(caller: Reader, readers: TheReaders) -> Response:
         lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
     )
     if not switch_changes or switch_changes[0].scope is not SwitchScope.TENANT:
-        switch_changes.insert(0, _UNTURNED)
+        switch_changes.insert(0, _DEFAULT_STATE)
     seen = [
         switch_change
         for switch_change in switch_changes
         if switch_change.scope is not SwitchScope.PORTFOLIO or caller.sees(switch_change.key)
     ]
-    return answer(list(map(switch_out, seen)))
+    return answer(list(map(serialize_switch, seen)))
 
 
 @router.post(
     "/kill-switch",
     summary="Set a kill switch",
-    responses=responses(200, {"model": TurnedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": KillSwitchResultOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SwitchIn, SWITCH_EXAMPLE),
 )
 async def set_kill_switch(
-    caller: SwitchTurner, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))],
+    caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))],
     kill_switches: TheKillSwitches, key: IdempotencyKey, now: TheClock, request: Request,
 ) -> Response:  # fmt: skip
     """Set a kill switch.
@@ -191,8 +185,8 @@ async def set_kill_switch(
     entry = switch_entry(caller, edge, at, change)
     request_source = RequestSource(caller, edge.request_id, key)
     stopped = await kill_switches.set_state(request_source, change, entry, body.exit_policy)
-    headers = {REPLAYED: "true"} if stopped.turned.replayed else {}
-    content = turned_out(stopped.turned.change, *stopped[1:])
+    headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
+    content = build_kill_switch_result(stopped.applied.change, *stopped[1:])
     return answer(content, headers=headers)
 
 
@@ -220,7 +214,7 @@ async def list_latches(
     """List execution latches: automatic stops for strategies or API keys that trade a symbol too often.
 
     The newest is first."""
-    tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.standing
+    tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.is_active
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
     latches = await readers.run(
         lambda connection: latch_queries.list_latches(connection, tenant_id, count, before, is_active),

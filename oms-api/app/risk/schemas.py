@@ -246,7 +246,7 @@ class UnconfirmedCancelOut(BaseModel):
     leaves: str = Field(description="Units that can still fill", examples=["100"])
 
 
-class TurnedOut(SwitchOut):
+class KillSwitchResultOut(SwitchOut):
     """A kill switch that was set. No order that it forbids is in progress any more."""
 
     portfolios: int = Field(description="Number of portfolios in which the new state is in effect")
@@ -266,7 +266,15 @@ class TurnedOut(SwitchOut):
 class LatchQuery(LimitQuery):
     """Filters of the list of latches, and its page."""
 
-    standing: bool | None = Field(None, description="true: what nobody released yet; false: the others")
+    released: bool | None = Field(None, description="`false`: active latches; `true`: released latches")
+    standing: bool | None = Field(
+        None, description="Former name of `released`, with the opposite meaning, for one release"
+    )
+
+    @property
+    def is_active(self) -> bool | None:
+        """Whether the latches to list are active, None for all."""
+        return self.standing if self.released is None else not self.released
 
 
 class ReleaseIn(BaseModel):
@@ -294,13 +302,13 @@ class LatchOut(BaseModel):
     reason: str | None = Field(examples=[None], description="Why it was released")
 
 
-def limit_out(limit: SetLimit, *, in_force: bool, taken_away: bool = False) -> dict[str, Any]:
+def serialize_limit(limit: SetLimit, *, in_force: bool, is_removed: bool = False) -> dict[str, Any]:
     """Return the limit as `LimitOut` describes it."""
     return {
         "scope": limit.scope.value,
         "name": limit.name or None,
         "code": limit.code.value,
-        "value": None if taken_away else limit.words or money_text(fixed(limit.value)),
+        "value": None if is_removed else limit.words or money_text(fixed(limit.value)),
         "until": limit.until,
         "in_force": in_force,
         "set_by": limit.set_by,
@@ -308,7 +316,7 @@ def limit_out(limit: SetLimit, *, in_force: bool, taken_away: bool = False) -> d
     }
 
 
-def switch_out(change: SwitchChange) -> dict[str, Any]:
+def serialize_switch(change: SwitchChange) -> dict[str, Any]:
     """Return the kill switch as `SwitchOut` describes it."""
     return {
         "scope": change.scope.value,
@@ -320,7 +328,7 @@ def switch_out(change: SwitchChange) -> dict[str, Any]:
     }
 
 
-def turned_out(
+def build_kill_switch_result(
     change: SwitchChange,
     settled: int,
     unsettled: list[str],
@@ -328,10 +336,10 @@ def turned_out(
     flattened: dict[str, Any] | None,
     unconfirmed: Sequence[UnconfirmedCancel],
 ) -> dict[str, Any]:
-    """Return the change as `TurnedOut` describes it."""
+    """Return the change as `KillSwitchResultOut` describes it."""
     fields = {"portfolios": settled, "unsettled": unsettled, "canceled": canceled, "flattened": flattened}
     return {
-        **switch_out(change),
+        **serialize_switch(change),
         **fields,
         "unconfirmed": [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed],
     }

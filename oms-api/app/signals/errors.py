@@ -9,7 +9,7 @@ class SignalIdReused(Conflict):
     kind, title = "signal-id-reused", "The id was used for another signal"
 
     def __init__(self, signal_id: str) -> None:
-        super().__init__(f"The id {signal_id!r} was used for another signal; send a new id for a new signal.")
+        super().__init__(f"The ID {signal_id!r} was used for another signal; send a new ID for a new signal.")
 
 
 class NoSuchSignal(NotFound):

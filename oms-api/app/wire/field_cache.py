@@ -16,7 +16,8 @@ from app.wire.json import JsonNumber
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_TEXTS, MAX_TEXT_LENGTH = 4096, 100  # of the texts and numbers that are cached per field
-_UNCACHED_TYPES = (bool, JsonNumber)
+# A text, a whole number, or the characters of a number that keeps them.
+CacheKey = str | int | tuple[str]
 _NO_EXTRA_STATE: dict[Any, Any] = {"__pydantic_extra__": None, "__pydantic_private__": None}
 
 
@@ -25,7 +26,7 @@ class FieldCache(Generic[Model]):
 
     def __init__(self, model: type[Model]) -> None:
         self._model = model
-        self._fields: dict[str, tuple[Callable[[Any], Any], dict[str | int, Any]]] = {
+        self._fields: dict[str, tuple[Callable[[Any], Any], dict[CacheKey, Any]]] = {
             name: (_build_validator(info), {}) for name, info in model.model_fields.items()
         }
         self._defaults = {
@@ -38,7 +39,7 @@ class FieldCache(Generic[Model]):
         ]
         self._is_supported = len(self._checks) == len(decorators)
 
-    def known(self, name: str) -> Collection[str | int]:
+    def known(self, name: str) -> Collection[CacheKey]:
         """Return the texts and numbers of a field whose results are cached."""
         return self._fields[name][1].keys()
 
@@ -97,7 +98,10 @@ class FieldCache(Generic[Model]):
                 if value not in cached:
                     _cache_value(cached, value, validate(JsonNumber(str(value))))
                 values[name] = cached[value]
-            elif value is None or type(value) in _UNCACHED_TYPES:
+            elif type(value) is JsonNumber:
+                key = (value.text,)  # a text of the same characters may be invalid, or mean something else
+                values[name] = cached[key] if key in cached else _cache_value(cached, key, validate(value))
+            elif value is None or type(value) is bool:
                 values[name] = validate(value)
             else:
                 raise ValueError(name)
@@ -110,12 +114,13 @@ def _build_validator(info: FieldInfo) -> Callable[[Any], Any]:
     return validate
 
 
-def _cache_value(cached: dict[str | int, Any], text: str | int, value: Any) -> Any:  # the value of any field
+def _cache_value(cached: dict[CacheKey, Any], key: CacheKey, value: Any) -> Any:  # the value of any field
     """Cache the value of a text or number for later requests, and return it."""
+    text = key[0] if isinstance(key, tuple) else key
     if isinstance(text, int) or len(text) <= MAX_TEXT_LENGTH:
         if len(cached) >= MAX_TEXTS:
             cached.clear()
-        cached[text] = value
+        cached[key] = value
     return value
 
 

@@ -290,7 +290,7 @@ MODEL_FIELDS: dict[str, FieldText] = {
         "Problem.request_id": ("ID of the request, as in the logs", "80dfa27051ef47328883"),
         "RecordedOut.message": ("What was recorded, as a sentence", "Recorded."),
         "SwitchOut.name": ("Name of the portfolio or strategy; null: the whole tenant", None),
-        "TurnedOut.name": ("Name of the portfolio or strategy; null: the whole tenant", None),
+        "KillSwitchResultOut.name": ("Name of the portfolio or strategy; null: the whole tenant", None),
         "TradeOut.kind": ("trade, or reversal of one", "trade"),
         "OrderOut.role": ("Role of the order in its group; null: none", None),
         "OrderDetailOut.role": ("Role of the order in its group; null: none", None),
@@ -303,7 +303,7 @@ MODEL_FIELDS: dict[str, FieldText] = {
 "HALTED: none", "HALTED"),
         "TenantOut.id": ("ID of the tenant", 2),
         "TenantMadeOut.id": ("ID of the tenant", 2),
-        "TurnedOut.portfolios": ("Number of portfolios in which the new state is in effect", 3),
+        "KillSwitchResultOut.portfolios": ("Number of portfolios in which the new state is in effect", 3),
         "UserOut.id": ("ID of the user", 17),
     }.items()
 }  # fmt: skip

@@ -19,10 +19,11 @@ import test_api as command
 from app.database import connect_engine
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
+from tests.support.guarded_programs import start_guarded
 from tests.support.postgres import free_port
 
 HOME = Path(command.__file__).parent
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def live(database: str) -> Iterator[str]:
         "JWT_KEYS": JWT_KEYS,
     }
     program = [sys.executable, "-m", "app.main"]
-    service = subprocess.Popen(program, cwd=HOME, env=os.environ | settings, stdout=subprocess.DEVNULL)
+    service = start_guarded(program, cwd=HOME, env=os.environ | settings, stdout=subprocess.DEVNULL)
     try:
         _await(f"{url}/health/ready", service)
         yield url

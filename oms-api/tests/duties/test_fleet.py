@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from sqlalchemy import text
 
 from app.verify import report, verify_database
 from tests.duties.fleet_worker import LEASE_SECONDS, PERIODS
+from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, environment
 from tests.support.service import serving
 
@@ -38,7 +38,7 @@ class Fleet:
 
     def _start(self):
         command = [sys.executable, "-m", "tests.duties.fleet_worker"]
-        return subprocess.Popen(command, cwd=HOME, env=self._given, stdout=self._log, stderr=self._log)
+        return start_guarded(command, cwd=HOME, env=self._given, stdout=self._log, stderr=self._log)
 
     def kill_one(self, chance):
         """Kill a worker that has run a job. On a busy machine, one needs a minute until it does."""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from datetime import timedelta
@@ -17,6 +16,7 @@ from app.duties.service import LEASE, RESEND, Duty, DutyRunner
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
 from app.job_queue_watchdog import SILENCE_SECONDS, Watchdog, is_stuck
 from tests.factories import NOON
+from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, environment
 from tests.support.redis import RedisServer
 from tests.support.service import settings_for
@@ -202,6 +202,24 @@ def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch)
     assert not away.check(0)
 
 
+def test_watchdog_ends_a_worker_that_receives_nothing_after_redis_was_away(redis_server, monkeypatch):
+    now, ended = [0.0], Event()
+    monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
+    watchdog = Watchdog(redis_server.url, ("lost",), ended.set)
+    assert not watchdog.check(0)  # it is connected
+    redis_server.kill()
+    now[0] = SILENCE_SECONDS * 10
+    assert not watchdog.check(0)
+    redis_server.start()
+    with redis_server.client() as client:
+        client.rpush("lost", "a message")
+    assert not watchdog.check(0)  # the worker gets the time to connect again
+    assert not ended.is_set()
+    now[0] += SILENCE_SECONDS + 1
+    assert watchdog.check(0)
+    assert ended.is_set()
+
+
 @pytest.mark.any_database
 def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
     database_url, engine, redis_server, tmp_path
@@ -215,7 +233,7 @@ def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
     beat = [*base, "beat", "--schedule", str(tmp_path / "beat"), "--pidfile", ""]
     with (tmp_path / "celery.log").open("wb") as log:
         processes = [
-            subprocess.Popen(command, cwd=HOME, env=given, stdout=log, stderr=log, start_new_session=True)
+            start_guarded(command, cwd=HOME, env=given, stdout=log, stderr=log, start_new_session=True)
             for command in (worker, beat)
         ]
         try:

@@ -1,6 +1,9 @@
 """Background jobs over REST: schedule, runs, and runs that somebody asks for."""
 
+import os
+import socket
 from datetime import timedelta
+from threading import Barrier, Event, Thread
 
 import pytest
 from sqlalchemy import text
@@ -39,6 +42,7 @@ def test_requested_job_runs_at_once_and_is_in_the_history(operator, service):
     after = find_job(operator, "prune ticks")
     assert after["last_run"]["slot"] == response.json()["requested_at"]
     assert [run["slot"] for run in after["runs"]][1] == before["last_run"]["slot"]
+    assert after["last_run"]["process"] == f"{socket.gethostname()}:{os.getpid()}"
     assert operator.get("/audit", action="job.requested").json()[0]["target"] == "job:prune ticks"
 
 
@@ -81,3 +85,121 @@ def test_only_the_last_runs_are_kept(engine, monkeypatch):
         runs = queries.list_runs(connection, "count", 10)
     assert [run.slot for run in runs] == [NOON + 3 * MINUTE, NOON + 2 * MINUTE]
     runner.close()
+
+
+def request(engine, at):
+    with unit_of_work(engine) as connection:
+        queries.request_run(connection, "count", at)
+
+
+def list_slots(engine):
+    with engine.connect() as connection:
+        return [run.slot for run in queries.list_runs(connection, "count", 10)][::-1]
+
+
+@pytest.mark.any_database
+def test_request_is_run_although_the_process_has_read_an_older_state(engine):
+    """Another process runs the slot, and a person requests a run, before this process comes to the job."""
+    other = DutyRunner(engine, [Duty("count", MINUTE, lambda _: None)], lambda: NOON)
+
+    def let_others_act(_):
+        assert other.run_due() == ["count"]
+        request(engine, NOON + MINUTE / 4)
+        if is_run_twice:
+            assert other.run_due() == ["count"]
+            request(engine, NOON + MINUTE / 2)
+
+    for is_run_twice in (False, True):
+        with unit_of_work(engine) as connection:
+            connection.execute(text("DELETE FROM duties"))
+            connection.execute(text("DELETE FROM duty_runs"))
+        jobs = [Duty("first", MINUTE, let_others_act), Duty("count", MINUTE, lambda _: None)]
+        runner = DutyRunner(engine, jobs, lambda: NOON)
+        assert runner.run_due() == ["first", "count"]
+        requested = [NOON + MINUTE / 4, NOON + MINUTE / 2] if is_run_twice else [NOON + MINUTE / 4]
+        assert list_slots(engine) == [NOON, *requested]
+        assert runner.run_due() == other.run_due() == []
+        runner.close()
+    other.close()
+
+
+@pytest.mark.any_database
+def test_two_requests_at_once_are_run_once_by_one_of_the_processes(engine):
+    runs: list[object] = []
+    runners = [DutyRunner(engine, [Duty("count", MINUTE, runs.append)], lambda: NOON) for _ in range(4)]
+    runners[0].run_due()
+    requests = [Thread(target=request, args=(engine, NOON + MINUTE / 4)) for _ in range(2)]
+    for thread in requests:
+        thread.start()
+    for thread in requests:
+        thread.join()
+    barrier = Barrier(len(runners))
+
+    def run(runner):
+        barrier.wait(30)
+        runner.run_due()
+
+    threads = [Thread(target=run, args=(runner,)) for runner in runners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list_slots(engine) == [NOON, NOON + MINUTE / 4]
+    assert len(runs) == 2
+    for runner in runners:
+        runner.close()
+
+
+@pytest.mark.any_database
+def test_slot_that_ran_before_does_not_count_as_a_success(engine):
+    def fail(_):
+        raise ZeroDivisionError("no rows")
+
+    runner = DutyRunner(engine, [Duty("count", MINUTE, fail)], lambda: NOON)
+    runner.run_due()
+    with unit_of_work(engine) as connection:
+        connection.execute(text("UPDATE duties SET started_at = NULL"))
+    assert runner.run_due() == []
+    with engine.connect() as connection:
+        (state,) = queries.list_duties(connection)
+    assert (state.finished_at, state.leased_until) == (None, None)
+    assert state.error == "ZeroDivisionError: no rows"
+    runner.close()
+
+
+@pytest.mark.any_database
+def test_job_that_hangs_stops_neither_urgent_jobs_nor_those_of_other_processes(engine):
+    """Its lease ends, so that another process runs its next slot and the other jobs."""
+    at, is_hanging, go_on, ran = [NOON], Event(), Event(), []
+
+    def hang(_):
+        is_hanging.set()
+        assert go_on.wait(60)
+
+    def create(name, work):
+        jobs = [Duty("count", MINUTE, work), Duty("next", MINUTE, lambda _: ran.append(f"{name} next"))]
+        jobs.append(Duty("expiry", MINUTE, lambda _: ran.append(f"{name} expiry"), is_urgent=True))
+        return DutyRunner(engine, jobs, lambda: at[0])
+
+    stuck, other, stop = create("stuck", hang), create("other", lambda _: ran.append("other count")), Event()
+    thread = Thread(target=stuck.run_until, args=(stop,))
+    thread.start()
+    try:
+        assert is_hanging.wait(60)
+        deadline = 600
+        while "stuck expiry" not in ran and deadline:
+            deadline -= not stop.wait(0.1)
+        assert ran == ["stuck expiry"]
+        assert other.run_due() == ["next"]
+        at[0] += MINUTE
+        assert "count" in other.run_due()
+        with engine.connect() as connection:
+            statuses = [run.status for run in queries.list_runs(connection, "count", 10)]
+        assert statuses == ["succeeded", "running"]
+    finally:
+        go_on.set()
+        stop.set()
+        thread.join()
+        stuck.close()
+        other.close()
+    assert list_slots(engine)[:2] == [NOON, NOON + MINUTE]

@@ -29,6 +29,13 @@ def test_schema_and_example_are_valid(name):
     VALIDATORS[name].validate(build_example(TYPES[name]))
 
 
+def test_the_page_of_events_names_each_type_and_its_fields():
+    page = (SCRIPT.parents[1] / "docs" / "events.md").read_text()
+    assert [name for name in TYPES if f"`{name}`" not in page] == []
+    fields = {field for event_type in TYPES.values() for field in (*event_type.fields, *event_type.optional)}
+    assert [field for field in sorted(fields) if f"`{field}`" not in page] == []
+
+
 def test_families_are_those_that_clients_subscribe_to():
     families = {name.partition(".")[0] for name in TYPES}
     assert families >= {

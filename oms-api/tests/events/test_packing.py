@@ -10,8 +10,8 @@ from app.events.rules import (
     get_event_number,
     get_row_id,
     is_requested,
-    pack_events,
-    unpack_events,
+    pack_outbox_events,
+    unpack_outbox_events,
 )
 from app.timestamps import Timestamp
 
@@ -30,18 +30,20 @@ EVENTS = st.lists(
 
 @given(EVENTS)
 def test_packing_keeps_every_event_and_its_sequence(events):
-    rows = pack_events(events)
+    rows = pack_outbox_events(events)
     told = [
-        (row.tenant_id, row.created_at, *one) for row in rows for one in unpack_events(row[1], row[2], row[4])
+        (row.tenant_id, row.created_at, *one)
+        for row in rows
+        for one in unpack_outbox_events(row[1], row[2], row[4])
     ]
     assert told == [(event.tenant_id, event.created_at, event.type, event.payload) for event in events]
-    assert all(len(list(unpack_events(row[1], row[2], row[4]))) <= MAX_EVENTS_IN_ROW for row in rows)
+    assert all(len(list(unpack_outbox_events(row[1], row[2], row[4]))) <= MAX_EVENTS_IN_ROW for row in rows)
 
 
 def test_events_of_one_object_and_instant_share_a_row():
     alike = [NewEvent(1, "order.filled", "{}", Timestamp("noon"), "O1")] * (MAX_EVENTS_IN_ROW + 1)
-    assert len(pack_events(alike)) == 2
-    assert len(pack_events([alike[0], alike[0]._replace(subject="O2")])) == 2
+    assert len(pack_outbox_events(alike)) == 2
+    assert len(pack_outbox_events([alike[0], alike[0]._replace(subject="O2")])) == 2
 
 
 def test_event_numbers_sort_by_row_and_index():

@@ -16,6 +16,7 @@ from app.database import connect_engine
 from app.verify import report, verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
+from tests.support.guarded_programs import start_guarded
 from tests.support.postgres import PostgresServer, free_port
 from tests.support.processes import Program, start_program
 
@@ -136,7 +137,7 @@ class Oms:
             self._process = start_program(program, "main", environment, self._logs)
         else:
             with self._logs.open("ab") as log:
-                self._process = subprocess.Popen(
+                self._process = start_guarded(
                     [sys.executable, "-m", program], cwd=self.home, env=environment,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 )  # fmt: skip

@@ -14,13 +14,14 @@ from tests.faults.conftest import Stage
 from tests.faults.journal import Journal
 from tests.faults.load import load, resolve, wait_for_more
 from tests.faults.process_control import HERE, running, wait_until
+from tests.support.guarded_programs import start_guarded
 from tests.support.postgres import Databases
 from tests.support.processes import environment
 
 
 def start_backup(stage: Stage, folder: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "app.backup", str(folder)]
-    return subprocess.Popen(
+    return start_guarded(
         command, cwd=HERE, env=environment(DATABASE_URL=stage.database_url), stdout=subprocess.DEVNULL
     )
 

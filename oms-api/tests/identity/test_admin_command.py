@@ -3,6 +3,7 @@
 Standard output contains secrets alone. Passwords are never among the arguments.
 """
 
+import base64
 import io
 import subprocess
 import sys
@@ -186,6 +187,22 @@ def test_keys_are_rotated_and_revoked_by_name_or_id(done, database_url):
         for key in (old, new):
             assert operator(service).with_key(key).get("/portfolios").status_code == 401
     assert [line.split()[0] for line in done("list", "keys").splitlines()] == [new_id, old_id]
+
+
+def test_credentials_of_brokers_that_no_key_decrypts_are_named(run, database_url, monkeypatch):
+    first, second = (f"{name}:{base64.b64encode(name.encode() * 16).decode()}" for name in ("k1", "k2"))
+    with serving(database_url, broker_keys=first) as service:
+        account = {"key_id": "PK0123456789", "secret_key": "secret"}
+        connection = {"name": "paper", "broker": "alpaca", "credentials": account}
+        assert operator(service).post("/broker-connections", connection).status_code == 201
+    found = []
+    for keys in (second, f"{second},{first}", second):
+        monkeypatch.setenv("BROKER_KEYS", keys)
+        status, _, sentence = run("encrypt-broker-credentials")
+        found.append((status, sentence.split(" are ")[0], "paper" in sentence))
+    words = "The credentials of {} broker connections"
+    refused = (command.REFUSED, words.format(0), True)
+    assert found == [refused, (command.DONE, words.format(1), False), (command.DONE, words.format(0), False)]
 
 
 def test_operator_may_revoke_the_last_admin_key(done):

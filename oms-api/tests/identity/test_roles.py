@@ -13,8 +13,10 @@ def test_five_roles_are_listed_from_the_table(api):
     assert list(roles) == ["viewer", "trader", "approver", "risk", "admin"]
     for role in Role:
         assert set(roles[role]["scopes"]) == SCOPES_OF_ROLE[role]
-        may = {operation for operation in Operation if SCOPES_OF_ROLE[role] & TABLE[operation].any_of}
-        of_all_tenants = {operation for operation in may if TABLE[operation].operators}
+        may = {
+            operation for operation in Operation if SCOPES_OF_ROLE[role] & TABLE[operation].required_scopes
+        }
+        of_all_tenants = {operation for operation in may if TABLE[operation].operator_only}
         assert set(roles[role]["operations"]) == may - of_all_tenants
     assert "make_tenant" not in str(roles)
 

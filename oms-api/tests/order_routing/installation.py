@@ -25,6 +25,7 @@ from tests.brokers.standins.ibkr.server import StandIn as Tws
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET
 from tests.brokers.standins.kite.server import StandIn as Kite
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, environment, running
 
 WAIT_SECONDS, MAX_ATTEMPTS, MAX_STARTS = 600.0, 30, 5
@@ -123,9 +124,7 @@ class Installation:
             IB_PORT=str(self.tws.port), RECONCILE_INTERVAL_SECONDS="30", LOG_LEVEL="WARNING",
         )  # fmt: skip
         command = [sys.executable, "-m", "app.brokers.ibkr"]
-        self._ibkr = subprocess.Popen(
-            command, cwd=HOME, env=given, stdout=self._ibkr_log, stderr=self._ibkr_log
-        )
+        self._ibkr = start_guarded(command, cwd=HOME, env=given, stdout=self._ibkr_log, stderr=self._ibkr_log)
 
     def kill_ibkr(self, how: signal.Signals = signal.SIGKILL) -> None:
         if self._ibkr is not None:

@@ -9,6 +9,8 @@ from app.ledger.rules.keys import PortfolioKey
 from app.orders.errors import NotReplaceable, OrderIsPending
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll
+from app.orders.service.internal_commands import BrokerReport
+from app.timestamps import iso
 from app.verify import verify_database
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
 
@@ -43,6 +45,31 @@ def test_order_that_was_not_sent_is_cancelled_without_the_broker(routing):
     assert routing.rig.order(order).status is Status.CANCELED
     assert routing.broker.received == []
     assert routing.undone() == []
+
+
+def test_order_whose_replacement_is_refused_before_its_acceptance_waits_for_it(routing):
+    order = routing.place()
+    routing.broker.faults["submit"] = [LOST]
+    routing.run(1)
+    routing.rig.replace(order, limit_price="91")
+    refused = Refused(order.id, "Not yet", routing.rig.now)
+    routing.rig.run(BrokerReport(routing.rig.tenant, order.id, refused, iso(routing.rig.now)))
+    waiting = routing.rig.order(order)
+    assert (waiting.status, waiting.accepted_at) == (Status.SUBMITTED, None)
+    routing.run(70)
+    assert routing.rig.order(order).status is Status.REJECTED
+    assert routing.undone() == []
+
+
+def test_cancel_that_crosses_the_replacement_of_an_order_that_was_not_accepted(routing):
+    order = routing.place()
+    routing.rig.replace(order, limit_price="91")
+    routing.rig.cancel(order)
+    (successor_id,) = routing.rig.rows("SELECT successor_id FROM broker_requests WHERE kind = 'replace'")[0]
+    replaced = Replaced(order.id, successor_id, routing.rig.now)
+    routing.rig.run(BrokerReport(routing.rig.tenant, order.id, replaced, iso(routing.rig.now)))
+    assert routing.rig.order(order).status is Status.REPLACED
+    assert routing.rig.order(order._replace(id=successor_id)).status is Status.PENDING_CANCEL
 
 
 def test_cancels_pass_orders_that_wait(routing):

@@ -1,6 +1,5 @@
 """The process for IBKR trades over the stand-in of TWS, connected to the API by the database alone."""
 
-import subprocess
 import sys
 import time
 from decimal import Decimal
@@ -10,6 +9,7 @@ import pytest
 from app.verify import verify_database
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, environment
 from tests.support.service import ApiClient
 
@@ -44,7 +44,7 @@ def start_process(database_url, tws, tmp_path):
     def start():
         with (tmp_path / "ibkr.log").open("ab") as log:
             command = [sys.executable, "-m", "app.brokers.ibkr"]
-            started.append(subprocess.Popen(command, cwd=HOME, env=given, stdout=log, stderr=log))
+            started.append(start_guarded(command, cwd=HOME, env=given, stdout=log, stderr=log))
         return started[-1]
 
     yield start

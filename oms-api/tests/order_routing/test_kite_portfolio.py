@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.brokers.kite.rules.tags import build_tag
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.alpaca_portfolio import wait_for
@@ -45,6 +46,10 @@ def show(api):
     return api.get("/broker-connections/kite").json()
 
 
+def find_status(api, order_id):
+    return api.get(f"/orders/{order_id}").json()["status"]
+
+
 def place(api, **fields):
     body = {
         "portfolio_name": "India",
@@ -76,3 +81,30 @@ def test_orders_go_out_after_the_log_in_and_not_after_the_session_ended(trading,
     log_in(trading, standin)
     wait_for(lambda: show(trading)["status"] == "connected")
     assert len(standin.exchange.orders) == 1
+
+
+def test_kill_switch_names_the_orders_that_wait_for_the_log_in(trading, standin):
+    wait_for(lambda: show(trading)["status"] == "refused")
+    log_in(trading, standin)
+    wait_for(lambda: show(trading)["status"] == "connected")
+    terms = {"type": "LIMIT", "limit_price": "1400", "product": "CNC", "time_in_force": "DAY"}
+    kept, filled = (place(trading, **terms).json()["id"] for _ in range(2))
+    wait_for(lambda: {find_status(trading, one) for one in (kept, filled)} == {"ACCEPTED"})
+    standin.sessions.expire()
+    standin.ticker.cut()
+    wait_for(lambda: show(trading)["status"] == "refused")
+    halt = {"scope": "portfolio", "name": "India", "state": "HALTED", "reason": "Stop"}
+    stopped = trading.post("/kill-switch", halt).json()
+    left = {(one["order_id"], one["broker"], one["leaves"]) for one in stopped["unconfirmed"]}
+    assert left == {(kept, "zerodha", "10"), (filled, "zerodha", "10")}
+    assert (stopped["unsettled"], stopped["canceled"]) == (["India"], [])
+    (event,) = trading.get("/events", type="cancellation.unconfirmed").json()
+    assert event["data"]["orders"] == stopped["unconfirmed"]
+    at_kite = next(iter(standin.exchange.list_by_tag(build_tag(filled))))
+    standin.exchange.fill(at_kite.order_id, "10", "1400")  # Kite still works the orders
+    log_in(trading, standin)
+    wait_for(lambda: find_status(trading, kept) == "CANCELED")
+    wait_for(lambda: find_status(trading, filled) == "FILLED")
+    assert [one["quantity"] for one in trading.portfolio("India")["positions"].values()] == ["10"]
+    assert len(standin.exchange.orders) == 2
+    assert "HALTED" in place(trading, **terms).text

@@ -12,6 +12,7 @@ from app.orders.rules.values import Status
 from app.orders.service.commands import AdoptOrder
 from app.reconciliation import queries
 from app.reconciliation.rules.order_terms import parse_ticket
+from tests.orders.rig import ticket
 
 pytestmark = pytest.mark.any_database
 
@@ -135,6 +136,22 @@ def test_adopted_order_is_canceled_at_its_broker(routing, adopted):
     routing.run()
     assert routing.rig.order(adopted).status is Status.CANCELED
     assert ("cancel", "placed-by-hand") in routing.broker.received
+
+
+def test_order_that_ended_before_it_was_adopted_ends_with_the_next_comparison(routing):
+    order = routing.work(quantity="20")
+    foreign = routing.broker._book.find(order.id)._replace(id="placed-by-hand")
+    routing.broker.submit(foreign, routing.rig.now)
+    by_hand = order._replace(id="placed-by-hand")
+    routing.broker.fill(by_hand, "5")
+    routing.broker.cancel(by_hand.id, routing.rig.now)
+    routing.run()
+    terms = ticket(type="LIMIT", limit_price="90", quantity="20", time_in_force="GTC")
+    routing.rig.run(AdoptOrder(routing.rig.origin(), by_hand.id, terms, "Growth", "growth"))
+    reconcile(routing)
+    ended = routing.rig.order(by_hand)
+    assert (ended.status, ended.filled_quantity) == (Status.CANCELED, 5)
+    assert routing.rig.order(order).status is Status.ACCEPTED
 
 
 def test_accounts_are_compared_at_intervals(routing):

@@ -25,19 +25,16 @@ from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import (
-    BrokerReport,
     CancelOrder,
     ClosePosition,
     Command,
-    ExpireOrders,
-    OrderResult,
     PlaceGroup,
     PlaceOrder,
-    QuoteArrived,
-    ReleaseOrders,
     ReplaceOrder,
 )
+from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived, ReleaseOrders
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls

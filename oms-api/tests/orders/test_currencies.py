@@ -116,7 +116,10 @@ def test_firm_gross_exposure_is_in_the_tenant_currency(rupees, currency, limit, 
     )
     assert try_order(rupees, quantity="10").status_code == 201
     denial = denial_of(try_order(rupees, portfolio_name="Dollars", quantity="1"))
-    assert (denial["limit"], denial["asked"]) == (limit, asked)  # one number, whoever asks
+    assert (denial["limit"], denial["asked"]) == (
+        limit,
+        asked,
+    )  # the same sum for any portfolio
 
 
 def test_firm_net_exposure_is_in_the_tenant_currency(rupees):
@@ -141,7 +144,7 @@ def test_firm_exposure_without_a_rate_denies_the_order(rupees):
     made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
     assert rupees.post("/portfolios", made).status_code == 201
     put_limit(rupees, "MAX_GROSS_EXPOSURE", "160000")
-    assert try_order(rupees, quantity="1").status_code == 201  # that one is empty
+    assert try_order(rupees, quantity="1").status_code == 201  # the portfolio without a rate has no positions
     rupees.buy("1", "10", portfolio_name="Odd", symbol="ROPE")
     denial = denial_of(try_order(rupees, quantity="1"))
     assert (denial["code"], denial["asked"]) == ("NO_RATE", "XAF/USD")

@@ -12,7 +12,7 @@ from app.database import Readers
 from app.errors import NotPlaced
 from app.market_data.service import Market
 from app.orders.rules.values import Protection, Status
-from app.orders.service.commands import CancelHalted
+from app.orders.service.internal_commands import CancelHalted
 from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
 from app.timestamps import iso
 from tests.orders.rig import amount

@@ -25,13 +25,12 @@ from app.orders.rules.values import GroupKind, Protection, Status, Target
 from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
-    ExpireOrders,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
-    QuoteArrived,
     ReplaceOrder,
 )
+from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
 from app.timestamps import iso
 from tests.orders.rig import START, Rig, ticket
 

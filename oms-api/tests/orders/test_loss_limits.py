@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from app.database import connect_engine, unit_of_work, write
 from app.orders.rules.values import Status
-from app.orders.service.commands import CheckLosses
+from app.orders.service.internal_commands import CheckLosses
 from app.performance.models import EquitySnapshot
 from app.risk.queries.limits import upsert_limit
 from app.risk.queries.losses import find_tenants_with_loss_limits

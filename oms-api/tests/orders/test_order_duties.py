@@ -14,7 +14,7 @@ from app.duties.service import LEASE, DutyRunner
 from app.ledger.queries.books import PORTFOLIOS
 from app.orders.rules.values import Status
 from app.orders.service import decisions, order_duties, plan
-from app.orders.service.commands import ExpireOrders, SquareOff
+from app.orders.service.internal_commands import ExpireOrders, SquareOff
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 CLOSES = datetime(2026, 11, 20, 21, tzinfo=UTC)

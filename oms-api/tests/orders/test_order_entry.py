@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from app.events.rules import unpack_events
+from app.events.rules import unpack_outbox_events
 
 REPLAYED = "Idempotent-Replayed"
 
@@ -50,7 +50,7 @@ def test_every_status_change_and_fill_is_written_to_the_outbox(market):
     with market.service.reading() as connection:
         statement = text("SELECT type, payload, following FROM events WHERE tenant_id = :tenant")
         rows = connection.execute(statement, {"tenant": market.tenant_id}).all()
-    assert [[kind for kind, _ in unpack_events(*row)] for row in rows] == [
+    assert [[kind for kind, _ in unpack_outbox_events(*row)] for row in rows] == [
         ["order.initialized", "order.submitted", "order.accepted", "trade.recorded", "position.changed",
          "order.filled"]
     ]  # fmt: skip

@@ -23,7 +23,9 @@ from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import find_portfolio_keys
 from app.orders.rules.values import Status
 from app.orders.service import plan, quote_matcher
-from app.orders.service.commands import CancelOrder, PlaceOrder, QuoteArrived, QuoteMatched, QuoteStored
+from app.orders.service.command_results import QuoteStored
+from app.orders.service.commands import CancelOrder, PlaceOrder
+from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key

@@ -22,6 +22,7 @@ from app.orders.rules.values import Protection, Target
 from app.orders.service.batch_loading import load_batch
 from app.orders.service.commands import CancelOrder, PreviewOrder
 from app.orders.service.exposure import build_book, exposure_in
+from app.orders.service.portfolio_loading import create_cache_update
 from app.text import name_key
 from tests.orders.rig import Rig, ticket
 
@@ -189,6 +190,6 @@ def portfolio_of(rig, name):
         positions = dict(context.books.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)
-        update = context.create_cache_update()
+        update = create_cache_update(context)
     update()
     return positions, orders, exposure.total, books

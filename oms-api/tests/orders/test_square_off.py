@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.database import set_tenant_scope, unit_of_work
 from app.orders.rules.values import Status
-from app.orders.service.commands import SquareOff
+from app.orders.service.internal_commands import SquareOff
 from app.timestamps import iso
 
 MORNING = datetime(2026, 11, 20, 5, tzinfo=UTC)

@@ -15,7 +15,7 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import Status
-from app.orders.service.commands import QuoteArrived
+from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.market_watcher import MarketWatcher
 from tests.orders.rig import START, Rig
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import Status, Target
-from app.orders.service.commands import ExpireOrders
+from app.orders.service.internal_commands import ExpireOrders
 from app.timestamps import iso
 from tests.orders.rig import START
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.factories import ticket_body, trade_body
+
 pytestmark = pytest.mark.any_database
 
 
@@ -227,6 +229,18 @@ def test_orders_are_filtered_by_their_fields(market, asked, found):
     market.order(strategy="S", user_id="U1")
     market.order(type="LIMIT", limit_price="90", client_order_id="mine")
     assert len(market.get("/orders", **asked).json()) == found
+
+
+def test_trades_of_a_person_include_the_fills_of_their_orders(market):
+    market.claim_workspace("TFILLS")
+    market.trade()
+    person = {"X-On-Behalf-Of": "slack:TFILLS:U1"}
+    reported = market.post("/trade", trade_body(), person).json()["trade"]
+    order = market.post("/orders", ticket_body(), person).json()
+    (fill,) = market.found(order["id"])["fills"]
+    expected = [fill["trade_id"], reported["trade_id"]]
+    assert [trade["trade_id"] for trade in market.trades(actor="slack:TFILLS:U1")] == expected
+    assert market.trades(actor="slack:TFILLS:U2") == []
 
 
 def test_position_is_closed_at_market(market):

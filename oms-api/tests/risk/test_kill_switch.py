@@ -263,7 +263,7 @@ def test_orders_of_a_locked_portfolio_are_cancelled_when_it_is_unlocked(service,
         )
         asked = time.monotonic()
         body = set_switch(api, "HALTED").json()
-        assert time.monotonic() - asked < 5  # about half a second by itself; this machine may be slow
+        assert time.monotonic() - asked < 10  # half a second on an idle machine
         assert "Held" in body["unsettled"]
         assert ids["Held"] not in body["canceled"]
         wait_until(lambda: api.found(ids["Free"])["status"] == "CANCELED")

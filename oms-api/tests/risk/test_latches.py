@@ -155,7 +155,7 @@ def test_latch_does_not_block_bracket_exits(quoted):
     entry = bracket(quoted, "110")
     put_limit(quoted, "REPEATED_EXECUTIONS", "1")
     execute(quoted, 1, strategy="momentum")
-    assert len(latches(quoted, standing="true")) == 1
+    assert len(latches(quoted, released="false")) == 1
     put_quote(quoted, bid="94", ask="95", last="95")  # the entry works on and fills, its exit is released
     assert [leg["status"] for leg in quoted.found(entry)["legs"]] == ["ACCEPTED"]
 
@@ -189,7 +189,9 @@ def test_latch_can_only_be_released_by_a_user(quoted, members):
     body = response.json()
     assert (body["released_by"], body["reason"]) == (f"slack:{members.team}:URISK", "Looked at it")
     assert latches(quoted) == [body]
-    assert latches(quoted, standing="true") == []
+    assert latches(quoted, released="false") == []
+    assert latches(quoted, released="true") == [body]
+    assert latches(quoted, standing="true") == []  # the former name of the filter
     assert latches(quoted, standing="false") == [body]
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from app.event_catalog import build_data_schema, list_event_types
 from app.events.models import Event
-from app.events.rules import unpack_events
+from app.events.rules import unpack_outbox_events
 
 # Without fields that are not documented: clients may ignore those, but the documents must not.
 VALIDATORS = {
@@ -24,7 +24,7 @@ def find_undocumented_events(connection: Connection) -> Counter[str]:
     problems: Counter[str] = Counter()
     rows = connection.execute(select(Event.type, Event.payload, Event.following))
     for row in rows:
-        for kind, payload in unpack_events(*row):
+        for kind, payload in unpack_outbox_events(*row):
             validator = VALIDATORS.get(kind)
             if validator is None:
                 problems[f"{kind} is no documented type"] += 1

@@ -15,6 +15,7 @@ import httpx
 
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.forks import Fork
+from tests.support.guarded_programs import start_guarded
 from tests.support.postgres import free_port
 
 HOME = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def start_program(module: str, function: str, given: dict[str, str], log: Path) 
         return Fork(module, function, given, log)
     with log.open("ab") as output:
         command = [sys.executable, "-m", module]
-        return subprocess.Popen(
+        return start_guarded(
             command, cwd=HOME, env=given, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from typing_extensions import override
 from app.webhooks.service import delivery_runner
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
+from tests.support.guarded_programs import start_guarded
 from tests.webhooks.test_dispatching import create, trade_events
 
 OMS_API = Path(__file__).parents[2]
@@ -102,7 +102,7 @@ def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
     environment |= {"DATABASE_URL": hooks.database_url, "ENVIRONMENT": "development", "DUTIES": "worker"}
 
     def start():
-        return subprocess.Popen([sys.executable, "-m", "app.worker"], cwd=OMS_API, env=environment)
+        return start_guarded([sys.executable, "-m", "app.worker"], cwd=OMS_API, env=environment)
 
     trades = set()
     workers = [start(), start()]

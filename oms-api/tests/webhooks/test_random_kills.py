@@ -17,6 +17,7 @@ import pytest
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.faults.process_control import Oms, PostgresProcess, wait_until
+from tests.support.guarded_programs import start_guarded
 from tests.support.postgres import Databases, free_port
 
 pytestmark = pytest.mark.long
@@ -51,7 +52,7 @@ class Program:
         if self._process is None or self._process.poll() is not None:
             self._started_at = time.monotonic()
             with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
+                self._process = start_guarded(
                     [sys.executable, *self._arguments], cwd=self._folder, env=self._environment,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 )  # fmt: skip

@@ -89,3 +89,25 @@ def test_cache_size_is_bounded():
     assert sorted(cache.known("note")) == sorted(
         f"note {number}" for number in range(MAX_TEXTS, MAX_TEXTS + 5)
     )
+
+
+def read_trade(body: bytes) -> object:
+    return read_json(JSON, body)
+
+
+def test_number_and_text_of_the_same_characters_have_results_of_their_own():
+    cache = FieldCache(TradeIn)
+    as_text, as_number = (read_trade(json.dumps(TRADE | {"note": note}).encode()) for note in ("5", 5))
+    for _ in range(2):
+        assert cache.validate(as_text) == TradeIn.model_validate(TRADE | {"note": "5"})
+        assert cache.validate(as_number) is None
+
+
+def test_number_keeps_its_digits_when_it_is_cached():
+    cache = FieldCache(TradeIn)
+    for quantity in ("12.10", "12.1", "12.10"):
+        validated = cache.validate(
+            read_trade(json.dumps(TRADE).encode().replace(b'"100"', quantity.encode()))
+        )
+        assert validated is not None
+        assert str(validated.quantity) == quantity

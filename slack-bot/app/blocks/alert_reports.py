@@ -7,6 +7,7 @@ from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
 from app.blocks.text import code, escape, literal
+from app.forms.alerts import TO_OWNER
 from app.forms.portfolio_values import AlertSummary
 
 NO_ALERTS = "You have no alerts. `/desk alert AAPL above 200` creates one."
@@ -41,7 +42,12 @@ def build_created_reply(alert: AlertSummary) -> Reply:
     often = "each time" if alert.repeat else "once"
     condition = literal(describe_condition(alert))
     removal = f"`/desk alert remove {escape(alert.id)}` removes it."
-    return build_sentence_reply(f"*Alert set:* {condition}. You get a direct message {often}. {removal}")
+    recipient = (
+        "You get a direct message"
+        if alert.deliver_to == TO_OWNER
+        else f"<#{escape(alert.deliver_to)}> gets a message"
+    )
+    return build_sentence_reply(f"*Alert set:* {condition}. {recipient} {often}. {removal}")
 
 
 def describe_condition(alert: AlertSummary) -> str:

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 
 from app.blocks.tables import Amount
-from app.forms.numbers import PRECISION_DIGITS, format_grouped, format_money
+from app.forms.numbers import PRECISION_DIGITS, format_grouped, format_money, format_with_decimals
 from app.forms.portfolio_values import OrderSummary
 
 NOT_KNOWN = "not known"
@@ -71,7 +71,7 @@ def format_figure(text: str) -> str:
         value = Decimal(text)
     except InvalidOperation:
         return text
-    return f"{value:,f}" if value.is_finite() else text
+    return format_with_decimals(value) if value.is_finite() else text
 
 
 def count_things(count: int, noun: str, *, is_cut: bool = False) -> str:

@@ -54,7 +54,7 @@ def build_order_table(caption: str, orders: Sequence[OrderSummary], *, is_cut: b
             order.side,
             units(order.quantity),
             units(order.filled_quantity),
-            f"{format_words(order.type)} {order.time_in_force}",
+            _describe_type(order),
             format_order_price(order),
             format_status(order.status),
             order.portfolio_name,
@@ -63,6 +63,11 @@ def build_order_table(caption: str, orders: Sequence[OrderSummary], *, is_cut: b
         for order in orders
     ]
     return Table(caption, columns, rows, is_cut)
+
+
+def _describe_type(order: OrderSummary) -> str:
+    role = f", {format_words(order.role)}" if order.role else ""
+    return f"{format_words(order.type)} {order.time_in_force}{role}"
 
 
 def build_trades_reply(trades: Sequence[TradeSummary], *, is_cut: bool) -> Reply:

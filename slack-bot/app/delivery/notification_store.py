@@ -17,7 +17,7 @@ class Notification:
     `key` identifies the event and the recipient, so that a repeated event is sent once. `due_at` is in Unix
     seconds, 0 until the preferences of the person were applied. `attempts` counts the posts whose result is
     unknown, because Slack did not answer or the bot was killed. `thread` is the id of the strategy's message
-    whose thread gets the line.
+    whose thread gets the line. `portfolio` is one that the person has to be allowed to see.
     """
 
     key: str
@@ -30,6 +30,7 @@ class Notification:
     due_at: float = 0.0
     attempts: int = 0
     thread: str = ""
+    portfolio: str = ""
 
     @property
     def recipient(self) -> str:
@@ -142,9 +143,10 @@ class NotificationReceipt:
 
 
 _ADD = """INSERT INTO notifications
-        (key, team, member, channel, event_type, text, created_at, due_at, attempts, thread)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
-_SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at, attempts, thread
+        (key, team, member, channel, event_type, text, created_at, due_at, attempts, thread, portfolio)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
+_SELECT = """SELECT key, team, member, channel, event_type, text, created_at, due_at, attempts, thread,
+        portfolio
     FROM notifications WHERE team IN (?, '')"""
 _CLAIM = """UPDATE notifications SET due_at = ?, attempts = attempts + 1 WHERE key = ? AND due_at = ?
     RETURNING key"""

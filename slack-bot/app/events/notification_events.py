@@ -9,8 +9,8 @@ from app.blocks.notifications import (
 )
 from app.delivery.message_sender import Address
 from app.delivery.order_messages import MessageKind
-from app.errors import OmsError
 from app.events.registry import Event
+from app.forms.alerts import TO_OWNER
 from app.forms.portfolio_values import AlertSummary
 from app.oms_client import Person
 from app.oms_client.daily_reports import parse_report
@@ -23,7 +23,6 @@ from app.services.reminders import add_reminder
 from app.services.slack_settings import find_report_channel
 
 SLACK_PERSON_PARTS = 3
-TO_OWNER = "me"
 EXPIRED = "approval.expired"
 
 
@@ -90,9 +89,7 @@ def notify_of_close(services: Services, event: Event) -> None:
     if channel:
         notify_channel(services, channel, event.type, text, event.id)
     for team, user in services.notifications.list_subscribers():
-        person = Person(team, user)
-        if _may_see(services, person, portfolio, event.id):
-            notify_person(services, person, event.type, text, event.id)
+        notify_person(services, Person(team, user), event.type, text, event.id, portfolio)
 
 
 def notify_of_log_in(services: Services, event: Event) -> None:
@@ -125,10 +122,3 @@ def _notify_requester(services: Services, order_id: str, text: str, event_id: st
     request = services.order_messages.find(order_id, MessageKind.APPROVAL)
     if request is not None and request.user:
         send_note(services, Address(request.user, "", "", event_id), text, f"{event_id}:{request.user}")
-
-
-def _may_see(services: Services, person: Person, portfolio: str, request_id: str) -> bool:
-    try:
-        return services.oms.find_portfolio(person, portfolio, request_id=request_id) is not None
-    except OmsError:
-        return False

@@ -12,13 +12,17 @@ ALERT = re.compile(
     r"(?P<repeat>\s+repeat)?(?:\s+(?:in|of)\s+(?P<portfolio>.+))?",
     re.IGNORECASE | re.DOTALL,
 )
+TO_OWNER = "me"  # instead of the id of a channel
 REMOVAL = re.compile(r"(?:remove|delete)\s+(?P<id>[A-Za-z0-9]{1,40})", re.IGNORECASE)
 KINDS = {"pnl": "day_pnl", "p&l": "day_pnl", "drawdown": "drawdown", "limit": "limit_use"}
 
 
 @dataclass(frozen=True)
 class AlertRequest:
-    """An alert to create, or the id of an alert to remove."""
+    """An alert to create, or the id of an alert to remove.
+
+    `deliver_to` is a channel, or the person. `key` is the idempotency key.
+    """
 
     kind: str = ""
     symbol: str = ""
@@ -27,6 +31,8 @@ class AlertRequest:
     value: str = ""
     is_repeated: bool = False
     removed_id: str = ""
+    deliver_to: str = TO_OWNER
+    key: str = ""
 
 
 def parse_alert(text: str) -> AlertRequest:

@@ -17,7 +17,10 @@ LINES = (
     HelpLine("/order", "place an order", ("trade",)),
     HelpLine("/trade", "report a trade that was made elsewhere", ("trade",)),
     HelpLine("/portfolio [name]", "equity, cash, P&L and positions of a portfolio; without a name, of all"),
-    HelpLine("/trades [buy|sell] [AAPL] [today|2026-11] [mine] [in Growth]", "trades, newest first"),
+    HelpLine(
+        "/trades [buy|sell] [AAPL] [today|2026-11] [mine] [in Growth]",
+        "trades, newest first; `mine`: those you reported, and the fills of your orders",
+    ),
     HelpLine("/desk positions [AAPL] [in Growth]", "open positions, with their stops and targets"),
     HelpLine("/desk orders [AAPL] [buy|sell] [mine] [all] [in Growth]", "working orders, or all orders"),
     HelpLine("/desk pnl [in Growth]", "profit and loss today and in all"),
@@ -25,7 +28,8 @@ LINES = (
     HelpLine("/desk risk [in Growth]", "kill switches, exposure and limits"),
     HelpLine("/desk approvals", "orders that wait for your decision", ("trade", "approve", "risk")),
     HelpLine(
-        "/desk alert AAPL above 200 [repeat]", "a direct message at a price; also `pnl`, `drawdown`, `limit`"
+        "/desk alert AAPL above 200 [repeat]",
+        "a direct message at a price, with `share` one in the channel; also `pnl`, `drawdown`, `limit`",
     ),
     HelpLine("/desk alerts", "your alerts"),
     HelpLine("/desk watch [AAPL MSFT]", "quotes of your watchlist; with symbols, adds them"),

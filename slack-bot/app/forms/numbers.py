@@ -141,6 +141,18 @@ def format_money(value: Decimal) -> str:
     return _localize(f"{_group(whole)}.{decimals:0<2}")
 
 
+def format_with_decimals(value: Decimal) -> str:
+    """Format an amount with groups of thousands and the decimals that it has: 1,000 or 200.50."""
+    whole, _, decimals = format(value, "f").partition(".")
+    return _localize(_group(whole) + (f".{decimals}" if decimals else ""))
+
+
+def is_whole_text(text: str) -> bool:
+    """Return whether a text is a number in plain digits without decimals other than zeros."""
+    whole, _, decimals = text.partition(".")
+    return whole.isascii() and whole.isdigit() and not decimals.strip("0")
+
+
 @contextmanager
 def use_decimal_comma(is_used: bool = True) -> Iterator[None]:
     """Write numbers like 1.234,5 in this block: in the private answers of people who prefer it."""

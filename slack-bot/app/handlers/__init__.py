@@ -17,12 +17,11 @@ from app.handlers import (
 from app.handlers.dispatcher import RequestDispatcher
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.live_price import OpenForms
 
 
 def create_dispatcher(services: Services) -> RequestDispatcher:
     """Return the dispatcher of a workspace, with every handler."""
-    forms, registry = OpenForms(), HandlerRegistry()
+    forms, registry = services.open_forms, HandlerRegistry()
     commands.register(registry, services)
     text_commands.register(registry, services)
     messages.register(registry, services)

@@ -30,11 +30,12 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     def handle_message(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         event = body.get("event") or {}
-        if not is_from_person(event) or not services.recent_deliveries.add(str(body.get("event_id", ""))):
+        event_id = str(body.get("event_id", ""))
+        if not is_from_person(event) or not services.recent_deliveries.add(event_id):
             return
         to = get_address(event, get_request_id(context))
         try:
-            services.query_workers.submit(to.request_id, answer_message, services, event, to)
+            services.query_workers.submit(to.request_id, answer_message, services, event, to, event_id)
         except Saturated:
             services.reply_sender.send(to, build_sentence_reply(failure_messages.BUSY))
 
@@ -59,7 +60,7 @@ def get_address(event: Mapping[str, Any], request_id: str) -> ReplyAddress:
     )
 
 
-def answer_message(services: Services, event: Mapping[str, Any], to: ReplyAddress) -> None:
+def answer_message(services: Services, event: Mapping[str, Any], to: ReplyAddress, event_id: str) -> None:
     """Answer the command in a message."""
     try:
         person = find_event_person(services, event)
@@ -71,4 +72,4 @@ def answer_message(services: Services, event: Mapping[str, Any], to: ReplyAddres
     except BadCommand as error:
         services.reply_sender.send(to, build_sentence_reply(f"{escape(str(error))} {MORE}"))
         return
-    answer_request(services, TextRequest(person, command, to))
+    answer_request(services, TextRequest(person, command, to, event_id))

@@ -6,7 +6,7 @@ from app.forms import action_ids, fields
 from app.handlers.boundary import Body, get_origin, guarded
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.live_price import OpenForms, postpone_redraw
+from app.services.open_forms import OpenForms, postpone_redraw
 from app.services.orders.suggestions import suggest_order_portfolios
 from app.services.preferences import suggest_time_zones
 from app.services.suggestions import suggest_portfolios

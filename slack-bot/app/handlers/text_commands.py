@@ -49,7 +49,7 @@ def start_request(services: Services, origin: Origin, command: TextCommand) -> N
         services.form_workers.submit(origin.request_id, open_request_form, services, origin, command)
         return
     to = ReplyAddress(origin.user, origin.channel, origin.request_id, origin.response_url)
-    request = TextRequest(origin.person, command, to)
+    request = TextRequest(origin.person, command, to, origin.trigger_id)
     services.query_workers.submit(origin.request_id, answer_request, services, request)
 
 

@@ -102,7 +102,7 @@ class PortfolioClient(PersonClient):
             symbol=command.symbol,
             side=command.side,
             portfolio=command.portfolio,
-            user=self._person.user if command.is_own else "",
+            actor=self._person.actor if command.is_own else "",
             limit=str(limit),
         )
         parameters |= _named(**{"from": command.since, "to": command.until})
@@ -173,11 +173,11 @@ class PortfolioClient(PersonClient):
         return parse_rows(AlertSummary, found.get("items") if isinstance(found, dict) else found or [])
 
     def create_alert(self, request: AlertRequest) -> AlertSummary:
-        """Create an alert. It is delivered to the person."""
+        """Create an alert."""
         body: dict[str, Any] = {"kind": request.kind, request.side: request.value}
-        body |= {"repeat": request.is_repeated, "deliver_to": "me"}
+        body |= {"repeat": request.is_repeated, "deliver_to": request.deliver_to}
         body |= _named(symbol=request.symbol, portfolio_name=request.portfolio)
-        return parse_row(AlertSummary, self._write("POST", "/alerts", body, self._request_id))
+        return parse_row(AlertSummary, self._write("POST", "/alerts", body, request.key))
 
     def remove_alert(self, alert_id: str) -> None:
         """Remove an alert of the person."""

@@ -28,6 +28,7 @@ from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
 from app.oms_client.slack_settings import SlackSettingsClient
 from app.services.notification_pace import NotificationPace
+from app.services.open_forms import OpenForms
 from app.services.overview_viewers import OverviewViewers
 from app.services.preference_cache import PreferenceCache
 from app.services.queued_keys import QueuedKeys
@@ -151,6 +152,11 @@ class Services:
     def pending_orders(self) -> PendingOrderStore:
         """The orders whose message is not posted yet."""
         return PendingOrderStore(self.storage)
+
+    @cached_property
+    def open_forms(self) -> OpenForms:
+        """The forms that people are typing in."""
+        return OpenForms()
 
     @cached_property
     def recent_deliveries(self) -> SharedIds:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import filterfalse, groupby
 
@@ -11,7 +12,15 @@ from app.blocks.notifications import build_notification
 from app.delivery.message_sender import INVITE_HINT
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.delivery.order_messages import MessageKind
-from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, SlackRefused, format_log_name
+from app.errors import (
+    NotAllowed,
+    OmsError,
+    Saturated,
+    SlackError,
+    SlackRateLimited,
+    SlackRefused,
+    format_log_name,
+)
 from app.forms.preferences import Mode
 from app.oms_client import Person
 from app.services.daily_reports import REPORT, start_uploads
@@ -20,6 +29,7 @@ from app.services.failure_messages import MAYBE_REPEATED
 from app.services.issue_cards import CARD, send_card
 from app.services.preferences import SUMMARY, load_preferences
 from app.services.reminders import REMINDER, send_reminder
+from app.services.trade_reversal import REVERSAL, send_reversal
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +38,20 @@ SUMMARY_SECONDS = 5.0  # portfolios that close together are one list
 GIVE_UP_SECONDS = 24 * 3600.0
 DELIVERY = "notifications"  # key of the queued work
 Send = Callable[[Services, Notification], None]  # raises `OmsError` or `SlackError`
-SENDERS: dict[str, Send] = {REMINDER: send_reminder, CARD: send_card}  # each sends a message of its own
+SENDERS: dict[str, Send] = {  # each sends a message of its own
+    REMINDER: send_reminder,
+    CARD: send_card,
+    REVERSAL: send_reversal,
+}
 
 
-def notify_person(services: Services, person: Person, event_type: str, text: str, event_id: str) -> None:
-    """Notify a person about an event. Return at once."""
+def notify_person(
+    services: Services, person: Person, event_type: str, text: str, event_id: str, portfolio: str = ""
+) -> None:
+    """Notify a person about an event, if they may see the portfolio. Return at once."""
     key = f"{event_id}:{person.user}"
-    _add(services, Notification(key, person.team, person.user, "", event_type, text, time.time()))
+    notification = Notification(key, person.team, person.user, "", event_type, text, time.time())
+    _add(services, replace(notification, portfolio=portfolio))
 
 
 def notify_channel(
@@ -98,8 +115,11 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
     for user, rows in groupby(
         sorted(new, key=lambda notification: notification.user), key=lambda notification: notification.user
     ):
-        notifications = list(rows)
-        person = Person(notifications[0].team, user)
+        all_rows = list(rows)
+        person = Person(all_rows[0].team, user)
+        notifications = [row for row in all_rows if _may_be_told(services, person, row)]
+        if not notifications:
+            continue
         preferences = load_preferences(services, person, notifications[0].key)
         quiet_until = preferences.find_end_of_quiet_hours(now)
         for notification in notifications:
@@ -110,6 +130,24 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
             due_at = notification.created_at + (BUNDLE_SECONDS if mode is Mode.BUNDLE else 0.0)
             quiet = quiet_until.timestamp() if quiet_until else 0.0
             services.notifications.set_due(notification.key, max(due_at, quiet))
+
+
+def _may_be_told(services: Services, person: Person, notification: Notification) -> bool:
+    """Return whether the person may see the portfolio. If the OMS does not answer, it is asked again."""
+    if not notification.portfolio:
+        return True
+    try:
+        name = services.oms.find_portfolio(person, notification.portfolio, request_id=notification.key)
+    except NotAllowed:
+        name = None
+    except OmsError as error:
+        log.info("Notification delayed", extra={"request_id": notification.key, "fault": str(error)})
+        if time.time() - notification.created_at > GIVE_UP_SECONDS:
+            services.notifications.remove(notification.key)
+        return False
+    if name is None:
+        services.notifications.remove(notification.key)
+    return name is not None
 
 
 def _send_all(services: Services, recipient: str, due: list[Notification]) -> None:

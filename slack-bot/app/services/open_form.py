@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.blocks.messages import notice
 from app.blocks.text import Json
-from app.blocks.trade_form import build_trade_form
+from app.blocks.trade_form import build_trade_form, get_shown_lines, update_lines
 from app.delivery.slack_api import Opened
 from app.errors import ForeignPerson, Saturated, SlackError, SlackRefused
 from app.forms.context import FormContext
@@ -13,6 +13,7 @@ from app.forms.ticket import Draft
 from app.services import failure_messages
 from app.services.admission import check_admission, refuse_form
 from app.services.dependencies import Services
+from app.services.live_price import load_market_facts
 from app.services.origin import Origin
 from app.services.preferences import fill_trade_draft, read_preferences
 from app.services.slack_settings import get_channel_portfolio
@@ -28,21 +29,29 @@ def open_form(services: Services, origin: Origin, draft: Draft) -> None:
     """
     draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
     filled = fill_trade_draft(draft, services.preferences.find(origin.person))
-    opened = open_view(services, origin, build_trade_form(filled, FormContext(origin.channel)))
+    view = build_trade_form(filled, FormContext(origin.channel))
+    opened = open_view(services, origin, view)
     if opened is None:
         return
     try:
         services.admission_workers.submit(
-            origin.request_id, _check_and_load, services, origin, opened.view_id
+            origin.request_id, _check_and_load, services, origin, opened, filled, view
         )
     except Saturated:
         return  # the OMS checks the submission as well
 
 
-def _check_and_load(services: Services, origin: Origin, view_id: str) -> None:
-    """Check whether the person may trade, and read the preferences for the next form."""
-    if check_admission(services, origin, view_id):
-        read_preferences(services, origin.person, origin.request_id)
+def _check_and_load(services: Services, origin: Origin, opened: Opened, draft: Draft, view: Json) -> None:
+    """Check whether the person may trade, show the quote, and read the preferences for the next form."""
+    if not check_admission(services, origin, opened.view_id):
+        return
+    if draft.symbol:
+        market_facts = load_market_facts(services, origin, draft.symbol)
+        updated = update_lines(view, draft, market_facts)
+        is_current = get_shown_lines(updated) == get_shown_lines(view)
+        if not is_current and not services.open_forms.has_keystrokes(opened.view_id):
+            update_opened_view(services, origin, opened.view_id, updated, opened.hash)
+    read_preferences(services, origin.person, origin.request_id)
 
 
 def open_view(

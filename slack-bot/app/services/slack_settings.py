@@ -16,11 +16,8 @@ NOT_HERE = "Trading is allowed in {channels} only. Nothing was sent. Please type
 
 
 def require_trading_channel(services: Services, channel: str) -> None:
-    """Raise `Refused` if the tenant does not allow trading in a channel.
-
-    Forms without a channel, as of a private order, were checked when they were opened.
-    """
-    if channel and (sentence := find_channel_refusal(services, channel)):
+    """Raise `Refused` if the tenant does not allow trading in a channel. It allows none for an empty one."""
+    if sentence := find_channel_refusal(services, channel):
         raise Refused(sentence)
 
 

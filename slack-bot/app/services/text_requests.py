@@ -1,7 +1,7 @@
 """Carry out a command in words: answer it, or open its form."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.blocks.replies import Reply, actions, build_sentence_reply, button
 from app.delivery.reply_sender import ReplyAddress
@@ -12,6 +12,7 @@ from app.forms.text_commands import FORM_VERBS, TextCommand, Verb
 from app.oms_client import Person
 from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
+from app.services.banners import CHANNEL_IDS
 from app.services.chart_images import add_chart_images
 from app.services.dependencies import Services
 from app.services.exports import send_export
@@ -33,16 +34,20 @@ BUTTON_TEXTS = {
 
 @dataclass(frozen=True)
 class TextRequest:
-    """A command in words, who typed it, and where its reply goes."""
+    """A command in words, who typed it, and where its reply goes.
+
+    `delivery_id` is the same in each delivery of the command: Slack repeats an event that is not answered.
+    """
 
     person: Person
     command: TextCommand
     to: ReplyAddress
+    delivery_id: str
 
 
 def answer_request(services: Services, request: TextRequest) -> None:
     """Send the reply to a command. A command that opens a form gets a button, which has a trigger."""
-    command, request_id = request.command, request.to.request_id
+    command, request_id = _complete_alert(request), request.to.request_id
     if command.verb is Verb.EXPORT:
         _start_export(services, request)
         return
@@ -64,6 +69,17 @@ def answer_request(services: Services, request: TextRequest) -> None:
         reply = add_chart_images(services, reply, request_id)
     log.info("Command answered", extra=extra)
     services.reply_sender.send(request.to, reply, is_shared=is_shared)
+
+
+def _complete_alert(request: TextRequest) -> TextCommand:
+    """Return the command. Its alert is set once, and delivered to the channel if it is shared there."""
+    command, channel = request.command, request.to.channel
+    if command.alert is None:
+        return command
+    alert = replace(command.alert, key=f"{request.person.team}:{request.delivery_id}:alert")
+    if command.is_shared and channel.startswith(CHANNEL_IDS):
+        alert = replace(alert, deliver_to=channel)
+    return replace(command, alert=alert)
 
 
 def _start_export(services: Services, request: TextRequest) -> None:

@@ -1,24 +1,31 @@
 """Reverse a reported trade: by its author, within a minute, with a reason."""
 
+import json
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app.blocks.messages import Message, notice
+from app.blocks.messages import Message, notice, with_hint
 from app.blocks.text import Json, cut, literal, section
 from app.blocks.trade_buttons import build_reversal_form
-from app.errors import OmsError, SlackError, format_log_name
+from app.delivery.message_sender import DeliveryReceipt, send_with_receipt
+from app.delivery.notification_store import CLAIM_SECONDS, Notification
+from app.errors import OmsError, OutcomeUnknown, SlackError, format_log_name
 from app.forms.submission import get_entry
 from app.forms.trade_buttons import MAX_TEXT_CHARACTERS, REASON, ReversalContext, read_again_value
+from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
+from app.services.failure_messages import MAYBE_REPEATED
 from app.services.open_form import open_form, open_view
 from app.services.orders.actions import ClickedMessage
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
+REVERSAL = "trade.reversal"  # type of the stored reversals
 NOT_AUTHOR = "Only <@{user}>, who reported this trade, can undo it here."
 TOO_LATE = (
     "A trade can be undone here within a minute. To correct this one, report the opposite trade, or ask an "
@@ -62,26 +69,82 @@ def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> J
     if refusal:
         return {"response_action": "update", "view": build_reversal_form(context, refusal)}
     reason = get_entry(view["state"]["values"], REASON).strip()
-    key = f"{origin.person.team}:{context.trade_id}:reverse"
+    receipt = _owe_reversal(services, origin, context, reason)
     try:
         services.orders.reverse(
-            origin.person, context.trade_id, reason, key=key, request_id=origin.request_id
+            origin.person,
+            context.trade_id,
+            reason,
+            key=_build_key(origin.person.team, context.trade_id),
+            request_id=origin.request_id,
         )
     except OmsError as error:
         log.warning("Not reversed", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
+        if receipt is not None and not isinstance(error, OutcomeUnknown):
+            receipt.finish()
         sentence = failure_messages.not_decided(error, origin.request_id)
         return {"response_action": "update", "view": build_reversal_form(context, sentence)}
-    _show_reversal(services, origin, context, reason)
+    _show_reversal(services, origin, context, reason, receipt)
     return {"response_action": "clear"}
 
 
-def _show_reversal(services: Services, origin: Origin, context: ReversalContext, reason: str) -> None:
+def send_reversal(services: Services, notification: Notification) -> None:
+    """Show a reversal that a bot left when it was killed, if the OMS has made it.
+
+    Raises `OmsError` or `SlackError`.
+    """
+    values = json.loads(notification.text)
+    person = Person(notification.team, str(values["user"]))
+    if services.oms.find_trade(person, notification.key, request_id=notification.key) is None:
+        return
+    context = ReversalContext.load(str(values["context"]))
+    message = _build_message(context, person.user, str(values["reason"]))
+    if not services.slack.edit_message(context.channel, context.ts, message):
+        hint = MAYBE_REPEATED if notification.attempts else ""
+        services.slack.post(context.channel, with_hint(message, hint) if hint else message)
+
+
+def _build_key(team: str, trade_id: str) -> str:
+    """Return the idempotency key of a reversal."""
+    return f"{team}:{trade_id}:reverse"
+
+
+def _owe_reversal(
+    services: Services, origin: Origin, context: ReversalContext, reason: str
+) -> DeliveryReceipt | None:
+    """Store that a reversal must be shown if the OMS makes it. Return the right to show it."""
+    now = time.time()
+    values = {"user": origin.user, "context": context.dump(), "reason": reason}
+    return services.notifications.owe(
+        Notification(
+            key=_build_key(origin.person.team, context.trade_id),
+            team=origin.person.team,
+            user="",
+            channel=context.channel,
+            event_type=REVERSAL,
+            text=json.dumps(values),
+            created_at=now,
+            due_at=now + CLAIM_SECONDS,
+        )
+    )
+
+
+def _build_message(context: ReversalContext, user: str, reason: str) -> Message:
+    text = f"{context.text}\n*Reversed* by <@{user}>: {literal(reason)}"
+    return Message(text, (section(text),), trade_id=context.trade_id)
+
+
+def _show_reversal(
+    services: Services, origin: Origin, context: ReversalContext, reason: str, receipt: DeliveryReceipt | None
+) -> None:
     """Show the reversal in the confirmation of the trade, which keeps no buttons."""
-    text = f"{context.text}\n*Reversed* by <@{origin.user}>: {literal(reason)}"
-    message = Message(text, (section(text),), trade_id=context.trade_id)
+    message = _build_message(context, origin.user, reason)
     try:
-        services.slack.update_message(context.channel, context.ts, message)
+        send_with_receipt(
+            receipt,
+            lambda: services.slack.update_message(context.channel, context.ts, message),
+            origin.request_id,
+        )
     except SlackError as error:
         log.warning("Reversal not shown", extra={"request_id": origin.request_id, "fault": str(error)})
-        to = origin.address(context.channel)
-        services.message_sender.confirm(to, message)
+        services.message_sender.confirm(replace(origin.address(context.channel), receipt=receipt), message)

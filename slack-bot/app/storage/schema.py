@@ -41,7 +41,7 @@ TABLES = (
         key TEXT PRIMARY KEY, team TEXT NOT NULL, member TEXT NOT NULL, channel TEXT NOT NULL,
         event_type TEXT NOT NULL, text TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
         due_at DOUBLE PRECISION NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-        thread TEXT NOT NULL DEFAULT ''
+        thread TEXT NOT NULL DEFAULT '', portfolio TEXT NOT NULL DEFAULT ''
     )""",
     """CREATE TABLE IF NOT EXISTS summary_readers (
         team TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (team, member)
@@ -74,4 +74,5 @@ ADDED_COLUMNS = (
     ("order_messages", "owner TEXT NOT NULL DEFAULT ''"),
     ("notifications", "attempts INTEGER NOT NULL DEFAULT 0"),
     ("notifications", "thread TEXT NOT NULL DEFAULT ''"),
+    ("notifications", "portfolio TEXT NOT NULL DEFAULT ''"),
 )

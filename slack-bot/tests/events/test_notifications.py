@@ -13,7 +13,7 @@ from app.services.notifications import deliver_notifications
 from app.services.reminders import add_reminder
 from tests import portfolio_oms
 from tests.conftest import Workspace
-from tests.fakes import Answer
+from tests.fakes import Answer, problem
 
 FIRED = {
     "alert_id": "A1", "firing": 1, "value": "200.50", "at": "2026-11-29T10:00:00.000000Z", "kind": "price",
@@ -185,6 +185,20 @@ def test_the_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alo
     assert messages.keys() == {"C9", "D-U1"}
     assert "*Growth* closed <!date^" in messages["C9"]
     assert "P&amp;L -35.25 USD, equity 1,000,500.00, 3 trades worth 5,000.00" in messages["C9"]
+
+
+def test_a_summary_waits_until_the_oms_says_who_may_see_it(alone: Workspace):
+    alone.oms.preferences["notify"] = {"portfolio.summary": "ping"}
+    for user in ("U1", "U2"):
+        alone.bot.services.notifications.subscribe("T1", user)
+    alone.oms.barred["slack:T1:U1"] = Answer(503)
+    alone.oms.barred["slack:T1:U2"] = problem(403, "Deactivated.", kind="person-refused")
+    handle(alone, "portfolio.summary", CLOSED)
+    assert sent(alone) == []
+    alone.oms.barred.pop("slack:T1:U1")
+    ((channel, text),) = sent(alone)
+    assert (channel, "*Growth* closed" in text) == ("D-U1", True)
+    assert alone.bot.services.notifications.list_new() == []
 
 
 def test_daily_log_in_is_asked_for_in_the_channel(alone: Workspace):

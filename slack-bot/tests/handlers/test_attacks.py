@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
+from app.blocks.kill_switch_forms import EVERYTHING, HALT
 from app.forms.orders.approvals import DecisionContext
 from app.forms.request_context import RequestContext
 from app.forms.trade_buttons import ReversalContext
 from app.handlers.registry import Kind
 from tests import factories
 from tests.conftest import close, make_bot
-from tests.fakes import FakeSlack, problem
+from tests.fakes import Answer, FakeSlack, problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.order_factories import order_state
-from tests.portfolio_oms import PortfolioOms
+from tests.portfolio_oms import PortfolioOms, alert
 from tests.reading import wait_until
 
 Request = dict[str, Any]
@@ -92,8 +93,8 @@ ENTRIES: dict[str, dict[str, str]] = {
     "backtest_form": {"strategy": "trend", "from": "2026-10-30", "to": "2026-11-28"},
     "close_form": {"position": POSITION},
     "cancel_form": {"orders": "O17952360655300000c5d8cbe8"},
-    "halt_form": {"scope": "*", "mode": "reduce", "reason": "Bad prices"},
-    "resume_form": {"switch": "*", "reason": "Good prices"},
+    "halt_form": {"scope": EVERYTHING, "mode": HALT, "reason": "Bad prices"},
+    "resume_form": {"switch": EVERYTHING, "reason": "Good prices"},
     "login_form": {"broker_connection": "zerodha", "request_token": "t"},
     "issue_form": {"issue_action": "ignore", "reason": "Known"},
     "decision_form": {"decision_reason": "Fine"},
@@ -132,7 +133,12 @@ def build_request(kind: Kind, name: str) -> Request:
         case Kind.EVENT:
             event = {"type": name, "user": "U1", "team": "T1", "channel": "D1", "channel_type": "im"}
             event |= {"text": "positions", "ts": "1.5", "tab": "home"}
-            return {"type": "event_callback", "team_id": "T1", "event": event}
+            return {
+                "type": "event_callback",
+                "team_id": "T1",
+                "event_id": f"Ev-attack-{next(NUMBERS)}",
+                "event": event,
+            }
         case Kind.ACTION:
             return build_action(name)
         case Kind.VIEW:
@@ -148,7 +154,7 @@ def send(workspace: PortfolioWorkspace, request: Request) -> tuple[int, str]:
     if request.get("type") != "event_callback":
         response = workspace.deliver(request)
         return response.status_code, response.get_data(as_text=True)
-    body = json.dumps(request | {"event_id": f"Ev-attack-{next(NUMBERS)}"})
+    body = json.dumps(request)
     headers = factories.signed(body) | {"Content-Type": "application/json"}
     response = workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
     return response.status_code, response.get_data(as_text=True)
@@ -249,3 +255,34 @@ def test_a_deactivated_person_is_told_by_everything_and_changes_nothing(attacked
             untold.append(f"{kind.value} {name}")
     assert untold == []
     assert attacked.oms.changes == {}
+
+
+def test_a_replay_of_any_request_changes_nothing_more(attacked: PortfolioWorkspace):
+    for kind, name in list_handlers(attacked):
+        if name in UNINSTALL:
+            continue
+        request = build_request(kind, name)
+        send(attacked, request)
+        wait_for_work(attacked)
+        changes = set(attacked.oms.changes)
+        assert send(attacked, request)[0] == 200, name
+        wait_for_work(attacked)
+        assert set(attacked.oms.changes) == changes, name
+    assert len(attacked.oms.changes) > 10
+
+
+@pytest.mark.parametrize("by_command", [True, False])
+def test_an_alert_that_slack_delivers_again_after_a_restart_is_set_once(attacked, by_command):
+    attacked.oms.results["POST /alerts"] = Answer(201, alert())
+    text = "alert AAPL above 200"
+    request = build_request(Kind.EVENT, "app_mention")
+    request["event"]["text"] = text
+    if by_command:
+        request = factories.command(text, "/desk", attacked.slack.response_url)
+    send(attacked, request)
+    attacked.oms.wait_for("POST /alerts")
+    again = PortfolioWorkspace(make_bot(attacked.slack, attacked.oms, read=5.0), attacked.slack, attacked.oms)
+    send(again, request)
+    attacked.oms.wait_for("POST /alerts", 2)
+    close(again)
+    assert len(attacked.oms.changes) == 1, "the OMS gets the same idempotency key"

@@ -5,9 +5,12 @@ import time
 
 import pytest
 
+from app.blocks.trade_form import get_shown_lines
+from app.services.open_forms import postpone_redraw
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Answer
+from tests.portfolio_oms import quote
 
 
 def entry(view, block_id):
@@ -46,6 +49,25 @@ def test_a_symbol_is_filled_in(workspace: Workspace, typed, symbol):
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert entry(view, "symbol")["initial_value"] == symbol
     assert "initial_option" not in entry(view, "side")
+
+
+def test_a_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspace: Workspace):
+    workspace.oms.instruments["AAPL"] = "Apple"
+    workspace.oms.quotes["AAPL"] = quote("AAPL")
+    workspace.type("buy 10 AAPL @ 175")
+    lines = get_shown_lines(workspace.slack.wait_for("views.update")[0].body["view"])
+    assert lines["symbol_line"] == "AAPL (Apple)"
+    assert lines["price_line"].startswith("Price per share: 175.00 · GMV: 1,750.00 · Quote: 175.00")
+
+
+def test_a_form_is_not_redrawn_while_somebody_already_types_in_it(workspace: Workspace):
+    workspace.oms.script("symbols", Answer(body=[], slow=30.0))
+    workspace.type("AAPL")
+    workspace.oms.wait_for("symbols")
+    postpone_redraw(workspace.bot.services.open_forms, "V1")  # a keystroke
+    workspace.oms.released.set()
+    workspace.oms.wait_for("/preferences")  # read after the quote
+    assert workspace.slack.named("views.update") == []
 
 
 def test_a_full_line_fills_the_whole_form(workspace: Workspace):

@@ -235,7 +235,8 @@ class Clock:
 
 def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspace, monkeypatch):
     clock, pause = Clock(), workspace.bot.services.waits.typing_pause
-    monkeypatch.setattr("app.services.live_price.time", clock)
+    for module in ("live_price", "open_forms"):
+        monkeypatch.setattr(f"app.services.{module}.time", clock)
     for number in range(6):
         typed(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
         clock.now += pause * 0.9

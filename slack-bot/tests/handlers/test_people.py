@@ -34,7 +34,7 @@ def test_every_call_to_the_oms_names_the_person(workspace: Workspace):
     workspace.submit(by="U2")
     assert {workspace.oms.name_of(call) for call in workspace.oms.calls} == {
         "me", "portfolios", "last_price", "quoted_price", "is_listed", "portfolio_named", "own_trades",
-        "place", "/preferences",
+        "place", "symbols", "/preferences",
     }  # fmt: skip
     assert set(workspace.oms.people) == {BOB}
     assert {call.headers["x-api-key"] for call in workspace.oms.calls} == {factories.OMS_KEY}

@@ -123,7 +123,7 @@ def test_words_become_filters_of_the_oms(trading: PortfolioWorkspace):
     assert trading.oms.reads()[-1] == (
         "/trades",
         {
-            "symbol": "AAPL", "side": "BUY", "portfolio": "Growth", "user": "U1", "limit": "101",
+            "symbol": "AAPL", "side": "BUY", "portfolio": "Growth", "actor": "slack:T1:U1", "limit": "101",
             "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z",
         },
     )  # fmt: skip
@@ -256,6 +256,21 @@ def test_an_alert_is_created_listed_and_removed(trading: PortfolioWorkspace):
     assert "P&amp;L today of Growth below -500.00: armed" in message["text"]
     trading.oms.results["DELETE /alerts/A1"] = Answer(204, b"")
     assert "is removed" in trading.query("alert remove A1")["text"]
+
+
+def test_a_shared_alert_is_delivered_to_the_channel(trading: PortfolioWorkspace):
+    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert(deliver_to="C1"))
+    message = trading.query("alert AAPL above 200 share")
+    assert message["response_type"] == "in_channel"
+    assert "<#C1> gets a message once." in message["text"]
+    assert [change[2]["deliver_to"] for change in trading.oms.changes.values()] == ["C1"]
+
+
+def test_a_shared_alert_of_a_direct_message_is_delivered_to_the_person(trading: PortfolioWorkspace):
+    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert())
+    trading.write_directly("alert AAPL above 200 share")
+    trading.slack.wait_for("chat.postMessage")
+    assert [change[2]["deliver_to"] for change in trading.oms.changes.values()] == ["me"]
 
 
 def test_an_alert_that_the_oms_refuses_is_explained(trading: PortfolioWorkspace):

@@ -21,6 +21,7 @@ import pytest
 
 from app.server import logs, run
 from app.server.run import connect_forever, load_charts, tune_interpreter
+from support.guarded_programs import start_guarded
 from tests import factories
 from tests.conftest import make_bot
 from tests.fakes import Answer
@@ -34,7 +35,7 @@ def environment(**values):
 
 
 def start(**values):
-    return subprocess.Popen(
+    return start_guarded(
         [sys.executable, "main.py"], cwd=FOLDER, env=environment(**values), stderr=subprocess.PIPE, text=True
     )
 

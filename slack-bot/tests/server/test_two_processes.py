@@ -1,14 +1,18 @@
 """Two processes of the bot on one PostgreSQL database. One is killed while Slack accepts a message."""
 
 import socket
-import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
+from app.blocks.kill_switch_forms import EVERYTHING, HALT
+from app.forms.request_context import RequestContext
+from support.guarded_programs import start_guarded
 from tests import factories
 from tests.fakes import Answer
+from tests.portfolio_oms import PortfolioOms
 from tests.server.test_program import FOLDER, environment, post, wait_for_health
 from tests.storage.conftest import postgres_url, server_url  # noqa: F401 - fixtures
 
@@ -26,7 +30,7 @@ def start(slack, oms, url):
         "BOT_DATABASE_URL": url,
         "PORT": str(port),
     }
-    program = subprocess.Popen([sys.executable, "main.py"], cwd=FOLDER, env=environment(**values))
+    program = start_guarded([sys.executable, "main.py"], cwd=FOLDER, env=environment(**values))
     address = f"http://127.0.0.1:{port}"
     wait_for_health(address)
     return program, address
@@ -50,3 +54,43 @@ def test_the_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slac
         for program, _ in programs:
             program.kill()
             program.wait()
+
+
+@pytest.mark.long
+def test_the_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postgres_url):  # noqa: F811 - the fixture
+    oms = PortfolioOms()
+    switch: dict[str, Any] = {
+        "scope": "tenant",
+        "state": "HALTED",
+        "unsettled": [],
+        "canceled": [],
+        "flattened": None,
+    }
+    oms.results["POST /kill-switch"] = Answer(body=switch)
+    programs = [start(slack, oms, postgres_url) for _ in range(2)]
+    try:
+        (first, address), _ = programs
+        slack.script("chat.postMessage", Answer(slow=60.0))
+        entries = {"scope": EVERYTHING, "mode": HALT, "reason": "Bad prices"}
+        values = {
+            block: {
+                "entry": {"type": "plain_text_input", "value": value, "selected_option": {"value": value}}
+            }
+            for block, value in entries.items()
+        }
+        context = RequestContext("C1", "halt").dump()
+        view = factories.view(callback_id="halt_form", private_metadata=context, state={"values": values})
+        assert post(address, factories.interaction("view_submission", view=view)) == 200
+        slack.wait_for("chat.postMessage")
+        first.kill()
+        _, repeated = slack.wait_for("chat.postMessage", 2, 60.0)
+        assert "Trading of the whole desk is" in repeated.body["text"]
+        assert "you may see it twice" in repeated.body["text"]
+        time.sleep(6)  # the next round of the recovery
+        assert len(slack.named("chat.postMessage")) == 2
+        assert len(oms.changes) == 1
+    finally:
+        for program, _ in programs:
+            program.kill()
+            program.wait()
+        oms.stop()

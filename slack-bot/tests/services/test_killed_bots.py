@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from app.blocks.messages import notice
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.forms.orders.approvals import DecisionContext
+from app.forms.trade_buttons import ReversalContext
 from app.oms_client.daily_reports import DailyReport
 from app.services.banner_recovery import recover_banners
 from app.services.banners import show_banner
@@ -17,7 +19,7 @@ from app.services.orders.messages import refresh_open_orders
 from app.storage.sqlite import SqliteDatabase
 from tests import factories
 from tests.conftest import close, make_bot
-from tests.fakes import Answer, FakeSlack
+from tests.fakes import Answer, FakeSlack, trade_json
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.portfolio_oms import PortfolioOms
 from tests.reading import wait_until
@@ -26,6 +28,7 @@ from tests.services.test_two_bots import die, share
 MARK = "you may see it twice"
 HANGS = Answer(slow=60.0)
 TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
+REVERSED = {"symbol": "AAPL", "side": "SELL", "quantity": "1", "gmv": "175", "portfolio_name": "Growth"}
 REPORT = DailyReport("trades", "2026-11-20", "csv", "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z")
 
 
@@ -111,7 +114,7 @@ def test_a_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots,
         return request is not None and not request.is_open
 
     wait_until(is_shown, 10.0)
-    lines = [text for text in posted(second) if "Approved by <@U2>: Fine" in text]
+    lines = [text for text in posted(second) if "was approved by <@U2>: Fine" in text]
     assert [MARK in line for line in lines][-1:] == [True]
     assert len(lines) == (2 if method == "chat.postMessage" else 1)
 
@@ -129,7 +132,7 @@ def test_a_decision_that_the_oms_made_is_shown_although_the_bot_did_nothing_more
     decide(second, order_id)  # the person saw an error, and presses Approve again
     wait_until(lambda: not second.bot.services.outbox._waiting)
     (line,) = posted(second)
-    assert "Approved by <@U2>: Fine" in line
+    assert "was approved by <@U2>: Fine" in line
     assert MARK not in line
     keys = [call.headers["idempotency-key"] for call in second.oms.named(f"POST /orders/{order_id}/approve")]
     assert len(keys) == 2
@@ -151,3 +154,29 @@ def test_a_banner_is_posted_by_the_other_bot_with_a_mark_and_once(bots):
     wait_until(lambda: second.bot.services.banners.get("Growth"))
     wait_until(lambda: not second.bot.services.outbox._waiting)
     assert [MARK in text for text in posted(second)] == [False, True]
+
+
+@pytest.mark.parametrize("is_reversed", [True, False])
+def test_a_reversal_is_shown_by_the_other_bot_if_the_oms_has_made_it(bots, is_reversed, monkeypatch):
+    first, second = bots
+    first.oms.results["POST /trades/T1X:reverse"] = Answer(body={})
+    first.oms.rows["/trades"] = [trade_json(REVERSED, "T2X")] if is_reversed else []
+    context = ReversalContext("T1X", "U1", datetime.now(UTC).isoformat(), "C1", "5.0", "BUY 1 AAPL")
+    reason = {"reversal_reason_entry": {"type": "plain_text_input", "value": "Twice"}}
+    view = factories.view(
+        callback_id="reversal_form",
+        private_metadata=context.dump(),
+        state={"values": {"reversal_reason": reason}},
+    )
+    with monkeypatch.context() as killed:
+        killed.setattr("app.services.trade_reversal._show_reversal", lambda *_: None)
+        first.deliver(factories.interaction("view_submission", view=view))
+    deliver_notifications(second.bot.services)
+    assert second.slack.named("chat.update") == [], "the first bot shows it"
+    clock = time.time
+    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
+    for _ in range(2):
+        deliver_notifications(second.bot.services)
+    edits = [call.body for call in second.slack.named("chat.update")]
+    assert [edit["text"] for edit in edits] == ["BUY 1 AAPL\n*Reversed* by <@U1>: Twice"] * is_reversed
+    assert posted(second) == []

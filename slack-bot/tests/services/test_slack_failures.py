@@ -279,12 +279,14 @@ def show_card(workspace: PortfolioWorkspace) -> Reached:
     services.order_messages.save(OrderMessage("ri_2", MessageKind.ISSUE, "C1", "5.0", "T1", ""))
     for issue_id in ("ri_1", "ri_2"):
         show_issue(services, ISSUE | {"issue_id": issue_id}, f"E{next(NUMBERS)}")
+    wait_until(lambda: reached_twice(workspace, "Cash differs"))  # the first attempts, one of which fails
     return lambda: _deliver(workspace) and len(posts(workspace, "Cash differs")) >= 3
 
 
 def show_strategy(workspace: PortfolioWorkspace) -> Reached:
-    started = {"name": "trend", "portfolio_name": "Growth", "status": "ACTIVE", "actor": "slack:T1:U1"}
+    started = {"name": "trend", "portfolio_name": "Growth", "status": "ACTIVE", "version": 1, "run": 1}
     show_strategy_event(workspace.bot.services, "strategy.started", started, f"E{next(NUMBERS)}")
+    wait_until(lambda: posts(workspace, "*Strategy"))  # the first attempt, which fails
     return lambda: _deliver(workspace) and bool(posts(workspace, "was started"))
 
 

@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from app.errors import OmsError
+from app.forms.context import FormContext
+from app.forms.orders.context import OrderContext
 from app.services.slack_settings import run_group_sync, sync_group_roles
 from tests import factories
 from tests.conftest import Workspace
@@ -38,6 +40,34 @@ def test_a_submission_of_another_channel_trades_nothing(workspace: Workspace):
     assert "Trading is allowed in" in str(workspace.submit(order_state(), callback_id="order_form"))
     assert workspace.oms.trades == {}
     assert workspace.oms.named("place") == workspace.oms.named("place_order") == []
+
+
+@pytest.mark.parametrize(
+    ("context", "is_allowed"),
+    [
+        (OrderContext(""), False),  # of the home tab
+        (OrderContext("", typed_in="C1"), False),  # private
+        (OrderContext("", typed_in="C7"), True),
+        (OrderContext("C7"), True),
+    ],
+)
+def test_a_form_that_slack_did_not_replace_is_refused_at_submission(
+    workspace: Workspace, context, is_allowed
+):
+    workspace.oms.channels = {"C7": {"portfolio": None}}
+    workspace.bot.services.slack_settings._loaded_at = None
+    workspace.oms.instruments["MSFT"] = "Microsoft"
+    workspace.submit(order_state(), callback_id="order_form", private_metadata=context.dump())
+    assert len(workspace.oms.named("place_order")) == is_allowed
+    workspace.submit(private_metadata=FormContext(context.channel).dump(), id="V2", root_view_id="V2")
+    assert len(workspace.oms.named("place")) == (context.channel == "C7")
+
+
+def test_a_private_order_remembers_where_it_was_typed(workspace: Workspace):
+    workspace.type("buy 50 MSFT private", "/order")
+    view = workspace.slack.wait_for("views.open")[0].body["view"]
+    context = OrderContext.load(view["private_metadata"])
+    assert (context.channel, context.trading_channel) == ("", "C1")
 
 
 def test_a_channel_preselects_its_portfolio_unless_the_line_names_one(workspace: Workspace):

@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from app.errors import Saturated
-from app.services.live_price import MAX_ENTRIES as FORMS
-from app.services.live_price import OpenForms
+from app.services.open_forms import MAX_ENTRIES as FORMS
+from app.services.open_forms import OpenForms
 from app.services.submission_registry import MAX_ENTRIES, Outcome, RecentIds, SubmissionRegistry
 from app.services.workers import Workers
 

@@ -15,6 +15,7 @@ import pytest
 import simulator
 from simulator import config
 from simulator.errors import ConfigError
+from support.guarded_programs import start_guarded
 from tests.simulator.doubles import SECRET, TOKEN
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - which is what must be refused
@@ -134,7 +135,7 @@ def start(**environment):
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("SLACK", "BOT", "HOST"))
     }
-    return subprocess.Popen(
+    return start_guarded(
         [sys.executable, "-m", "simulator"],
         cwd=HOME.parent,
         env=variables | environment,

@@ -122,10 +122,10 @@ def test_a_database_that_does_not_answer_is_given_up_and_then_left_alone(storage
     monkeypatch.setattr(postgres, "ANSWER_SECONDS", 0.2)
     started = time.monotonic()
     with pytest.raises(DatabaseError):
-        database.execute("SELECT pg_sleep(1)")
+        database.execute("SELECT pg_sleep(20)")
     with pytest.raises(DatabaseError, match="a moment ago"):
         database.execute("SELECT 1")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
     monkeypatch.setattr(postgres, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(postgres, "ANSWER_SECONDS", 5.0)
     assert database.execute("SELECT 1") == [(1,)]

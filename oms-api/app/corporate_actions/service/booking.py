@@ -16,7 +16,8 @@ from app.database.changes import Changes
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
-from app.orders.service.commands import ApplyCorporateAction, Command, CorporateActionResult, Outcome
+from app.orders.service.command_results import CorporateActionResult, Outcome
+from app.orders.service.commands import ApplyCorporateAction, Command
 from app.timestamps import iso
 
 CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open

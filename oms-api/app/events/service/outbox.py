@@ -8,7 +8,7 @@ from sqlalchemy import Table
 from app.database import build_insert
 from app.database.bulk import Row, Write
 from app.events.models import Event
-from app.events.rules import NewEvent, PackedEvents, pack_events
+from app.events.rules import NewEvent, PackedEvents, pack_outbox_events
 
 _COLUMNS = PackedEvents._fields
 
@@ -23,4 +23,4 @@ def build_event_insert(rows: Sequence[Row]) -> Write:
 
 def build_packed_insert(events: Sequence[NewEvent]) -> Write:
     """Insert events in few rows; as `build_event_insert`."""
-    return build_insert(cast("Table", Event.__table__), _COLUMNS, pack_events(events))
+    return build_insert(cast("Table", Event.__table__), _COLUMNS, pack_outbox_events(events))

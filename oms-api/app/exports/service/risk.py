@@ -58,7 +58,7 @@ def value_portfolios(
     }
 
 
-def format_amount(amount: Decimal) -> str:
+def format_money(amount: Decimal) -> str:
     """Return an amount as text, with the digits of money."""
     return money_text(fixed(amount))
 
@@ -79,9 +79,9 @@ def _list_rows(
             *(value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net),
             *(limits.max_net_exposure, value.day_pnl, limits.max_daily_loss),
         )
-        texts = [None if amount is None else format_amount(amount) for amount in amounts]
+        texts = [None if amount is None else format_money(amount) for amount in amounts]
         yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
 
 
 def _format_use(used: Decimal, limit: Decimal | None) -> str | None:
-    return format_amount(ratio(used * 100, limit)) if limit else None
+    return format_money(ratio(used * 100, limit)) if limit else None

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, column, delete, insert, select, table
 
 from app.identity.models import PortfolioGrant
 
-Holder = Literal["user_id", "key_id"]
+GrantColumn = Literal["user_id", "key_id"]
 
 # The ledger's table. Grants use only these columns.
 _PORTFOLIOS = table("portfolios", column("tenant_id"), column("name_key"), column("name"))
@@ -23,34 +23,40 @@ def find_portfolio_names(
 
 
 def find_granted_names(
-    connection: Connection, tenant_id: int, holder: Holder, ids: Collection[int | str]
+    connection: Connection, tenant_id: int, grant_column: GrantColumn, ids: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the names of the granted portfolios in alphabetical order, by holder."""
-    holder_column = getattr(PortfolioGrant, holder)
+    grantee_column = getattr(PortfolioGrant, grant_column)
     statement = (
-        select(holder_column, _PORTFOLIOS.c.name)
+        select(grantee_column, _PORTFOLIOS.c.name)
         .join(
             _PORTFOLIOS,
             (_PORTFOLIOS.c.tenant_id == PortfolioGrant.tenant_id)
             & (_PORTFOLIOS.c.name_key == PortfolioGrant.portfolio_key),
         )
-        .where(PortfolioGrant.tenant_id == tenant_id, holder_column.in_(list(ids)))
+        .where(PortfolioGrant.tenant_id == tenant_id, grantee_column.in_(list(ids)))
         .order_by(PortfolioGrant.portfolio_key)
     )
     granted_names: dict[int | str, list[str]] = {}
-    for owner, name in connection.execute(statement):
-        granted_names.setdefault(owner, []).append(name)
+    for grantee_id, name in connection.execute(statement):
+        granted_names.setdefault(grantee_id, []).append(name)
     return granted_names
 
 
 def replace_grants(
-    connection: Connection, tenant_id: int, holder: Holder, owner: int | str, name_keys: Iterable[str]
+    connection: Connection,
+    tenant_id: int,
+    grant_column: GrantColumn,
+    grantee_id: int | str,
+    name_keys: Iterable[str],
 ) -> None:
     """Replace the portfolios of a user or key."""
-    holder_column = getattr(PortfolioGrant, holder)
+    grantee_column = getattr(PortfolioGrant, grant_column)
     connection.execute(
-        delete(PortfolioGrant).where(PortfolioGrant.tenant_id == tenant_id, holder_column == owner)
+        delete(PortfolioGrant).where(PortfolioGrant.tenant_id == tenant_id, grantee_column == grantee_id)
     )
-    rows = [{"tenant_id": tenant_id, holder: owner, "portfolio_key": key} for key in sorted(name_keys)]
+    rows = [
+        {"tenant_id": tenant_id, grant_column: grantee_id, "portfolio_key": key} for key in sorted(name_keys)
+    ]
     if rows:
         connection.execute(insert(PortfolioGrant), rows)

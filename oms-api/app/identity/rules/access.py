@@ -79,7 +79,7 @@ class Operation(StrEnum):
     DECIDE_APPROVAL = "decide_approval"
     REQUEST_OVERRIDE = "request_override"
     SET_LIMIT = "set_limit"
-    TURN_SWITCH = "turn_switch"
+    SET_KILL_SWITCH = "turn_switch"
     READ_LATCHES = "read_latches"
     RELEASE_LATCH = "release_latch"
     LIST_INSTRUMENT = "list_instrument"
@@ -124,25 +124,31 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table. A caller needs any one of `scopes`.
+    """One row of the table. A caller needs one of `required_scopes`.
 
-    `narrowed` states whether a caller restricted to some portfolios may call the operation. `operators`
-    restricts it to keys of the first tenant, which is the operator's. `people` restricts it to named persons
-    and excludes keys that act for nobody.
+    - `allows_restricted_callers`: callers who are restricted to some portfolios may call the operation.
+    - `operator_only`: only keys of the first tenant, which is the operator's, may call it.
+    - `requires_person`: only named persons may call it, and not keys that act for no person.
     """
 
-    any_of: frozenset[Scope]
-    narrowed: bool = True
-    operators: bool = False
-    people: bool = False
+    required_scopes: frozenset[Scope]
+    allows_restricted_callers: bool = True
+    operator_only: bool = False
+    requires_person: bool = False
 
     def roles(self) -> list[Role]:
         """Return the roles that allow the operation, in the order of their definition."""
-        return [role for role in Role if SCOPES_OF_ROLE[role] & self.any_of and not self.operators]
+        return [
+            role for role in Role if SCOPES_OF_ROLE[role] & self.required_scopes and not self.operator_only
+        ]
 
 
-def _rule(*scopes: Scope, narrowed: bool = True, operators: bool = False, people: bool = False) -> Rule:
-    return Rule(frozenset(scopes), narrowed, operators, people)
+def _rule(*scopes: Scope, requires_person: bool = False) -> Rule:
+    return Rule(frozenset(scopes), requires_person=requires_person)
+
+
+def _unrestricted_rule(*scopes: Scope, operator_only: bool = False, requires_person: bool = False) -> Rule:
+    return Rule(frozenset(scopes), False, operator_only, requires_person)
 
 
 #                                    any of these scopes    roles that have one of them
@@ -154,7 +160,7 @@ TABLE: dict[Operation, Rule] = {
     # everybody, and the bot's key where the OMS has reports for Slack
     Operation.READ_EXPORTS: _rule(_READ, Scope.BOT),
     # everybody, and the bot's key: the events cover all portfolios
-    Operation.READ_EVENTS: _rule(_READ, Scope.BOT, narrowed=False),
+    Operation.READ_EVENTS: _unrestricted_rule(_READ, Scope.BOT),
     Operation.READ_ROLES: _rule(_READ),                     # everybody
     Operation.ESTIMATE_COSTS: _rule(_READ),                 # everybody
     Operation.REPORT_TRADE: _rule(_TRADE),                  # trader, approver, admin
@@ -166,49 +172,50 @@ TABLE: dict[Operation, Rule] = {
     Operation.BUST_EXECUTION: _rule(_RISK, _ADMIN),         # risk, admin
     Operation.CLOSE_POSITION: _rule(_TRADE),                # trader, approver, admin
     # The portfolio's policy names the approvers among those who may decide at all.
-    Operation.DECIDE_APPROVAL: _rule(_TRADE, _APPROVE, _RISK, people=True),  # trader, approver, risk, admin
-    Operation.REQUEST_OVERRIDE: _rule(_TRADE, people=True),  # trader, approver, admin
-    Operation.SET_LIMIT: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
-    Operation.TURN_SWITCH: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
-    Operation.READ_LATCHES: _rule(_READ, narrowed=False),  # everybody: the latches cover all portfolios
-    Operation.RELEASE_LATCH: _rule(_RISK, _ADMIN, narrowed=False, people=True),  # risk, admin
-    Operation.LIST_INSTRUMENT: _rule(_ADMIN, narrowed=False),           # admin
-    Operation.GIVE_QUOTE: _rule(_ADMIN, narrowed=False),                # admin
-    Operation.SUBSCRIBE_QUOTES: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
-    Operation.EXPORT_LEDGER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
-    Operation.CLOSE_DAY: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
-    Operation.READ_AUDIT: _rule(_RISK, _ADMIN, narrowed=False),         # risk, admin
-    Operation.READ_PEOPLE: _rule(_RISK, _ADMIN, narrowed=False),        # risk, admin
-    Operation.READ_TENANTS: _rule(_ADMIN, narrowed=False),              # admin
-    Operation.CREATE_PORTFOLIO: _rule(_TRADE, _ADMIN, narrowed=False),   # trader, approver, admin
-    Operation.MANAGE_PORTFOLIOS: _rule(_ADMIN, narrowed=False),         # admin
+    # trader, approver, risk, admin
+    Operation.DECIDE_APPROVAL: _rule(_TRADE, _APPROVE, _RISK, requires_person=True),
+    Operation.REQUEST_OVERRIDE: _rule(_TRADE, requires_person=True),  # trader, approver, admin
+    Operation.SET_LIMIT: _unrestricted_rule(_RISK, _ADMIN),          # risk, admin
+    Operation.SET_KILL_SWITCH: _unrestricted_rule(_RISK, _ADMIN),        # risk, admin
+    Operation.READ_LATCHES: _unrestricted_rule(_READ),  # everybody: the latches cover all portfolios
+    Operation.RELEASE_LATCH: _unrestricted_rule(_RISK, _ADMIN, requires_person=True),  # risk, admin
+    Operation.LIST_INSTRUMENT: _unrestricted_rule(_ADMIN),           # admin
+    Operation.GIVE_QUOTE: _unrestricted_rule(_ADMIN),                # admin
+    Operation.SUBSCRIBE_QUOTES: _unrestricted_rule(_TRADE, _ADMIN),   # trader, approver, admin
+    Operation.EXPORT_LEDGER: _unrestricted_rule(_RISK, _ADMIN),      # risk, admin
+    Operation.CLOSE_DAY: _unrestricted_rule(_RISK, _ADMIN),          # risk, admin
+    Operation.READ_AUDIT: _unrestricted_rule(_RISK, _ADMIN),         # risk, admin
+    Operation.READ_PEOPLE: _unrestricted_rule(_RISK, _ADMIN),        # risk, admin
+    Operation.READ_TENANTS: _unrestricted_rule(_ADMIN),              # admin
+    Operation.CREATE_PORTFOLIO: _unrestricted_rule(_TRADE, _ADMIN),   # trader, approver, admin
+    Operation.MANAGE_PORTFOLIOS: _unrestricted_rule(_ADMIN),         # admin
     Operation.MOVE_CASH: _rule(_ADMIN),                     # admin
-    Operation.BOOK_CORPORATE_ACTION: _rule(_ADMIN, narrowed=False),     # admin
-    Operation.MANAGE_PEOPLE: _rule(_ADMIN, narrowed=False),             # admin
-    Operation.SET_SLACK_STATUS: _rule(_ADMIN, Scope.BOT, narrowed=False),  # admin, and the bot's key
-    Operation.MANAGE_KEYS: _rule(_ADMIN, narrowed=False),               # admin
-    Operation.MANAGE_TENANT: _rule(_ADMIN, narrowed=False),             # admin
-    Operation.CLAIM_WORKSPACE: _rule(Scope.ACT_AS, narrowed=False),  # admin, and the bot's key
-    Operation.MAKE_TENANT: _rule(Scope.TENANTS, narrowed=False),  # no role: only the operator's key
-    Operation.SET_CALENDAR: _rule(Scope.TENANTS, narrowed=False),  # no role: it concerns all tenants
+    Operation.BOOK_CORPORATE_ACTION: _unrestricted_rule(_ADMIN),     # admin
+    Operation.MANAGE_PEOPLE: _unrestricted_rule(_ADMIN),             # admin
+    Operation.SET_SLACK_STATUS: _unrestricted_rule(_ADMIN, Scope.BOT),  # admin, and the bot's key
+    Operation.MANAGE_KEYS: _unrestricted_rule(_ADMIN),               # admin
+    Operation.MANAGE_TENANT: _unrestricted_rule(_ADMIN),             # admin
+    Operation.CLAIM_WORKSPACE: _unrestricted_rule(Scope.ACT_AS),  # admin, and the bot's key
+    Operation.MAKE_TENANT: _unrestricted_rule(Scope.TENANTS),  # no role: only the operator's key
+    Operation.SET_CALENDAR: _unrestricted_rule(Scope.TENANTS),  # no role: it concerns all tenants
     # admin, and the bot's key for its own: events cover all portfolios
-    Operation.MANAGE_WEBHOOKS: _rule(_ADMIN, Scope.BOT, narrowed=False),
-    Operation.READ_BROKERS: _rule(_READ, narrowed=False),  # everybody: connections are the tenant's
-    Operation.MANAGE_BROKERS: _rule(_ADMIN, narrowed=False),            # admin
-    Operation.ENABLE_LIVE: _rule(_ADMIN, narrowed=False, people=True),  # admin
-    Operation.LOG_IN_BROKER: _rule(_RISK, _ADMIN, narrowed=False),      # risk, admin
-    Operation.RECONCILE: _rule(_RISK, _ADMIN, narrowed=False),          # risk, admin
-    Operation.MANAGE_SIGNALS: _rule(_ADMIN, narrowed=False),            # admin
-    Operation.MANAGE_STRATEGIES: _rule(_ADMIN, narrowed=False),         # admin: they run code
+    Operation.MANAGE_WEBHOOKS: _unrestricted_rule(_ADMIN, Scope.BOT),
+    Operation.READ_BROKERS: _unrestricted_rule(_READ),  # everybody: connections are the tenant's
+    Operation.MANAGE_BROKERS: _unrestricted_rule(_ADMIN),            # admin
+    Operation.ENABLE_LIVE: _unrestricted_rule(_ADMIN, requires_person=True),  # admin
+    Operation.LOG_IN_BROKER: _unrestricted_rule(_RISK, _ADMIN),      # risk, admin
+    Operation.RECONCILE: _unrestricted_rule(_RISK, _ADMIN),          # risk, admin
+    Operation.MANAGE_SIGNALS: _unrestricted_rule(_ADMIN),            # admin
+    Operation.MANAGE_STRATEGIES: _unrestricted_rule(_ADMIN),         # admin: they run code
     Operation.CHANGE_STRATEGY: _rule(_TRADE),               # trader, approver, admin
     Operation.START_STRATEGY: _rule(_TRADE),                # trader, approver, admin
     Operation.STOP_STRATEGY: _rule(_TRADE, _RISK),          # trader, approver, risk, admin
     Operation.RUN_BACKTEST: _rule(_TRADE),                  # trader, approver, admin
-    Operation.RUN_JOB: _rule(_ADMIN, narrowed=False, operators=True),  # no role: jobs work for all tenants
+    Operation.RUN_JOB: _unrestricted_rule(_ADMIN, operator_only=True),  # no role: jobs work for all tenants
     # admin, and the bot's key: what happens in Slack, and the settings for it
-    Operation.FOLLOW_SLACK: _rule(_ADMIN, Scope.BOT, narrowed=False),
+    Operation.FOLLOW_SLACK: _unrestricted_rule(_ADMIN, Scope.BOT),
     # no role: the metrics cover all tenants
-    Operation.READ_METRICS: _rule(_READ, narrowed=False, operators=True),
+    Operation.READ_METRICS: _unrestricted_rule(_READ, operator_only=True),
 }  # fmt: skip
 
 
@@ -239,11 +246,13 @@ class Caller:
     def may(self, operation: Operation) -> bool:
         """Return whether the table allows the operation to the caller."""
         rule = TABLE[operation]
-        if rule.operators and (self.tenant_id != FIRST_TENANT or self.person is not None):
+        if rule.operator_only and (self.tenant_id != FIRST_TENANT or self.person is not None):
             return False
-        if rule.people and self.person is None:
+        if rule.requires_person and self.person is None:
             return False
-        return bool(self.scopes & rule.any_of) and (rule.narrowed or self.portfolios is None)
+        return bool(self.scopes & rule.required_scopes) and (
+            rule.allows_restricted_callers or self.portfolios is None
+        )
 
     def sees(self, portfolio_key: str) -> bool:
         """Return whether the caller may see the portfolio of that name key."""
@@ -277,11 +286,11 @@ def get_acting_caller(caller: Caller, person: Person) -> Caller:
     )
 
 
-def intersect_portfolios(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+def intersect_portfolios(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
     """Return the intersection of two portfolio restrictions. None means no restriction."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other
+    if left is None or right is None:
+        return right if left is None else left
+    return left & right
 
 
 def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:

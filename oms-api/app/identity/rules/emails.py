@@ -4,10 +4,10 @@ import re
 import unicodedata
 
 MAX_LENGTH = 254
-_FORM = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
+_EMAIL_PATTERN = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 
 def normalize_email(text: str) -> str | None:
     """Return the address trimmed, in NFC and lower case, or None unless it has the form `x@y`."""
     address = unicodedata.normalize("NFC", text.strip()).lower()
-    return address if _FORM.fullmatch(address) and address.isprintable() else None
+    return address if _EMAIL_PATTERN.fullmatch(address) and address.isprintable() else None

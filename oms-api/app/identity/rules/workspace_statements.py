@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 MAX_AGE_SECONDS = 300
 _CONTEXT = b"slackoms workspace statement v1"
-_FORM = re.compile(
+_STATEMENT_PATTERN = re.compile(
     r"v1:(?P<team_id>[A-Z0-9]{1,20}):(?P<key_id>[a-z0-9]{12}):(?P<issued_at>[0-9]{1,12}):(?P<nonce>[0-9a-f]{32})"
     r":(?P<signature>[0-9a-f]{64})",
     re.ASCII,
@@ -36,7 +36,7 @@ class StatementReader:
 
     def read(self, text: str, now: datetime) -> WorkspaceStatement | None:
         """Return the statement's content, or None if it is not signed or is older than five minutes."""
-        match = _FORM.fullmatch(text)
+        match = _STATEMENT_PATTERN.fullmatch(text)
         if match is None or self._secret is None:
             return None
         signed, _, signature = text.rpartition(":")

@@ -143,10 +143,10 @@ def serialize_keys(
     connection: Connection, tenant_id: int, keys: list[KeyRow], now: datetime
 ) -> list[dict[str, Any]]:
     """Serialize keys for administrators, with the names of their portfolios."""
-    narrowed = list_granted_portfolios(
+    portfolio_names = list_granted_portfolios(
         connection, tenant_id, "key_id", [key.key_id for key in keys if key.is_narrowed]
     )
-    return [_facts(key, narrowed.get(key.key_id), now) for key in keys]
+    return [_facts(key, portfolio_names.get(key.key_id), now) for key in keys]
 
 
 def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_said: bool) -> datetime | None:

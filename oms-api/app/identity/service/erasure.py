@@ -31,7 +31,7 @@ def erase_user(connection: Connection, context: OperationContext, erasure: Erasu
     """Replace a user's name, address and Slack identity, and delete the password. Raise LastAdmin.
 
     Stored responses of administrative requests that name the person are emptied. The audit log gets an entry
-    with the pseudonym. It and the ledger keep the id under which the person acted, because hashes cover it.
+    with the pseudonym. It and the ledger keep the ID under which the person acted, because hashes cover it.
     """
     tenant_id, user = context.caller.tenant_id, erasure.user
     credentials.revoke_sessions_of(connection, tenant_id, user.id, SESSIONS_ENDED_BECAUSE, now)

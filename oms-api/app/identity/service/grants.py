@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.errors import FieldError, Invalid
 from app.identity.errors import LastAdmin
 from app.identity.queries import grants as queries
-from app.identity.queries.grants import Holder
+from app.identity.queries.grants import GrantColumn
 from app.identity.queries.keys import has_admin_key
 from app.identity.queries.users import has_admin_user
 from app.identity.rules.access import FIRST_TENANT, Caller, Scope
@@ -17,7 +17,11 @@ from app.text import name_key
 
 
 def replace_portfolios(
-    connection: Connection, caller: Caller, holder: Holder, owner: int | str, names: Sequence[str] | None
+    connection: Connection,
+    caller: Caller,
+    grant_column: GrantColumn,
+    grantee_id: int | str,
+    names: Sequence[str] | None,
 ) -> list[str] | None:
     """Restrict a user or key of the caller's tenant to portfolios (None for all). Return their names.
 
@@ -26,7 +30,7 @@ def replace_portfolios(
     name_keys = None if names is None else [name_key(name) for name in names]
     require_portfolios(caller, name_keys)
     if name_keys is None:
-        queries.replace_grants(connection, caller.tenant_id, holder, owner, ())
+        queries.replace_grants(connection, caller.tenant_id, grant_column, grantee_id, ())
         return None
     portfolio_names = queries.find_portfolio_names(connection, caller.tenant_id, name_keys)
     errors = [
@@ -36,16 +40,20 @@ def replace_portfolios(
     ]
     if errors:
         raise Invalid("A portfolio does not exist; create it first.", errors)
-    queries.replace_grants(connection, caller.tenant_id, holder, owner, portfolio_names)
+    queries.replace_grants(connection, caller.tenant_id, grant_column, grantee_id, portfolio_names)
     return [portfolio_names[key] for key in sorted(portfolio_names)]
 
 
 def list_granted_portfolios(
-    connection: Connection, tenant_id: int, holder: Holder, narrowed: Collection[int | str]
+    connection: Connection, tenant_id: int, grant_column: GrantColumn, restricted_ids: Collection[int | str]
 ) -> dict[int | str, list[str]]:
     """Return the portfolio names of each of these restricted users or keys."""
-    granted_names = queries.find_granted_names(connection, tenant_id, holder, narrowed) if narrowed else {}
-    return {owner: granted_names.get(owner, []) for owner in narrowed}
+    granted_names = (
+        queries.find_granted_names(connection, tenant_id, grant_column, restricted_ids)
+        if restricted_ids
+        else {}
+    )
+    return {grantee_id: granted_names.get(grantee_id, []) for grantee_id in restricted_ids}
 
 
 def require_admin(connection: Connection, caller: Caller, now: datetime) -> None:

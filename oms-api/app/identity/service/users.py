@@ -84,10 +84,10 @@ def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
 
 def serialize_users(connection: Connection, tenant_id: int, users: list[UserRow]) -> list[dict[str, Any]]:
     """Serialize users for administrators, with the names of their portfolios."""
-    narrowed = list_granted_portfolios(
+    portfolio_names = list_granted_portfolios(
         connection, tenant_id, "user_id", [user.id for user in users if user.is_narrowed]
     )
-    return [_serialize_user(user, narrowed.get(user.id)) for user in users]
+    return [_serialize_user(user, portfolio_names.get(user.id)) for user in users]
 
 
 def _create(

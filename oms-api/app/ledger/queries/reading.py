@@ -95,6 +95,7 @@ class TradeFilter:
     portfolio_key: str | None = None
     side: str | None = None
     user_id: str | None = None
+    actor: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     idempotency_key: str | None = None
@@ -276,6 +277,7 @@ def _conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool
     exact = {
         Trade.symbol: filters.symbol,
         Trade.side: filters.side,
+        Trade.actor: filters.actor,
         Trade.idempotency_key: filters.idempotency_key,
     }
     conditions: list[ColumnElement[bool]] = [

@@ -1,11 +1,16 @@
 """Conditions on whether a reversal undid a ledger row."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 from sqlalchemy.orm import aliased
 
+from app.ids import build_first_trade_id
 from app.ledger.models import Trade
+from app.ledger.queries.canonical import canonical_trade
+from app.ledger.rules.adoption import ADOPTION_KEY_PREFIX
+from app.ledger.rules.chain import COLUMNS, TradeRow
 
 _REVERSAL = aliased(Trade)  # made once, because it takes longer than a query of few rows
 
@@ -26,3 +31,19 @@ def is_undone(until: Any = None) -> ColumnElement[bool]:  # until: a value or an
 def is_unreversed(until: Any = None) -> ColumnElement[bool]:  # as for `is_undone`
     """Return the condition that a ledger row is a trade that no reversal undid."""
     return and_(Trade.kind == "trade", ~is_undone(until))
+
+
+def find_adoption(
+    connection: Connection, tenant_id: int, portfolio_id: int, symbol: str, since: datetime
+) -> TradeRow | None:
+    """Return the first trade after `since` that adopted a position in the symbol and was not reversed."""
+    statement = (
+        select(*(getattr(Trade, name) for name in COLUMNS))
+        .where(Trade.tenant_id == tenant_id, Trade.symbol == symbol, Trade.portfolio_id == portfolio_id)
+        .where(Trade.trade_id >= build_first_trade_id(since), Trade.order_id.is_(None), is_unreversed())
+        .where(Trade.idempotency_key.startswith(ADOPTION_KEY_PREFIX, autoescape=True))
+        .order_by(Trade.trade_id)
+        .limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else canonical_trade(row)

@@ -68,6 +68,9 @@ class TradeQuery(Period):
     portfolio: Wanted | None = None
     side: Side | None = None
     user: Wanted | None = None
+    actor: Wanted | None = Field(
+        None, description="The person who acted: all trades of that person, including fills of orders"
+    )
     since: When | None = Field(None, alias="from", description="Recorded at or after this instant")
     until: When | None = Field(None, alias="to", description="Recorded before this instant")
     idempotency_key: Wanted | None = None
@@ -80,6 +83,7 @@ class TradeQuery(Period):
             portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
             side=self.side,
             user_id=self.user,
+            actor=self.actor,
             since=self.since,
             until=self.until,
             idempotency_key=self.idempotency_key,

@@ -90,11 +90,14 @@ def find_next_minute(
     return minute
 
 
+def _format_optional(amount: Decimal | None) -> str | None:
+    return None if amount is None else fixed(amount)
+
+
 def build_bar_write(interval: Interval, tenant_id: int, bars: Sequence[Bar]) -> Write:
     """Return the write that stores bars. It overwrites those that are stored."""
     rows: list[Row] = [
-        (tenant_id, bar.symbol, iso(bar.start), *(None if one is None else fixed(one) for one in bar[2:]))
-        for bar in bars
+        (tenant_id, bar.symbol, iso(bar.start), *map(_format_optional, bar[2:])) for bar in bars
     ]
     return build_upsert(_TABLES[interval], _KEY + _PRICES, _KEY, rows)
 

@@ -172,8 +172,8 @@ async def put_mark(
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
         who = (tenant_id, at, caller.actor, caller.name, SET, updated.symbol, edge.address, edge.request_id)
-        facts = (None if previous is None else serialize_mark(previous), serialize_mark(updated))
-        record(connection, [AuditEntry(*who, *facts)])
+        fields = (None if previous is None else serialize_mark(previous), serialize_mark(updated))
+        record(connection, [AuditEntry(*who, *fields)])
         return updated
 
     return answer(serialize_mark(await changes.run(write, tenant_id)))

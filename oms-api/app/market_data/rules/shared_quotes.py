@@ -23,8 +23,8 @@ def parse_quote(values: list[Any]) -> Quote:
     return Quote(symbol, bid, ask, last, sizes[0], sizes[1], datetime.fromisoformat(at), source)
 
 
-def pick_newer(one: Quote | None, other: Quote | None) -> Quote | None:
+def pick_newer(first: Quote | None, second: Quote | None) -> Quote | None:
     """Return the later of two quotes of a symbol."""
-    if one is None or other is None:
-        return one or other
-    return other if other.at > one.at else one
+    if first is None or second is None:
+        return first or second
+    return second if second.at > first.at else first

@@ -169,9 +169,9 @@ class SharedFeed:
 
     def _list_wanted(self, redis: "Redis") -> frozenset[str]:
         members: Any = redis.smembers(self._keys.members)
-        ids = sorted(one.decode() for one in members)
-        stored: Any = redis.mget([f"{self._keys.members}:{one}" for one in ids])
-        ended = [one for one, text in zip(ids, stored, strict=True) if text is None]
+        ids = sorted(member.decode() for member in members)
+        stored: Any = redis.mget([f"{self._keys.members}:{member}" for member in ids])
+        ended = [member for member, text in zip(ids, stored, strict=True) if text is None]
         if ended:
             redis.srem(self._keys.members, *ended)
         return frozenset[str]().union(*(orjson.loads(text) for text in stored if text is not None))

@@ -157,7 +157,7 @@ class BrokerSession:
         if isinstance(broker, HasLinks):
             broker.add_links(load_links(self._engine, self._stored.tenant_id, self._stored.name))
 
-    def _reread_orders(self) -> None:
+    def _reread_orders(self, *, ended_only: bool = False) -> None:
         """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
         tenant_id, name = self._stored.tenant_id, self._stored.name
         with reading(self._engine, tenant_id) as connection:
@@ -170,17 +170,19 @@ class BrokerSession:
         events: list[BrokerEvent] = []
         for order in sorted(orders, key=_is_exit):  # entries first: their exits close what they filled
             if order.id not in requested:
-                events += self._list_news(order)
+                events += self._list_news(order, ended_only=ended_only)
             if len(events) >= MAX_EVENTS:
                 self._reports.apply(events)
                 events = []
         self._reports.apply(events)
 
-    def _list_news(self, order: Order) -> list[BrokerEvent]:
+    def _list_news(self, order: Order, *, ended_only: bool) -> list[BrokerEvent]:
         """Return what the broker's state of a working order proves, without an acceptance that is booked."""
         state = self._broker.find(order.id)
         if state is None:
             return [Expired(order.id, self._now())] if self._is_forgotten(order) else []
+        if ended_only and state.is_open:
+            return []
         events = list_proven_events(state, self._broker.executions(order.id), self._now())
         is_accepted = order.accepted_at is not None
         return [event for event in events if not (is_accepted and isinstance(event, Accepted))]
@@ -229,6 +231,8 @@ class BrokerSession:
         now, requested_at = self._now(), self._stored.reconcile_requested_at
         is_requested = requested_at is not None and requested_at > self._reconciled_at
         if is_requested or now >= self._next_reconciliation:
+            if is_requested or self._next_reconciliation > EPOCH:  # else they were read by the connect
+                self._reread_orders(ended_only=True)  # one that was adopted may have ended before
             is_suspected = self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
             before = 0 if is_requested else self._confirmations

@@ -32,7 +32,8 @@ from app.order_routing.service.broker_session import (
 from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
 from app.order_routing.service.wake_channel import WakeChannel
-from app.orders.service.commands import Command, Outcome
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command
 from app.orders.service.outgoing_signal import OutgoingSignal
 
 LOOK_SECONDS = 1.0  # between two looks at the list of connections

@@ -13,9 +13,10 @@ from app.database import presorted
 from app.ids import build_first_trade_id
 from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED
 from app.orders.queries.tables import EXECUTIONS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
+from app.orders.rules.contingency import PARENTS
 from app.orders.rules.order_views import OrderView
 from app.orders.rules.rows import COLUMNS, ExecutionRow, order_of
-from app.orders.rules.values import FINAL, Order, Role, Status
+from app.orders.rules.values import FINAL, Order, Status
 from app.text import list_spellings
 
 _ORDER = tuple(ORDERS.c[name] for name in COLUMNS)
@@ -196,7 +197,7 @@ def _first_id_at(instant: datetime) -> str:
 def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[OrderView]:
     rows = [tuple(row) for row in connection.execute(statement)]
     orders = [(order_of(row[:-1]), str(row[-1])) for row in rows]
-    entries = [order.id for order, _ in orders if order.role in {Role.ENTRY, Role.CLOSING}]
+    entries = [order.id for order, _ in orders if order.role in PARENTS]
     legs: dict[str, list[Order]] = {}
     if entries:
         is_leg = (ORDERS.c.tenant_id == tenant_id) & ORDERS.c.parent_id.in_(entries)

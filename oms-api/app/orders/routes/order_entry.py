@@ -10,25 +10,16 @@ from app.errors import FieldError, Invalid
 from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.instruments.schemas import Symbol
 from app.ledger.service.trade_service import RequestSource
 from app.orders.dependencies import Orders, TheCancellations, require_source
 from app.orders.errors import OrderDenied
 from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
-from app.orders.schemas.requests import (
-    BustIn,
-    CancelAllIn,
-    CancelIn,
-    ChangesIn,
-    CloseIn,
-    CorrectionIn,
-    ExitsIn,
-    GroupIn,
-    TicketIn,
-)
+from app.orders.schemas.executions import BustIn, CorrectionIn
+from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, GroupIn, TicketIn
 from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
-from app.orders.service.commands import OrderResult, Outcome, PlaceOrder
+from app.orders.service.command_results import OrderResult, Outcome
+from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
@@ -37,7 +28,6 @@ from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
-positions_router = APIRouter(tags=["positions"])
 
 Placer = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 GroupPlacer = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
@@ -45,7 +35,6 @@ Previewer = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_OR
 Changer = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
 Buster = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
 Canceler = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
-Closer = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -64,7 +53,7 @@ _GROUP_EXAMPLE: dict[str, Any] = {
     ],
 }
 _REPLAY = {REPLAYED: "true"}
-_REFUSALS = (404, 409, 413, 415)
+REFUSALS = (404, 409, 413, 415)
 OrderId = Annotated[Wanted, Path(max_length=32)]
 
 
@@ -72,7 +61,7 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
     "/orders",
     summary="Place an order",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
+    responses=responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def place_order(caller: Placer, service: Orders, key: IdempotencyKey, request: Request) -> Response:
@@ -89,7 +78,7 @@ async def place_order(caller: Placer, service: Orders, key: IdempotencyKey, requ
     "/orders:group",
     summary="Place an OCO or OTO group",
     status_code=201,
-    responses=responses(201, {"model": OrdersOut}, *_REFUSALS, headers=REPLAYED_HEADER),
+    responses=responses(201, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
@@ -108,7 +97,7 @@ async def place_group(
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [order.ticket() for order in body.orders]
     done = await service.place_group(source, GroupKind(body.kind), first.portfolio_name, tickets)
-    return _build_orders_response(raise_if_denied(done), 201)
+    return build_orders_response(raise_if_denied(done), 201)
 
 
 @router.post(
@@ -135,7 +124,7 @@ async def preview_order(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
     status_code=200,
-    responses=responses(200, {"model": CancelledOut}, *_REFUSALS, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": CancelledOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
@@ -161,7 +150,7 @@ async def cancel_all(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
@@ -177,7 +166,7 @@ async def cancel_order(
     "/orders/{order_id}/bust",
     summary="Bust a fill of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         BustIn, {"execution_id": "X16972345671230000a1b2c3d4", "reason": "Clearly erroneous"}
     ),
@@ -200,7 +189,7 @@ async def bust_execution(
     "/orders/{order_id}/correct",
     summary="Correct a fill of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         CorrectionIn,
         {"execution_id": "X16972345671230000a1b2c3d4", "price": "99.50", "reason": "Price corrected by NYSE"},
@@ -223,7 +212,7 @@ async def correct_execution(
     "/orders/{order_id}",
     summary="Replace an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
+    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
@@ -241,45 +230,6 @@ async def replace_order(
             [FieldError("body", "Must contain at least one field.", "empty")],
         )
     return build_order_response(raise_if_denied(await service.replace(source, order_id, changes)), 200)
-
-
-@positions_router.post(
-    "/positions:close",
-    summary="Close a position",
-    status_code=201,
-    responses=responses(201, {"model": OrderOut}, *_REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
-)
-async def close_position(
-    source: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
-) -> Response:  # fmt: skip
-    """Close a position, or a part of it, at market."""
-    facts = (body.symbol, body.product or "", body.quantity, body.reason)
-    return build_order_response(
-        raise_if_denied(await service.close(source, body.portfolio_name, *facts)), 201
-    )
-
-
-@positions_router.put(
-    "/positions/{portfolio}/{symbol:path}/exits",
-    summary="Set the exits of a position",
-    status_code=200,
-    responses=responses(200, {"model": OrdersOut}, *_REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(
-        ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}}
-    ),
-)
-async def set_exits(
-    source: Changer, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
-    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: Orders,
-) -> Response:  # fmt: skip
-    """Set the stop-loss and the take-profit of an open position.
-
-    They replace the position's present exits, and each closes its whole quantity. The response lists the exit
-    orders.
-    """
-    done = await service.set_exits(source, portfolio.strip(), symbol, body.product or "", *body.legs())
-    return _build_orders_response(raise_if_denied(done), 200)
 
 
 def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome]:
@@ -319,6 +269,7 @@ def build_order_response(done: OrderResult, status: int) -> Response:
     return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 
-def _build_orders_response(done: OrderResult, status: int) -> Response:
+def build_orders_response(done: OrderResult, status: int) -> Response:
+    """Return the response with all orders of the result."""
     content = {"orders": [order_out(view) for view in done.orders]}
     return answer(content, status, _REPLAY if done.replayed else None)

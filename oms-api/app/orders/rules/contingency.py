@@ -8,6 +8,7 @@ from app.money import ceiling_to, round_down_to
 from app.orders.rules.values import Order, Role, Status
 
 MAX_PARTS = 100  # orders that one close is split into
+PARENTS = frozenset({Role.ENTRY, Role.CLOSING})  # they may have child orders
 EXITS = frozenset({Role.TAKE_PROFIT, Role.STOP_LOSS})
 SHARING = EXITS | {Role.EITHER}  # a fill of one reduces its sibling
 

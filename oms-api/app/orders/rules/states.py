@@ -8,7 +8,8 @@ from decimal import Decimal
 from app.orders.errors import IllegalMove
 from app.orders.rules.values import FINAL, Status
 
-_BACK = {Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}  # the statuses after a refused request
+# The statuses after a refused request. SUBMITTED: the broker has not accepted the order yet.
+_BACK = {Status.SUBMITTED, Status.ACCEPTED, Status.TRIGGERED, Status.PARTIALLY_FILLED}
 
 NEXT: dict[Status, frozenset[Status]] = {
     start: frozenset(ends)
@@ -83,14 +84,16 @@ def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Sta
     return Status.PARTIALLY_FILLED
 
 
-def resting_status(filled: Decimal, *, is_triggered: bool) -> Status:
+def resting_status(filled: Decimal, *, is_triggered: bool, is_accepted: bool = True) -> Status:
     """Return the status of a working order without a pending request.
 
     It applies after a refused request, and to a successor that continues a partly filled order.
     """
     if filled:
         return Status.PARTIALLY_FILLED
-    return Status.TRIGGERED if is_triggered else Status.ACCEPTED
+    if is_triggered:
+        return Status.TRIGGERED
+    return Status.ACCEPTED if is_accepted else Status.SUBMITTED
 
 
 def diagram() -> str:

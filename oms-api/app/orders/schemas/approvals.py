@@ -9,7 +9,7 @@ from app.ledger.schemas import Note
 from app.money import fixed, money_text, quantity_text
 from app.orders.rules.approvals import OVERRIDE_MINUTES
 from app.orders.rules.order_views import ApprovalView
-from app.orders.schemas.requests import RequestBody, Why
+from app.orders.schemas.fields import RequestBody, Why
 from app.orders.schemas.responses import DenialOut, OrderOut, order_out
 from app.wire.fields import PositiveAmount, WholeNumber
 

@@ -1,90 +1,38 @@
 """Request bodies of the order routes."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from app.instruments.schemas import Symbol
-from app.ledger.schemas import Label, Note, PortfolioName
+from app.ledger.schemas import PortfolioName
 from app.orders.rules.order_views import Changes
-from app.orders.rules.tickets import order_type
 from app.orders.rules.values import (
-    OrderType,
     Protection,
     Target,
     Ticket,
     TimeInForce,
 )
-from app.orders.schemas.other_names import OTHER_NAMES
+from app.orders.schemas.fields import (
+    ClientOrderId,
+    Moment,
+    Optional,
+    OrderRequestBody,
+    Product,
+    RequestBody,
+    Why,
+    WrittenTime,
+    WrittenType,
+)
 from app.timestamps import iso
 from app.wire.fields import PositiveAmount, Side, capitals
-from app.wire.lists import parse_instant
 
-ID_LENGTH = 100
 _GROUP_SIZE = 2
-_TYPES = [*OrderType, "SL", "SL-M"]
-
-
-def _type(value: Any) -> OrderType:  # the raw JSON value
-    try:
-        return order_type(value.upper())
-    except (ValueError, AttributeError):
-        message = f"Must be one of {', '.join(_TYPES)}."
-        raise PydanticCustomError("order_type", "{message}", {"message": message}) from None
-
-
-def _parse_time(value: Any) -> datetime:  # the raw JSON value
-    if not isinstance(value, str):
-        raise PydanticCustomError("instant", "Must be an instant with its offset, as a string.")
-    return parse_instant(value)
-
-
-def _printable(value: str) -> str:
-    if not (value.isascii() and value.isprintable() and value == value.strip()):
-        raise PydanticCustomError(
-            "client_order_id", "Must be printable ASCII, without spaces at its start or end."
-        )
-    return value
-
-
-def _empty_is_none(value: str | None) -> str | None:
-    return value or None
-
-
-WrittenType = Annotated[
-    OrderType,
-    BeforeValidator(_type),
-    WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
-]
-Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
-WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
-Moment = Annotated[datetime, BeforeValidator(_parse_time)]
-ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_printable)]
-Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
-Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
-
-
-class RequestBody(BaseModel):
-    """A body whose fields are all known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OrderRequestBody(RequestBody):
-    """A body for which the names of fields in other brokers' APIs are explained."""
-
-    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
 
 class TakeProfitIn(RequestBody):
@@ -319,32 +267,6 @@ class CancelIn(RequestBody):
     """The reason of a cancellation."""
 
     reason: Why = Field(None, description="Why the order is cancelled", examples=["Not needed"])
-
-
-ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_printable)]
-
-
-class BustIn(RequestBody):
-    """The execution that its venue cancelled, and the reason."""
-
-    execution_id: ExecutionId = Field(
-        description="ID of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
-    )
-    reason: Annotated[Note, Field(min_length=1)] = Field(
-        description="Reason, for the history and the ledger",
-        examples=["Clearly erroneous, cancelled by NYSE"],
-    )
-
-
-class CorrectionIn(BustIn):
-    """The execution that its venue corrected, its correct quantity or price, and the reason."""
-
-    quantity: PositiveAmount | None = Field(
-        None, description="Units that were executed; null: as before", examples=["8"]
-    )
-    price: PositiveAmount | None = Field(
-        None, description="Price per unit, in the instrument's currency; null: as before", examples=["99.50"]
-    )
 
 
 class CancelAllIn(OrderRequestBody):

@@ -109,7 +109,7 @@ class OrderEventOut(BaseModel):
 
 
 class OrderFillOut(BaseModel):
-    """An execution with the id of its trade in the ledger."""
+    """An execution with the ID of its trade in the ledger."""
 
     execution_id: str
     trade_id: str

@@ -24,17 +24,14 @@ from app.orders.service.approvals import (
     publish_approval_event,
 )
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import DecideApproval, OrderResult, RequestOverride
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import DecideApproval, RequestOverride
 from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny_order
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import (
-    add_order,
-    build_result,
-    find_repeated_change,
-    find_repeated_request,
-    send_order,
-)
+from app.orders.service.order_entry import add_order, send_order
+from app.orders.service.order_results import build_result
 from app.orders.service.protection import change_denial
+from app.orders.service.repeated_requests import find_repeated_change, find_repeated_request
 from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
 from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial

@@ -8,9 +8,10 @@ from app.orders.rules.values import Order, Status
 from app.orders.service.approval_decisions import find_current_denial, find_decider, require_decider
 from app.orders.service.approvals import get_reference
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import ReviewApprovals, WaitingApprovals
-from app.orders.service.order_entry import build_result
+from app.orders.service.command_results import WaitingApprovals
+from app.orders.service.commands import ReviewApprovals
 from app.orders.service.order_estimates import estimate_order, serialize_estimate
+from app.orders.service.order_results import build_result
 from app.orders.service.risk_evaluation import risk_input
 
 

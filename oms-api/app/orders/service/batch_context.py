@@ -1,6 +1,6 @@
 """The state that a batch of order commands shares: books, orders, prices and limits, read under the locks."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -36,13 +36,12 @@ from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
 from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.plan import Plan
-from app.orders.service.portfolio_cache import CachedPortfolio, Exposure, PortfolioCache, get_version
+from app.orders.service.portfolio_cache import Exposure, PortfolioCache
 from app.orders.service.recent_values import RecentValues
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
 from app.orders.service.submission_queue import CommittedOrder
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
-from app.risk.queries.switches import switches_of
 from app.risk.rules.latches import Holder, Latch
 from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
@@ -118,83 +117,17 @@ class BatchContext:
         # By command, over all attempts of the batch.
         self._counted_messages = {} if messages is None else messages
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
-        self._marks_version = str(services.market.overrides.version)
+        self.marks_version = str(services.market.overrides.version)
         # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
         self._quotes: dict[tuple[int, str], Quote | None] = {}
         self._instruments: dict[tuple[int, str], Instrument] = {}
         self._symbol_states: dict[tuple[int, str], SymbolState] = {}
-        self._switches: dict[int, Switches] = {}
-
-    def load(self, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey]) -> None:
-        """Load the locked portfolios, and the quotes that risk checks need."""
-        keys = sorted(set(portfolio_keys))
-        self._load_portfolios(keys)
-        self.load_quotes(sorted({*symbols, *self._list_instruments(keys)}))
-        for key, exposure in self.exposures.items():
-            repriced = self.services.portfolios.prices.list_repriced(key.tenant_id, exposure)
-            self.order_store.dirty[key] = exposure.stale | repriced
-        self._load_switches(*sorted({portfolio_key.tenant_id for portfolio_key in keys}))
-        self.has_sessions = self.has_sessions or any(
-            self.get_enforcement(key) is not Enforcement.OFF for key in keys
-        )
-        if self.has_sessions:
-            self.services.calendars.refresh(self.connection)
-
-    def _load_portfolios(self, keys: Sequence[PortfolioKey]) -> None:
-        """Take positions, open orders and exposures from the cache, and read later changes."""
-        cached = {
-            key: self.services.portfolios.take(self.connection, self.books.portfolio(key)) for key in keys
-        }
-        read = self.books.load_all_positions(
-            {key: (one.positions, one.last_sequence) for key, one in cached.items()}
-        )
-        changed = self.order_store.load({key: one.open_orders for key, one in cached.items()})
-        for position_key in read:
-            changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
-        for key, one in cached.items():
-            if one.exposure is not None and one.exposure.marks_version == self._marks_version:
-                one.exposure.stale |= changed.get(key, set())
-                self.exposures[key] = one.exposure
-
-    def _list_instruments(self, keys: Sequence[PortfolioKey]) -> list[InstrumentKey]:
-        """Return the instruments of the portfolios' positions and open orders."""
-        by_tenant: dict[int, set[str]] = {}
-        for key in keys:
-            symbols = by_tenant.setdefault(key.tenant_id, set())
-            exposure = self.exposures.get(key)
-            if exposure is None:
-                held = self.books.positions(key).items()
-                symbols |= {position_key.symbol for position_key, position in held if position.quantity}
-            else:
-                symbols |= exposure.list_symbols()
-            symbols.update(self.order_store.symbols_in(key))
-        return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
+        self.switches: dict[int, Switches] = {}  # by tenant
 
     def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
         """Return how a portfolio enforces trading sessions."""
         state = self.books.portfolio(portfolio_key)
         return get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
-
-    def create_cache_update(self) -> Callable[[], None]:
-        """Return a function that caches the written state of the portfolios. Call it after the commit."""
-        cache, updates = self.services.portfolios, []
-        for portfolio_key in self.order_store.portfolio_keys:
-            state, exposure = self.books.portfolio(portfolio_key), self.exposures.get(portfolio_key)
-            if exposure is not None:
-                exposure.stale = self.order_store.dirty.get(portfolio_key, set())
-                exposure.marks_version = self._marks_version
-                exposure.prices_version = cache.prices.version
-            written = CachedPortfolio(
-                *(self.books.positions(portfolio_key), state.last_sequence, state.last_hash),
-                *(self.order_store.get_open_orders(portfolio_key), exposure),
-            )
-            updates.append((portfolio_key, get_version(self.connection, state), written))
-
-        def update() -> None:
-            for one in updates:
-                cache.put(*one)
-
-        return update
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
         """Load quotes and instruments that are not loaded yet."""
@@ -209,13 +142,6 @@ class BatchContext:
                     instruments[key],
                 )
                 prices.update(key, quote, instrument)
-
-    def _load_switches(self, *tenants: int) -> None:
-        missing = [tenant_id for tenant_id in tenants if tenant_id not in self._switches]
-        if missing:
-            self._switches.update(switches_of(self.connection, missing))
-            self.services.controls.refresh(self.connection, missing, self.now)
-            self.services.controls.refresh_latches(self.connection, missing)
 
     def begin(self, command: int, request_id: str | None) -> None:
         """Begin a command. `command` is its identity, `request_id` the id of its request."""
@@ -296,7 +222,7 @@ class BatchContext:
     def state(self, order: Order) -> tuple[TradingState, str]:
         """Return the strictest trading state of the kill switches that apply to the order, and its scope."""
         portfolio = self.portfolio(order)
-        switches = self._switches.get(order.tenant_id, ALL_ACTIVE)
+        switches = self.switches.get(order.tenant_id, ALL_ACTIVE)
         if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
             return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
         state, scope = switches.state(portfolio.name_key, order.strategy)
@@ -307,7 +233,7 @@ class BatchContext:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
         if self.books.portfolio(portfolio_key).trading_state == TradingState.HALTED:
             return True
-        return TradingState.HALTED in self._switches.get(portfolio_key.tenant_id, ALL_ACTIVE).states.values()
+        return TradingState.HALTED in self.switches.get(portfolio_key.tenant_id, ALL_ACTIVE).states.values()
 
     def has_request_key(self, order: Order, request_key: str) -> bool:
         """Return whether the order was changed under that idempotency key."""

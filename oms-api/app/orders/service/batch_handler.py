@@ -14,10 +14,13 @@ from app.ledger.service.recording import Recording, record_all
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_loading import load_batch
-from app.orders.service.commands import Command, Outcome, QuoteArrived, get_time
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command, get_time
 from app.orders.service.decisions import decide_all
+from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.lost_commit import build_commit_check
 from app.orders.service.order_metrics import count_changes, count_trades
+from app.orders.service.portfolio_loading import create_cache_update
 from app.orders.service.quote_processing import match_before_trades
 from app.orders.service.trade_effects import apply_trades_to_orders
 
@@ -80,7 +83,7 @@ class OrderBatchHandler:
 
     def _create_commit_action(self, context: BatchContext, outcomes: Sequence[object]) -> Callable[[], None]:
         """Return what follows the commit: cache the written state, wake sessions, and count the changes."""
-        update_caches = context.create_cache_update()
+        update_caches = create_cache_update(context)
 
         def run_after_commit() -> None:
             update_caches()

@@ -16,18 +16,14 @@ from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.recording import Recording
 from app.market_data.queries import lock_quotes
+from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
-from app.orders.service.commands import (
-    ApplyCorporateAction,
-    Command,
-    QuoteArrived,
-    QuoteMatched,
-    get_tenant_id,
-    get_time,
-)
+from app.orders.service.commands import ApplyCorporateAction, Command, get_tenant_id, get_time
 from app.orders.service.instrument_names import resolve_aliases
+from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.order_store import OrderStore
 from app.orders.service.plan import plan_for, symbols_of
+from app.orders.service.portfolio_loading import load_portfolios
 from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes
 from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.signal_orders import begin_signals
@@ -60,17 +56,30 @@ def load_batch(
     plan.portfolio_keys |= batch.list_named_portfolios()
     if ledger:
         plan.portfolio_keys |= find_portfolios_to_match(batch)
-    context.load(plan.portfolio_keys, symbols_of(commands))
+    load_portfolios(context, plan.portfolio_keys, symbols_of(commands))
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
     )
     context.index_request_keys(plan.recorded_orders)
     plan_repeat_checks(context, commands)
+    named = context.order_store.load_orders(plan.by_order)
+    context.order_store.load_relatives([*named, *_list_orders_to_match(context, commands)])
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
     plan.blocked = lock_quotes(connection, sorted(changed_quotes))
     match_unmatched_quotes(context)
     return context, commands
+
+
+def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+    """Return the open orders in the symbols of arrived quotes."""
+    found: list[Order] = []
+    for command in commands:
+        if isinstance(command, QuoteArrived):
+            matched = command.portfolio_keys or context.plan.by_symbol.get(command.instrument_key)
+            for key in matched or ():
+                found += context.order_store.open_of(key, command.quote.symbol)
+    return found
 
 
 def _find_changed_quote(command: Command) -> InstrumentKey | None:

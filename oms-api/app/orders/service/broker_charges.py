@@ -11,7 +11,7 @@ from app.ledger.rules.cash import CashKind
 from app.ledger.service.books import CashEntry
 from app.ledger.service.commands import Origin
 from app.money import ZERO, product
-from app.orders.queries.book import executions_of
+from app.orders.queries.executions import executions_of
 from app.orders.rules.execution_verification import get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order

@@ -17,7 +17,7 @@ from app.orders.queries.broker_requests import (
     list_requests_of_order,
 )
 from app.orders.rules.broker_requests import RequestKind, build_broker_order
-from app.orders.rules.contingency import EXITS
+from app.orders.rules.contingency import EXITS, PARENTS
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
@@ -148,7 +148,8 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     successor = _find_requested_successor(context, order, event.successor_id)
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
-        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
+        is_accepted = order.accepted_at is not None
+        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
         order = context.order_store.change_status(order, back, at, order.broker)
     if order.status is not Status.PENDING_REPLACE:
         order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
@@ -164,7 +165,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
 
 def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:
     """Make the exits and followers of a replaced order, or the parts of a close, those of its successor."""
-    if order.role not in {Role.ENTRY, Role.CLOSING}:
+    if order.role not in PARENTS:
         return
     for child in context.order_store.children_of(order):
         is_planned = child.role in EXITS and child.status is Status.HELD

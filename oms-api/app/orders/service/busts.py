@@ -13,22 +13,25 @@ from app.ledger.queries.corporate_actions import replay_position
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import TradeKey
+from app.ledger.service.commands import Origin
 from app.ledger.service.recording import require_no_action
 from app.ledger.service.reversals import build_reversal_entry
 from app.money import fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
-from app.orders.queries.book import executions_of
+from app.orders.queries.executions import executions_of
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import BustExecution, CorrectExecution, OrderResult
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import BustExecution, CorrectExecution
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_entry import build_result, find_repeated_change
+from app.orders.service.order_results import build_result
+from app.orders.service.repeated_requests import find_repeated_change
 from app.timestamps import iso
 
 ExecutionChange = BustExecution | CorrectExecution
@@ -129,23 +132,28 @@ def reverse_trade(
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
-    batch, connection = context.batch, context.connection
-    batch.flush()  # so that the replay also reads the rows of this batch
+    context.batch.flush()  # so that the replay also reads the rows of this batch
     trade_key = TradeKey(execution.tenant_id, execution.trade_id)
-    (original,) = map(canonical_trade, trades_by_id(connection, [trade_key]))
-    undone = reversals_of(connection, [trade_key])
+    (original,) = map(canonical_trade, trades_by_id(context.connection, [trade_key]))
+    origin = command.origin._replace(idempotency_key=None, request_hash=None)
+    return original, append_reversal(context, origin, original, command.reason)
+
+
+def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, reason: str) -> TradeRow:
+    """Append the reversal of a trade, and return it. The rows of the batch must be flushed.
+
+    Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
+    """
+    batch, connection, key = context.batch, context.connection, original.position_key
+    undone = reversals_of(connection, [original.trade_key])
     if undone:
-        raise AlreadyReversed(original.trade_id, undone[trade_key])
+        raise AlreadyReversed(original.trade_id, undone[original.trade_key])
     require_no_action(batch, original)
-    key = original.position_key
     after = replay_position(connection, key, without=original.trade_id)
     if after.quantity and after.currency == MIXED:
         raise MixesCurrencies(original.trade_id)
-    origin = command.origin._replace(idempotency_key=None, request_hash=None)
     portfolio = batch.books.portfolio(original.portfolio_key)
-    return original, batch.books.append(
-        portfolio, origin, build_reversal_entry(original, command.reason), after
-    )
+    return batch.books.append(portfolio, origin, build_reversal_entry(original, reason), after)
 
 
 def _negate(amount: str) -> str:

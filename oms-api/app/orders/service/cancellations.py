@@ -28,7 +28,8 @@ from app.orders.queries import cancellations as queries
 from app.orders.queries.cancellations import NamedPortfolio
 from app.orders.rules.cancellations import CancellationFilter, StoredCancellation
 from app.orders.rules.order_views import OrderView
-from app.orders.service.commands import CancelInPortfolio, Command, OrderResult, Outcome
+from app.orders.service.command_results import OrderResult, Outcome
+from app.orders.service.commands import CancelInPortfolio, Command
 from app.timestamps import iso
 
 ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response

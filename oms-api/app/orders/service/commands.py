@@ -5,18 +5,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from app.brokers.rules.values import BrokerEvent
-from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
-from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Origin, Recorded
+from app.ledger.service.commands import Origin
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
-from app.market_data.rules.values import Quote
 from app.orders.rules.cancellations import StoredCancellation
-from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview, OrderView
+from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, OrderKey, Protection, Target, Ticket
-from app.timestamps import Timestamp
+from app.orders.service.internal_commands import BrokerReport, InternalCommand, QuoteArrived, QuoteMatched
 
 
 class PlaceOrder(NamedTuple):
@@ -204,95 +200,6 @@ class ApplyCorporateAction(NamedTuple):
     is_reversal: bool = False
 
 
-class QuoteArrived(NamedTuple):
-    """Match the working orders of the quote's symbol. With `is_new`, store the quote too.
-
-    `portfolio_keys` are the portfolios to match, None for all that have orders in the symbol.
-    """
-
-    tenant_id: int
-    quote: Quote
-    at: Timestamp
-    is_new: bool
-    portfolio_keys: tuple[PortfolioKey, ...] | None = None
-
-    @property
-    def instrument_key(self) -> InstrumentKey:
-        """The key of the quote's instrument."""
-        return InstrumentKey(self.tenant_id, self.quote.symbol)
-
-
-class QuoteMatched(NamedTuple):
-    """Record that the stored quote of time `at` was matched against the orders of all portfolios."""
-
-    tenant_id: int
-    symbol: str
-    at: Timestamp
-
-    @property
-    def instrument_key(self) -> InstrumentKey:
-        """The key of the quote's instrument."""
-        return InstrumentKey(self.tenant_id, self.symbol)
-
-
-MAX_EXPIRIES = (
-    1_000  # of one command, so that other commands do not wait long when many orders expire at once
-)
-
-
-class ExpireOrders(NamedTuple):
-    """Expire the orders of a portfolio whose end time has passed, or of all portfolios of the tenant.
-
-    At most MAX_EXPIRIES orders expire, and the other orders of their groups. Without a portfolio, orders
-    that nobody approved in time expire too.
-    """
-
-    tenant_id: int
-    at: Timestamp
-    portfolio_id: int | None = None
-
-
-class ReleaseOrders(NamedTuple):
-    """Release the held orders of these symbols whose session is open."""
-
-    tenant_id: int
-    symbols: tuple[str, ...]
-    at: Timestamp
-
-
-class SquareOff(NamedTuple):
-    """Cancel a tenant's intraday orders and close its intraday positions after their square-off time."""
-
-    tenant_id: int
-    at: Timestamp
-
-
-class CancelHalted(NamedTuple):
-    """Cancel open orders that a kill switch forbids.
-
-    The process that set the switch may have ended before it cancelled them.
-    """
-
-    tenant_id: int
-    at: Timestamp
-
-
-class CheckLosses(NamedTuple):
-    """Compare the losses of a tenant's portfolios with their limits."""
-
-    tenant_id: int
-    at: Timestamp
-
-
-class BrokerReport(NamedTuple):
-    """An event that a broker reports of an order after it was sent."""
-
-    tenant_id: int
-    order_id: str
-    event: BrokerEvent
-    at: Timestamp
-
-
 OrderRequest = (
     PlaceOrder
     | PlaceSignal
@@ -312,16 +219,6 @@ OrderRequest = (
     | BustExecution
     | CorrectExecution
 )
-InternalCommand = (  # commands without a request: the clock, a price or a broker causes them
-    QuoteArrived
-    | QuoteMatched
-    | ExpireOrders
-    | ReleaseOrders
-    | SquareOff
-    | CancelHalted
-    | CheckLosses
-    | BrokerReport
-)
 PortfolioRequest = (  # requests that name their portfolio
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ClosePosition | SetExits | CancelAll | AdoptOrder
 )
@@ -334,53 +231,6 @@ _CommandWithTicket = PlaceOrder | PreviewOrder
 _QuoteCommand = QuoteArrived | QuoteMatched
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
-
-
-class OrderResult(NamedTuple):
-    """The orders that a command created or changed.
-
-    `replayed` marks the repeated outcome of an earlier request.
-    """
-
-    orders: tuple[OrderView, ...]
-    replayed: bool = False
-
-
-NO_ORDERS = OrderResult(())  # the outcome of a command that no caller waits for
-
-
-class WaitingApprovals(NamedTuple):
-    """The orders that wait and on which the caller may decide."""
-
-    approvals: tuple[ApprovalView, ...]
-
-
-class CorporateActionResult(NamedTuple):
-    """Whether a corporate action changed a portfolio."""
-
-    is_changed: bool
-
-
-class SignalProcessed(NamedTuple):
-    """A stored signal with its outcome. `replayed` marks a signal of an earlier request."""
-
-    signal: Any
-    replayed: bool = False
-
-
-class QuoteStored(NamedTuple):
-    """A new quote was stored but not matched: its symbol has too many orders for one transaction."""
-
-
-Outcome = (
-    Recorded
-    | OrderResult
-    | OrderPreview
-    | WaitingApprovals
-    | CorporateActionResult
-    | SignalProcessed
-    | QuoteStored
-)
 
 
 def get_tenant_id(command: Command) -> int:

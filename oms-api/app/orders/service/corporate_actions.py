@@ -21,7 +21,8 @@ from app.orders.rules.split_adjustments import (
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import Order, OrderType, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import ApplyCorporateAction, CorporateActionResult
+from app.orders.service.command_results import CorporateActionResult
+from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.currency_conversion import rate_now
 from app.orders.service.groups import cancel_open_orders
 from app.orders.service.price_restatement import ACTOR, restate_prices

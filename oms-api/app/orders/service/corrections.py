@@ -24,7 +24,8 @@ from app.orders.service.busts import (
     restore_exits_of,
     reverse_trade,
 )
-from app.orders.service.commands import CorrectExecution, OrderResult
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import CorrectExecution
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.filling import (
     OVER,
@@ -37,7 +38,7 @@ from app.orders.service.filling import (
 )
 from app.orders.service.groups import apply_fill_to_group
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_entry import find_repeated_change
+from app.orders.service.repeated_requests import find_repeated_change
 from app.timestamps import iso
 
 

@@ -11,44 +11,44 @@ from app.orders.service.approval_decisions import decide_approval, expire_reques
 from app.orders.service.approval_review import review_approvals
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.busts import bust_execution
+from app.orders.service.command_results import NO_ORDERS, OrderResult, Outcome
 from app.orders.service.commands import (
-    MAX_EXPIRIES,
-    NO_ORDERS,
     AdoptOrder,
     ApplyCorporateAction,
-    BrokerReport,
     BustExecution,
     CancelAll,
-    CancelHalted,
     CancelInPortfolio,
     CancelOrder,
-    CheckLosses,
     ClosePosition,
     Command,
     CommandOnOrder,
     CorrectExecution,
     DecideApproval,
-    ExpireOrders,
-    InternalCommand,
-    OrderResult,
-    Outcome,
     PlaceGroup,
     PlaceOrder,
     PlaceSignal,
     PreviewOrder,
-    QuoteArrived,
-    QuoteMatched,
-    ReleaseOrders,
     ReplaceOrder,
     RequestOverride,
     ReviewApprovals,
     SetExits,
-    SquareOff,
 )
 from app.orders.service.corporate_actions import apply_corporate_action
 from app.orders.service.corrections import correct_execution
 from app.orders.service.execution_reports import apply_execution_report
 from app.orders.service.halts import cancel_all_halted
+from app.orders.service.internal_commands import (
+    MAX_EXPIRIES,
+    BrokerReport,
+    CancelHalted,
+    CheckLosses,
+    ExpireOrders,
+    InternalCommand,
+    QuoteArrived,
+    QuoteMatched,
+    ReleaseOrders,
+    SquareOff,
+)
 from app.orders.service.loss_limits import check_losses
 from app.orders.service.order_adoption import adopt_order
 from app.orders.service.order_changes import (

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.orders.queries.book import find_executed_order_ids
+from app.orders.queries.executions import find_executed_order_ids
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext

@@ -23,22 +23,25 @@ from app.errors import Conflict, NotFound
 from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.service.commands import Origin
 from app.orders.errors import IllegalMove
-from app.orders.queries import book as queries
+from app.orders.queries.executions import find_booked_executions, find_executed_order
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Status
+from app.orders.service.adopted_positions import reverse_adoption
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_exits import continue_pair
 from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
-from app.orders.service.commands import BrokerReport, BustExecution, OrderResult
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import BustExecution
 from app.orders.service.exit_quantities import trim_accepted
 from app.orders.service.filling import book_fill
 from app.orders.service.groups import close_order
+from app.orders.service.internal_commands import BrokerReport
 from app.orders.service.linked_exits import release_at_broker
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import build_result
+from app.orders.service.order_results import build_result
 from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
 
@@ -96,7 +99,7 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
 def _is_booked(context: BatchContext, order: Order, execution_id: str) -> bool:
     key = (order.tenant_id, order.broker, execution_id)
     unflushed = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
-    return key in unflushed or bool(queries.find_booked_executions(context.connection, [key]))
+    return key in unflushed or bool(find_booked_executions(context.connection, [key]))
 
 
 def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
@@ -104,6 +107,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
     match event:
         case Executed():
             book_fill(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
             count_execution_for_latch(context, order, at)
         case Accepted():
             _accept(context, order, at)
@@ -125,6 +129,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
             confirm_replacement(context, order, event, at)
         case Busted():
             _bust(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
         case Charged():
             _charge(context, order, event, at)
 
@@ -156,9 +161,9 @@ def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> 
     """Return the order to its status before a request that the broker refused."""
     if order.status not in _PENDING:
         raise IllegalMove(order.id, order.status, "a refused request")
-    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
-    fields = {"accepted_at": order.accepted_at or at}  # a stop that is sent with its pair may lack it
-    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason, **fields)
+    is_accepted = order.accepted_at is not None
+    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
+    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
 
 
 def _find_executed_order(context: BatchContext, order: Order, execution_id: str) -> Order:
@@ -171,7 +176,7 @@ def _find_executed_order(context: BatchContext, order: Order, execution_id: str)
     unflushed = {
         (row.tenant_id, row.broker, row.execution_id): row.order_id for row in context.order_store.executions
     }
-    order_id = unflushed.get(key) or queries.find_executed_order(context.connection, *key)
+    order_id = unflushed.get(key) or find_executed_order(context.connection, *key)
     return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
 
 

@@ -10,7 +10,7 @@ from app.costs.rules.markets import MARKETS, find_trading_day
 from app.costs.rules.values import Execution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
-from app.orders.queries.book import executions_of
+from app.orders.queries.executions import executions_of
 from app.orders.rules.execution_verification import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off

@@ -6,8 +6,9 @@ from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.orders.rules.contingency import opening_orders
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import NO_ORDERS, CancelHalted, OrderResult
+from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.groups import cancel_open_orders
+from app.orders.service.internal_commands import CancelHalted
 from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
 

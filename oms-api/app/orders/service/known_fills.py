@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.brokers.rules.fill_matching import select_missing_fills
 from app.brokers.rules.values import BrokerEvent, Executed
-from app.orders.queries.book import executions_of
+from app.orders.queries.executions import executions_of
 from app.orders.rules.execution_verification import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 

@@ -8,7 +8,8 @@ from app.database import write
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import PortfolioState
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import NO_ORDERS, CheckLosses, OrderResult
+from app.orders.service.command_results import NO_ORDERS, OrderResult
+from app.orders.service.internal_commands import CheckLosses
 from app.orders.service.order_estimates import sum_exposures
 from app.risk.errors import TooManySet
 from app.risk.queries import losses as queries

@@ -24,14 +24,9 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.orders.queries import book as queries
 from app.orders.queries.due_orders import find_symbols_waiting_for_session, find_symbols_with_held_orders
-from app.orders.service.commands import (
-    CancelHalted,
-    CheckLosses,
-    Command,
-    Outcome,
-    QuoteArrived,
-    ReleaseOrders,
-)
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command
+from app.orders.service.internal_commands import CancelHalted, CheckLosses, QuoteArrived, ReleaseOrders
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, halts_until

@@ -12,7 +12,7 @@ from app.ledger.errors import BookIsFull, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO, product
-from app.orders.queries import book as queries
+from app.orders.queries.executions import executions_of, list_execution_quantities
 from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
@@ -172,7 +172,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
 
 def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:
     """Return the fill with a new id: after a bust, an order fills again from a quantity filled before."""
-    stored = queries.executions_of(context.connection, order.tenant_id, [order.id])
+    stored = executions_of(context.connection, order.tenant_id, [order.id])
     rows = (*stored, *context.order_store.executions)
     known = {row.execution_id for row in rows if row.order_id == order.id}
     numbered, number = event.execution_id, 1
@@ -198,9 +198,7 @@ def _sum_consumed_liquidity(
     since = iso(quote.at)
     quote_key = (tenant_id, quote.symbol, since)
     if quote_key not in context.consumed_liquidity:
-        context.consumed_liquidity[quote_key] = queries.list_execution_quantities(
-            context.connection, *quote_key
-        )
+        context.consumed_liquidity[quote_key] = list_execution_quantities(context.connection, *quote_key)
     rows = context.consumed_liquidity[quote_key] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in context.order_store.executions

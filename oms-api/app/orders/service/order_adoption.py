@@ -4,8 +4,10 @@ from app.orders.errors import NotAtBroker
 from app.orders.rules.order_factory import PAPER, new_order
 from app.orders.rules.values import Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import AdoptOrder, OrderResult
-from app.orders.service.order_entry import add_order, build_placement, build_result
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import AdoptOrder
+from app.orders.service.order_entry import add_order, build_placement
+from app.orders.service.order_results import build_result
 from app.timestamps import iso
 
 EXTERNAL = "external"  # the source of an adopted order

@@ -24,7 +24,8 @@ from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import adopt_children, request_replacement, require_replaceable
-from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, OrderResult, ReplaceOrder
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, ReplaceOrder
 from app.orders.service.groups import (
     cancel_open_orders,
     cancel_order,
@@ -35,16 +36,11 @@ from app.orders.service.groups import (
 from app.orders.service.halts import opening_in
 from app.orders.service.linked_exits import find_open_carrier
 from app.orders.service.matching import match_at_close, match_released_orders
-from app.orders.service.order_entry import (
-    add_order,
-    build_result,
-    find_repeated_change,
-    find_repeated_request,
-    send_order,
-    submit_order,
-)
+from app.orders.service.order_entry import add_order, send_order, submit_order
 from app.orders.service.order_quantities import find_quantity_denial
+from app.orders.service.order_results import build_result
 from app.orders.service.protection import change_denial, is_exit_change
+from app.orders.service.repeated_requests import find_repeated_change, find_repeated_request
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial, TradingState

@@ -18,7 +18,9 @@ from app.orders.queries.due_orders import (
     find_intraday_portfolios,
     find_tenants_with_expired_requests,
 )
-from app.orders.service.commands import MAX_EXPIRIES, Command, ExpireOrders, Outcome, SquareOff
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import Command
+from app.orders.service.internal_commands import MAX_EXPIRIES, ExpireOrders, SquareOff
 from app.timestamps import Timestamp, iso
 
 

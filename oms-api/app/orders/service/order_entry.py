@@ -7,22 +7,23 @@ from app.brokers.rules.rejections import find_rejection
 from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
-from app.orders.errors import ClientOrderIdReused, OrderKeyReused
 from app.orders.rules.broker_requests import is_remote, is_watched
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.order_factory import NO_LINKS, OrderLinks, Placement, build_exit_tickets, new_order
-from app.orders.rules.order_views import OrderView
 from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
-from app.orders.service.commands import OrderResult, PlaceGroup, PlaceOrder
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, close_order, deny_order
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
+from app.orders.service.order_results import build_result
 from app.orders.service.protection import build_legs, find_follower_denial, find_legs_denial, find_pair_denial
+from app.orders.service.repeated_requests import find_repeated_placement
 from app.orders.service.risk_evaluation import count_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
@@ -97,60 +98,6 @@ def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
-def find_repeated_placement(context: BatchContext, command: PlaceOrder | PlaceGroup) -> OrderResult | None:
-    """Return the earlier outcome of the same request, None if it is new; see `find_repeated_request`."""
-    tickets = command.tickets if isinstance(command, PlaceGroup) else (command.ticket,)
-    return find_repeated_request(context, command.origin, *(ticket.client_order_id for ticket in tickets))
-
-
-def find_repeated_request(
-    context: BatchContext, origin: Origin, *client_order_ids: str | None
-) -> OrderResult | None:
-    """Return the earlier outcome of the same request, None if it is new.
-
-    Raises ClientOrderIdReused or OrderKeyReused if the id or key identifies another request. Orders that the
-    caller may not see do not count.
-    """
-    earlier = _find_visible_order(context, origin, origin.idempotency_key or "")
-    if earlier is not None and earlier.request_hash != origin.request_hash:
-        raise OrderKeyReused((earlier.idempotency_key or "").partition(":")[2])
-    for name in client_order_ids:
-        order = _find_visible_order(context, origin, f"/{name}") if name else None
-        if order is not None and order.request_hash != origin.request_hash:
-            raise ClientOrderIdReused(name or "")
-        earlier = earlier or order
-    if earlier is None:
-        return None
-    return build_result(context, earlier.tenant_id, _list_ids_of_request(context, earlier))._replace(
-        replayed=True
-    )
-
-
-def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> OrderResult | None:
-    """Return the order if it was changed under the request's idempotency key, else None."""
-    if not origin.idempotency_key or not context.has_request_key(order, origin.idempotency_key):
-        return None
-    return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
-
-
-def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
-    """Return the oldest order with a key or client order id, that of the same request if there is one."""
-    orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
-    if not orders:
-        return None
-    visible = [one for one in orders if context.sees(origin, one.portfolio_key)]
-    same = [one for one in visible if one.request_hash == origin.request_hash]
-    return min(same or visible, key=_get_id, default=None)
-
-
-def _list_ids_of_request(context: BatchContext, order: Order) -> list[str]:
-    """Return the ids of the orders that the request created: one order, or both of a group."""
-    if order.group_kind not in {GroupKind.OCO, GroupKind.OTO} or not order.group_id or order.replaces:
-        return [order.id]
-    group_orders = context.order_store.group_of(order)
-    return sorted(member.id for member in group_orders if member.request_hash == order.request_hash)
-
-
 def add_order(context: BatchContext, order: Order) -> Order:
     """Store a new order, and index its idempotency key and client order id."""
     added = context.order_store.add(order, order.placed_by)
@@ -222,22 +169,6 @@ def send_order(
     resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
     accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
     match_against_quote(context, accepted, at)
-
-
-def build_result(context: BatchContext, tenant_id: int, ids: list[str]) -> OrderResult:
-    """Return the result with the current state of the orders and their child orders."""
-    orders = []
-    for order_id in ids:
-        order = context.order_store.get(tenant_id, order_id)
-        legs: list[Order] = []
-        if order.role in {Role.ENTRY, Role.CLOSING}:
-            legs = context.order_store.children_of(order)
-        orders.append(OrderView(order, context.portfolio(order).name, tuple(sorted(legs, key=_get_id))))
-    return OrderResult(tuple(orders))
-
-
-def _get_id(order: Order) -> str:
-    return order.id  # ids increase with time, so the oldest order is first
 
 
 def build_placement(

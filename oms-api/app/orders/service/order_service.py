@@ -18,10 +18,9 @@ from app.ledger.service.commands import Origin
 from app.ledger.service.reading import nearest_names
 from app.ledger.service.trade_service import RequestSource
 from app.market_data.rules.values import Quote
-from app.money import fixed
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
-from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
+from app.orders.service.command_results import OrderResult, Outcome, WaitingApprovals
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -31,8 +30,6 @@ from app.orders.service.commands import (
     CorrectExecution,
     DecideApproval,
     OrderRequest,
-    OrderResult,
-    Outcome,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
@@ -40,9 +37,9 @@ from app.orders.service.commands import (
     RequestOverride,
     ReviewApprovals,
     SetExits,
-    WaitingApprovals,
 )
 from app.orders.service.quote_matcher import QuoteMatcher
+from app.orders.service.request_values import format_value, list_ticket_values, validate_ticket
 from app.text import name_key
 
 
@@ -61,7 +58,7 @@ class OrderService:
         A denied or rejected order is an outcome of the command, not an error.
         """
         portfolio_name_key = _require_visible_portfolio(request_source, name)
-        origin = self._build_origin(request_source, "place", portfolio_name_key, *_list_ticket_values(ticket))
+        origin = self._build_origin(request_source, "place", portfolio_name_key, *list_ticket_values(ticket))
         validate_ticket(ticket)
         return PlaceOrder(origin, ticket, name, portfolio_name_key)
 
@@ -73,7 +70,7 @@ class OrderService:
         self, request_source: RequestSource, kind: GroupKind, name: str, tickets: Sequence[Ticket]
     ) -> OrderResult:
         """Place two linked orders."""
-        values = [value for ticket in tickets for value in _list_ticket_values(ticket)]
+        values = [value for ticket in tickets for value in list_ticket_values(ticket)]
         portfolio_name_key = _require_visible_portfolio(request_source, name)
         origin = self._build_origin(request_source, "group", kind, portfolio_name_key, *values)
         for number, ticket in enumerate(tickets):
@@ -105,7 +102,7 @@ class OrderService:
 
     async def replace(self, request_source: RequestSource, order_id: str, changes: Changes) -> OrderResult:
         """Replace an order by a successor."""
-        origin = self._build_origin(request_source, "replace", order_id, *map(_format_value, changes))
+        origin = self._build_origin(request_source, "replace", order_id, *map(format_value, changes))
         return await self._submit_for_orders(ReplaceOrder(origin, order_id, changes))
 
     async def approve(
@@ -128,7 +125,7 @@ class OrderService:
         is_granted: bool,
     ) -> OrderResult:
         operation = "approve" if is_granted else "reject"
-        origin = self._build_origin(request_source, operation, order_id, reason, _format_value(price_seen))
+        origin = self._build_origin(request_source, operation, order_id, reason, format_value(price_seen))
         role = _get_role(request_source)
         return await self._submit_for_orders(
             DecideApproval(origin, order_id, is_granted, reason, price_seen, role)
@@ -167,7 +164,7 @@ class OrderService:
         reason: str,
     ) -> OrderResult:
         """Change the quantity or the price of an execution of an order."""
-        values = (order_id, execution_id, _format_value(quantity), _format_value(price), reason)
+        values = (order_id, execution_id, format_value(quantity), format_value(price), reason)
         origin = self._build_origin(request_source, "correct", *values)
         return await self._submit_for_orders(
             CorrectExecution(origin, order_id, execution_id, quantity, price, reason)
@@ -207,7 +204,7 @@ class OrderService:
         """Close a position, or `quantity` of it."""
         portfolio_name_key = _require_visible_portfolio(request_source, name)
         origin = self._build_origin(
-            request_source, "close", portfolio_name_key, symbol, product, _format_value(quantity), reason
+            request_source, "close", portfolio_name_key, symbol, product, format_value(quantity), reason
         )
         values = (symbol, product, quantity, reason, ignores_halt, strategy)
         return await self._submit_for_orders(ClosePosition(origin, name, portfolio_name_key, *values))
@@ -225,7 +222,7 @@ class OrderService:
         legs = (take_profit or (None,)) + (stop_loss or (None, None))
         portfolio_name_key = _require_visible_portfolio(request_source, name)
         origin = self._build_origin(
-            request_source, "exits", portfolio_name_key, symbol, product, *map(_format_value, legs)
+            request_source, "exits", portfolio_name_key, symbol, product, *map(format_value, legs)
         )
         return await self._submit_for_orders(
             SetExits(origin, name, portfolio_name_key, symbol, product, take_profit, stop_loss)
@@ -286,22 +283,3 @@ def _require_visible_portfolio(request_source: RequestSource, name: str) -> str:
 
 def _get_role(request_source: RequestSource) -> str | None:
     return None if request_source.caller.role is None else request_source.caller.role.value
-
-
-def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
-    """Raise Invalid if the fields of a ticket contradict each other. `prefix` is put before field names."""
-    errors = shape_errors(ticket) or (exit_errors(ticket) if is_exit else [])
-    if errors:
-        prefixed = [FieldError(f"{prefix}{error.field}", error.message, error.code) for error in errors]
-        raise Invalid(errors[0].message, prefixed)
-
-
-def _list_ticket_values(ticket: Ticket) -> list[str | None]:
-    legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
-    return [_format_value(value) for value in (*ticket[:-3], *legs)]
-
-
-def _format_value(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, bool) else fixed(value)

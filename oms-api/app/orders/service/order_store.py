@@ -1,6 +1,6 @@
 """The orders of a batch: loaded under the portfolios' locks, changed in memory, and written together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,6 +13,8 @@ from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderName
+from app.orders.queries.executions import insert_executions
+from app.orders.rules.contingency import PARENTS
 from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import require_transition
@@ -34,6 +36,7 @@ class OrderStore:
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
         self._new: dict[tuple[int, str], None] = {}
+        self._read: set[tuple[str, OrderName]] = set()  # columns and names of relatives that were read
         self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
         # The order of the last event, and its payload, which the next event may reuse.
         self._last_published: Order | None = None
@@ -44,36 +47,9 @@ class OrderStore:
         # The positions that changed since the exposures were computed.
         self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
 
-    def load(self, cached: Mapping[PortfolioKey, OpenOrders]) -> dict[PortfolioKey, set[HoldingKey]]:
-        """Load the open orders of the locked portfolios. Return the positions whose orders were read.
-
-        `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
-        """
-        self._open.update(cached)
-        outdated = []
-        for portfolio_key, known in cached.items():
-            stamp = self._books.portfolio(portfolio_key).orders_stamp
-            if known.stamp != stamp:
-                self._open[portfolio_key] = known.copied()
-                self._open[portfolio_key].stamp = stamp
-                outdated.append(portfolio_key)
-        return self._read_changes(outdated) if outdated else {}
-
-    def _read_changes(self, outdated: Sequence[PortfolioKey]) -> dict[PortfolioKey, set[HoldingKey]]:
-        stored = queries.list_row_versions(self._connection, outdated)
-        changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
-        order_keys: list[OrderKey] = []
-        for portfolio_key in outdated:
-            known, versions = self._open[portfolio_key], stored.get(portfolio_key, {})
-            changed_keys[portfolio_key] = known.remove_missing(versions)
-            outdated_ids = known.list_outdated(versions)
-            order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
-        read: dict[PortfolioKey, list[Order]] = {}
-        for order in queries.orders_by_id(self._connection, order_keys):
-            read.setdefault(order.portfolio_key, []).append(order)
-        for portfolio_key, orders in read.items():
-            changed_keys[portfolio_key] |= self._open[portfolio_key].update(orders, stored[portfolio_key])
-        return changed_keys
+    def add_open_orders(self, loaded: Mapping[PortfolioKey, OpenOrders]) -> None:
+        """Add the open orders of locked portfolios. They are copied before the batch changes them."""
+        self._open.update(loaded)
 
     @property
     def portfolio_keys(self) -> set[PortfolioKey]:
@@ -105,6 +81,31 @@ class OrderStore:
         """Add orders that were read under the locks."""
         for order in orders:
             self._orders.setdefault(order.key, order)
+
+    def load_orders(self, keys: Collection[OrderKey]) -> list[Order]:
+        """Return orders that exist in locked portfolios. Those that are not open are read."""
+        closed = [key for key in keys if not any(key.order_id in held.orders for held in self._open.values())]
+        self.take(queries.orders_by_id(self._connection, sorted(closed)))
+        return [self.get(*key) for key in keys]
+
+    def load_relatives(self, orders: Iterable[Order]) -> None:
+        """Load the groups, the child orders and the parents of orders."""
+        linked = [order for order in orders if order.group_id or order.role in PARENTS]
+        groups = {OrderName(order.tenant_id, order.group_id) for order in linked if order.group_id}
+        self._read_relatives("group_id", groups)
+        parents = {OrderName(order.tenant_id, order.id) for order in linked if order.role in PARENTS}
+        parents |= {OrderName(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
+        self._read_relatives("parent_id", parents)
+
+    def _read_relatives(self, column: str, names: Collection[OrderName]) -> None:
+        """Read the orders that have one of the names in `column`, unless they were read before.
+
+        An order of this batch has no relatives in the database.
+        """
+        unread = {name for name in names if (column, name) not in self._read and name not in self._new}
+        if unread:
+            self._read |= {(column, name) for name in unread}
+            self.take(queries.orders_by_name(self._connection, column, sorted(unread)))
 
     def get(self, tenant_id: int, order_id: str) -> Order:
         """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
@@ -157,8 +158,7 @@ class OrderStore:
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
         """Return the orders of the order's portfolio that have `name` in `column`."""
         tenant_id = order.tenant_id
-        if (tenant_id, name) not in self._new:  # an order of this batch has no relatives in the database
-            self.take(queries.orders_by_name(self._connection, column, [OrderName(tenant_id, name)]))
+        self._read_relatives(column, [OrderName(tenant_id, name)])
         related = dict(self._open[order.portfolio_key].orders)
         related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
@@ -252,7 +252,7 @@ class OrderStore:
             queries.insert_orders([self._orders[key] for key in self._new]),
             queries.update_orders(changes),
             queries.insert_order_events(self._events),
-            queries.insert_executions(self._executions),
+            insert_executions(self._executions),
         ]
 
     def _put(

@@ -16,26 +16,28 @@ from app.orders.queries.due_orders import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.commands import (
-    MAX_EXPIRIES,
     ApplyCorporateAction,
-    CancelHalted,
     CancelInPortfolio,
-    CheckLosses,
     Command,
     CommandOnOrder,
-    ExpireOrders,
-    InternalCommand,
     OrderCommand,
     PlaceSignal,
     PortfolioRequest,
-    QuoteArrived,
-    ReleaseOrders,
     ReplaceOrder,
     ReviewApprovals,
-    SquareOff,
     get_order_key,
     get_tenant_id,
     list_tickets,
+)
+from app.orders.service.internal_commands import (
+    MAX_EXPIRIES,
+    CancelHalted,
+    CheckLosses,
+    ExpireOrders,
+    InternalCommand,
+    QuoteArrived,
+    ReleaseOrders,
+    SquareOff,
 )
 from app.risk.queries.losses import find_portfolios_with_loss_limits
 

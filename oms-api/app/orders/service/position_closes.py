@@ -8,16 +8,12 @@ from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchContext, format_amount
-from app.orders.service.commands import ClosePosition, OrderResult
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel_open_orders, deny_order
-from app.orders.service.order_entry import (
-    add_order,
-    build_result,
-    create_order,
-    find_repeated_request,
-    hold_order,
-    send_order,
-)
+from app.orders.service.order_entry import add_order, create_order, hold_order, send_order
+from app.orders.service.order_results import build_result
+from app.orders.service.repeated_requests import find_repeated_request
 from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
 
 

@@ -11,18 +11,14 @@ from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial
-from app.orders.service.commands import OrderResult, SetExits
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import SetExits
 from app.orders.service.groups import cancel_open_orders, deny_order
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_entry import (
-    add_order,
-    build_placement,
-    build_result,
-    cancel_unsent,
-    find_repeated_request,
-    send_pair,
-)
+from app.orders.service.order_entry import add_order, build_placement, cancel_unsent, send_pair
+from app.orders.service.order_results import build_result
 from app.orders.service.protection import exit_denial
+from app.orders.service.repeated_requests import find_repeated_request
 from app.orders.service.risk_evaluation import count_message
 from app.timestamps import iso
 

@@ -18,7 +18,9 @@ from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import count_open_orders
 from app.orders.rules.portions import split_by_orders
-from app.orders.service.commands import Command, Outcome, QuoteArrived, QuoteMatched, QuoteStored
+from app.orders.service.command_results import Outcome, QuoteStored
+from app.orders.service.commands import Command
+from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.plan import MAX_MATCHES
 from app.timestamps import Timestamp, iso
 

@@ -15,15 +15,17 @@ from app.orders.rules.contingency import EXITS, exit_quantity
 from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.broker_exits import watch_pair
-from app.orders.service.commands import NO_ORDERS, Outcome, QuoteArrived, QuoteStored
+from app.orders.service.command_results import NO_ORDERS, Outcome, QuoteStored
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.groups import get_closable_quantity, release_order
 from app.orders.service.halts import cancel_halted, list_halted
+from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.linked_exits import is_held_at_broker
 from app.orders.service.linked_pairs import watch_part
 from app.orders.service.matching import can_match, match_orders
 from app.orders.service.order_changes import expire_orders
 from app.orders.service.pair_swaps import waits_for_quote
+from app.orders.service.portfolio_loading import load_portfolios
 from app.timestamps import Timestamp, iso
 
 
@@ -41,7 +43,7 @@ def match_before_trades(services: BatchServices, batch: Batch, now: datetime) ->
     portfolio_keys = find_portfolios_to_match(batch)
     if portfolio_keys:
         context = BatchContext(batch, services, now)
-        context.load(portfolio_keys, [])
+        load_portfolios(context, portfolio_keys)
         match_unmatched_quotes(context)
         context.flush()  # nothing is cached, because the trades change the same positions
 

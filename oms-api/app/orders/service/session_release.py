@@ -4,7 +4,7 @@ from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_hold
-from app.orders.service.commands import NO_ORDERS, OrderResult, ReleaseOrders
+from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.groups import (
     GROUPS,
     cancel_open_orders,
@@ -12,6 +12,7 @@ from app.orders.service.groups import (
     get_closable_quantity,
     release_order,
 )
+from app.orders.service.internal_commands import ReleaseOrders
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_changes import expire_orders
 from app.orders.service.pair_swaps import waits_for_quote

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from app.database.bulk import Write
 from app.group_commit import CommitCheck
-from app.orders.service.commands import Command, PlaceSignal, SignalProcessed
+from app.orders.service.command_results import SignalProcessed
+from app.orders.service.commands import Command, PlaceSignal
 
 Context_contra = TypeVar("Context_contra", contravariant=True)  # the context of the batch
 

@@ -7,8 +7,10 @@ from app.ledger.service.commands import Origin
 from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.commands import NO_ORDERS, ClosePosition, OrderResult, SquareOff
+from app.orders.service.command_results import NO_ORDERS, OrderResult
+from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel_open_orders
+from app.orders.service.internal_commands import SquareOff
 from app.orders.service.position_closes import close_in_portfolio
 from app.orders.service.trading_sessions import find_last_square_off
 from app.timestamps import Timestamp

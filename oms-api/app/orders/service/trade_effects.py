@@ -15,6 +15,7 @@ from app.orders.rules.contingency import reduction_of
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
+from app.orders.service.portfolio_loading import create_cache_update, load_portfolios
 
 
 def apply_trades_to_orders(
@@ -32,7 +33,7 @@ def apply_trades_to_orders(
     for recorded in _with_open_orders(context, reduced):
         apply_trade_to_orders(context, recorded)
     context.flush()
-    return context.create_cache_update()
+    return create_cache_update(context)
 
 
 def _leave_caches() -> None:
@@ -50,7 +51,7 @@ def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
     portfolio_key = row.portfolio_key
     if portfolio_key not in context.order_store.portfolio_keys:
         context.batch.flush()  # the load below reads the database
-        context.load([portfolio_key], [])
+        load_portfolios(context, [portfolio_key])
     reduce_competing_orders(context, row, row.created_at)
     if row.kind == REVERSAL:
         _restore_exits(context, row)

@@ -9,11 +9,13 @@ from app.clock import Now
 from app.database import Readers
 from app.group_commit import GroupCommit
 from app.identity.service.idempotent_operations import OperationContext
+from app.ledger.rules.adoption import build_adoption_key
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO
-from app.orders.service.commands import AdoptOrder, Command, Outcome
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import AdoptOrder, Command
 from app.reconciliation import queries
 from app.reconciliation.errors import FiguresChanged, OrderNotAdoptable, SeveralProducts
 from app.reconciliation.queries import Issue
@@ -79,7 +81,7 @@ class Adoption:
         )  # fmt: skip
 
     def _build_origin(self, context: OperationContext, issue_id: str) -> Origin:
-        caller, key = context.caller, f"reconciliation:{issue_id}"
+        caller, key = context.caller, build_adoption_key(issue_id)
         return Origin(
             tenant_id=caller.tenant_id, source=caller.name, user_id=None, at=self.now(), idempotency_key=key,
             request_hash=fingerprint(key), actor=caller.person, request_id=context.request_id,

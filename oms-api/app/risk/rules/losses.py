@@ -4,9 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.money import format_grouped_amount
 from app.risk.rules.limits import LimitCode
 from app.risk.rules.values import TradingState
-from app.risk.rules.words import format_amount
 from app.timestamps import Timestamp
 
 # Who sets a kill switch automatically. No API key can have this name.
@@ -58,7 +58,7 @@ def find_breach(
 def describe_breach(breach: Breach) -> str:
     """Return the reason of the switch, for people."""
     what = "loss of the day" if breach.code is LimitCode.MAX_DAILY_LOSS else "drawdown"
-    loss, limit = format_amount(breach.loss), format_amount(breach.limit)
+    loss, limit = format_grouped_amount(breach.loss), format_grouped_amount(breach.limit)
     return f"{breach.code}: the {what} is {loss}, the limit {limit}."
 
 

@@ -8,7 +8,7 @@ from app.identity.rules.access import Caller
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
 from app.risk.rules.limits import SetLimit
-from app.risk.service.limiting import LimitChange, limit_facts
+from app.risk.service.limiting import LimitChange, serialize_limit_values
 
 RISK = "risk"  # the actor of changes that the risk checks make themselves
 
@@ -21,7 +21,14 @@ def limit_entry(
     target = f"{limit.code}:{limit.scope}:{limit.name}"
     who = (caller.tenant_id, at, caller.actor, caller.name)
     where = (request.address, request.request_id)
-    return AuditEntry(*who, action, target, *where, limit_facts(change.before), limit_facts(change.after))
+    return AuditEntry(
+        *who,
+        action,
+        target,
+        *where,
+        serialize_limit_values(change.before),
+        serialize_limit_values(change.after),
+    )
 
 
 def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: SwitchChange) -> AuditEntry:

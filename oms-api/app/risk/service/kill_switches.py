@@ -90,7 +90,7 @@ class StopResult(NamedTuple):
     the orders among them that a broker has not cancelled yet.
     """
 
-    turned: AppliedChange
+    applied: AppliedChange
     settled: int
     unsettled: list[str]
     canceled: list[str]
@@ -121,22 +121,22 @@ class KillSwitches:
         """
         caller, started = request_source.caller, monotonic_seconds()
         tenant_id = caller.tenant_id
-        turned, settled, locked = await self._set_and_apply(caller, change, entry, started + PROBE_SECONDS)
+        applied, settled, locked = await self._set_and_apply(caller, change, entry, started + PROBE_SECONDS)
         self.controls.forget(tenant_id)
         names, effect = [name for _, name in locked], NO_EFFECT
-        stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(turned) else None
+        stop = Stop(change.scope, change.key, exits) if exits and _is_to_stop(applied) else None
         if stop and self.stop_orders:
             left = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else left
             effect = await self.stop_orders(request_source, stop, names, None, seconds)
         unsettled = sorted({*names, *effect.unsettled})
         if unsettled:
-            retry = asyncio.create_task(self._retry(request_source, turned.change, locked, stop, unsettled))
+            retry = asyncio.create_task(self._retry(request_source, applied.change, locked, stop, unsettled))
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
         if effect.unconfirmed:
-            await self._publish(tenant_id, turned.change, effect.unconfirmed)
-        return StopResult(turned, settled, unsettled, effect.canceled, effect.flattened, effect.unconfirmed)
+            await self._publish(tenant_id, applied.change, effect.unconfirmed)
+        return StopResult(applied, settled, unsettled, effect.canceled, effect.flattened, effect.unconfirmed)
 
     async def _publish(
         self, tenant_id: int, change: SwitchChange, unconfirmed: Sequence[UnconfirmedCancel]
@@ -161,15 +161,15 @@ class KillSwitches:
         tenant_id = caller.tenant_id
 
         def at_once(connection: Connection) -> tuple[AppliedChange, int]:
-            turned = set_state(connection, tenant_id, change, caller)
+            applied = set_state(connection, tenant_id, change, caller)
             settled = apply_states(connection, tenant_id)
-            record(connection, [] if turned.replayed else [entry])
-            return turned, len(settled)
+            record(connection, [] if applied.replayed else [entry])
+            return applied, len(settled)
 
         def first(connection: Connection) -> AppliedChange:
-            turned = set_state(connection, tenant_id, change, caller)
-            record(connection, [] if turned.replayed else [entry])
-            return turned
+            applied = set_state(connection, tenant_id, change, caller)
+            record(connection, [] if applied.replayed else [entry])
+            return applied
 
         def free(connection: Connection) -> tuple[list[PortfolioRef], set[int]]:
             return portfolios_of(connection, tenant_id), apply_states(
@@ -179,13 +179,13 @@ class KillSwitches:
         try:
             return *await self._run_twice(at_once, tenant_id), []
         except NotPlaced:
-            turned = await self._run_twice(first, tenant_id)
+            applied = await self._run_twice(first, tenant_id)
             portfolios, settled = await self.changes.run(free, tenant_id)
             skipped = [portfolio for portfolio in portfolios if portfolio[0] not in settled]
             locked = await self._one_by_one(tenant_id, skipped, deadline)
             if not locked:
                 await self._is_settled(tenant_id)  # includes portfolios that were being created
-            return turned, len(portfolios) - len(locked), locked
+            return applied, len(portfolios) - len(locked), locked
 
     async def _run_twice(self, write: Callable[[Connection], T], tenant_id: int) -> T:
         try:
@@ -260,10 +260,10 @@ class KillSwitches:
         )
 
 
-def _is_to_stop(turned: AppliedChange) -> bool:
+def _is_to_stop(applied: AppliedChange) -> bool:
     """Return whether to cancel and flatten.
 
     A replayed request does too, because the first attempt may have stopped half-way; but not if the switch
     was changed since, when positions may have been opened on purpose.
     """
-    return not turned.replayed or (turned.is_latest and turned.change.state is not TradingState.ACTIVE)
+    return not applied.replayed or (applied.is_latest and applied.change.state is not TradingState.ACTIVE)

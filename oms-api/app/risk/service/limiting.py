@@ -56,14 +56,14 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
         "scope": limit.scope,
         "name": limit.name or None,
         "code": limit.code,
-        "before": limit_facts(change.before),
-        "after": limit_facts(change.after),
+        "before": serialize_limit_values(change.before),
+        "after": serialize_limit_values(change.after),
         "set_by": limit.set_by,
     }
     return build_event_insert([(tenant_id, "limit.changed", orjson.dumps(fields).decode(), limit.set_at)])
 
 
-def limit_facts(limit: SetLimit | None) -> dict[str, str | None] | None:
+def serialize_limit_values(limit: SetLimit | None) -> dict[str, str | None] | None:
     """Return the values of a limit for audit entries and events, None if it is not set."""
     return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}
 

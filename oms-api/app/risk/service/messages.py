@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable
 from decimal import Decimal
 
 from app.clock import monotonic_seconds
+from app.money import format_grouped_amount
 from app.rate_limit import Bucket, Limit, RateState, Taken
 from app.risk.errors import TooManyMessages
-from app.risk.rules.words import format_amount
 
 NAME = "messages"
 _MAX_LIMITS = 10_000
@@ -90,6 +90,6 @@ class MessageRate:
 
 
 def _refusal(per_minute: Decimal, bucket: Bucket) -> TooManyMessages:
-    sentence = f"At most {format_amount(per_minute)} orders, changes and cancels a minute."
+    sentence = f"At most {format_grouped_amount(per_minute)} orders, changes and cancels a minute."
     wait = RateState(bucket.limit, bucket.level).more_after_seconds if bucket.limit.per_second else 60
     return TooManyMessages(sentence, wait)

@@ -52,9 +52,11 @@ def _verify_switches(
     ]
     place = "kill_switch_changes"
     _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen))
-    turned = [_turned(act) for act in acts if act.action == "kill_switch.turned"]
+    audited_changes = [_build_change_key(act) for act in acts if act.action == "kill_switch.turned"]
     _blame_all(
-        verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), turned)
+        verdict,
+        place,
+        rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), audited_changes),
     )
     for row in changes:
         key = key_of(row["tenant_id"], row["scope"], row["name"])
@@ -73,15 +75,15 @@ def _type_of(state: str) -> str | None:
     return _SWITCH_EVENTS.get(state)
 
 
-def _switch_fact(tenant_id: int, facts_given: Facts, at: Timestamp, kind: str | None) -> Key:
+def _switch_fact(tenant_id: int, values: Facts, at: Timestamp, kind: str | None) -> Key:
     row_fields = (
         tenant_id,
-        facts_given.get("scope"),
-        facts_given.get("name") or "",
-        facts_given.get("state"),
+        values.get("scope"),
+        values.get("name") or "",
+        values.get("state"),
         kind,
     )
-    return (*row_fields, facts_given.get("reason"), facts_given.get("set_by"), at, *sorted(facts_given))
+    return (*row_fields, values.get("reason"), values.get("set_by"), at, *sorted(values))
 
 
 def _change_fact(row: Facts) -> Key:
@@ -90,7 +92,7 @@ def _change_fact(row: Facts) -> Key:
     return (row["tenant_id"], target, row["state"], reason, row["set_by"], row["set_at"])
 
 
-def _turned(act: AuditedAction) -> Key:
+def _build_change_key(act: AuditedAction) -> Key:
     return (act.tenant_id, act.target, act.after["state"], act.after["reason"], _set_by(act), act.at)
 
 
@@ -130,10 +132,15 @@ def _is_change(act: AuditedAction) -> bool:
 
 
 def _limit_fact(event: RiskEvent) -> Key:
-    facts_given = event.facts
-    target = f"{facts_given.get('code')}:{facts_given.get('scope')}:{facts_given.get('name') or ''}"
-    entry = (target, str(facts_given.get("before")), str(facts_given.get("after")), facts_given.get("set_by"))
-    return (event.tenant_id, event.type, *entry, event.at, *sorted(facts_given))
+    values = event.facts
+    target = f"{values.get('code')}:{values.get('scope')}:{values.get('name') or ''}"
+    entry = (
+        target,
+        str(values.get("before")),
+        str(values.get("after")),
+        values.get("set_by"),
+    )
+    return (event.tenant_id, event.type, *entry, event.at, *sorted(values))
 
 
 def _limit_act(act: AuditedAction) -> Key:
@@ -183,8 +190,8 @@ def _latch_facts(act: AuditedAction) -> Facts:
     return after | {"latch_id": act.target}
 
 
-def _latch_fact(tenant_id: int, kind: str, facts_given: Facts, at: Timestamp) -> Key:
-    fields = mask_secrets(facts_given)  # in the form of the audit log
+def _latch_fact(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:
+    fields = mask_secrets(values)  # in the form of the audit log
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in fields.items()))
 
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import Reader, WriteOperation, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.orders.service.commands import Outcome, PlaceSignal
+from app.orders.service.command_results import Outcome
+from app.orders.service.commands import PlaceSignal
 from app.signals.dependencies import TheSignals
 from app.signals.errors import NoSuchSignal
 from app.signals.queries import signals as queries

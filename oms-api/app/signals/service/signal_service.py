@@ -13,7 +13,8 @@ from app.group_commit import GroupCommit
 from app.identity.rules.access import Caller
 from app.ids import TradeIds
 from app.ledger.service.commands import Origin
-from app.orders.service.commands import Command, Outcome, PlaceSignal, SignalProcessed
+from app.orders.service.command_results import Outcome, SignalProcessed
+from app.orders.service.commands import Command, PlaceSignal
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.planning import PreparedSignal, prepare_stored
 from app.signals.rules.values import Signal, SignalRequest

@@ -11,7 +11,7 @@ from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
 from app.ledger.service.trade_service import RequestSource
 from app.orders.rules.values import Order
-from app.orders.service.commands import OrderResult
+from app.orders.service.command_results import OrderResult
 from app.orders.service.order_service import OrderService
 from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction

@@ -14,7 +14,7 @@ from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import TradeIds
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
-from app.risk.service.limiting import limit_facts, remove_limit, set_limit
+from app.risk.service.limiting import remove_limit, serialize_limit_values, set_limit
 from app.strategies.errors import (
     NoSuchStrategy,
     StrategyExists,
@@ -215,7 +215,7 @@ def _set_limits(
         change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
         action = "limit.removed" if is_removed else "limit.set"
         target = f"{limit.code}:{limit.scope}:{limit.name}"
-        before, after = limit_facts(change.before), limit_facts(change.after)
+        before, after = serialize_limit_values(change.before), serialize_limit_values(change.after)
         entries.append(context.entry(now, action, target, before, after))
     return entries
 

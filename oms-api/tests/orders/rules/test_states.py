@@ -26,9 +26,10 @@ TABLE = {
     "ACCEPTED": "TRIGGERED PARTIALLY_FILLED FILLED CANCELED EXPIRED REJECTED PENDING_CANCEL PENDING_REPLACE",
     "TRIGGERED": "PARTIALLY_FILLED FILLED CANCELED EXPIRED REJECTED PENDING_CANCEL PENDING_REPLACE",
     "PARTIALLY_FILLED": "PARTIALLY_FILLED FILLED CANCELED EXPIRED PENDING_CANCEL PENDING_REPLACE",
-    "PENDING_CANCEL": "CANCELED EXPIRED REJECTED FILLED ACCEPTED TRIGGERED PARTIALLY_FILLED",
+    "PENDING_CANCEL": "CANCELED EXPIRED REJECTED FILLED SUBMITTED ACCEPTED TRIGGERED PARTIALLY_FILLED",
     "PENDING_REPLACE": (
-        "REPLACED PENDING_CANCEL CANCELED EXPIRED REJECTED FILLED ACCEPTED TRIGGERED PARTIALLY_FILLED"
+        "REPLACED PENDING_CANCEL CANCELED EXPIRED REJECTED FILLED SUBMITTED ACCEPTED TRIGGERED "
+        "PARTIALLY_FILLED"
     ),
     "CANCELED": "FILLED",
     "EXPIRED": "FILLED",
@@ -95,6 +96,8 @@ def test_fill_leads_to_the_expected_state(status, filled, after):
 )
 def test_resting_state_without_a_pending_request(filled, is_triggered, status):
     assert resting_status(Decimal(filled), is_triggered=is_triggered) == status
+    unaccepted = "SUBMITTED" if status == "ACCEPTED" else status
+    assert resting_status(Decimal(filled), is_triggered=is_triggered, is_accepted=False) == unaccepted
 
 
 # Where several statuses hold, FIX reports the highest of these.

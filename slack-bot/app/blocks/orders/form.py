@@ -1,7 +1,7 @@
 """Build the order form. It shows only the fields that the chosen type needs."""
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
 from app.blocks.inputs import (
     LIVE,
@@ -14,7 +14,7 @@ from app.blocks.inputs import (
 from app.blocks.text import Json, escape, option, plain_text, section
 from app.blocks.trade_form import ASKING, BANNER, SIDES, build_question_blocks
 from app.forms.instruments import SYMBOL_PROMPT
-from app.forms.numbers import format_grouped, format_plain
+from app.forms.numbers import format_grouped, format_plain, is_whole_text
 from app.forms.orders import fields
 from app.forms.orders.context import OrderContext
 from app.forms.orders.order import Denial
@@ -26,6 +26,8 @@ from app.forms.ticket import MAX_GMV, MAX_NOTE_CHARACTERS, MAX_PRICE, MAX_QUANTI
 TYPES = {order_type.value: option(name, order_type.value) for order_type, name in TYPE_NAMES.items()}
 TIMES = {time_in_force.value: option(name, time_in_force.value) for time_in_force, name in TIME_NAMES.items()}
 PREVIEW_PROMPT = "Fill in the entries above: price, charges, cash and limits are shown here."
+STOPS = ("HALTED", "REDUCING")  # codes of denials by a kill switch
+STOP_HINT = "`/desk risk` shows who stopped it, and why."
 MAX_TRAIL_CHARACTERS = 20
 PROPOSAL_SEPARATOR = ":"  # between the entry and its text in the value of the proposal's button
 
@@ -100,8 +102,14 @@ def find_proposal(denial: Denial, draft: OrderDraft) -> tuple[str, str] | None:
         entry = next((name for name in (fields.LIMIT, fields.STOP) if name in prices), None)
         return (entry, format_plain(denial.nearest_price)) if entry else None
     if denial.largest_passing:
-        return fields.QUANTITY, format_plain(denial.largest_passing)
+        return fields.QUANTITY, format_plain(_round_like_asked(denial.largest_passing, draft.quantity))
     return None
+
+
+def _round_like_asked(largest: Decimal, asked: str) -> Decimal:
+    """Return the largest quantity in whole units if whole units were asked for and at least one passes."""
+    whole = largest.to_integral_value(ROUND_DOWN)
+    return whole if whole and is_whole_text(asked) else largest
 
 
 def get_shown_order_lines(view: Json) -> tuple[str, str]:
@@ -241,23 +249,28 @@ class _EntryBuilder:
 
 def format_denial(denial: Denial) -> str:
     """Return why an order was denied, in mrkdwn: the rule, the numbers, and what passes."""
+    nearest = _format_nearest(denial)
+    if denial.code in STOPS:
+        passing = nearest if denial.largest_passing else ""
+        return f"*Denied, because trading is stopped*: {escape(denial.message)}{passing} {STOP_HINT}"
     numbers = [
         f"{name} {_format_figure(text)}"
         for name, text in (("limit", denial.limit), ("asked", denial.asked))
         if text
     ]
-    nearest = ""
-    if denial.nearest_price is not None:
-        nearest = f" The nearest price that passes is {format_grouped(denial.nearest_price)}."
-    elif denial.largest_passing is not None:
-        nearest = (
-            f" The largest quantity that passes is {format_grouped(denial.largest_passing)}."
-            if denial.largest_passing
-            else " No quantity passes."
-        )
     rule = denial.code.replace("_", " ").lower()
     figures = f" ({', '.join(numbers)})" if numbers else ""
     return f"*Denied by {escape(rule)}*{figures}: {escape(denial.message)}{nearest}"
+
+
+def _format_nearest(denial: Denial) -> str:
+    if denial.nearest_price is not None:
+        return f" The nearest price that passes is {format_grouped(denial.nearest_price)}."
+    if denial.largest_passing is None:
+        return ""
+    if not denial.largest_passing:
+        return " No quantity passes."
+    return f" The largest quantity that passes is {format_grouped(denial.largest_passing)}."
 
 
 def _format_figure(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from app.blocks.messages import format_local_time
-from app.blocks.orders.form import format_denial
+from app.blocks.orders.form import STOPS, format_denial
 from app.blocks.text import escape
 from app.forms.numbers import format_grouped, format_money, format_rounded_money
 from app.forms.orders.order import Check, PortfolioCash, Preview
@@ -26,7 +26,11 @@ def build_preview(preview: Preview, cash: PortfolioCash | None) -> str:
 def format_limits(checks: Iterable[Check]) -> str:
     """Return the largest quantities that the tightest checks pass. Empty if nothing is limited."""
     limited = sorted(
-        ((check.largest_passing, check) for check in checks if check.largest_passing is not None),
+        (
+            (check.largest_passing, check)
+            for check in checks
+            if check.largest_passing is not None and (check.largest_passing or check.code not in STOPS)
+        ),
         key=lambda found: found[0],
     )
     texts = [

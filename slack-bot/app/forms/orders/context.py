@@ -17,18 +17,26 @@ class OrderContext(FormContext):
     `revision`: how often the bot has filled in entries.
     `hidden`: entries that the form may not show, as (entry, text): those of other types, which return with
     their type, and the fixed terms of an order that is changed.
+    `typed_in`: the channel of the command of a private order, whose `channel` is empty.
     """
 
     replaces: str = ""
     revision: int = 0
     hidden: tuple[tuple[str, str], ...] = ()
+    typed_in: str = ""
+
+    @property
+    def trading_channel(self) -> str:
+        """The channel in which the tenant must allow trading. Empty for a form of the home tab."""
+        return self.channel or self.typed_in
 
     def with_next_revision(self) -> Self:
         """Return the context for a form in which the bot fills in entries."""
         return replace(self, revision=self.revision + 1)
 
     def _values(self) -> dict[str, Any]:  # type: ignore[explicit-override] # typing has it from 3.12
-        order = {"replaces": self.replaces, "revision": self.revision, "hidden": dict(self.hidden)}
+        order = {"typed_in": self.typed_in, "replaces": self.replaces, "revision": self.revision}
+        order |= {"hidden": dict(self.hidden)}
         return super()._values() | {name: value for name, value in order.items() if value}
 
     @classmethod
@@ -38,6 +46,7 @@ class OrderContext(FormContext):
         parsed = super()._parse(values)
         return replace(
             parsed,
+            typed_in=str(values.get("typed_in", "")),
             replaces=str(values.get("replaces", "")),
             revision=count_of(values.get("revision")),
             hidden=tuple(

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from app.blocks.amounts import format_figure
 from app.blocks.orders.form import (
     PREVIEW_PROMPT,
     PROPOSAL_SEPARATOR,
@@ -27,8 +28,9 @@ from app.forms.text import NotAName, parse_symbol
 from app.services import failure_messages
 from app.services.admission import check_admission
 from app.services.dependencies import Services
-from app.services.live_price import MAX_MATCHES, LineUpdate, OpenForms
+from app.services.live_price import MAX_MATCHES, LineUpdate
 from app.services.open_form import open_view, update_opened_view
+from app.services.open_forms import OpenForms
 from app.services.orders.symbol_search import find_day_change
 from app.services.origin import Origin
 from app.services.preferences import fill_order_draft, load_preferences
@@ -55,7 +57,8 @@ class OrderFacts(NamedTuple):
 def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> None:
     """Open the order form. The order's message goes to the channel, or to the person of a private order."""
     draft = replace(draft, portfolio=draft.portfolio or get_channel_portfolio(services, origin.channel))
-    context = OrderContext("" if draft.is_private else origin.channel)
+    private = OrderContext("", typed_in=origin.channel)
+    context = private if draft.is_private else OrderContext(origin.channel)
     order_draft = fill_order_draft(draft, services.preferences.find(origin.person))
     opened = open_view(services, origin, build_order_form(order_draft, context), failure_messages.ORDER_AGAIN)
     if opened is None or not check_admission(services, origin, opened.view_id):
@@ -63,7 +66,8 @@ def open_order_form(services: Services, origin: Origin, draft: OrderDraft) -> No
     filled = fill_order_draft(draft, load_preferences(services, origin.person, origin.request_id))
     if filled != order_draft:
         context = context.with_next_revision()  # Slack keeps entries whose block stays
-    if filled != order_draft or filled.symbol:
+    is_typing = services.open_forms.has_keystrokes(opened.view_id)
+    if not is_typing and (filled != order_draft or filled.symbol):
         _show_facts(services, origin, opened.view_id, opened.hash, filled, context)
 
 
@@ -116,11 +120,12 @@ def apply_proposal(
     if entry not in fields.LABELS:
         return
     changes: dict[str, Any] = {entry: text} | ({fields.VALUE: ""} if entry == fields.QUANTITY else {})
-    banner = f"{fields.LABELS[entry]} {escape(text)} is filled in. Nothing was sent yet."
-    form = build_order_form(
-        replace(draft, **changes), context.with_next_revision(), banner, lines=get_shown_order_lines(view)
-    )
-    _redraw(services, forms, origin, view, form)
+    filled, context = replace(draft, **changes), context.with_next_revision()
+    banner = f"{fields.LABELS[entry]} {escape(format_figure(text))} is filled in. Nothing was sent yet."
+    form = build_order_form(filled, context, banner, lines=get_shown_order_lines(view))
+    view_hash = _redraw(services, forms, origin, view, form)
+    if view_hash is not None:
+        _show_facts(services, origin, str(view["id"]), view_hash, filled, context, banner)
 
 
 def _redraw(
@@ -148,10 +153,11 @@ def _show_facts(
     view_hash: str,
     draft: OrderDraft,
     context: OrderContext,
+    banner: str = "",
 ) -> None:
-    """Show the quote and the preview of entries that the bot has just drawn."""
+    """Show the quote and the preview of entries that the bot has just drawn, below the banner."""
     order_facts = _load_draft_facts(services, origin, draft)
-    form = build_order_form(draft, context, lines=_format_lines(draft, order_facts))
+    form = build_order_form(draft, context, banner, lines=_format_lines(draft, order_facts))
     update_opened_view(services, origin, view_id, form, view_hash)
 
 

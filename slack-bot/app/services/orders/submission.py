@@ -94,7 +94,7 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
     request_id = submitted.origin.request_id
     try:
         if not submitted.context.replaces:
-            require_trading_channel(services, submitted.context.channel)
+            require_trading_channel(services, submitted.context.trading_channel)
         questions = list_order_questions(services, submitted)
         if (questions or submitted.context.is_outcome_unknown) and (order := _find(services, submitted)):
             return _report_order(services, submitted, order)

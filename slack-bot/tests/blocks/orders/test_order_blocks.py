@@ -21,7 +21,7 @@ from app.blocks.orders.messages import (
     list_buttons,
     mention,
 )
-from app.blocks.orders.preview import build_preview
+from app.blocks.orders.preview import build_preview, format_limits
 from app.blocks.trade_buttons import build_reversal_form, build_trade_buttons
 from app.blocks.trade_form import build_question_blocks
 from app.forms.orders.approvals import DecisionContext
@@ -184,6 +184,26 @@ def test_the_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
         check_view(build_decision_form(context, format_review(approval), "r" * 500))
         assert DecisionContext.load(context.dump()) == context
     assert DecisionContext.load("junk") == DecisionContext("", is_approval=False)
+
+
+@pytest.mark.parametrize(
+    ("code", "largest", "passing", "limits"),
+    [
+        ("HALTED", 0, "", ""),
+        ("REDUCING", 0, "", ""),
+        (
+            "REDUCING",
+            80,
+            " The largest quantity that passes is 80.",
+            "Limits pass at most 80 (reducing)",
+        ),
+    ],
+)
+def test_a_denial_by_a_kill_switch_says_where_its_reason_is(code, largest, passing, limits):
+    denial = Denial(code, "Trading is stopped.", code, "BUY", Decimal(largest))
+    start = "*Denied, because trading is stopped*: Trading is stopped."
+    assert format_denial(denial) == f"{start}{passing} `/desk risk` shows who stopped it, and why."
+    assert format_limits([Check("kill_switches", False, Decimal(largest), code, code)]) == limits
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """`/order` opens a form; its submission places one order, and posts one message."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
+from app.blocks.orders.form import find_proposal
+from app.forms.orders.order import Denial
+from app.forms.orders.ticket import OrderDraft
 from tests import factories
 from tests.conftest import Workspace
 from tests.fake_orders import denial_json
@@ -200,12 +204,15 @@ def test_a_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(work
         ),
         actions=[button | {"block_id": "proposal", "action_ts": "1.0"}],
     )
+    workspace.oms.orders.denial = None
     workspace.deliver(payload)
-    filled = workspace.slack.wait_for("views.update")[-1].body["view"]
+    filled = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
     check_view(filled)
+    assert "Quantity 40 is filled in" in banner_of(filled)
+    assert workspace.oms.named("preview_order")[-1].body["quantity"] == "40"
+    assert "Limits pass at most 243" in blocks_of({"view": filled})["order_preview"]["text"]["text"]
     assert element(filled, "quantity~1")["initial_value"] == "40"
     assert element(filled, "limit_price~1")["initial_value"] == "410"
-    workspace.oms.orders.denial = None
     values = {
         f"{name}~1": state
         for name, state in (LIMIT | {"quantity": order_state(quantity="40")["quantity"]}).items()
@@ -215,6 +222,15 @@ def test_a_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(work
     }
     placed = workspace.oms.named("place_order")[-1]
     assert (placed.body["quantity"], placed.headers["idempotency-key"]) == ("40", "T1:V1:1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "passing", "offered"),
+    [("50", "40.75", "40"), ("50.5", "40.75", "40.75"), ("50", "0.75", "0.75"), ("", "40.75", "40.75")],
+)
+def test_whole_units_are_offered_to_who_asked_for_whole_units(asked, passing, offered):
+    denial = Denial("BUYING_POWER", "", "", "", Decimal(passing))
+    assert find_proposal(denial, OrderDraft(quantity=asked)) == ("quantity", offered)
 
 
 def test_a_denied_price_is_offered_at_the_limit(workspace: Workspace):

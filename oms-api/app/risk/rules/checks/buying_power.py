@@ -5,10 +5,9 @@ Buys, open ones and the order's own, count with their charges.
 
 from decimal import Decimal
 
-from app.money import product
+from app.money import format_grouped_amount, product
 from app.risk.rules.exposure import add_totals, get_reducible_quantity, price_of, total_of, value_of
 from app.risk.rules.values import Denial, RiskInput, Totals
-from app.risk.rules.words import format_amount
 
 SHORT_MARGIN = Decimal("1.5")  # per value of a short position: its proceeds, and half of it again
 SHORTING_MARGIN = Decimal("0.5")  # per value of an open short order: its proceeds come with the fill
@@ -41,7 +40,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     return Denial(
         "BUYING_POWER",
-        f"The order needs {format_amount(needed)} of buying power, and {format_amount(power)} is available.",
+        f"The order needs {format_grouped_amount(needed)} of buying power, "
+        f"and {format_grouped_amount(power)} is available.",
         power,
         needed,
     )

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import (
     convert_to_firm_currency,
     get_reducible_quantity,
@@ -10,7 +11,6 @@ from app.risk.rules.exposure import (
     value_of,
 )
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -23,11 +23,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     gross = risk.other_exposure.gross + _gross_here(risk, value_of(quantity, price, risk.book.rate))
     if most is not None and gross > most:
-        sentence = f"The gross exposure of a portfolio may be at most {format_amount(most)}."
+        sentence = f"The gross exposure of a portfolio may be at most {format_grouped_amount(most)}."
         return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)
     gross = convert_to_firm_currency(gross, risk.firm_rate) + risk.firm.gross
     if firm_most is not None and gross > firm_most:
-        sentence = f"The gross exposure of all portfolios may be at most {format_amount(firm_most)}."
+        sentence = f"The gross exposure of all portfolios may be at most {format_grouped_amount(firm_most)}."
         return Denial("FIRM_GROSS_EXPOSURE", sentence, firm_most, gross)
     return None
 

@@ -2,9 +2,8 @@
 
 from decimal import Decimal
 
-from app.money import ZERO
+from app.money import ZERO, format_grouped_amount
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -17,7 +16,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
             tick = instrument.tick_size
             return Denial(
                 "TICK_SIZE",
-                f"Prices of {order.symbol} must be multiples of the tick size {format_amount(tick)}.",
+                f"Prices of {order.symbol} must be multiples of the tick size {format_grouped_amount(tick)}.",
                 tick,
                 price,
             )
@@ -26,7 +25,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         lot = instrument.lot_size
         return Denial(
             "LOT_SIZE",
-            f"Quantities of {order.symbol} must be multiples of the lot size {format_amount(lot)}.",
+            f"Quantities of {order.symbol} must be multiples of the lot size {format_grouped_amount(lot)}.",
             lot,
             quantity,
         )

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -20,6 +20,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         if most is None or loss is None or loss < most:
             continue
         if quantity > get_reducible_quantity(risk.book, risk.order.side):
-            sentence = f"{words} has reached {format_amount(most)}: only orders that reduce a position pass."
+            sentence = (
+                f"{words} has reached {format_grouped_amount(most)}: only orders that reduce a position pass."
+            )
             return Denial(code, sentence, most, loss)
     return None

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import convert_to_firm_currency, market_value, price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -17,12 +17,12 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     net = _net(risk) + value_of(quantity, price, risk.book.rate)
     if most is not None and net > most:
-        sentence = f"The net exposure of a portfolio may be at most {format_amount(most)}."
+        sentence = f"The net exposure of a portfolio may be at most {format_grouped_amount(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)
     others = risk.firm.net_high if risk.order.side == "BUY" else -risk.firm.net_low
     net = convert_to_firm_currency(net, risk.firm_rate) + others
     if firm_most is not None and net > firm_most:
-        sentence = f"The net exposure of all portfolios may be at most {format_amount(firm_most)}."
+        sentence = f"The net exposure of all portfolios may be at most {format_grouped_amount(firm_most)}."
         return Denial("FIRM_NET_EXPOSURE", sentence, firm_most, net)
     return None
 

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 CEILING = Decimal(10_000)  # per portfolio, whatever the limit: each new order reads all open ones
 
@@ -14,10 +14,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     most = CEILING if set_most is None else min(set_most, CEILING)
     orders = Decimal(risk.other_exposure.orders + risk.book.orders + 1)
     if orders > most:
-        sentence = f"A portfolio may have at most {format_amount(most)} open orders."
+        sentence = f"A portfolio may have at most {format_grouped_amount(most)} open orders."
         return Denial("MAX_OPEN_ORDERS", sentence, most, orders)
     orders += risk.firm.orders
     if firm_most is not None and orders > firm_most:
-        sentence = f"All portfolios together may have at most {format_amount(firm_most)} open orders."
+        sentence = f"All portfolios together may have at most {format_grouped_amount(firm_most)} open orders."
         return Denial("FIRM_OPEN_ORDERS", sentence, firm_most, orders)
     return None

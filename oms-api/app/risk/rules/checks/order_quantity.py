@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -12,5 +12,5 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if most is None or total <= most:
         return None
     return Denial(
-        "MAX_ORDER_QUANTITY", f"An order may have at most {format_amount(most)} units.", most, total
+        "MAX_ORDER_QUANTITY", f"An order may have at most {format_grouped_amount(most)} units.", most, total
     )

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -24,4 +24,6 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     value = value_of(quantity + risk.order.filled_quantity, price, risk.book.rate)
     if value <= most:
         return None
-    return Denial("MAX_ORDER_VALUE", f"An order may be worth at most {format_amount(most)}.", most, value)
+    return Denial(
+        "MAX_ORDER_VALUE", f"An order may be worth at most {format_grouped_amount(most)}.", most, value
+    )

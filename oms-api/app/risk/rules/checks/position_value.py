@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity, market_value, price_of, value_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -24,6 +24,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if value <= most:
         return None
     sentence = (
-        f"The position in {order.symbol} may be worth at most {format_amount(most)}, working orders counted."
+        f"The position in {order.symbol} may be worth at most {format_grouped_amount(most)}, "
+        "working orders counted."
     )
     return Denial("MAX_POSITION_VALUE", sentence, most, value)

@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-from app.money import product
+from app.money import format_grouped_amount, product
 from app.risk.rules.exposure import get_reference_price, price_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 _HUNDRED = Decimal(100)
 _COLLARED = frozenset({"MARKET", "LIMIT"})
@@ -27,8 +26,8 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
         return None
     side = "above" if is_buy else "below"
     sentence = (
-        f"{format_amount(price)} is more than {format_amount(percent)}% {side} "
-        f"the market at {format_amount(middle)}."
+        f"{format_grouped_amount(price)} is more than {format_grouped_amount(percent)}% {side} "
+        f"the market at {format_grouped_amount(middle)}."
     )
     return Denial("PRICE_COLLAR", sentence, bound, price)
 

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -13,7 +13,11 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
         if price is None:
             continue
         if least is not None and price < least:
-            return Denial("PRICE_RANGE", f"A price must be at least {format_amount(least)}.", least, price)
+            return Denial(
+                "PRICE_RANGE", f"A price must be at least {format_grouped_amount(least)}.", least, price
+            )
         if most is not None and price > most:
-            return Denial("PRICE_RANGE", f"A price must be at most {format_amount(most)}.", most, price)
+            return Denial(
+                "PRICE_RANGE", f"A price must be at most {format_grouped_amount(most)}.", most, price
+            )
     return None

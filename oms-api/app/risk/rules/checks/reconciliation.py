@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -16,6 +16,6 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
         return None
     sentence = (
         "The positions differ from those at the broker: only orders that reduce a position pass, and "
-        f"{format_amount(room)} can be reduced."
+        f"{format_grouped_amount(room)} can be reduced."
     )
     return Denial("RECONCILIATION_BREAK", sentence, room, quantity)

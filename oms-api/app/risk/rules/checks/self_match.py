@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import is_waiting, price_of
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -17,6 +17,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     if price is None or (price < own if order.side == "BUY" else price > own):
         return None
     sentence = (
-        f"The order could trade with your own at {format_amount(own)}; cancel that one, or change the price."
+        f"The order could trade with your own at {format_grouped_amount(own)}; "
+        "cancel that one, or change the price."
     )
     return Denial("SELF_MATCH", sentence, own, price)

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity
 from app.risk.rules.values import Denial, Limits, RiskInput
-from app.risk.rules.words import format_amount
 
 _NEVER_SHORT = "CNC"  # delivery: only what is held can be sold
 
@@ -22,7 +22,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if quantity <= reducible_quantity:
         return None
     sentence = (
-        f"Short sales are not allowed: at most {format_amount(reducible_quantity)} {risk.order.symbol} "
-        "can be sold, open sell orders subtracted."
+        f"Short sales are not allowed: at most {format_grouped_amount(reducible_quantity)} "
+        f"{risk.order.symbol} can be sold, open sell orders subtracted."
     )
     return Denial("SHORT_SELLING", sentence, reducible_quantity, quantity)

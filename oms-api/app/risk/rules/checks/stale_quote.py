@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_reducible_quantity, needs_current_price
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
@@ -18,11 +18,12 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     if order.is_closing or quantity <= get_reducible_quantity(risk.book, order.side):
         return None
     sentence = (
-        f"The price feed of {order.symbol} has been silent for {format_amount(silence)} seconds, more than "
+        f"The price feed of {order.symbol} has been silent for {format_grouped_amount(silence)} seconds, "
+        "more than "
     )
     return Denial(
         "STALE_QUOTE",
-        f"{sentence}{format_amount(limit)}. Send a limit order that does not cross, or wait.",
+        f"{sentence}{format_grouped_amount(limit)}. Send a limit order that does not cross, or wait.",
         limit,
         silence,
     )

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from app.money import format_grouped_amount
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Denial, RiskInput
-from app.risk.rules.words import format_amount
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
@@ -13,5 +13,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     price = get_touch_price(order.side, prices) if prices.last is None else prices.last
     if order.trail_amount is None or price is None or order.trail_amount < price:
         return None
-    sentence = f"trail_amount must be smaller than the price of {order.symbol}, {format_amount(price)}."
+    sentence = (
+        f"trail_amount must be smaller than the price of {order.symbol}, {format_grouped_amount(price)}."
+    )
     return Denial("TRAIL_AMOUNT", sentence, price, order.trail_amount)

@@ -1,0 +1,51 @@
+"""Daily reports as files in Slack, without fakes: the job of the OMS, its events, bot and simulator."""
+
+import httpx
+import pytest
+
+from deployment import LOOPBACK, run_deployment, sqlite_in, wait_until
+
+pytestmark = pytest.mark.e2e
+
+CHANNEL = "C0TRADING01"
+JOB = "/jobs/daily-reports:run"
+AGAIN = "The OMS made this report again"
+
+
+@pytest.fixture
+def reporting(tmp_path):
+    """Provide the product with reports to Slack, after the bot has subscribed to events."""
+    with run_deployment(sqlite_in(tmp_path), REPORTS_SLACK="on", TRADING_CHANNEL=CHANNEL) as deployment:
+        wait_until(lambda: bool(deployment.get("/webhooks")))
+        yield deployment
+
+
+def list_reports(deployment):
+    """Return the messages of the channel that have a file."""
+    url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
+    messages = httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().json()["messages"]
+    return [message for message in messages if message.get("files")]
+
+
+def download(deployment, message):
+    """Return the lines of the file of a message."""
+    (file,) = message["files"]
+    url = f"{deployment.url('simulator')}/files/{file['id']}"
+    return httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().text.splitlines()
+
+
+def test_the_job_of_the_day_uploads_each_report_once_and_a_repetition_says_so(reporting):
+    reporting.administer("POST", "/portfolios", name="Reported")
+    reporting.administer("POST", JOB)
+    wait_until(lambda: len(list_reports(reporting)) == 3)
+    reports = {message["files"][0]["name"].partition("-")[0]: message for message in list_reports(reporting)}
+    assert reports.keys() == {"pnl", "trades", "risk"}
+    heading, row = download(reporting, reports["risk"])
+    assert heading.startswith("portfolio_name,")
+    assert row.startswith("Reported,USD,")
+    assert download(reporting, reports["trades"])[0].startswith("trade_id,")
+    assert not any(AGAIN in message["text"] for message in reports.values())
+
+    reporting.administer("POST", JOB)
+    wait_until(lambda: len(list_reports(reporting)) == 6)
+    assert sum(AGAIN in message["text"] for message in list_reports(reporting)) == 3

@@ -1,0 +1,87 @@
+"""Statements on executions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from app.column_values import to_canonical
+from app.database import build_insert, find_matching_rows
+from app.database.bulk import Row, Write
+from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
+from app.orders.rules.contingency import EXITS
+from app.orders.rules.rows import (
+    ExecutionRow,
+)
+from app.risk.rules.latches import Holder, LatchScope
+from app.timestamps import Timestamp
+
+
+def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
+    """Return those of the keys (tenant id, broker, execution id) that are already recorded."""
+    names = ("tenant_id", "broker", "execution_id")
+    return set(find_matching_rows(connection, EXECUTIONS, names, names, keys))
+
+
+def find_executed_order(connection: Connection, tenant_id: int, broker: str, execution_id: str) -> str | None:
+    """Return the id of the order under which an execution is booked, None if it is not booked."""
+    is_same = (
+        EXECUTIONS.c.tenant_id == tenant_id,
+        EXECUTIONS.c.broker == broker,
+        EXECUTIONS.c.execution_id == execution_id,
+    )
+    return connection.execute(select(EXECUTIONS.c.order_id).where(*is_same)).scalar_one_or_none()
+
+
+def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
+    """Return the executions of the orders."""
+    keys = [(tenant_id, order_id) for order_id in order_ids]
+    found = find_matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
+    return [ExecutionRow._make(map(to_canonical, row)) for row in found]
+
+
+def list_execution_quantities(
+    connection: Connection, tenant_id: int, symbol: str, since: Timestamp
+) -> list[tuple[Any, ...]]:
+    """Return (portfolio id, side, quantity) of the symbol's executions at `since` or later."""
+    columns = (EXECUTIONS.c.portfolio_id, EXECUTIONS.c.side, EXECUTIONS.c.quantity)
+    statement = select(*columns).where(
+        EXECUTIONS.c.tenant_id == tenant_id,
+        EXECUTIONS.c.symbol == symbol,
+        EXECUTIONS.c.executed_at >= datetime.fromisoformat(since),
+    )
+    return [tuple(row) for row in connection.execute(statement)]
+
+
+def find_executed_order_ids(
+    connection: Connection, tenant_id: int, holder: Holder, since: Timestamp
+) -> set[str]:
+    """Return the ids of the orders that a strategy or an API key executed at `since` or later.
+
+    Exits of brackets are left out.
+    """
+    is_exit = ORDERS.c.role.in_(EXITS)
+    statement = (
+        select(EXECUTIONS.c.order_id)
+        .select_from(EXECUTIONS.join(ORDERS, EXECUTION_OF_ORDER))
+        .where(
+            EXECUTIONS.c.tenant_id == tenant_id,
+            EXECUTIONS.c.symbol == holder.symbol,
+            EXECUTIONS.c.executed_at >= datetime.fromisoformat(since),
+            ORDERS.c.role.is_(None) | ~is_exit,
+            *_placed_by(holder),
+        )
+    )
+    return set(connection.execute(statement.distinct()).scalars())
+
+
+def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
+    if holder.scope is LatchScope.STRATEGY:
+        return (ORDERS.c.strategy == holder.name,)
+    return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)
+
+
+def insert_executions(rows: Sequence[ExecutionRow]) -> Write:
+    """Return the statement that inserts the executions."""
+    return build_insert(EXECUTIONS, ExecutionRow._fields, rows)

@@ -1,0 +1,80 @@
+"""Types of the fields of order requests."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from app.ledger.schemas import Label, Note
+from app.orders.rules.tickets import order_type
+from app.orders.rules.values import (
+    OrderType,
+    TimeInForce,
+)
+from app.orders.schemas.other_names import OTHER_NAMES
+from app.wire.fields import capitals
+from app.wire.lists import parse_instant
+
+ID_LENGTH = 100
+_TYPES = [*OrderType, "SL", "SL-M"]
+
+
+def _type(value: Any) -> OrderType:  # the raw JSON value
+    try:
+        return order_type(value.upper())
+    except (ValueError, AttributeError):
+        message = f"Must be one of {', '.join(_TYPES)}."
+        raise PydanticCustomError("order_type", "{message}", {"message": message}) from None
+
+
+def _parse_time(value: Any) -> datetime:  # the raw JSON value
+    if not isinstance(value, str):
+        raise PydanticCustomError("instant", "Must be an instant with its offset, as a string.")
+    return parse_instant(value)
+
+
+def _check_printable(value: str) -> str:
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise PydanticCustomError(
+            "client_order_id", "Must be printable ASCII, without spaces at its start or end."
+        )
+    return value
+
+
+def _empty_is_none(value: str | None) -> str | None:
+    return value or None
+
+
+WrittenType = Annotated[
+    OrderType,
+    BeforeValidator(_type),
+    WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
+]
+Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
+WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
+Moment = Annotated[datetime, BeforeValidator(_parse_time)]
+ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_check_printable)]
+ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_check_printable)]
+Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
+Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
+
+
+class RequestBody(BaseModel):
+    """A body whose fields are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OrderRequestBody(RequestBody):
+    """A body for which the names of fields in other brokers' APIs are explained."""
+
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES

@@ -1,0 +1,29 @@
+"""Validate tickets, and list the values that identify a request."""
+
+from typing import Any
+
+from app.errors import FieldError, Invalid
+from app.money import fixed
+from app.orders.rules.tickets import exit_errors, shape_errors
+from app.orders.rules.values import Ticket
+
+
+def validate_ticket(ticket: Ticket, prefix: str = "", *, is_exit: bool = False) -> None:
+    """Raise Invalid if the fields of a ticket contradict each other. `prefix` is put before field names."""
+    errors = shape_errors(ticket) or (exit_errors(ticket) if is_exit else [])
+    if errors:
+        prefixed = [FieldError(f"{prefix}{error.field}", error.message, error.code) for error in errors]
+        raise Invalid(errors[0].message, prefixed)
+
+
+def list_ticket_values(ticket: Ticket) -> list[str | None]:
+    """Return the values that identify a ticket, as text."""
+    legs = (ticket.take_profit or (None,)) + (ticket.stop_loss or (None, None))
+    return [format_value(value) for value in (*ticket[:-3], *legs)]
+
+
+def format_value(value: Any) -> str | None:
+    """Return a value of a request as text."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, bool) else fixed(value)

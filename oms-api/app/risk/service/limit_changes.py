@@ -1,0 +1,28 @@
+"""Change limits for a caller: resolve aliases, and record the change in the audit log."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.audit.service import record
+from app.hot_routes import FastRequest
+from app.identity.rules.access import Caller
+from app.risk.rules.limits import SetLimit
+from app.risk.service.audit_entries import limit_entry
+from app.risk.service.limiting import remove_limit, resolve_aliases, set_limit
+
+
+def change_limit(
+    connection: Connection,
+    caller: Caller,
+    request: FastRequest,
+    requested: SetLimit,
+    at: datetime,
+    *,
+    is_removed: bool,
+) -> SetLimit:
+    """Set or remove a limit. Return it with symbols in the place of aliases. Raises TooManySet."""
+    limit = resolve_aliases(connection, caller.tenant_id, requested)
+    change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
+    record(connection, [limit_entry(caller, request, at, limit, change)])
+    return limit

@@ -1,0 +1,209 @@
+"""Exits that we emulate, over the adapters of Alpaca and Kite: at most the position rests at the broker.
+
+`test_emulated_exits` has all cases, on a scripted broker. These run through the real protocols.
+"""
+
+import random
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.brokers.kite.broker import KiteBroker
+from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.rest_client import Timeouts
+from app.orders.rules.values import FINAL, Protection, Role, Status, Target
+from tests.brokers.alpaca.conftest import WAIT_SECONDS
+from tests.brokers.kite.conftest import CREDENTIALS
+from tests.brokers.standins.kite.server import StandIn
+from tests.brokers.standins.kite.values import Listing
+from tests.order_routing.alpaca import find_status, run_until
+from tests.order_routing.scripted_broker import Routing
+from tests.orders.rig import Rig, amount
+
+pytestmark = pytest.mark.any_database
+EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+FAULTS = ("cut_before", "cut_after", "status", "status_after")
+
+
+@dataclass
+class Venue:
+    """The OMS at a stand-in, and what both have."""
+
+    routing: Routing
+    stand_in: Any
+    create_broker: Any
+    entry: Any = None
+
+    def move(self, bid: str, ask: str, **sizes: str) -> None:
+        """Quote a price to both sides."""
+        self.stand_in.exchange.quote("AAPL", bid, ask, **sizes)
+        self.routing.rig.quote(bid, ask, bid)
+
+    def restart(self) -> None:
+        """Let another process go on, which has nothing in memory."""
+        self.routing.broker.close()
+        self.routing.broker = self.create_broker()
+        self.routing.restart()
+
+    def count_resting(self) -> Decimal:
+        """Return the quantity that open sales can still sell at the stand-in."""
+        orders = list(self.stand_in.exchange.orders.values())
+        return sum((one.leaves for one in orders if one.is_open and one.side.lower() == "sell"), Decimal(0))
+
+    def count_held(self) -> Decimal:
+        """Return the position at the stand-in."""
+        positions = self.stand_in.exchange.positions.values()
+        held = (one.qty if hasattr(one, "qty") else one.quantity for one in positions)
+        return sum(held, Decimal(0))
+
+    def count_ours(self) -> Decimal:
+        """Return our position."""
+        rows = self.routing.rig.rows("SELECT quantity FROM positions")
+        return sum((amount(row[0]) for row in rows), Decimal(0))
+
+    def list_exits(self, *statuses: Status) -> list[Any]:
+        """Return the exits in one of the statuses."""
+        rows = self.routing.rig.rows(
+            "SELECT id, role FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
+        )
+        found = [self.routing.rig.order(self.entry._replace(id=row[0])) for row in rows]
+        return [one for one in found if one.status in statuses]
+
+    def is_protected(self, quantity: int, role: Role = Role.STOP_LOSS) -> bool:
+        """Return whether exits of that role rest for the quantity, here and at the stand-in."""
+        resting = self.list_exits(Status.ACCEPTED, Status.PARTIALLY_FILLED)
+        ours = sum(one.leaves_quantity for one in resting)
+        is_role = {one.role for one in resting} <= {role}
+        return is_role and ours == self.count_resting() == quantity
+
+    def is_over(self) -> bool:
+        """Return whether nothing is held, nothing rests, and all exits have ended."""
+        if self.list_exits(*(frozenset(Status) - FINAL)):
+            return False
+        return not any((self.count_held(), self.count_ours(), self.count_resting()))
+
+
+@pytest.fixture(scope="module")
+def running_kite():
+    with StandIn() as running:
+        running.exchange.listings["NSE", "AAPL"] = Listing(1, "AAPL", "AAPL", tick="0.01")
+        yield running
+
+
+@pytest.fixture
+def kite(running_kite, monkeypatch):
+    monkeypatch.setattr("tests.brokers.standins.kite.rest.ORDERS_PER_SECOND", 1_000_000)
+    running_kite.clear()
+    running_kite.exchange.quote("AAPL", "99", "101")
+    return running_kite
+
+
+@pytest.fixture
+def create_kite_broker(kite):
+    brokers = []
+
+    def create():
+        budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), Timeouts(response=WAIT_SECONDS)
+        brokers.append(
+            KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
+        )
+        return brokers[-1]
+
+    yield create
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.fixture(params=["alpaca", "zerodha"])
+def venue(request, engine, unlinked, monkeypatch):
+    """Connect a portfolio to a stand-in."""
+    monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
+    is_kite = request.param == "zerodha"
+    names = ("kite", "create_kite_broker") if is_kite else ("alpaca", "create_broker")
+    stand_in, create = map(request.getfixturevalue, names)
+    rig = Rig(engine)
+    rig.quote("99", "101", "100")
+    routing = Routing(rig, create(), broker_name=request.param)
+    run_until(routing, lambda: routing.stored().status == "connected")
+    return Venue(routing, stand_in, create)
+
+
+@pytest.fixture
+def bracket(venue):
+    """Place a bracket whose entry rests at the stand-in."""
+    venue.entry = venue.routing.place(limit_price="95", time_in_force="DAY", **EXITS)
+    run_until(venue.routing, lambda: find_status(venue.routing, venue.entry) is Status.ACCEPTED)
+    return venue.entry
+
+
+@pytest.fixture
+def protected(venue, bracket):
+    """Fill the entry, so that the stop rests and the target is watched."""
+    venue.move("94", "95")
+    run_until(venue.routing, lambda: venue.is_protected(10))
+    return venue
+
+
+def test_each_fill_of_the_entry_is_protected(venue, bracket):
+    venue.move("94", "95", ask_size="4")
+    run_until(venue.routing, lambda: venue.is_protected(4))
+    venue.move("94", "95", ask_size="6")
+    run_until(venue.routing, lambda: venue.is_protected(10))
+
+
+def test_target_takes_the_place_of_the_stop_and_fills(protected):
+    protected.move("120", "121")
+    run_until(protected.routing, protected.is_over)
+    sold = [one for one in protected.list_exits(Status.FILLED) if one.role is Role.TAKE_PROFIT]
+    assert sum(one.filled_value for one in sold) == 1200
+
+
+def test_stop_that_fills_ends_the_target(protected):
+    protected.move("79", "80")
+    run_until(protected.routing, protected.is_over)
+    assert {one.role for one in protected.list_exits(Status.FILLED)} == {Role.STOP_LOSS}
+
+
+@pytest.mark.parametrize("crossing", ["4", "10"])
+def test_stop_that_fills_while_it_is_canceled_leaves_the_rest_to_the_target(protected, crossing):
+    protected.stand_in.faults.orders.crossing = crossing
+    protected.move("120", "121")
+    run_until(protected.routing, protected.is_over)
+    by_role = dict.fromkeys(Role, 0)
+    for one in protected.list_exits(*FINAL):
+        by_role[one.role] += one.filled_quantity
+    assert (by_role[Role.STOP_LOSS], by_role[Role.TAKE_PROFIT]) == (int(crossing), 10 - int(crossing))
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protected, method):
+    protected.stand_in.faults.add("cut_after", method=method)
+    protected.stand_in.exchange.quote("AAPL", "119", "121")
+    protected.routing.rig.quote("120", "121", "120")
+    protected.routing.run(2)
+    protected.restart()
+    run_until(protected.routing, lambda: protected.is_protected(10, Role.TAKE_PROFIT))
+    protected.move("120", "121")
+    run_until(protected.routing, protected.is_over)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
+def test_no_more_than_the_position_rests_whatever_fails(venue, bracket, seed):
+    draw, routing = random.Random(seed), venue.routing
+    for _ in range(25):
+        if draw.random() < 0.4:
+            method = draw.choice(["POST", "DELETE", ""])
+            venue.stand_in.faults.add(draw.choice(FAULTS), method=method, status=500)
+        elif draw.random() < 0.2:
+            venue.restart()
+        bid = draw.choice([79, 81, 94, 110, 119, 120])
+        venue.move(str(bid), str(bid + 1), bid_size=str(draw.randrange(4)), ask_size=str(draw.randrange(8)))
+        routing.run(1)
+        assert venue.count_resting() <= venue.count_held()
+    venue.stand_in.faults.clear()
+    venue.move("100", "101")
+    routing.rig.cancel(venue.entry)
+    run_until(routing, lambda: find_status(routing, venue.entry) in FINAL)
+    run_until(routing, lambda: venue.count_ours() == venue.count_held() == venue.count_resting())
