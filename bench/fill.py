@@ -18,7 +18,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key
 from bench.load import PORTFOLIOS, SYMBOLS
 
@@ -51,7 +51,7 @@ def _command(
 def fill(count: int) -> None:
     """Record `count` trades in the database of the environment."""
     engine = connect_engine(load_settings().database_url, readers=1)
-    recording, waiting = Recording(), commands(count)
+    recording, waiting = LedgerBatchHandler(), commands(count)
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         while batch := list(islice(waiting, BATCH)):
             with connection.begin():

@@ -17,7 +17,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import fingerprint
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
@@ -52,7 +52,7 @@ def measure() -> list[Line]:
         migrate(url, fresh_key())
         market, controls = Market(ManualSource(), None), Controls()  # type: ignore[arg-type]  # only routes read by it
         services = BatchServices(market, controls)
-        handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(controls)), services)
+        handler = OrderBatchHandler(LedgerBatchHandler(guard=OrderTradeGuard(controls)), services)
         engine = connect_engine(url, tenant_scoped=True)
         writer: GroupCommit[Command, Outcome] = GroupCommit(
             engine, handler, 20_000, 250, lock_group=get_lock_group

@@ -25,7 +25,7 @@ from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import fingerprint
 from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.sources.simulated import SimulatedSource
@@ -105,7 +105,7 @@ def _fill(engine: Engine, orders: int) -> None:
         insert_portfolios(connection, [portfolio_row(one, _OPEN) for one in made])
     market = Market(SimulatedSource("bench"), Readers(engine, 1))
     services = BatchServices(market, Controls(), enforce_sessions="hold")
-    handler = OrderBatchHandler(Recording(), services)
+    handler = OrderBatchHandler(LedgerBatchHandler(), services)
     waiting = list(_commands(orders))
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         for start in range(0, orders, BATCH):

@@ -23,10 +23,10 @@ from app.database import connect_engine, unit_of_work
 from app.database.failures import format_reason
 from app.identity.rules.access import FIRST_TENANT
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.migrate import is_current
 from app.money import fixed, to_cents
 from app.text import name_key
@@ -174,14 +174,14 @@ def command(deal: Deal) -> RecordTrade:
         deal.user_id,
         deal.note,
     )
-    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, fingerprint(*facts))
+    origin = Origin(FIRST_TENANT, SOURCE, deal.user_id, deal.at, deal.key, hash_request(*facts))
     return RecordTrade(origin, deal.symbol, "", deal.side, valued, deal.portfolio, folded, deal.note)
 
 
 def seed(engine: Engine, now: datetime) -> tuple[int, int]:
     """Record the trades and one reversal. Return the number of new ones and the total."""
     commands: list[Command] = [command(deal) for deal in deals(now)]
-    recording = Recording()
+    recording = LedgerBatchHandler()
     with unit_of_work(engine) as connection:
         recorded = [_recorded(outcome) for outcome in recording.handle(connection, commands).outcomes]
         slip = next(one for one in reversed(recorded) if name_key(one.portfolio_name) == "growth")
@@ -192,7 +192,7 @@ def seed(engine: Engine, now: datetime) -> tuple[int, int]:
 
 def _undo(slip: Recorded) -> ReverseTrade:
     reason_given, at = "Reported twice", datetime.fromisoformat(slip.row.created_at) + timedelta(minutes=4)
-    key, request_hash = f"seed-data:{SEED}:reversal", fingerprint(slip.row.trade_id, "Reported twice")
+    key, request_hash = f"seed-data:{SEED}:reversal", hash_request(slip.row.trade_id, "Reported twice")
     return ReverseTrade(
         Origin(FIRST_TENANT, SOURCE, None, at, key, request_hash), slip.row.trade_id, reason_given
     )

@@ -25,10 +25,10 @@ from app.ids import new_row_id
 from app.instruments import queries as instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.books import insert_portfolios
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, mark
 from app.market_data.service import Market
@@ -88,7 +88,7 @@ def seed_orders(engine: Engine, settings: Settings, now: datetime) -> Seeded:
     readers = Readers(engine, 1)
     market = create_market(settings, engine, readers, Calendars.load())
     tools = BatchServices(market, Controls(), load_paper_settings(settings))
-    handler = OrderBatchHandler(Recording(guard=OrderTradeGuard(tools.controls)), tools)
+    handler = OrderBatchHandler(LedgerBatchHandler(guard=OrderTradeGuard(tools.controls)), tools)
     with unit_of_work(engine) as connection:
         prices = _prices(connection, handler, market, now)
         _open_portfolio(connection, now)
@@ -156,7 +156,7 @@ def _named(name: str) -> str:
 
 
 def _origin(name: str, now: datetime) -> Origin:
-    return Origin(FIRST_TENANT, SOURCE, None, now, _named(name), fingerprint(SOURCE, _named(name)))
+    return Origin(FIRST_TENANT, SOURCE, None, now, _named(name), hash_request(SOURCE, _named(name)))
 
 
 def _follow_up(done: OrderResult, now: datetime) -> Command | None:

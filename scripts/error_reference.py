@@ -87,7 +87,7 @@ def _list_denials(modules: list[source.Module], texts: Texts) -> list[str]:
 def _list_order_reasons(modules: list[source.Module], texts: Texts) -> list[str]:
     found = {
         text
-        for name in ("cancel_order", "cancel_open_orders", "close_order", "change_status")
+        for name in ("cancel_order", "cancel_open_orders", "finalize_order", "change_status")
         for keyword in ("reason", "broker_reason")
         for text in source.find_keyword(modules, name, keyword)
     }

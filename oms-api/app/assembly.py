@@ -62,7 +62,7 @@ from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
@@ -92,6 +92,7 @@ from app.order_routing.service.session_runner import SessionRunner
 from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.command_results import Outcome
@@ -100,7 +101,6 @@ from app.orders.service.flattening import Flattening
 from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
-from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
@@ -178,7 +178,7 @@ class Components:
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
     create_broker: CreateBroker
-    outgoing: OutgoingSignal
+    outgoing: BrokerRequestNotifier
     signal_planner: SignalPlanner
     signals: SignalService
     signal_channel: ChannelState
@@ -395,7 +395,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     controls, calendars = Controls(), Calendars.load()
     market = create_market(settings, engine, readers, calendars)
     rate = MessageRate()
-    outgoing, planner = OutgoingSignal(), create_signal_planner(settings)
+    outgoing, planner = BrokerRequestNotifier(), create_signal_planner(settings)
     services = BatchServices(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
         rate=rate,
@@ -485,7 +485,7 @@ def _build_writer(
     settings: Settings, engine: Engine, services: BatchServices
 ) -> GroupCommit[Command, Outcome]:
     guard = OrderTradeGuard(services.controls)
-    handler = OrderBatchHandler(Recording(guard=guard, rates=services.market.rate), services)
+    handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.rate), services)
     return GroupCommit(
         *(engine, handler, settings.write_queue_limit, settings.write_batch_limit, services.metrics),
         get_lock_group,

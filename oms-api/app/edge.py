@@ -18,8 +18,8 @@ from app.addresses import AddressResolver
 from app.clock import Now
 from app.correlation import correlate, parse_trace_id, set_correlation
 from app.deadline import Deadline
+from app.direct_routes import HotRequest, HotRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Forbidden, Malformed, OmsError, Unexpected
-from app.hot_routes import FastRequest, FastResponse, HotRequest, HotRoute, PendingResponse
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
@@ -50,14 +50,14 @@ PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=
 _LOG = logging.getLogger(__name__)
 
 
-FastRoute = Callable[[FastRequest], Awaitable[FastResponse]]
+FastRoute = Callable[[RequestInfo], Awaitable[JsonResponse]]
 
 
 class Edge:
     """The middleware.
 
     `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any segment. `hot` maps
-    (method, path) to hot routes.
+    (method, path) to direct routes.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ class Edge:
         )
 
     def start_hot(self, hot: HotRequest) -> bool:
-        """Start to serve a request by its hot route. Return False if the route declines it."""
+        """Start to serve a request by its direct route. Return False if the route declines it."""
         started, scope, headers = time.perf_counter(), hot.cycle.scope, hot.headers
-        request = FastRequest(headers, bytes(hot.cycle.body), scope["path"], _request_id(headers))
+        request = RequestInfo(headers, bytes(hot.cycle.body), scope["path"], _request_id(headers))
         request.address, request.trace_id = self._address(scope), parse_trace_id(headers.get(b"traceparent"))
         try:
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
@@ -117,7 +117,7 @@ class Edge:
         return True
 
     def _finish_hot(
-        self, hot: HotRequest, request: FastRequest, pending: PendingResponse, started: float,
+        self, hot: HotRequest, request: RequestInfo, pending: PendingResponse, started: float,
         future: "asyncio.Future[Any]",
     ) -> None:  # fmt: skip
         cycle = hot.cycle
@@ -143,7 +143,7 @@ class Edge:
         self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
 
     async def _respond(
-        self, scope: Scope, request: FastRequest, response_sender: "_ResponseSender", started: float,
+        self, scope: Scope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
         work: Awaitable[None],
     ) -> None:  # fmt: skip
         """Do the work that responds. Respond with a problem if it fails, and log the request."""
@@ -161,9 +161,9 @@ class Edge:
             request.on_denied()
         self._log_request(scope, request, response_sender.status, time.perf_counter() - started)
 
-    def _build_request(self, scope: Scope) -> FastRequest:
+    def _build_request(self, scope: Scope) -> RequestInfo:
         headers = dict(scope["headers"])
-        request = FastRequest(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        request = RequestInfo(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
         request.trace_id = parse_trace_id(headers.get(b"traceparent"))
         return request
 
@@ -172,7 +172,7 @@ class Edge:
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
     async def _serve(
-        self, scope: Scope, receive: Receive, request: FastRequest, response_sender: "_ResponseSender"
+        self, scope: Scope, receive: Receive, request: RequestInfo, response_sender: "_ResponseSender"
     ) -> None:
         _refuse_repeats(scope, request.headers)
         request.body = await read_body(request.headers, receive, self._body_deadline)
@@ -183,7 +183,7 @@ class Edge:
         scope.setdefault("state", {})["edge"] = request
         await self._app(scope, replay_body(request.body, receive), response_sender)
 
-    def _fast_route(self, scope: Scope, request: FastRequest) -> FastRoute | None:
+    def _fast_route(self, scope: Scope, request: RequestInfo) -> FastRoute | None:
         if scope["query_string"]:
             return None  # other variants of the request go to the framework
         method, path = scope["method"], request.path
@@ -196,7 +196,7 @@ class Edge:
             scope["oms_route"] = path
         return fast
 
-    def _log_request(self, scope: Scope, request: FastRequest, status: int, seconds: float) -> None:
+    def _log_request(self, scope: Scope, request: RequestInfo, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = scope.get("oms_route") or _route_template(scope)
         self._metrics.request(method, route, status, seconds)
@@ -211,7 +211,7 @@ class Edge:
 class _ResponseSender:
     """The connection to the client. Adds the common headers and records what was sent."""
 
-    def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request: FastRequest) -> None:
+    def __init__(self, send: Send, headers: Sequence[tuple[bytes, bytes]], request: RequestInfo) -> None:
         self._send = send
         self._request = request
         self._headers = [*headers, (b"x-request-id", request.request_id.encode())]
@@ -227,7 +227,7 @@ class _ResponseSender:
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
-    async def send_fast(self, response: FastResponse) -> None:
+    async def send_fast(self, response: JsonResponse) -> None:
         length = str(len(response.body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length), *response.headers]
         await self({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with limits on incomplete requests and a fast path for hot routes.
+"""uvicorn's HTTP protocol, with limits on incomplete requests and a fast path for direct routes.
 
 uvicorn's own parser reads headers of any size and waits for them without a timeout.
 """
@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.buffered_transport import BufferedTransport
-from app.hot_routes import HotRequest, get_hot_headers
+from app.direct_routes import HotRequest, get_hot_headers
 
 if TYPE_CHECKING:  # imported before the application in worker processes
     from app.edge import Edge
@@ -24,7 +24,7 @@ HEAD_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 WEBSOCKET_MESSAGE_LIMIT = 65_536  # the largest message of a client, in bytes
 WEBSOCKET_SEND_BUFFER = 65_536
-HANDOVER_SECONDS = 0.05  # a hot route waits this long for the rest of a body; then ASGI takes over
+HANDOVER_SECONDS = 0.05  # a direct route waits this long for the rest of a body; then ASGI takes over
 _FIELD_OVERHEAD = len(": \r\n")
 _EMPTY_AND_CLOSE = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY_AND_CLOSE
@@ -61,7 +61,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     A complete request always gets its response. Input that cannot be parsed closes the connection after that
     response.
 
-    It calls the hot routes of the application's `edge` directly; see `hot_routes`. It removes uvicorn's
+    It calls the direct routes of the application's `edge` directly; see `direct_routes`. It removes uvicorn's
     middleware for proxy headers, because the application has its own list of trusted proxies.
     """
 

@@ -157,7 +157,7 @@ def _edge(app: Application, components: Components) -> Edge:
         ),
     }
     report = recording.report_operation(components.trade_service)
-    place = order_entry.place_operation(components.order_service)
+    place = order_entry.build_place_order_endpoint(components.order_service)
     signal = signal_routes.signal_operation(components.signals).hot_route(authentication)
     hot = {
         ("POST", recording.TRADE_PATH): report.hot_route(authentication),

@@ -103,6 +103,11 @@ def quantity_text(text: str) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def format_plain_amount(amount: Decimal) -> str:
+    """Return the amount without separators and trailing zeros ("10.50" → "10.5")."""
+    return quantity_text(fixed(amount))
+
+
 def format_grouped_amount(amount: Decimal) -> str:
     """Return the amount for a message, with thousands separators and without trailing zeros."""
     return f"{amount.normalize():,f}"

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from app.clock import Now
 from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
 from app.duties.service import Lease
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter
 from app.exports.service.csv_export import CsvExport
 from app.exports.service.pages import ExportContext, Source

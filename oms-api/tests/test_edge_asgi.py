@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from app.direct_routes import JsonResponse
 from app.edge import Edge
 from app.errors import Conflict
-from app.hot_routes import FastResponse
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.rate_limit import Quotas, RateLimiter
@@ -119,7 +119,7 @@ def test_fast_route_has_rate_limit_headers_and_the_client_address():
 
     async def fast(request):
         request.rate = limiter.take("a", 1, request.address)
-        return FastResponse(200, request.address.encode())
+        return JsonResponse(200, request.address.encode())
 
     sent, _ = serve(never, [b""], {("POST", "/x"): fast})
     assert sent[1]["body"] == b"-"
@@ -130,7 +130,7 @@ def test_fast_route_is_served_by_the_middleware_with_problem_details():
     async def fast(request):
         if request.body == b"bad":
             raise Conflict("no")
-        return FastResponse(201, request.body, ((b"x-more", b"1"),))
+        return JsonResponse(201, request.body, ((b"x-more", b"1"),))
 
     routes = {("POST", "/x"): fast}
     good, _ = serve(never, [b"good"], routes)

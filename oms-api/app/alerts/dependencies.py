@@ -5,4 +5,4 @@ from typing import Annotated
 from app.alerts.service.price_alerts import PriceAlerts
 from app.wire.dependencies import part
 
-ThePriceAlerts = Annotated[PriceAlerts, part("price_alerts")]
+PriceAlertsDep = Annotated[PriceAlerts, part("price_alerts")]

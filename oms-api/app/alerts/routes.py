@@ -8,17 +8,17 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
 from app.alerts import queries
-from app.alerts.dependencies import ThePriceAlerts
+from app.alerts.dependencies import PriceAlertsDep
 from app.alerts.rules.conditions import Alert
 from app.alerts.schemas import EXAMPLE, AlertIn, AlertOut, serialize_alert
 from app.alerts.service.alerts import AlertTerms, create_alert, delete_alert
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Change
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheCursors, TheReaders
+from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
 from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
@@ -47,7 +47,7 @@ class AlertQuery(BaseModel):
 )
 async def post_alert(
     caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))],
-    administration: TheAdministration, request_context: TheRequestContext, price_alerts: ThePriceAlerts,
+    administration: AdministrationDep, request_context: RequestContextDep, price_alerts: PriceAlertsDep,
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
@@ -71,7 +71,7 @@ async def post_alert(
     "", summary="List your alerts", responses=responses(200, {"model": list[AlertOut]}, headers=NEXT_HEADER)
 )
 async def list_alerts(
-    caller: Owner, query: Annotated[AlertQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: Owner, query: Annotated[AlertQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List the alerts of the person that the request acts for, or of the key itself, newest first.
@@ -96,7 +96,7 @@ async def list_alerts(
     responses=responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_alert(
-    caller: Owner, alert_id: Annotated[Wanted, Path(max_length=32)], changes: TheChanges
+    caller: Owner, alert_id: Annotated[Wanted, Path(max_length=32)], changes: ChangesDep
 ) -> Response:
     """Delete one of your alerts. It fires no more."""
     await changes.run(lambda connection: delete_alert(connection, caller, alert_id), caller.tenant_id)

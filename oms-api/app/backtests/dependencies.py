@@ -5,4 +5,4 @@ from typing import Annotated
 from app.backtests.service.requests import PrepareCode
 from app.wire.dependencies import part
 
-TheCodePreparation = Annotated[PrepareCode, part("prepare_strategy_code")]
+CodePreparationDep = Annotated[PrepareCode, part("prepare_strategy_code")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.backtests.dependencies import TheCodePreparation
+from app.backtests.dependencies import CodePreparationDep
 from app.backtests.errors import NoSuchBacktest
 from app.backtests.queries import delete_backtest, list_backtests
 from app.backtests.schemas import (
@@ -28,12 +28,12 @@ from app.backtests.service.requests import create_backtest, read_file, read_rows
 from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Change
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheCursors, TheReaders
+from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
 from app.wire.fields import Wanted
 from app.wire.lists import link
 from app.wire.pages import Cursors
@@ -41,8 +41,8 @@ from app.wire.pages import Cursors
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
 Runner = Annotated[Caller, Depends(require_permission(Operation.RUN_BACKTEST))]
-TheId = Annotated[Wanted, Path(max_length=32, description="ID of the backtest")]
-ThePage = Annotated[BacktestQuery, Query()]
+IdDep = Annotated[Wanted, Path(max_length=32, description="ID of the backtest")]
+PageDep = Annotated[BacktestQuery, Query()]
 _LIST = "backtests"
 _HTML = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -57,7 +57,7 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 )
 async def post_backtest(
     caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
-    prepare_code: TheCodePreparation, administration: TheAdministration, request_context: TheRequestContext,
+    prepare_code: CodePreparationDep, administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
     backtest_request, context = body.build(), request_context.context(caller, body)
@@ -76,7 +76,7 @@ async def post_backtest(
     "", summary="List backtests", responses=responses(200, {"model": list[BacktestOut]}, headers=NEXT_HEADER)
 )
 async def get_backtests(
-    caller: Reader, query: ThePage, readers: TheReaders, cursors: TheCursors, request: Request
+    caller: Reader, query: PageDep, readers: ReadersDep, cursors: CursorsDep, request: Request
 ) -> Response:
     """List the backtests of the tenant, newest first."""
     tenant_id = caller.tenant_id
@@ -91,7 +91,7 @@ async def get_backtests(
 
 @router.get("/compare", summary="Compare backtests", responses=responses(200, {"model": ComparisonOut}, 404))
 async def compare_backtests(
-    caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: TheReaders
+    caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: ReadersDep
 ) -> Response:
     """Compare backtests: the statistics that differ, and whether code and data are equal."""
     ids = [part.strip() for part in query.ids.split(",") if part.strip()]
@@ -107,7 +107,7 @@ async def compare_backtests(
 
 
 @router.get("/{backtest_id}", summary="Get a backtest", responses=responses(200, {"model": BacktestOut}, 404))
-async def get_backtest(caller: Reader, backtest_id: TheId, readers: TheReaders) -> Response:
+async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
     backtest = await readers.run(
@@ -123,7 +123,7 @@ async def get_backtest(caller: Reader, backtest_id: TheId, readers: TheReaders) 
     response_class=Response,
     responses=responses(204, {"description": "Deleted"}, 404),
 )
-async def remove_backtest(caller: Runner, backtest_id: TheId, changes: TheChanges) -> Response:
+async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDep) -> Response:
     """Delete a backtest with its result. If it waits or runs, it is cancelled."""
     tenant_id = caller.tenant_id
     is_deleted = await changes.run(
@@ -140,7 +140,7 @@ async def remove_backtest(caller: Runner, backtest_id: TheId, changes: TheChange
     responses=responses(200, {"model": list[BacktestOrderOut]}, 404, 409, headers=NEXT_HEADER),
 )
 async def get_backtest_orders(
-    caller: Reader, backtest_id: TheId, query: ThePage, readers: TheReaders, cursors: TheCursors,
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List the orders of a finished backtest in the order in which they became final."""
@@ -153,7 +153,7 @@ async def get_backtest_orders(
     responses=responses(200, {"model": list[BacktestFillOut]}, 404, 409, headers=NEXT_HEADER),
 )
 async def get_backtest_fills(
-    caller: Reader, backtest_id: TheId, query: ThePage, readers: TheReaders, cursors: TheCursors,
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List the fills of a finished backtest in time order."""
@@ -166,7 +166,7 @@ async def get_backtest_fills(
     responses=responses(200, {"model": list[EquityPointOut]}, 404, 409, headers=NEXT_HEADER),
 )
 async def get_backtest_equity(
-    caller: Reader, backtest_id: TheId, query: ThePage, readers: TheReaders, cursors: TheCursors,
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List the points of the equity curve of a finished backtest in time order."""
@@ -179,7 +179,7 @@ async def get_backtest_equity(
     response_class=Response,
     responses=responses(200, _HTML, 404, 409),
 )
-async def get_backtest_report(caller: Reader, backtest_id: TheId, readers: TheReaders) -> Response:
+async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get the report with charts as one HTML file."""
     tenant_id = caller.tenant_id
     content = await readers.run(

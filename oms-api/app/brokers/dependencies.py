@@ -7,6 +7,6 @@ from app.brokers.service.connections import BrokerConnections
 from app.brokers.service.sessions import BrokerLogIns
 from app.wire.dependencies import part
 
-TheBrokerConnections = Annotated[BrokerConnections, part("broker_connections")]
-TheBrokerFactory = Annotated[CreateBroker, part("create_broker")]
-TheBrokerLogIns = Annotated[BrokerLogIns, part("broker_log_ins")]
+BrokerConnectionsDep = Annotated[BrokerConnections, part("broker_connections")]
+BrokerFactoryDep = Annotated[CreateBroker, part("create_broker")]
+BrokerLogInsDep = Annotated[BrokerLogIns, part("broker_log_ins")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from app.brokers.dependencies import TheBrokerConnections, TheBrokerFactory, TheBrokerLogIns
+from app.brokers.dependencies import BrokerConnectionsDep, BrokerFactoryDep, BrokerLogInsDep
 from app.brokers.schemas import (
     BrokerLogInOut,
     BrokerSessionIn,
@@ -19,12 +19,12 @@ from app.brokers.schemas import (
 from app.brokers.service.account_checks import check_connection
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.timestamps import iso
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import ClockDep, ReadersDep
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
@@ -33,7 +33,7 @@ Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_BROKERS))]
 SecondPerson = Annotated[Caller, Depends(require_permission(Operation.ENABLE_LIVE))]
 Operator = Annotated[Caller, Depends(require_permission(Operation.LOG_IN_BROKER))]
-TheName = Annotated[str, Path(max_length=60, description="Name of the connection")]
+NameDep = Annotated[str, Path(max_length=60, description="Name of the connection")]
 _EXAMPLE = {
     "name": "alpaca-paper",
     "broker": "alpaca",
@@ -53,7 +53,7 @@ _CHANGED = responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=
 )
 async def create_connection(
     caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
-    connections: TheBrokerConnections, administration: TheAdministration, request_context: TheRequestContext,
+    connections: BrokerConnectionsDep, administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
     context, new = request_context.context(caller, body), body.parameters()
@@ -65,7 +65,7 @@ async def create_connection(
 
 
 @router.get("", summary="List broker connections", responses=responses(200, {"model": list[ConnectionOut]}))
-async def list_connections(caller: Reader, readers: TheReaders, clock: TheClock) -> Response:
+async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
     return answer(
@@ -79,7 +79,7 @@ async def list_connections(caller: Reader, readers: TheReaders, clock: TheClock)
     responses=responses(200, {"model": ConnectionOut}, 404),
 )
 async def get_one_connection(
-    caller: Reader, connection_name: TheName, readers: TheReaders, clock: TheClock
+    caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
@@ -97,9 +97,9 @@ async def get_one_connection(
     openapi_extra=documented_body(ConnectionPatch, _PATCH_EXAMPLE),
 )
 async def update_connection(
-    caller: Manager, connection_name: TheName,
+    caller: Manager, connection_name: NameDep,
     body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))],
-    connections: TheBrokerConnections, administration: TheAdministration, request_context: TheRequestContext,
+    connections: BrokerConnectionsDep, administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
     context, changes = request_context.context(caller, body, connection_name), body.changes()
@@ -119,8 +119,8 @@ async def update_connection(
     responses=responses(204, {}, 404, 409),
 )
 async def delete_connection(
-    caller: Manager, connection_name: TheName, connections: TheBrokerConnections,
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
     context = request_context.context(caller, NoFields(), connection_name)
@@ -136,8 +136,8 @@ async def delete_connection(
     responses=responses(200, {"model": ConnectionCheckOut}, 404),
 )
 async def test_connection(
-    caller: Manager, connection_name: TheName, connections: TheBrokerConnections,
-    create_broker: TheBrokerFactory, readers: TheReaders,
+    caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
+    create_broker: BrokerFactoryDep, readers: ReadersDep,
 ) -> Response:  # fmt: skip
     """Log in at the broker and read the account. Nothing is traded."""
     tenant_id = caller.tenant_id
@@ -164,8 +164,8 @@ async def test_connection(
     responses=_CHANGED,
 )
 async def enable_live(
-    caller: SecondPerson, connection_name: TheName, connections: TheBrokerConnections,
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
 
@@ -186,7 +186,7 @@ async def enable_live(
     responses=responses(200, {"model": BrokerLogInOut}, 404, 409),
 )
 async def get_log_in(
-    caller: Operator, connection_name: TheName, log_ins: TheBrokerLogIns, readers: TheReaders
+    caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
 ) -> Response:
     """Get the address of the page where a person logs in, and when the current session ends."""
     tenant_id = caller.tenant_id
@@ -209,10 +209,10 @@ async def get_log_in(
     openapi_extra=documented_body(BrokerSessionIn, _SESSION_EXAMPLE),
 )
 async def create_session(
-    caller: Operator, connection_name: TheName,
+    caller: Operator, connection_name: NameDep,
     body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))],
-    log_ins: TheBrokerLogIns, readers: TheReaders, administration: TheAdministration,
-    request_context: TheRequestContext,
+    log_ins: BrokerLogInsDep, readers: ReadersDep, administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Exchange the request token of a log-in for today's session, and connect with it."""
     tenant_id = caller.tenant_id

@@ -5,4 +5,4 @@ from typing import Annotated
 from app.calendars.service import Calendars
 from app.wire.dependencies import part
 
-TheCalendars = Annotated[Calendars, part("calendars")]
+CalendarsDep = Annotated[Calendars, part("calendars")]

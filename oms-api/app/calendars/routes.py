@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.calendars.dependencies import TheCalendars
+from app.calendars.dependencies import CalendarsDep
 from app.calendars.schemas import (
     CalendarDayIn,
     CalendarQuery,
@@ -19,12 +19,12 @@ from app.calendars.schemas import (
     serialize_day,
 )
 from app.calendars.service import serialize_override
-from app.hot_routes import FastRequest
+from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheClock, TheReaders
+from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 
 Setter = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
 EXAMPLE: dict[str, Any] = {
@@ -39,7 +39,7 @@ router = APIRouter(tags=["calendars"])
 
 @router.get("/calendar", summary="List trading sessions", responses=responses(200, {"model": list[DayOut]}))
 async def list_calendar(
-    _: Reader, query: Annotated[CalendarQuery, Query()], calendars: TheCalendars, readers: TheReaders
+    _: Reader, query: Annotated[CalendarQuery, Query()], calendars: CalendarsDep, readers: ReadersDep
 ) -> Response:
     """List the sessions and holidays of a market in time order.
 
@@ -52,8 +52,8 @@ async def list_calendar(
 
 @router.get("/clock", summary="Get the state of a market", responses=responses(200, {"model": ClockOut}))
 async def get_clock(
-    _: Reader, query: Annotated[ClockQuery, Query()], calendars: TheCalendars, readers: TheReaders,
-    now: TheClock,
+    _: Reader, query: Annotated[ClockQuery, Query()], calendars: CalendarsDep, readers: ReadersDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get whether a market is open now, and when it opens and closes next."""
     await readers.run_single(calendars.refresh)
@@ -70,8 +70,8 @@ async def get_clock(
 async def put_calendar_day(
     caller: Setter, market: Annotated[MarketCode, Path(description="Code of the market", examples=["XNYS"])],
     day: Annotated[LocalDate, Path(alias="date", description="Local date", examples=["2026-11-27"])],
-    body: Annotated[CalendarDayIn, Depends(json_body(CalendarDayIn))], calendars: TheCalendars,
-    changes: TheChanges, readers: TheReaders, now: TheClock, request: Request,
+    body: Annotated[CalendarDayIn, Depends(json_body(CalendarDayIn))], calendars: CalendarsDep,
+    changes: ChangesDep, readers: ReadersDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set the sessions of a market on a date, for all tenants. Only the operator's key may call this.
 
@@ -79,7 +79,7 @@ async def put_calendar_day(
     from the next order on. The expiry of earlier orders does not change.
     """
     override, at = body.override(market, day), now()
-    edge: FastRequest = request.state.edge
+    edge: RequestInfo = request.state.edge
 
     def write(connection: Connection) -> None:
         previous, updated = calendars.set_day(connection, override, caller.actor, at)

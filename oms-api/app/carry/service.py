@@ -31,7 +31,7 @@ from app.ledger.queries.reading import find_book
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.equity import OpenPosition
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.books import Books, CashEntry
+from app.ledger.service.books import CashEntry, LedgerState
 from app.ledger.service.commands import Origin
 from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_positions_of, value_positions
@@ -89,7 +89,7 @@ class CarryService:
         until = None if portfolio.carry_rates is None else max(last, portfolio.created_at)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [portfolio.tenant_id])
-            Books(connection, TradeIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
+            LedgerState(connection, TradeIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
             queries.set_accrued_until(connection, portfolio.tenant_id, portfolio.id, until)
 
     def _book_period(self, portfolio: CarryPortfolio, rates: str, start: datetime, close: datetime) -> bool:
@@ -97,7 +97,7 @@ class CarryService:
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [key.tenant_id])
-            books = Books(connection, TradeIds())
+            books = LedgerState(connection, TradeIds())
             books.lock([key])
             if queries.find_accrued_until(connection, *key) != start:
                 return False

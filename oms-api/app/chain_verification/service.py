@@ -21,7 +21,7 @@ from app.chain_verification.rules.segments import (
 from app.clock import Now
 from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
 from app.duties.service import Lease
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.timestamps import iso
 
 VERIFY_CHAINS = "verify chains"

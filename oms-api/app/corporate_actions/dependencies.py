@@ -5,4 +5,4 @@ from typing import Annotated
 from app.corporate_actions.service.booking import CorporateActions
 from app.wire.dependencies import part
 
-TheCorporateActions = Annotated[CorporateActions, part("corporate_actions")]
+CorporateActionsDep = Annotated[CorporateActions, part("corporate_actions")]

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.corporate_actions import queries
-from app.corporate_actions.dependencies import TheCorporateActions
+from app.corporate_actions.dependencies import CorporateActionsDep
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.values import ActionPreview
 from app.corporate_actions.schemas import (
@@ -22,14 +22,14 @@ from app.corporate_actions.schemas import (
 from app.corporate_actions.service.changes import build_action, create_action, get_record, note_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import Action
-from app.market_data.dependencies import TheMarket
+from app.market_data.dependencies import MarketDep
 from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.lists import link
 from app.wire.paths import ID
 
@@ -56,7 +56,7 @@ EXAMPLE = {
     openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
 )
 async def preview(
-    caller: Manager, body: Body, readers: TheReaders, market: TheMarket, now: TheClock
+    caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
 ) -> Response:
     """Compute the changes of positions, cash and open orders without recording anything."""
     draft, at = body.draft(), now()
@@ -77,8 +77,8 @@ async def preview(
     openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
 )
 async def create(
-    caller: Manager, body: Body, administration: TheAdministration, request_context: TheRequestContext,
-    corporate_actions: TheCorporateActions, readers: TheReaders, market: TheMarket, now: TheClock,
+    caller: Manager, body: Body, administration: AdministrationDep, request_context: RequestContextDep,
+    corporate_actions: CorporateActionsDep, readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
@@ -104,8 +104,8 @@ async def create(
     responses=responses(200, {"model": list[CorporateActionOut]}, headers=NEXT_HEADER),
 )
 async def list_corporate_actions(
-    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: TheReaders,
-    cursors: TheCursors, now: TheClock, request: Request,
+    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep,
+    cursors: CursorsDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """List the corporate actions, the newest first."""
     tenant_id = caller.tenant_id
@@ -127,7 +127,7 @@ async def list_corporate_actions(
     responses=responses(200, {"model": CorporateActionOut}, 404),
 )
 async def get_corporate_action(
-    caller: Reader, action_id: ActionId, readers: TheReaders, now: TheClock
+    caller: Reader, action_id: ActionId, readers: ReadersDep, now: ClockDep
 ) -> Response:
     """Get one corporate action with its status."""
     return answer(serialize_record(await _find(readers, caller, action_id), iso(now())))
@@ -141,8 +141,8 @@ async def get_corporate_action(
 )
 async def reverse(
     caller: Manager, action_id: ActionId, body: Annotated[ReversalIn, Depends(json_body(ReversalIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
-    corporate_actions: TheCorporateActions, readers: TheReaders, now: TheClock,
+    administration: AdministrationDep, request_context: RequestContextDep,
+    corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
@@ -161,7 +161,7 @@ async def reverse(
     return answer(serialize_record(await _find(readers, caller, action_id), iso(now())), 200, headers)
 
 
-async def _find(readers: TheReaders, caller: Caller, action_id: str) -> ActionRecord:
+async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
     return await readers.run(
         lambda connection: get_record(connection, caller.tenant_id, action_id), caller.tenant_id
     )

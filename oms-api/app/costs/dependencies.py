@@ -9,5 +9,5 @@ from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.dependencies import part
 
-TheRates = Annotated[RateTable, part("cost_rates")]
+RatesDep = Annotated[RateTable, part("cost_rates")]
 Estimator = Annotated[Caller, Depends(require_permission(Operation.ESTIMATE_COSTS))]

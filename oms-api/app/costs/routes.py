@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from app.costs.dependencies import Estimator, TheRates
+from app.costs.dependencies import Estimator, RatesDep
 from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
 from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
 from app.costs.service import estimate_charges
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock
+from app.wire.dependencies import ClockDep
 
 router = APIRouter(tags=["costs"])
 
@@ -33,8 +33,8 @@ EXAMPLE: dict[str, Any] = {
     openapi_extra=documented_body(EstimateIn, EXAMPLE),
 )
 async def estimate_costs(
-    _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn))], rates: TheRates,
-    now: TheClock,
+    _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn))], rates: RatesDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Estimate the brokerage, taxes and fees of an order that is filled by one execution.
 

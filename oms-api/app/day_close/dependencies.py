@@ -5,4 +5,4 @@ from typing import Annotated
 from app.day_close.service.signing import DayCloser
 from app.wire.dependencies import part
 
-TheDayCloser = Annotated[DayCloser, part("day_closer")]
+DayCloserDep = Annotated[DayCloser, part("day_closer")]

@@ -6,20 +6,20 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from app.calendars.schemas import LocalDate
-from app.day_close.dependencies import TheDayCloser
+from app.day_close.dependencies import DayCloserDep
 from app.day_close.errors import NoSuchDayClose
 from app.day_close.rules.serialization import serialize_day
 from app.day_close.rules.statements import Statement, format_html, list_csv_rows
 from app.day_close.schemas import DayCloseIn, DayCloseOut
 from app.day_close.service.statements import find_day, read_statement
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.csv_format import CSV, CSV_UTF8, format_rows, guard_text
-from app.wire.dependencies import TheReaders
+from app.wire.dependencies import ReadersDep
 
 router = APIRouter(prefix="/day-close", tags=["reports"])
 
@@ -49,7 +49,7 @@ _STATEMENT = {
 async def close_day(
     caller: Signer, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     body: Annotated[DayCloseIn, Depends(json_body(DayCloseIn))],
-    closer: TheDayCloser, administration: TheAdministration, request_context: TheRequestContext,
+    closer: DayCloserDep, administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Sign off a day that has ended. Its figures by portfolio, and what is open now, are stored permanently.
 
@@ -67,7 +67,7 @@ async def close_day(
 async def get_day_close(
     caller: Reader,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
-    readers: TheReaders,
+    readers: ReadersDep,
 ) -> Response:
     """Get the figures of a day, and what was open, as they were signed off."""
 
@@ -87,7 +87,7 @@ async def get_statement(
     caller: Reader,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     portfolio: PortfolioPath,
-    readers: TheReaders,
+    readers: ReadersDep,
     request: Request,
 ) -> Response:
     """Get the statement of a signed day as HTML, or as CSV.

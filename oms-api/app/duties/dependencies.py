@@ -5,4 +5,4 @@ from typing import Annotated
 from app.duties.service import DutyRunner
 from app.wire.dependencies import part
 
-TheDutyRunner = Annotated[DutyRunner, part("duty_runner")]
+DutyRunnerDep = Annotated[DutyRunner, part("duty_runner")]

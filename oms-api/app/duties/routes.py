@@ -7,17 +7,17 @@ from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
 from app.duties import queries
-from app.duties.dependencies import TheDutyRunner
+from app.duties.dependencies import DutyRunnerDep
 from app.duties.errors import NoSuchJob
 from app.duties.rules.schedule import compute_next_run, describe_period
 from app.duties.schemas import JobRequestOut, JobsOut, NothingIn, serialize_job
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Change
 from app.timestamps import iso
 from app.wire.answers import REPLAYED_HEADER, answer, responses
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import ClockDep, ReadersDep
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -28,7 +28,7 @@ SHOWN_RUNS = 10
 
 
 @router.get("", summary="List background jobs", responses=responses(200, {"model": JobsOut}))
-async def list_jobs(_: Watcher, runner: TheDutyRunner, readers: TheReaders, now: TheClock) -> Response:
+async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
     You need a key of the first tenant with the scope `read`, because the jobs work for all tenants.
@@ -57,8 +57,8 @@ async def list_jobs(_: Watcher, runner: TheDutyRunner, readers: TheReaders, now:
     responses=responses(202, {"model": JobRequestOut}, 404, 409, headers=REPLAYED_HEADER),
 )
 async def run_job(
-    caller: Requester, job_name: JobName, runner: TheDutyRunner, administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Requester, job_name: JobName, runner: DutyRunnerDep, administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Run a job as soon as possible, in addition to its schedule. If it is running, it runs once more."""
     names = {duty.name: duty.name for duty in runner.duties}

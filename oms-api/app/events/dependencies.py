@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.direct_routes import RequestInfo
 from app.events.service.feed import Feed
-from app.hot_routes import FastRequest
 from app.identity.dependencies import Authentication
 from app.identity.rules.access import Operation
 from app.wire.dependencies import part
@@ -17,7 +17,7 @@ StillCounts = Callable[[], Awaitable[bool]]
 
 async def _still_counts(request: Request) -> StillCounts:
     authentication: Authentication = request.app.state.authentication
-    edge: FastRequest = request.state.edge
+    edge: RequestInfo = request.state.edge
 
     async def check() -> bool:
         return await authentication.is_still_authorized(edge, Operation.READ_EVENTS)
@@ -25,6 +25,6 @@ async def _still_counts(request: Request) -> StillCounts:
     return check
 
 
-TheFeed = Annotated[Feed, part("feed")]
+FeedDep = Annotated[Feed, part("feed")]
 WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]
-TheOpaqueIds = Annotated[OpaqueIds, part("opaque_ids")]
+OpaqueIdsDep = Annotated[OpaqueIds, part("opaque_ids")]

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid, Unavailable
-from app.events.dependencies import StillCounts, TheFeed, TheOpaqueIds, WhetherItCounts
+from app.events.dependencies import FeedDep, OpaqueIdsDep, StillCounts, WhetherItCounts
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.rules import EVENT_ID_KIND, get_event_number
@@ -19,7 +19,7 @@ from app.events.schemas import EventOut, format_server_sent, serialize_event
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.dependencies import TheReaders
+from app.wire.dependencies import ReadersDep
 from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import DEFAULT_LIMIT
@@ -75,8 +75,8 @@ class StreamQuery(BaseModel):
     "/events", summary="List events", responses=responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER)
 )
 async def list_events(
-    caller: Watcher, query: Annotated[EventQuery, Query()], feed: TheFeed, readers: TheReaders,
-    opaque_ids: TheOpaqueIds, request: Request,
+    caller: Watcher, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
+    opaque_ids: OpaqueIdsDep, request: Request,
 ) -> Response:  # fmt: skip
     """List events, newest first."""
     tenant_id, filters = caller.tenant_id, EventFilter(_split_types(query.type), query.since, query.until)
@@ -105,7 +105,7 @@ async def list_events(
     responses=responses(200, STREAM),
 )
 async def stream_events(
-    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: TheFeed, opaque_ids: TheOpaqueIds,
+    caller: Watcher, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
     is_still_authorized: WhetherItCounts,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="ID of the last received event; default: now")

@@ -17,13 +17,13 @@ from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.errors import NotAllowed
 from app.identity.rules.access import Caller, Operation, Scope
-from app.ledger.dependencies import TheCashReader, TheExits, TheValuer
-from app.market_data.dependencies import TheMarket
+from app.ledger.dependencies import CashReaderDep, ExitsDep, ValuerDep
+from app.market_data.dependencies import MarketDep
 from app.text import name_key
 from app.wire.answers import responses
 from app.wire.csv_format import CSV, CSV_UTF8
 from app.wire.csv_lists import prefers
-from app.wire.dependencies import TheClock, TheExports, TheReaders
+from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.wire.exports import Read
 from app.wire.fields import Wanted, lower_case
 from app.wire.lists import Period, When
@@ -58,9 +58,9 @@ class ExportQuery(Period):
     "/{table}", summary="Export a table", response_class=Response, responses=responses(200, _FILE, 404, 501)
 )
 async def export_table(
-    table: Table, caller: ExportReader, query: Annotated[ExportQuery, Query()], readers: TheReaders,
-    exports: TheExports, market: TheMarket, exits: TheExits, cash_reader: TheCashReader, valuer: TheValuer,
-    now: TheClock,
+    table: Table, caller: ExportReader, query: Annotated[ExportQuery, Query()], readers: ReadersDep,
+    exports: ExportsDep, market: MarketDep, exits: ExitsDep, cash_reader: CashReaderDep, valuer: ValuerDep,
+    now: ClockDep,
     accept: Annotated[str, Header(description=f"`{CSV}` or `{XLSX}`")] = CSV,
 ) -> Response:  # fmt: skip
     """Export all trades, orders, positions, P&L by day, cash, charges or risk that the caller may see.

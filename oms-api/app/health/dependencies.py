@@ -48,4 +48,4 @@ class HealthComponents:
     uses_sandbox: bool
 
 
-TheHealthComponents = Annotated[HealthComponents, part("health_components")]
+HealthComponentsDep = Annotated[HealthComponents, part("health_components")]

@@ -11,7 +11,7 @@ from app import __version__
 from app.chain_verification.queries import ChainState
 from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
-from app.health.dependencies import HealthComponents, TheHealthComponents
+from app.health.dependencies import HealthComponents, HealthComponentsDep
 from app.health.rules import (
     Component,
     describe_chains,
@@ -53,7 +53,7 @@ metrics_router = APIRouter(tags=["health"])
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Check health", responses={200: {"model": HealthOut}})
-async def health(components: TheHealthComponents) -> Response:
+async def health(components: HealthComponentsDep) -> Response:
     """Respond while the process runs."""
     fields = {
         "status": "healthy",
@@ -66,7 +66,7 @@ async def health(components: TheHealthComponents) -> Response:
 
 @router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", summary="Check liveness", responses={200: {"model": HealthOut}})
-async def live(components: TheHealthComponents) -> Response:
+async def live(components: HealthComponentsDep) -> Response:
     """Respond while the process runs. Restart the process if this fails."""
     return await health(components)
 
@@ -77,7 +77,7 @@ async def live(components: TheHealthComponents) -> Response:
     summary="Check readiness",
     responses={200: {"model": ReadinessOut}, 503: {"model": ReadinessOut}},
 )
-async def ready(components: TheHealthComponents) -> Response:
+async def ready(components: HealthComponentsDep) -> Response:
     """Check whether trades can be recorded.
 
     Returns 503 while the database, its schema or the writer is unavailable.
@@ -104,7 +104,7 @@ async def ready(components: TheHealthComponents) -> Response:
     summary="Get the state of each component",
     responses=responses(200, {"model": DetailedHealthOut}),
 )
-async def detailed(_: Reader, components: TheHealthComponents) -> Response:
+async def detailed(_: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
 
     It also states whether the hash chains are intact, and in which layers of protection strategies run.
@@ -133,7 +133,7 @@ async def detailed(_: Reader, components: TheHealthComponents) -> Response:
     responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
 async def metrics(
-    _: Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))], components: TheHealthComponents
+    _: Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))], components: HealthComponentsDep
 ) -> Response:
     """Get counts and timings in Prometheus' format.
 

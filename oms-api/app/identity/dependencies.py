@@ -11,8 +11,8 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
+from app.direct_routes import HotRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
-from app.hot_routes import FastRequest, FastResponse, HotRoute, PendingResponse
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.service.authenticator import Authenticator, ClientInfo, People
@@ -44,7 +44,7 @@ class Authentication:
     trail: Trail
     now: Now
 
-    async def authorize(self, request: FastRequest, operation: Operation) -> Caller:
+    async def authorize(self, request: RequestInfo, operation: Operation) -> Caller:
         """Authenticate and authorize the caller, and add it to the request's log record.
 
         Raise an OmsError if the caller is refused.
@@ -54,7 +54,7 @@ class Authentication:
             raise _refusal(caller, TABLE[operation])
         return caller
 
-    async def authenticate(self, request: FastRequest, operation: Operation) -> Caller:
+    async def authenticate(self, request: RequestInfo, operation: Operation) -> Caller:
         """Authenticate the caller and count the request, without a permission check.
 
         Raise an OmsError if the credentials are refused.
@@ -70,7 +70,7 @@ class Authentication:
         self.count(request, caller)
         return caller
 
-    def find_authorized(self, request: FastRequest, operation: Operation) -> Caller | None:
+    def find_authorized(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the caller without a query, or None if that is not possible or the caller is refused.
 
         Count nothing. Raise an OmsError if the credentials cannot be valid.
@@ -86,19 +86,19 @@ class Authentication:
             caller = None if key or person else self.sessions.find_cached(_token(bearer))
         return caller if caller is not None and caller.may(operation) else None
 
-    def count(self, request: FastRequest, caller: Caller) -> None:
+    def count(self, request: RequestInfo, caller: Caller) -> None:
         """Count the request of a caller against the rate limits, and add both to the log. Raise OverLimit."""
         request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
         request.rate = self.limiter.take(get_rate_limit_key(caller), caller.tenant_id, request.address)
 
-    async def is_still_authorized(self, request: FastRequest, operation: Operation) -> bool:
+    async def is_still_authorized(self, request: RequestInfo, operation: Operation) -> bool:
         """Return whether the admitted caller would still be admitted. Do not count the request."""
         try:
             return (await self._find_caller(request, operation)).may(operation)
         except OmsError:
             return False
 
-    async def find_caller(self, request: FastRequest, operation: Operation) -> Caller | None:
+    async def find_caller(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the admitted caller as it is now, or None if it would not be admitted any more.
 
         Do not count the request. Raise Unavailable.
@@ -110,16 +110,16 @@ class Authentication:
         except OmsError:
             return None
 
-    def count_unauthenticated(self, request: FastRequest) -> None:
+    def count_unauthenticated(self, request: RequestInfo) -> None:
         """Count an unauthenticated request against the rate of its address. Raise TooMany."""
         self.limiter.check_address(request.address)
         self.limiter.charge_address(request.address)
 
-    def _record_denial(self, request: FastRequest, caller: Caller, operation: Operation) -> None:
+    def _record_denial(self, request: RequestInfo, caller: Caller, operation: Operation) -> None:
         who = (caller.tenant_id, self.now(), caller.actor, caller.name)
         self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
 
-    async def _find_caller(self, request: FastRequest, operation: Operation) -> Caller:
+    async def _find_caller(self, request: RequestInfo, operation: Operation) -> Caller:
         headers = request.headers
         key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
         person = headers.get(b"x-on-behalf-of")
@@ -185,27 +185,27 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
 
 
 @dataclass(frozen=True, slots=True)
-class WriteOperation(Generic[Command, Outcome]):
-    """An operation that the writer executes. FastAPI routes and hot routes run it alike.
+class WriteEndpoint(Generic[Command, Outcome]):
+    """An operation that the writer executes. FastAPI routes and direct routes run it alike.
 
-    `parse` validates a request, `submit` queues its command, `build` builds the response, and `explain` may
-    replace an error of the writer by a more detailed one.
+    `parse` validates a request, `submit` queues its command, and `build` builds the response.
+    `enrich_error` may replace an error of the writer by a more detailed one.
     """
 
     operation: Operation
-    parse: Callable[[Caller, FastRequest, str | None], Command]
+    parse: Callable[[Caller, RequestInfo, str | None], Command]
     submit: Callable[[Command], "asyncio.Future[Outcome]"]
-    build: Callable[[Outcome], FastResponse]
-    explain: Callable[[Command, OmsError], Awaitable[OmsError]] | None = None
+    build: Callable[[Outcome], JsonResponse]
+    enrich_error: Callable[[Command, OmsError], Awaitable[OmsError]] | None = None
 
-    def start(self, caller: Caller, request: FastRequest, key: str | None) -> PendingResponse:
+    def start(self, caller: Caller, request: RequestInfo, key: str | None) -> PendingResponse:
         """Validate and queue an authorized request. Raise an OmsError if it is refused."""
         return self._queue(self.parse(caller, request, check_key(key)))
 
     def hot_route(self, authentication: Authentication) -> HotRoute:
-        """Return the operation as a hot route: authenticate, validate, count and queue."""
+        """Return the operation as a direct route: authenticate, validate, count and queue."""
 
-        def start(request: FastRequest) -> PendingResponse | None:
+        def start(request: RequestInfo) -> PendingResponse | None:
             caller = authentication.find_authorized(request, self.operation)
             if caller is None:
                 return None
@@ -224,8 +224,8 @@ class WriteOperation(Generic[Command, Outcome]):
         return start
 
     def _queue(self, command: Command) -> PendingResponse:
-        explain = None if self.explain is None else partial(self.explain, command)
-        return PendingResponse(self.submit(command), self.build, explain)
+        enrich_error = None if self.enrich_error is None else partial(self.enrich_error, command)
+        return PendingResponse(self.submit(command), self.build, enrich_error)
 
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]

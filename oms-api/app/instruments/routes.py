@@ -7,17 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.hot_routes import FastRequest
+from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
-from app.instruments.dependencies import SymbolInUse, TheCurrenciesInUse
+from app.instruments.dependencies import CurrenciesInUseDep, SymbolInUse
 from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import Wanted
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
@@ -55,7 +55,7 @@ class InstrumentQuery(BaseModel):
     responses=responses(200, {"model": list[InstrumentOut]}, headers=NEXT_HEADER),
 )
 async def list_instruments(
-    caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List the instruments whose terms are set, by symbol."""
@@ -79,7 +79,7 @@ async def list_instruments(
     summary="Get an instrument",
     responses=responses(200, {"model": InstrumentOut}, 404),
 )
-async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: TheReaders) -> Response:
+async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
     listing = await readers.run(
@@ -96,8 +96,8 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 )
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
-    body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: TheChanges,
-    find_currencies: TheCurrenciesInUse, is_in_use: SymbolInUse, now: TheClock, request: Request,
+    body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: ChangesDep,
+    find_currencies: CurrenciesInUseDep, is_in_use: SymbolInUse, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol.
 
@@ -109,7 +109,7 @@ async def put_instrument(
     first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.
     """
     tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
-    edge: FastRequest = request.state.edge
+    edge: RequestInfo = request.state.edge
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(

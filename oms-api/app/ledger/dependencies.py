@@ -9,8 +9,8 @@ from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
 from app.wire.dependencies import part
 
-TheTradeService = Annotated[TradeService, part("trade_service")]
-TheGuard = Annotated[Guard, part("guard")]
-TheExits = Annotated[ExitsReader, part("exits")]
-TheValuer = Annotated[Valuer, part("valuer")]
-TheCashReader = Annotated[CashReader, part("cash_reader")]
+TradeServiceDep = Annotated[TradeService, part("trade_service")]
+GuardDep = Annotated[Guard, part("guard")]
+ExitsDep = Annotated[ExitsReader, part("exits")]
+ValuerDep = Annotated[Valuer, part("valuer")]
+CashReaderDep = Annotated[CashReader, part("cash_reader")]

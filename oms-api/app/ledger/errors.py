@@ -125,7 +125,7 @@ class NotPermitted(Forbidden):
     kind, title = "not-permitted", "Not permitted to trade this"
 
 
-class BookIsFull(Conflict):
+class AmountTooLarge(Conflict):
     """Raised when an amount would reach 10^15. It is refused before anything is written."""
 
     def __init__(self, name: str) -> None:

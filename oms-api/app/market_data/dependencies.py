@@ -9,5 +9,5 @@ from app.wire.dependencies import part
 
 Publish = Callable[[int, Quote], Awaitable[None]]
 
-TheMarket = Annotated[Market, part("market")]
-ThePublisher = Annotated[Publish, part("publish_quote")]
+MarketDep = Annotated[Market, part("market")]
+PublisherDep = Annotated[Publish, part("publish_quote")]

@@ -14,7 +14,7 @@ from app.costs.rules.booking import parse_components
 from app.database import set_tenant_scope, snapshot, unit_of_work
 from app.database.bulk import write
 from app.events.rules import NewEvent
-from app.events.service import build_packed_insert
+from app.events.service.outbox import build_packed_insert
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from app.orders.models import Execution

@@ -14,7 +14,7 @@ from app.wire.dependencies import part
 from app.wire.idempotency import IdempotencyKey
 
 Orders = Annotated[OrderService, part("order_service")]
-TheCancellations = Annotated[Cancellations, part("cancellations")]
+CancellationsDep = Annotated[Cancellations, part("cancellations")]
 
 
 def require_source(operation: Operation) -> Callable[..., Coroutine[Any, Any, RequestSource]]:

@@ -28,7 +28,7 @@ class AlreadyBusted(Conflict):
         super().__init__(f"The execution {execution_id!r} was busted already; read the order again.")
 
 
-class IllegalMove(Conflict):
+class InvalidTransition(Conflict):
     """Raised when the table of states does not allow the transition."""
 
     kind, title = "illegal-move", "The status does not allow this"

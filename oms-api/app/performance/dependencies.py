@@ -5,4 +5,4 @@ from typing import Annotated
 from app.performance.service.reading import PerformanceReader
 from app.wire.dependencies import part
 
-ThePerformance = Annotated[PerformanceReader, part("performance")]
+PerformanceDep = Annotated[PerformanceReader, part("performance")]

@@ -9,7 +9,7 @@ from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
-from app.performance.dependencies import ThePerformance
+from app.performance.dependencies import PerformanceDep
 from app.performance.schemas import (
     CurveOut,
     HistoryQuery,
@@ -22,7 +22,7 @@ from app.performance.schemas import (
 from app.performance.service.point_texts import PointTexts
 from app.text import name_key
 from app.wire.answers import answer, responses
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import ClockDep, ReadersDep
 
 router = APIRouter(prefix="/portfolio/{name}", tags=["portfolios"])
 
@@ -36,8 +36,8 @@ Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
     responses=responses(200, {"model": CurveOut}, 404),
 )
 async def get_history(
-    caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: ThePerformance,
-    readers: TheReaders, now: TheClock,
+    caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: PerformanceDep,
+    readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get the equity through time with its drawdown, in time order. The last point is now."""
     at, portfolio = now(), parse_portfolio_name(name)
@@ -64,8 +64,8 @@ async def get_history(
     responses=responses(200, {"model": PerformanceOut}, 404),
 )
 async def get_performance(
-    caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: ThePerformance,
-    readers: TheReaders, now: TheClock,
+    caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: PerformanceDep,
+    readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get returns, risk and the statistics of round trips over a period."""
     at, portfolio = now(), parse_portfolio_name(name)

@@ -13,7 +13,7 @@ from app.preferences.schemas import DEFAULTS, EXAMPLE, PreferencesIn, Preference
 from app.text import name_key
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheClock, TheReaders
+from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 
 router = APIRouter(tags=["preferences"])
 
@@ -23,7 +23,7 @@ Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 @router.get(
     "/preferences", summary="Get your preferences", responses=responses(200, {"model": PreferencesOut})
 )
-async def get_preferences(caller: Owner, readers: TheReaders) -> Response:
+async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
 
     The default portfolio is null if the caller may no longer see it.
@@ -42,8 +42,8 @@ async def get_preferences(caller: Owner, readers: TheReaders) -> Response:
     openapi_extra=documented_body(PreferencesIn, EXAMPLE),
 )
 async def put_preferences(
-    caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn))], changes: TheChanges,
-    now: TheClock,
+    caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn))], changes: ChangesDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Replace the preferences in the body. The others do not change."""
     tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.fields()

@@ -11,7 +11,7 @@ from app.brokers.models import BrokerConnectionRow
 from app.column_values import to_canonical
 from app.database.bulk import write
 from app.events.rules import NewEvent
-from app.events.service import build_packed_insert
+from app.events.service.outbox import build_packed_insert
 from app.ledger.models import CashMovement, Portfolio, PositionRow
 from app.ledger.rules.cash import CashKind
 from app.money import ZERO

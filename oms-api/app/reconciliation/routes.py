@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
@@ -15,13 +15,13 @@ from app.reconciliation.service.adoption import ADOPT, Adoption
 from app.text import name_key
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, TheReaders, part
+from app.wire.dependencies import ClockDep, ReadersDep, part
 
 router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
-TheAdoption = Annotated[Adoption, part("adoption")]
+AdoptionDep = Annotated[Adoption, part("adoption")]
 Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
 
 
@@ -31,7 +31,7 @@ Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
     responses=responses(200, {"model": list[IssueOut]}),
 )
 async def list_issues(
-    caller: Reader, query: Annotated[IssueQuery, Query()], readers: TheReaders, clock: TheClock
+    caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """List differences between portfolios and their accounts at brokers, newest first, at most 1,000."""
     tenant_id, now = caller.tenant_id, clock()
@@ -50,7 +50,7 @@ async def list_issues(
     responses=responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
 )
 async def run_reconciliation(
-    caller: Resolver, administration: TheAdministration, request_context: TheRequestContext
+    caller: Resolver, administration: AdministrationDep, request_context: RequestContextDep
 ) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
     context = request_context.context(caller, NoFields())
@@ -70,7 +70,7 @@ async def run_reconciliation(
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
     body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
-    administration: TheAdministration, request_context: TheRequestContext, adoption: TheAdoption,
+    administration: AdministrationDep, request_context: RequestContextDep, adoption: AdoptionDep,
 ) -> Response:  # fmt: skip
     """Resolve an issue: book the difference, accept it, or assign the issue to yourself.
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader
-from app.ledger.dependencies import TheValuer
-from app.market_data.dependencies import TheMarket
+from app.ledger.dependencies import ValuerDep
+from app.market_data.dependencies import MarketDep
 from app.reports.queries import ReportFilter
 from app.reports.rules.explanation import ExplanationReport
 from app.reports.rules.profit import Grouping
@@ -40,7 +40,7 @@ from app.reports.service import report_days, report_exposure, report_lots, repor
 from app.reports.service.explanations import ProfitExplainer
 from app.text import name_key
 from app.wire.answers import answer, responses
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import ClockDep, ReadersDep
 
 router = APIRouter(tags=["reports"])
 
@@ -51,9 +51,9 @@ router = APIRouter(tags=["reports"])
 async def get_profit(
     caller: Reader,
     query: Annotated[ProfitQuery, Query()],
-    readers: TheReaders,
-    market: TheMarket,
-    now: TheClock,
+    readers: ReadersDep,
+    market: MarketDep,
+    now: ClockDep,
 ) -> Response:
     """Get the realised P&L and the charges of a period by portfolio, strategy, symbol, day or user.
 
@@ -75,9 +75,9 @@ async def get_profit(
 async def get_todays_profit(
     caller: Reader,
     query: Annotated[TodayQuery, Query()],
-    readers: TheReaders,
-    market: TheMarket,
-    now: TheClock,
+    readers: ReadersDep,
+    market: MarketDep,
+    now: ClockDep,
 ) -> Response:
     """Get the P&L since 00:00 UTC by portfolio, with the unrealised P&L of the current positions."""
     at = now()
@@ -99,8 +99,8 @@ async def get_todays_profit(
     responses=responses(200, {"model": ExplanationOut}),
 )
 async def explain_profit(
-    caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: TheReaders, market: TheMarket,
-    valuer: TheValuer, now: TheClock,
+    caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: ReadersDep, market: MarketDep,
+    valuer: ValuerDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Get the parts of each portfolio's day P&L that are due to prices, exchange rates, carry and fees.
 
@@ -122,9 +122,9 @@ async def explain_profit(
 async def get_exposure(
     caller: Reader,
     query: Annotated[ExposureQuery, Query()],
-    readers: TheReaders,
-    market: TheMarket,
-    now: TheClock,
+    readers: ReadersDep,
+    market: MarketDep,
+    now: ClockDep,
 ) -> Response:
     """Get long, short, gross and net exposure by portfolio, symbol, currency, asset class or sector."""
     at, filters = now(), query.filter(caller)
@@ -139,8 +139,8 @@ async def get_exposure(
     "/daily-stats", summary="List daily statistics", responses=responses(200, {"model": list[DayStatsOut]})
 )
 async def list_daily_stats(
-    caller: Reader, query: Annotated[ReportQuery, Query()], readers: TheReaders, market: TheMarket,
-    now: TheClock,
+    caller: Reader, query: Annotated[ReportQuery, Query()], readers: ReadersDep, market: MarketDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
     at, filters = now(), query.filter(caller)
@@ -154,7 +154,7 @@ async def list_daily_stats(
     "/round-trips", summary="List round trips", responses=responses(200, {"model": list[RoundTripOut]})
 )
 async def list_round_trips(
-    caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: TheReaders
+    caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: ReadersDep
 ) -> Response:
     """List round trips: positions that were opened and closed, the latest first."""
     filters = query.filter(caller)
@@ -166,7 +166,7 @@ async def list_round_trips(
 
 
 @router.get("/lots", summary="List tax lots", responses=responses(200, {"model": LotsOut}))
-async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: TheReaders) -> Response:
+async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: ReadersDep) -> Response:
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)
     found = await readers.run(

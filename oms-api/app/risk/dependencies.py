@@ -6,5 +6,5 @@ from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
 from app.wire.dependencies import part
 
-TheKillSwitches = Annotated[KillSwitches, part("kill_switches")]
-TheControls = Annotated[Controls, part("controls")]
+KillSwitchesDep = Annotated[KillSwitches, part("kill_switches")]
+ControlsDep = Annotated[Controls, part("controls")]

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from app.direct_routes import RequestInfo
 from app.errors import FieldError, Invalid
-from app.hot_routes import FastRequest
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.service.trade_service import RequestSource
-from app.risk.dependencies import TheControls, TheKillSwitches
+from app.risk.dependencies import ControlsDep, KillSwitchesDep
 from app.risk.queries import latches as latch_queries
 from app.risk.queries import limits as limit_queries
 from app.risk.queries import switches as switch_queries
@@ -39,7 +39,7 @@ from app.risk.service.limit_changes import change_limit
 from app.timestamps import BEFORE_ALL, iso
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.idempotency import IdempotencyKey
 from app.wire.lists import link
 
@@ -76,8 +76,8 @@ _DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, N
     responses=responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER),
 )
 async def list_limits(
-    caller: Reader, query: Annotated[LimitQuery, Query()], readers: TheReaders, now: TheClock,
-    cursors: TheCursors, request: Request,
+    caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep,
+    cursors: CursorsDep, request: Request,
 ) -> Response:  # fmt: skip
     """List limits by scope, name and code.
 
@@ -120,8 +120,8 @@ def _place(limit: SetLimit) -> str:
     openapi_extra=documented_body(LimitIn, LIMIT_EXAMPLE),
 )
 async def put_limit(
-    caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn))], changes: TheChanges,
-    controls: TheControls, now: TheClock, request: Request,
+    caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn))], changes: ChangesDep,
+    controls: ControlsDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a limit. To remove it, set `value` to null.
 
@@ -131,7 +131,7 @@ async def put_limit(
         message = "Must be in the future."
         raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
     requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
-    edge: FastRequest = request.state.edge
+    edge: RequestInfo = request.state.edge
     limit = await changes.run(
         lambda connection: change_limit(connection, caller, edge, requested, at, is_removed=is_removed),
         caller.tenant_id,
@@ -143,7 +143,7 @@ async def put_limit(
 @router.get(
     "/kill-switch", summary="List kill switches", responses=responses(200, {"model": list[SwitchOut]})
 )
-async def list_switches(caller: Reader, readers: TheReaders) -> Response:
+async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
     """List the tenant's kill switch, and each kill switch of a portfolio or strategy that was ever set."""
     tenant_id = caller.tenant_id
     switch_changes = await readers.run(
@@ -167,7 +167,7 @@ async def list_switches(caller: Reader, readers: TheReaders) -> Response:
 )
 async def set_kill_switch(
     caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))],
-    kill_switches: TheKillSwitches, key: IdempotencyKey, now: TheClock, request: Request,
+    kill_switches: KillSwitchesDep, key: IdempotencyKey, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a kill switch.
 
@@ -194,7 +194,7 @@ def _request_hash(body: SwitchIn) -> str:
     exits = (
         [] if body.exits is ExitPolicy.KEEP else [body.exits.value]
     )  # keeps hashes from before `exits` valid
-    return fingerprint(body.scope, body.name, body.state.value, str(body.flatten), body.reason, *exits)
+    return hash_request(body.scope, body.name, body.state.value, str(body.flatten), body.reason, *exits)
 
 
 def _get_actor(caller: Caller) -> str:
@@ -208,7 +208,7 @@ def _get_actor(caller: Caller) -> str:
     responses=responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER),
 )
 async def list_latches(
-    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List execution latches: automatic stops for strategies or API keys that trade a symbol too often.
@@ -233,8 +233,8 @@ async def list_latches(
 )
 async def release_latch(
     caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
-    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: TheAdministration,
-    controls: TheControls, request_context: TheRequestContext,
+    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: AdministrationDep,
+    controls: ControlsDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Let a strategy or API key trade the symbol again. The execution count restarts at zero.
 

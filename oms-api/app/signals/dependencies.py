@@ -7,6 +7,6 @@ from app.signals.service.planning import SignalPlanner
 from app.signals.service.signal_service import SignalService
 from app.wire.dependencies import part
 
-TheSignals = Annotated[SignalService, part("signals")]
-TheSignalPlanner = Annotated[SignalPlanner, part("signal_planner")]
-TheAuthentication = Annotated[Authentication, part("authentication")]
+SignalsDep = Annotated[SignalService, part("signals")]
+SignalPlannerDep = Annotated[SignalPlanner, part("signal_planner")]
+AuthenticationDep = Annotated[Authentication, part("authentication")]

@@ -7,6 +7,6 @@ from app.risk.service.controls import Controls
 from app.strategies.service.code_inspection import CodeInspector
 from app.wire.dependencies import part
 
-TheCodeInspector = Annotated[CodeInspector, part("code_inspector")]
-TheOrderService = Annotated[OrderService, part("order_service")]
-TheControls = Annotated[Controls, part("controls")]
+CodeInspectorDep = Annotated[CodeInspector, part("code_inspector")]
+OrderServiceDep = Annotated[OrderService, part("order_service")]
+ControlsDep = Annotated[Controls, part("controls")]

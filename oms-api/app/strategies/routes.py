@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Administration, Answer, OperationContext
 from app.ledger.schemas import Label
 from app.orders.service.order_service import OrderService
-from app.strategies.dependencies import TheCodeInspector, TheControls, TheOrderService
+from app.strategies.dependencies import CodeInspectorDep, ControlsDep, OrderServiceDep
 from app.strategies.queries.registry import find_strategy, list_strategies
 from app.strategies.rules.transitions import Action
 from app.strategies.rules.values import MANUAL
@@ -34,7 +34,7 @@ from app.strategies.service.registry import StrategyRegistry, require_strategy
 from app.strategies.service.status_changes import StatusChanges, StatusRequest
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, optional_json_body
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import ClockDep, ReadersDep
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
@@ -42,9 +42,9 @@ Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_STRATEGI
 Editor = Annotated[Caller, Depends(require_permission(Operation.CHANGE_STRATEGY))]
 Starter = Annotated[Caller, Depends(require_permission(Operation.START_STRATEGY))]
 Stopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))]
-TheName = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
-TheStart = Annotated[StartIn, Depends(optional_json_body(StartIn))]
-TheReason = Annotated[ReasonIn, Depends(optional_json_body(ReasonIn))]
+NameDep = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
+StartDep = Annotated[StartIn, Depends(optional_json_body(StartIn))]
+ReasonDep = Annotated[ReasonIn, Depends(optional_json_body(ReasonIn))]
 _CHANGED = responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
@@ -57,8 +57,8 @@ _CHANGED = responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=RE
 )
 async def post_strategy(
     caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))],
-    inspector: TheCodeInspector, administration: TheAdministration, request_context: TheRequestContext,
-    clock: TheClock, controls: TheControls,
+    inspector: CodeInspectorDep, administration: AdministrationDep, request_context: RequestContextDep,
+    clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits.
 
@@ -74,7 +74,7 @@ async def post_strategy(
 
 
 @router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
-async def get_strategies(caller: Reader, readers: TheReaders, inspector: TheCodeInspector) -> Response:
+async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeInspectorDep) -> Response:
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
     strategies = await readers.run(lambda connection: list_strategies(connection, caller), caller.tenant_id)
@@ -91,7 +91,7 @@ async def get_strategies(caller: Reader, readers: TheReaders, inspector: TheCode
     "/{strategy_name}", summary="Get a strategy", responses=responses(200, {"model": StrategyOut}, 404)
 )
 async def get_strategy(
-    caller: Reader, strategy_name: TheName, readers: TheReaders, inspector: TheCodeInspector
+    caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
 ) -> Response:
     """Get a strategy with its status, its last error and its statistics."""
     inspected = await _inspect(inspector, readers, caller, strategy_name)
@@ -112,10 +112,10 @@ async def get_strategy(
     openapi_extra=documented_body(StrategyPatch, PATCH_EXAMPLE),
 )
 async def patch_strategy(
-    caller: Editor, strategy_name: TheName,
-    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], inspector: TheCodeInspector,
-    readers: TheReaders, administration: TheAdministration, request_context: TheRequestContext,
-    clock: TheClock, controls: TheControls,
+    caller: Editor, strategy_name: NameDep,
+    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], inspector: CodeInspectorDep,
+    readers: ReadersDep, administration: AdministrationDep, request_context: RequestContextDep,
+    clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Change parameters, or as an administrator also other settings.
 
@@ -140,9 +140,9 @@ async def patch_strategy(
     openapi_extra=documented_body(StartIn, START_EXAMPLE, required=False),
 )
 async def start_strategy(
-    caller: Starter, strategy_name: TheName, body: TheStart,
-    inspector: TheCodeInspector, readers: TheReaders, administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Starter, strategy_name: NameDep, body: StartDep,
+    inspector: CodeInspectorDep, readers: ReadersDep, administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
@@ -162,9 +162,9 @@ async def start_strategy(
     openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
 )
 async def pause_strategy(
-    caller: Stopper, strategy_name: TheName, body: TheReason, inspector: TheCodeInspector,
-    orders: TheOrderService, readers: TheReaders, administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
+    orders: OrderServiceDep, readers: ReadersDep, administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
     request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
@@ -181,9 +181,9 @@ async def pause_strategy(
     openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
 )
 async def stop_strategy(
-    caller: Stopper, strategy_name: TheName, body: TheReason, inspector: TheCodeInspector,
-    orders: TheOrderService, readers: TheReaders, administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
+    orders: OrderServiceDep, readers: ReadersDep, administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
     request = StatusRequest(Action.STOP, strategy_name, body.reason)

@@ -8,8 +8,8 @@ from functools import partial
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from app.clock import monotonic_seconds
+from app.direct_routes import RequestInfo
 from app.errors import OmsError, TooMany, Unavailable
-from app.hot_routes import FastRequest
 from app.identity.dependencies import Authentication, get_rate_limit_key
 from app.identity.rules.access import Caller, Operation
 from app.streams.errors import CloseCode, MessageRefused, StreamClosed
@@ -56,7 +56,7 @@ class WebSocketConnection:
 async def open_websocket(websocket: WebSocket) -> None:
     """Stream events, quotes and P&L to an authenticated client; see docs/websocket.md."""
     hub: StreamHub = websocket.app.state.streams
-    request: FastRequest = websocket.state.edge
+    request: RequestInfo = websocket.state.edge
     origin, host = (websocket.headers.get(name) for name in ("origin", "host"))
     if not is_origin_allowed(origin, host, hub.origins):
         await websocket.close()  # before it is accepted: 403
@@ -82,7 +82,7 @@ async def open_websocket(websocket: WebSocket) -> None:
 
 
 async def _serve(
-    connection: WebSocketConnection, hub: StreamHub, authentication: Authentication, request: FastRequest
+    connection: WebSocketConnection, hub: StreamHub, authentication: Authentication, request: RequestInfo
 ) -> None:
     try:
         release = hub.unauthenticated.take(0, request.address)
@@ -107,16 +107,16 @@ async def _serve(
         release()
 
 
-async def _find_caller(authentication: Authentication, request: FastRequest) -> Caller | None:
+async def _find_caller(authentication: Authentication, request: RequestInfo) -> Caller | None:
     return await authentication.find_caller(request, Operation.READ_EVENTS)
 
 
-async def _read_credentials(connection: WebSocketConnection, request: FastRequest) -> FastRequest:
+async def _read_credentials(connection: WebSocketConnection, request: RequestInfo) -> RequestInfo:
     """Return the request with credentials: those of the handshake, or else those of the first message."""
     headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
     if not headers:
         headers = await _read_first_message(connection)
-    return FastRequest(headers, b"", request.path, request.request_id, address=request.address)
+    return RequestInfo(headers, b"", request.path, request.request_id, address=request.address)
 
 
 async def _read_first_message(connection: WebSocketConnection) -> dict[bytes, bytes]:

@@ -7,6 +7,6 @@ from app.webhooks.service.deliveries import WebhookDeliveries
 from app.webhooks.service.webhooks import WebhookService
 from app.wire.dependencies import part
 
-TheWebhooks = Annotated[WebhookService, part("webhooks")]
-TheWebhookDeliveries = Annotated[WebhookDeliveries, part("webhook_deliveries")]
-TheFeed = Annotated[Feed, part("feed")]
+WebhooksDep = Annotated[WebhookService, part("webhooks")]
+WebhookDeliveriesDep = Annotated[WebhookDeliveries, part("webhook_deliveries")]
+FeedDep = Annotated[Feed, part("feed")]

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Change
-from app.webhooks.dependencies import TheFeed, TheWebhookDeliveries, TheWebhooks
+from app.webhooks.dependencies import FeedDep, WebhookDeliveriesDep, WebhooksDep
 from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
 from app.webhooks.schemas import (
     DeliveriesOut,
@@ -26,14 +26,14 @@ from app.webhooks.schemas import (
 from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webhook
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, read_json, validate_model
-from app.wire.dependencies import TheReaders
+from app.wire.dependencies import ReadersDep
 from app.wire.lists import link
 from app.wire.paths import ID
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_WEBHOOKS))]
-TheId = Annotated[str, Path(max_length=40, description="ID of the webhook")]
+IdDep = Annotated[str, Path(max_length=40, description="ID of the webhook")]
 DeliveryId = Annotated[str, Path(max_length=60, description="ID of the delivery")]
 _ONE = f"/{{webhook_id:{ID}}}"
 _EXAMPLE = {
@@ -53,8 +53,8 @@ _QUEUED = responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEAD
     openapi_extra=documented_body(WebhookIn, _EXAMPLE),
 )
 async def create_webhook(
-    caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: TheWebhooks,
-    administration: TheAdministration, request_context: TheRequestContext, feed: TheFeed,
+    caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: WebhooksDep,
+    administration: AdministrationDep, request_context: RequestContextDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
 
@@ -83,8 +83,8 @@ async def create_webhook(
 async def put_webhook(
     caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
     body: Annotated[WebhookIn, Depends(json_body(WebhookIn))],
-    webhooks: TheWebhooks, administration: TheAdministration, request_context: TheRequestContext,
-    feed: TheFeed,
+    webhooks: WebhooksDep, administration: AdministrationDep, request_context: RequestContextDep,
+    feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create the webhook of this name, or update and enable it.
 
@@ -104,7 +104,7 @@ async def put_webhook(
 
 
 @router.get("", summary="List webhooks", responses=responses(200, {"model": list[WebhookOut]}))
-async def list_webhooks(caller: Manager, readers: TheReaders) -> Response:
+async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
     stored_webhooks = await readers.run(
@@ -114,7 +114,7 @@ async def list_webhooks(caller: Manager, readers: TheReaders) -> Response:
 
 
 @router.get(_ONE, summary="Get a webhook", responses=responses(200, {"model": WebhookOut}, 404))
-async def get_one_webhook(caller: Manager, webhook_id: TheId, readers: TheReaders) -> Response:
+async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDep) -> Response:
     """Get one webhook, without its secret."""
     stored_webhook = await readers.run(
         lambda connection: get_webhook(connection, caller, webhook_id), caller.tenant_id
@@ -129,8 +129,8 @@ async def get_one_webhook(caller: Manager, webhook_id: TheId, readers: TheReader
     openapi_extra=documented_body(WebhookPatch, {"event_types": ["order.*"]}),
 )
 async def change_webhook(
-    caller: Manager, webhook_id: TheId, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
-    webhooks: TheWebhooks, administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, webhook_id: IdDep, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
+    webhooks: WebhooksDep, administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.changes()
@@ -151,8 +151,8 @@ async def change_webhook(
     responses=responses(204, {}, 404, 409),
 )
 async def delete_webhook(
-    caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Delete a webhook and its deliveries."""
     context = request_context.context(caller, NothingIn(), webhook_id)
@@ -170,8 +170,8 @@ async def delete_webhook(
     openapi_extra=documented_body(SecretRotationIn, {"overlap_seconds": 3600}, required=False),
 )
 async def rotate_secret(
-    caller: Manager, webhook_id: TheId, request: Request, webhooks: TheWebhooks,
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, webhook_id: IdDep, request: Request, webhooks: WebhooksDep,
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Replace the secret by a new one, which is shown once.
 
@@ -196,8 +196,8 @@ async def rotate_secret(
     responses=responses(200, {"model": WebhookOut}, 404, 409),
 )
 async def enable_webhook(
-    caller: Manager, webhook_id: TheId, webhooks: TheWebhooks, administration: TheAdministration,
-    request_context: TheRequestContext, feed: TheFeed,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, administration: AdministrationDep,
+    request_context: RequestContextDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Enable a disabled webhook. It receives its pending deliveries and all later events.
 
@@ -214,8 +214,8 @@ async def enable_webhook(
 
 @router.post("/{webhook_id}:test", summary="Test a webhook", status_code=202, responses=_QUEUED)
 async def test_webhook(
-    caller: Manager, webhook_id: TheId, deliveries: TheWebhookDeliveries, administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
     context = request_context.context(caller, NothingIn(), webhook_id)
@@ -235,8 +235,8 @@ async def test_webhook(
     responses=responses(200, {"model": DeliveriesOut}, 404, headers=NEXT_HEADER),
 )
 async def list_deliveries(
-    caller: Manager, webhook_id: TheId, query: Annotated[DeliveryQuery, Query()], readers: TheReaders,
-    deliveries: TheWebhookDeliveries, request: Request,
+    caller: Manager, webhook_id: IdDep, query: Annotated[DeliveryQuery, Query()], readers: ReadersDep,
+    deliveries: WebhookDeliveriesDep, request: Request,
 ) -> Response:  # fmt: skip
     """List deliveries with their attempts, newest first. Completed deliveries are kept for seven days."""
 
@@ -254,8 +254,8 @@ async def list_deliveries(
     responses=_QUEUED,
 )
 async def resend_delivery(
-    caller: Manager, webhook_id: TheId, delivery_id: DeliveryId, deliveries: TheWebhookDeliveries,
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
     context = request_context.context(caller, NothingIn(), f"{webhook_id} {delivery_id}")

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from app.hot_routes import FastResponse
+from app.direct_routes import JsonResponse
 from app.wire.problems import MEDIA_TYPE, Problem
 
 REPLAYED = "Idempotent-Replayed"
@@ -40,7 +40,7 @@ def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
 
 
-def convert(response: FastResponse) -> Response:
+def convert(response: JsonResponse) -> Response:
     """Return a fast response as one of the framework."""
     headers = {name.decode(): value.decode() for name, value in response.headers}
     return Response(response.body, response.status, headers, media_type="application/json")

@@ -23,8 +23,8 @@ def part(name: str) -> Any:  # the type that Depends returns
     return Depends(get_part)
 
 
-TheReaders = Annotated[Readers, part("readers")]
-TheCursors = Annotated[Cursors, part("cursors")]
-TheExports = Annotated[Exports, part("exports")]
-TheClock = Annotated[Now, part("now")]
-TheChanges = Annotated[Changes, part("changes")]
+ReadersDep = Annotated[Readers, part("readers")]
+CursorsDep = Annotated[Cursors, part("cursors")]
+ExportsDep = Annotated[Exports, part("exports")]
+ClockDep = Annotated[Now, part("now")]
+ChangesDep = Annotated[Changes, part("changes")]

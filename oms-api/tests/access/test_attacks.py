@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.database import connect_engine, unit_of_work
-from app.hot_routes import FastRequest
+from app.direct_routes import RequestInfo
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.service import ApiClient
 
@@ -148,5 +148,5 @@ def test_database_errors_do_not_contain_statement_parameters(database_url):
 
 
 def test_request_repr_contains_no_headers_or_body():
-    sent = FastRequest({b"x-api-key": CANARY.encode()}, CANARY.encode(), "/api/v1/trade", "r1")
+    sent = RequestInfo({b"x-api-key": CANARY.encode()}, CANARY.encode(), "/api/v1/trade", "r1")
     assert CANARY not in repr(sent)

@@ -14,10 +14,10 @@ from app.instruments.rules import Instrument
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries import audit
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import GENESIS, TradeRow, fingerprint, hash_of
+from app.ledger.rules.chain import GENESIS, TradeRow, hash_of, hash_request
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.money import to_places
 from app.text import name_key
 from app.timestamps import iso
@@ -33,7 +33,7 @@ def record_history(engine: Engine, seed: int, batches: int = 8, *, with_euros: b
     The treasuries are in euros, at a rate of each batch, unless `with_euros` is false.
     """
     dice, at = random.Random(seed), NOON + timedelta(days=seed)
-    recording = Recording(rates=lambda *_: Decimal(dice.randrange(10**7, 2 * 10**8)).scaleb(-8))
+    recording = LedgerBatchHandler(rates=lambda *_: Decimal(dice.randrange(10**7, 2 * 10**8)).scaleb(-8))
     if with_euros:
         list_in_euros(engine)
     rows: list[TradeRow] = []
@@ -64,7 +64,7 @@ def _trade(dice: random.Random, at: datetime, name: str) -> Command:
         value_trade(quantity, amount, None) if dice.random() < 0.5 else value_trade(quantity, None, amount)
     )
     key = name if dice.random() < 0.5 else None
-    origin = Origin(1, "tests", "U1", at, key, fingerprint(name) if key else None)
+    origin = Origin(1, "tests", "U1", at, key, hash_request(name) if key else None)
     book = dice.choice(BOOKS)
     trade = RecordTrade(
         origin, dice.choice(SYMBOLS), "", dice.choice(list(Side)), valued, book, name_key(book), None

@@ -18,7 +18,7 @@ from tests.factories import BOOTSTRAP_KEY
 
 
 @dataclass(frozen=True)
-class Books:
+class LedgerState:
     """A database with a history."""
 
     engine: Engine
@@ -44,10 +44,10 @@ class Books:
 
 
 @pytest.fixture(scope="module")
-def books(backend: str, new_database: Callable[..., str]) -> Iterator[Books]:
+def books(backend: str, new_database: Callable[..., str]) -> Iterator[LedgerState]:
     url = new_database(backend)
     engine = connect_engine(url)
-    yield Books(engine, url, record_history(engine, seed=1))
+    yield LedgerState(engine, url, record_history(engine, seed=1))
     engine.dispose()
 
 

@@ -10,9 +10,9 @@ from app.database import Readers, unit_of_work, write
 from app.errors import TooMany, Unavailable
 from app.events.queries import EventFilter
 from app.events.rules import get_event_number
-from app.events.service import build_event_insert
 from app.events.service import feed as feeds
 from app.events.service.feed import Feed
+from app.events.service.outbox import build_event_insert
 from app.timestamps import iso
 from tests.factories import NOON
 

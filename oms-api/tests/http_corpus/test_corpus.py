@@ -1,4 +1,4 @@
-"""The service answers every exchange of the corpus as recorded, with hot routes and without.
+"""The service answers every exchange of the corpus as recorded, with direct routes and without.
 
 Record the answers again with RECORD_ANSWERS=1, and review the difference.
 """
@@ -171,7 +171,7 @@ def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch
     assert {name: told for name, told in generic.items() if told != answers[name]} == {}
 
 
-def test_valid_requests_use_the_hot_routes(serving_port, monkeypatch):
+def test_valid_requests_use_the_direct_routes(serving_port, monkeypatch):
     service, port = serving_port
     edge, taken = service.app.edge, []
 

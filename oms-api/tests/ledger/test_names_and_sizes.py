@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.ledger.service.books import CEILING
+from app.ledger.service.books import MAX_AMOUNT
 from tests.factories import trade_body
 
 pytestmark = pytest.mark.any_database
@@ -51,7 +51,7 @@ def test_character_unknown_to_this_python_version_is_accepted(api):
 
 
 def test_amount_that_overflows_the_books_is_rejected_and_later_trades_work(serve):
-    most = CEILING / 1000
+    most = MAX_AMOUNT / 1000
     with serve(max_gmv=Decimal(10) ** 12, max_price=Decimal(10) ** 12) as service:
         api = service.api()
         bodies = [trade_body(quantity="1", gmv=f"{most:f}", side="BUY")] * 1001

@@ -9,23 +9,25 @@ from app.clock import utc_now
 from app.database import unit_of_work
 from app.ledger.errors import KeyReused
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import value_trade
-from app.ledger.service.batch import StaleNames
+from app.ledger.service.batch import StalePortfolioIds
 from app.ledger.service.commands import Origin, Recorded, RecordTrade
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key
 
 
 def trade(portfolio_name: str, key: str | None = None) -> RecordTrade:
-    origin = Origin(1, "tests", None, utc_now(), key, fingerprint(portfolio_name) if key else None)
+    origin = Origin(1, "tests", None, utc_now(), key, hash_request(portfolio_name) if key else None)
     valued = value_trade(Decimal(1), Decimal(10), None)
     return RecordTrade(origin, "AAPL", "", Side.BUY, valued, portfolio_name, name_key(portfolio_name), None)
 
 
 def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
     with unit_of_work(engine) as connection:
-        first, second = Recording().handle(connection, [trade("One", "k"), trade("Two", "k")]).outcomes
+        first, second = (
+            LedgerBatchHandler().handle(connection, [trade("One", "k"), trade("Two", "k")]).outcomes
+        )
     assert isinstance(first, Recorded)
     assert isinstance(second, KeyReused)
     with engine.connect() as connection:
@@ -34,13 +36,15 @@ def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
 
 def test_duplicate_requests_in_one_batch_are_recorded_once(engine):
     with unit_of_work(engine) as connection:
-        first, second = Recording().handle(connection, [trade("One", "k"), trade("One", "k")]).outcomes
+        first, second = (
+            LedgerBatchHandler().handle(connection, [trade("One", "k"), trade("One", "k")]).outcomes
+        )
     assert isinstance(first, Recorded)
     assert second == first._replace(replayed=True)
 
 
 def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):
-    recording = Recording()
+    recording = LedgerBatchHandler()
     for _ in range(2):  # the second time the names are cached
         with unit_of_work(engine) as connection:
             recording.handle(connection, [trade("One"), trade("Two")])
@@ -50,7 +54,7 @@ def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):
                 text("UPDATE portfolios SET name_key = :to WHERE name_key = :from"),
                 {"from": name_from, "to": name_to},
             )
-    with pytest.raises(StaleNames), unit_of_work(engine) as connection:
+    with pytest.raises(StalePortfolioIds), unit_of_work(engine) as connection:
         recording.handle(connection, [trade("One")])
     with unit_of_work(engine) as connection:
         (outcome,) = recording.handle(connection, [trade("One")]).outcomes

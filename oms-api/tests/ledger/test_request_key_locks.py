@@ -10,10 +10,10 @@ from sqlalchemy import text
 from app.clock import utc_now
 from app.database import connect_engine
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 
 _WAITING = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
 
@@ -26,11 +26,11 @@ def engine(new_database):
 
 
 def record(connection):
-    origin = Origin(1, "tests", None, utc_now(), "key", fingerprint("body"))
+    origin = Origin(1, "tests", None, utc_now(), "key", hash_request("body"))
     trade = RecordTrade(
         origin, "AAPL", "", Side.BUY, value_trade(Decimal(1), Decimal(10), None), "One", "one", None
     )
-    (outcome,) = Recording().handle(connection, [trade]).outcomes
+    (outcome,) = LedgerBatchHandler().handle(connection, [trade]).outcomes
     return outcome
 
 

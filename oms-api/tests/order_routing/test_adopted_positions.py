@@ -8,7 +8,7 @@ from app.brokers.rules.values import Busted, Executed
 from app.ledger.errors import BeforeCorporateAction
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.adoption import build_adoption_key
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import RecordTrade
 from app.money import ZERO
@@ -23,7 +23,7 @@ def adopt(routing, quantity, value, side=Side.BUY, product="", issue="ri_1"):
     """Adopt a position as the resolution of an issue does."""
     routing.rig.tick(seconds=10)
     key = build_adoption_key(issue)
-    origin = routing.rig.origin()._replace(idempotency_key=key, request_hash=fingerprint(key))
+    origin = routing.rig.origin()._replace(idempotency_key=key, request_hash=hash_request(key))
     trade = value_trade(Decimal(quantity), Decimal(value), None)
     terms = (origin, "AAPL", product, side, trade, "Growth", "growth", "Adopted")
     routing.rig.run(RecordTrade(*terms, charges=ZERO))

@@ -5,14 +5,14 @@ from contextlib import closing
 import pytest
 
 from app.order_routing.service.wake_channel import WakeChannel
-from app.orders.service.outgoing_signal import OutgoingSignal
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 
 WAIT_SECONDS = 20.0
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_request_of_another_process_wakes_a_session_once(engine):
-    ours, theirs = OutgoingSignal(), OutgoingSignal()
+    ours, theirs = BrokerRequestNotifier(), BrokerRequestNotifier()
     with closing(WakeChannel(engine, ours)) as first, closing(WakeChannel(engine, theirs)) as second:
         for channel in (first, second):
             channel.start()
@@ -29,6 +29,6 @@ def test_request_of_another_process_wakes_a_session_once(engine):
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_nothing_runs_on_sqlite(engine):
-    with closing(WakeChannel(engine, OutgoingSignal())) as channel:
+    with closing(WakeChannel(engine, BrokerRequestNotifier())) as channel:
         channel.start()
         assert not channel.is_listening.is_set()

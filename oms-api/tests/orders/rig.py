@@ -13,9 +13,9 @@ from app.database import set_tenant_scope, unit_of_work
 from app.events.queries import iterate_events
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources import PriceSource
@@ -25,6 +25,7 @@ from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
 from app.orders.service.batch_context import BatchServices
 from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import (
     CancelOrder,
@@ -35,7 +36,6 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived, ReleaseOrders
-from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from app.text import name_key
@@ -70,9 +70,9 @@ class Rig:
     source: PriceSource = field(default_factory=ManualSource)
     enforcement: str = "off"
     handler: OrderBatchHandler = field(init=False)
-    recording: Recording = field(init=False)
+    recording: LedgerBatchHandler = field(init=False)
     services: BatchServices = field(init=False)
-    outgoing: OutgoingSignal = field(init=False)
+    outgoing: BrokerRequestNotifier = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -82,7 +82,7 @@ class Rig:
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
         self.services = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
         self.outgoing = self.services.outgoing
-        self.recording = Recording(guard=OrderTradeGuard(self.services.controls))
+        self.recording = LedgerBatchHandler(guard=OrderTradeGuard(self.services.controls))
         self.handler = OrderBatchHandler(self.recording, self.services)
 
     def list_instrument(self, symbol: str = "AAPL", exchange: str = "NASDAQ", **terms: Any) -> None:
@@ -118,7 +118,7 @@ class Rig:
 
     def origin(self, key: str | None = None, facts: str = "") -> Origin:
         """Return who asks, now."""
-        return Origin(self.tenant, "key", None, self.now, key, fingerprint(facts))
+        return Origin(self.tenant, "key", None, self.now, key, hash_request(facts))
 
     def open_portfolio(self, name: str = "Growth") -> None:
         """Open a portfolio where there is none of that name."""

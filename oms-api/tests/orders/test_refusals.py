@@ -40,11 +40,11 @@ from app.timestamps import iso
 from tests.orders.rig import ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`
-    "Books": {"connection", "_ids", "_listed"},
+    "LedgerState": {"connection", "_ids", "_listed"},
     "OrderStore": {"_books", "_connection", "_orders", "dirty"},
     "BatchContext": {
         *("batch", "services", "books", "connection", "order_store", "request_id", "_command", "_messages"),
-        *("_counted_messages", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
+        *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
     "Batch": {
@@ -211,7 +211,7 @@ def test_rejected_command_leaves_the_batch_state_unchanged(rig, make_commands, w
         rig.restart()
     kinds = set(watched.kinds)
     expected = {
-        *("KeyReused", "BookIsFull", "TradingHalted", "NoSuchTrade", "AlreadyReversed", "OrderKeyReused"),
+        *("KeyReused", "AmountTooLarge", "TradingHalted", "NoSuchTrade", "AlreadyReversed", "OrderKeyReused"),
         *("ReversalOfReversal", "ClientOrderIdReused", "Invalid", "NoSuchOrder"),
         *("NotAwaitingApproval", "NotOverridable", "NoSuchExecution"),
         *("OrderIsFinal", "NoSuchPortfolio", "NothingToClose", "MoreThanHeld", "OrderPreview"),

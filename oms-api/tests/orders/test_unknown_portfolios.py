@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 
 from app.database import unit_of_work
-from app.ledger.errors import BookIsFull, NoSuchPortfolio
+from app.ledger.errors import AmountTooLarge, NoSuchPortfolio
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import Valued
-from app.ledger.service.batch import StaleNames, empty_portfolio, portfolio_row
+from app.ledger.service.batch import StalePortfolioIds, empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin, Recorded, RecordTrade
 from app.ledger.service.reading import nearest_names
 from app.orders.rules.values import Status
@@ -108,7 +108,7 @@ def test_order_after_a_rejected_trade_finds_no_portfolio(rig):
         ClosePosition(rig.origin(), "New", "new", "AAPL", "", None, None),
         CancelAll(rig.origin(), "new", "New", None, None, None, None),
     )
-    assert isinstance(refused, BookIsFull)
+    assert isinstance(refused, AmountTooLarge)
     assert [type(one) for one in others] == [NoSuchPortfolio] * 4
     assert rig.rows("SELECT name FROM portfolios") == []
 
@@ -122,5 +122,5 @@ def test_portfolio_created_by_another_process_is_looked_up_again(rig):
         )
         insert_portfolios(connection, [theirs])
         batch.portfolio_named(rig.tenant, "new").last_sequence = 1
-        with pytest.raises(StaleNames):
+        with pytest.raises(StalePortfolioIds):
             batch.insert_portfolios()

@@ -6,7 +6,7 @@ from typing import Any
 from app.risk.rules.evaluation import evaluate_order
 from app.risk.rules.exposure import build_symbol_book, totals_of
 from app.risk.rules.limits import Subject, limits_for
-from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolBook, Tradable, WorkingOrder
+from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolExposure, Tradable, WorkingOrder
 
 DEFAULTS = limits_for(Subject("growth", "AAPL"), {})
 PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
@@ -62,9 +62,9 @@ def denial_of(situation: RiskInput) -> Denial:
     return denial
 
 
-def held(quantity: str, mark: str) -> SymbolBook:
+def held(quantity: str, mark: str) -> SymbolExposure:
     """Return a position in something else."""
-    return SymbolBook(Decimal(quantity), Decimal(mark))
+    return SymbolExposure(Decimal(quantity), Decimal(mark))
 
 
 def _amount(name: str, value: Any) -> Any:

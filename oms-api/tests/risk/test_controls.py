@@ -6,7 +6,7 @@ import pytest
 
 from app.database import unit_of_work
 from app.risk.queries.latches import set_latch
-from app.risk.rules.latches import Holder, Latch, LatchScope
+from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
 from app.risk.service.limiting import remove_limit, set_limit
@@ -14,7 +14,7 @@ from app.timestamps import iso
 from tests.factories import NOON
 
 SUBJECT = Subject("growth", "AAPL")
-HOLDER = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
+HOLDER = LatchSubject(LatchScope.STRATEGY, "momentum", "AAPL")
 
 
 class Clock:

@@ -10,7 +10,7 @@ from app.alerts import queries
 from app.alerts.rules.conditions import Alert, Transition
 from app.alerts.rules.event_payloads import build_firing_payload
 from app.database import write
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.timestamps import iso
 
 ALERT_FIRED = "alert.fired"

@@ -34,7 +34,7 @@ from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_t
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
 from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market

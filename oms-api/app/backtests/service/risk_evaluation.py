@@ -22,7 +22,7 @@ from app.risk.rules.values import (
     Limits,
     Prices,
     RiskInput,
-    SymbolBook,
+    SymbolExposure,
     Totals,
     Tradable,
     no_charges,
@@ -110,7 +110,7 @@ class RiskEvaluator:
     def _build_book(
         self, key: HoldingKey, at: datetime, order: BacktestOrder | None = None,
         excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
-    ) -> SymbolBook:  # fmt: skip
+    ) -> SymbolExposure:  # fmt: skip
         """Return the book of a symbol and product, without an order and the one that it replaces."""
         mark, position = self._find_price(key.symbol), self._account.position(key)
         rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)

@@ -62,7 +62,7 @@ def match_quote(
         return moves
     volumes = {_BUY: buying.size, _SELL: selling.size}
     supply = Liquidity(volumes, settings.participation or _ALL, used, by_side=True)
-    return moves + _Run(at, settings, get_half_spread(quote, settings), supply).serve(line)
+    return moves + _MatchingRun(at, settings, get_half_spread(quote, settings), supply).serve(line)
 
 
 def match_bar(
@@ -79,7 +79,7 @@ def match_bar(
     if not line:
         return moves
     supply = Liquidity({_BUY: bar.volume, _SELL: bar.volume}, settings.participation, _NO_USE, by_side=False)
-    return moves + _Run(start, settings, settings.spread / _TWO, supply).serve(line)
+    return moves + _MatchingRun(start, settings, settings.spread / _TWO, supply).serve(line)
 
 
 def match_without_quote(orders: Sequence[BrokerOrder], at: datetime) -> list[MarketEvent]:
@@ -115,7 +115,7 @@ def _ends_now(order: BrokerOrder) -> bool:
     return order.triggered or order.kind in _WITHOUT_STOP
 
 
-class _Run:
+class _MatchingRun:
     """One matching pass: orders are served in priority order and share the available quantity."""
 
     def __init__(self, at: datetime, settings: PaperSettings, half: Decimal, supply: Liquidity) -> None:

@@ -31,7 +31,7 @@ from app.day_close.service.breaks import (
     list_state_breaks,
 )
 from app.events.rules import NewEvent
-from app.events.service import build_packed_insert
+from app.events.service.outbox import build_packed_insert
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ledger.queries.reading import Book, find_book, sequence_at
 from app.ledger.service.reading import get_statement_at_instant

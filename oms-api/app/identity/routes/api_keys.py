@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
@@ -20,14 +20,14 @@ from app.identity.schemas.keys import (
 from app.identity.service import api_keys as service
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.lists import link
 from app.wire.paths import ID
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_KEYS))]
-TheKeyId = Annotated[str, Path(pattern=KEY_ID)]
+KeyIdDep = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
 _KEYS = "keys"  # the name of the list in cursors
 _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
@@ -41,8 +41,8 @@ _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portf
     openapi_extra=documented_body(KeyIn, _EXAMPLE),
 )
 async def make_key(
-    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Create a key, which is shown once.
 
@@ -60,8 +60,8 @@ async def make_key(
     "", summary="List API keys", responses=responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER)
 )
 async def list_keys(
-    caller: Manager, query: Annotated[PageQuery, Query()], readers: TheReaders, cursors: TheCursors,
-    clock: TheClock, request: Request,
+    caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
+    clock: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """List keys, newest first, without their secrets."""
     tenant_id, now = caller.tenant_id, clock()
@@ -79,7 +79,7 @@ async def list_keys(
 
 
 @router.get(_ONE, summary="Get an API key", responses=responses(200, {"model": KeyOut}, 404))
-async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock: TheClock) -> Response:
+async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock: ClockDep) -> Response:
     """Get one key, without its secret."""
     now = clock()
 
@@ -98,8 +98,8 @@ async def get_key(caller: Manager, key_id: TheKeyId, readers: TheReaders, clock:
     openapi_extra=documented_body(KeyPatch, {"revoked": True}),
 )
 async def change_key(
-    caller: Manager, key_id: TheKeyId, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, key_id: KeyIdDep, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
     context, name, revoked = request_context.context(caller, body, key_id), body.new_name(), body.ends()
@@ -121,8 +121,8 @@ async def change_key(
     openapi_extra=documented_body(RotationIn, {"overlap_seconds": 3600}),
 )
 async def rotate_key(
-    caller: Manager, key_id: TheKeyId, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, key_id: KeyIdDep, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Replace a key by a new one with the same name and rights, which is shown once.
 

@@ -11,7 +11,7 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.dependencies import TheClock, TheCursors, TheExports, TheReaders
+from app.wire.dependencies import ClockDep, CursorsDep, ExportsDep, ReadersDep
 from app.wire.exports import Read, describe_lines
 from app.wire.lists import link
 
@@ -29,8 +29,8 @@ _ENTRIES = "audit"  # the name of the list in cursors
 async def list_entries(
     caller: Auditor,
     query: Annotated[AuditQuery, Query()],
-    readers: TheReaders,
-    cursors: TheCursors,
+    readers: ReadersDep,
+    cursors: CursorsDep,
     request: Request,
 ) -> Response:
     """List the recorded actions, newest first."""
@@ -52,7 +52,7 @@ async def list_entries(
     response_class=Response,
     responses=responses(200, describe_lines("The audit log as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
 )
-async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
+async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole audit log, oldest first, each entry exactly as it is hashed.
 
     `python -m app.verify --audit FILE` verifies it offline.
@@ -68,7 +68,7 @@ async def export_entries(caller: Auditor, readers: TheReaders, exports: TheExpor
 
 
 @router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
-async def get_audit_head(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
+async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the current head of the audit log: the sequence number and hash of its last entry.
 
     Store it outside of this service: `python -m app.verify --audit FILE --head FILE` detects entries that

@@ -42,9 +42,9 @@ async def _client(request: Request) -> Client:
 
 
 Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
-TheClient = Annotated[Client, Depends(_client)]
-TheSessions = Annotated[Sessions, part("sessions")]
-TheLoginService = Annotated[LoginService, part("login_service")]
+ClientDep = Annotated[Client, Depends(_client)]
+SessionsDep = Annotated[Sessions, part("sessions")]
+LoginServiceDep = Annotated[LoginService, part("login_service")]
 
 
 @router.post(
@@ -55,7 +55,7 @@ TheLoginService = Annotated[LoginService, part("login_service")]
     openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
 )
 async def log_in(
-    body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: TheLoginService, client: TheClient
+    body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: LoginServiceDep, client: ClientDep
 ) -> Response:
     """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
     return answer(serialize_tokens(await login_service.log_in(body.credentials(), client)))
@@ -69,7 +69,7 @@ async def log_in(
     openapi_extra=documented_body(RefreshIn, _REFRESH_EXAMPLE) | _FOR_ANYBODY,
 )
 async def refresh(
-    body: Annotated[RefreshIn, Depends(json_body(RefreshIn))], sessions: TheSessions, client: TheClient
+    body: Annotated[RefreshIn, Depends(json_body(RefreshIn))], sessions: SessionsDep, client: ClientDep
 ) -> Response:
     """Exchange a refresh token, which is valid once.
 
@@ -84,14 +84,14 @@ async def refresh(
     status_code=204,
     responses=responses(204, {"description": "The session has ended"}, 413, 415),
 )
-async def log_out(me: Me, sessions: TheSessions, client: TheClient) -> Response:
+async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
     """End the session of the access token. Its tokens become invalid within one second."""
     await sessions.log_out(me, client)
     return Response(status_code=204)
 
 
 @router.get("/me", summary="Get the current caller", responses=responses(200, {"model": MeOut}))
-async def get_current_user(me: Me, sessions: TheSessions) -> Response:
+async def get_current_user(me: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
     return answer(serialize_identity(me, await sessions.me(me)))
 
@@ -106,8 +106,8 @@ async def get_current_user(me: Me, sessions: TheSessions) -> Response:
 async def set_password(
     me: Me,
     body: Annotated[PasswordIn, Depends(json_body(PasswordIn))],
-    login_service: TheLoginService,
-    client: TheClient,
+    login_service: LoginServiceDep,
+    client: ClientDep,
 ) -> Response:
     """Change the password of the logged-in user, who must send the current one.
 
@@ -120,7 +120,7 @@ async def set_password(
 @router.get(
     "/sessions", summary="List your sessions", responses=responses(200, {"model": list[LoginSessionOut]})
 )
-async def list_sessions(me: Me, sessions: TheSessions) -> Response:
+async def list_sessions(me: Me, sessions: SessionsDep) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
     open_sessions = await sessions.list_own_sessions(me)
     return answer([serialize_session(session, get_session_id(me)) for session in open_sessions])
@@ -133,7 +133,7 @@ async def list_sessions(me: Me, sessions: TheSessions) -> Response:
     responses=responses(204, {"description": "The session has ended"}, 404),
 )
 async def revoke_session(
-    me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: TheSessions, client: TheClient
+    me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep
 ) -> Response:
     """End one of your own sessions. Its tokens become invalid within one second."""
     await sessions.revoke(me, session_id, client)

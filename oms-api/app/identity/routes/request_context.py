@@ -41,5 +41,5 @@ def build_response(result: Answer) -> Response:
     return Response(result.body, result.status, headers, media_type="application/json")
 
 
-TheAdministration = Annotated[Administration, part("administration")]
-TheRequestContext = Annotated[RequestContext, Depends()]
+AdministrationDep = Annotated[Administration, part("administration")]
+RequestContextDep = Annotated[RequestContext, Depends()]

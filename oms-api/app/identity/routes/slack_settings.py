@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries.tenants import get_tenant
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.slack_settings import SlackGroupsIn, SlackGroupsOut, SlackSettingsOut
 from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
@@ -18,7 +18,7 @@ from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheReaders
+from app.wire.dependencies import ReadersDep
 
 StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
@@ -31,7 +31,7 @@ _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
     summary="Get the settings of the bot",
     responses=responses(200, {"model": SlackSettingsOut}),
 )
-async def get_slack_settings(caller: Follower, readers: TheReaders) -> Response:
+async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
 
     Administrators set them with `PATCH /tenants/{slug}`.
@@ -48,7 +48,7 @@ async def get_slack_settings(caller: Follower, readers: TheReaders) -> Response:
 )
 async def set_slack_groups(
     caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Set the members of the user groups that have a role in `slack_group_roles`.
 
@@ -72,7 +72,7 @@ async def set_slack_groups(
 )
 async def set_slack_status(
     caller: StatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Set whether Slack has deactivated a person's account.
 

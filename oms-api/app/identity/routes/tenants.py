@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -22,7 +22,7 @@ from app.identity.service import tenants as service
 from app.identity.service import workspaces
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.dependencies import CursorsDep, ReadersDep
 from app.wire.lists import link
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
@@ -30,7 +30,7 @@ router = APIRouter(prefix="/tenants", tags=["tenants"])
 Operator = Annotated[Caller, Depends(require_permission(Operation.MAKE_TENANT))]
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_TENANTS))]
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_TENANT))]
-TheSlug = Annotated[str, Path(pattern=SLUG, max_length=60)]
+SlugDep = Annotated[str, Path(pattern=SLUG, max_length=60)]
 _TENANTS = "tenants"  # the name of the list in cursors
 _WORKSPACE = {"team_id": "T012AB3C4"}
 _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
@@ -45,7 +45,7 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 )
 async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
     context, parameters = request_context.context(caller, body), body.parameters()
@@ -62,8 +62,8 @@ async def make_tenant(
 async def list_tenants(
     caller: Reader,
     query: Annotated[PageQuery, Query()],
-    readers: TheReaders,
-    cursors: TheCursors,
+    readers: ReadersDep,
+    cursors: CursorsDep,
     request: Request,
 ) -> Response:
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
@@ -80,7 +80,7 @@ async def list_tenants(
 @router.get(
     "/{slug}", summary="Get a tenant", responses=responses(200, {"model": TenantOut | TenantListed}, 404)
 )
-async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Response:
+async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
     tenant = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
     return answer(service.serialize_tenant(caller, tenant))
@@ -95,8 +95,8 @@ async def get_tenant(caller: Reader, slug: TheSlug, readers: TheReaders) -> Resp
     openapi_extra=documented_body(TenantPatch, {"name": "Alpha Capital Partners"}),
 )
 async def change_tenant(
-    caller: Manager, slug: TheSlug, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, slug: SlugDep, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Change a tenant.
 
@@ -120,8 +120,8 @@ async def change_tenant(
     openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
 )
 async def claim_workspace(
-    caller: Operator, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Operator, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to a tenant, so that its people can use the tenant's bot.
 
@@ -143,8 +143,8 @@ async def claim_workspace(
     openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
 )
 async def release_workspace(
-    caller: Manager, slug: TheSlug, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
+    caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
+    administration: AdministrationDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
     context, team_id = request_context.context(caller, body, slug), body.team_id

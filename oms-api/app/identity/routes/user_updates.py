@@ -7,19 +7,19 @@ from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.identity.queries.users import UserRow
-from app.identity.routes.request_context import TheAdministration, build_response
+from app.identity.routes.request_context import AdministrationDep, build_response
 from app.identity.rules.administration import UserChanges
 from app.identity.service import users as service
 from app.identity.service.idempotent_operations import OperationContext
-from app.wire.dependencies import TheReaders
+from app.wire.dependencies import ReadersDep
 
 
 @dataclass(frozen=True, slots=True)
 class UserChanger:
     """Changes users. One instance per request."""
 
-    readers: TheReaders
-    administration: TheAdministration
+    readers: ReadersDep
+    administration: AdministrationDep
 
     async def change(
         self, context: OperationContext, user_id: int, changes: UserChanges, status: int = 200
@@ -39,4 +39,4 @@ class UserChanger:
         )
 
 
-TheUserChanger = Annotated[UserChanger, Depends()]
+UserChangerDep = Annotated[UserChanger, Depends()]

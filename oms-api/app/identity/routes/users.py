@@ -7,22 +7,22 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
-from app.identity.routes.user_updates import TheUserChanger
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.user_updates import UserChangerDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.dependencies import CursorsDep, ReadersDep
 from app.wire.lists import link
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_PEOPLE))]
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_PEOPLE))]
-TheUser = Annotated[UserId, Path()]
+UserDep = Annotated[UserId, Path()]
 _USERS = "users"  # the name of the list in cursors
 _EXAMPLE = {
     "email": "alice@example.com",
@@ -41,8 +41,8 @@ _EXAMPLE = {
     openapi_extra=documented_body(UserIn, _EXAMPLE),
 )
 async def make_user(
-    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
     return build_response(
@@ -54,8 +54,8 @@ async def make_user(
 async def list_users(
     caller: Reader,
     query: Annotated[UserQuery, Query()],
-    readers: TheReaders,
-    cursors: TheCursors,
+    readers: ReadersDep,
+    cursors: CursorsDep,
     request: Request,
 ) -> Response:
     """List users, newest first."""
@@ -72,7 +72,7 @@ async def list_users(
 
 
 @router.get("/{user_id}", summary="Get a user", responses=responses(200, {"model": UserOut}, 404))
-async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Response:
+async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Response:
     """Get one user."""
 
     def read(connection: Connection) -> dict[str, object]:
@@ -90,8 +90,8 @@ async def get_user(caller: Reader, user_id: TheUser, readers: TheReaders) -> Res
     openapi_extra=documented_body(UserPatch, {"role": "approver"}),
 )
 async def change_user(
-    caller: Manager, user_id: TheUser, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
-    users: TheUserChanger, request_context: TheRequestContext,
+    caller: Manager, user_id: UserDep, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
+    users: UserChangerDep, request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Change a user, effective within one second.
 

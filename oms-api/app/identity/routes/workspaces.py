@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
@@ -17,9 +17,9 @@ from app.identity.service.idempotent_operations import Change
 from app.identity.service.workspaces import claim_by_statement
 from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, part
+from app.wire.dependencies import ClockDep, part
 
-TheStatements = Annotated[StatementReader, part("statements")]
+StatementsDep = Annotated[StatementReader, part("statements")]
 Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
@@ -35,8 +35,8 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 )
 async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
-    administration: TheAdministration, request_context: TheRequestContext,
-    statements: TheStatements, now: TheClock,
+    administration: AdministrationDep, request_context: RequestContextDep,
+    statements: StatementsDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to the tenant of the key that the statement names.
 

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.ledger.dependencies import TheCashReader
+from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashPosition
 from app.ledger.routes.currencies import Currency
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
@@ -22,7 +22,7 @@ from app.money import fixed, money_text
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import PositiveAmount, lower_case
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
@@ -128,7 +128,7 @@ class CashQuery(BaseModel):
 )
 async def record_cash(
     caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn))],
-    administration: TheAdministration, request_context: TheRequestContext, cash_reader: TheCashReader,
+    administration: AdministrationDep, request_context: RequestContextDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """Deposit, withdraw or transfer cash.
 
@@ -151,8 +151,8 @@ async def record_cash(
     responses=responses(200, {"model": CashOut}, 404, headers=NEXT_HEADER),
 )
 async def list_cash(
-    caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: TheReaders,
-    cursors: TheCursors, now: TheClock, cash_reader: TheCashReader, request: Request,
+    caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: ReadersDep,
+    cursors: CursorsDep, now: ClockDep, cash_reader: CashReaderDep, request: Request,
 ) -> Response:  # fmt: skip
     """List opening cash, trades and other cash movements, each with the balance after it, newest first."""
     portfolio_name, at = parse_portfolio_name(name), now()

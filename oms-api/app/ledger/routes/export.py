@@ -11,7 +11,7 @@ from app.ledger.queries.exports import ledger_heads
 from app.ledger.service.exporting import LedgerExport
 from app.timestamps import iso
 from app.wire.answers import responses
-from app.wire.dependencies import TheClock, TheExports, TheReaders
+from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.wire.exports import JSON_LINES, Read, describe_lines
 
 router = APIRouter(prefix="/trades", tags=["audit"])
@@ -25,7 +25,7 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))
     response_class=Response,
     responses=responses(200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')),
 )
-async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExports) -> Response:
+async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole ledger, portfolio by portfolio in sequence.
 
     Each row has the form that is hashed. Verify it offline with `python -m app.verify --audit FILE`.
@@ -48,7 +48,7 @@ async def export_ledger(caller: Auditor, readers: TheReaders, exports: TheExport
         200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
-async def list_ledger_heads(caller: Auditor, readers: TheReaders, now: TheClock) -> Response:
+async def list_ledger_heads(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the head of each portfolio's ledger, one per line.
 
     Store them where this service has no access: `--head FILE` lets the verifier find rows that were rewritten

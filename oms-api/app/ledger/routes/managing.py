@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.ledger.dependencies import TheGuard
+from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import SummaryOut
@@ -39,7 +39,7 @@ _EXAMPLE = {
 )
 async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
-    administration: TheAdministration, request_context: TheRequestContext, guard: TheGuard,
+    administration: AdministrationDep, request_context: RequestContextDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
     context = request_context.context(caller, body)
@@ -62,8 +62,8 @@ async def make_portfolio(
 )
 async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
-    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: TheAdministration,
-    request_context: TheRequestContext, guard: TheGuard,
+    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: AdministrationDep,
+    request_context: RequestContextDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Change a portfolio's name, its settings, or both.
 

@@ -10,17 +10,17 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
-from app.ledger.dependencies import TheExits
+from app.ledger.dependencies import ExitsDep
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.routes.marked_positions import HeldPositionOut, held_position_out
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.service.exits import with_exits
 from app.ledger.service.position_records import with_records
 from app.ledger.service.positions import get_marked_position, list_positions_at_marks
-from app.market_data.dependencies import TheMarket
+from app.market_data.dependencies import MarketDep
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import Wanted, capitals, lower_case
 from app.wire.lists import Cursor, Limit, link
 from app.wire.pages import DEFAULT_LIMIT
@@ -78,8 +78,8 @@ class ProductQuery(BaseModel):
     responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
 )
 async def list_positions(
-    caller: Reader, query: Annotated[PositionsQuery, Query()], readers: TheReaders, market: TheMarket,
-    cursors: TheCursors, now: TheClock, exits: TheExits, request: Request,
+    caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
+    cursors: CursorsDep, now: ClockDep, exits: ExitsDep, request: Request,
 ) -> Response:  # fmt: skip
     """List the positions of all portfolios at their marks, by portfolio and symbol."""
     tenant_id, at, filters = caller.tenant_id, now(), query.filter(caller)
@@ -104,8 +104,8 @@ async def list_positions(
 )
 async def get_position(
     caller: Reader, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
-    query: Annotated[ProductQuery, Query()], readers: TheReaders, market: TheMarket, now: TheClock,
-    exits: TheExits,
+    query: Annotated[ProductQuery, Query()], readers: ReadersDep, market: MarketDep, now: ClockDep,
+    exits: ExitsDep,
 ) -> Response:  # fmt: skip
     """Get one position, valued at its mark. A closed position has the quantity 0."""
     at, name = now(), portfolio.strip()

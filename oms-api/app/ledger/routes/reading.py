@@ -15,14 +15,14 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.group_read import GroupRead
+from app.direct_routes import JsonResponse, RequestInfo
 from app.edge import TAIL, FastRoute
 from app.errors import FieldError, Invalid
-from app.hot_routes import FastRequest, FastResponse
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
-from app.ledger.dependencies import TheCashReader, TheValuer
+from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import ListedTrade, TradeFilter
@@ -36,7 +36,7 @@ from app.ledger.service.valuation import Valuer, value_statements
 from app.money import fixed, money_text
 from app.text import clean_text, name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.dependencies import TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import Side, Wanted
 from app.wire.lists import Count, Cursor, Limit, Period, When, is_plain_integer, link, parse_instant
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
@@ -120,8 +120,8 @@ class PortfolioQuery(BaseModel):
 async def list_trades(
     caller: Reader,
     query: Annotated[TradeQuery, Query()],
-    readers: TheReaders,
-    cursors: TheCursors,
+    readers: ReadersDep,
+    cursors: CursorsDep,
     request: Request,
 ) -> Response:
     """List trades, newest first."""
@@ -148,7 +148,7 @@ async def list_trades(
     tags=["trades"],
     responses=responses(200, {"model": TradeOut}, 404),
 )
-async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: TheReaders) -> Response:
+async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
     listed_trade = await readers.run(
         lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
@@ -166,11 +166,11 @@ async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers
 async def get_portfolio(
     caller: Reader,
     name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
-    readers: TheReaders,
+    readers: ReadersDep,
     query: Annotated[MomentQuery, Query()],
-    valuer: TheValuer,
-    now: TheClock,
-    cash_reader: TheCashReader,
+    valuer: ValuerDep,
+    now: ClockDep,
+    cash_reader: CashReaderDep,
 ) -> Response:
     """Get a portfolio with its positions, now or as of an earlier time.
 
@@ -201,7 +201,7 @@ async def get_portfolio(
     responses=responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
 )
 async def list_portfolios(
-    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
@@ -241,13 +241,13 @@ def fast_portfolio(
 
     bodies: GroupRead[PortfolioNameKey, bytes] = GroupRead(readers, read_bodies)
 
-    async def serve(request: FastRequest) -> FastResponse:
+    async def serve(request: RequestInfo) -> JsonResponse:
         caller = await authentication.authorize(request, Operation.READ_BOOKS)
         name = parse_portfolio_name(request.tail)
         body = await bodies.get(PortfolioNameKey(caller.tenant_id, name_key(name)))
         if body is None or not caller.sees(name_key(name)):
             raise NoSuchPortfolio(name)
-        return FastResponse(200, body)
+        return JsonResponse(200, body)
 
     return serve
 

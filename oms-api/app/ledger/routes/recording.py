@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
-from app.hot_routes import FastRequest, FastResponse
-from app.identity.dependencies import WriteOperation, require_permission
+from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.dependencies import TheTradeService
+from app.ledger.dependencies import TradeServiceDep
 from app.ledger.schemas import (
     BatchIn,
     OutcomesOut,
@@ -52,7 +52,7 @@ TRADE_EXAMPLE: dict[str, Any] = {
     openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
 )
 async def report_trade(
-    caller: Reporter, service: TheTradeService, key: IdempotencyKey, request: Request
+    caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Record an execution. The trade is on disk when the response 201 is sent."""
     return convert(await report_operation(service).start(caller, request.state.edge, key).wait())
@@ -66,7 +66,7 @@ async def report_trade(
     openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
 )
 async def report_trades(
-    caller: Reporter, body: Annotated[BatchIn, Depends(json_body(BatchIn))], service: TheTradeService,
+    caller: Reporter, body: Annotated[BatchIn, Depends(json_body(BatchIn))], service: TradeServiceDep,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
@@ -88,7 +88,7 @@ async def report_trades(
 )
 async def reverse_trade(
     caller: Reverser, trade_id: Annotated[Wanted, Path(max_length=32)],
-    body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], service: TheTradeService,
+    body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], service: TradeServiceDep,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Add a row to the ledger that reverses a trade.
@@ -101,19 +101,19 @@ async def reverse_trade(
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
-def report_operation(service: TradeService) -> WriteOperation[RecordTrade, Recorded]:
+def report_operation(service: TradeService) -> WriteEndpoint[RecordTrade, Recorded]:
     """Return the operation of `report_trade`."""
-    return WriteOperation(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
+    return WriteEndpoint(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
 
 
-def _parse(service: TradeService, caller: Caller, request: FastRequest, key: str | None) -> RecordTrade:
+def _parse(service: TradeService, caller: Caller, request: RequestInfo, key: str | None) -> RecordTrade:
     trade = parse_model(TradeIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_record_command(RequestSource(caller, request.request_id, key), trade.report())
 
 
-def _build(recorded: Recorded) -> FastResponse:
+def _build(recorded: Recorded) -> JsonResponse:
     body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
-    return FastResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
+    return JsonResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
 
 
 def _draft(

@@ -120,6 +120,6 @@ def uncovered(row: TradeRow) -> str | None:
     return next((name for name in names if getattr(row, name) is not None), None)
 
 
-def fingerprint(*fields: str | None) -> str:
+def hash_request(*fields: str | None) -> str:
     """Return the hash of a normalised request. It distinguishes two requests with one idempotency key."""
     return hashlib.sha256(orjson.dumps(fields)).hexdigest()

@@ -16,7 +16,7 @@ from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
-from app.ledger.service.books import Books, PortfolioState
+from app.ledger.service.books import LedgerState, PortfolioState
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, fixed
@@ -35,7 +35,7 @@ def no_rates(*_: object) -> None:
     """Return None: there are no exchange rates."""
 
 
-class StaleNames(Exception):
+class StalePortfolioIds(Exception):
     """Raised when a cached portfolio id is wrong: a restored database has other ids.
 
     The cache of names must be cleared then.
@@ -47,7 +47,7 @@ class Batch:
 
     def __init__(
         self,
-        books: Books,
+        books: LedgerState,
         commands: Sequence[Command],
         cached_ids: dict[PortfolioNameKey, int],
         names: Iterable[PortfolioNameKey] = (),
@@ -117,7 +117,7 @@ class Batch:
             PortfolioKey(tenant_id, self._ids[PortfolioNameKey(tenant_id, portfolio_name_key)])
         )
         if state.name_key != portfolio_name_key:
-            raise StaleNames
+            raise StalePortfolioIds
         return state
 
     def open_portfolio(self, tenant_id: int, name: str, portfolio_name_key: str) -> PortfolioState:
@@ -153,7 +153,7 @@ class Batch:
         queries.insert_portfolios(self.books.connection, [opened[name] for name in names])
         stored = queries.portfolio_ids(self.books.connection, names)
         if any(stored[name] != self._ids[name] for name in names):
-            raise StaleNames
+            raise StalePortfolioIds
 
     def flush(self) -> None:
         """Write the rows recorded so far, new portfolios first, because later statements read them."""

@@ -12,10 +12,10 @@ from app.costs.rules.markets import MARKETS
 from app.database import write
 from app.database.bulk import Row, Write
 from app.events.rules import NewEvent
-from app.events.service import build_packed_insert
+from app.events.service.outbox import build_packed_insert
 from app.ids import TradeIds
 from app.instruments.rules import InstrumentKey
-from app.ledger.errors import BookIsFull
+from app.ledger.errors import AmountTooLarge
 from app.ledger.queries import books as queries
 from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
 from app.ledger.rules.cash import CashKind, CashRow, build_cash_payload, build_cash_row, moved_amount
@@ -27,7 +27,7 @@ from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, ZERO, fixed
 from app.timestamps import BEFORE_ALL, Timestamp, iso
 
-CEILING = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
+MAX_AMOUNT = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class CashEntry(NamedTuple):
 Held = dict[PositionKey, Position]
 
 
-class Books:
+class LedgerState:
     """The portfolios and positions of one batch in its transaction."""
 
     def __init__(self, connection: Connection, ids: TradeIds) -> None:
@@ -248,8 +248,8 @@ class Books:
         key = PositionKey(*portfolio_key, entry.symbol, entry.product)
         before = self.position(key)
         amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
-        if max(map(abs, amounts)) >= CEILING:
-            raise BookIsFull(portfolio.name)
+        if max(map(abs, amounts)) >= MAX_AMOUNT:
+            raise AmountTooLarge(portfolio.name)
         self.changes += 1
         portfolio.cash += entry.cash_delta
         portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
@@ -277,8 +277,8 @@ class Books:
 
     def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
         """Append a row to the cash ledger's hash chain and update the cash. Raises BookIsFull."""
-        if abs(portfolio.cash + entry.amount) >= CEILING:
-            raise BookIsFull(portfolio.name)
+        if abs(portfolio.cash + entry.amount) >= MAX_AMOUNT:
+            raise AmountTooLarge(portfolio.name)
         self.changes += 1
         portfolio.cash += entry.amount
         portfolio.moved_cash += moved_amount(entry.kind, entry.amount)

@@ -15,7 +15,7 @@ from app.ledger.queries import cash as queries
 from app.ledger.queries.cash import CashPosition, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, signed_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
-from app.ledger.service.books import Books, CashEntry, PortfolioState
+from app.ledger.service.books import CashEntry, LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
 from app.money import fixed, money_text
 from app.text import name_key
@@ -69,7 +69,7 @@ def move_cash(
     Raises NoSuchPortfolio if the caller sees no such portfolio, InvalidCashMovement, NotEnoughCash if the
     buying power does not cover the amount, and BookIsFull.
     """
-    books = Books(connection, TradeIds())
+    books = LedgerState(connection, TradeIds())
     tenant_id = context.caller.tenant_id
     ids = _find_portfolios(connection, context, move)
     keys = [PortfolioKey(tenant_id, portfolio_id) for portfolio_id in ids]

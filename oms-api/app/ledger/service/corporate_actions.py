@@ -10,7 +10,7 @@ from app.ledger.errors import BeforeCorporateAction, MixesCurrencies, TradedAfte
 from app.ledger.queries import corporate_actions as queries
 from app.ledger.rules.accounting import MIXED, Fill, Position, Side
 from app.ledger.rules.cash import CashKind
-from app.ledger.rules.chain import TradeRow, fingerprint
+from app.ledger.rules.chain import TradeRow, hash_request
 from app.ledger.rules.corporate_actions import (
     KEY_PREFIX,
     SPLIT,
@@ -286,7 +286,7 @@ def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, p
     action_id = booking.action.id
     origin = booking.origin._replace(
         idempotency_key=build_row_key(action_id, key.product, part),
-        request_hash=fingerprint(action_id, key.symbol, key.product, part),
+        request_hash=hash_request(action_id, key.symbol, key.product, part),
     )
     row = booking.batch.books.append(booking.portfolio, origin, entry, after)
     booking.batch.flush()

@@ -11,13 +11,13 @@ from app.costs.rules.values import OrderTerms, Schedule
 from app.costs.service import load_rates
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashKind
-from app.ledger.service.books import Books, CashEntry, PortfolioState
+from app.ledger.service.books import CashEntry, LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
 from app.money import ZERO, product
 
 
 def book_dp_charge(
-    books: Books,
+    books: LedgerState,
     portfolio: PortfolioState,
     origin: Origin,
     symbol: str,

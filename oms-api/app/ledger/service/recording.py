@@ -38,7 +38,7 @@ from app.ledger.service.batch import (
     no_rates,
     request_key,
 )  # fmt: skip
-from app.ledger.service.books import Books, Entry, PortfolioState
+from app.ledger.service.books import Entry, LedgerState, PortfolioState
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.reversals import build_reversal_entry
@@ -49,7 +49,7 @@ from app.timestamps import iso
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 
 
-class Recording:
+class LedgerBatchHandler:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Recording:
         tenants: Iterable[int] = (),
     ) -> Batch:
         """Return a batch of `commands`. `names` and `portfolio_keys` are further portfolios that it needs."""
-        books = Books(connection, self._ids)
+        books = LedgerState(connection, self._ids)
         return Batch(
             books, commands, self._portfolio_ids, names, portfolio_keys, tenants, self._guard, self._rates
         )

@@ -12,7 +12,7 @@ from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
 from app.identity.rules.access import Caller
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import (
     Report,
     TradeLimits,
@@ -58,7 +58,7 @@ class TradeService:
 
     async def reverse(self, request_source: RequestSource, trade_id: str, reason: str) -> Recorded:
         """Reverse a trade and return the reversal once it is committed."""
-        request_hash = fingerprint(trade_id, reason) if request_source.key else None
+        request_hash = hash_request(trade_id, reason) if request_source.key else None
         origin = self._origin(request_source, None, request_hash, self.now())
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
@@ -122,7 +122,7 @@ def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
         facts += (iso(report.executed_at), report.backdated_reason)
     if report.charges is not None:
         facts += (fixed(report.charges),)
-    return fingerprint(*facts)
+    return hash_request(*facts)
 
 
 async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:

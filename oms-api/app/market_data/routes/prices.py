@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.clock import EPOCH
-from app.hot_routes import FastRequest
+from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
-from app.market_data.dependencies import TheMarket, ThePublisher
+from app.market_data.dependencies import MarketDep, PublisherDep
 from app.market_data.queries.marks import list_overrides
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import MarkOverride
@@ -30,7 +30,7 @@ from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_m
 from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheClock, TheCursors, TheReaders
+from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -76,7 +76,7 @@ class BarQuery(Period):
     responses=responses(200, {"model": QuoteOut}, 404),
 )
 async def get_quote(
-    caller: Reader, symbol: Annotated[Symbol, Path()], market: TheMarket, now: TheClock
+    caller: Reader, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
 ) -> Response:
     """Get the latest quote: the one that was published, or else that of the price source."""
     moment = now()
@@ -91,8 +91,8 @@ async def get_quote(
 )
 async def put_quote(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
-    body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: ThePublisher, market: TheMarket,
-    now: TheClock,
+    body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: PublisherDep, market: MarketDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Set a quote.
 
@@ -110,7 +110,7 @@ async def put_quote(
 )
 async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
-    market: TheMarket, cursors: TheCursors, now: TheClock, request: Request,
+    market: MarketDep, cursors: CursorsDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """List bars, newest first.
 
@@ -136,8 +136,8 @@ async def list_bars(
     responses=responses(200, {"model": list[MarkOut]}, headers=NEXT_HEADER),
 )
 async def list_marks(
-    caller: Reader, query: Annotated[MarkQuery, Query()], readers: TheReaders, cursors: TheCursors,
-    now: TheClock, request: Request,
+    caller: Reader, query: Annotated[MarkQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
+    now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """List the marks that people set and that replace the market's price at present, by symbol."""
     tenant_id, at = caller.tenant_id, now()
@@ -158,7 +158,7 @@ async def list_marks(
 )
 async def put_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
-    body: Annotated[MarkIn, Depends(json_body(MarkIn))], changes: TheChanges, now: TheClock, request: Request,
+    body: Annotated[MarkIn, Depends(json_body(MarkIn))], changes: ChangesDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Value positions in a symbol at this price, instead of the market's, until it expires.
 
@@ -167,7 +167,7 @@ async def put_mark(
     """
     tenant_id, at = caller.tenant_id, now()
     override = body.override(symbol, caller.actor, at)
-    edge: FastRequest = request.state.edge
+    edge: RequestInfo = request.state.edge
 
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
@@ -186,11 +186,11 @@ async def put_mark(
     responses=responses(204, {"description": "Deleted: the market's price is used again"}, 404),
 )
 async def delete_mark(
-    caller: Quoter, symbol: Annotated[Symbol, Path()], changes: TheChanges, now: TheClock, request: Request
+    caller: Quoter, symbol: Annotated[Symbol, Path()], changes: ChangesDep, now: ClockDep, request: Request
 ) -> Response:
     """Value positions in a symbol at the market's price again."""
     tenant_id, at = caller.tenant_id, now()
-    edge: FastRequest = request.state.edge
+    edge: RequestInfo = request.state.edge
 
     def write(connection: Connection) -> None:
         removed = remove_mark(connection, tenant_id, symbol, at)

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.hot_routes import FastRequest
+from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import Symbol
-from app.market_data.dependencies import TheMarket
+from app.market_data.dependencies import MarketDep
 from app.market_data.queries import subscriptions as queries
 from app.market_data.queries.subscriptions import Subscription
 from app.market_data.schemas import FeedHealthOut, SubscriptionOut, SubscriptionsIn, serialize_subscription
@@ -21,7 +21,7 @@ from app.market_data.service.subscriptions import add_subscriptions, remove_subs
 from app.timestamps import iso
 from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheChanges, TheClock, TheReaders
+from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
@@ -38,7 +38,7 @@ EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
 )
 async def create_subscriptions(
     caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn))],
-    market: TheMarket, changes: TheChanges, now: TheClock, request: Request,
+    market: MarketDep, changes: ChangesDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Follow the quotes of symbols until the subscriptions are deleted, and return their last quotes.
 
@@ -61,7 +61,7 @@ async def create_subscriptions(
     responses=responses(200, {"model": list[SubscriptionOut]}),
 )
 async def list_subscriptions(
-    caller: Reader, market: TheMarket, readers: TheReaders, now: TheClock
+    caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep
 ) -> Response:
     """List the symbols that the tenant follows, with the last quote of each and the age of the quote."""
     tenant_id, at = caller.tenant_id, now()
@@ -82,8 +82,8 @@ async def list_subscriptions(
 async def delete_subscription(
     caller: Subscriber,
     symbol: Annotated[Symbol, Path()],
-    changes: TheChanges,
-    now: TheClock,
+    changes: ChangesDep,
+    now: ClockDep,
     request: Request,
 ) -> Response:
     """Stop following a symbol, unless it has positions or orders or is on a watchlist."""
@@ -102,7 +102,7 @@ async def delete_subscription(
     summary="Get the health of market data",
     responses=responses(200, {"model": FeedHealthOut}),
 )
-async def get_feed_health(caller: Reader, market: TheMarket, readers: TheReaders, now: TheClock) -> Response:
+async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep) -> Response:
     """Get whether the price source responds, and which subscriptions have a stale quote or no quote."""
     tenant_id, at = caller.tenant_id, now()
 
@@ -139,6 +139,6 @@ def _serialize_subscriptions(
 
 
 def _build_entry(caller: Caller, at: datetime, request: Request, action: str, target: str) -> AuditEntry:
-    edge: FastRequest = request.state.edge
+    edge: RequestInfo = request.state.edge
     who = (caller.tenant_id, at, caller.actor, caller.name)
     return AuditEntry(*who, action, target, edge.address, edge.request_id)

@@ -7,7 +7,7 @@ from app.clock import Now
 from app.database import set_all_tenants_scope, unit_of_work, write
 from app.duties.queries import mark_state
 from app.duties.service import Lease
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.identity.queries.tenants import list_active_tenants
 from app.market_data.service import Market
 from app.timestamps import iso

@@ -32,9 +32,9 @@ from app.order_routing.service.broker_session import (
 from app.order_routing.service.comparison import Reconcile, compare_nothing
 from app.order_routing.service.report_writer import NotApplied, RunCommands, create_command_runner
 from app.order_routing.service.wake_channel import WakeChannel
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
-from app.orders.service.outgoing_signal import OutgoingSignal
 
 LOOK_SECONDS = 1.0  # between two looks at the list of connections
 IDLE_SECONDS = 0.1  # between two steps without anything to do, unless a request wakes the session
@@ -56,7 +56,7 @@ class SessionRunner:
         readers: Readers,
         writer: "GroupCommit[Command, Outcome]",
         open_broker: OpenBroker,
-        signal: OutgoingSignal,
+        signal: BrokerRequestNotifier,
         now: Now,
         prepare: Callable[[], None] = lambda: None,
         reconcile: Reconcile = compare_nothing,

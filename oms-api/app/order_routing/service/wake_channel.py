@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import unit_of_work
 from app.database.failures import format_reason
-from app.orders.service.outgoing_signal import OutgoingSignal
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 
 CHANNEL = "slackoms_broker_requests"
 _LOOK_SECONDS = 0.5  # between two looks whether the channel was closed
@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 class WakeChannel:
     """Tells other processes of committed requests, and wakes the sessions of this one for theirs."""
 
-    def __init__(self, engine: Engine, signal: OutgoingSignal) -> None:
+    def __init__(self, engine: Engine, signal: BrokerRequestNotifier) -> None:
         self._engine, self._signal = engine, signal
         self._name = secrets.token_hex(8)  # of this process, which needs no notice of its own
         self._stop = threading.Event()

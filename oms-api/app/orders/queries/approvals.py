@@ -14,7 +14,7 @@ from app.money import fixed
 from app.orders.models import IS_WAITING, ApprovalRequestRecord
 from app.orders.queries.tables import ORDER_EVENTS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
 from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.rows import EVENT_COLUMNS, OrderEvent, unpack_events
+from app.orders.rules.rows import EVENT_COLUMNS, OrderEvent, unpack_order_history
 from app.orders.rules.values import OrderKey, Status
 
 REQUESTS = cast("Table", ApprovalRequestRecord.__table__)
@@ -93,7 +93,7 @@ def iterate_approval_history(connection: Connection) -> Iterator[tuple[int, Orde
         .where(is_approval_move)
     )
     for portfolio_id, *values in connection.execute(statement):
-        for event in unpack_events([*map(convert_instant, values)]):
+        for event in unpack_order_history([*map(convert_instant, values)]):
             if waiting in {event.from_status, event.to_status}:
                 yield portfolio_id, event
 

@@ -10,7 +10,14 @@ from app.events.models import Event
 from app.events.queries import iterate_events
 from app.orders.queries.tables import EXECUTIONS, ORDER_EVENTS, ORDERS, TRADES
 from app.orders.rules.event_verification import UNRECORDED_EVENTS
-from app.orders.rules.rows import COLUMNS, EVENT_COLUMNS, ExecutionRow, OrderEvent, order_of, unpack_events
+from app.orders.rules.rows import (
+    COLUMNS,
+    EVENT_COLUMNS,
+    ExecutionRow,
+    OrderEvent,
+    order_of,
+    unpack_order_history,
+)
 from app.orders.rules.values import Order
 from app.timestamps import Timestamp
 
@@ -63,7 +70,7 @@ def iterate_history(connection: Connection) -> Iterator[OrderEvent]:
     """Yield all changes of orders, sorted by tenant, order and sequence."""
     columns = [ORDER_EVENTS.c[name] for name in EVENT_COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
-        yield from unpack_events([*map(to_canonical, row)])
+        yield from unpack_order_history([*map(to_canonical, row)])
 
 
 def iterate_executions(connection: Connection) -> Iterator[Booked]:

@@ -24,9 +24,9 @@ from app.orders.rules.rows import (
     OrderEvent,
     is_status_change,
     order_of,
-    pack_events,
+    pack_order_history,
     row_of,
-    unpack_events,
+    unpack_order_history,
 )
 from app.orders.rules.values import WORKING, Order, OrderKey
 from app.timestamps import Timestamp
@@ -216,7 +216,7 @@ def list_order_events(connection: Connection, tenant_id: int, order_id: str) -> 
         ORDER_EVENTS.c.tenant_id == tenant_id, ORDER_EVENTS.c.order_id == order_id
     )
     rows = connection.execute(statement.order_by(ORDER_EVENTS.c.sequence))
-    return [event for row in rows for event in unpack_events([*map(to_canonical, row)])]
+    return [event for row in rows for event in unpack_order_history([*map(to_canonical, row)])]
 
 
 def is_event_recorded(connection: Connection, event: OrderEvent) -> bool:
@@ -242,7 +242,7 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> Write:
 
 def insert_order_events(history: Sequence[OrderEvent]) -> Write:
     """Return the statement that inserts the history rows."""
-    return build_insert(ORDER_EVENTS, EVENT_COLUMNS, pack_events(history))
+    return build_insert(ORDER_EVENTS, EVENT_COLUMNS, pack_order_history(history))
 
 
 def _by_tenant(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:

@@ -11,7 +11,7 @@ from app.database.bulk import Row, Write
 from app.orders.models import BrokerRequestRow
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
-from app.orders.rules.rows import EVENT_COLUMNS, unpack_events
+from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
 from app.orders.rules.values import WORKING, Order, Status
 
 REQUESTS = cast("Table", BrokerRequestRow.__table__)
@@ -92,7 +92,7 @@ def find_carried(connection: Connection, orders: Collection[Order]) -> set[str]:
     is_tenant = ORDER_EVENTS.c.tenant_id.in_({order.tenant_id for order in orders})
     is_order = ORDER_EVENTS.c.order_id.in_([order.id for order in orders])
     rows = connection.execute(select(*columns).where(is_tenant, is_order))
-    history = [event for row in rows for event in unpack_events(row)]
+    history = [event for row in rows for event in unpack_order_history(row)]
     return {event.order_id for event in history if event.reason == SENT_WITH_ENTRY}
 
 

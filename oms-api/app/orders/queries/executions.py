@@ -14,7 +14,7 @@ from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import (
     ExecutionRow,
 )
-from app.risk.rules.latches import Holder, LatchScope
+from app.risk.rules.latches import LatchScope, LatchSubject
 from app.timestamps import Timestamp
 
 
@@ -55,7 +55,7 @@ def list_execution_quantities(
 
 
 def find_executed_order_ids(
-    connection: Connection, tenant_id: int, holder: Holder, since: Timestamp
+    connection: Connection, tenant_id: int, holder: LatchSubject, since: Timestamp
 ) -> set[str]:
     """Return the ids of the orders that a strategy or an API key executed at `since` or later.
 
@@ -76,7 +76,7 @@ def find_executed_order_ids(
     return set(connection.execute(statement.distinct()).scalars())
 
 
-def _placed_by(holder: Holder) -> tuple[ColumnElement[bool], ...]:
+def _placed_by(holder: LatchSubject) -> tuple[ColumnElement[bool], ...]:
     if holder.scope is LatchScope.STRATEGY:
         return (ORDERS.c.strategy == holder.name,)
     return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
-from app.hot_routes import FastRequest, FastResponse
-from app.identity.dependencies import WriteOperation, require_permission
+from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.trade_service import RequestSource
-from app.orders.dependencies import Orders, TheCancellations, require_source
+from app.orders.dependencies import CancellationsDep, Orders, require_source
 from app.orders.errors import OrderDenied
 from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
@@ -29,11 +29,11 @@ from app.wire.idempotency import IdempotencyKey
 
 router = APIRouter(tags=["orders"])
 
-Placer = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
-GroupPlacer = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
+PlaceOrderCaller = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
+PlaceGroupCaller = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
 Previewer = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
-Changer = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
-Buster = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
+ChangeOrderCaller = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
+BustExecutionCaller = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
 Canceler = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
 
 ORDERS_PATH = "/api/v1/orders"
@@ -64,14 +64,16 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
     responses=responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
-async def place_order(caller: Placer, service: Orders, key: IdempotencyKey, request: Request) -> Response:
+async def place_order(
+    caller: PlaceOrderCaller, service: Orders, key: IdempotencyKey, request: Request
+) -> Response:
     """Place an order.
 
     The response is the order after it was matched once against the market. If a risk check denies the order,
     it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
     requested value.
     """
-    return convert(await place_operation(service).start(caller, request.state.edge, key).wait())
+    return convert(await build_place_order_endpoint(service).start(caller, request.state.edge, key).wait())
 
 
 @router.post(
@@ -82,7 +84,7 @@ async def place_order(caller: Placer, service: Orders, key: IdempotencyKey, requ
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
-    source: GroupPlacer, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
+    source: PlaceGroupCaller, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
@@ -129,7 +131,7 @@ async def preview_order(
 )
 async def cancel_all(
     source: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
-    cancellations: TheCancellations,
+    cancellations: CancellationsDep,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
@@ -172,7 +174,7 @@ async def cancel_order(
     ),
 )
 async def bust_execution(
-    source: Buster, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
+    source: BustExecutionCaller, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Reverse an execution that its venue cancelled.
@@ -196,8 +198,8 @@ async def bust_execution(
     ),
 )
 async def correct_execution(
-    source: Buster, order_id: OrderId, body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))],
-    service: Orders,
+    source: BustExecutionCaller, order_id: OrderId,
+    body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
 
@@ -216,7 +218,7 @@ async def correct_execution(
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
-    source: Changer, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    source: ChangeOrderCaller, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Replace an order.
@@ -232,16 +234,16 @@ async def replace_order(
     return build_order_response(raise_if_denied(await service.replace(source, order_id, changes)), 200)
 
 
-def place_operation(service: OrderService) -> WriteOperation[PlaceOrder, Outcome]:
-    """Return how a hot route or the ASGI application places an order."""
+def build_place_order_endpoint(service: OrderService) -> WriteEndpoint[PlaceOrder, Outcome]:
+    """Return how a direct route or the ASGI application places an order."""
     parse = partial(_parse_place_request, service)
-    return WriteOperation(
-        Operation.PLACE_ORDER, parse, service.submit, _build_place_response, service.explain
+    return WriteEndpoint(
+        Operation.PLACE_ORDER, parse, service.submit, _build_place_response, service.enrich_error
     )
 
 
 def _parse_place_request(
-    service: OrderService, caller: Caller, request: FastRequest, key: str | None
+    service: OrderService, caller: Caller, request: RequestInfo, key: str | None
 ) -> PlaceOrder:
     body = parse_model(TicketIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_place_command(
@@ -249,10 +251,10 @@ def _parse_place_request(
     )
 
 
-def _build_place_response(outcome: Outcome) -> FastResponse:
+def _build_place_response(outcome: Outcome) -> JsonResponse:
     assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
     done = raise_if_denied(outcome)
-    return FastResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
+    return JsonResponse(201, orjson.dumps(order_out(done.orders[0])), REPLAYED_FIELD if done.replayed else ())
 
 
 def raise_if_denied(done: OrderResult) -> OrderResult:

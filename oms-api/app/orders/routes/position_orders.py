@@ -10,7 +10,7 @@ from app.ledger.service.trade_service import RequestSource
 from app.orders.dependencies import Orders, require_source
 from app.orders.routes.order_entry import (
     REFUSALS,
-    Changer,
+    ChangeOrderCaller,
     build_order_response,
     build_orders_response,
     raise_if_denied,
@@ -23,7 +23,7 @@ from app.wire.fields import Wanted
 
 router = APIRouter(tags=["positions"])
 
-Closer = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
+ClosePositionCaller = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
 
 
 @router.post(
@@ -34,7 +34,7 @@ Closer = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITIO
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
 )
 async def close_position(
-    source: Closer, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
+    source: ClosePositionCaller, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
@@ -53,7 +53,7 @@ async def close_position(
     ),
 )
 async def set_exits(
-    source: Changer, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    source: ChangeOrderCaller, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
     body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.

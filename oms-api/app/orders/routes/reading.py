@@ -24,7 +24,7 @@ from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
-from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.dependencies import CursorsDep, ReadersDep
 from app.wire.fields import Side, Wanted
 from app.wire.lists import Cursor, Limit, Period, When, link
 from app.wire.pages import DEFAULT_LIMIT
@@ -113,7 +113,7 @@ class OrderQuery(Period):
     "/orders", summary="List orders", responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER)
 )
 async def list_orders(
-    caller: Reader, query: Annotated[OrderQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List orders, newest first."""
@@ -139,7 +139,7 @@ async def list_orders(
     responses=responses(200, {"model": OrderDetailOut}, 404),
 )
 async def get_order(
-    caller: OrderReader, order_id: Annotated[Wanted, Path(max_length=32)], readers: TheReaders
+    caller: OrderReader, order_id: Annotated[Wanted, Path(max_length=32)], readers: ReadersDep
 ) -> Response:
     """Return one order with its history and its fills."""
     tenant_id = caller.tenant_id

@@ -78,7 +78,7 @@ _FOLLOWING = _COLUMNS[4:]  # the status before is that of the change before
 EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
 
 
-def pack_events(history: Iterable[OrderEvent]) -> list[Row]:
+def pack_order_history(history: Iterable[OrderEvent]) -> list[Row]:
     """Return the rows (`EVENT_COLUMNS`) of changes: one for each order, in order of their first changes."""
     groups: list[list[OrderEvent]] = []
     by_order: dict[tuple[int, str], list[OrderEvent]] = {}
@@ -100,7 +100,7 @@ def _pack_following(history: Sequence[OrderEvent]) -> str | None:
     return orjson.dumps(changes).decode() if changes else None
 
 
-def unpack_events(row: Sequence[Any]) -> list[OrderEvent]:
+def unpack_order_history(row: Sequence[Any]) -> list[OrderEvent]:
     """Return the changes of a row (`EVENT_COLUMNS`), oldest first. Raises TypeError or ValueError."""
     *values, following = row
     history = [OrderEvent._make(values)]

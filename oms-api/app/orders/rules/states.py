@@ -5,7 +5,7 @@ It follows nautilus_trader's order table and FIX 5.0 SP2 appendix D.
 
 from decimal import Decimal
 
-from app.orders.errors import IllegalMove
+from app.orders.errors import InvalidTransition
 from app.orders.rules.values import FINAL, Status
 
 # The statuses after a refused request. SUBMITTED: the broker has not accepted the order yet.
@@ -62,7 +62,7 @@ NEXT: dict[Status, frozenset[Status]] = {
 def require_transition(order_id: str, start: Status, end: Status) -> Status:
     """Return `end`. Raises IllegalMove if the table does not allow the transition."""
     if end not in NEXT[start]:
-        raise IllegalMove(order_id, start, end)
+        raise InvalidTransition(order_id, start, end)
     return end
 
 

@@ -9,7 +9,7 @@ from app.ledger.schemas import Note
 from app.money import fixed, money_text, quantity_text
 from app.orders.rules.approvals import OVERRIDE_MINUTES
 from app.orders.rules.order_views import ApprovalView
-from app.orders.schemas.fields import RequestBody, Why
+from app.orders.schemas.fields import OptionalReason, RequestBody
 from app.orders.schemas.responses import DenialOut, OrderOut, order_out
 from app.wire.fields import PositiveAmount, WholeNumber
 
@@ -19,7 +19,9 @@ MAX_OVERRIDE_MINUTES = 24 * 60
 class ApproveIn(RequestBody):
     """The approval of an order."""
 
-    reason: Why = Field(None, description="Reason, for the order's history", examples=["Within the mandate"])
+    reason: OptionalReason = Field(
+        None, description="Reason, for the order's history", examples=["Within the mandate"]
+    )
     price_seen: PositiveAmount | None = Field(
         None,
         description="Reference price that you accept; required after a response 409 `price-moved`",

@@ -54,18 +54,18 @@ def _empty_is_none(value: str | None) -> str | None:
     return value or None
 
 
-WrittenType = Annotated[
+OrderTypeInput = Annotated[
     OrderType,
     BeforeValidator(_type),
     WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
 ]
 Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
 WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
-Moment = Annotated[datetime, BeforeValidator(_parse_time)]
+InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_check_printable)]
 ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_check_printable)]
-Optional = Annotated[Label | None, AfterValidator(_empty_is_none)]
-Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
+OptionalLabel = Annotated[Label | None, AfterValidator(_empty_is_none)]
+OptionalReason = Annotated[Note | None, AfterValidator(_empty_is_none)]
 
 
 class RequestBody(BaseModel):

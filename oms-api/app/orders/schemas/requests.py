@@ -20,14 +20,14 @@ from app.orders.rules.values import (
 )
 from app.orders.schemas.fields import (
     ClientOrderId,
-    Moment,
-    Optional,
+    InstantInput,
+    OptionalLabel,
+    OptionalReason,
     OrderRequestBody,
+    OrderTypeInput,
     Product,
     RequestBody,
-    Why,
     WrittenTime,
-    WrittenType,
 )
 from app.timestamps import iso
 from app.wire.fields import PositiveAmount, Side, capitals
@@ -108,7 +108,7 @@ class TicketIn(OrderRequestBody):
     quantity: PositiveAmount | None = Field(
         None, description="Units to trade. Give either `quantity` or `notional`", examples=["10"]
     )
-    type: WrittenType = Field(description="Order type, in any letter case", examples=["LIMIT"])
+    type: OrderTypeInput = Field(description="Order type, in any letter case", examples=["LIMIT"])
     limit_price: PositiveAmount | None = Field(
         None, description="Worst price that a limit order accepts", examples=["175.00"]
     )
@@ -129,7 +129,7 @@ class TicketIn(OrderRequestBody):
     time_in_force: WrittenTime = Field(
         TimeInForce.DAY, description="How long the order stays open", examples=["DAY"]
     )
-    expires_at: Moment | None = Field(
+    expires_at: InstantInput | None = Field(
         None, description="Time of expiry of a GTD order", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
@@ -151,9 +151,11 @@ class TicketIn(OrderRequestBody):
     stop_loss: StopLossIn | None = Field(
         None, description="Exit at a loss", examples=[{"stop_price": "160.00"}]
     )
-    reason: Why = Field(None, description="Why the order is placed", examples=["Rebalance"])
-    strategy: Optional = Field(None, description="Strategy that the order belongs to", examples=["momentum"])
-    user_id: Optional = Field(None, description="Person that the order is for", examples=["U123"])
+    reason: OptionalReason = Field(None, description="Why the order is placed", examples=["Rebalance"])
+    strategy: OptionalLabel = Field(
+        None, description="Strategy that the order belongs to", examples=["momentum"]
+    )
+    user_id: OptionalLabel = Field(None, description="Person that the order is for", examples=["U123"])
     confirm_repeat: bool = Field(
         False,
         strict=True,
@@ -248,13 +250,15 @@ class ChangesIn(OrderRequestBody):
     time_in_force: WrittenTime | None = Field(
         None, description="How long the order stays open", examples=["GTC"]
     )
-    expires_at: Moment | None = Field(
+    expires_at: InstantInput | None = Field(
         None, description="Time of expiry of a GTD order", examples=["2026-12-31T21:00:00Z"]
     )
     client_order_id: ClientOrderId | None = Field(
         None, description="Your own ID of the replacement", examples=["rebalance-2"]
     )
-    reason: Why = Field(None, description="Why the order is changed", examples=["Follow the market"])
+    reason: OptionalReason = Field(
+        None, description="Why the order is changed", examples=["Follow the market"]
+    )
 
     def changes(self) -> Changes:
         """Return the changes."""
@@ -266,7 +270,7 @@ class ChangesIn(OrderRequestBody):
 class CancelIn(RequestBody):
     """The reason of a cancellation."""
 
-    reason: Why = Field(None, description="Why the order is cancelled", examples=["Not needed"])
+    reason: OptionalReason = Field(None, description="Why the order is cancelled", examples=["Not needed"])
 
 
 class CancelAllIn(OrderRequestBody):
@@ -277,8 +281,10 @@ class CancelAllIn(OrderRequestBody):
     )
     symbol: Symbol | None = Field(None, description="Only orders in this symbol", examples=["AAPL"])
     side: Side | None = Field(None, description="Only `BUY` or only `SELL` orders", examples=["BUY"])
-    strategy: Optional = Field(None, description="Only orders of this strategy", examples=["momentum"])
-    reason: Why = Field(None, description="Why the orders are cancelled", examples=["End of the day"])
+    strategy: OptionalLabel = Field(None, description="Only orders of this strategy", examples=["momentum"])
+    reason: OptionalReason = Field(
+        None, description="Why the orders are cancelled", examples=["End of the day"]
+    )
 
 
 class CloseIn(OrderRequestBody):
@@ -290,4 +296,4 @@ class CloseIn(OrderRequestBody):
     quantity: PositiveAmount | None = Field(
         None, description="Units to close; null: the whole position", examples=["5"]
     )
-    reason: Why = Field(None, description="Why the position is closed", examples=["Risk off"])
+    reason: OptionalReason = Field(None, description="Why the position is closed", examples=["Risk off"])

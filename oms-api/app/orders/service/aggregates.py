@@ -18,7 +18,7 @@ from app.orders.service.currency_conversion import rate_between, rate_to_value_i
 from app.orders.service.exposure import exposure_in, working_of
 from app.orders.service.marks import find_mark, load_last_trade_prices
 from app.risk.rules.exposure import add_totals, build_symbol_book, convert_totals, total_of
-from app.risk.rules.values import NOTHING, Limits, SymbolBook, Totals
+from app.risk.rules.values import NOTHING, Limits, SymbolExposure, Totals
 
 _LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
 
@@ -115,7 +115,7 @@ def _books(
     held: dict[PositionKey, Position],
     orders: dict[PositionKey, list[Order]],
     position_keys: Iterable[PositionKey],
-) -> Iterable[tuple[PortfolioKey, SymbolBook]]:
+) -> Iterable[tuple[PortfolioKey, SymbolExposure]]:
     for position_key in position_keys:
         tenant_id, symbol = position_key.instrument_key
         portfolio_key, position = position_key.portfolio_key, held.get(position_key, FLAT)

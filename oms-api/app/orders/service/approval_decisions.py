@@ -26,7 +26,7 @@ from app.orders.service.approvals import (
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride
-from app.orders.service.groups import cancel_open_orders, close_order, complete_order, deny_order
+from app.orders.service.groups import cancel_open_orders, complete_order, deny_order, finalize_order
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_entry import add_order, send_order
 from app.orders.service.order_results import build_result
@@ -87,7 +87,7 @@ def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
     facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "expires_at": request.expires_at}
     publish_approval_event(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
     reason = "Nobody approved it in time."
-    return close_order(context, order, Status.EXPIRED, at, rules.CALENDAR, reason=reason)
+    return finalize_order(context, order, Status.EXPIRED, at, rules.SYSTEM_ACTOR, reason=reason)
 
 
 def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], at: Timestamp) -> None:
@@ -179,7 +179,7 @@ def _reject(context: BatchContext, order: Order, command: DecideApproval) -> Non
     for one in orders:
         details = {"reason": denial.message, "request_key": _find_request_key(command, order, one)}
         details["denial"] = denial_text(denial)
-        close_order(context, one, Status.DENIED, at, actor, **details)
+        finalize_order(context, one, Status.DENIED, at, actor, **details)
 
 
 def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:

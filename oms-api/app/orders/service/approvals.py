@@ -29,7 +29,7 @@ class Actor(NamedTuple):
     via: str
 
 
-SYSTEM = Actor(rules.CALENDAR, rules.CALENDAR, rules.CALENDAR)
+SYSTEM = Actor(rules.SYSTEM_ACTOR, rules.SYSTEM_ACTOR, rules.SYSTEM_ACTOR)
 
 
 def find_required_request(

@@ -20,7 +20,7 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import Batch
-from app.ledger.service.books import Books, PortfolioState
+from app.ledger.service.books import LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -30,11 +30,11 @@ from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.commands import PortfolioRequest
 from app.orders.service.loss_baselines import read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
-from app.orders.service.outgoing_signal import OutgoingSignal
 from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import Exposure, PortfolioCache
 from app.orders.service.recent_values import RecentValues
@@ -42,7 +42,7 @@ from app.orders.service.signal_orders import SignalBatch, SignalHandler
 from app.orders.service.submission_queue import CommittedOrder
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
 from app.risk.queries.losses import BaselineReader
-from app.risk.rules.latches import Holder, Latch
+from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
 from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
 from app.risk.rules.values import Limits, TradingState
@@ -61,7 +61,7 @@ class BatchServices:
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
     rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_loss_baselines
-    outgoing: OutgoingSignal = field(default_factory=OutgoingSignal)
+    outgoing: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
     order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
     latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
     portfolios: PortfolioCache = field(default_factory=PortfolioCache)
@@ -88,7 +88,7 @@ class BatchContext:
         self.plan = plan or Plan()  # what the commands need
         self.now = now  # the newest request time of the batch
         self.services = services
-        self.books: Books = batch.books
+        self.books: LedgerState = batch.books
         self.connection: Connection = batch.books.connection
         self.order_store = OrderStore(self.books)
         self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
@@ -101,9 +101,9 @@ class BatchContext:
         self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
-        self.latched: dict[tuple[int, Holder], Latch] = {}  # set by this batch: see `execution_latch`
+        self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # set by this batch: see `execution_latch`
         self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `marks`
-        self.repeats: dict[tuple[int, Holder], set[str]] = {}  # ids of recently executed orders
+        self.repeats: dict[tuple[int, LatchSubject], set[str]] = {}  # ids of recently executed orders
         # By tenant id, and idempotency key or "/" + client order id.
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
         self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
@@ -115,7 +115,7 @@ class BatchContext:
         # Executions of earlier batches by (tenant id, symbol, time of the quote).
         self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
         # By command, over all attempts of the batch.
-        self._counted_messages = {} if messages is None else messages
+        self._rate_counts = {} if messages is None else messages
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self.marks_version = str(services.market.overrides.version)
         # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
@@ -151,9 +151,9 @@ class BatchContext:
     def count_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
         """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
-        if self._messages > self._counted_messages.get(self._command, 0):
+        if self._messages > self._rate_counts.get(self._command, 0):
             self.services.rate.take(sender, per_minute)
-            self._counted_messages[self._command] = self._messages
+            self._rate_counts[self._command] = self._messages
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
@@ -254,9 +254,3 @@ class BatchContext:
         self.order_store.note_row_version(get_row_version(self.connection))
         if self.entries:
             record(self.connection, self.entries)
-
-
-def format_amount(amount: Decimal) -> str:
-    """Return an amount without trailing zeros, for messages."""
-    text = f"{amount:.8f}"
-    return text.rstrip("0").rstrip(".")

@@ -10,7 +10,7 @@ from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
-from app.ledger.service.recording import Recording, record_all
+from app.ledger.service.recording import LedgerBatchHandler, record_all
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_loading import load_batch
@@ -28,7 +28,7 @@ from app.orders.service.trade_effects import apply_trades_to_orders
 class OrderBatchHandler:
     """Handler of group commit for the ledger and the orders. One instance belongs to one writer thread."""
 
-    def __init__(self, recording: Recording, services: BatchServices) -> None:
+    def __init__(self, recording: LedgerBatchHandler, services: BatchServices) -> None:
         self._recording = recording
         self._services = services
 

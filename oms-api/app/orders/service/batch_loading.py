@@ -14,7 +14,7 @@ from app.ledger.service.batch import ReservedQuantity
 from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import RecordTrade
-from app.ledger.service.recording import Recording
+from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
@@ -22,7 +22,7 @@ from app.orders.service.commands import ApplyCorporateAction, Command, get_tenan
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.order_store import OrderStore
-from app.orders.service.plan import plan_for, symbols_of
+from app.orders.service.plan import build_lock_plan, symbols_of
 from app.orders.service.portfolio_loading import load_portfolios
 from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes
 from app.orders.service.repeats import plan_repeat_checks
@@ -31,7 +31,7 @@ from app.orders.service.trade_guard import get_working_quantity
 
 
 def load_batch(
-    recording: Recording,
+    recording: LedgerBatchHandler,
     services: BatchServices,
     connection: Connection,
     commands: Sequence[Command],
@@ -45,7 +45,9 @@ def load_batch(
     set_tenant_scope(connection, tenants)
     signals, commands = begin_signals(services.signals, connection, commands)
     ledger = [command for command in commands if isinstance(command, LedgerCommand)]
-    plan = plan_for(connection, [command for command in commands if not isinstance(command, LedgerCommand)])
+    plan = build_lock_plan(
+        connection, [command for command in commands if not isinstance(command, LedgerCommand)]
+    )
     batch = recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
     batch.load()
     commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`

@@ -10,7 +10,7 @@ from app.brokers.queries import StoredConnection, find_connection
 from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
 from app.brokers.rules.values import Replaced
 from app.ledger.rules.settings import HOLD
-from app.orders.errors import IllegalMove, NotReplaceable
+from app.orders.errors import InvalidTransition, NotReplaceable
 from app.orders.queries.broker_requests import (
     build_request_insert,
     build_sending_insert,
@@ -144,7 +144,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     if order.status is Status.REPLACED:
         return
     if order.status in FINAL:
-        raise IllegalMove(order.id, order.status, Status.REPLACED)
+        raise InvalidTransition(order.id, order.status, Status.REPLACED)
     successor = _find_requested_successor(context, order, event.successor_id)
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
@@ -188,7 +188,7 @@ def _find_requested_successor(context: BatchContext, order: Order, successor_id:
     for request in list_requests_of_order(context.connection, order.tenant_id, order.id):
         if request.successor_id == successor_id and request.successor is not None:
             return order_of(orjson.loads(request.successor))
-    raise IllegalMove(order.id, order.status, Status.REPLACED)
+    raise InvalidTransition(order.id, order.status, Status.REPLACED)
 
 
 def _continue(order: Order, successor: Order, at: Timestamp) -> Order:

@@ -26,7 +26,7 @@ from app.orders.service.fill_charges import ChargedMarket
 from app.orders.service.symbol_state import mark_of, prices_of
 from app.risk.rules.checks.buying_power import compute_buying_power
 from app.risk.rules.exposure import build_symbol_book, totals_of
-from app.risk.rules.values import SymbolBook
+from app.risk.rules.values import SymbolExposure
 
 
 class BuyingPowerReader:
@@ -40,7 +40,7 @@ class BuyingPowerReader:
     ) -> dict[int, Decimal]:
         """Return the buying power of portfolios of one tenant, by portfolio id."""
         held, orders = _load(connection, portfolios)
-        books: dict[int, list[SymbolBook]] = {}
+        books: dict[int, list[SymbolExposure]] = {}
         if held or orders:
             books = self._build_books(connection, portfolios, held, orders, at)
         return {
@@ -55,7 +55,7 @@ class BuyingPowerReader:
         held: dict[PositionKey, Position],
         orders: dict[PositionKey, list[Order]],
         at: datetime,
-    ) -> dict[int, list[SymbolBook]]:
+    ) -> dict[int, list[SymbolExposure]]:
         tenant_id = portfolios[0].tenant_id
         bases = {one.portfolio_id: one.base_currency for one in portfolios}
         symbols = sorted({key.instrument_key for key in (*held, *orders)})
@@ -75,7 +75,7 @@ class BuyingPowerReader:
         overrides = find_overrides(connection, symbols, at)
         unquoted = [key for key in held if mark_of(by_symbol.get(key.symbol)) is None]
         last_prices = find_last_prices(connection, sorted(unquoted))
-        books: dict[int, list[SymbolBook]] = {}
+        books: dict[int, list[SymbolExposure]] = {}
         for key, currency in currencies.items():
             position, quote = held.get(key, FLAT), by_symbol.get(key.symbol)
             rate = None if currency is None else _rate(position, currency, bases[key.portfolio_id], by_symbol)

@@ -20,7 +20,7 @@ from app.group_commit import GroupCommit
 from app.ids import TradeIds
 from app.instruments.queries import find_symbols_by_alias
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
 from app.ledger.service.trade_service import RequestSource
 from app.orders.errors import OrderKeyReused
@@ -142,8 +142,8 @@ class Cancellations:
         return StoredCancellation(
             caller.tenant_id,
             self._ids.next(caller.tenant_id, now),
-            fingerprint(*sender, request_source.key) if request_source.key else None,
-            fingerprint("cancel-all", *wanted, reason),
+            hash_request(*sender, request_source.key) if request_source.key else None,
+            hash_request("cancel-all", *wanted, reason),
             *sender,
             request_source.request_id,
             *wanted,

@@ -111,7 +111,7 @@ def decide(context: BatchContext, command: Command) -> Outcome | OmsError:
     try:
         if isinstance(command, CommandOnOrder):
             context.plan.require(command)
-        return _OPERATIONS[type(command)](context, command)
+        return _COMMAND_HANDLERS[type(command)](context, command)
     except OmsError as refusal:
         if context.changes != changes:
             raise
@@ -135,7 +135,7 @@ def _finish_quote(context: BatchContext, command: QuoteMatched) -> OrderResult:
 
 
 # The function of each order command.
-_OPERATIONS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
+_COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
     PlaceOrder: place_order,
     PlaceSignal: _process_signal,
     PlaceGroup: place_group,

@@ -8,8 +8,8 @@ from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.risk.queries import latches as queries
-from app.risk.rules.latches import WINDOW, Holder, Latch, holders_of
-from app.risk.service.audit_entries import RISK, latch_facts
+from app.risk.rules.latches import WINDOW, Latch, LatchSubject, list_latch_subjects
+from app.risk.service.audit_entries import RISK, serialize_latch_values
 from app.timestamps import Timestamp, iso
 
 
@@ -25,14 +25,14 @@ def latch_of(context: BatchContext, order: Order) -> Latch | None:
     return next(filter(None, found), None)
 
 
-def holders_for(order: Order) -> list[Holder]:
+def holders_for(order: Order) -> list[LatchSubject]:
     """Return who placed the order automatically; executions count for the first one.
 
     Bracket exits close a position that was allowed to open. They are neither counted nor stopped.
     """
     if order.role in EXITS:
         return []
-    return holders_of(order.symbol, order.strategy, order.source, order.actor)
+    return list_latch_subjects(order.symbol, order.strategy, order.source, order.actor)
 
 
 def count_execution(context: BatchContext, order: Order, most: int, at: Timestamp) -> None:
@@ -52,14 +52,14 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
         _set(context, key, most, at)
 
 
-def _executed(context: BatchContext, tenant_id: int, holder: Holder, at: Timestamp) -> set[str]:
+def _executed(context: BatchContext, tenant_id: int, holder: LatchSubject, at: Timestamp) -> set[str]:
     """Return the orders executed within the last minute and since the last release of the latch."""
     since = iso(datetime.fromisoformat(at) - WINDOW)
     released = queries.released_at(context.connection, tenant_id, holder)
     return find_executed_order_ids(context.connection, tenant_id, holder, max(since, released or since))
 
 
-def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: Timestamp) -> None:
+def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:
     tenant_id, holder = key
     latch_id = context.services.latch_ids.next(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.repeats.pop(key)), most, at)
@@ -69,7 +69,7 @@ def _set(context: BatchContext, key: tuple[int, Holder], most: int, at: Timestam
         return
     context.latched[key] = latch
     context.services.controls.forget(tenant_id)
-    facts = latch_facts(latch)
+    facts = serialize_latch_values(latch)
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)
     entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**facts}))

@@ -20,9 +20,9 @@ from app.brokers.rules.values import (
 )
 from app.costs.errors import RateUnknown
 from app.errors import Conflict, NotFound
-from app.ledger.errors import BookIsFull, NoRate
+from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.service.commands import Origin
-from app.orders.errors import IllegalMove
+from app.orders.errors import InvalidTransition
 from app.orders.queries.executions import find_booked_executions, find_executed_order
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
@@ -36,8 +36,8 @@ from app.orders.service.busts import bust_execution
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution
 from app.orders.service.exit_quantities import trim_accepted
-from app.orders.service.filling import book_fill
-from app.orders.service.groups import close_order
+from app.orders.service.filling import record_fill
+from app.orders.service.groups import finalize_order
 from app.orders.service.internal_commands import BrokerReport
 from app.orders.service.linked_exits import release_at_broker
 from app.orders.service.matching import match_released_orders
@@ -73,7 +73,7 @@ def apply_execution_report(context: BatchContext, command: BrokerReport) -> Orde
         try:
             _apply(context, order, command)
             match_released_orders(context, command.at)
-        except (IllegalMove, BookIsFull, NoRate, RateUnknown) as refusal:
+        except (InvalidTransition, AmountTooLarge, NoRate, RateUnknown) as refusal:
             message = f"{type(command.event).__name__}: {refusal.detail}"
             context.order_store.record_change(
                 order, command.at, order.broker, reason="not applied", broker_reason=message
@@ -106,7 +106,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
     at, event = command.at, command.event
     match event:
         case Executed():
-            book_fill(context, order, event, at)
+            record_fill(context, order, event, at)
             reverse_adoption(context, order, event.at, at, event.execution_id)
             count_execution_for_latch(context, order, at)
         case Accepted():
@@ -137,7 +137,7 @@ def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None: 
 def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **facts: Any) -> None:
     if to is Status.REJECTED and order.status is Status.HELD:  # an exit that the broker got with its entry
         order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
-    ended = close_order(context, order, to, at, order.broker, **facts)
+    ended = finalize_order(context, order, to, at, order.broker, **facts)
     continue_pair(context, ended, at)
 
 
@@ -160,7 +160,7 @@ def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
 def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
     """Return the order to its status before a request that the broker refused."""
     if order.status not in _PENDING:
-        raise IllegalMove(order.id, order.status, "a refused request")
+        raise InvalidTransition(order.id, order.status, "a refused request")
     is_accepted = order.accepted_at is not None
     back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
     context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
@@ -186,7 +186,7 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
     try:
         book_broker_charges(context, order, event, at)
     except (NotFound, Conflict) as refusal:
-        raise IllegalMove(order.id, order.status, f"a charge: {refusal.detail}") from None
+        raise InvalidTransition(order.id, order.status, f"a charge: {refusal.detail}") from None
 
 
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
@@ -200,4 +200,4 @@ def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> 
     except (NotFound, Conflict) as refusal:
         if context.changes != changes:
             raise
-        raise IllegalMove(order.id, order.status, f"a bust: {refusal.detail}") from None
+        raise InvalidTransition(order.id, order.status, f"a bust: {refusal.detail}") from None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.ledger.rules.chain import TradeRow
+from app.money import format_plain_amount
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.contingency import (
     EXITS,
@@ -15,7 +16,7 @@ from app.orders.rules.contingency import (
     reduction_of,
 )
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
-from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.groups import GROUPS, cancel_open_orders, cancel_order, get_closable_quantity
 from app.orders.service.linked_exits import is_held_at_broker
 from app.orders.service.pair_swaps import RESIZED
@@ -115,7 +116,7 @@ def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: T
 
 def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
     size = order.filled_quantity + kept_quantity
-    reason = f"Quantity reduced to {format_amount(size)}"
+    reason = f"Quantity reduced to {format_plain_amount(size)}"
     if is_at_broker(order):
         return _resize_at_broker(context, order, size, at, reason)
     return context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PositionKey
-from app.money import ZERO
+from app.money import ZERO, format_plain_amount
 from app.orders.queries.book import list_recent_exits
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL, OPEN, WORKING, Order, Role, Status
-from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.groups import GROUPS, release_order
 from app.orders.service.pair_swaps import is_watched_order
 from app.timestamps import Timestamp
@@ -110,7 +110,7 @@ def _restore_leg(
         size = leg.filled_quantity + target
         if size <= leg.quantity:
             return leg
-        reason = f"{reversed_reduction.reason}: quantity increased to {format_amount(size)}"
+        reason = f"{reversed_reduction.reason}: quantity increased to {format_plain_amount(size)}"
         return context.order_store.record_change(
             leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason
         )

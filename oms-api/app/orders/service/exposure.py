@@ -13,7 +13,7 @@ from app.orders.service.fill_charges import ChargedMarket, estimate_charges
 from app.orders.service.marks import find_mark
 from app.orders.service.portfolio_cache import Exposure, Valuation
 from app.risk.rules.exposure import NO_PRICES, build_symbol_book, price_of, total_of
-from app.risk.rules.values import Candidate, Prices, SymbolBook, WorkingOrder
+from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
 
 
 def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
@@ -36,14 +36,14 @@ def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
 
 def build_book(
     context: BatchContext, position_key: PositionKey, orders: list[Order], candidate: Candidate | None = None
-) -> SymbolBook:
+) -> SymbolExposure:
     """Return the book of a position of a locked portfolio with those of its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
     held = context.books.position(position_key)
     mark = find_mark(context, position_key, held)
     rate = rate_to_value_by(context, portfolio_key, symbol, held)
     if not orders:
-        return SymbolBook(held.quantity, mark, rate=rate)
+        return SymbolExposure(held.quantity, mark, rate=rate)
     prices = context.symbol_state(position_key.tenant_id, symbol).prices
     market = charged_market_of(context, portfolio_key, symbol, held, rate)
     working = working_of(orders, held, prices, mark, market)

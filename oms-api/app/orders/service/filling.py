@@ -33,7 +33,7 @@ _SIDES = {side.value: side for side in Side}
 LATE, OVER, STRAY = "late", "over", "stray"
 
 
-def book_fill(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
+def record_fill(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
     """Record an execution of the order and return the updated order.
 
     An unexpected execution is recorded too, with the anomaly as its note. Raises

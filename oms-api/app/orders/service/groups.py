@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from app.money import ZERO
+from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS, exit_quantity, find_siblings
 from app.orders.rules.event_payloads import build_denial_payload
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.approvals import await_approval, find_required_request, load_request
-from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_cancel, request_submission
 from app.orders.service.linked_exits import find_open_carrier
 from app.orders.service.pair_swaps import find_cancel_reason
@@ -23,7 +23,7 @@ GROUPS = "group"  # the actor of changes that another order of the group causes
 RISK = "risk"
 
 
-def close_order(
+def finalize_order(
     context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any
 ) -> Order:
     """End an order and apply its end to its group. `facts` are the fields of the history row."""
@@ -43,12 +43,12 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
         cancel_order(context, carrier, at, actor, **facts)
         return order
     if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
-        return close_order(context, order, Status.CANCELED, at, actor, **facts)
+        return finalize_order(context, order, Status.CANCELED, at, actor, **facts)
     if is_remote(order):
         return request_cancel(context, order, at, actor, **facts)
     if order.status is not Status.PENDING_CANCEL:
         order = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
-    return close_order(context, order, Status.CANCELED, at, order.broker)
+    return finalize_order(context, order, Status.CANCELED, at, order.broker)
 
 
 def cancel_open_orders(
@@ -78,7 +78,9 @@ def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestam
     text = denial_text(denial)
     facts = build_denial_payload(order, text)
     context.order_store.add_event(order.tenant_id, "risk.denied", facts, at)
-    return close_order(context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields)
+    return finalize_order(
+        context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields
+    )
 
 
 def apply_fill_to_group(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
@@ -182,7 +184,7 @@ def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at
                 release_order(context, child, at, quantity=due)
         elif quantity and child.status not in FINAL:
             size = child.quantity + quantity
-            reason = f"Quantity increased to {format_amount(size)}"  # it matches from the next quote on
+            reason = f"Quantity increased to {format_plain_amount(size)}"  # it matches from the next quote on
             context.order_store.record_change(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
 
 
@@ -226,7 +228,7 @@ def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, a
         else:
             size = sibling.quantity - quantity
             context.order_store.record_change(
-                sibling, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_amount(size)}"
+                sibling, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_plain_amount(size)}"
             )
 
 

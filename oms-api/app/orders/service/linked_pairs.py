@@ -14,7 +14,7 @@ from app.orders.rules.protection import get_trigger_price, reached_stop
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, TimeInForce
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_restoration import add_exits
-from app.orders.service.groups import GROUPS, cancel_order, close_order, get_closable_quantity
+from app.orders.service.groups import GROUPS, cancel_order, finalize_order, get_closable_quantity
 from app.orders.service.linked_exits import was_carried
 from app.orders.service.pair_swaps import RESIZED, find_cancel_reason, was_cancel_requested
 from app.timestamps import Timestamp
@@ -31,7 +31,7 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
     is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
     if unsent and is_unsent and not was_carried(context, ended):
         for one in unsent:
-            close_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
+            finalize_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
     if any(one.status not in FINAL for one in exits) or ended.status is Status.FILLED:
         return

@@ -8,7 +8,7 @@ from app.brokers.rules.matching import match_quote, match_without_quote
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.costs.errors import RateUnknown
-from app.ledger.errors import BookIsFull, NoRate
+from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO, product
@@ -19,8 +19,8 @@ from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
 from app.orders.rules.values import FINAL, WORKING, Order, Status, TimeInForce
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_quantities import trim_to_position
-from app.orders.service.filling import book_fill
-from app.orders.service.groups import close_order, get_closable_quantity
+from app.orders.service.filling import record_fill
+from app.orders.service.groups import finalize_order, get_closable_quantity
 from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.orders.service.trading_sessions import find_calendars, select_tradable
 from app.timestamps import Timestamp, iso
@@ -118,7 +118,7 @@ def apply_broker_events(
                 context.order_store.replace(order, trail_level=event.level)
             case Lapsed():
                 to = Status.EXPIRED if order.time_in_force in AT_AUCTION else Status.CANCELED
-                close_order(context, order, to, at, order.broker, broker_reason=event.reason)
+                finalize_order(context, order, to, at, order.broker, broker_reason=event.reason)
     match_released_orders(context, at)
 
 
@@ -163,11 +163,11 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
     if order.status is Status.PARTIALLY_FILLED:
         event = _number_execution(context, order, event)
     try:
-        book_fill(context, order, event, at)
+        record_fill(context, order, event, at)
         count_execution_for_latch(context, order, at)
-    except (BookIsFull, NoRate, RateUnknown) as refusal:
+    except (AmountTooLarge, NoRate, RateUnknown) as refusal:
         to = Status.CANCELED if order.filled_quantity else Status.REJECTED
-        close_order(context, order, to, at, order.broker, broker_reason=refusal.detail)
+        finalize_order(context, order, to, at, order.broker, broker_reason=refusal.detail)
 
 
 def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:

@@ -29,14 +29,14 @@ from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrde
 from app.orders.service.groups import (
     cancel_open_orders,
     cancel_order,
-    close_order,
     complete_order,
     deny_order,
+    finalize_order,
 )
 from app.orders.service.halts import opening_in
 from app.orders.service.linked_exits import find_open_carrier
 from app.orders.service.matching import match_at_close, match_released_orders
-from app.orders.service.order_entry import add_order, send_order, submit_order
+from app.orders.service.order_entry import add_order, send_or_request_approval, send_order
 from app.orders.service.order_quantities import find_quantity_denial
 from app.orders.service.order_results import build_result
 from app.orders.service.protection import change_denial, is_exit_change
@@ -180,7 +180,7 @@ def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
         order = context.order_store.get_current(order)
         if order.status in FINAL:
             return order
-    return close_order(context, order, Status.EXPIRED, at, "calendar")
+    return finalize_order(context, order, Status.EXPIRED, at, "calendar")
 
 
 def actor_of(origin: Origin) -> str:
@@ -220,7 +220,7 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
         complete_order(context, successor, at, actor)
         match_released_orders(context, at)
     elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
-        submit_order(context, successor)
+        send_or_request_approval(context, successor)
     else:
         send_order(context, successor)
 

@@ -18,7 +18,7 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import PlaceGroup, PlaceOrder
-from app.orders.service.groups import RISK, close_order, deny_order
+from app.orders.service.groups import RISK, deny_order, finalize_order
 from app.orders.service.matching import match_against_quote
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
 from app.orders.service.order_results import build_result
@@ -52,7 +52,7 @@ def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
         for role, ticket in legs:
             links = OrderLinks(order.id, order.id, GroupKind.BRACKET, role)
             hold_order(context, create_order(context, origin, portfolio_key, ticket, links))
-        submit_order(
+        send_or_request_approval(
             context,
             context.order_store.get(order.tenant_id, order.id),
             requires_approval=command.requires_approval,
@@ -88,7 +88,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
         _submit_pair(context, first, second)
     else:
         context.order_store.change_status(second, Status.HELD, second.created_at, second.placed_by)
-        submit_order(context, first)
+        send_or_request_approval(context, first)
     return build_result(context, first.tenant_id, [first.id, second.id])
 
 
@@ -134,7 +134,7 @@ def _is_group_denied(context: BatchContext, first: Order, second: Order) -> bool
     return False
 
 
-def submit_order(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
+def send_or_request_approval(context: BatchContext, order: Order, *, requires_approval: bool = False) -> None:
     """Send a checked order, or let it wait for approval if its portfolio's policy covers it."""
     request = find_required_request(context, order, is_forced=requires_approval)
     if request is None:
@@ -164,7 +164,7 @@ def send_order(
         return
     refusal = find_rejection(context.services.paper, order.id)
     if refusal is not None:
-        close_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=refusal)
+        finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=refusal)
         return
     resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
     accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
@@ -238,6 +238,6 @@ def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> 
     for order in orders:
         current = context.order_store.get(order.tenant_id, order.id)
         if current.status is Status.INITIALIZED:
-            close_order(
+            finalize_order(
                 context, current, Status.CANCELED, at, RISK, reason="The other order of the group was denied."
             )

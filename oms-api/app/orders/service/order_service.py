@@ -13,7 +13,7 @@ from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
 from app.identity.rules.access import Operation
 from app.ledger.errors import NoSuchPortfolio
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
 from app.ledger.service.reading import nearest_names
 from app.ledger.service.trade_service import RequestSource
@@ -241,9 +241,9 @@ class OrderService:
         try:
             return await self.writer.submit(command)
         except OmsError as refusal:
-            raise await self.explain(command, refusal) from None
+            raise await self.enrich_error(command, refusal) from None
 
-    async def explain(self, command: OrderRequest, refusal: OmsError) -> OmsError:
+    async def enrich_error(self, command: OrderRequest, refusal: OmsError) -> OmsError:
         """Return the error of a command. The error of an unknown portfolio lists the nearest names.
 
         The names are read here and not in the writer, so that a wrong name does not delay other commands.
@@ -266,7 +266,7 @@ class OrderService:
             user_id=None,
             at=self.now(),
             idempotency_key=f"{operation}:{request_source.key}" if request_source.key else None,
-            request_hash=fingerprint(operation, *values),
+            request_hash=hash_request(operation, *values),
             actor=caller.person,
             request_id=request_source.request_id,
             portfolios=caller.portfolios,

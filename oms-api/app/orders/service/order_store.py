@@ -8,7 +8,7 @@ import orjson
 from app.database.bulk import Write
 from app.events.rules import NewEvent
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
-from app.ledger.service.books import Books
+from app.ledger.service.books import LedgerState
 from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
@@ -28,7 +28,7 @@ _UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has
 class OrderStore:
     """The open orders of the locked portfolios, other orders that were loaded, and all their changes."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: LedgerState) -> None:
         self._books = books
         self._connection = books.connection
         self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until the batch changes one

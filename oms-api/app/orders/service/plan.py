@@ -87,7 +87,7 @@ class Plan:
             raise NoSuchOrder(command.order_id)
 
 
-def plan_for(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
+def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
     """Return the plan of the commands."""
     plan = Plan()
     _collect_names(plan, commands)

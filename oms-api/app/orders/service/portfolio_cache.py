@@ -18,7 +18,7 @@ from app.ledger.service.stamps import get_epoch
 from app.market_data.rules.values import Quote
 from app.orders.service.open_orders import OpenOrders
 from app.risk.rules.exposure import replace_totals
-from app.risk.rules.values import NOTHING, SymbolBook, Totals
+from app.risk.rules.values import NOTHING, SymbolExposure, Totals
 
 MAX_CACHED_ROWS = 500_000  # positions and open orders
 MAX_PRICES = 100_000
@@ -28,7 +28,7 @@ _SESSION = "cache_session"
 class Valuation(NamedTuple):
     """The book of a position, and its totals."""
 
-    book: SymbolBook
+    book: SymbolExposure
     totals: Totals
 
 

@@ -4,10 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.money import format_plain_amount
 from app.orders.errors import MoreThanHeld, NothingToClose
 from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
 from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel_open_orders, deny_order
@@ -47,7 +48,7 @@ def close_in_portfolio(
     if not held:
         raise NothingToClose(command.symbol)
     if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):
-        raise MoreThanHeld(command.symbol, format_amount(abs(held)))
+        raise MoreThanHeld(command.symbol, format_plain_amount(abs(held)))
     made = _against(context, command, portfolio_key, held)
     if not command.ignores_halt:
         count_message(context, origin, made)
@@ -94,7 +95,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     if size == order.quantity:
         return order
     left, at = order.quantity - size, order.created_at
-    reason = f"Closed in parts of at most {format_amount(size)}"
+    reason = f"Closed in parts of at most {format_plain_amount(size)}"
     first = context.order_store.record_change(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
     while left:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from app.money import product
+from app.money import format_plain_amount, product
 from app.orders.rules.contingency import EXITS, closes_only, exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
@@ -15,7 +15,7 @@ from app.orders.rules.protection import (
     unprofitable_target,
 )
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
-from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.groups import get_closable_quantity
 from app.orders.service.risk_evaluation import find_denial, risk_input
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
@@ -125,9 +125,8 @@ def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | No
     level = unprofitable_target(leg, levels)
     if denial is not None or level is None:
         return denial
-    message = (
-        f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {format_amount(level)}."
-    )
+    entry_price = format_plain_amount(level)
+    message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {entry_price}."
     nearest = nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
     return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
 
@@ -138,9 +137,8 @@ def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> 
         return None
     is_above = order.side == "BUY"
     side = "above" if is_above else "below"
-    message = (
-        f"The stop at {_text(order.stop_price)} must be {side} {format_amount(level)}, else it fills at once."
-    )
+    entry_price = format_plain_amount(level)
+    message = f"The stop at {_text(order.stop_price)} must be {side} {entry_price}, else it fills at once."
     nearest = nearest_exit_price(levels, _tick(context, order), is_above=is_above)
     return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
 
@@ -167,7 +165,7 @@ def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -
 def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
     if successor.quantity <= max(most, order.quantity):
         return None
-    quantity = format_amount(most)
+    quantity = format_plain_amount(most)
     message = f"An exit may have at most the quantity that its entry filled or can still fill: {quantity}."
     if order.role is Role.CLOSING:
         message = f"A closing order may have at most the quantity of the position: {quantity}."
@@ -211,4 +209,4 @@ def _add_order_name(denial: Denial, leg: Order) -> Denial:
 
 
 def _text(price: Decimal | None) -> str:
-    return "" if price is None else format_amount(price)
+    return "" if price is None else format_plain_amount(price)

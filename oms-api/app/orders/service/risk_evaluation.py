@@ -9,10 +9,11 @@ from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
+from app.money import format_plain_amount
 from app.orders.rules.contingency import exclusive_id
 from app.orders.rules.values import Order, OrderKey, Role
 from app.orders.service.aggregates import firm_totals
-from app.orders.service.batch_context import BatchContext, format_amount
+from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import count_critical_issues
 from app.orders.service.currency_conversion import pair_without_rate
 from app.orders.service.current_losses import find_current_losses, find_firm_pnl_of_day
@@ -31,7 +32,7 @@ from app.risk.rules.values import (
     Limits,
     Prices,
     RiskInput,
-    SymbolBook,
+    SymbolExposure,
     no_charges,
 )
 from app.text import label_key
@@ -153,7 +154,7 @@ def denial_text(denial: Denial) -> str:
 
 
 def _format_value(value: Decimal | str | None) -> str | None:
-    return format_amount(value) if isinstance(value, Decimal) else value
+    return format_plain_amount(value) if isinstance(value, Decimal) else value
 
 
 def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:
@@ -167,7 +168,7 @@ def _book_of_others(
     excluded: Sequence[Order],
     candidate: Candidate,
     valued: Valuation | None,
-) -> SymbolBook:
+) -> SymbolExposure:
     """Return the book of the order's position with the other open orders in it.
 
     `valued` is the current valuation of the position. Its book is reused if the position has no open orders.

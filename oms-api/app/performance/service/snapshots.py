@@ -19,7 +19,7 @@ from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
 from app.database.bulk import Row
 from app.duties.rules.schedule import get_slot
 from app.duties.service import Lease
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.ledger.models import PositionRow
 from app.ledger.queries.reading import find_book
 from app.ledger.queries.valuation import list_open_positions, sum_flows

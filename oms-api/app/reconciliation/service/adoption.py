@@ -10,7 +10,7 @@ from app.database import Readers
 from app.group_commit import GroupCommit
 from app.identity.service.idempotent_operations import OperationContext
 from app.ledger.rules.adoption import build_adoption_key
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO
@@ -84,7 +84,7 @@ class Adoption:
         caller, key = context.caller, build_adoption_key(issue_id)
         return Origin(
             tenant_id=caller.tenant_id, source=caller.name, user_id=None, at=self.now(), idempotency_key=key,
-            request_hash=fingerprint(key), actor=caller.person, request_id=context.request_id,
+            request_hash=hash_request(key), actor=caller.person, request_id=context.request_id,
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from app.identity.service.idempotent_operations import Change, OperationContext
 from app.ids import TradeIds
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.books import Books, CashEntry
+from app.ledger.service.books import CashEntry, LedgerState
 from app.ledger.service.cash import build_cash_origin
 from app.reconciliation import queries
 from app.reconciliation.errors import (
@@ -87,7 +87,7 @@ def _adjust_cash(
     connection: Connection, context: OperationContext, issue: Issue, reason: str, now: datetime
 ) -> None:
     """Book the difference of the cash, so that ours equals the broker's."""
-    books, key = Books(connection, TradeIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
+    books, key = LedgerState(connection, TradeIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
     books.lock([key])
     portfolio = books.portfolio(key)
     if f"{portfolio.cash:.2f}" != issue.ours:

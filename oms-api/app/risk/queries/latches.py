@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.column_values import convert_instant
 from app.risk.models import IS_ACTIVE, LatchRow
-from app.risk.rules.latches import Holder, Latch, LatchScope
+from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.timestamps import Timestamp
 
 LATCHES = cast("Table", LatchRow.__table__)
@@ -19,7 +19,7 @@ _COLUMNS = (
 )
 _PICKED = [LATCHES.c[name] for name in _COLUMNS]
 
-ActiveLatches = dict[Holder, Latch]
+ActiveLatches = dict[LatchSubject, Latch]
 
 
 def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, ActiveLatches]:
@@ -34,7 +34,7 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
     return active_latches
 
 
-def released_at(connection: Connection, tenant_id: int, holder: Holder) -> Timestamp | None:
+def released_at(connection: Connection, tenant_id: int, holder: LatchSubject) -> Timestamp | None:
     """Return when a latch of the holder was last released, None if there was none."""
     statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
     released: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
@@ -90,13 +90,13 @@ def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
     connection.execute(update(LATCHES).where(*mine).values(**release))
 
 
-def _of(holder: Holder) -> tuple[Any, ...]:
+def _of(holder: LatchSubject) -> tuple[Any, ...]:
     return tuple(LATCHES.c[name] == value for name, value in holder._asdict().items())
 
 
 def _latch(row: Sequence[Any]) -> Latch:
     latch_id, scope, name, symbol, executions, most, set_at, released, by, reason = row
-    holder = Holder(LatchScope(scope), name, symbol)
+    holder = LatchSubject(LatchScope(scope), name, symbol)
     return Latch(
         latch_id, holder, executions, most, convert_instant(set_at), convert_instant(released), by, reason
     )

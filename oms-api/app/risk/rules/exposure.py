@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from app.money import ZERO, product, share
-from app.risk.rules.values import Candidate, Prices, SymbolBook, Totals, WorkingOrder
+from app.risk.rules.values import Candidate, Prices, SymbolExposure, Totals, WorkingOrder
 
 NO_PRICES = Prices()
 _TWO = Decimal(2)
@@ -67,7 +67,7 @@ def is_waiting(order: Candidate | WorkingOrder) -> bool:
     return order.type in _UNTRIGGERED and not order.is_triggered
 
 
-def get_reducible_quantity(book: SymbolBook, side: str) -> Decimal:
+def get_reducible_quantity(book: SymbolExposure, side: str) -> Decimal:
     """Return the quantity that an order of that side may trade while it only reduces the position.
 
     It is the position minus the open quantity of other orders of that side. Exits do not count, because fills
@@ -85,14 +85,14 @@ def build_symbol_book(
     prices: Prices = NO_PRICES,
     order: Candidate | None = None,
     rate: Decimal | None = None,
-) -> SymbolBook:
+) -> SymbolExposure:
     """Return a portfolio's position in one symbol and product with its working orders.
 
     Of mutually exclusive orders, the one with the highest value counts. Orders that exclude `order` do not
     count, and orders of its group do not count as its opposite side.
     """
     if not working:
-        return SymbolBook(position, mark, rate=rate)
+        return SymbolExposure(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
     valued = [
         (working_order, value_of(working_order.leaves, _get_price_or_mark(mark, working_order, prices), rate))
@@ -104,7 +104,7 @@ def build_symbol_book(
     buys = _limit_exits([pair for pair in counted if pair[0].side == "BUY"], -position, order)
     sells = _limit_exits([pair for pair in counted if pair[0].side != "BUY"], position, order)
     group = order.group_id if order else None
-    return SymbolBook(
+    return SymbolExposure(
         position,
         mark,
         *_sum_quantity_and_value(buys),
@@ -120,7 +120,7 @@ def build_symbol_book(
     )
 
 
-def totals_of(books: Iterable[SymbolBook]) -> Totals:
+def totals_of(books: Iterable[SymbolExposure]) -> Totals:
     """Return the totals of several books."""
     total = Totals()
     for book in books:
@@ -128,7 +128,7 @@ def totals_of(books: Iterable[SymbolBook]) -> Totals:
     return total
 
 
-def total_of(book: SymbolBook) -> Totals:
+def total_of(book: SymbolExposure) -> Totals:
     """Return the totals of one book."""
     value = market_value(book)
     if not book.orders:
@@ -198,7 +198,7 @@ def convert_to_firm_currency(amount: Decimal, rate: Decimal | None) -> Decimal:
     return amount if rate is None else product(amount, rate)
 
 
-def market_value(book: SymbolBook) -> Decimal:
+def market_value(book: SymbolExposure) -> Decimal:
     """Return quantity × mark, with the sign of the position."""
     if not book.position or book.mark is None:
         return ZERO

@@ -20,7 +20,7 @@ class LatchScope(StrEnum):
     KEY = "key"
 
 
-class Holder(NamedTuple):
+class LatchSubject(NamedTuple):
     """A strategy or API key that trades a symbol automatically."""
 
     scope: LatchScope
@@ -35,7 +35,7 @@ class Latch(NamedTuple):
     """
 
     id: str
-    holder: Holder
+    holder: LatchSubject
     executions: int
     most: int
     set_at: Timestamp
@@ -44,11 +44,13 @@ class Latch(NamedTuple):
     reason: str | None = None
 
 
-def holders_of(symbol: str, strategy: str | None, source: str, actor: str | None) -> list[Holder]:
+def list_latch_subjects(
+    symbol: str, strategy: str | None, source: str, actor: str | None
+) -> list[LatchSubject]:
     """Return who places such an order automatically: its strategy, and its key if it acts for no person.
 
     Executions count for the first holder. A latch of any holder stops the order, so that a key cannot
     continue by naming a strategy.
     """
-    strategies = [Holder(LatchScope.STRATEGY, strategy, symbol)] if strategy else []
-    return strategies if actor is not None else [*strategies, Holder(LatchScope.KEY, source, symbol)]
+    strategies = [LatchSubject(LatchScope.STRATEGY, strategy, symbol)] if strategy else []
+    return strategies if actor is not None else [*strategies, LatchSubject(LatchScope.KEY, source, symbol)]

@@ -97,7 +97,7 @@ class Tradable(NamedTuple):
     asset_class: str = "equity"
 
 
-class SymbolBook(NamedTuple):
+class SymbolExposure(NamedTuple):
     """A portfolio's position in one symbol and product with its working orders.
 
     `exposure.build_symbol_book` builds it. Values are open quantity × price. Exits count only as far as other
@@ -209,7 +209,7 @@ class RiskInput(NamedTuple):
     order: Candidate
     instrument: Tradable | None
     prices: Prices
-    book: SymbolBook
+    book: SymbolExposure
     limits: Limits
     cash: Decimal
     other_exposure: Totals = NOTHING

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.audit.service import AuditEntry, mask_secrets
-from app.hot_routes import FastRequest
+from app.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
@@ -14,7 +14,7 @@ RISK = "risk"  # the actor of changes that the risk checks make themselves
 
 
 def limit_entry(
-    caller: Caller, request: FastRequest, at: datetime, limit: SetLimit, change: LimitChange
+    caller: Caller, request: RequestInfo, at: datetime, limit: SetLimit, change: LimitChange
 ) -> AuditEntry:
     """Return the entry of a limit that was set or removed."""
     action = "limit.set" if change.after else "limit.removed"
@@ -31,7 +31,7 @@ def limit_entry(
     )
 
 
-def switch_entry(caller: Caller, request: FastRequest, at: datetime, change: SwitchChange) -> AuditEntry:
+def switch_entry(caller: Caller, request: RequestInfo, at: datetime, change: SwitchChange) -> AuditEntry:
     """Return the entry of a kill switch that was set."""
     who = (caller.tenant_id, at, caller.actor, caller.name)
     target = f"{change.scope}:{change.name}"
@@ -47,7 +47,7 @@ def automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchChange) -
     return AuditEntry(tenant_id, at, change.set_by, RISK, "kill_switch.turned", target, after=after)
 
 
-def latch_facts(latch: Latch) -> dict[str, str | int]:
+def serialize_latch_values(latch: Latch) -> dict[str, str | int]:
     """Return the values of a latch for audit entries and events."""
     scope, name, symbol = latch.holder
     counts = {"executions": latch.executions, "most": latch.most}

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.clock import monotonic_seconds
 from app.risk.queries.latches import ActiveLatches, list_active_latches
 from app.risk.queries.limits import limits_of_tenants
-from app.risk.rules.latches import Holder, Latch
+from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.limits import (
     LimitCode,
     Rows,
@@ -118,7 +118,7 @@ class Controls:
         """Return whether the tenant has any active latch."""
         return bool(self._known[tenant_id].latches)
 
-    def latch(self, tenant_id: int, holder: Holder) -> Latch | None:
+    def latch(self, tenant_id: int, holder: LatchSubject) -> Latch | None:
         """Return the active latch of the holder, None if there is none."""
         return self._known[tenant_id].latches.get(holder)
 

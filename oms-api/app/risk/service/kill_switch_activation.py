@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from app.database import write
 from app.database.bulk import Write
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.identity.queries.people import find_key_creator, list_person_names
 from app.identity.rules.access import Caller
 from app.risk.errors import OwnStop, SwitchKeyReused, TooManySet

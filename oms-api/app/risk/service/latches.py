@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from app.audit.service import mask_secrets
 from app.database import write
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.risk.errors import LatchIsReleased, NoSuchLatch
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import Latch
-from app.risk.service.audit_entries import latch_facts
+from app.risk.service.audit_entries import serialize_latch_values
 from app.timestamps import iso
 
 
@@ -29,7 +29,7 @@ def release(
         raise LatchIsReleased(latch_id, found.released_at, found.released_by or "")
     latch = found._replace(released_at=at, released_by=person, reason=reason)
     queries.release_latch(connection, tenant_id, latch)
-    fields = latch_facts(latch)
+    fields = serialize_latch_values(latch)
     payload = {"latch_id": latch.id, **fields, "reason": reason, "released_by": person}
     write(connection, build_event_insert([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)]))
     entry = context.entry(now, "latch.released", latch.id, mask_secrets({**fields}), {"reason": reason})

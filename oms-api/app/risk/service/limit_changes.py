@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.audit.service import record
-from app.hot_routes import FastRequest
+from app.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
 from app.risk.rules.limits import SetLimit
 from app.risk.service.audit_entries import limit_entry
@@ -15,7 +15,7 @@ from app.risk.service.limiting import remove_limit, resolve_aliases, set_limit
 def change_limit(
     connection: Connection,
     caller: Caller,
-    request: FastRequest,
+    request: RequestInfo,
     requested: SetLimit,
     at: datetime,
     *,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.database import write
 from app.database.bulk import Write
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.instruments.queries import find_symbol, find_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.money import fixed

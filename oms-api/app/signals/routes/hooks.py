@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from app.errors import Invalid, Malformed, TooLarge
 from app.identity.dependencies import Authentication, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.service.idempotent_operations import Change
-from app.signals.dependencies import TheAuthentication, TheSignals
+from app.signals.dependencies import AuthenticationDep, SignalsDep
 from app.signals.errors import NoSuchHook, refuse_field
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
@@ -24,7 +24,7 @@ from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, validate_model
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.json import parse_json
 from app.wire.lists import parse_instant
 
@@ -44,8 +44,8 @@ _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": [
     openapi_extra=documented_body(HookIn, _EXAMPLE),
 )
 async def create_hook(
-    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], administration: TheAdministration,
-    request_context: TheRequestContext,
+    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
     context, terms = request_context.context(caller, body), body.terms()
@@ -57,7 +57,7 @@ async def create_hook(
 
 
 @router.get("/hooks", summary="List hooks", responses=responses(200, {"model": list[HookOut]}))
-async def list_hooks(caller: Manager, readers: TheReaders) -> Response:
+async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
     hooks = await readers.run(
         lambda connection: queries.list_hooks(connection, caller.tenant_id), caller.tenant_id
@@ -72,7 +72,7 @@ async def list_hooks(caller: Manager, readers: TheReaders) -> Response:
     responses=responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
 )
 async def rotate_hook(
-    caller: Manager, hook_id: HookId, administration: TheAdministration, request_context: TheRequestContext
+    caller: Manager, hook_id: HookId, administration: AdministrationDep, request_context: RequestContextDep
 ) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
     context = request_context.context(caller, NothingIn(), hook_id)
@@ -91,7 +91,7 @@ async def rotate_hook(
     responses=responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def delete_hook(
-    caller: Manager, hook_id: HookId, administration: TheAdministration, request_context: TheRequestContext
+    caller: Manager, hook_id: HookId, administration: AdministrationDep, request_context: RequestContextDep
 ) -> Response:
     """Delete a hook. Its signals are kept."""
     context = request_context.context(caller, NothingIn(), hook_id)
@@ -112,7 +112,7 @@ async def delete_hook(
 )
 async def receive_message(
     token: Annotated[str, Path(max_length=100, description="Token of the hook")], request: Request,
-    authentication: TheAuthentication, signals: TheSignals, readers: TheReaders, now: TheClock,
+    authentication: AuthenticationDep, signals: SignalsDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Receive a signal and place its order. The body is JSON, or text that fits the template of the hook.
 
@@ -134,7 +134,7 @@ async def receive_message(
 
 
 async def _authorize(
-    request: Request, authentication: Authentication, readers: TheReaders, token: str
+    request: Request, authentication: Authentication, readers: ReadersDep, token: str
 ) -> Hook:
     """Return the hook of the token. Raise NoSuchHook, also for an address that may not send to it."""
     edge = request.state.edge

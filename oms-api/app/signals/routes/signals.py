@@ -6,12 +6,12 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.hot_routes import FastRequest, FastResponse
-from app.identity.dependencies import Reader, WriteOperation, require_permission
+from app.direct_routes import JsonResponse, RequestInfo
+from app.identity.dependencies import Reader, WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import PlaceSignal
-from app.signals.dependencies import TheSignals
+from app.signals.dependencies import SignalsDep
 from app.signals.errors import NoSuchSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalFilter
@@ -30,7 +30,7 @@ from app.signals.service.signal_service import SignalService, get_processed_sign
 from app.text import name_key
 from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, parse_model
-from app.wire.dependencies import TheCursors, TheReaders
+from app.wire.dependencies import CursorsDep, ReadersDep
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.lists import link
@@ -47,7 +47,7 @@ _BODY = documented_body(SignalIn, EXAMPLE)
 
 @router.post("/signals", summary="Send a signal", status_code=201, responses=_ACCEPTED, openapi_extra=_BODY)
 async def post_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: TheSignals,
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: SignalsDep,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Store a signal and place its order by the rules of its strategy.
@@ -63,7 +63,7 @@ async def post_signal(
     openapi_extra=_BODY,
 )  # fmt: skip
 async def post_trading_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: TheSignals,
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: SignalsDep,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Send a signal: the same as `POST /signals`."""
@@ -76,7 +76,7 @@ async def post_trading_signal(
     responses=responses(200, {"model": list[SignalDetailOut]}, headers=NEXT_HEADER),
 )
 async def list_signals(
-    caller: Reader, query: Annotated[SignalQuery, Query()], readers: TheReaders, cursors: TheCursors,
+    caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
     """List signals with their outcome and its latency, newest first."""
@@ -100,7 +100,7 @@ async def list_signals(
 async def get_signal(
     caller: Reader,
     signal_id: Annotated[Wanted, Path(max_length=150, description="ID of the signal")],
-    readers: TheReaders,
+    readers: ReadersDep,
 ) -> Response:
     """Get one signal, its outcome, and the current statuses of its orders."""
     tenant_id = caller.tenant_id
@@ -112,18 +112,18 @@ async def get_signal(
     return answer(serialize_signal(listed_signal))
 
 
-def signal_operation(service: SignalService) -> WriteOperation[PlaceSignal, Outcome]:
-    """Return the operation of `post_signal`, for its hot routes."""
+def signal_operation(service: SignalService) -> WriteEndpoint[PlaceSignal, Outcome]:
+    """Return the operation of `post_signal`, for its direct routes."""
 
-    def parse(caller: Caller, request: FastRequest, key: str | None) -> PlaceSignal:
+    def parse(caller: Caller, request: RequestInfo, key: str | None) -> PlaceSignal:
         body = parse_model(SignalIn, request.headers.get(b"content-type", b""), request.body)
         return service.build_command(caller, _build_request(body, key))
 
-    return WriteOperation(Operation.PLACE_ORDER, parse, service.submit, _build_response)
+    return WriteEndpoint(Operation.PLACE_ORDER, parse, service.submit, _build_response)
 
 
-def _build_response(outcome: Outcome) -> FastResponse:
-    return FastResponse(201, orjson.dumps(serialize_outcome(get_processed_signal(outcome))))
+def _build_response(outcome: Outcome) -> JsonResponse:
+    return JsonResponse(201, orjson.dumps(serialize_outcome(get_processed_signal(outcome))))
 
 
 def _build_request(body: SignalIn, key: str | None) -> SignalRequest:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import TheAdministration, TheRequestContext, build_response
+from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import RequestBody
 from app.identity.service.idempotent_operations import Change
@@ -18,7 +18,7 @@ from app.signals.service.strategies import delete_strategy, serialize_strategy, 
 from app.text import name_key
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import TheReaders
+from app.wire.dependencies import ReadersDep
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 
@@ -33,7 +33,7 @@ class _NothingIn(RequestBody):
 @router.get(
     "", summary="List rules of strategies", responses=responses(200, {"model": list[StrategyRulesOut]})
 )
-async def list_strategies(caller: Reader, readers: TheReaders) -> Response:
+async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
     found = await readers.run(
         lambda connection: queries.list_strategies(connection, caller.tenant_id), caller.tenant_id
@@ -54,8 +54,8 @@ async def list_strategies(caller: Reader, readers: TheReaders) -> Response:
 )
 async def put_strategy(
     caller: Manager, strategy_name: StrategyPath,
-    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], administration: TheAdministration,
-    request_context: TheRequestContext,
+    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:  # fmt: skip
     """Set the portfolio, default size, allowed symbols and mode for the signals of a strategy."""
     context = request_context.context(caller, body, strategy_name)
@@ -78,8 +78,8 @@ async def put_strategy(
 async def remove_strategy(
     caller: Manager,
     strategy_name: StrategyPath,
-    administration: TheAdministration,
-    request_context: TheRequestContext,
+    administration: AdministrationDep,
+    request_context: RequestContextDep,
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
     context = request_context.context(caller, _NothingIn(), strategy_name)

@@ -5,18 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.identity.dependencies import Reader
-from app.ledger.dependencies import TheCashReader, TheValuer
+from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.routes.marked_positions import HeldPositionOut
 from app.ledger.routes.positions import list_positions
 from app.ledger.routes.reading import MomentQuery, get_portfolio
 from app.ledger.schemas import PortfolioOut
 from app.orders.routes.reading import list_orders
 from app.orders.schemas.responses import OrderOut
-from app.signals.dependencies import TheSignalPlanner
+from app.signals.dependencies import SignalPlannerDep
 from app.signals.errors import refuse_field
 from app.signals.schemas.signals import TradingPortfolioQuery
 from app.wire.answers import NEXT_HEADER, responses
-from app.wire.dependencies import TheClock, TheReaders
+from app.wire.dependencies import ClockDep, ReadersDep
 
 router = APIRouter(prefix="/trading", tags=["signals"])
 
@@ -40,8 +40,8 @@ router.add_api_route(
     responses=responses(200, {"model": PortfolioOut}, 404),
 )
 async def get_trading_portfolio(
-    caller: Reader, query: Annotated[TradingPortfolioQuery, Query()], readers: TheReaders, valuer: TheValuer,
-    now: TheClock, cash_reader: TheCashReader, planner: TheSignalPlanner,
+    caller: Reader, query: Annotated[TradingPortfolioQuery, Query()], readers: ReadersDep, valuer: ValuerDep,
+    now: ClockDep, cash_reader: CashReaderDep, planner: SignalPlannerDep,
 ) -> Response:  # fmt: skip
     """Get the cash, equity, P&L and positions of a portfolio: the same as `GET /portfolio/{name}`."""
     name = query.portfolio or await readers.run(

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.instruments.schemas import Symbol
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.schemas import Label, Note, PortfolioName
 from app.money import fits, fixed, quantity_text
 from app.signals.queries.signals import ListedSignal
@@ -87,10 +87,10 @@ def _empty_is_none(value: str | None) -> str | None:
 SignedQuantity = Annotated[
     Decimal, BeforeValidator(_parse_signed), AfterValidator(_require_storable), WithJsonSchema(_SIGNED_SCHEMA)
 ]
-Moment = Annotated[datetime, BeforeValidator(_parse_time)]
+InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 StrategyName = Annotated[Label, Field(min_length=1)]
 SignalId = Annotated[str, StringConstraints(pattern=SIGNAL_ID)]
-Why = Annotated[Note | None, AfterValidator(_empty_is_none)]
+OptionalReason = Annotated[Note | None, AfterValidator(_empty_is_none)]
 Percent = Annotated[PositiveAmount, AfterValidator(_at_most_percent)]
 
 
@@ -151,7 +151,7 @@ class SignalIn(SizeIn):
     price: PositiveAmount | None = Field(
         None, description="Limit price per unit; null: a market order", examples=["175.00"]
     )
-    reason: Why = Field(None, description="Reason, for the order", examples=["Technical breakout"])
+    reason: OptionalReason = Field(None, description="Reason, for the order", examples=["Technical breakout"])
     strategy: StrategyName | None = Field(
         None, description="Strategy whose rules apply; null: none", examples=["momentum"]
     )
@@ -164,13 +164,13 @@ class SignalIn(SizeIn):
         "`Idempotency-Key`",
         examples=["breakout-1"],
     )
-    expires_at: Moment | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
+    expires_at: InstantInput | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
 
     def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
         fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
         size = self.size()
-        hashed = request_hash or fingerprint(
+        hashed = request_hash or hash_request(
             *map(_text, (*fields, self.portfolio, self.expires_at)), *map(_text, size or ())
         )
         return SignalRequest(

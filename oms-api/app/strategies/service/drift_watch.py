@@ -10,7 +10,7 @@ from app.clock import Now
 from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
 from app.duties.service import Lease
 from app.errors import OmsError
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.strategies.queries.registry import ListedStrategy, list_started_strategies
 from app.strategies.service.parity import NoJournal, ParityChecker, ParityReport
 from app.timestamps import iso

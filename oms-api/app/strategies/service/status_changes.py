@@ -7,7 +7,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.database import write
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.identity.service.idempotent_operations import Change, OperationContext
 from app.strategies.errors import StrategyStatusConflict
 from app.strategies.queries import registry as queries

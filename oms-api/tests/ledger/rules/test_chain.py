@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.rules.chain import COLUMNS, GENESIS, fingerprint, hash_of
+from app.ledger.rules.chain import COLUMNS, GENESIS, hash_of, hash_request
 from tests.factories import trade_row
 
 
@@ -54,7 +54,7 @@ def test_another_predecessor_changes_the_hash():
     [((None,), ("",)), (("a", "b"), ("ab", "")), (("1",), ("1", None)), (("a,b",), ("a", "b"))],
 )
 def test_different_requests_have_different_fingerprints(one, other):
-    assert fingerprint(*one) != fingerprint(*other)
+    assert hash_request(*one) != hash_request(*other)
 
 
 facts = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=8).map(tuple)
@@ -62,4 +62,4 @@ facts = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), 
 
 @given(facts, facts)
 def test_fingerprints_agree_exactly_for_equal_requests(one, other):
-    assert (fingerprint(*one) == fingerprint(*other)) == (one == other)
+    assert (hash_request(*one) == hash_request(*other)) == (one == other)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.orders.rules.rows import EVENT_COLUMNS, OrderEvent, pack_events, unpack_events
+from app.orders.rules.rows import EVENT_COLUMNS, OrderEvent, pack_order_history, unpack_order_history
 from app.timestamps import Timestamp
 
 TEXTS = st.none() | st.text(max_size=5)
@@ -31,15 +31,15 @@ def build_history(changes):
 @given(CHANGES)
 def test_packed_row_of_each_order_restores_all_its_changes(changes):
     history = build_history(changes)
-    rows = pack_events(history)
+    rows = pack_order_history(history)
     assert len(rows) == len({event.order_id for event in history})
     assert all(len(row) == len(EVENT_COLUMNS) for row in rows)
-    unpacked = [event for row in rows for event in unpack_events(row)]
+    unpacked = [event for row in rows for event in unpack_order_history(row)]
     assert unpacked == sorted(history, key=lambda one: [row[1] for row in rows].index(one.order_id))
 
 
 @pytest.mark.parametrize("following", ["no JSON", "[1]", '[{"status": "HELD"}]', "7"])
 def test_invalid_packed_changes_are_rejected(following):
-    (row,) = pack_events(build_history([("A", "HELD", None, None, None, None)]))
+    (row,) = pack_order_history(build_history([("A", "HELD", None, None, None, None)]))
     with pytest.raises((TypeError, ValueError)):
-        unpack_events((*row[:-1], following))
+        unpack_order_history((*row[:-1], following))

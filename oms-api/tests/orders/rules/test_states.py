@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.orders.errors import IllegalMove
+from app.orders.errors import InvalidTransition
 from app.orders.rules.states import (
     NEXT,
     diagram,
@@ -47,7 +47,7 @@ def test_every_pair_of_states_is_a_transition_or_rejected(start, end):
     if (start, end) in ALLOWED:
         assert require_transition("O1", start, end) is end
     else:
-        with pytest.raises(IllegalMove, match=f"from {start} to {end}"):
+        with pytest.raises(InvalidTransition, match=f"from {start} to {end}"):
             require_transition("O1", start, end)
 
 

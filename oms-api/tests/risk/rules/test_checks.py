@@ -7,8 +7,8 @@ import pytest
 from app.money import ZERO
 from app.risk.rules.checks.trail import check as check_trail
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
-from app.risk.rules.latches import Holder, Latch, LatchScope
-from app.risk.rules.values import Permission, Prices, SymbolBook, Tradable, TradingState
+from app.risk.rules.latches import Latch, LatchScope, LatchSubject
+from app.risk.rules.values import Permission, Prices, SymbolExposure, Tradable, TradingState
 from app.timestamps import Timestamp
 from tests.risk.check_inputs import denial_of, held, order, risk, working
 
@@ -87,7 +87,7 @@ def test_permission_denial_lists_what_is_permitted():
 
 
 def test_latch_denial_contains_its_numbers():
-    holder = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
+    holder = LatchSubject(LatchScope.STRATEGY, "momentum", "AAPL")
     denial = denial_of(risk(latch=Latch("L1", holder, 7, 5, Timestamp("2026-11-20T12:00:00.000000Z"))))
     assert (denial.code, denial.limit, denial.asked, denial.largest_passing) == (
         *("REPEATED_EXECUTION", Decimal(5), Decimal(7), Decimal(0)),
@@ -377,10 +377,10 @@ def test_open_order_limit_denies_further_orders():
     two = [working("BUY", "1", "90"), working("SELL", "1", "120")]
     assert denied(risk(orders=two, max_open_orders="3")) is PASSES
     assert denied(risk(orders=two, max_open_orders="2")) == ("MAX_OPEN_ORDERS", "0")
-    assert denied(risk(other_exposure=[SymbolBook(orders=9_997)], orders=two)) is PASSES
-    assert denied(risk(other_exposure=[SymbolBook(orders=9_998)], orders=two)) == ("MAX_OPEN_ORDERS", "0")
+    assert denied(risk(other_exposure=[SymbolExposure(orders=9_997)], orders=two)) is PASSES
+    assert denied(risk(other_exposure=[SymbolExposure(orders=9_998)], orders=two)) == ("MAX_OPEN_ORDERS", "0")
     assert (
-        denied(risk(other_exposure=[SymbolBook(orders=9_998)], orders=two, max_open_orders="20000"))
+        denied(risk(other_exposure=[SymbolExposure(orders=9_998)], orders=two, max_open_orders="20000"))
         is not PASSES
     )
     other = [held("0", "1")._replace(orders=7)]

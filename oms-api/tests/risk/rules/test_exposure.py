@@ -19,7 +19,7 @@ from app.risk.rules.exposure import (
     total_of,
     totals_of,
 )
-from app.risk.rules.values import NOTHING, Prices, SymbolBook
+from app.risk.rules.values import NOTHING, Prices, SymbolExposure
 from tests.risk.check_inputs import order, working
 
 QUOTED = Prices(Decimal(99), Decimal(101), Decimal(100))
@@ -124,7 +124,7 @@ def test_gross_and_net_exposure_assume_the_worst_case_of_working_orders(position
 
 
 def test_position_without_a_mark_has_no_value():
-    assert totals_of([SymbolBook(Decimal(5))]).gross == 0
+    assert totals_of([SymbolExposure(Decimal(5))]).gross == 0
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=6), st.integers(1, 100))

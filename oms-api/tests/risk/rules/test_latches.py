@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.risk.rules.latches import Holder, LatchScope, holders_of
+from app.risk.rules.latches import LatchScope, LatchSubject, list_latch_subjects
 
-STRATEGY = Holder(LatchScope.STRATEGY, "momentum", "AAPL")
-KEY = Holder(LatchScope.KEY, "algo", "AAPL")
+STRATEGY = LatchSubject(LatchScope.STRATEGY, "momentum", "AAPL")
+KEY = LatchSubject(LatchScope.KEY, "algo", "AAPL")
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ KEY = Holder(LatchScope.KEY, "algo", "AAPL")
     ],
 )
 def test_strategies_and_keys_without_a_user_are_automated(strategy, actor, holders):
-    assert holders_of("AAPL", strategy, "algo", actor) == holders
+    assert list_latch_subjects("AAPL", strategy, "algo", actor) == holders

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from app.brokers.alpaca.rules.capabilities import AssetClass, get_asset_class
 from app.brokers.rules.values import BrokerOrder, OrderType
-from app.money import fixed, quantity_text
+from app.money import format_plain_amount
 
 Body = dict[str, str | bool | dict[str, str]]
 _PRICES = ("limit_price", "stop_price", "trail_percent")
@@ -24,7 +24,7 @@ def build_order(order: BrokerOrder) -> Body:
     body: Body = {
         "client_order_id": order.id,
         "symbol": order.symbol,
-        "qty": format_amount(order.quantity),
+        "qty": format_plain_amount(order.quantity),
         "side": order.side.lower(),
         "type": order.kind.lower(),
         "time_in_force": order.time_in_force.lower(),
@@ -46,16 +46,11 @@ def build_replacement(successor: BrokerOrder, leaves: Decimal, *, is_linked: boo
     if not is_linked:
         body["time_in_force"] = successor.time_in_force.lower()
     if not is_linked and not leaves % 1:
-        body["qty"] = format_amount(leaves)
+        body["qty"] = format_plain_amount(leaves)
     prices = _build_prices(successor, "trail")
     if "trail_percent" in prices:
         prices["trail"] = prices.pop("trail_percent")
     return body | prices
-
-
-def format_amount(amount: Decimal) -> str:
-    """Return 10 as "10" and 10.50 as "10.5"."""
-    return quantity_text(fixed(amount))
 
 
 def _build_links(order: BrokerOrder) -> Body:
@@ -69,11 +64,11 @@ def _build_links(order: BrokerOrder) -> Body:
     for leg in legs:
         name = "take_profit" if leg.kind is OrderType.LIMIT else "stop_loss"
         prices = {"limit_price": leg.limit_price, "stop_price": leg.stop_price}
-        links[name] = {key: format_amount(price) for key, price in prices.items() if price is not None}
+        links[name] = {key: format_plain_amount(price) for key, price in prices.items() if price is not None}
     return links
 
 
 def _build_prices(order: BrokerOrder, trail_name: str) -> Body:
     prices: dict[str, Decimal | None] = {name: getattr(order, name) for name in _PRICES}
     prices[trail_name] = order.trail_amount
-    return {name: format_amount(price) for name, price in prices.items() if price is not None}
+    return {name: format_plain_amount(price) for name, price in prices.items() if price is not None}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.brokers.rules.connections import PAPER_ACCOUNT_PREFIX
 from app.brokers.rules.values import Account, BrokerOrder, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
-from app.money import ZERO, fixed, quantity_text
+from app.money import ZERO, format_plain_amount
 
 OPEN = frozenset({"ApiPending", "PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel"})
 ACCEPTED = frozenset({"PreSubmitted", "Submitted", "Filled"})
@@ -207,7 +207,7 @@ def build_terms(
     aux = order.trail_amount if order.kind is OrderType.TRAILING_STOP else order.stop_price
     terms: dict[str, str | bool | int] = {
         "action": order.side.value,
-        "totalQuantity": format_amount(order.quantity),
+        "totalQuantity": format_plain_amount(order.quantity),
         "orderType": (_AT_CLOSE if is_at_close else _KINDS)[order.kind],
         "tif": "DAY" if is_at_close else order.time_in_force.value,
         "orderRef": ref,
@@ -228,9 +228,4 @@ def build_terms(
         terms["parentId"] = attachment.parent_venue_id
     if order.group is not None:
         terms |= {"ocaGroup": order.group, "ocaType": REDUCE_WITH_BLOCK}
-    return terms | {name: format_amount(price) for name, price in prices.items() if price is not None}
-
-
-def format_amount(amount: Decimal) -> str:
-    """Return 10 as "10" and 10.50 as "10.5"."""
-    return quantity_text(fixed(amount))
+    return terms | {name: format_plain_amount(price) for name, price in prices.items() if price is not None}

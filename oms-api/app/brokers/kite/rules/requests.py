@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.brokers.kite.rules.capabilities import choose_exchange, choose_product
 from app.brokers.rules.values import BrokerOrder, OrderType
-from app.money import fixed, quantity_text
+from app.money import format_plain_amount
 
 Form = dict[str, str]
 ORDER_TYPES = {
@@ -25,20 +25,15 @@ def build_order(order: BrokerOrder, quantity: Decimal, tag: str) -> Form:
         "tradingsymbol": order.symbol,
         "transaction_type": order.side.value,
         "order_type": ORDER_TYPES[order.kind],
-        "quantity": format_amount(quantity),
+        "quantity": format_plain_amount(quantity),
         "product": choose_product(order),
         "validity": order.time_in_force.value,
         "tag": tag,
     }
     if order.limit_price is not None:
-        form["price"] = format_amount(order.limit_price)
+        form["price"] = format_plain_amount(order.limit_price)
     else:
         form["market_protection"] = AUTOMATIC_PROTECTION
     if order.stop_price is not None:
-        form["trigger_price"] = format_amount(order.stop_price)
+        form["trigger_price"] = format_plain_amount(order.stop_price)
     return form
-
-
-def format_amount(amount: Decimal) -> str:
-    """Return 10 as "10" and 10.50 as "10.5"."""
-    return quantity_text(fixed(amount))

@@ -5,13 +5,13 @@ from decimal import Decimal
 from app.money import format_grouped_amount
 from app.risk.rules.values import Denial, RiskInput
 
-CEILING = Decimal(10_000)  # per portfolio, whatever the limit: each new order reads all open ones
+MAX_OPEN_ORDERS = Decimal(10_000)  # per portfolio, whatever the limit: each new order reads all open ones
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001  # as every check
     """Deny an order above the maximum number of open orders of the portfolio, or of the firm."""
     set_most, firm_most = risk.limits.max_open_orders, risk.limits.firm_open_orders
-    most = CEILING if set_most is None else min(set_most, CEILING)
+    most = MAX_OPEN_ORDERS if set_most is None else min(set_most, MAX_OPEN_ORDERS)
     orders = Decimal(risk.other_exposure.orders + risk.book.orders + 1)
     if orders > most:
         sentence = f"A portfolio may have at most {format_grouped_amount(most)} open orders."

@@ -11,7 +11,7 @@ from app.database import set_tenant_scope, write
 from app.database.transactions import Transactions
 from app.duties.queries import mark_state
 from app.errors import OmsError
-from app.events.service import build_event_insert
+from app.events.service.outbox import build_event_insert
 from app.metrics import SignalMetrics
 from app.signals.rules.values import Channel
 from app.signals.service.redis_channels.channel_state import ChannelProblem, ChannelState

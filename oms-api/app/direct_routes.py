@@ -1,10 +1,10 @@
-"""Hot routes: a synchronous function per operation, which the HTTP protocol calls without an ASGI task.
+"""Direct routes: a synchronous function per operation, which the HTTP protocol calls without an ASGI task.
 
-A hot route only serves requests that need no query before they are queued for the writer. It declines all
+A direct route only serves requests that need no query before they are queued for the writer. It declines all
 others, among them those that it would refuse, before it has counted or changed anything. The ASGI application
 then serves them.
 
-A fast route (`edge.FastRoute`) may await queries; the ASGI middleware serves it. A hot route may not; the
+A fast route (`edge.FastRoute`) may await queries; the ASGI middleware serves it. A direct route may not; the
 HTTP protocol calls it.
 """
 
@@ -24,7 +24,7 @@ _GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encodin
 
 
 @dataclass(slots=True)
-class FastRequest:
+class RequestInfo:
     """A request whose body was read. Header names are in lower case; security-relevant ones occur only once.
 
     The request counts against the rate limit of `address`. Authentication sets `caller`, `rate`, which is
@@ -44,8 +44,8 @@ class FastRequest:
     on_denied: Callable[[], None] | None = field(default=None, repr=False)
 
 
-class FastResponse(NamedTuple):
-    """A JSON response of a fast or a hot route."""
+class JsonResponse(NamedTuple):
+    """A JSON response of a fast or a direct route."""
 
     status: int
     body: bytes
@@ -56,28 +56,28 @@ class FastResponse(NamedTuple):
 class PendingResponse:
     """A response that can be built once the writer has resolved `future`.
 
-    `explain` may replace an error by a more detailed one.
+    `enrich_error` may replace an error by a more detailed one.
     """
 
     future: "asyncio.Future[Any]"
-    build: Callable[[Any], FastResponse]
-    explain: Callable[[OmsError], Awaitable[OmsError]] | None = None
+    build: Callable[[Any], JsonResponse]
+    enrich_error: Callable[[OmsError], Awaitable[OmsError]] | None = None
 
-    async def wait(self) -> FastResponse:
+    async def wait(self) -> JsonResponse:
         """Return the response. Raise the error of the command."""
         try:
             outcome = await self.future
         except OmsError as error:
-            raise error if self.explain is None else await self.explain(error) from None
+            raise error if self.enrich_error is None else await self.enrich_error(error) from None
         return self.build(outcome)
 
 
-HotRoute = Callable[[FastRequest], PendingResponse | None]
+HotRoute = Callable[[RequestInfo], PendingResponse | None]
 
 
 @dataclass(slots=True, eq=False)
 class HotRequest:
-    """A request of an HTTP connection that a hot route serves when its body is complete.
+    """A request of an HTTP connection that a direct route serves when its body is complete.
 
     `cycle` is uvicorn's object for the request and its response. `respond` sends a whole response to it.
     """
@@ -90,7 +90,7 @@ class HotRequest:
 
 
 def get_hot_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
-    """Return the headers by name, or None if a hot route cannot serve a request with them."""
+    """Return the headers by name, or None if a direct route cannot serve a request with them."""
     found = dict(headers)
     length = found.get(b"content-length", b"")
     is_hot = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from app.orders.service.submission_queue import CommittedOrder, SubmissionQueue
 
 
-class OutgoingSignal:
+class BrokerRequestNotifier:
     """Wakes listeners. A relay notifies other processes, which otherwise read requests at intervals.
 
     Each broker connection whose session runs in this process has a submission queue for its new orders.
