@@ -177,6 +177,20 @@ def test_stop_that_fills_while_it_is_canceled_leaves_the_rest_to_the_target(prot
     assert (by_role[Role.STOP_LOSS], by_role[Role.TAKE_PROFIT]) == (int(crossing), 10 - int(crossing))
 
 
+def test_target_waits_for_an_unreported_fill_of_its_stop(protected):
+    [position] = protected.stand_in.exchange.positions.values()
+    if protected.routing.broker_name == "zerodha":
+        position.quantity += 10
+    else:
+        position.qty += 10  # of another owner: Alpaca does not refuse to sell more
+    protected.stand_in.faults.orders.crossing, protected.stand_in.faults.stream.drops = "4", 1
+    protected.move("120", "121", bid_size="0")
+    run_until(protected.routing, lambda: protected.is_protected(6, Role.TAKE_PROFIT))
+    sales = [one for one in protected.stand_in.exchange.orders.values() if one.side.lower() == "sell"]
+    assert [one.leaves for one in sales if one.is_open] == [6]
+    assert len(sales) == 2
+
+
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
 def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protected, method):
     protected.stand_in.faults.add("cut_after", method=method)

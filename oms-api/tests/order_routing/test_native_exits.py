@@ -224,6 +224,16 @@ def test_person_who_cancels_one_exit_keeps_the_other(routing, alpaca, protected)
     assert list_legs(alpaca) == [("stop", "new", 10)]
 
 
+def test_exit_is_sent_again_after_the_fill_that_crossed_its_cancel(routing, alpaca, protected):
+    alpaca.exchange.positions["AAPL"].qty += 10  # of another owner: Alpaca does not refuse to sell more
+    alpaca.faults.orders.crossing, alpaca.faults.stream.drops = "4", 1  # the fill is not reported
+    routing.rig.cancel(protected[0])
+    run_until(routing, lambda: describe(routing) == [("STOP", "ACCEPTED", 6)])
+    assert list_legs(alpaca) == [("stop", "new", 6)]
+    again = [one for one in alpaca.exchange.orders.values() if one.side == "sell" and not one.order_class]
+    assert [one.qty for one in again] == [6]
+
+
 def test_sale_of_a_part_cuts_the_exits(routing, alpaca, protected):
     alpaca.exchange.positions["AAPL"].qty += 4  # shares of another owner: Alpaca reserves ours for the exits
     alpaca.exchange.quote("AAPL", "95", "96")

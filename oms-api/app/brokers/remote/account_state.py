@@ -180,6 +180,7 @@ class AccountState:
         report = self._reader.find(order_id)
         if report is not None:
             self._apply([report], self._read_fills_of(report))
+            self._await_held_end(report.order_id)
         return report
 
     def find_filled_orders(self, broker_ids: Collection[str], since: datetime) -> dict[str, FilledOrder]:
@@ -198,6 +199,11 @@ class AccountState:
         for report in self._read_by_broker_id(missing, since):
             filled_orders[report.broker_id] = FilledOrder(report.order_id, report.filled)
         return filled_orders
+
+    def _await_held_end(self, order_id: str) -> None:
+        with self._lock:
+            if self._tracker.track(order_id).held_end is not None:
+                self.await_report(order_id, AWAIT_FILL_SECONDS)
 
     def _read_by_broker_id(self, broker_ids: Sequence[str], since: datetime) -> list[OrderReport]:
         if len(broker_ids) > _MAX_SINGLE_READS:

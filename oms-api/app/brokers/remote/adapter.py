@@ -81,14 +81,17 @@ class RemoteBroker(ABC):
         """Return the broker's state of an order, or None if the broker never received it.
 
         While the stream is logged in, orders that it reported are not read again. After a reconnect
-        thousands of them would use up the rate limit.
+        thousands of them would use up the rate limit. An order that has ended counts as open until its fills
+        are known.
         """
         current = self._find_current(order_id)
         report = self._read(order_id) if current is None else current.report
         if report is None:
             return None
-        order = report.build_order(self._portfolio_id)
-        end = build_end(report, self._state.track(order_id).successor_id)
+        order, tracked = report.build_order(self._portfolio_id), self._state.track(order_id)
+        if tracked.held_end is not None:
+            return OrderState(order, is_open=True)
+        end = build_end(report, tracked.successor_id)
         return OrderState(order, report.is_open, end, is_waiting=report.is_waiting)
 
     def open_orders(self) -> Sequence[BrokerOrder]:

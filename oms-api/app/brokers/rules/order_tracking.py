@@ -31,6 +31,8 @@ _REFUSALS = {
     "order_replace_rejected": "The broker did not replace the order.",
 }
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
+_NEED_ALL_FILLS = frozenset({"canceled", "expired"})  # what the order left depends on them
+MAX_INCOMPLETE_READINGS = 5  # that lack fills, before the end of an order is reported without them
 _REJECTED = "The broker rejected the order."
 _ENDED_BY_BROKER = "The broker canceled the order."
 
@@ -44,6 +46,7 @@ class TrackedOrder:
 
     `report` is the latest state. `assumed_filled` is what a replacement request took as filled. If
     `is_replaced_by_cancel`, the adapter replaces the order by a cancel and a new order, and reports the end.
+    `held_end` is the end that is reported once all fills are known.
     """
 
     order_id: str
@@ -55,6 +58,8 @@ class TrackedOrder:
     assumed_filled: Decimal | None = None
     is_replaced_by_cancel: bool = False
     report: OrderReport | None = None
+    held_end: OrderReport | None = None
+    incomplete_readings: int = 0
     reported_filled: Decimal = ZERO
     executions: dict[str, FillReport] = field(default_factory=dict)
     busted: set[str] = field(default_factory=set)
@@ -109,13 +114,19 @@ class OrderTracker:
         return [Rejected(order_id, reason, at)]
 
     def apply_report(self, report: OrderReport, reason: str | None = None) -> list[BrokerEvent]:
-        """Return the events of a report that are new. Its fills are reported by `apply_fill` before."""
+        """Return the events of a report that are new. Its fills are reported by `apply_fill` before.
+
+        The end of an order waits for its fills: what replaces the order depends on what it left.
+        """
         tracked = self._track_report(report)
         tracked.reported_filled = max(tracked.reported_filled, report.filled)
         events = self._accept(tracked, report)
         if tracked.is_closed or report.is_open:
             return events
-        tracked.is_closed = True
+        if self._must_wait(tracked, report):
+            tracked.held_end = report._replace(reason=reason or report.reason)
+            return events
+        tracked.is_closed, tracked.held_end = True, None
         if report.status == "filled" or tracked.is_replaced_by_cancel:
             return events
         return events + self._close(tracked, report, reason or report.reason)
@@ -158,6 +169,8 @@ class OrderTracker:
             events += self._accept(tracked, report)
         events += self.apply_listed_fills(list(fills))
         for report in reports:
+            tracked = self.track(report.order_id)
+            tracked.incomplete_readings += not report.is_open and tracked.has_missing_fills
             events += self.apply_report(report)
         return events
 
@@ -172,7 +185,13 @@ class OrderTracker:
         tracked.reported_filled = max(tracked.reported_filled, update.order.filled)
         if update.fill is not None:
             events += self.apply_fill(update.fill)
-        return events + self.apply_report(update.order, update.reason)
+        events += self.apply_report(update.order, update.reason)
+        return events if tracked.held_end is None else events + self.apply_report(tracked.held_end)
+
+    @staticmethod
+    def _must_wait(tracked: TrackedOrder, report: OrderReport) -> bool:
+        is_incomplete = report.status in _NEED_ALL_FILLS and tracked.has_missing_fills
+        return is_incomplete and tracked.incomplete_readings < MAX_INCOMPLETE_READINGS
 
     def _track_report(self, report: OrderReport) -> TrackedOrder:
         tracked = self.track(report.order_id)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.brokers.rules.order_reports import FillReport, OrderReport, Update
-from app.brokers.rules.order_tracking import OrderTracker, build_end
+from app.brokers.rules.order_tracking import MAX_INCOMPLETE_READINGS, OrderTracker, build_end
 from app.brokers.rules.values import Accepted, Executed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import format_events
@@ -77,6 +77,26 @@ def test_reading_reports_fills_before_the_end():
     events = tracker.apply_reading([report("canceled", "4")], [fill("E1", "4")])
     assert format_events(events) == ["A accepted", "A 4 @ 95", "A lapsed"]
     assert tracker.apply_reading([report("canceled", "4")], [fill("E1", "4")]) == []
+
+
+def test_end_waits_for_a_fill_of_the_stream():
+    tracker: Any = OrderTracker()
+    tracker.apply_update(update("new", report()))
+    end = report("canceled", "4", changed_at=NOW + timedelta(seconds=2))
+    assert tracker.apply_update(update("canceled", end, reason="too late")) == []
+    late = update("partial_fill", report("partially_filled", "4"), fill("E1", "4"))
+    executed, lapsed = tracker.apply_update(late)
+    assert format_events([executed, lapsed]) == ["A 4 @ 95", "A lapsed"]
+    assert lapsed.reason == "too late"
+    assert tracker.apply_update(update("canceled", end)) == []
+
+
+def test_end_does_not_wait_for_ever_for_fills_that_no_reading_lists():
+    tracker: Any = OrderTracker()
+    tracker.apply_report(report())
+    readings = [tracker.apply_reading([report("expired", "4")], []) for _ in range(MAX_INCOMPLETE_READINGS)]
+    assert not any(readings[:-1])
+    assert format_events(readings[-1]) == ["A expired"]
 
 
 def test_missing_fills_are_noticed():
