@@ -85,6 +85,17 @@ def test_exits_work_once_the_entry_has_filled_completely(routing, alpaca, entry)
     assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
 
 
+def test_exits_that_work_before_all_fills_are_known_are_not_sent_again(routing, alpaca, entry):
+    order = find_at_alpaca(alpaca, "limit")
+    alpaca.faults.stream.drops = 1
+    alpaca.exchange.fill(order.id, "4", "95")
+    alpaca.exchange.fill(order.id, "6", "95")
+    alpaca.exchange.positions["AAPL"].qty += 10  # of another owner: Alpaca does not refuse to sell more
+    run_until(routing, lambda: find_status(routing, entry) is Status.FILLED)
+    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)])
+    assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
+
+
 @pytest.mark.parametrize("hides", [False, True])
 @pytest.mark.parametrize(
     ("prices", "filled"), [(("120", "121"), Role.TAKE_PROFIT), (("80", "81"), Role.STOP_LOSS)]
@@ -191,6 +202,23 @@ def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, alpaca
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "95")
     run_until(routing, lambda: find_status(routing, entry) is Status.PARTIALLY_FILLED)
     routing.rig.cancel(entry)
+    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)])
+    assert list_legs(alpaca) == [("limit", "new", 4), ("stop", "held", 4)]
+
+
+def test_part_is_protected_once_if_its_exits_end_before_the_entry(routing, alpaca):
+    routing.entry = routing.place(limit_price="95", time_in_force="DAY", **EXITS)
+    run_until(routing, lambda: find_status(routing, routing.entry) is Status.ACCEPTED)
+    entry = find_at_alpaca(alpaca, "limit")
+    alpaca.exchange.fill(entry.id, "4", "95")
+    run_until(routing, lambda: find_status(routing, routing.entry) is Status.PARTIALLY_FILLED)
+    alpaca.exchange.positions["AAPL"].qty += 10  # of another owner: Alpaca does not refuse to sell more
+    alpaca.faults.stream.is_held = True
+    alpaca.exchange.expire(entry.id)
+    alpaca.faults.stream.is_held, alpaca.faults.stream.swaps = False, 1  # the exits are reported first
+    alpaca.stream.flush()
+    run_until(routing, lambda: find_status(routing, routing.entry) is Status.EXPIRED)
+    routing.rig.quote("94", "96", "95")
     run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)])
     assert list_legs(alpaca) == [("limit", "new", 4), ("stop", "held", 4)]
 

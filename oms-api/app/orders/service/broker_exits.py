@@ -5,6 +5,7 @@ the take-profit is HELD here, and its quote lets the two change places. The rest
 and confirmed before the other is sent, so that both together never exceed the position.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -44,7 +45,7 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     """Send exits for a fill of an entry: those that wait for the first fill, else further ones of its size.
 
     An exit that a person cancelled is not sent again. Exits that the broker got with the entry work there
-    once the entry has filled completely.
+    once the entry has filled completely; they may be known to work before all of its fills are.
     """
     children = context.order_store.children_of(entry)
     carried = [one for one in children if one.status is Status.HELD and was_carried(context, one)]
@@ -61,7 +62,20 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     latest = {one.role: one for one in sorted(children, key=lambda one: one.id)}
     legs = [one for one in latest.values() if one.status not in FINAL or was_ended_by_group(context, one)]
     if legs:
-        add_exits(context, legs, min(quantity, due), at, f"{entry.id} filled")
+        uncovered = due - _sum_covered(children)
+        add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
+    elif entry.status is Status.FILLED and all(was_carried(context, one) for one in children):
+        restore_carried(context, entry, at)
+
+
+def _sum_covered(exits: Iterable[Order]) -> Decimal:
+    """Return the quantity that open exits close. The two of a pair close the same quantity."""
+    groups: dict[str, Decimal] = {}
+    for one in exits:
+        if one.status not in FINAL:
+            name = one.group_id or one.id
+            groups[name] = max(groups.get(name, ZERO), one.leaves_quantity)
+    return sum(groups.values(), ZERO)
 
 
 def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:

@@ -25,7 +25,11 @@ _STOP_REACHED = "The market reached the stop before the entry had filled complet
 
 
 def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
-    """Do what follows from the end of an exit that its broker links with others."""
+    """Do what follows from the end of an exit that its broker links with others.
+
+    Exits that the broker got with their entry are sent again once the entry has ended too: only then is it
+    known what they close.
+    """
     exits = _list_latest(context.order_store.group_of(ended))
     unsent = [one for one in exits if one.status in WORKING and not one.filled_quantity]
     is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
@@ -34,6 +38,8 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
             finalize_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
     if any(one.status not in FINAL for one in exits) or ended.status is Status.FILLED:
+        return
+    if was_carried(context, ended) and _has_open_entry(context, ended):
         return
     kept = [one for one in exits if not _was_cancelled_by_person(context, one)]
     if len(kept) < len(exits) or any(_is_cause(context, one) for one in exits):
@@ -59,6 +65,11 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
     is_reached = price is not None and reached_stop(leg, [price]) is not None
     if entry is not None and entry.status in WORKING and leg.type in STOPS and is_reached:
         cancel_order(context, entry, at, GROUPS, reason=_STOP_REACHED)
+
+
+def _has_open_entry(context: BatchContext, leg: Order) -> bool:
+    entry = context.order_store.parent_of(leg)
+    return entry is not None and entry.status not in FINAL
 
 
 def _list_latest(members: Iterable[Order]) -> list[Order]:
