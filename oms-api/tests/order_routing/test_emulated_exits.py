@@ -6,6 +6,7 @@ import pytest
 
 from app.brokers.rules.values import Busted
 from app.orders.rules.values import FINAL, WORKING, Protection, Status, Target
+from tests.order_routing.position_exits import set_exits
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LIMIT, LOST, UNANSWERED
 from tests.orders.rig import ticket
 
@@ -119,6 +120,15 @@ def run_past(routing, fault):
         routing.run(1)
         resting = [one for one in routing.broker.open_orders() if one.side == "SELL"]
         assert sum(one.leaves for one in resting) <= 10
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_new_exits_wait_until_the_current_ones_have_ended(routing, protected, fault):
+    routing.broker.faults["cancel"] = [fault] if fault else []
+    set_exits(routing, 130, 70)
+    run_past(routing, fault)
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
+    assert {one.stop_price for one in routing.broker.open_orders()} == {70}
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])

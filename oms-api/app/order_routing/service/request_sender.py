@@ -32,6 +32,7 @@ from app.orders.rules.broker_requests import (
     is_new_order,
     is_submission,
     is_too_late,
+    replaces_exits,
     return_to_new,
 )
 from app.orders.rules.rows import order_of
@@ -43,6 +44,7 @@ LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes tell of their
 MAX_UNMARKED = 20  # requests that are done
 ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
+_EXITS_END = "The current exits of the position have not ended yet."
 _LOG = logging.getLogger(__name__)
 
 
@@ -52,6 +54,7 @@ class Obstacle(StrEnum):
     ENDED = "ended"  # the order
     TOO_LATE = "too late"
     TAKEN = "taken"  # another process sends it, or has sent it
+    EXITS_END = "exits end"  # the current exits of the position work until the broker confirms their cancel
 
 
 class _Sending(NamedTuple):
@@ -208,6 +211,8 @@ class RequestSender:
         if is_too_late(request, now):
             return _Sending(Obstacle.TOO_LATE, None)
         sent = order if request.kind is RequestKind.SUBMIT else None
+        if sent is not None and replaces_exits(sent) and queries.has_ending_exits(connection, sent):
+            return _Sending(Obstacle.EXITS_END, None)
         if request.kind is RequestKind.REPLACE:
             sent = order_of(orjson.loads(request.successor or ""))
         linked = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
@@ -265,6 +270,9 @@ class RequestSender:
             self._finish(request, ())
         elif obstacle is Obstacle.TOO_LATE:
             self._reject_unsent(request)
+        elif obstacle is Obstacle.EXITS_END:
+            at = self._now() + get_delay(request.attempts)
+            self._mark(request, RequestStatus.NEW, error=_EXITS_END, next_attempt_at=at)
 
     def _reject_unsent(self, request: BrokerRequest) -> None:
         now = self._now()

@@ -11,6 +11,7 @@ from app.database.bulk import Row, Write
 from app.orders.models import BrokerRequestRow
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
+from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import EVENT_COLUMNS, unpack_order_history
 from app.orders.rules.values import WORKING, Order, Status
 
@@ -76,6 +77,16 @@ def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: 
     found = select_orders(connection, *mine, is_working | is_held)
     carried = find_carried(connection, [order for order in found if order.status is Status.HELD])
     return [order for order in found if order.status is not Status.HELD or order.id in carried]
+
+
+def has_ending_exits(connection: Connection, order: Order) -> bool:
+    """Return whether other exits of an order's position work until their cancel is confirmed."""
+    columns = ("tenant_id", "portfolio_id", "symbol", "product", "side")
+    mine = [ORDERS.c[name] == getattr(order, name) for name in columns]
+    is_exit = ORDERS.c.role.in_([role.value for role in sorted(EXITS)])
+    is_ending = ORDERS.c.status == Status.PENDING_CANCEL.value
+    found = select(ORDERS.c.id).where(*mine, is_exit, is_ending, ORDERS.c.id != order.id).limit(1)
+    return connection.execute(found).first() is not None
 
 
 def list_group(connection: Connection, order: Order) -> list[Order]:

@@ -122,6 +122,11 @@ def is_new_order(request: BrokerRequest) -> bool:
     return is_submission(request) and request.status is RequestStatus.NEW
 
 
+def replaces_exits(order: Order) -> bool:
+    """Return whether an order is an exit of a position, which may take the place of other exits."""
+    return order.role in EXITS and order.parent_id is None
+
+
 def is_too_late(request: BrokerRequest, now: datetime) -> bool:
     """Return whether an order that was never sent must not be sent any more. Cancels are never too late."""
     return request.kind is not RequestKind.CANCEL and now - request.created_at >= SUBMIT_DEADLINE
