@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.rules.values import Busted
+from app.brokers.rules.values import Busted, Replaced
 from app.orders.rules.values import FINAL, WORKING, Protection, Status, Target
 from tests.order_routing.position_exits import set_exits
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LIMIT, LOST, UNANSWERED
@@ -223,6 +223,22 @@ def test_stop_is_replaced(routing, protected, fault):
     routing.rig.quote("120", "121", "120")
     routing.run()
     assert describe(list_exits(routing)) == [("LIMIT", "ACCEPTED", 10)]
+
+
+def test_stop_that_is_cut_while_its_replacement_is_unknown_has_the_new_price(routing, protected):
+    _, stop = protected
+    sale = routing.work(side="SELL", quantity="4", limit_price="95")
+    routing.broker.faults["replace"] = [KILLED_AFTER]
+    routing.rig.replace(stop, stop_price="85")
+    routing.run(1)
+    [replaced] = [one for one in routing.broker._events if isinstance(one, Replaced)]
+    routing.broker._events.remove(replaced)  # it was lost with the process
+    routing.broker.fill(sale, "4", "95")
+    run_past(routing, KILLED_AFTER)
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
+    [working] = [one for one in list_exits(routing) if one.status in WORKING]
+    assert working.stop_price == 85
+    check_protection(routing, 6)
 
 
 def test_pair_of_a_limit_and_a_stop_rests_one_at_a_time(routing):
