@@ -339,3 +339,56 @@ def test_books_agree_after_random_faults(routing, tws, seed):
     for order in orders:
         assert routing.rig.order(order).filled_quantity == filled.get(order.id, 0), order.id
     run_until(routing, lambda: routing.undone() == [])
+
+
+def trade_brackets_at_random(draw, routing, tws, count):
+    for _ in range(count):
+        run_until(routing, lambda: is_connected(routing))
+        price, quantity = str(draw.randrange(90, 100)), str(draw.randrange(4, 9))
+        order = routing.place(limit_price=price, quantity=quantity, **BRACKET)
+        break_something(draw, tws, routing)
+        routing.run(1)
+        tws.exchange.max_fill = draw.randrange(1, 15)
+        tws.exchange.keeps_children = draw.random() < 0.5
+        bid = draw.choice([draw.randrange(86, 101), draw.randrange(70, 125)])
+        move(routing, tws, bid)
+        opened = list_open_ids(routing)
+        if opened and draw.random() < 0.3:
+            routing.rig.cancel(order._replace(id=draw.choice(opened)))
+
+
+def move(routing, tws, bid):
+    """Quote a price to both sides. No quote lets exits sell more than is held."""
+    tws.quote("AAPL", str(bid), str(bid + 1))
+    routing.rig.quote(str(bid), str(bid + 1), str(bid))
+    assert count_held(tws) >= 0
+
+
+def count_held(tws):
+    return sum(quantity for quantity, _ in tws.exchange.positions.values())
+
+
+def list_open_ids(routing):
+    finals = ", ".join(f"'{status}'" for status in FINAL)
+    return [row[0] for row in routing.rig.rows(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
+def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
+    trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)
+    tws.faults.clear()
+    tws.cut()
+    tws.exchange.max_fill = None
+
+    def is_over():
+        move(routing, tws, 70)
+        routing.run(1)
+        move(routing, tws, 125)
+        return not list_open_ids(routing)
+
+    run_until(routing, is_over)
+    run_until(routing, lambda: routing.undone() == [])
+    assert list_open(tws) == []
+    assert {one for one, _ in routing.executions()} == {one.id for one in tws.exchange.executions}
+    [(ours,)] = routing.rig.rows("SELECT quantity FROM positions")
+    assert Decimal(str(ours)) == count_held(tws)

@@ -246,6 +246,23 @@ def test_held_exit_is_changed_once_it_works(routing, alpaca, entry):
     assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
 
 
+def test_exit_that_a_fill_has_reduced_is_not_replaced_by_its_former_quantity(routing, alpaca, protected):
+    alpaca.faults.stream.is_held = True
+    alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
+    routing.rig.replace(protected[1], stop_price="85")
+    routing.run(1)
+    alpaca.faults.stream.is_held = False
+    alpaca.stream.flush()
+    run_until(
+        routing,
+        lambda: describe(routing) == [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)],
+    )
+    assert find_at_alpaca(alpaca, "stop").stop_price == 80
+    alpaca.exchange.quote("AAPL", "80", "81")
+    run_until(routing, lambda: not list_exits(routing))
+    assert alpaca.exchange.positions["AAPL"].qty == 0
+
+
 def test_person_who_cancels_one_exit_keeps_the_other(routing, alpaca, protected):
     routing.rig.cancel(protected[0])
     run_until(routing, lambda: describe(routing) == [("STOP", "ACCEPTED", 10)])
