@@ -112,6 +112,7 @@ def test_target_takes_the_place_of_the_stop_once(routing, protected, call, fault
     assert routing.rig.order(stop).status is Status.CANCELED
     was_lost = call == "submit" and fault in (LOST, KILLED_BEFORE)
     assert routing.rig.order(target).status is (Status.REJECTED if was_lost else Status.ACCEPTED)
+    assert describe(list_exits(routing)) == [("STOP" if was_lost else "LIMIT", "ACCEPTED", 10)]
 
 
 def run_past(routing, fault):
@@ -173,6 +174,19 @@ def test_sale_of_a_part_cuts_the_exits(routing, protected):
     sale = routing.work(side="SELL", quantity="6", limit_price="95")
     fill(routing, sale, "6", "95")
     routing.run()
+    assert list_exits(routing) == []
+    check_protection(routing, 0)
+
+
+def test_pair_does_not_return_to_a_position_that_was_closed_meanwhile(routing, protected):
+    sale = routing.work(side="SELL", quantity="10", limit_price="150")
+    routing.rig.quote("120", "121", "120")
+    routing.run()
+    routing.broker.faults["cancel"] = [LOST]
+    routing.rig.quote("110", "111", "110")  # the target is withdrawn, which nobody knows yet
+    routing.run(1)
+    fill(routing, sale, "10", "150")
+    run_past(routing, LOST)
     assert list_exits(routing) == []
     check_protection(routing, 0)
 

@@ -88,16 +88,8 @@ def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
         continue_linked(context, ended, at)
         return
     rest = ended.quantity - ended.filled_quantity
-    reason = find_cancel_reason(context, ended)
-    if ended.status is Status.FILLED or rest <= ZERO:
-        return
-    if reason == RESIZED or _ended_with_the_day(context, ended):
-        _renew(context, ended, rest, at, is_held=reason != RESIZED)
-    elif reason == WITHDRAWN:
-        stop = _find_stop(context, ended)
-        add_exits(context, [ended] if stop is None else [stop, ended], rest, at, f"{ended.id} did not fill")
-    elif ended.role in EXITS or reason == SWAPPED:
-        _send_watched(context, ended, at)
+    if ended.status is not Status.FILLED and rest > ZERO:
+        _continue_emulated(context, ended, rest, at)
 
 
 def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -116,6 +108,19 @@ def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
             cancel_order(context, order, at, GROUPS, reason=WITHDRAWN)
 
 
+def _continue_emulated(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp) -> None:
+    reason = find_cancel_reason(context, ended)
+    if reason == RESIZED or _ended_with_the_day(context, ended):
+        _renew(context, ended, rest, at, is_held=reason != RESIZED)
+    elif reason == WITHDRAWN:
+        stop, left = _find_stop(context, ended), _limit_rest(context, ended, rest)
+        add_exits(context, [ended] if stop is None else [stop, ended], left, at, f"{ended.id} did not fill")
+    elif ended.status is Status.REJECTED and ended.role is Role.TAKE_PROFIT:
+        _return_stop(context, ended, rest, at)
+    elif ended.role in EXITS or reason == SWAPPED:
+        _send_watched(context, ended, at)
+
+
 def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
     """Send the take-profit whose stop has ended, for what the position leaves to close."""
     for sibling in find_siblings(ended, context.order_store.open_of(ended.portfolio_key, ended.symbol)):
@@ -130,9 +135,22 @@ def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
             cancel_order(context, sibling, at, GROUPS, reason="The position is closed.")
 
 
+def _return_stop(context: BatchContext, target: Order, rest: Decimal, at: Timestamp) -> None:
+    """Send the stop again whose place a take-profit took that the broker rejected, or never received."""
+    stop = _find_stop(context, target)
+    if stop is not None and find_cancel_reason(context, stop) == SWAPPED:
+        left = _limit_rest(context, target, rest)
+        add_exits(context, [stop], left, at, f"{target.id} was rejected")
+
+
+def _limit_rest(context: BatchContext, ended: Order, rest: Decimal) -> Decimal:
+    """Return what an order left, for an exit at most what the position leaves to close."""
+    return rest if ended.role is Role.EITHER else min(rest, get_closable_quantity(context, ended))
+
+
 def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *, is_held: bool) -> None:
     """Place an order again with what it left, in its group. One of a new day is sent with the next quote."""
-    left = rest if ended.role is Role.EITHER else min(rest, get_closable_quantity(context, ended))
+    left = _limit_rest(context, ended, rest)
     if not left:
         return
     copied = copy_exit(context, ended, left, at)
