@@ -191,6 +191,17 @@ def test_pair_does_not_return_to_a_position_that_was_closed_meanwhile(routing, p
     check_protection(routing, 0)
 
 
+def test_exits_that_are_cut_while_one_fills_are_sent_again(routing, protected):
+    sale = routing.work(side="SELL", quantity="4", limit_price="95")
+    routing.broker.faults["cancel"] = [LOST]
+    routing.broker.fill(sale, "4", "95")
+    routing.run(1)
+    fill(routing, protected[1], "2", "80")  # before the broker gets the cancel
+    run_past(routing, LOST)
+    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
+    check_protection(routing, 4)
+
+
 def bust(routing, fill):
     routing.broker.report(Busted(fill.order_id, fill.execution_id, "busted", routing.rig.now))
     routing.run(3)

@@ -19,11 +19,12 @@ from app.orders.queries.broker_requests import (
 from app.orders.rules.broker_requests import RequestKind, build_broker_order, replaces_exits
 from app.orders.rules.contingency import EXITS, PARENTS
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.rows import OrderEvent, order_of, row_of
+from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.linked_exits import is_sent_with_pair, list_linked, mark_carried
+from app.orders.service.pair_swaps import list_cancel_requests
 from app.orders.service.submission_queue import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
@@ -165,14 +166,8 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
     working = context.order_store.change_status(sent, back, at, sent.broker, accepted_at=at)
     if is_cancelled:
-        crossed = _get_cancel_request(context, order)
+        crossed = list_cancel_requests(context, order)[-1]
         request_cancel(context, working, at, crossed.actor, reason=crossed.reason)
-
-
-def _get_cancel_request(context: BatchContext, order: Order) -> OrderEvent:
-    """Return the last change in the history of an order by which its cancel was requested."""
-    history = context.order_store.list_history(order)
-    return [event for event in history if event.to_status == Status.PENDING_CANCEL][-1]
 
 
 def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:

@@ -178,6 +178,8 @@ def was_ended_by_group(context: BatchContext, leg: Order) -> bool:
         return False
     history = context.order_store.list_history(leg)
     return any(
-        event.actor == GROUPS and event.to_status in {Status.PENDING_CANCEL, Status.CANCELED}
+        event.actor == GROUPS
+        and event.to_status in {Status.PENDING_CANCEL, Status.CANCELED}
+        and event.to_status != event.from_status
         for event in history
     )

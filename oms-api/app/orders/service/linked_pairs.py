@@ -16,7 +16,12 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_restoration import add_exits
 from app.orders.service.groups import GROUPS, cancel_order, finalize_order, get_closable_quantity
 from app.orders.service.linked_exits import was_carried
-from app.orders.service.pair_swaps import RESIZED, find_cancel_reason, was_cancel_requested
+from app.orders.service.pair_swaps import (
+    RESIZED,
+    find_cancel_reason,
+    list_cancel_requests,
+    was_cancel_requested,
+)
 from app.timestamps import Timestamp
 
 _MIN_TIME = timedelta(minutes=1)  # that an exit worked, so that one that a broker cancels is not sent again
@@ -79,8 +84,7 @@ def _list_latest(members: Iterable[Order]) -> list[Order]:
 
 
 def _was_cancelled_by_person(context: BatchContext, order: Order) -> bool:
-    history = context.order_store.list_history(order)
-    return any(event.to_status == Status.PENDING_CANCEL and event.actor != GROUPS for event in history)
+    return any(event.actor != GROUPS for event in list_cancel_requests(context, order))
 
 
 def _is_cause(context: BatchContext, ended: Order) -> bool:

@@ -2,6 +2,7 @@
 
 from app.orders.rules.broker_requests import is_watched
 from app.orders.rules.contingency import find_siblings
+from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Order, Status
 from app.orders.service.batch_context import BatchContext
 
@@ -13,13 +14,13 @@ REASONS = frozenset({SWAPPED, WITHDRAWN, RESIZED})
 
 def find_cancel_reason(context: BatchContext, order: Order) -> str | None:
     """Return the one of the reasons above for which an order was last cancelled, None for any other."""
-    requests = _list_cancel_requests(context, order)
-    return requests[-1] if requests and requests[-1] in REASONS else None
+    requests = list_cancel_requests(context, order)
+    return requests[-1].reason if requests and requests[-1].reason in REASONS else None
 
 
 def was_cancel_requested(context: BatchContext, order: Order) -> bool:
     """Return whether anybody asked the broker to cancel an order."""
-    return bool(_list_cancel_requests(context, order))
+    return bool(list_cancel_requests(context, order))
 
 
 def is_watched_order(context: BatchContext, order: Order) -> bool:
@@ -34,6 +35,10 @@ def waits_for_quote(context: BatchContext, order: Order) -> bool:
     return order.status is Status.HELD and is_watched_order(context, order)
 
 
-def _list_cancel_requests(context: BatchContext, order: Order) -> list[str | None]:
+def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent]:
+    """Return the changes in the history of an order by which its cancel was requested, oldest first.
+
+    Changes of an order whose cancel is pending, such as a part that fills, are left out.
+    """
     history = context.order_store.list_history(order)
-    return [event.reason for event in history if event.to_status == Status.PENDING_CANCEL]
+    return [one for one in history if one.to_status == Status.PENDING_CANCEL != one.from_status]
