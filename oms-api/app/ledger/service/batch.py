@@ -140,7 +140,7 @@ class Batch:
     def insert_portfolios(self) -> None:
         """Insert the new portfolios in which a trade was recorded. Refused trades create none.
 
-        Raises StaleNames if another process inserted one of them meanwhile.
+        Raises StalePortfolioIds if another process inserted one of them meanwhile.
         """
         opened = {
             PortfolioNameKey(portfolio_key.tenant_id, state.name_key): row

@@ -276,7 +276,7 @@ class LedgerState:
         self._outbox_items.append(event)
 
     def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
-        """Append a row to the cash ledger's hash chain and update the cash. Raises BookIsFull."""
+        """Append a row to the cash ledger's hash chain and update the cash. Raises AmountTooLarge."""
         if abs(portfolio.cash + entry.amount) >= MAX_AMOUNT:
             raise AmountTooLarge(portfolio.name)
         self.changes += 1

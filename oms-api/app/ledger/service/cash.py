@@ -67,7 +67,7 @@ def move_cash(
     """Deposit, withdraw or transfer cash under the locks of its portfolios.
 
     Raises NoSuchPortfolio if the caller sees no such portfolio, InvalidCashMovement, NotEnoughCash if the
-    buying power does not cover the amount, and BookIsFull.
+    buying power does not cover the amount, and AmountTooLarge.
     """
     books = LedgerState(connection, TradeIds())
     tenant_id = context.caller.tenant_id

@@ -171,7 +171,7 @@ class OrderStore:
     def change_status(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change the order's status. `facts` are fields of the history row and changed fields of the order.
 
-        Raises IllegalMove.
+        Raises InvalidTransition.
         """
         require_transition(order.id, order.status, to)
         return self._put(order, order.status, to, at, actor, **facts)
