@@ -386,7 +386,7 @@ def describe_broker_connections(connection: Connection) -> Component:
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
-    """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
+    """Create the components of a process. Raises ConfigurationError if the settings are invalid."""
     metrics = Metrics()
     engine = connect_engine(
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
@@ -515,7 +515,7 @@ def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
 
 
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
-    """Return the market of a process. Raise ConfigurationError if there is no such price source."""
+    """Return the market of a process. Raises ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
     source = _price_source(settings, engine)
     if settings.redis_url is not None and settings.price_source in {ALPACA, KITE}:

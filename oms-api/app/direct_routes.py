@@ -64,7 +64,7 @@ class PendingResponse:
     enrich_error: Callable[[OmsError], Awaitable[OmsError]] | None = None
 
     async def wait(self) -> JsonResponse:
-        """Return the response. Raise the error of the command."""
+        """Return the response. Raises the error of the command."""
         try:
             outcome = await self.future
         except OmsError as error:

@@ -122,7 +122,7 @@ class Application(FastAPI):
 
 
 def create_app(settings: Settings | None = None, now: Now | None = None) -> FastAPI:
-    """Return the application. Raise ConfigurationError if the settings are invalid."""
+    """Return the application. Raises ConfigurationError if the settings are invalid."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
     configure_error_reports(settings)

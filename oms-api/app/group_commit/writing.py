@@ -244,7 +244,7 @@ class BatchWriter(Generic[Command, Outcome]):
         ] * len(outcomes)
 
     def _is_committed(self, lost: LostAtCommit) -> bool:
-        """Return whether a transaction was committed. Raise StillRunning if it has not ended.
+        """Return whether a transaction was committed. Raises StillRunning if it has not ended.
 
         Its rows confirm its number, which belongs to another transaction if a crash lost this one.
         """

@@ -47,7 +47,7 @@ class Authentication:
     async def authorize(self, request: RequestInfo, operation: Operation) -> Caller:
         """Authenticate and authorize the caller, and add it to the request's log record.
 
-        Raise an OmsError if the caller is refused.
+        Raises an OmsError if the caller is refused.
         """
         caller = await self.authenticate(request, operation)
         if not caller.may(operation):
@@ -57,7 +57,7 @@ class Authentication:
     async def authenticate(self, request: RequestInfo, operation: Operation) -> Caller:
         """Authenticate the caller and count the request, without a permission check.
 
-        Raise an OmsError if the credentials are refused.
+        Raises an OmsError if the credentials are refused.
         """
         self.limiter.check_address(request.address)
         try:
@@ -73,7 +73,7 @@ class Authentication:
     def find_authorized(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the caller without a query, or None if that is not possible or the caller is refused.
 
-        Count nothing. Raise an OmsError if the credentials cannot be valid.
+        Count nothing. Raises an OmsError if the credentials cannot be valid.
         """
         headers = request.headers
         key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
@@ -87,7 +87,10 @@ class Authentication:
         return caller if caller is not None and caller.may(operation) else None
 
     def count(self, request: RequestInfo, caller: Caller) -> None:
-        """Count the request of a caller against the rate limits, and add both to the log. Raise OverLimit."""
+        """Count the request of a caller against the rate limits, and add both to the log.
+
+        Raises OverLimit.
+        """
         request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
         request.rate = self.limiter.take(get_rate_limit_key(caller), caller.tenant_id, request.address)
 
@@ -101,7 +104,7 @@ class Authentication:
     async def find_caller(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the admitted caller as it is now, or None if it would not be admitted any more.
 
-        Do not count the request. Raise Unavailable.
+        Do not count the request. Raises Unavailable.
         """
         try:
             return await self._find_caller(request, operation)
@@ -111,7 +114,7 @@ class Authentication:
             return None
 
     def count_unauthenticated(self, request: RequestInfo) -> None:
-        """Count an unauthenticated request against the rate of its address. Raise TooMany."""
+        """Count an unauthenticated request against the rate of its address. Raises TooMany."""
         self.limiter.check_address(request.address)
         self.limiter.charge_address(request.address)
 
@@ -199,7 +202,7 @@ class WriteEndpoint(Generic[Command, Outcome]):
     enrich_error: Callable[[Command, OmsError], Awaitable[OmsError]] | None = None
 
     def start(self, caller: Caller, request: RequestInfo, key: str | None) -> PendingResponse:
-        """Validate and queue an authorized request. Raise an OmsError if it is refused."""
+        """Validate and queue an authorized request. Raises an OmsError if it is refused."""
         return self._queue(self.parse(caller, request, check_key(key)))
 
     def hot_route(self, authentication: Authentication) -> HotRoute:

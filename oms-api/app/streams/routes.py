@@ -39,7 +39,7 @@ class WebSocketConnection:
         return None if message["type"] == "websocket.disconnect" else message.get("text") or ""
 
     async def send(self, text: str) -> None:
-        """Send a frame, once there is room for it. Raise ConnectionError."""
+        """Send a frame, once there is room for it. Raises ConnectionError."""
         try:
             await self._websocket.send({"type": "websocket.send", "text": text})
         except (WebSocketDisconnect, RuntimeError):

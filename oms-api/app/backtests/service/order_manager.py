@@ -60,7 +60,7 @@ class OrderManager:
         self._sessions = Sessions(settings, calendars)
 
     def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
-        """Place an order, which may be denied or rejected. Raise ValueError for an invalid ticket."""
+        """Place an order, which may be denied or rejected. Raises ValueError for an invalid ticket."""
         if errors := shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         order = self._create(ticket, ticket.quantity or ZERO, at)
@@ -91,7 +91,7 @@ class OrderManager:
     def replace(self, order_id: str, ticket: Ticket, at: int) -> BacktestOrder:
         """Replace an open order by one with another total quantity or other prices.
 
-        A denied replacement leaves it as it is. Raise ValueError.
+        A denied replacement leaves it as it is. Raises ValueError.
         """
         previous = self.find(order_id)
         if previous is None:

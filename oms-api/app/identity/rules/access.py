@@ -294,7 +294,7 @@ def intersect_portfolios(left: frozenset[str] | None, right: frozenset[str] | No
 
 
 def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
-    """Return all scopes that `words` imply. Raise ValueError for an unknown scope, or for none."""
+    """Return all scopes that `words` imply. Raises ValueError for an unknown scope, or for none."""
     scopes = {Scope(word) for word in words}
     if not scopes:
         raise ValueError("a key needs at least one scope")

@@ -84,7 +84,8 @@ def book_action(booking: Booking) -> list[TradeRow]:
 def reverse_action(booking: Booking) -> list[TradeRow]:
     """Reverse what the action booked in a portfolio, the newest row first, and return the reversals.
 
-    Raises BeforeCorporateAction if another action acted on what it booked, MixesCurrencies and AmountTooLarge.
+    Raises BeforeCorporateAction if another action acted on what it booked, MixesCurrencies and
+    AmountTooLarge.
     """
     booking.batch.flush()
     reversals = []

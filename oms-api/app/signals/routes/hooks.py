@@ -136,7 +136,7 @@ async def receive_message(
 async def _authorize(
     request: Request, authentication: Authentication, readers: ReadersDep, token: str
 ) -> Hook:
-    """Return the hook of the token. Raise NoSuchHook, also for an address that may not send to it."""
+    """Return the hook of the token. Raises NoSuchHook, also for an address that may not send to it."""
     edge = request.state.edge
     authentication.limiter.check_address(edge.address)
     hook = await service.find_hook_by_token(readers, token, edge.address)

@@ -73,7 +73,7 @@ class SignalBatch:
     def process(self, context: BatchContext, command: PlaceSignal) -> SignalProcessed:
         """Place the order of a signal. A repeat returns the stored signal.
 
-        Raise SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
+        Raises SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
         """
         key, signal = _get_key(command), command.signal
         stored = self._stored.get(key)
@@ -200,7 +200,7 @@ def _place(
 ) -> tuple[Signal, Outcome]:
     """Place the order of a signal. Return the signal with the size of its order, and its outcome.
 
-    A refused order is an outcome too. Raise Invalid if a signal that is not stored has no size now.
+    A refused order is an outcome too. Raises Invalid if a signal that is not stored has no size now.
     """
     changes = context.changes
     try:

@@ -61,7 +61,7 @@ class SignalService:
     async def accept(self, caller: Caller, request: SignalRequest) -> Signal:
         """Store a signal with its order, and return it with its outcome. A repeat returns the same signal.
 
-        Raise Invalid, SignalIdReused if the id belongs to another signal, and Unavailable.
+        Raises Invalid, SignalIdReused if the id belongs to another signal, and Unavailable.
         """
         return get_processed_signal(await self.submit(self.build_command(caller, request)))
 

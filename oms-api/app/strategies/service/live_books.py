@@ -63,7 +63,7 @@ class LiveOrders:
         self.prefix, self._count, self.actions = prefix, 0, []
 
     def submit(self, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
-        """Place an order. Raise ValueError for an invalid ticket."""
+        """Place an order. Raises ValueError for an invalid ticket."""
         _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         self.actions.append(PlaceAction(ticket))
@@ -75,7 +75,7 @@ class LiveOrders:
             self.actions.append(CancelAction(order_id))
 
     def replace(self, order_id: str, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
-        """Replace an open order. Raise ValueError."""
+        """Replace an open order. Raises ValueError."""
         if self.find(order_id) is None:
             raise ValueError(f"Order {order_id} is not open.")
         _require_valid(ticket)

@@ -47,7 +47,7 @@ class OrderGateway:
     ) -> ActionResult:
         """Carry out an action. `order_id` is that of the order to cancel or replace.
 
-        Raise MessageLimitExceeded or OrderServiceUnavailable.
+        Raises MessageLimitExceeded or OrderServiceUnavailable.
         """
         self._count_message()
         try:

@@ -60,7 +60,10 @@ class ParityChecker:
     def compare(
         self, connection: Connection, strategy: Strategy, since: datetime, until: datetime
     ) -> ParityReport:
-        """Compare the orders of [since, until). Raise NoJournal, and Invalid if the code cannot be loaded."""
+        """Compare the orders of [since, until).
+
+        Raises NoJournal, and Invalid if the code cannot be loaded.
+        """
         inputs = _read_inputs(connection, strategy, since, until)
         with closing(_Replay(self._runners, strategy)) as replay:
             for journal_input in inputs:
@@ -193,7 +196,7 @@ class _Replay:
 def _read_inputs(
     connection: Connection, strategy: Strategy, since: datetime, until: datetime
 ) -> Sequence[JournalInput]:
-    """Return the inputs from the last start before `since` on. Raise NoJournal."""
+    """Return the inputs from the last start before `since` on. Raises NoJournal."""
     inputs = list(iterate_inputs(connection, strategy.tenant_id, strategy.name))
     broken = find_break(inputs)
     if broken is not None:

@@ -64,7 +64,7 @@ class StrategyRegistry:
     def create(
         self, connection: Connection, context: OperationContext, new: NewStrategy, now: datetime
     ) -> Change:
-        """Create a strategy, INACTIVE. Raise Invalid, StrategyExists or TooManyStrategies."""
+        """Create a strategy, INACTIVE. Raises Invalid, StrategyExists or TooManyStrategies."""
         caller = context.caller
         if new.name == MANUAL or queries.find_strategy(connection, caller.tenant_id, new.name) is not None:
             raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
@@ -115,7 +115,7 @@ class StrategyRegistry:
     ) -> Change:
         """Change a strategy. A change of code, parameters, symbols or interval makes a new version.
 
-        Raise Invalid, StrategyIsRunning or Forbidden.
+        Raises Invalid, StrategyIsRunning or Forbidden.
         """
         caller = context.caller
         listed_strategy = require_strategy(connection, caller, name, locks=True)
@@ -157,7 +157,7 @@ class StrategyRegistry:
 def require_strategy(
     connection: Connection, caller: Caller, name: str, *, locks: bool = False
 ) -> ListedStrategy:
-    """Return a strategy that the caller may see. Raise NoSuchStrategy."""
+    """Return a strategy that the caller may see. Raises NoSuchStrategy."""
     strategy = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
     if strategy is None or not (strategy.portfolio_key is None or caller.sees(strategy.portfolio_key)):
         raise NoSuchStrategy(name)
@@ -178,7 +178,7 @@ def _require_change_allowed(caller: Caller, strategy: Strategy, changes: Mapping
 def _require_matching_portfolio(
     connection: Connection, caller: Caller, name: str | None, mode: StrategyMode
 ) -> PortfolioOfMode:
-    """Return the portfolio. Raise Invalid if it does not exist or is not of the mode."""
+    """Return the portfolio. Raises Invalid if it does not exist or is not of the mode."""
     book = require_portfolio(connection, caller, name or "", "portfolio")
     kind = queries.find_portfolio_kind(connection, caller.tenant_id, book.id)
     if kind != mode:

@@ -38,7 +38,7 @@ class StrategyRunner(Protocol):
     uses_quotes: bool  # whether it defines `on_quote`
 
     def deliver(self, journal_input: JournalInput) -> Reaction:
-        """Call the callbacks for an input, and return the actions that it requests. Raise its exception."""
+        """Call the callbacks for an input, and return the actions that it requests. Raises its exception."""
         ...
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class InProcessRunner:
             price_series.raw = integers[feed.index]
 
     def _serialize_state(self) -> str:
-        """Return what the strategy needs to go on as JSON. Raise InvalidState."""
+        """Return what the strategy needs to go on as JSON. Raises InvalidState."""
         try:
             return orjson.dumps(
                 {
