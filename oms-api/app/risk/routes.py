@@ -79,7 +79,7 @@ async def list_limits(
     caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep,
     cursors: CursorsDep, request: Request,
 ) -> Response:  # fmt: skip
-    """List limits by scope, name and code.
+    """List risk limits, sorted by scope, name and code.
 
     Paper portfolios without limits use the default profile. Live portfolios cannot trade until limits are
     set.
@@ -144,7 +144,7 @@ async def put_limit(
     "/kill-switch", summary="List kill switches", responses=responses(200, {"model": list[SwitchOut]})
 )
 async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
-    """List the tenant's kill switch, and each kill switch of a portfolio or strategy that was ever set."""
+    """List the tenant's kill switch, and every kill switch of a portfolio or strategy that has been set."""
     tenant_id = caller.tenant_id
     switch_changes = await readers.run(
         lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
@@ -173,12 +173,16 @@ async def set_kill_switch(
 
     Once you receive the response, no order that the state forbids can execute.
 
-    - HALTED rejects new orders and cancels open orders that open or increase a position. Exits are kept,
-    unless `exits` is `cancel`.
+    - HALTED rejects new orders and cancels open orders that open or increase a position.
     - REDUCING accepts only orders that reduce a position.
-    - `flatten`, or `exits: flatten`, cancels all orders and closes all positions at market.
+    - ACTIVE ends both. The person who set HALTED or REDUCING cannot do this: a different person must set the
+    switch back to ACTIVE.
 
-    The person who set a kill switch to HALTED or REDUCING cannot set it to ACTIVE.
+    | `exits`, with HALTED | effect |
+    | --- | --- |
+    | `keep` | keeps the exits of positions |
+    | `cancel` | cancels the exits, too |
+    | `flatten` | cancels all orders and closes all positions at market; the same as `flatten: true` |
     """
     at, edge = now(), request.state.edge
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
@@ -213,7 +217,7 @@ async def list_latches(
 ) -> Response:  # fmt: skip
     """List execution latches: automatic stops for strategies or API keys that trade a symbol too often.
 
-    The newest is first."""
+    Newest first."""
     tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.is_active
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
     latches = await readers.run(
@@ -238,7 +242,7 @@ async def release_latch(
 ) -> Response:  # fmt: skip
     """Let a strategy or API key trade the symbol again. The execution count restarts at zero.
 
-    Only a named person can release a latch: one who is logged in, or for whom the key acts.
+    Requires a logged-in user, or an API key acting for a user.
     """
     context = request_context.context(caller, body, latch_id)
     result = await administration.change(

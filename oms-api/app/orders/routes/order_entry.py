@@ -137,7 +137,7 @@ async def cancel_all(
 
     The request is stored, then the orders are cancelled portfolio by portfolio. `unsettled` lists the
     portfolios whose orders were not all cancelled within five seconds. The service continues with them, even
-    after a restart. You need not repeat the request.
+    after a restart. Do not retry.
     """
     if body.portfolio_name is not None:
         done = await service.cancel_all(source, **body.model_dump())
@@ -166,7 +166,7 @@ async def cancel_order(
 
 @router.post(
     "/orders/{order_id}/bust",
-    summary="Bust a fill of an order",
+    summary="Bust an execution of an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
@@ -180,16 +180,16 @@ async def bust_execution(
     """Reverse an execution that its venue cancelled.
 
     The trade and its charges are reversed, and the order's filled quantity and average price are computed
-    again. The order keeps its status. If it is open, the reversed quantity can fill again. If the fill had
-    reduced a position, the exits again protect the whole position: the quantity of open exits increases, and
-    new orders replace final exits. `legs` lists them.
+    again. The order keeps its status. If it is open, the reversed quantity can fill again. If the execution
+    had reduced a position, the exits again protect the whole position: the quantity of open exits increases,
+    and new orders replace final exits. `legs` lists them.
     """
     return build_order_response(await service.bust(source, order_id, body.execution_id, body.reason), 200)
 
 
 @router.post(
     "/orders/{order_id}/correct",
-    summary="Correct a fill of an order",
+    summary="Correct an execution of an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
@@ -235,7 +235,7 @@ async def replace_order(
 
 
 def build_place_order_endpoint(service: OrderService) -> WriteEndpoint[PlaceOrder, Outcome]:
-    """Return how a direct route or the ASGI application places an order."""
+    """Build the endpoint that places an order."""
     parse = partial(_parse_place_request, service)
     return WriteEndpoint(
         Operation.PLACE_ORDER, parse, service.submit, _build_place_response, service.enrich_error
