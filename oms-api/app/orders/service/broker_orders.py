@@ -23,7 +23,7 @@ from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.linked_exits import is_sent_with_pair, list_linked, mark_carried
+from app.orders.service.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
 from app.orders.service.submission_queue import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
@@ -99,7 +99,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
         return
     name = context.portfolio(order).broker_connection or ""
     linked = list_linked(context, order)
-    mark_carried(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
+    mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
     if linked or not context.services.outgoing.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return

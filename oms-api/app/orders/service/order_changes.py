@@ -34,7 +34,7 @@ from app.orders.service.groups import (
     finalize_order,
 )
 from app.orders.service.halts import opening_in
-from app.orders.service.linked_exits import find_open_carrier
+from app.orders.service.linked_exits import find_open_entry
 from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_entry import add_order, send_or_request_approval, send_order
 from app.orders.service.order_quantities import find_quantity_denial
@@ -117,7 +117,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
         if repeated is None:
             raise OrderIsPending(order.id, order.status)
         return repeated
-    if find_open_carrier(context, order) is not None:
+    if find_open_entry(context, order) is not None:
         raise NotReplaceable(order.id, "Its broker holds it until the entry has filled: change it then.")
     if is_at_broker(order):
         return _replace_at_broker(context, order, command)

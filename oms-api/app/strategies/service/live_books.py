@@ -18,7 +18,7 @@ from app.orders.rules.values import OrderType as TicketType
 from app.orders.rules.values import Ticket
 from app.orders.rules.values import TimeInForce as TicketTime
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
-from app.strategies.rules.payloads import parse_order, serialize_order
+from app.strategies.rules.journal_values import parse_order, serialize_order
 from slackoms_strategy import Fill, OrderState, OrderStatus, OrderType, Side, TimeInForce
 
 

@@ -16,7 +16,7 @@ from app.market_data.rules.bars import Interval
 from app.money import ZERO
 from app.strategies.rules.actions import Reaction
 from app.strategies.rules.journal import InputKind, JournalInput
-from app.strategies.rules.payloads import parse_bars, parse_fill, parse_order, parse_quote
+from app.strategies.rules.journal_values import parse_bars, parse_fill, parse_order, parse_quote
 from app.strategies.service.live_books import LiveAccount, LiveOrders
 from slackoms_strategy import BarColumns, Strategy
 
