@@ -88,7 +88,7 @@ class Edge:
         """Serve one request. Pass everything but HTTP through, a WebSocket with its request."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
-                scope.setdefault("state", {})["edge"] = self._build_request(scope)
+                scope.setdefault("state", {})["request_info"] = self._build_request(scope)
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
@@ -180,7 +180,7 @@ class Edge:
         if fast is not None:
             await response_sender.send_fast(await fast(request))
             return
-        scope.setdefault("state", {})["edge"] = request
+        scope.setdefault("state", {})["request_info"] = request
         await self._app(scope, replay_body(request.body, receive), response_sender)
 
     def _fast_route(self, scope: Scope, request: RequestInfo) -> FastRoute | None:

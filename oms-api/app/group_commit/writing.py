@@ -227,7 +227,9 @@ class BatchWriter(Generic[Command, Outcome]):
             try:
                 if self._is_committed(lost):
                     return outcomes
-                refusal = NotPlaced("Nothing was recorded.")
+                refusal = NotPlaced(
+                    "The database connection was lost, and nothing was recorded; send it again in a moment."
+                )
                 is_repeated = lost.result.is_repeated
                 return [
                     outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else refusal
@@ -274,7 +276,7 @@ class BatchWriter(Generic[Command, Outcome]):
 
 
 def _refuse_as_slow() -> NotPlaced:
-    return NotPlaced("The database is too slow; send it again in a moment.")
+    return NotPlaced("The database is too slow, and nothing was recorded; send it again in a moment.")
 
 
 def _refuse_as_locked() -> NotPlaced:

@@ -169,7 +169,7 @@ def _token(header: bytes) -> str:
 async def count_unauthenticated(request: Request) -> None:
     """Apply the rate limit of the client's address. A FastAPI dependency of routes without authentication."""
     authentication: Authentication = request.app.state.authentication
-    authentication.count_unauthenticated(request.state.edge)
+    authentication.count_unauthenticated(request.state.request_info)
 
 
 def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -180,7 +180,7 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
         _bearer: Annotated[object, Security(BEARER)],
     ) -> Caller:  # fmt: skip
         authentication: Authentication = request.app.state.authentication
-        return await authentication.authorize(request.state.edge, operation)
+        return await authentication.authorize(request.state.request_info, operation)
 
     roles = [role.value for role in TABLE[operation].roles()]
     authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI

@@ -24,7 +24,7 @@ def require_source(operation: Operation) -> Callable[..., Coroutine[Any, Any, Re
     async def get_source(
         caller: Annotated[Caller, Depends(authorize)], key: IdempotencyKey, request: Request
     ) -> RequestSource:
-        return RequestSource(caller, request.state.edge.request_id, key)
+        return RequestSource(caller, request.state.request_info.request_id, key)
 
     get_source.describes = authorize.describes  # type: ignore[attr-defined]  # for OpenAPI
     return get_source

@@ -131,9 +131,11 @@ async def put_limit(
         message = "Must be in the future."
         raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
     requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
     limit = await changes.run(
-        lambda connection: change_limit(connection, caller, edge, requested, at, is_removed=is_removed),
+        lambda connection: change_limit(
+            connection, caller, request_info, requested, at, is_removed=is_removed
+        ),
         caller.tenant_id,
     )
     controls.forget(caller.tenant_id)
@@ -184,10 +186,10 @@ async def set_kill_switch(
     | `cancel` | cancels the exits, too |
     | `flatten` | cancels all orders and closes all positions at market; the same as `flatten: true` |
     """
-    at, edge = now(), request.state.edge
+    at, request_info = now(), request.state.request_info
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
-    entry = switch_entry(caller, edge, at, change)
-    request_source = RequestSource(caller, edge.request_id, key)
+    entry = switch_entry(caller, request_info, at, change)
+    request_source = RequestSource(caller, request_info.request_id, key)
     stopped = await kill_switches.set_state(request_source, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
     content = build_kill_switch_result(stopped.applied.change, *stopped[1:])

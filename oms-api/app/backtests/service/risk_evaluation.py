@@ -95,7 +95,7 @@ class RiskEvaluator:
             limits=limits,
             cash=account.cash,
             other_exposure=self._sum_others(key, instant),
-            portfolio_key="backtest",
+            portfolio_name_key="backtest",
             pnl_of_day=loss,
             drawdown=drawdown,
             charges=charges,

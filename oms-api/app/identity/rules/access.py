@@ -254,9 +254,9 @@ class Caller:
             rule.allows_restricted_callers or self.portfolios is None
         )
 
-    def sees(self, portfolio_key: str) -> bool:
+    def sees(self, portfolio_name_key: str) -> bool:
         """Return whether the caller may see the portfolio of that name key."""
-        return self.portfolios is None or portfolio_key in self.portfolios
+        return self.portfolios is None or portfolio_name_key in self.portfolios
 
 
 @dataclass(frozen=True, slots=True)

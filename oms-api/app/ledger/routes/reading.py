@@ -80,7 +80,7 @@ class TradeQuery(Period):
         return TradeFilter(
             portfolios=caller.portfolios,
             symbol=self.symbol,
-            portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
+            portfolio_name_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
             side=self.side,
             user_id=self.user,
             actor=self.actor,

@@ -55,7 +55,7 @@ async def report_trade(
     caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Record an execution. The trade is on disk when the response 201 is sent."""
-    return convert(await report_operation(service).start(caller, request.state.edge, key).wait())
+    return convert(await report_operation(service).start(caller, request.state.request_info, key).wait())
 
 
 @router.post(
@@ -70,7 +70,7 @@ async def report_trades(
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    request_source = RequestSource(caller, request.state.request_info.request_id, key)
     drafts = [_draft(service, request_source, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
@@ -95,7 +95,7 @@ async def reverse_trade(
 
     The position is then the result of the other trades. A trade can be reversed once.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    request_source = RequestSource(caller, request.state.request_info.request_id, key)
     recorded = await service.reverse(request_source, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
@@ -132,6 +132,6 @@ def _outcome(outcome: Recorded | OmsError, request: Request) -> dict[str, Any]:
     if isinstance(outcome, OmsError):
         return {
             "status": outcome.status,
-            "problem": problem(outcome, request.url.path, request.state.edge.request_id),
+            "problem": problem(outcome, request.url.path, request.state.request_info.request_id),
         }
     return {"status": 201, "trade": trade_out(outcome.row, outcome.portfolio_name)}

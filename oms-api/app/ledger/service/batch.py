@@ -120,7 +120,7 @@ class Batch:
             raise StalePortfolioIds
         return state
 
-    def open_portfolio(self, tenant_id: int, name: str, portfolio_name_key: str) -> PortfolioState:
+    def get_existing_portfolio(self, tenant_id: int, name: str, portfolio_name_key: str) -> PortfolioState:
         """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
         if PortfolioNameKey(tenant_id, portfolio_name_key) not in self._ids:
             raise NoSuchPortfolio(name)

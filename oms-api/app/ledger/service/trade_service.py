@@ -114,9 +114,9 @@ class TradeService:
         )
 
 
-def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
+def _request_hash(report: Report, valued: Valued, portfolio_name_key: str) -> str:
     amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
-    facts: tuple[str | None, ...] = (portfolio_key, report.symbol, report.side, *amounts)
+    facts: tuple[str | None, ...] = (portfolio_name_key, report.symbol, report.side, *amounts)
     facts += (report.user_id, report.note)
     if report.executed_at is not None:
         facts += (iso(report.executed_at), report.backdated_reason)

@@ -37,7 +37,7 @@ async def list_approvals(
     Each has one estimate at the prices when it was placed and one at current prices. For a key that acts for
     no person the list is empty.
     """
-    found = await service.list_approvals(RequestSource(caller, request.state.edge.request_id), limit)
+    found = await service.list_approvals(RequestSource(caller, request.state.request_info.request_id), limit)
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
     return answer([approval_out(*one) for one in zip(found, denials, strict=True)])
 

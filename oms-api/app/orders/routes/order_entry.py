@@ -73,7 +73,9 @@ async def place_order(
     it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
     requested value.
     """
-    return convert(await build_place_order_endpoint(service).start(caller, request.state.edge, key).wait())
+    return convert(
+        await build_place_order_endpoint(service).start(caller, request.state.request_info, key).wait()
+    )
 
 
 @router.post(

@@ -193,7 +193,7 @@ class BatchContext:
     def get_portfolio_key(self, command: PortfolioRequest) -> PortfolioKey:
         """Return the key of the portfolio that the command names. Raises NoSuchPortfolio."""
         names = (command.portfolio_name, command.portfolio_name_key)
-        return self.batch.open_portfolio(command.origin.tenant_id, *names).key
+        return self.batch.get_existing_portfolio(command.origin.tenant_id, *names).key
 
     @property
     def changes(self) -> int:

@@ -22,7 +22,7 @@ from app.orders.service.commands import ApplyCorporateAction, Command, get_tenan
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.order_store import OrderStore
-from app.orders.service.plan import build_lock_plan, symbols_of
+from app.orders.service.plan import build_lock_plan, list_instrument_keys
 from app.orders.service.portfolio_loading import load_portfolios
 from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes
 from app.orders.service.repeats import plan_repeat_checks
@@ -58,7 +58,7 @@ def load_batch(
     plan.portfolio_keys |= batch.list_named_portfolios()
     if ledger:
         plan.portfolio_keys |= find_portfolios_to_match(batch)
-    load_portfolios(context, plan.portfolio_keys, symbols_of(commands))
+    load_portfolios(context, plan.portfolio_keys, list_instrument_keys(commands))
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity

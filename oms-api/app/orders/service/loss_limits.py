@@ -56,7 +56,7 @@ def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decima
 def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
     portfolio, connection = context.books.portfolio(portfolio_key), context.connection
     is_live = portfolio.kind == "live"
-    subject = Subject(portfolio_key=portfolio.name_key, symbol="", is_live=is_live)
+    subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
     limits = context.services.controls.limits(portfolio.tenant_id, subject)
     equity = compute_equity(context, portfolio_key)
     breach = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown)

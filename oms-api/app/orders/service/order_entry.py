@@ -45,7 +45,7 @@ def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
     order = add_order(context, order)
-    denial = find_ticket_denial(context, order, legs, confirms=command.ticket.confirm_repeat)
+    denial = find_placement_denial(context, order, legs, confirms=command.ticket.confirm_repeat)
     if denial is not None:
         deny_order(context, order, denial, order.created_at)
     else:
@@ -105,7 +105,7 @@ def add_order(context: BatchContext, order: Order) -> Order:
     return added
 
 
-def find_ticket_denial(
+def find_placement_denial(
     context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirms: bool = False
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""

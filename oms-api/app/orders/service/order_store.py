@@ -12,7 +12,7 @@ from app.ledger.service.books import LedgerState
 from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.queries.book import OrderName
+from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.executions import insert_executions
 from app.orders.rules.contingency import PARENTS
 from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
@@ -36,7 +36,7 @@ class OrderStore:
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
         self._new: dict[tuple[int, str], None] = {}
-        self._read: set[tuple[str, OrderName]] = set()  # columns and names of relatives that were read
+        self._read: set[tuple[str, OrderColumnValue]] = set()  # columns and names of relatives that were read
         self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
         # The order of the last event, and its payload, which the next event may reuse.
         self._last_published: Order | None = None
@@ -91,13 +91,13 @@ class OrderStore:
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
         linked = [order for order in orders if order.group_id or order.role in PARENTS]
-        groups = {OrderName(order.tenant_id, order.group_id) for order in linked if order.group_id}
+        groups = {OrderColumnValue(order.tenant_id, order.group_id) for order in linked if order.group_id}
         self._read_relatives("group_id", groups)
-        parents = {OrderName(order.tenant_id, order.id) for order in linked if order.role in PARENTS}
-        parents |= {OrderName(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
+        parents = {OrderColumnValue(order.tenant_id, order.id) for order in linked if order.role in PARENTS}
+        parents |= {OrderColumnValue(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
         self._read_relatives("parent_id", parents)
 
-    def _read_relatives(self, column: str, names: Collection[OrderName]) -> None:
+    def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
         """Read the orders that have one of the names in `column`, unless they were read before.
 
         An order of this batch has no relatives in the database.
@@ -158,7 +158,7 @@ class OrderStore:
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
         """Return the orders of the order's portfolio that have `name` in `column`."""
         tenant_id = order.tenant_id
-        self._read_relatives(column, [OrderName(tenant_id, name)])
+        self._read_relatives(column, [OrderColumnValue(tenant_id, name)])
         related = dict(self._open[order.portfolio_key].orders)
         related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]

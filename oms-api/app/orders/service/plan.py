@@ -11,7 +11,7 @@ from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
-from app.orders.queries.book import OrderName
+from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.due_orders import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, OrderKey
@@ -54,8 +54,8 @@ class Plan:
 
     names: set[PortfolioNameKey] = field(default_factory=set)
     portfolio_keys: set[PortfolioKey] = field(default_factory=set)
-    client_order_ids: set[OrderName] = field(default_factory=set)
-    request_keys: set[OrderName] = field(default_factory=set)
+    client_order_ids: set[OrderColumnValue] = field(default_factory=set)
+    request_keys: set[OrderColumnValue] = field(default_factory=set)
     recorded_orders: list[Order] = field(default_factory=list)
     by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
     by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) ->
     _find_recorded_orders(connection, plan)
     _find_orders(connection, plan, commands)
     _find_portfolios(connection, plan, commands)
-    _find_symbols(connection, plan, commands)
+    _find_portfolios_by_symbol(connection, plan, commands)
     _find_overdue(connection, plan, [one for one in commands if isinstance(one, ExpireOrders)])
     return plan
 
@@ -105,7 +105,7 @@ def _collect_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
             continue
         origin = command.origin
         if origin.idempotency_key:
-            plan.request_keys.add(OrderName(origin.tenant_id, origin.idempotency_key))
+            plan.request_keys.add(OrderColumnValue(origin.tenant_id, origin.idempotency_key))
         if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
         if isinstance(command, PortfolioRequest):
@@ -113,10 +113,10 @@ def _collect_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
         names = [ticket.client_order_id for ticket in list_tickets(command)]
         if isinstance(command, ReplaceOrder):
             names.append(command.changes.client_order_id)
-        plan.client_order_ids |= {OrderName(origin.tenant_id, name) for name in names if name}
+        plan.client_order_ids |= {OrderColumnValue(origin.tenant_id, name) for name in names if name}
 
 
-def symbols_of(commands: Sequence[Command]) -> set[InstrumentKey]:
+def list_instrument_keys(commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of the tickets and signals, whose quotes are needed."""
     found = set()
     for command in commands:
@@ -183,7 +183,7 @@ def _find_overdue(connection: Connection, plan: Plan, commands: Sequence[ExpireO
         plan.portfolio_keys |= found
 
 
-def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
+def _find_portfolios_by_symbol(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
     """Find the portfolios of quotes and of releases.
 
     A new quote that would match too many orders is only stored.

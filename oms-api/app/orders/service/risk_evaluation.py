@@ -83,7 +83,7 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         other_exposure=subtract_totals(exposure.total, valued.totals) if valued else exposure.total,
         firm=firm.others,
         firm_rate=firm.rate,
-        portfolio_key=portfolio.name_key,
+        portfolio_name_key=portfolio.name_key,
         state=state,
         state_scope=scope,
         latch=latch_of(context, order),
@@ -113,7 +113,7 @@ def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
 def _build_subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
     portfolio = context.portfolio(order)
     return Subject(
-        portfolio_key=portfolio.name_key,
+        portfolio_name_key=portfolio.name_key,
         symbol=order.symbol,
         user=label_key(order.actor or order.user_id or "") or None,
         strategy=label_key(order.strategy or "") or None,

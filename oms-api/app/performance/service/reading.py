@@ -189,7 +189,7 @@ class PerformanceReader:
     def _compute_risks(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
     ) -> list[Risk | None]:
-        filters = PositionFilter(portfolio_key=name_key(portfolio.name))
+        filters = PositionFilter(portfolio_name_key=name_key(portfolio.name))
         positions = list_positions_at_marks(connection, self._market, tenant_id, filters, now, MAX_POSITIONS)
         profits = list_daily_profits(connection, self._closes, tenant_id, positions, now)
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]

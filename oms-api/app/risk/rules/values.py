@@ -215,7 +215,7 @@ class RiskInput(NamedTuple):
     other_exposure: Totals = NOTHING
     firm: Totals = NOTHING
     firm_rate: Decimal | None = None
-    portfolio_key: str = ""
+    portfolio_name_key: str = ""
     state: TradingState = TradingState.ACTIVE
     state_scope: str = "tenant"
     latch: Latch | None = None

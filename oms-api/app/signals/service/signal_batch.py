@@ -14,7 +14,7 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.metrics import SignalMetrics
-from app.orders.queries.book import OrderName
+from app.orders.queries.book import OrderColumnValue
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult, SignalProcessed
@@ -185,7 +185,7 @@ def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> Outcom
 
     The previous release placed the order of a signal before it stored the outcome.
     """
-    key = OrderName(command.origin.tenant_id, command.origin.idempotency_key or "")
+    key = OrderColumnValue(command.origin.tenant_id, command.origin.idempotency_key or "")
     orders = context.orders_by_request_key.get(key, [])
     return _find_outcome(orders[:1]) if orders else None
 

@@ -66,7 +66,7 @@ class _PreparedCode:
 def _find_registered(connection: Connection, caller: Caller, name: str) -> Strategy | None:
     """Return the strategy with code of this name, if the caller may see it."""
     found = find_strategy(connection, caller.tenant_id, name)
-    if found is None or found.strategy.entry_point is None or not caller.sees(found.portfolio_key or ""):
+    if found is None or found.strategy.entry_point is None or not caller.sees(found.portfolio_name_key or ""):
         return None
     return found.strategy
 

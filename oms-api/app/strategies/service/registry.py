@@ -150,7 +150,7 @@ class StrategyRegistry:
         before, after = _facts(strategy), _facts(updated)
         entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
         entries += _set_limits(connection, context, changes.get("limits", ()), now)
-        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
+        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_name_key)
         return Change(serialize_strategy(connection, updated_listing, {code.entry_point: code}), entries)
 
 
@@ -159,7 +159,9 @@ def require_strategy(
 ) -> ListedStrategy:
     """Return a strategy that the caller may see. Raises NoSuchStrategy."""
     strategy = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
-    if strategy is None or not (strategy.portfolio_key is None or caller.sees(strategy.portfolio_key)):
+    if strategy is None or not (
+        strategy.portfolio_name_key is None or caller.sees(strategy.portfolio_name_key)
+    ):
         raise NoSuchStrategy(name)
     return strategy
 
