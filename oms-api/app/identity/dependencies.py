@@ -11,7 +11,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
-from app.direct_routes import HotRoute, JsonResponse, PendingResponse, RequestInfo
+from app.direct_routes import DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
@@ -24,7 +24,7 @@ Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
-_WRITES = frozenset(
+_WRITE_OPERATIONS = frozenset(
     {
         *(Operation.REPORT_TRADE, Operation.REVERSE_TRADE),
         *(Operation.PLACE_ORDER, Operation.CHANGE_ORDER, Operation.CANCEL_ORDER, Operation.CLOSE_POSITION),
@@ -63,7 +63,7 @@ class Authentication:
         try:
             caller = await self._find_caller(request, operation)
         except Unavailable as error:
-            raise NotPlaced(error.detail) if operation in _WRITES else error from None
+            raise NotPlaced(error.detail) if operation in _WRITE_OPERATIONS else error from None
         except OmsError:
             self.limiter.charge_address(request.address)
             raise
@@ -205,7 +205,7 @@ class WriteEndpoint(Generic[Command, Outcome]):
         """Validate and queue an authorized request. Raises an OmsError if it is refused."""
         return self._queue(self.parse(caller, request, check_key(key)))
 
-    def hot_route(self, authentication: Authentication) -> HotRoute:
+    def direct_route(self, authentication: Authentication) -> DirectRoute:
         """Return the operation as a direct route: authenticate, validate, count and queue."""
 
         def start(request: RequestInfo) -> PendingResponse | None:

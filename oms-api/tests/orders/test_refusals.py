@@ -47,7 +47,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
         *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
-    "Batch": {
+    "LedgerBatch": {
         "books",
         "guard",
         "get_reserved_quantity",

@@ -64,7 +64,7 @@ class OrderManager:
         if errors := shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         order = self._create(ticket, ticket.quantity or ZERO, at)
-        denial = self.risk.count_message(order.instrument, at)
+        denial = self.risk.count_order_message(order.instrument, at)
         denial = denial or self._sessions.find_denial(order.instrument, order.product, at)
         denial = denial or self.risk.find_denial(order, at)
         for leg in self._exits.build_tickets(order) if order.has_exits and denial is None else ():
@@ -104,7 +104,7 @@ class OrderManager:
         order = self._create(ticket, quantity, at, previous.parent_id)
         order.filled_quantity, order.filled_value = previous.filled_quantity, previous.filled_value
         order.trail_level = previous.trail_level
-        denial = self.risk.count_message(order.instrument, at)
+        denial = self.risk.count_order_message(order.instrument, at)
         denial = denial or self.risk.find_denial(order, at, previous)
         if denial is not None:
             self._deny(order, denial.message, at)

@@ -23,13 +23,13 @@ from app.backtests.rules.jobs import (
 )
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_symbol
 from app.market_data.rules.bars import Interval
 
 MAX_BACKTESTS = 1_000  # per tenant
 MAX_UNFINISHED = 20  # per tenant
-_IDS = TradeIds("B")
+_IDS = SortableIds("B")
 
 
 class StrategyCode(NamedTuple):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.brokers.paper.book import Book
 from app.brokers.paper.holdings import Holdings
 from app.brokers.protocol import BrokerEventRecord, OrderState
-from app.brokers.rules.matching import match_bar, match_quote
+from app.brokers.rules.matching import compute_fills, match_bar
 from app.brokers.rules.rejections import find_rejection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.trails import advance_trail
@@ -156,7 +156,7 @@ class PaperBroker:
 
     def _match(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         used = self._used.setdefault(quote.symbol, {})
-        return self._apply(orders, match_quote(orders, quote, at, self._settings, used), at)
+        return self._apply(orders, compute_fills(orders, quote, at, self._settings, used), at)
 
     def _apply(
         self, orders: list[BrokerOrder], events: list[MarketEvent], at: datetime

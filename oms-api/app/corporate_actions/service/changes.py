@@ -17,14 +17,14 @@ from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import Draft, list_term_errors
 from app.corporate_actions.service.preview import Rates, preview_action
 from app.identity.service.idempotent_operations import Change, OperationContext
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
 from app.money import fixed
 from app.timestamps import iso
 
-IDS = TradeIds("C")
+IDS = SortableIds("C")
 BOOKED_BY = "corporate action"
 
 

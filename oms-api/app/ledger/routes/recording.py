@@ -55,7 +55,9 @@ async def report_trade(
     caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Record an execution. The trade is on disk when the response 201 is sent."""
-    return convert(await report_operation(service).start(caller, request.state.request_info, key).wait())
+    return convert(
+        await build_record_trade_endpoint(service).start(caller, request.state.request_info, key).wait()
+    )
 
 
 @router.post(
@@ -101,7 +103,7 @@ async def reverse_trade(
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
-def report_operation(service: TradeService) -> WriteEndpoint[RecordTrade, Recorded]:
+def build_record_trade_endpoint(service: TradeService) -> WriteEndpoint[RecordTrade, Recorded]:
     """Return the operation of `report_trade`."""
     return WriteEndpoint(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
 

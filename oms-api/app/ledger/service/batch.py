@@ -42,7 +42,7 @@ class StalePortfolioIds(Exception):
     """
 
 
-class Batch:
+class LedgerBatch:
     """The commands of one batch with their portfolios, the trades to reverse, and recorded request keys."""
 
     def __init__(

@@ -32,7 +32,7 @@ from app.ledger.rules.corporate_actions import (
     replay_steps,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.service.batch import Batch
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.books import CashEntry, Entry, PortfolioState
 from app.ledger.service.commands import Origin
 from app.ledger.service.reversals import build_reversal_entry, restate_price
@@ -47,7 +47,7 @@ FindRate = Callable[[str], Decimal]
 class Booking:
     """An action to book or to reverse in one portfolio. `find_rate` is only needed to book."""
 
-    batch: Batch
+    batch: LedgerBatch
     portfolio: PortfolioState
     origin: Origin
     action: Action

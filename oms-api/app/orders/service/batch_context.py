@@ -14,12 +14,12 @@ from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import Write
 from app.database.commit_status import get_row_version
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.service.batch import Batch
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.books import LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
@@ -62,8 +62,8 @@ class BatchServices:
     rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_loss_baselines
     outgoing: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
-    order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
-    latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
+    order_ids: SortableIds = field(default_factory=lambda: SortableIds("O"))
+    latch_ids: SortableIds = field(default_factory=lambda: SortableIds("L"))
     portfolios: PortfolioCache = field(default_factory=PortfolioCache)
     # What losses are measured against: the version is the last hash of the portfolio's cash ledger.
     loss_baselines: RecentValues[PortfolioKey, LossBaseline | None] = field(default_factory=RecentValues)
@@ -78,11 +78,11 @@ class BatchContext:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: LedgerBatch,
         services: BatchServices,
         now: datetime,
         plan: Plan | None = None,
-        messages: dict[int, int] | None = None,
+        rate_counts: dict[int, int] | None = None,
     ) -> None:
         self.batch = batch
         self.plan = plan or Plan()  # what the commands need
@@ -115,7 +115,7 @@ class BatchContext:
         # Executions of earlier batches by (tenant id, symbol, time of the quote).
         self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
         # By command, over all attempts of the batch.
-        self._rate_counts = {} if messages is None else messages
+        self._rate_counts = {} if rate_counts is None else rate_counts
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self.marks_version = str(services.market.overrides.version)
         # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
@@ -148,7 +148,7 @@ class BatchContext:
         self.request_id = request_id
         self._command, self._messages = command, 0
 
-    def count_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
+    def count_order_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
         """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
         if self._messages > self._rate_counts.get(self._command, 0):

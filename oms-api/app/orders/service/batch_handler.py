@@ -28,8 +28,8 @@ from app.orders.service.trade_effects import apply_trades_to_orders
 class OrderBatchHandler:
     """Handler of group commit for the ledger and the orders. One instance belongs to one writer thread."""
 
-    def __init__(self, recording: LedgerBatchHandler, services: BatchServices) -> None:
-        self._recording = recording
+    def __init__(self, ledger_handler: LedgerBatchHandler, services: BatchServices) -> None:
+        self._ledger_handler = ledger_handler
         self._services = services
 
     def handle(
@@ -44,14 +44,14 @@ class OrderBatchHandler:
                 return cast("BatchResult[Outcome]", recorded)
             return self._process_batch(connection, commands, retained)
         except Exception:
-            self._recording.forget()
+            self._ledger_handler.forget()
             raise
 
     def _record_trades(
         self, connection: Connection, commands: Sequence[LedgerCommand]
     ) -> BatchResult[Recorded]:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
-        batch = self._recording.batch(connection, commands)
+        batch = self._ledger_handler.batch(connection, commands)
         batch.load()
         match_before_trades(self._services, batch, max(map(get_time, commands)))
         result = record_all(batch, commands)
@@ -64,11 +64,13 @@ class OrderBatchHandler:
         return replace(result, on_commit=run_after_commit)
 
     def _process_batch(
-        self, connection: Connection, commands: Sequence[Command], messages: Retained
+        self, connection: Connection, commands: Sequence[Command], rate_counts: dict[int, int]
     ) -> BatchResult[Outcome]:
         """Load the state, decide on the commands, and write what they changed."""
-        identities = [id(command) for command in commands]  # by which `messages` counts
-        context, commands = load_batch(self._recording, self._services, connection, commands, messages)
+        identities = [id(command) for command in commands]  # by which `rate_counts` counts
+        context, commands = load_batch(
+            self._ledger_handler, self._services, connection, commands, rate_counts
+        )
         outcomes = decide_all(context, commands, identities)
         arrived_quotes = [
             (command.tenant_id, command.quote)

@@ -46,7 +46,7 @@ def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Ord
     if stored is not None and not may_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
         return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
-    if find_broker_hold(context, order) is not None:
+    if find_broker_hold_reason(context, order) is not None:
         return None
     if stored is None or stored.status != ConnectionStatus.CONNECTED:
         status = "missing" if stored is None else stored.status
@@ -56,7 +56,7 @@ def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Ord
     return None
 
 
-def find_broker_hold(context: BatchContext, order: Order) -> str | None:
+def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     """Return why the order waits for its broker, None if it does not: as the portfolio's setting says.
 
     It waits for a connection that comes back by itself, not for one that a person must correct.

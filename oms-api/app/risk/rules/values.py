@@ -220,7 +220,7 @@ class RiskInput(NamedTuple):
     state_scope: str = "tenant"
     latch: Latch | None = None
     is_person: bool = False
-    confirms_repeat: bool = False
+    confirm_repeat: bool = False
     same_order_seconds: Decimal | None = None
     pnl_of_day: Decimal | None = None
     firm_pnl_of_day: Decimal | None = None

@@ -112,7 +112,7 @@ async def get_signal(
     return answer(serialize_signal(listed_signal))
 
 
-def signal_operation(service: SignalService) -> WriteEndpoint[PlaceSignal, Outcome]:
+def build_signal_endpoint(service: SignalService) -> WriteEndpoint[PlaceSignal, Outcome]:
     """Return the operation of `post_signal`, for its direct routes."""
 
     def parse(caller: Caller, request: RequestInfo, key: str | None) -> PlaceSignal:

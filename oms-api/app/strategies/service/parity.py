@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.brokers.rules.matching import match_quote
+from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import Executed
 from app.instruments.queries import find_instruments
@@ -103,7 +103,7 @@ class ParityChecker:
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
             quotes = self._market.quotes_at(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
-            events = [] if quote is None else match_quote([working], quote, fill.at, paper)
+            events = [] if quote is None else compute_fills([working], quote, fill.at, paper)
             candidates += [
                 ComparedFill(event.price, event.quantity) for event in events if isinstance(event, Executed)
             ]

@@ -11,7 +11,7 @@ from app.audit.service import AuditEntry
 from app.errors import Forbidden
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Change, OperationContext
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.risk.service.limiting import remove_limit, serialize_limit_values, set_limit
@@ -39,7 +39,7 @@ from app.strategies.service.code_inspection import Inspected, require_code
 from app.strategies.service.presentation import serialize_strategy
 
 MAX_STRATEGIES = 500  # per tenant
-_IDS = TradeIds("G")
+_IDS = SortableIds("G")
 _VERSIONED = ("entry_point", "code_hash", "symbols", "interval", "parameters")
 _LOCKED_FIELDS = ("entry_point", "portfolio", "symbols", "interval", "mode")  # while it is active
 _TRADER_FIELDS = frozenset({"parameters"})
