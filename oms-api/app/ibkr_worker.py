@@ -53,7 +53,7 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
     return SessionRunner(
         *(engine, components.readers, components.writer),
         lambda stored: open_broker(stored, keys, policy, partial(create, stored)),
-        components.outgoing,
+        components.broker_notifier,
         now,
         prepare,
         Reconciler(engine, now).run,

@@ -19,7 +19,7 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import decisions, order_entry
+from app.orders.service import command_execution, order_entry
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -91,7 +91,7 @@ class Watched:
 def watched(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     seen = Watched([])
-    process = decisions.decide
+    process = command_execution.execute_command
 
     def compare(context, command):
         before = state_of(context)
@@ -102,7 +102,7 @@ def watched(monkeypatch):
             seen.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(decisions, "decide", compare)
+    monkeypatch.setattr(command_execution, "execute_command", compare)
     return seen
 
 

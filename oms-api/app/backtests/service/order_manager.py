@@ -16,7 +16,7 @@ from app.backtests.service.sessions import Sessions
 from app.backtests.service.split_orders import restate_after_split
 from app.brokers.paper.book import Book
 from app.brokers.rules.matching import match_bar
-from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import Canceled, Executed, Lapsed, MarketEvent, OrderType, TrailMoved, Triggered
 from app.calendars.sources import ReleasedCalendars
@@ -74,7 +74,7 @@ class OrderManager:
             self._deny(order, denial.message, at)
             return order
         order.move(Status.SUBMITTED, at)
-        reason = find_rejection(self._settings.market, order.id)
+        reason = simulate_rejection(self._settings.market, order.id)
         if reason is not None:
             self._close(order, Status.REJECTED, at, reason)
         else:

@@ -8,7 +8,7 @@ from app.brokers.paper.book import Book
 from app.brokers.paper.holdings import Holdings
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.rules.matching import compute_fills, match_bar
-from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import (
@@ -61,7 +61,7 @@ class PaperBroker:
         if self.find(order.id) is not None:
             return ()
         since = len(self._events)
-        reason = find_rejection(self._settings, order.id)
+        reason = simulate_rejection(self._settings, order.id)
         if reason is not None:
             self._book.ended[order.id] = order
             self._events.append(Rejected(order.id, reason, at))

@@ -32,10 +32,10 @@ from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.commands import PortfolioRequest
+from app.orders.service.lock_plan import LockPlan
 from app.orders.service.loss_baselines import read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
-from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import Exposure, PortfolioCache
 from app.orders.service.recent_values import RecentValues
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
@@ -56,12 +56,12 @@ class BatchServices:
 
     market: Market
     controls: Controls
-    paper: PaperSettings = IDEAL_MARKET
+    paper_settings: PaperSettings = IDEAL_MARKET
     calendars: Calendars = field(default_factory=Calendars.load)
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
-    rate: MessageRate = field(default_factory=MessageRate)
+    message_rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_loss_baselines
-    outgoing: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
+    broker_notifier: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
     order_ids: SortableIds = field(default_factory=lambda: SortableIds("O"))
     latch_ids: SortableIds = field(default_factory=lambda: SortableIds("L"))
     portfolios: PortfolioCache = field(default_factory=PortfolioCache)
@@ -81,11 +81,11 @@ class BatchContext:
         batch: LedgerBatch,
         services: BatchServices,
         now: datetime,
-        plan: Plan | None = None,
+        plan: LockPlan | None = None,
         rate_counts: dict[int, int] | None = None,
     ) -> None:
         self.batch = batch
-        self.plan = plan or Plan()  # what the commands need
+        self.plan = plan or LockPlan()  # what the commands need
         self.now = now  # the newest request time of the batch
         self.services = services
         self.books: LedgerState = batch.books
@@ -152,7 +152,7 @@ class BatchContext:
         """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
         if self._messages > self._rate_counts.get(self._command, 0):
-            self.services.rate.take(sender, per_minute)
+            self.services.message_rate.take(sender, per_minute)
             self._rate_counts[self._command] = self._messages
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:

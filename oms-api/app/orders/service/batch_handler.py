@@ -14,9 +14,9 @@ from app.ledger.service.recording import LedgerBatchHandler, record_all
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_loading import load_batch
+from app.orders.service.command_execution import execute_all
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, get_time
-from app.orders.service.decisions import decide_all
 from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.lost_commit import build_commit_check
 from app.orders.service.order_metrics import count_changes, count_trades
@@ -71,7 +71,7 @@ class OrderBatchHandler:
         context, commands = load_batch(
             self._ledger_handler, self._services, connection, commands, rate_counts
         )
-        outcomes = decide_all(context, commands, identities)
+        outcomes = execute_all(context, commands, identities)
         arrived_quotes = [
             (command.tenant_id, command.quote)
             for command, outcome in zip(commands, outcomes, strict=True)
@@ -90,9 +90,9 @@ class OrderBatchHandler:
         def run_after_commit() -> None:
             update_caches()
             if context.has_requests:
-                self._services.outgoing.notify()
+                self._services.broker_notifier.notify()
             if context.committed_orders:
-                self._services.outgoing.deliver(context.committed_orders)
+                self._services.broker_notifier.deliver(context.committed_orders)
             count_changes(self._services.metrics, context.order_store)
             count_trades(self._services.metrics, outcomes)
             if context.signals:

@@ -21,8 +21,8 @@ from app.orders.service.commands import ApplyCorporateAction, Command, get_tenan
 from app.orders.service.duplicate_orders import plan_repeat_checks
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
+from app.orders.service.lock_plan import build_lock_plan, list_instrument_keys
 from app.orders.service.order_store import OrderStore
-from app.orders.service.plan import build_lock_plan, list_instrument_keys
 from app.orders.service.portfolio_loading import load_portfolios
 from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes
 from app.orders.service.signal_orders import begin_signals
@@ -47,7 +47,7 @@ def load_batch(
     plan = build_lock_plan(
         connection, [command for command in commands if not isinstance(command, LedgerCommand)]
     )
-    batch = ledger_handler.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
+    batch = ledger_handler.batch(connection, ledger, plan.portfolio_names, plan.portfolio_keys, tenants)
     batch.load()
     commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
     context = BatchContext(batch, services, max(map(get_time, commands)), plan, rate_counts)
@@ -64,10 +64,10 @@ def load_batch(
     )
     context.index_request_keys(plan.recorded_orders)
     plan_repeat_checks(context, commands)
-    named = context.order_store.load_orders(plan.by_order)
+    named = context.order_store.load_orders(plan.portfolios_by_order)
     context.order_store.load_relatives([*named, *_list_orders_to_match(context, commands)])
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
-    plan.blocked = lock_quotes(connection, sorted(changed_quotes))
+    plan.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
     match_unmatched_quotes(context)
     return context, commands
 
@@ -77,7 +77,7 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) ->
     found: list[Order] = []
     for command in commands:
         if isinstance(command, QuoteArrived):
-            matched = command.portfolio_keys or context.plan.by_symbol.get(command.instrument_key)
+            matched = command.portfolio_keys or context.plan.portfolios_by_symbol.get(command.instrument_key)
             for key in matched or ():
                 found += context.order_store.open_of(key, command.quote.symbol)
     return found

@@ -100,7 +100,7 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     name = context.portfolio(order).broker_connection or ""
     linked = list_linked(context, order)
     mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
-    if linked or not context.services.outgoing.reserve(order.tenant_id, name, order.id):
+    if linked or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return
     instrument = context.instrument(order.tenant_id, order.symbol)

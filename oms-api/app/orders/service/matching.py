@@ -98,7 +98,7 @@ def _run_matching(context: BatchContext, orders: Sequence[Order], quote: Quote, 
 def _build_paper_settings(context: BatchContext, order: Order) -> PaperSettings:
     """Return the settings of the paper market for the order's portfolio."""
     portfolio = context.portfolio(order)
-    return set_portfolio_terms(context.services.paper, portfolio.participation, portfolio.slippage)
+    return set_portfolio_terms(context.services.paper_settings, portfolio.participation, portfolio.slippage)
 
 
 def apply_broker_events(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.rejections import simulate_rejection
 from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
@@ -162,7 +162,7 @@ def send_order(
     if is_remote(sent):
         request_submission(context, sent, at)
         return
-    refusal = find_rejection(context.services.paper, order.id)
+    refusal = simulate_rejection(context.services.paper_settings, order.id)
     if refusal is not None:
         finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=refusal)
         return

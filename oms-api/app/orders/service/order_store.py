@@ -166,7 +166,7 @@ class OrderStore:
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
         """Add a new order and the first row of its history."""
         self._new[order.tenant_id, order.id] = None
-        return self._put(order, None, order.status, order.created_at, actor, reason=reason)
+        return self._record_status(order, None, order.status, order.created_at, actor, reason=reason)
 
     def change_status(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change the order's status. `facts` are fields of the history row and changed fields of the order.
@@ -174,11 +174,11 @@ class OrderStore:
         Raises InvalidTransition.
         """
         require_transition(order.id, order.status, to)
-        return self._put(order, order.status, to, at, actor, **facts)
+        return self._record_status(order, order.status, to, at, actor, **facts)
 
     def record_change(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change an order but not its status, and add a history row. `facts` are those of `change_status`."""
-        return self._put(order, order.status, order.status, at, actor, **facts)
+        return self._record_status(order, order.status, order.status, at, actor, **facts)
 
     def replace(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order without a history row, such as a trail level or a link."""
@@ -255,11 +255,11 @@ class OrderStore:
             insert_executions(self._executions),
         ]
 
-    def _put(
+    def _record_status(
         self,
         order: Order,
-        start: Status | None,
-        end: Status,
+        from_status: Status | None,
+        to_status: Status,
         at: Timestamp,
         actor: str,
         *,
@@ -270,18 +270,18 @@ class OrderStore:
         **fields: Any,
     ) -> Order:
         count = order.event_count + 1
-        moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
-        portfolio_key = self._store(moved, order)
+        updated = changed(order, status=to_status, event_count=count, updated_at=at, **fields)
+        portfolio_key = self._store(updated, order)
         facts = (reason, broker_reason, execution_id, request_key)
-        event = OrderEvent(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
+        event = OrderEvent(updated.tenant_id, updated.id, count, from_status, to_status, at, actor, *facts)
         self._events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
-            self._last_payload = build_order_facts(moved, self._books.portfolio(portfolio_key).name)
-        self._last_published = moved
+            self._last_payload = build_order_facts(updated, self._books.portfolio(portfolio_key).name)
+        self._last_published = updated
         execution = self._executions[-1] if execution_id is not None else None
-        text = orjson.dumps(add_event_facts(self._last_payload, moved, event, execution)).decode()
-        self._books.add_event(NewEvent(moved.tenant_id, event_type_of(event), text, at, moved.id))
-        return moved
+        text = orjson.dumps(add_event_facts(self._last_payload, updated, event, execution)).decode()
+        self._books.add_event(NewEvent(updated.tenant_id, event_type_of(event), text, at, updated.id))
+        return updated
 
     def _store(self, order: Order, before: Order) -> PortfolioKey:
         """Store a changed order, and return the key of its portfolio."""

@@ -72,11 +72,15 @@ def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
     """
     plan, key = context.plan, command.instrument_key
     if command.is_new:
-        if key in plan.blocked:
+        if key in plan.symbols_with_unmatched_quotes:
             raise PreviousQuoteUnmatched
         if key in plan.unmatched:
             return QuoteStored()
-    found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
+    found = (
+        plan.portfolios_by_symbol.get(key, [])
+        if command.portfolio_keys is None
+        else list(command.portfolio_keys)
+    )
     process_quote(context, command, found)
     return NO_ORDERS
 
