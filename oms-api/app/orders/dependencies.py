@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.order_service import OrderService
 from app.wire.dependencies import part

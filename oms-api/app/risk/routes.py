@@ -9,8 +9,8 @@ from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
+from app.identity.rules.request_source import RequestSource
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.trade_service import RequestSource
 from app.risk.dependencies import ControlsDep, KillSwitchesDep
 from app.risk.queries import latches as latch_queries
 from app.risk.queries import limits as limit_queries

@@ -19,7 +19,7 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import command_execution, order_entry
+from app.orders.service import command_execution, placement
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -229,7 +229,7 @@ def test_rejected_command_on_an_expired_order_still_expires_it(rig, make_command
 
 def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, monkeypatch):
     """No rule refuses so late; a defect that did would be found out, and leave nothing."""
-    send = order_entry.send_order
+    send = placement.send_order
 
     def refuse(context, placed):
         send(context, placed)
@@ -237,7 +237,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, mon
             raise NothingToClose("AAPL")
 
     rig.open_portfolio()
-    monkeypatch.setattr(order_entry, "send_order", refuse)
+    monkeypatch.setattr(placement, "send_order", refuse)
     writing = BatchWriter(rig.engine, rig.handler, get_lock_group)
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
     outcomes = writing.write(works)

@@ -10,6 +10,7 @@ from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
 from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.rules.request_source import RequestSource
 from app.ledger.dependencies import TradeServiceDep
 from app.ledger.schemas import (
     BatchIn,
@@ -21,7 +22,7 @@ from app.ledger.schemas import (
     trade_out,
 )  # fmt: skip
 from app.ledger.service.commands import Recorded, RecordTrade
-from app.ledger.service.trade_service import RequestSource, TradeService
+from app.ledger.service.trade_service import TradeService
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
 from app.wire.body import documented_body, json_body, parse_model, validate_flat
 from app.wire.fields import Wanted

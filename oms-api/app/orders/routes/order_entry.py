@@ -10,7 +10,7 @@ from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.orders.dependencies import CancellationsDep, Orders, require_source
 from app.orders.errors import OrderDenied
 from app.orders.rules.cancellations import CancellationFilter
@@ -30,11 +30,11 @@ from app.wire.idempotency import IdempotencyKey
 router = APIRouter(tags=["orders"])
 
 PlaceOrderCaller = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
-PlaceGroupCaller = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
-Previewer = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
-ChangeOrderCaller = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
-BustExecutionCaller = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
-Canceler = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
+PlaceGroupSource = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
+PreviewOrderSource = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
+ChangeOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
+BustExecutionSource = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
+CancelOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -86,7 +86,7 @@ async def place_order(
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
-    source: PlaceGroupCaller, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
+    source: PlaceGroupSource, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
@@ -112,7 +112,7 @@ async def place_group(
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    source: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
+    source: PreviewOrderSource, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Check an order without placing it.
 
@@ -132,7 +132,7 @@ async def preview_order(
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
-    source: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
+    source: CancelOrderSource, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
     cancellations: CancellationsDep,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
@@ -158,8 +158,8 @@ async def cancel_all(
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
-    source: Canceler, order_id: OrderId, body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))],
-    service: Orders,
+    source: CancelOrderSource, order_id: OrderId,
+    body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Cancel an order. Earlier fills are kept. The body is optional."""
     done = await service.cancel(source, order_id, body.reason)
@@ -176,7 +176,7 @@ async def cancel_order(
     ),
 )
 async def bust_execution(
-    source: BustExecutionCaller, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
+    source: BustExecutionSource, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Reverse an execution that its venue cancelled.
@@ -200,7 +200,7 @@ async def bust_execution(
     ),
 )
 async def correct_execution(
-    source: BustExecutionCaller, order_id: OrderId,
+    source: BustExecutionSource, order_id: OrderId,
     body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
@@ -220,7 +220,7 @@ async def correct_execution(
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
-    source: ChangeOrderCaller, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    source: ChangeOrderSource, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Replace an order.

@@ -59,7 +59,7 @@ from app.orders.service.order_changes import (
     expire_orders,
     replace_order,
 )
-from app.orders.service.order_entry import place_group, place_order
+from app.orders.service.placement import place_group, place_order
 from app.orders.service.position_closes import close_position
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview_order

@@ -6,8 +6,8 @@ from app.orders.rules.values import Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder
-from app.orders.service.order_entry import build_placement, store_order
 from app.orders.service.order_results import build_result
+from app.orders.service.placement import build_placement, store_order
 from app.timestamps import iso
 
 EXTERNAL = "external"  # the source of an adopted order

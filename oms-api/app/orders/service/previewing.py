@@ -5,8 +5,8 @@ from app.orders.rules.order_views import OrderPreview
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import build_order, find_placement_denial, require_unexpired
 from app.orders.service.order_estimates import estimate_order
+from app.orders.service.placement import build_order, find_placement_denial, require_unexpired
 from app.orders.service.risk_evaluation import risk_input
 from app.orders.service.trading_sessions import find_current_hold
 from app.risk.rules.evaluation import list_headrooms

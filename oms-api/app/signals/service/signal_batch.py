@@ -19,7 +19,7 @@ from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult, SignalProcessed
 from app.orders.service.commands import ClosePosition, PlaceOrder, PlaceSignal
-from app.orders.service.order_entry import place_order
+from app.orders.service.placement import place_order
 from app.orders.service.position_closes import close_position
 from app.orders.service.request_values import validate_ticket
 from app.signals.errors import SignalIdReused
