@@ -15,7 +15,7 @@ from app.config import load_settings
 from app.database import connect_engine
 from app.database.timeouts import response_timeout
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.ledger.service.recording import LedgerBatchHandler
@@ -43,7 +43,7 @@ def _command(
     number: int, symbol: str, portfolio: str, side: Side, quantity: Decimal, price: Decimal
 ) -> RecordTrade:
     key = f"fill-{number}"
-    origin = Origin(1, "bootstrap", f"U{number % 100:04d}", _BEGIN + number * _STEP, key, fingerprint(key))
+    origin = Origin(1, "bootstrap", f"U{number % 100:04d}", _BEGIN + number * _STEP, key, hash_request(key))
     trade = value_trade(quantity, quantity * price, None)
     return RecordTrade(origin, symbol, "", side, trade, portfolio, name_key(portfolio), None)
 

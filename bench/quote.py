@@ -14,7 +14,7 @@ from time import perf_counter, sleep
 from app.database import Readers, connect_engine
 from app.group_commit import GroupCommit
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import value_trade
 from app.ledger.service.commands import Origin, RecordTrade
 from app.ledger.service.recording import LedgerBatchHandler
@@ -114,7 +114,7 @@ def _quote(price: str) -> Quote:
 
 
 def _origin(key: str) -> Origin:
-    return Origin(1, "bench", None, _now(), key, fingerprint(key))
+    return Origin(1, "bench", None, _now(), key, hash_request(key))
 
 
 def _trade(number: int) -> RecordTrade:

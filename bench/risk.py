@@ -22,7 +22,7 @@ from app.risk.rules.values import (
     Permission,
     Prices,
     RiskInput,
-    SymbolBook,
+    SymbolExposure,
     Tradable,
     WorkingOrder,
 )
@@ -44,7 +44,7 @@ def situation(quantity: str = "100") -> RiskInput:
         )
         for number in range(ORDERS)
     ]
-    others = [SymbolBook(Decimal(100), Decimal(50))] * (POSITIONS - 1)
+    others = [SymbolExposure(Decimal(100), Decimal(50))] * (POSITIONS - 1)
     return RiskInput(
         order=Candidate("AAPL", "BUY", "LIMIT", Decimal(quantity), limit_price=PRICES.ask),
         instrument=SHARE,

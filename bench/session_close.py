@@ -22,7 +22,7 @@ from app.ids import new_row_id
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.queries.books import insert_portfolios
-from app.ledger.rules.chain import fingerprint
+from app.ledger.rules.chain import hash_request
 from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
 from app.ledger.service.recording import LedgerBatchHandler
@@ -124,7 +124,7 @@ def _commands(orders: int) -> Iterator[PlaceOrder]:
             limit_price=Decimal("0.01"),
         )
         at = _OPEN + number * timedelta(milliseconds=20)
-        origin = Origin(_TENANT, f"key {number % 1000}", None, at, None, fingerprint(str(number)))
+        origin = Origin(_TENANT, f"key {number % 1000}", None, at, None, hash_request(str(number)))
         yield PlaceOrder(origin, ticket, name, name_key(name))
 
 

@@ -145,7 +145,7 @@ def test_interrupted_answer_is_not_completed():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("half-way")
 
-    with pytest.raises(Exception, match="logged under this request id"):
+    with pytest.raises(Exception, match="logged under this request ID"):
         serve(half, [b""])
 
 

@@ -20,7 +20,7 @@ from tests.support.clock import SetClock
 from tests.support.service import serving, settings_for
 
 DATE = "2026-11-20"
-DUTY_TABLES = frozenset({"duties", "duty_runs"})  # who ran what, and when
+DUTY_TABLES = frozenset({"duties", "duty_runs", "chain_verifications"})  # who ran what, when and how far
 
 
 class Killed(BaseException):

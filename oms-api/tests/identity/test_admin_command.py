@@ -354,7 +354,7 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, d
             assert response.status_code == 201, response.text
         assert "canary" in list_texts(service.engine, ["users", "admin_requests"]).lower()
         status, _, err = run("erase-person", called)
-        assert (status, "keep the id" in err) == (command.DONE, True)
+        assert (status, "keep the ID" in err) == (command.DONE, True)
         deadline = time.monotonic() + 30
         while service.client.get("/api/v1/portfolios", headers=session).status_code != 401:
             assert time.monotonic() < deadline, "the session does not end"

@@ -34,3 +34,8 @@ def test_reported_order_has_what_is_left_and_the_level_of_its_trail():
     stop = Decimal(90)
     trail = report(kind=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
     assert (trail.stop_price, trail.trail_level) == (None, stop)
+
+
+@pytest.mark.parametrize(("status", "is_waiting"), [("held", True), ("new", False), ("filled", False)])
+def test_held_exit_waits_for_its_entry(status, is_waiting):
+    assert report(status).is_waiting is is_waiting
