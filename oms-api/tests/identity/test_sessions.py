@@ -72,7 +72,7 @@ def test_restricted_user_sees_only_granted_portfolios(services, alice, engine, s
     with unit_of_work(engine) as connection:
         add_portfolio(connection, alice.tenant_id, "growth")
         grant = insert(PortfolioGrant).values(
-            tenant_id=alice.tenant_id, user_id=alice.user_id, portfolio_name_key="growth"
+            tenant_id=alice.tenant_id, user_id=alice.user_id, portfolio_key="growth"
         )
         connection.execute(grant)
     seconds[0] += 0.5
