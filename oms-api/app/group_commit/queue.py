@@ -98,7 +98,7 @@ class GroupCommit(Generic[Command, Outcome]):
         left = [self._queue.popleft() for _ in range(len(self._queue))]
         self._answer(
             left,
-            [NotPlaced("The service stopped before the request was written; send it again.")] * len(left),
+            [NotPlaced("The service stopped, and nothing was recorded; send the request again.")] * len(left),
         )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":
