@@ -30,7 +30,7 @@ def measure(ledger: Ledger, folder: Path, rounds: int = ROUNDS) -> list[Line]:
 
 
 def _download(service: Service, trades: int) -> float:
-    """Return the rows per second of a download. Raise ValueError if rows are missing."""
+    """Return the rows per second of a download. Raises ValueError if rows are missing."""
     url = f"http://127.0.0.1:{service.port}/api/v1/exports/trades"
     request = urllib.request.Request(url, headers={"X-API-Key": service.key})  # a URL of this benchmark
     started, lines = perf_counter(), 0

@@ -132,7 +132,7 @@ def open_books(server: Server, database: str) -> None:
 def pgbench(
     server: Server, database: str, folder: Path, script: Script, turn: int, seconds: int = 8
 ) -> Limit:
-    """Run the script. `turn` distinguishes the runs on one database. Raise NoPgbench."""
+    """Run the script. `turn` distinguishes the runs on one database. Raises NoPgbench."""
     program = server.pgbench()
     if program is None:
         raise NoPgbench("pgbench is not installed (Debian: postgresql-client and postgresql-contrib).")

@@ -18,7 +18,7 @@ from time import perf_counter
 from app.brokers.paper.book import Book
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.replay import Decide, replay
-from app.brokers.rules.matching import match_quote
+from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
@@ -86,7 +86,7 @@ def _quote(symbol: str, moved: Decimal) -> Quote:
 
 def _timed(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:
     started = perf_counter()
-    events = match_quote(orders, quote, START + timedelta(days=1))
+    events = compute_fills(orders, quote, START + timedelta(days=1))
     return perf_counter() - started, len(events)
 
 

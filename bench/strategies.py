@@ -28,7 +28,7 @@ from app.market_data.rules.values import Bar as MarketBar
 from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.queries.registry import find_strategy
 from app.strategies.rules.journal import InputKind, NewInput
-from app.strategies.rules.payloads import serialize_bars
+from app.strategies.rules.journal_values import serialize_bars
 from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.host import StrategyHost
 from app.strategies.service.order_gateway import OrderGateway

@@ -17,7 +17,7 @@ MUST_SECONDS = 60.0
 
 
 def measure(ledger: Ledger) -> list[Line]:
-    """Return the line of the table. Raise ChildProcessError if verification fails."""
+    """Return the line of the table. Raises ChildProcessError if verification fails."""
     started = perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "app.verify"], cwd=OMS_API, env=ledger.environment(), stdout=subprocess.DEVNULL

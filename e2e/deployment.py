@@ -42,7 +42,7 @@ class Deployment:
         return f"http://127.0.0.1:{self.programs[name].port}"
 
     def get(self, path: str, **params: str) -> Any:
-        """Send a GET request below /api/v1 of the OMS. Raise httpx.HTTPStatusError if it fails."""
+        """Send a GET request below /api/v1 of the OMS. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         response = httpx.get(url, params=params, headers={"X-API-Key": self.key}, timeout=10, **LOOPBACK)
         return response.raise_for_status().json()
@@ -67,7 +67,7 @@ class Deployment:
         return {user["person"]: user for user in self.get("/users") if user.get("person")}
 
     def administer(self, method: str, path: str, **body: Any) -> Json:
-        """Send a request below /api/v1 as an administrator. Raise httpx.HTTPStatusError if it fails."""
+        """Send a request below /api/v1 as an administrator. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
         response = httpx.request(method, url, json=body, headers=headers, timeout=10, **LOOPBACK)
@@ -79,7 +79,7 @@ class Deployment:
         self.administer("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
 
     def act(self, user: str, verb: str, **body: Any) -> Json:
-        """Act as a person in the simulator over its control API. Raise httpx.HTTPStatusError if it fails."""
+        """Act as a person in the simulator over its control API. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('simulator')}/control/{verb}"
         response = httpx.post(url, json={"user": user} | body, timeout=10, **LOOPBACK)
         done: Json = response.raise_for_status().json()

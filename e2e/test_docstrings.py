@@ -35,6 +35,9 @@ def find_problems(docstring: str = "Close it.", comment: str = "", reference: st
         ("Close an order of a user in an hour, one at a time.", None),
         ("Close an position.", '"an position": the article does not fit'),
         ("Close a order.", '"a order": the article does not fit'),
+        ("Raise OrderEvent if it is closed.", None),
+        ("Close it. Raises OrderEvent, ValueError and oms.OrderGone.", "no class is named OrderGone"),
+        ("Close it. Raise OrderEvent.", 'write "Raises" after the first sentence'),
     ],
 )
 def test_a_docstring_names_what_exists(docstring: str, problem: str | None) -> None:
@@ -62,14 +65,18 @@ def test_comments_and_references_are_checked() -> None:
 def test_a_document_names_what_exists_in_its_file() -> None:
     sources = {
         "oms-api/app/checks.py": "CHECK_ORDER = 1",
-        "oms-api/app/other.py": "ORDER = 1\nclass RiskInput: ...",
+        "oms-api/app/other.py": "ORDER = 1\nclass RiskInput:\n    limit: int",
     }
     text = (
         "`CHECK_ORDER` in `app/checks.py`\n`ORDER` in `app/checks.py`\n`RiskInput` `RiskBox` `MAX_ORDERS`\n"
+        "`other.ORDER` `RiskInput.limit` `app.other`\n`checks.ORDER` `RiskInput.size` `place_order`\n"
     )
     findings = check_docstrings.check_document("docs/x.md", text, sources)
     assert [(finding.line, finding.problem) for finding in findings] == [
         (2, "`ORDER`: app/checks.py has no such name"),
         (3, "`RiskBox`: nothing in the code is named so"),
         (3, "`MAX_ORDERS`: nothing in the code is named so"),
+        (5, "`place_order`: nothing in the code is named so"),
+        (5, "`checks.ORDER`: checks has no such name"),
+        (5, "`RiskInput.size`: RiskInput has no such name"),
     ]

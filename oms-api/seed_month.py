@@ -103,7 +103,7 @@ class LocalClient:
         return received[0]["status"], orjson.loads(answer) if answer else None
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the body of a response. Raise RuntimeError if the request was refused."""
+        """Return the body of a response. Raises RuntimeError if the request was refused."""
         status, answer = await self.send(method, path, body)
         if status >= 400:
             raise RuntimeError(f"the demo desk was refused: {method} {path}: {answer}")

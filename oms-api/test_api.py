@@ -88,7 +88,7 @@ class ApiClient:
 
 
 def expect(answer: Answer, status: int) -> Answer:
-    """Return the answer if it has that status. Raise Failed otherwise."""
+    """Return the answer if it has that status. Raises Failed otherwise."""
     if answer.status != status:
         raise Failed(f"status {answer.status} instead of {status}: {answer.text[:200]}")
     return answer

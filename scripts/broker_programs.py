@@ -94,7 +94,7 @@ def add_ibkr(
 def connect_kite(oms: Service, kite: Program) -> None:
     """Connect the OMS to the stand-in of Zerodha, and log in there.
 
-    A connection that exists already is kept. Raise OSError if a program does not answer.
+    A connection that exists already is kept. Raises OSError if a program does not answer.
     """
     kite_url = f"http://{LOOPBACK}:{kite.port}"
     names = {"api_key": "KITE_API_KEY", "api_secret": "KITE_API_SECRET"}
@@ -112,7 +112,7 @@ def connect_kite(oms: Service, kite: Program) -> None:
 def create_portfolio(oms: Service, demo: DemoPortfolio) -> None:
     """Create a portfolio that trades over a connection, as soon as there is one. What exists is kept.
 
-    Raise OSError if the OMS does not answer, and TimeoutError if the connection never appears.
+    Raises OSError if the OMS does not answer, and TimeoutError if the connection never appears.
     """
     deadline = time.monotonic() + CONNECTION_SECONDS
     while _call(oms, "GET", f"/broker-connections/{demo.connection}") is None:

@@ -7,10 +7,13 @@ Run by `make check`. It reports
   name: then the parameter has another name now. "as in `name`" must be a name of the module;
 - a function's docstring that begins with the name of a class instead of a verb, and an article that does not
   fit the next word: both happen when a name is replaced everywhere;
-- a class or constant in the documents for developers that does not exist, or not in the file that they name.
+- a class after "Raises" that no module defines or imports, and "Raise" in a sentence after the first;
+- a class, constant or function in the documents for developers that does not exist, or not in the file or
+  class that they name.
 """
 
 import ast
+import builtins
 import io
 import re
 import sys
@@ -24,11 +27,13 @@ ROOT = Path(__file__).resolve().parent.parent
 APPLICATIONS = ("oms-api/app", "slack-bot/app")
 SOURCES = ("oms-api", "slack-bot", "e2e", "bench", "scripts")
 DOCUMENTS = ("CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/how-it-works.md")
+DECISIONS = "docs/adr"
+FIRST_CHECKED_DECISION = "0026"  # older records name the code of their time
 MIN_LENGTH = 4  # shorter words are mostly examples, such as a symbol
 # Names in other programs, and examples, which the code does not contain.
 FOREIGN_NAMES = frozenset(
     {"BTCUSD", "FOLDER", "correction1", "correction2", "is_global", "model_construct", "not_in_channel"}
-    | {"pg_stat_activity", "sock_filter", "charts"}
+    | {"pg_stat_activity", "sock_filter", "charts", "caller"}
 )
 _QUOTED = re.compile(r"`([^`\n]+)`")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
@@ -36,6 +41,11 @@ _SUBJECT = re.compile(r"`([a-z_]+)` (?:is|are)\b")
 _REFERENCE = re.compile(r"as in `(\w+)`")
 _NAME_IN_FILE = re.compile(r"`(\w+)` in `([\w/.-]+\.py)`")
 _CLASS_OR_CONSTANT = re.compile(r"`([A-Z][a-z]+[A-Z]\w*|[A-Z]{2,}_[A-Z_]+)`")
+_FUNCTION = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
+_DOTTED_NAME = re.compile(r"`(?:\w+\.)*([A-Za-z_]\w*)\.([A-Za-z_]\w*)`")
+_ERROR = r"`?(?:\w+\.)*[A-Z]\w+`?"
+_RAISED = re.compile(rf"\b[Rr]aise[sd]?\s+(?:an?\s+)?({_ERROR}(?:(?:,|,?\s+and|,?\s+or)\s+{_ERROR})*)")
+_IMPERATIVE = re.compile(r"(?<=[.;:)`])\s+Raise\s")
 _WRONG_ARTICLE = re.compile(
     r"\b(?:an (?!hour|hono|xlsx|xml|sse\b|sql|mtls|html|http)[bcdfghjklmnpqrstvwxyz][a-z]+"
     r"|a (?!one|once|us|uni|uti|url|utc|eu)[aeiou][a-z]+)\b"
@@ -72,6 +82,7 @@ class Code(NamedTuple):
 
     names: set[str]
     fields: dict[str, set[str]]  # of classes, by the name of the class
+    classes: set[str]  # and other names that modules import, use as attributes, or find in Python
 
 
 def parse_module(path: str, source: str) -> Module:
@@ -101,13 +112,18 @@ def _find_docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def collect_code(modules: Iterable[Module]) -> Code:
     """Collect the names of the modules."""
-    code = Code(set(), defaultdict(set))
+    code = Code(set(), defaultdict(set), set(dir(builtins)))
     for module in modules:
         code.names.update(module.names)
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ClassDef):
                 members = (item for item in node.body if isinstance(item, ast.AnnAssign | Function))
                 code.fields[node.name].update(map(_get_member_name, members))
+                code.classes.add(node.name)
+            elif isinstance(node, ast.alias):
+                code.classes.add(node.asname or node.name)
+            elif isinstance(node, ast.Attribute):
+                code.classes.add(node.attr)
     return code
 
 
@@ -151,10 +167,20 @@ def _check_function(function: Function, docstring: str, code: Code, fields: froz
     first = docstring.split(maxsplit=1)[0]
     if first in code.fields and any(letter.isupper() for letter in first[1:]):
         yield f"the docstring of {function.name} begins with the class {first} instead of a verb"
+    yield from _find_unknown_errors(docstring, code)
     used = _find_used_names(function) | fields
     for name in _SUBJECT.findall(docstring):
         if name not in used:
             yield f"the docstring of {function.name} describes `{name}`, which the function does not have"
+
+
+def _find_unknown_errors(docstring: str, code: Code) -> Iterator[str]:
+    if _IMPERATIVE.search(docstring):
+        yield 'write "Raises" after the first sentence'
+    for errors in _RAISED.findall(docstring):
+        for name in _WORD.findall(errors):
+            if name[0].isupper() and name not in code.classes:
+                yield f"no class is named {name}"
 
 
 def _find_used_names(function: Function) -> set[str]:
@@ -172,16 +198,32 @@ def _find_used_names(function: Function) -> set[str]:
 
 
 def check_document(path: str, text: str, sources: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield a finding for each class or constant in a document that the sources, by path, do not have."""
+    """Yield a finding for each name in a document that the sources, by path, do not have."""
     names = {name for source in sources.values() for name in _WORD.findall(source)}
     for number, line in enumerate(text.splitlines(), 1):
-        for name in _CLASS_OR_CONSTANT.findall(line):
-            if name not in names:
+        for name in [*_CLASS_OR_CONSTANT.findall(line), *_FUNCTION.findall(line)]:
+            if name not in names and name not in FOREIGN_NAMES:
                 yield Finding(path, number, f"`{name}`: nothing in the code is named so")
         for name, file in _NAME_IN_FILE.findall(line):
             named = [source for other, source in sources.items() if other.endswith(f"/{file}")]
             if not any(re.search(rf"\b{name}\b", source) for source in named):
                 yield Finding(path, number, f"`{name}`: {file} has no such name")
+        for owner, name in _DOTTED_NAME.findall(line):
+            is_checked = name != "py" and owner not in FOREIGN_NAMES
+            if is_checked and not any(
+                _has_member(source, file, owner, name) for file, source in sources.items()
+            ):
+                yield Finding(path, number, f"`{owner}.{name}`: {owner} has no such name")
+
+
+def _has_member(source: str, path: str, owner: str, name: str) -> bool:
+    """Return whether a file is or defines the owner, a module, class or table, and defines the name."""
+    parts = path.split("/")
+    is_owner = bool({owner, f"{owner}.py"} & {*parts})
+    if not is_owner and not re.search(rf"\bclass {owner}\b|\"{owner}\"", source):
+        return False
+    definition = rf"\b(?:def|class) {name}\b|^ *(?:self\.)?{name}\b *[:=]"
+    return bool({name, f"{name}.py"} & {*parts}) or bool(re.search(definition, source, re.MULTILINE))
 
 
 def find_files(root: Path, folders: Iterable[str]) -> dict[str, str]:
@@ -202,9 +244,14 @@ def find_all(root: Path) -> list[Finding]:
     code = collect_code(modules)
     code.names.update(name for path in sources for name in _WORD.findall(path))
     findings = [finding for module in modules for finding in check_module(module, code)]
-    for document in DOCUMENTS:
+    for document in [*DOCUMENTS, *_list_decisions(root)]:
         findings += check_document(document, (root / document).read_text(), sources)
     return findings
+
+
+def _list_decisions(root: Path) -> list[str]:
+    files = sorted((root / DECISIONS).glob("[0-9]*.md"))
+    return [f"{DECISIONS}/{file.name}" for file in files if file.name >= FIRST_CHECKED_DECISION]
 
 
 def main() -> int:

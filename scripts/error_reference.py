@@ -23,7 +23,7 @@ class MissingText(Exception):
 
 
 def build_document(root: Path) -> str:
-    """Return the text of `docs/errors.md`. Raise MissingText if `errors.toml` does not fit the code."""
+    """Return the text of `docs/errors.md`. Raises MissingText if `errors.toml` does not fit the code."""
     texts = tomllib.loads(TEXTS_FILE.read_text())
     prose = texts["prose"]
     oms, bot = source.parse_modules(root / "oms-api/app"), source.parse_modules(root / "slack-bot/app")

@@ -162,7 +162,7 @@ def is_healthy(port: int) -> bool:
 
 
 def wait_until_healthy(programs: list[Program]) -> None:
-    """Wait until every program responds. Raise CannotStartError if one ends or takes too long."""
+    """Wait until every program responds. Raises CannotStartError if one ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     waiting = list(programs)
     while waiting:
@@ -236,7 +236,7 @@ def banner(programs: list[Program], key_file: str) -> str:
 
 
 def migrate(oms: Program) -> None:
-    """Migrate the OMS's database. Raise CannotStartError if that fails."""
+    """Migrate the OMS's database. Raises CannotStartError if that fails."""
     command = [sys.executable, "-m", "app.migrate"]
     completed = subprocess.run(command, cwd=oms.folder, env=dict(oms.environment), check=False)
     if completed.returncode != 0:
@@ -271,7 +271,7 @@ def _broker_ports(environment: Values) -> tuple[int, int]:
 
 
 def run(*, with_brokers: bool = False, reload: bool = False) -> None:
-    """Start everything and keep it running. Raise CannotStartError or StopRequested."""
+    """Start everything and keep it running. Raises CannotStartError or StopRequested."""
     for path in ensure_service_files(ROOT):
         print(f"Wrote {path.relative_to(ROOT)} with a fresh random key.", flush=True)
     oms, bot = (_values(ROOT / service / ".env") for service in ("oms-api", "slack-bot"))

@@ -178,7 +178,7 @@ class Components:
     corporate_actions: CorporateActions
     price_alerts: PriceAlerts
     create_broker: CreateBroker
-    outgoing: BrokerRequestNotifier
+    broker_notifier: BrokerRequestNotifier
     signal_planner: SignalPlanner
     signals: SignalService
     signal_channel: ChannelState
@@ -316,7 +316,7 @@ class Components:
         return SessionRunner(
             *(self.engine, self.readers, self.writer),
             lambda stored: open_broker(stored, keys, policy, self.create_broker),
-            self.outgoing,
+            self.broker_notifier,
             self.now,
             prepare,
             reconcile,
@@ -386,7 +386,7 @@ def describe_broker_connections(connection: Connection) -> Component:
 
 
 def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
-    """Create the components of a process. Raise ConfigurationError if the settings are invalid."""
+    """Create the components of a process. Raises ConfigurationError if the settings are invalid."""
     metrics = Metrics()
     engine = connect_engine(
         settings.database_url, settings.reader_threads, settings.database_timeout_seconds, tenant_scoped=True
@@ -394,12 +394,12 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     readers, transactions = Readers(engine, settings.reader_threads), Transactions(engine)
     controls, calendars = Controls(), Calendars.load()
     market = create_market(settings, engine, readers, calendars)
-    rate = MessageRate()
-    outgoing, planner = BrokerRequestNotifier(), create_signal_planner(settings)
+    message_rate = MessageRate()
+    broker_notifier, planner = BrokerRequestNotifier(), create_signal_planner(settings)
     services = BatchServices(
         *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
-        rate=rate,
-        outgoing=outgoing,
+        message_rate=message_rate,
+        broker_notifier=broker_notifier,
         metrics=metrics,
         signals=SignalHandler(planner, metrics.signals, now),
     )
@@ -408,7 +408,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     trail = Trail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
     throttle, changes = Throttle(), Changes(engine)
-    limiter, sharing = make_limiter(settings, rate, *throttle.pools)
+    limiter, sharing = make_limiter(settings, message_rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
     streams = create_hub(
         *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
@@ -454,7 +454,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             store=LimitStore(settings.redis_url, engine),
             observe=metrics.requests.count_broker_request,
         ),
-        outgoing=outgoing,
+        broker_notifier=broker_notifier,
         signal_planner=planner,
         signals=SignalService(writer, SignalStore(transactions, planner), now),
         signal_channel=ChannelState(now),
@@ -515,7 +515,7 @@ def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
 
 
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
-    """Return the market of a process. Raise ConfigurationError if there is no such price source."""
+    """Return the market of a process. Raises ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
     source = _price_source(settings, engine)
     if settings.redis_url is not None and settings.price_source in {ALPACA, KITE}:

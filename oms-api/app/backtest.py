@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run_backtest(namespace: argparse.Namespace, progress: "RunProgress") -> Outcome:
-    """Run a backtest. Raise InvalidBacktest and StrategyFailed."""
+    """Run a backtest. Raises InvalidBacktest and StrategyFailed."""
     settings = build_settings(namespace)
     with open_bars(namespace) as bars:
         run_strategy = _prepare_strategy(namespace, complete_settings(settings, bars))
@@ -84,7 +84,7 @@ def complete_settings(settings: BacktestSettings, bars: OpenBars) -> BacktestSet
 
 @contextmanager
 def open_bars(namespace: argparse.Namespace) -> Iterator[OpenBars]:
-    """Open the bars of the arguments. Raise InvalidBacktest."""
+    """Open the bars of the arguments. Raises InvalidBacktest."""
     if namespace.data is not None:
         yield open_files(namespace)
         return

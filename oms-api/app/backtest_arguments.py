@@ -126,7 +126,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def build_settings(namespace: argparse.Namespace) -> BacktestSettings:
-    """Return the settings of the arguments. Raise InvalidBacktest."""
+    """Return the settings of the arguments. Raises InvalidBacktest."""
     try:
         costs = parse_costs(namespace.costs)
         limits = dict(map(parse_limit, namespace.limit))

@@ -42,7 +42,7 @@ def list_names(namespace: argparse.Namespace) -> list[str]:
 
 
 def open_files(namespace: argparse.Namespace) -> OpenBars:
-    """Open the files of the arguments. Raise InvalidBacktest."""
+    """Open the files of the arguments. Raises InvalidBacktest."""
     names = list_names(namespace)
     selection = Selection(names)
     if namespace.start is not None:

@@ -27,7 +27,7 @@ from app.ledger.queries.corporate_actions import list_actions_of_symbols
 
 @contextmanager
 def open_stored(namespace: argparse.Namespace) -> Iterator[OpenBars]:
-    """Open the bars of the arguments. Raise InvalidBacktest."""
+    """Open the bars of the arguments. Raises InvalidBacktest."""
     try:
         with _connect(namespace) as bars:
             yield bars

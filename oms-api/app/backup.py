@@ -52,7 +52,7 @@ class CannotBackUp(Exception):
 def back_up(
     engine: Engine, folder: Path, keys: KeyRing | None, on_progress: Callable[[], None] = lambda: None
 ) -> Manifest:
-    """Write a backup of the database to a new folder. Raise CannotBackUp. Nothing remains of a failure.
+    """Write a backup of the database to a new folder. Raises CannotBackUp. Nothing remains of a failure.
 
     `on_progress` is called often. An error that it raises ends the backup.
     """

@@ -88,7 +88,7 @@ class BackupWriter:
 
 
 class BackupReader:
-    """Reads the content of a file of a backup. Raise InvalidBackup."""
+    """Reads the content of a file of a backup. Raises InvalidBackup."""
 
     def __init__(self, file: BinaryIO, keys: KeyRing | None, context: str) -> None:
         self._file, self._keys, self._context = file, keys, context
@@ -138,7 +138,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a backup whose files have the sizes and hashes in it. Raise InvalidBackup."""
+    """Return the manifest of a backup whose files have the sizes and hashes in it. Raises InvalidBackup."""
     try:
         fields = orjson.loads((folder / MANIFEST).read_bytes())
     except (OSError, orjson.JSONDecodeError):

@@ -30,7 +30,7 @@ class BackupJob:
         self._retention, self._now = retention, now
 
     def run(self, lease: Lease) -> None:
-        """Make a backup, then delete old ones. Raise OSError, SQLAlchemyError or CannotBackUp."""
+        """Make a backup, then delete old ones. Raises OSError, SQLAlchemyError or CannotBackUp."""
         now = self._now()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._delete_incomplete()

@@ -294,7 +294,7 @@ class Settings(BaseSettings):
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Parse networks separated by commas. Raise ValueError if malformed, or if one is the whole internet."""
+    """Parse networks separated by commas. Raises ValueError if malformed, or if one is the whole internet."""
     networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     if not all(network.prefixlen for network in networks):
         raise ValueError("a network of everyone")
@@ -325,7 +325,7 @@ def _names_a_database(url: str) -> bool:
 def load_settings() -> Settings:
     """Read the settings.
 
-    Raise ConfigurationError with one line per problem, which names the variable but never its value.
+    Raises ConfigurationError with one line per problem, which names the variable but never its value.
     """
     try:
         return Settings()

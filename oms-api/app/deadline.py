@@ -17,7 +17,7 @@ class Deadline:
         self._watch: asyncio.TimerHandle | None = None
 
     async def wait_for(self, work: Awaitable[Found]) -> Found:
-        """Return the result of `work`. A task has one wait at a time. Raise TimeoutError if it is late."""
+        """Return the result of `work`. A task has one wait at a time. Raises TimeoutError if it is late."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None, "a coroutine runs in a task"  # noqa: S101  # for the type checker

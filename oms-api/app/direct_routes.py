@@ -4,7 +4,7 @@ A direct route only serves requests that need no query before they are queued fo
 others, among them those that it would refuse, before it has counted or changed anything. The ASGI application
 then serves them.
 
-A fast route (`edge.FastRoute`) may await queries; the ASGI middleware serves it. A direct route may not; the
+An `edge.AsyncDirectRoute` may await queries; the ASGI middleware serves it. A direct route may not; the
 HTTP protocol calls it.
 """
 
@@ -18,7 +18,7 @@ from app.errors import OmsError
 if TYPE_CHECKING:  # see `http_server`
     from app.rate_limit import RateState
 
-HOT_BODY_LIMIT = 16_384
+DIRECT_BODY_LIMIT = 16_384
 # Headers that only the ASGI application handles.
 _GENERIC_HEADERS = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
 
@@ -45,7 +45,7 @@ class RequestInfo:
 
 
 class JsonResponse(NamedTuple):
-    """A JSON response of a fast or a direct route."""
+    """A JSON response of a direct route."""
 
     status: int
     body: bytes
@@ -64,7 +64,7 @@ class PendingResponse:
     enrich_error: Callable[[OmsError], Awaitable[OmsError]] | None = None
 
     async def wait(self) -> JsonResponse:
-        """Return the response. Raise the error of the command."""
+        """Return the response. Raises the error of the command."""
         try:
             outcome = await self.future
         except OmsError as error:
@@ -72,31 +72,31 @@ class PendingResponse:
         return self.build(outcome)
 
 
-HotRoute = Callable[[RequestInfo], PendingResponse | None]
+DirectRoute = Callable[[RequestInfo], PendingResponse | None]
 
 
 @dataclass(slots=True, eq=False)
-class HotRequest:
+class DirectRequest:
     """A request of an HTTP connection that a direct route serves when its body is complete.
 
     `cycle` is uvicorn's object for the request and its response. `respond` sends a whole response to it.
     """
 
-    route: HotRoute
+    route: DirectRoute
     cycle: Any
     headers: Mapping[bytes, bytes]
     respond: Callable[[Any, int, bytes, bytes], None]
     is_timed: bool = False  # whether it waits for the rest of the body
 
 
-def get_hot_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
+def get_direct_headers(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
     """Return the headers by name, or None if a direct route cannot serve a request with them."""
     found = dict(headers)
     length = found.get(b"content-length", b"")
-    is_hot = (
+    is_direct = (
         len(found) == len(headers)
         and found.keys().isdisjoint(_GENERIC_HEADERS)
         and length.isdigit()
-        and int(length[:20]) <= HOT_BODY_LIMIT
+        and int(length[:20]) <= DIRECT_BODY_LIMIT
     )
-    return found if is_hot else None
+    return found if is_direct else None

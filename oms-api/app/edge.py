@@ -1,8 +1,8 @@
 """The outermost ASGI middleware: request ids, the body size limit, access log, metrics and fallback errors.
 
-Performance-critical routes are served here (`fast`), without the framework's routing and body parsing. They
-are registered with the framework as well, which documents them. The HTTP protocol passes requests of hot
-routes (`hot`) to `start_hot`, past ASGI.
+Performance-critical routes (`async_direct_routes`) are served here, without the framework's routing and body
+parsing. They are registered with the framework as well, which documents them. The HTTP protocol passes
+requests of `direct_routes` to `start_direct`, past ASGI.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from app.addresses import AddressResolver
 from app.clock import Now
 from app.correlation import correlate, parse_trace_id, set_correlation
 from app.deadline import Deadline
-from app.direct_routes import HotRequest, HotRoute, JsonResponse, PendingResponse, RequestInfo
+from app.direct_routes import DirectRequest, DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Forbidden, Malformed, OmsError, Unexpected
 from app.ids import new_request_id
 from app.logs import AccessLog
@@ -31,7 +31,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PREFIX = "/api/v1"
-TAIL = "{name}"
+WILDCARD_SEGMENT = "{name}"
 BODY_SECONDS = 10.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 HOOK_PATH = "/api/v1/signals/hook/"  # a token follows, which is not logged
@@ -41,7 +41,7 @@ COMMON_HEADERS = [
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
 ]
-_ONCE = (
+_SINGLE_VALUE_HEADERS = (
     *(b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type"),
     *(b"content-encoding", b"x-request-id"),
 )
@@ -50,14 +50,14 @@ PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=
 _LOG = logging.getLogger(__name__)
 
 
-FastRoute = Callable[[RequestInfo], Awaitable[JsonResponse]]
+AsyncDirectRoute = Callable[[RequestInfo], Awaitable[JsonResponse]]
 
 
 class Edge:
-    """The middleware.
+    """ASGI middleware: request ID, body limit, access log, metrics, problem responses.
 
-    `fast` maps (method, path) to fast routes. A path may end in TAIL, which matches any segment. `hot` maps
-    (method, path) to direct routes.
+    `async_direct_routes` maps (method, path) to routes that may await queries, and `direct_routes` to routes
+    that may not. A path of the former may end in `WILDCARD_SEGMENT`, which matches any segment.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Edge:
         metrics: Metrics,
         access_log: AccessLog,
         now: Now,
-        fast: dict[tuple[str, str], FastRoute],
+        async_direct_routes: dict[tuple[str, str], AsyncDirectRoute],
         headers: Sequence[tuple[bytes, bytes]] = COMMON_HEADERS,
         addresses: AddressResolver | None = None,
         body_seconds: float = BODY_SECONDS,
-        hot: dict[tuple[str, str], HotRoute] | None = None,
+        direct_routes: dict[tuple[str, str], DirectRoute] | None = None,
     ) -> None:
-        self.hot = hot or {}
+        self.direct_routes = direct_routes or {}
         self._app = app
         self._addresses = addresses or AddressResolver()
         self._body_deadline = Deadline(body_seconds)
@@ -80,7 +80,7 @@ class Edge:
         self._metrics = metrics
         self._access_log = access_log
         self._now = now
-        self._fast = fast
+        self._async_direct_routes = async_direct_routes
         self._common_fields = _encode(headers)
         self._refusals: set[asyncio.Task[None]] = set()
 
@@ -88,7 +88,7 @@ class Edge:
         """Serve one request. Pass everything but HTTP through, a WebSocket with its request."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
-                scope.setdefault("state", {})["edge"] = self._build_request(scope)
+                scope.setdefault("state", {})["request_info"] = self._build_request(scope)
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
@@ -99,28 +99,28 @@ class Edge:
             scope, request, response_sender, started, self._serve(scope, receive, request, response_sender)
         )
 
-    def start_hot(self, hot: HotRequest) -> bool:
+    def start_direct(self, direct_request: DirectRequest) -> bool:
         """Start to serve a request by its direct route. Return False if the route declines it."""
-        started, scope, headers = time.perf_counter(), hot.cycle.scope, hot.headers
-        request = RequestInfo(headers, bytes(hot.cycle.body), scope["path"], _request_id(headers))
+        started, scope, headers = time.perf_counter(), direct_request.cycle.scope, direct_request.headers
+        request = RequestInfo(headers, bytes(direct_request.cycle.body), scope["path"], _request_id(headers))
         request.address, request.trace_id = self._address(scope), parse_trace_id(headers.get(b"traceparent"))
         try:
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
-                pending = hot.route(request)
+                pending = direct_request.route(request)
         except Exception:  # noqa: BLE001  # the ASGI application meets the same error, and responds
             return False
         if pending is None:
             return False
         scope["oms_route"] = request.path
-        finish = partial(self._finish_hot, hot, request, pending, started)
+        finish = partial(self._finish_direct, direct_request, request, pending, started)
         pending.future.add_done_callback(finish)
         return True
 
-    def _finish_hot(
-        self, hot: HotRequest, request: RequestInfo, pending: PendingResponse, started: float,
+    def _finish_direct(
+        self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float,
         future: "asyncio.Future[Any]",
     ) -> None:  # fmt: skip
-        cycle = hot.cycle
+        cycle = direct_request.cycle
         try:
             response = pending.build(future.result())
         except Exception:  # noqa: BLE001  # raised again by `wait`, and handled as everywhere
@@ -139,7 +139,7 @@ class Edge:
             request.request_id.encode(),
             b"" if request.rate is None else _encode(request.rate.headers),
         )
-        hot.respond(cycle, response.status, fields, response.body)
+        direct_request.respond(cycle, response.status, fields, response.body)
         self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
 
     async def _respond(
@@ -176,25 +176,25 @@ class Edge:
     ) -> None:
         _refuse_repeats(scope, request.headers)
         request.body = await read_body(request.headers, receive, self._body_deadline)
-        fast = self._fast_route(scope, request)
-        if fast is not None:
-            await response_sender.send_fast(await fast(request))
+        route = self._find_async_direct_route(scope, request)
+        if route is not None:
+            await response_sender.send_response(await route(request))
             return
-        scope.setdefault("state", {})["edge"] = request
+        scope.setdefault("state", {})["request_info"] = request
         await self._app(scope, replay_body(request.body, receive), response_sender)
 
-    def _fast_route(self, scope: Scope, request: RequestInfo) -> FastRoute | None:
+    def _find_async_direct_route(self, scope: Scope, request: RequestInfo) -> AsyncDirectRoute | None:
         if scope["query_string"]:
             return None  # other variants of the request go to the framework
         method, path = scope["method"], request.path
-        fast = self._fast.get((method, path))
-        if fast is None:
+        route = self._async_direct_routes.get((method, path))
+        if route is None:
             head, _, request.tail = path.rpartition("/")
-            path = f"{head}/{TAIL}"
-            fast = self._fast.get((method, path)) if request.tail else None
-        if fast is not None:
+            path = f"{head}/{WILDCARD_SEGMENT}"
+            route = self._async_direct_routes.get((method, path)) if request.tail else None
+        if route is not None:
             scope["oms_route"] = path
-        return fast
+        return route
 
     def _log_request(self, scope: Scope, request: RequestInfo, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
@@ -227,14 +227,14 @@ class _ResponseSender:
         self._is_whole = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
 
-    async def send_fast(self, response: JsonResponse) -> None:
+    async def send_response(self, response: JsonResponse) -> None:
         length = str(len(response.body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length), *response.headers]
         await self({"type": "http.response.start", "status": response.status, "headers": headers})
         await self({"type": "http.response.body", "body": response.body})
 
     async def send_pending(self, pending: PendingResponse) -> None:
-        await self.send_fast(await pending.wait())
+        await self.send_response(await pending.wait())
 
     async def problem(self, error: OmsError) -> None:
         if self._is_whole:
@@ -265,7 +265,7 @@ def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
     """
     if len(headers) != len(scope["headers"]):
         names = [name for name, _ in scope["headers"]]
-        for name in _ONCE:
+        for name in _SINGLE_VALUE_HEADERS:
             if names.count(name) > 1:
                 raise Malformed(f"The header {name.decode()} occurs twice.")
     if b"&" in scope["query_string"]:

@@ -43,7 +43,7 @@ class KeyRing:
         return f"{_VERSION}:{self.current_id}:{base64.b64encode(nonce + encrypted).decode()}"
 
     def decrypt(self, ciphertext: str, context: str) -> str:
-        """Return the text of a ciphertext. Raise DecryptionFailed."""
+        """Return the text of a ciphertext. Raises DecryptionFailed."""
         version, _, rest = ciphertext.partition(":")
         key_id, _, encoded = rest.partition(":")
         key = self._keys.get(key_id)
@@ -64,7 +64,7 @@ class KeyRing:
 
 
 def parse_key_ring(text: str) -> dict[str, bytes]:
-    """Parse `id:base64,…`, where the id may be left out. Raise ValueError if it is malformed."""
+    """Parse `id:base64,…`, where the id may be left out. Raises ValueError if it is malformed."""
     keys: dict[str, bytes] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         key_id, _, encoded = part.rpartition(":")

@@ -32,7 +32,7 @@ _FRAME = ("filename", "function", "module", "lineno", "in_app")
 
 
 def configure_error_reports(settings: Settings) -> None:
-    """Start to report errors, if there is a DSN. Raise ConfigurationError without the package."""
+    """Start to report errors, if there is a DSN. Raises ConfigurationError without the package."""
     if settings.sentry_dsn is None:
         return
     if find_spec(_PACKAGE) is None:

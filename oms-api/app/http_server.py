@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.buffered_transport import BufferedTransport
-from app.direct_routes import HotRequest, get_hot_headers
+from app.direct_routes import DirectRequest, get_direct_headers
 
 if TYPE_CHECKING:  # imported before the application in worker processes
     from app.edge import Edge
@@ -81,7 +81,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
     _edge: "Edge | None" = None
-    _pending_hot_request: HotRequest | None = None
+    _pending_direct_request: DirectRequest | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
@@ -97,7 +97,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timeout(None)
         self._stop_write_deadline()
-        self._pending_hot_request = None
+        self._pending_direct_request = None
         super().connection_lost(exc)
 
     @override
@@ -135,9 +135,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
                 self._set_timeout(self.head_seconds)
         elif self._deadline is not None and not self._is_response_complete:
             self._set_timeout(None)
-        if self._pending_hot_request is not None and not self._pending_hot_request.is_timed:
-            self._pending_hot_request.is_timed = True
-            self.loop.call_later(HANDOVER_SECONDS, self._hand_over, self._pending_hot_request)
+        if self._pending_direct_request is not None and not self._pending_direct_request.is_timed:
+            self._pending_direct_request.is_timed = True
+            self.loop.call_later(HANDOVER_SECONDS, self._hand_over, self._pending_direct_request)
 
     @override
     def on_message_begin(self) -> None:
@@ -178,38 +178,38 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._in_message = False
         self._last_complete_cycle = self.cycle
         super().on_message_complete()
-        if self._pending_hot_request is not None and self._pending_hot_request.cycle is self.cycle:
-            self._start_hot(self._pending_hot_request)
+        if self._pending_direct_request is not None and self._pending_direct_request.cycle is self.cycle:
+            self._start_direct(self._pending_direct_request)
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Start to serve a request. A hot request is served when its body is complete."""
-        hot = self._find_hot_request(cycle) if app is self.app else None
-        if hot is None:
+        """Start to serve a request. A direct request is served when its body is complete."""
+        direct_request = self._find_direct_request(cycle) if app is self.app else None
+        if direct_request is None:
             super()._start_asgi_task(cycle, app)
         elif cycle.more_body:
-            self._pending_hot_request = hot
+            self._pending_direct_request = direct_request
         else:  # it waited for the response to an earlier request of the connection
-            self._start_hot(hot)
+            self._start_direct(direct_request)
 
-    def _find_hot_request(self, cycle: RequestResponseCycle) -> HotRequest | None:
+    def _find_direct_request(self, cycle: RequestResponseCycle) -> DirectRequest | None:
         scope: Any = cycle.scope
-        route = None if self._edge is None else self._edge.hot.get((scope["method"], scope["path"]))
+        route = None if self._edge is None else self._edge.direct_routes.get((scope["method"], scope["path"]))
         if route is None or scope["query_string"] or self.flow.write_paused:
             return None
-        headers = get_hot_headers(scope["headers"])
-        return None if headers is None else HotRequest(route, cycle, headers, self.send_response)
+        headers = get_direct_headers(scope["headers"])
+        return None if headers is None else DirectRequest(route, cycle, headers, self.send_response)
 
-    def _start_hot(self, hot: HotRequest) -> None:
-        self._pending_hot_request = None
-        if self._edge is None or not self._edge.start_hot(hot):
-            super()._start_asgi_task(hot.cycle, self.app)
+    def _start_direct(self, direct_request: DirectRequest) -> None:
+        self._pending_direct_request = None
+        if self._edge is None or not self._edge.start_direct(direct_request):
+            super()._start_asgi_task(direct_request.cycle, self.app)
 
-    def _hand_over(self, hot: HotRequest) -> None:
+    def _hand_over(self, direct_request: DirectRequest) -> None:
         """Let the ASGI application wait for the rest of a body. It has a timeout for it."""
-        if self._pending_hot_request is hot:
-            self._pending_hot_request = None
-            super()._start_asgi_task(hot.cycle, self.app)
+        if self._pending_direct_request is direct_request:
+            self._pending_direct_request = None
+            super()._start_asgi_task(direct_request.cycle, self.app)
 
     def send_response(self, cycle: RequestResponseCycle, status: int, fields: bytes, body: bytes) -> None:
         """Send a whole response in one write, with these header fields and the server's."""
@@ -262,7 +262,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._is_ending or self.transport.is_closing():
             return
         self._is_ending = True
-        self._pending_hot_request = None
+        self._pending_direct_request = None
         self._set_timeout(None)
         pending_response = self._last_complete_cycle
         if pending_response is not None and not pending_response.response_complete:

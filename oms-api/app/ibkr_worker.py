@@ -53,7 +53,7 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
     return SessionRunner(
         *(engine, components.readers, components.writer),
         lambda stored: open_broker(stored, keys, policy, partial(create, stored)),
-        components.outgoing,
+        components.broker_notifier,
         now,
         prepare,
         Reconciler(engine, now).run,
@@ -63,7 +63,7 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the sessions until `stop` is set. Raise CannotStart or ConfigurationError."""
+    """Run the sessions until `stop` is set. Raises CannotStart or ConfigurationError."""
     components = assemble(settings, SteadyClock(), AccessLog(settings.logs_as_json))
     parts = replace(components.parts(), background_tasks=(create_ibkr_runner(components).run,))
     async with lifespan(settings, parts)(None):

@@ -38,7 +38,7 @@ class RandomDigits:
 _RANDOM = RandomDigits()
 
 
-class TradeIds:
+class SortableIds:
     """Generates trade ids, and by another prefix ids of other kinds.
 
     An id is `T`, then 13 digits of milliseconds, 4 of a counter and 8 random ones, all hexadecimal. Ids that

@@ -56,7 +56,7 @@ class ProcessRunner:
 
 
 def create_app(settings: Settings) -> Any:
-    """Return the Celery application. Raise ConfigurationError without REDIS_URL."""
+    """Return the Celery application. Raises ConfigurationError without REDIS_URL."""
     if settings.redis_url is None:
         raise ConfigurationError("REDIS_URL is not set, and Celery needs it: set it to redis://host:6379/0")
     app = celery.Celery("slackoms", broker=_build_broker_url(settings.redis_url))

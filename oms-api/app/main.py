@@ -122,7 +122,7 @@ class Application(FastAPI):
 
 
 def create_app(settings: Settings | None = None, now: Now | None = None) -> FastAPI:
-    """Return the application. Raise ConfigurationError if the settings are invalid."""
+    """Return the application. Raises ConfigurationError if the settings are invalid."""
     settings = settings or load_settings()
     configure_logging(settings.logs_as_json, settings.log_level)
     configure_error_reports(settings)
@@ -150,26 +150,33 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
 
 def _edge(app: Application, components: Components) -> Edge:
     settings, authentication = components.settings, components.authentication
-    fast = {
+    async_direct_routes = {
         ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
             *(authentication, components.readers, components.cash_reader),
             *(components.valuer, components.now),
         ),
     }
-    report = recording.report_operation(components.trade_service)
+    report = recording.build_record_trade_endpoint(components.trade_service)
     place = order_entry.build_place_order_endpoint(components.order_service)
-    signal = signal_routes.signal_operation(components.signals).hot_route(authentication)
-    hot = {
-        ("POST", recording.TRADE_PATH): report.hot_route(authentication),
-        ("POST", order_entry.ORDERS_PATH): place.hot_route(authentication),
+    signal = signal_routes.build_signal_endpoint(components.signals).direct_route(authentication)
+    direct_routes = {
+        ("POST", recording.TRADE_PATH): report.direct_route(authentication),
+        ("POST", order_entry.ORDERS_PATH): place.direct_route(authentication),
         **dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
-        *(app.framework, components.metrics, components.access_log, components.now, fast, headers),
+        *(
+            app.framework,
+            components.metrics,
+            components.access_log,
+            components.now,
+            async_direct_routes,
+            headers,
+        ),
         AddressResolver(settings.trusted_proxies),
         settings.body_timeout_seconds,
-        hot,
+        direct_routes,
     )
 
 

@@ -56,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def compare(settings: Settings, namespace: argparse.Namespace) -> ParityReport:
-    """Compare a strategy with the replay of its journal. Raise NoJournal."""
+    """Compare a strategy with the replay of its journal. Raises NoJournal."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
         tenant_scoped=True,

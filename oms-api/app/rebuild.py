@@ -28,7 +28,7 @@ class CannotRebuild(Exception):
 
 
 def rebuild_book(engine: Engine, key: PortfolioKey) -> Rebuilt:
-    """Rebuild one portfolio. Raise LedgerCorrupted."""
+    """Rebuild one portfolio. Raises LedgerCorrupted."""
     with snapshot(engine) as connection:
         state = read_ahead(set_all_tenants_scope(connection), key)
     with unit_of_work(engine) as connection:

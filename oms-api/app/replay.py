@@ -60,7 +60,7 @@ class Publisher:
         self._headers = {"X-API-Key": key, "Content-Type": "application/json"}
 
     def __call__(self, quote: Quote) -> None:
-        """Publish a quote, after a pause where a rate limit asks for one. Raise PublishFailed."""
+        """Publish a quote, after a pause where a rate limit asks for one. Raises PublishFailed."""
         for _ in range(MAX_ATTEMPTS):
             try:
                 response, text = self._put(quote)
@@ -143,7 +143,7 @@ def parse_speed(text: str) -> float | None:
 
 
 def check_file(path: Path) -> FileSummary:
-    """Read the whole file. Raise PriceFileError if a row is invalid or none exists."""
+    """Read the whole file. Raises PriceFileError if a row is invalid or none exists."""
     rows, gaps, start = 0, set[timedelta](), None
     with path.open(newline="", encoding="utf-8") as lines:
         for rows, (_, value) in enumerate(read_price_rows(lines), 1):  # noqa: B007  # the number is the result
@@ -159,7 +159,7 @@ def play(
     path: Path, summary: FileSummary, speed: float | None, publish: Publish, progress: ProgressBar,
     sleep: Sleep = time.sleep,
 ) -> None:  # fmt: skip
-    """Publish the prices of a checked file at the speed. Raise PublishFailed."""
+    """Publish the prices of a checked file at the speed. Raises PublishFailed."""
     last, due = None, monotonic_seconds()
     max_gap = max(MAX_GAP, summary.length)
     for row, quotes in _list_steps(path, summary.length):

@@ -36,7 +36,7 @@ class CannotRestore(Exception):
 
 
 def restore(folder: Path, url: str, keys: KeyRing | None) -> Manifest:
-    """Load a backup into an empty database. Raise InvalidBackup or CannotRestore."""
+    """Load a backup into an empty database. Raises InvalidBackup or CannotRestore."""
     manifest = read_manifest(folder)
     if manifest.is_encrypted and keys is None:
         raise InvalidBackup("The backup is encrypted; set BACKUP_KEYS.")

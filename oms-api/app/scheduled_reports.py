@@ -72,7 +72,7 @@ class DailyReports:
         self._sender, self._now = sender, now
 
     def write(self, lease: Lease) -> None:
-        """Write, post and announce the reports. A repetition replaces files. Raise PostFailed or OSError."""
+        """Write, post and announce the reports. A repetition replaces files. Raises PostFailed or OSError."""
         now = self._now()
         day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - DAY
         tenants: list[TenantRow] = []

@@ -42,7 +42,7 @@ class CannotExport(Exception):
 
 
 def read_rows(components: Components, arguments: argparse.Namespace) -> list[list[Any]]:
-    """Return the heading and the rows of an export. Raise CannotExport."""
+    """Return the heading and the rows of an export. Raises CannotExport."""
     with snapshot(components.engine) as connection:
         tenant = find_tenant(connection, arguments.tenant)
     if tenant is None:
@@ -83,7 +83,7 @@ def write_rows(
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the export, and return the number of its rows. Raise CannotExport."""
+    """Write the export, and return the number of its rows. Raises CannotExport."""
     if find_spec("gspread") is None:
         raise CannotExport("Spreadsheets need the package `gspread`: install requirements-sheets.txt.")
     settings = load_settings()

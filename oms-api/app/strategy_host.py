@@ -34,7 +34,7 @@ class CannotWork(Exception):
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run strategies until `stop` is set. Raise CannotWork."""
+    """Run strategies until `stop` is set. Raises CannotWork."""
     engine = connect_engine(
         settings.database_url, readers=READERS, timeout_seconds=settings.database_timeout_seconds,
         tenant_scoped=True,

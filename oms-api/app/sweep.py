@@ -97,7 +97,7 @@ def parse_days(text: str) -> tuple[int, int]:
 
 
 def run_sweep(namespace: argparse.Namespace) -> Sweep:
-    """Run a sweep. Raise InvalidBacktest and StrategyFailed."""
+    """Run a sweep. Raises InvalidBacktest and StrategyFailed."""
     settings = build_settings(namespace)
     is_trusted = (namespace.sandbox or ("off" if is_own_code(namespace.strategy) else "on")) == "off"
     sets = list_sets(namespace, is_trusted=is_trusted)
@@ -118,7 +118,7 @@ def run_sweep(namespace: argparse.Namespace) -> Sweep:
 
 
 def list_sets(namespace: argparse.Namespace, *, is_trusted: bool) -> list[Parameters]:
-    """Return the sets of parameters to run. Raise InvalidBacktest if one of them is wrong."""
+    """Return the sets of parameters to run. Raises InvalidBacktest if one of them is wrong."""
     fixed = dict(namespace.param)
     grid: Mapping[str, list[str]] = {name: values.split(",") for name, values in namespace.grid}
     if namespace.random is None:

@@ -138,7 +138,7 @@ class CannotVerify(Exception):
 
 
 def verify_database(engine: Engine) -> Verdict:
-    """Check the database on one snapshot. Raise CannotVerify if its schema is not of this version."""
+    """Check the database on one snapshot. Raises CannotVerify if its schema is not of this version."""
     with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")

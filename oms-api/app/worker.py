@@ -38,7 +38,7 @@ class CannotWork(Exception):
 def open_duty_runner(
     settings: Settings, metrics: Metrics | None = None
 ) -> Iterator[tuple[Engine, DutyRunner]]:
-    """Yield the runner of the duties with its engine, which are closed at the end. Raise CannotWork."""
+    """Yield the runner of the duties with its engine, which are closed at the end. Raises CannotWork."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
         tenant_scoped=True,
@@ -64,7 +64,7 @@ def open_duty_runner(
 
 
 def run(settings: Settings, stop: Event) -> None:
-    """Run the duties of an installation until `stop` is set. Raise CannotWork."""
+    """Run the duties of an installation until `stop` is set. Raises CannotWork."""
     metrics = Metrics()
     with open_duty_runner(settings, metrics) as (engine, runner):
         delivery_runner = create_delivery_runner(settings, engine, SteadyClock(), metrics)
@@ -82,7 +82,7 @@ def run(settings: Settings, stop: Event) -> None:
 
 @contextmanager
 def _serving_metrics(settings: Settings, metrics: WorkerMetrics) -> Iterator[None]:
-    """Serve the metrics during the block, if WORKER_METRICS_PORT is set. Raise CannotWork."""
+    """Serve the metrics during the block, if WORKER_METRICS_PORT is set. Raises CannotWork."""
     if settings.worker_metrics_port is None:
         yield
         return

@@ -73,7 +73,7 @@ class Context(Protocol):
         """Place an order, and return it as it is then: a denied one has the reason.
 
         The names are those of `POST /orders`. `take_profit` and `stop_loss` are the prices of exits that work
-        once the order has filled; a fill of one reduces the other. Raise ValueError for impossible fields.
+        once the order has filled; a fill of one reduces the other. Raises ValueError for impossible fields.
         """
 
     def cancel(self, order_id: str) -> None:
@@ -85,7 +85,7 @@ class Context(Protocol):
     ) -> OrderState:  # fmt: skip
         """Replace an open order by one with another total quantity or other prices, and return the new one.
 
-        A denied replacement leaves the old order as it is. Raise ValueError if the order is not open.
+        A denied replacement leaves the old order as it is. Raises ValueError if the order is not open.
         """
 
     def find_order(self, order_id: str) -> OrderState | None:
@@ -107,7 +107,10 @@ class Context(Protocol):
         """
 
     def read_file(self, name: str) -> bytes:
-        """Return a file that `files` of the strategy declares, such as a trained model. Raise InvalidFile."""
+        """Return a file that `files` of the strategy declares, such as a trained model.
+
+        Raises InvalidFile.
+        """
 
     def log(self, message: str) -> None:
         """Write a line to the strategy's log."""

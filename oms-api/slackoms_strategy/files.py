@@ -14,7 +14,7 @@ class InvalidFile(ValueError):
 
 
 def read_declared_file(owner: type, declared: Mapping[str, str], name: str) -> bytes:
-    """Return a file that lies beside the module of a strategy's class. Raise InvalidFile.
+    """Return a file that lies beside the module of a strategy's class. Raises InvalidFile.
 
     `declared` has the SHA-256 hash of each file by its name. A pickle can run code, and is refused.
     """

@@ -53,7 +53,7 @@ class Parameter(Generic[T]):
         return self if instance is None else self.default
 
     def parse(self, value: Any) -> T:
-        """Return the value, from text too. Raise InvalidParameter."""
+        """Return the value, from text too. Raises InvalidParameter."""
         try:
             parsed = self._convert(value)
         except (ValueError, TypeError, KeyError, InvalidOperation):
@@ -139,7 +139,7 @@ def list_parameters(owner: type) -> Iterator[Parameter[Any]]:
 
 
 def parse_parameters(owner: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all values of a strategy's parameters, defaults included. Raise InvalidParameter."""
+    """Return all values of a strategy's parameters, defaults included. Raises InvalidParameter."""
     known = {parameter.name: parameter for parameter in list_parameters(owner)}
     for name in given:
         if name not in known:

@@ -21,7 +21,7 @@ class Strategy:
     files: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **parameters: Any) -> None:
-        """Set the parameters. Raise InvalidParameter."""
+        """Set the parameters. Raises InvalidParameter."""
         vars(self).update(parse_parameters(type(self), parameters))
 
     def on_start(self, context: Context) -> None:

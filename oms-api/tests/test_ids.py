@@ -12,7 +12,7 @@ from app.clock import EPOCH, milliseconds
 from app.ids import (
     MAX_AHEAD_MILLISECONDS,
     RandomDigits,
-    TradeIds,
+    SortableIds,
     build_first_trade_id,
     new_request_id,
     new_row_id,
@@ -27,28 +27,28 @@ instants = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 
 
 def test_trade_id_is_t_with_13_digits_of_milliseconds_and_a_suffix():
-    trade_id = TradeIds().next(1, NOON)
+    trade_id = SortableIds().next(1, NOON)
     assert re.fullmatch(r"T\d{13}[0-9a-f]{12}", trade_id)
     assert int(trade_id[1:14]) == milliseconds(NOON)
 
 
 @given(instants, st.lists(st.integers(0, MAX_AHEAD_MILLISECONDS), min_size=1, max_size=50))
 def test_ids_ascend_when_the_clock_goes_back(start, steps):
-    ids = TradeIds()
+    ids = SortableIds()
     made = [ids.next(1, start + timedelta(milliseconds=step)) for step in steps]
     assert made == sorted(set(made))
 
 
 @given(st.lists(instants, min_size=1, max_size=50))
 def test_ids_are_never_far_ahead_of_the_clock(moments):
-    ids = TradeIds()
+    ids = SortableIds()
     for moment in moments:
         assert int(ids.next(1, moment)[1:14]) <= milliseconds(moment) + MAX_AHEAD_MILLISECONDS
 
 
 def test_ids_follow_the_clock_after_a_jump_which_is_logged(caplog):
     caplog.set_level(logging.WARNING, logger="app.ids")
-    ids = TradeIds()
+    ids = SortableIds()
     jumped = ids.next(1, NOON + timedelta(days=1))
     made = [ids.next(1, NOON + timedelta(milliseconds=number)) for number in range(3)]
     assert [int(one[1:14]) - milliseconds(NOON) for one in made] == [0, 1, 2]
@@ -60,32 +60,32 @@ def test_ids_follow_the_clock_after_a_jump_which_is_logged(caplog):
 
 @given(instants, instants)
 def test_id_is_later_than_the_given_previous_id(here, elsewhere):
-    theirs = TradeIds().next(1, elsewhere)
-    assert TradeIds().next(1, here, after=theirs) > theirs
+    theirs = SortableIds().next(1, elsewhere)
+    assert SortableIds().next(1, here, after=theirs) > theirs
 
 
 @given(instants, instants)
 def test_first_id_of_an_instant_separates_earlier_from_later_ids(at, other):
-    trade_id = TradeIds().next(1, other)
+    trade_id = SortableIds().next(1, other)
     assert (trade_id >= build_first_trade_id(at)) == (milliseconds(other) >= milliseconds(at))
 
 
 def test_id_counter_overflows_into_the_next_millisecond():
-    ids = TradeIds()
+    ids = SortableIds()
     made = [ids.next(1, NOON) for _ in range(0x10000 + 2)]
     assert made == sorted(set(made))
     assert int(made[-1][1:14]) == milliseconds(NOON) + 1
 
 
 def test_threads_never_get_the_same_id():
-    ids = TradeIds()
+    ids = SortableIds()
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: ids.next(1, NOON), range(2000)))
     assert len({trade_id[:18] for trade_id in made}) == 2000
 
 
 def test_ids_of_two_processes_at_one_instant_differ_randomly():
-    assert len({TradeIds().next(1, NOON) for _ in range(1000)}) == 1000
+    assert len({SortableIds().next(1, NOON) for _ in range(1000)}) == 1000
 
 
 def test_request_ids_are_unique():
@@ -105,7 +105,7 @@ def test_milliseconds_are_rounded_down():
 
 
 def test_ids_of_one_tenant_reveal_nothing_of_another():
-    ids = TradeIds()
+    ids = SortableIds()
     for _ in range(5):
         ids.next(1, NOON)
     assert ids.next(2, NOON)[14:18] == "0000"

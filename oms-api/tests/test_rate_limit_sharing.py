@@ -47,8 +47,8 @@ def killable_redis():
         server.remove()
 
 
-class Peer:
-    """What one process has: a limiter and its sharing, exchanged when the test says so."""
+class LimiterProcess:
+    """The rate limiter of one process, and its synchronization, which the test calls."""
 
     def __init__(self, url, per_minute, tenant=0, address=0) -> None:
         self.limiter = RateLimiter(Quotas(per_minute, tenant, address))
@@ -73,8 +73,8 @@ async def until(done):
 
 @asynccontextmanager
 async def peers_at(server, count, per_minute, **quotas):
-    """Yield processes that exchange only when the test says so."""
-    peers = [Peer(server.url, per_minute, **quotas) for _ in range(count)]
+    """Yield processes that synchronize only when the test calls `exchange`."""
+    peers = [LimiterProcess(server.url, per_minute, **quotas) for _ in range(count)]
     try:
         for peer in peers:
             peer.sharing.connect()
@@ -86,8 +86,8 @@ async def peers_at(server, count, per_minute, **quotas):
 
 @asynccontextmanager
 async def started_peers(url, count):
-    """Yield processes that exchange by themselves."""
-    peers = [Peer(url, 600) for _ in range(count)]
+    """Yield processes that synchronize in the background."""
+    peers = [LimiterProcess(url, 600) for _ in range(count)]
     try:
         for peer in peers:
             peer.sharing.start()
@@ -97,8 +97,8 @@ async def started_peers(url, count):
             await peer.sharing.close()
 
 
-def play(run_scenario):
-    """Run a scene of a test."""
+def with_event_loop(run_scenario):
+    """Run an asynchronous test to its end."""
 
     @wraps(run_scenario)
     def run(redis_server):
@@ -107,17 +107,17 @@ def play(run_scenario):
     return run
 
 
-@play
+@with_event_loop
 async def test_consumption_of_one_process_reduces_the_others(redis_server):
     async with peers_at(redis_server, 2, 20) as (one, two):
         assert one.burst() == 20
         await one.sharing.exchange()
-        assert two.passes()  # it has not heard of them
+        assert two.passes()  # this process has not synchronized yet
         await two.sharing.exchange()
         assert not two.passes()
 
 
-@play
+@with_event_loop
 async def test_excess_before_synchronization_is_paid_back(redis_server):
     async with peers_at(redis_server, 3, 60) as peers:
         assert [peer.burst() for peer in peers] == [60] * 3
@@ -128,7 +128,7 @@ async def test_excess_before_synchronization_is_paid_back(redis_server):
         assert 55 < (refused.value.retry_after_seconds or 0) <= 61  # no more than a minute's worth of debt
 
 
-@play
+@with_event_loop
 async def test_tenant_limit_is_shared(redis_server):
     async with peers_at(redis_server, 2, 100, tenant=5) as (one, two):
         assert [one.passes(caller) for caller in "abcdef"] == [True] * 5 + [False]
@@ -138,7 +138,7 @@ async def test_tenant_limit_is_shared(redis_server):
         assert not two.passes("z")
 
 
-@play
+@with_event_loop
 async def test_failed_authentications_are_shared(redis_server):
     async with peers_at(redis_server, 2, 100, address=5) as (one, two):
         for _ in range(5):
@@ -150,7 +150,7 @@ async def test_failed_authentications_are_shared(redis_server):
             two.limiter.check_address(ADDRESS)
 
 
-@play
+@with_event_loop
 async def test_thousand_buckets_are_synchronized_and_expire_in_redis(redis_server):
     async with peers_at(redis_server, 2, 2) as (one, two):
         for number in range(1000):
@@ -165,24 +165,24 @@ async def test_thousand_buckets_are_synchronized_and_expire_in_redis(redis_serve
         assert all(0 < client.ttl(key) <= 120 for key in keys)
 
 
-@play
+@with_event_loop
 async def test_consumption_during_a_synchronization_is_sent_in_the_next_one(redis_server):
     async with peers_at(redis_server, 2, 10) as (one, two):
         assert [two.passes() for _ in range(5)] == [True] * 5
         await two.sharing.exchange()
         assert one.passes()
         exchange = asyncio.create_task(one.sharing.exchange())
-        await asyncio.sleep(0)  # it has told of the first, and waits for the answer
+        await asyncio.sleep(0)  # the first is sent, and the response is awaited
         assert [one.passes() for _ in range(4)] == [True] * 4
         await exchange
-        assert one.burst() == 0  # five there, one and four here
+        assert one.burst() == 0  # five in the other process, five in this one
         await one.sharing.exchange()
     with redis_server.client() as client:
         (key,) = client.keys()
         assert float(client.hget(key, "level")) < 1
 
 
-@play
+@with_event_loop
 async def test_process_keeps_consumption_that_redis_lost(redis_server):
     async with peers_at(redis_server, 1, 600) as (one,):
         assert one.burst() >= 600
@@ -194,7 +194,7 @@ async def test_process_keeps_consumption_that_redis_lost(redis_server):
         assert one.burst() < 300
 
 
-@play
+@with_event_loop
 async def test_shared_buckets_refill_over_time(redis_server):
     async with peers_at(redis_server, 2, 6000) as (one, two):
         assert one.burst() >= 6000
@@ -217,14 +217,14 @@ def test_redis_restart_is_reported_and_affects_no_request(killable_redis, caplog
             assert one.passes()
             await until(lambda: not one.sharing.is_shared and not two.sharing.is_shared)
             assert one.burst() >= 598
-            assert two.passes()  # each by itself
+            assert two.passes()  # each process has its own limit
             killable_redis.start()
             await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
 
     asyncio.run(run_scenario())
-    told = [record.getMessage() for record in caplog.records]
-    assert told.count("rate limits are per process: Redis is unavailable") == 2
-    assert told.count("rate limits are shared") == 4
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages.count("rate limits are per process: Redis is unavailable") == 2
+    assert messages.count("rate limits are shared") == 4
 
 
 def test_frozen_redis_delays_no_request(killable_redis):
@@ -241,7 +241,7 @@ def test_frozen_redis_delays_no_request(killable_redis):
             finally:
                 killable_redis.thaw()
             await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
-            assert one.passes() or one.burst() == 0  # answers belong to their questions: nothing raised
+            assert one.passes() or one.burst() == 0  # each response is read by its own request: no error
             await one.sharing.exchange()
 
     asyncio.run(run_scenario())
@@ -270,7 +270,7 @@ def test_redis_authentication_error_is_reported_without_the_password(killable_re
                 client.client_kill_filter(_type="normal", skipme=False)
             await until(lambda: not one.sharing.is_shared)
             assert one.passes()
-        two = Peer(killable_redis.url.replace("//", "//:canary@"), 600)
+        two = LimiterProcess(killable_redis.url.replace("//", "//:canary@"), 600)
         two.sharing.connect()
         with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
             await two.sharing.exchange()
@@ -312,7 +312,7 @@ def test_two_processes_share_one_limit_across_a_redis_restart(new_database, kill
         assert send_requests(process, 30) == [200] * 30
         deadline = time.monotonic() + PATIENCE_SECONDS
         while send_requests(two, 1) == [200]:
-            assert time.monotonic() < deadline, "the other process goes on"
+            assert time.monotonic() < deadline, "the other process still accepts requests"
         killable_redis.kill()
         assert set(send_requests(process, 3)) <= {200, 429}
         wait_for(process, "per process")
@@ -328,7 +328,7 @@ def test_limits_without_redis_are_reported_as_per_process(new_database):
         assert readiness(service)["rate_limits"] == "per process"
 
 
-@play
+@with_event_loop
 async def test_failed_logins_are_throttled_across_processes(redis_server):
     throttles = [Throttle(), Throttle()]
     sharings = [Sharing(redis_server.url, *throttle.pools) for throttle in throttles]
@@ -337,12 +337,14 @@ async def test_failed_logins_are_throttled_across_processes(redis_server):
             sharing.connect()
         for _ in range(PAIR.attempts):
             throttles[0].begin("alpha\0alice", ADDRESS)
-        attempt = throttles[1].begin("alpha\0alice", ADDRESS)  # it has not heard of them
+        attempt = throttles[1].begin("alpha\0alice", ADDRESS)  # this process has not synchronized yet
         for sharing in sharings:
             await sharing.exchange()
         with pytest.raises(TooMany) as refused:
             throttles[1].begin("alpha\0alice", ADDRESS)
-        assert 60 < (refused.value.retry_after_seconds or 0) <= 120  # one a minute, and one is owed
+        assert (
+            60 < (refused.value.retry_after_seconds or 0) <= 120
+        )  # one attempt a minute, and one is in debt
         throttles[1].begin("alpha\0bob", ADDRESS)
         throttles[1].record_success(attempt)
         await sharings[1].exchange()

@@ -26,7 +26,7 @@ class Simulator:
         self.oauth_codes = OAuthCodes()
 
     def actor(self, name: str) -> Actor:
-        """Return the person with that id or name. Raise ActError if there is none."""
+        """Return the person with that id or name. Raises ActError if there is none."""
         for person in self.workspace_state.people.values():
             if name in (person.id, person.name):
                 return Actor(self.workspace_state, self.request_sender, self.events, person)

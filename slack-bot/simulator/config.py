@@ -33,7 +33,7 @@ class Settings:
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of ``environment`` (by default the environment of the process).
 
-    Raise ConfigError.
+    Raises ConfigError.
     """
     env = os.environ if environment is None else environment
     missing = [name for name in REQUIRED if not env.get(name, "").strip()]

@@ -77,7 +77,7 @@ class Files:
         return True
 
     def complete(self, file_id: str, title: str) -> UploadedFile:
-        """Complete the upload of a file. Raise Slack's error if it has no content."""
+        """Complete the upload of a file. Raises Slack's error if it has no content."""
         file = self._by_id.get(file_id)
         if file is None or file.content is None:
             raise SlackError("file_not_found")

@@ -30,7 +30,7 @@ class Installations:
         return team.id in self._tokens
 
     def find_team(self, token: str) -> Team:
-        """Return the workspace of a bot token. Raise Slack's error."""
+        """Return the workspace of a bot token. Raises Slack's error."""
         if not token:
             raise SlackError("not_authed")
         for team in workspace.WORKSPACES:

@@ -29,7 +29,7 @@ class OAuthCodes:
         return code
 
     def exchange(self, given: dict[str, Any], installations: Installations) -> dict[str, Any]:
-        """``oauth.v2.access``: install the app, and return the bot token for a code. Raise SlackError."""
+        """``oauth.v2.access``: install the app, and return the bot token for a code. Raises SlackError."""
         with self._lock:
             found = self._codes.pop(str(given.get("code") or ""), None)
         if found is None:

@@ -92,7 +92,7 @@ class OmsView:
         except httpx.HTTPError:
             raise OmsReadError("The OMS does not answer.") from None
         except ValueError:
-            raise OmsReadError("The OMS answered something that is no JSON.") from None
+            raise OmsReadError("The OMS returned a response that is not JSON.") from None
 
 
 def group_child_orders(orders: list[Json]) -> Iterable[Json]:

@@ -42,7 +42,7 @@ class ResponseUrls:
         return path
 
     def find(self, path: str) -> ResponseUrl:
-        """Return a valid response URL. Raise ``expired_url`` or ``used_url``."""
+        """Return a valid response URL. Raises ``expired_url`` or ``used_url``."""
         url = self._by_path.get(path)
         if url is None or self._clock.now() > url.expires_at:
             raise SlackError("expired_url")

@@ -37,7 +37,7 @@ class Triggers:
         return trigger_id
 
     def exchange(self, trigger_id: str) -> Trigger:
-        """Use a trigger. Raise Slack's error if it is unknown, used or expired."""
+        """Use a trigger. Raises Slack's error if it is unknown, used or expired."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             raise SlackError("invalid_trigger_id")

@@ -26,7 +26,7 @@ class UserGroups:
         self.by_id = {group.id: group for group in groups}
 
     def find(self, reference: str) -> UserGroup:
-        """Return a group by id or handle. Raise Slack's error."""
+        """Return a group by id or handle. Raises Slack's error."""
         for group in self.by_id.values():
             if reference in (group.id, group.handle):
                 return group

@@ -85,7 +85,7 @@ class Views:
         return [view for stack in self._stacks.values() for view in stack] + list(self.homes.values())
 
     def find(self, view_id: str | None = None, external_id: str | None = None) -> View:
-        """Return an open view by either id. Raise ``not_found``."""
+        """Return an open view by either id. Raises ``not_found``."""
         for view in self.all_open():
             if view.id == view_id or (external_id and view.content.get("external_id") == external_id):
                 return view
@@ -99,7 +99,7 @@ class Views:
         return view
 
     def push(self, user: str, content: dict[str, Any]) -> View:
-        """Open a form on top of the stack. Raise Slack's error if the stack is empty or full."""
+        """Open a form on top of the stack. Raises Slack's error if the stack is empty or full."""
         stack = self._stacks.get(user, [])
         if not stack:
             raise SlackError("not_found")
@@ -110,7 +110,7 @@ class Views:
         return stack[-1]
 
     def update(self, view: View, content: dict[str, Any], expected_hash: str | None = None) -> None:
-        """Replace the content of a view. Raise ``hash_conflict`` if it does not have ``expected_hash``."""
+        """Replace the content of a view. Raises ``hash_conflict`` if it does not have ``expected_hash``."""
         if expected_hash and expected_hash != view.hash:
             raise SlackError("hash_conflict")
         self._refuse_duplicate(content, view)

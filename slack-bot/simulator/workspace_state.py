@@ -83,7 +83,7 @@ class WorkspaceState:
         raise SlackError("channel_not_found")
 
     def channel_for_bot(self, reference: str) -> Channel:
-        """Return a channel that the bot may write to. Raise Slack's error otherwise."""
+        """Return a channel that the bot may write to. Raises Slack's error otherwise."""
         channel = self.channel(reference)
         if not channel.has_bot:
             # Slack hides private channels from apps that are not members.

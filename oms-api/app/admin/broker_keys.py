@@ -16,7 +16,7 @@ class UnreadableCredentials(Exception):
 async def encrypt_broker_credentials(command_context: CommandContext, _: Namespace) -> CommandResult:
     """Encrypt with the first key of BROKER_KEYS what another key encrypted, for all tenants.
 
-    Raise UnreadableCredentials after those that can be decrypted are encrypted again.
+    Raises UnreadableCredentials after those that can be decrypted are encrypted again.
     """
     with unit_of_work(command_context.engine) as connection:
         set_all_tenants_scope(connection)

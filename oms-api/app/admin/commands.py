@@ -56,7 +56,7 @@ class CommandContext:
     ask_password: Callable[[], str]
 
     def tenant(self, slug: str | None) -> TenantRow:
-        """Return the tenant of that slug, or the first one for None. Raise NoSuchTenant."""
+        """Return the tenant of that slug, or the first one for None. Raises NoSuchTenant."""
         with snapshot(self.engine) as connection:
             if slug is None:
                 return tenant_queries.get_tenant(connection, FIRST_TENANT)
@@ -259,7 +259,7 @@ def _show_master_key(_: Connection, context: OperationContext, now: datetime) ->
 
 
 def find_user(command_context: CommandContext, tenant_id: int, called: str) -> UserRow:
-    """Return the user with that e-mail address or Slack identity. Raise NotFound."""
+    """Return the user with that e-mail address or Slack identity. Raises NotFound."""
     parameters = called.strip().lower()
     with command_context.connect_as_tenant(tenant_id) as connection:
         found = user_queries.list_users(connection, tenant_id, UserFilter(parameters), _MAX_LISTED, None)

@@ -12,7 +12,7 @@ class NoMasterKey(Exception):
 
 
 def current_key(file: Path) -> str:
-    """Return the key in the file. Raise NoMasterKey."""
+    """Return the key in the file. Raises NoMasterKey."""
     try:
         key = dotenv_values(file, interpolate=False).get(CURRENT) if file.is_file() else None
     except (OSError, UnicodeDecodeError):
@@ -23,7 +23,7 @@ def current_key(file: Path) -> str:
 
 
 def replace_key(file: Path, new: str) -> None:
-    """Make the file's key the previous one and `new` the current one. Raise OSError.
+    """Make the file's key the previous one and `new` the current one. Raises OSError.
 
     The file holds a valid key even if this is interrupted.
     """

@@ -79,14 +79,16 @@ async def put_calendar_day(
     from the next order on. The expiry of earlier orders does not change.
     """
     override, at = body.override(market, day), now()
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
 
     def write(connection: Connection) -> None:
         previous, updated = calendars.set_day(connection, override, caller.actor, at)
         before = previous and {name: previous[name] for name in ("kind", "sessions", "name", "source")}
         who = (caller.tenant_id, at, caller.actor, caller.name, "calendar.set", f"{market} {day}")
         before_and_after = (before, serialize_override(updated))
-        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *before_and_after)])
+        record(
+            connection, [AuditEntry(*who, request_info.address, request_info.request_id, *before_and_after)]
+        )
 
     await changes.run(write, caller.tenant_id)
     await readers.run_single(calendars.refresh)

@@ -43,7 +43,7 @@ class Calendars(ReleasedCalendars):
     ) -> DayChange:
         """Set the sessions of a date, and return it before and after. The caller commits.
 
-        Raise DayNotSettable if the market cannot have such a date.
+        Raises DayNotSettable if the market cannot have such a date.
         """
         self._require_settable(override.market, override.date)
         queries.lock_days(connection)
@@ -65,7 +65,7 @@ class Calendars(ReleasedCalendars):
         return self.get_calendar(market).list_days(day, day)[0]
 
     def read_clock(self, market: Market, segment: Segment, instant: datetime) -> Clock:
-        """Return the state of the market at the instant. Raise UnknownSegment."""
+        """Return the state of the market at the instant. Raises UnknownSegment."""
         calendar = self.get_calendar(market, segment)
         try:
             phase = phase_at(calendar, instant)

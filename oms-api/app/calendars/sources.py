@@ -45,7 +45,7 @@ class ReleasedCalendars:
         return copy(released_calendars)
 
     def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
-        """Return the calendar. Raise UnknownSegment if the market has no such segment."""
+        """Return the calendar. Raises UnknownSegment if the market has no such segment."""
         calendar = self._calendars.get(CalendarKey(market, segment))
         if calendar is None:
             raise UnknownSegment(market, segment)
@@ -103,7 +103,7 @@ class ReleasedCalendars:
     def list_days(self, market: Market, segment: Segment, start: date, end: date) -> list[Day]:
         """Return the days from `start` to `end`, both included, without weekends that have no session.
 
-        Raise SessionsUnknown if the tables do not cover them, and UnknownSegment.
+        Raises SessionsUnknown if the tables do not cover them, and UnknownSegment.
         """
         return self.get_calendar(market, segment).list_days(start, end)
 

@@ -26,7 +26,7 @@ from app.clock import Now
 from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.errors import OmsError
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.ledger.queries.reading import find_book
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.equity import OpenPosition
@@ -89,7 +89,7 @@ class CarryService:
         until = None if portfolio.carry_rates is None else max(last, portfolio.created_at)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [portfolio.tenant_id])
-            LedgerState(connection, TradeIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
+            LedgerState(connection, SortableIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
             queries.set_accrued_until(connection, portfolio.tenant_id, portfolio.id, until)
 
     def _book_period(self, portfolio: CarryPortfolio, rates: str, start: datetime, close: datetime) -> bool:
@@ -97,7 +97,7 @@ class CarryService:
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [key.tenant_id])
-            books = LedgerState(connection, TradeIds())
+            books = LedgerState(connection, SortableIds())
             books.lock([key])
             if queries.find_accrued_until(connection, *key) != start:
                 return False

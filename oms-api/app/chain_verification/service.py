@@ -44,7 +44,7 @@ class ChainVerifier:
         self._engine, self._now, self._chunk = engine, now, chunk
 
     def verify(self, lease: Lease) -> None:
-        """Verify all chains. Raise ChainsBroken after all of them were read, if one is broken.
+        """Verify all chains. Raises ChainsBroken after all of them were read, if one is broken.
 
         A run that was killed has stored what it verified, and the next one continues there.
         """
@@ -76,7 +76,7 @@ class ChainVerifier:
         return broken is not None
 
     def _verify_segment(self, key: ChainKey, segment: Segment) -> Iterator[Head]:
-        """Yield the last row of each verified part of a segment. Raise BrokenChain."""
+        """Yield the last row of each verified part of a segment. Raises BrokenChain."""
         while True:
             part = split_segment(segment, self._chunk)
             with snapshot(self._engine) as connection:

@@ -23,18 +23,18 @@ class Estimate(NamedTuple):
 
 
 def read_rates() -> list[Rate]:
-    """Return the rates of the table of this release. Raise InvalidRates."""
+    """Return the rates of the table of this release. Raises InvalidRates."""
     return parse_rates(resources.files("app.costs").joinpath("rates.csv").read_text("utf-8"))
 
 
 @cache
 def load_rates() -> RateTable:
-    """Return the rates of this release, read once. Raise InvalidRates."""
+    """Return the rates of this release, read once. Raises InvalidRates."""
     return RateTable(read_rates())
 
 
 def estimate_charges(order: OrderTerms, execution: Execution, table: RateTable) -> Estimate:
-    """Return the charges of the order. Raise RateUnknown if the table begins after the order's day."""
+    """Return the charges of the order. Raises RateUnknown if the table begins after the order's day."""
     rates = find_rates(order, table)
     charges = compute_fill_charges(order, Totals(), execution, table).charges
     return Estimate(charges, _dp_charge(order, table), tuple(rates.values()))

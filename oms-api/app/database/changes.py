@@ -35,8 +35,8 @@ class Changes:
     async def run(self, change: Callable[[Connection], T], tenant_id: int) -> T:
         """Run `change` with the tenant scope set, commit, and return its result.
 
-        Raise NotPlaced if too many changes wait, the database is unavailable or another session holds a lock,
-        and OutcomeUnknown if the connection was lost at COMMIT.
+        Raises NotPlaced if too many changes wait, the database is unavailable or another session holds a
+        lock, and OutcomeUnknown if the connection was lost at COMMIT.
         """
 
         def declared(connection: Connection) -> T:

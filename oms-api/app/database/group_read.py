@@ -29,7 +29,7 @@ class GroupRead(Generic[Key, Answer]):
         self._drain: asyncio.Task[None] | None = None
 
     async def get(self, key: Key) -> Answer | None:
-        """Return the value of `key`, or None. Raise the errors of the readers."""
+        """Return the value of `key`, or None. Raises the errors of the readers."""
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()

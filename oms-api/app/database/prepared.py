@@ -54,7 +54,7 @@ def read_json_statements(
 
 
 def _fetch(connection: Connection, sql: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement. Raise the DBAPIError that SQLAlchemy would raise."""
+    """Return the rows of a statement. Raises the DBAPIError that SQLAlchemy would raise."""
     raw = connection.connection.dbapi_connection
     cursor = connection.connection.cursor()
     try:

@@ -31,7 +31,7 @@ class Readers:
     async def run(self, read: Callable[[Connection], T], tenant_id: int | None = None) -> T:
         """Run `read` on one snapshot of the database and return its result.
 
-        It sees only the tenant's rows of tables with row-level security (see `database.tenants`). Raise
+        It sees only the tenant's rows of tables with row-level security (see `database.tenants`). Raises
         Unavailable if the queue is full or the database does not respond.
         """
         return await self._run(self._snapshots, read, tenant_id)

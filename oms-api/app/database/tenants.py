@@ -69,7 +69,7 @@ def send_tenant_scope(engine: Engine) -> None:
 def set_all_tenants_scope(connection: Connection) -> Connection:
     """Set the scope to all tenants, for the operator's commands, even if the policies apply to the owner.
 
-    Raise NoVisibleRows.
+    Raises NoVisibleRows.
     """
     if (
         connection.dialect.name == "postgresql"

@@ -29,7 +29,7 @@ class BoundedThreadPool:
         self._room = threading.BoundedSemaphore(threads + max_waiting)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run `work` and return its result. Raise the error immediately if the queue is full."""
+        """Run `work` and return its result. Raises the error immediately if the queue is full."""
         if not self._room.acquire(blocking=False):
             raise self._error(self._too_many)
         try:
@@ -46,7 +46,7 @@ class BoundedThreadPool:
 
 
 def run_connected(work: Callable[[], T]) -> T:
-    """Run `work` and return its result. Raise Unavailable if the database does not respond.
+    """Run `work` and return its result. Raises Unavailable if the database does not respond.
 
     Repeat it once if its connection was opened before a restart of the database. The pool has dropped all of
     those then.

@@ -22,7 +22,7 @@ class Transactions:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and return its result after the commit.
 
-        Raise Unavailable if the database does not respond. Repeat `work` if a restart of the database broke
+        Raises Unavailable if the database does not respond. Repeat `work` if a restart of the database broke
         the pooled connection.
         """
         return await self._threads.run(lambda: run_connected(lambda: self._transact(work)))

@@ -51,7 +51,7 @@ class Lease:
         self._engine, self._name, self._holder, self._now = engine, name, holder, now
 
     def renew(self) -> None:
-        """Extend the lease. A long duty calls it between its steps. Raise LeaseLost."""
+        """Extend the lease. A long duty calls it between its steps. Raises LeaseLost."""
         with unit_of_work(self._engine) as connection:
             is_mine = queries.renew_lease(connection, self._name, self._holder, self._now() + LEASE)
         if not is_mine:

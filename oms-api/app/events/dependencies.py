@@ -17,10 +17,10 @@ StillCounts = Callable[[], Awaitable[bool]]
 
 async def _still_counts(request: Request) -> StillCounts:
     authentication: Authentication = request.app.state.authentication
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
 
     async def check() -> bool:
-        return await authentication.is_still_authorized(edge, Operation.READ_EVENTS)
+        return await authentication.is_still_authorized(request_info, Operation.READ_EVENTS)
 
     return check
 

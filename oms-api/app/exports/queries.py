@@ -33,7 +33,7 @@ class ExportFilter(NamedTuple):
     """
 
     tenant_id: int
-    portfolio_key: str | None = None
+    portfolio_name_key: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     portfolios: frozenset[str] | None = None
@@ -161,7 +161,7 @@ def _build_page(
     A portfolio's trades are read by sequence, the order of which is that of the ids.
     """
     page = select(Trade).where(Trade.tenant_id == filters.tenant_id, *conditions)
-    if filters.portfolio_key is not None:
+    if filters.portfolio_name_key is not None:
         mine = _select_portfolios(filters).scalar_subquery()
         page = page.where(Trade.portfolio_id == mine).order_by(Trade.sequence.desc())
         if after is not None:
@@ -237,8 +237,8 @@ def _select_portfolios(filters: ExportFilter) -> Select[Any]:
 
 def _within(filters: ExportFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if filters.portfolio_key is not None:
-        conditions.append(Portfolio.name_key == filters.portfolio_key)
+    if filters.portfolio_name_key is not None:
+        conditions.append(Portfolio.name_key == filters.portfolio_name_key)
     if filters.portfolios is not None:
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))
     return conditions

@@ -72,8 +72,8 @@ async def export_table(
         raise NotAllowed([Scope.READ], None)
     if table not in SOURCES:
         raise NotFound(f"There is no such export. Use one of {', '.join(SOURCES)}.")
-    portfolio_key = None if query.portfolio is None else name_key(query.portfolio.strip())
-    filters = ExportFilter(caller.tenant_id, portfolio_key, query.since, query.until, caller.portfolios)
+    portfolio_name_key = None if query.portfolio is None else name_key(query.portfolio.strip())
+    filters = ExportFilter(caller.tenant_id, portfolio_name_key, query.since, query.until, caller.portfolios)
     source = SOURCES[table](ExportContext(caller, filters, market, exits, cash_reader, valuer, now()))
     slot = (caller.tenant_id, get_rate_limit_key(caller))
     if query.format == "xlsx" or (query.format is None and prefers(accept, XLSX, CSV)):

@@ -36,7 +36,7 @@ class _Item(Generic[Command, Outcome]):
     since: float
 
     @property
-    def is_urgent(self) -> bool:
+    def is_blocking(self) -> bool:
         """Whether a thread waits for it, which sends nothing else meanwhile."""
         return self.loop is None
 
@@ -72,7 +72,7 @@ class GroupCommit(Generic[Command, Outcome]):
         self._expected_items = 0  # size of the last batch plus the queue when it was answered
         self._linger_seconds = 0.0
         self._current_batch: list[_Item[Command, Outcome]] = []
-        self._sweeps: set[asyncio.AbstractEventLoop] = set()
+        self._watched_loops: set[asyncio.AbstractEventLoop] = set()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
     @property
@@ -98,7 +98,7 @@ class GroupCommit(Generic[Command, Outcome]):
         left = [self._queue.popleft() for _ in range(len(self._queue))]
         self._answer(
             left,
-            [NotPlaced("The service stopped before the request was written; send it again.")] * len(left),
+            [NotPlaced("The service stopped, and nothing was recorded; send the request again.")] * len(left),
         )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":
@@ -151,9 +151,9 @@ class GroupCommit(Generic[Command, Outcome]):
         return outcomes
 
     def _watch_timeouts(self, loop: asyncio.AbstractEventLoop) -> None:
-        if loop not in self._sweeps:
-            self._sweeps.add(loop)
-            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
+        if loop not in self._watched_loops:
+            self._watched_loops.add(loop)
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._expire_overdue, loop)
 
     def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:
@@ -165,33 +165,33 @@ class GroupCommit(Generic[Command, Outcome]):
                 )
             self._queue.extend(items)
             # All of them have the same kind of caller.
-            if len(self._queue) >= self._wakes_at or (items and items[0].is_urgent):
+            if len(self._queue) >= self._wakes_at or (items and items[0].is_blocking):
                 self._wake.notify()
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _expire_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer items that waited too long.
 
-        Items that were not begun are refused. The outcome of the others is unknown.
+        Items that were not started are refused. The outcome of the others is unknown.
         """
         overdue = time.monotonic() - ANSWER_SECONDS
         with self._wake:
-            unbegun = []
+            not_started = []
             while self._queue and self._queue[0].since < overdue:
-                unbegun.append(self._queue.popleft())
-            begun = [item for item in self._current_batch if item.since < overdue]
+                not_started.append(self._queue.popleft())
+            started = [item for item in self._current_batch if item.since < overdue]
         self._answer(
-            unbegun,
+            not_started,
             [NotPlaced("The database is slow, and nothing was recorded; send it again in a moment.")]
-            * len(unbegun),
+            * len(not_started),
         )
         self._answer(
-            begun,
-            [OutcomeUnknown(_TOO_SLOW)] * len(begun),
+            started,
+            [OutcomeUnknown(_TOO_SLOW)] * len(started),
         )
         if self._queue or self._current_batch:
-            loop.call_later(TIMEOUT_CHECK_SECONDS, self._sweep, loop)
+            loop.call_later(TIMEOUT_CHECK_SECONDS, self._expire_overdue, loop)
         else:
-            self._sweeps.discard(loop)
+            self._watched_loops.discard(loop)
 
     def _run(self) -> None:
         while batch := self._next_batch():
@@ -220,7 +220,7 @@ class GroupCommit(Generic[Command, Outcome]):
 
     def _linger(self, expected: int) -> None:
         """Wait until the expected number of items is queued, or until the linger time is over."""
-        if any(item.is_urgent for item in self._queue):
+        if any(item.is_blocking for item in self._queue):
             return
         self._wakes_at = expected
         self._wake.wait(self._linger_seconds)

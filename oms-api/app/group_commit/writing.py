@@ -26,11 +26,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class LostAtCommit(Exception):
-    """Raised when the connection is lost during COMMIT. `number` is that of the transaction."""
+    """Raised when the connection is lost during COMMIT. `transaction_id` is that of the transaction."""
 
-    def __init__(self, result: BatchResult[Any], number: str | None) -> None:
+    def __init__(self, result: BatchResult[Any], transaction_id: str | None) -> None:
         super().__init__()
-        self.result, self.number = result, number
+        self.result, self.transaction_id = result, transaction_id
 
 
 class StillRunning(Exception):
@@ -64,14 +64,16 @@ class BatchWriter(Generic[Command, Outcome]):
             else []
         )
         if not any(is_contended):
-            return self._write_together(commands)
+            return self._write_jointly(commands)
         pairs = list(zip(commands, is_contended, strict=True))
         free = [command for command, is_locked in pairs if not is_locked]
-        together = iter(self._write_together(free) if free else [])
-        apart = iter(self._write_by_lock_group([command for command, is_locked in pairs if is_locked]))
-        return [next(apart if is_locked else together) for is_locked in is_contended]
+        joint_outcomes = iter(self._write_jointly(free) if free else [])
+        separate_outcomes = iter(
+            self._write_by_lock_group([command for command, is_locked in pairs if is_locked])
+        )
+        return [next(separate_outcomes if is_locked else joint_outcomes) for is_locked in is_contended]
 
-    def _write_together(self, commands: list[Command]) -> list[Outcome | OmsError]:
+    def _write_jointly(self, commands: list[Command]) -> list[Outcome | OmsError]:
         try:
             return self._transact(commands)
         except LostAtCommit as lost:
@@ -93,19 +95,19 @@ class BatchWriter(Generic[Command, Outcome]):
         for lock_group, indexes in groups.items():
             if time.monotonic() > deadline:
                 break
-            group_outcomes = self._write_apart(lock_group, [commands[index] for index in indexes])
+            group_outcomes = self._write_lock_group(lock_group, [commands[index] for index in indexes])
             for index, outcome in zip(indexes, group_outcomes, strict=True):
                 outcomes[index] = outcome
         return outcomes
 
-    def _write_apart(self, lock_group: Hashable, commands: list[Command]) -> list[Outcome | OmsError]:
+    def _write_lock_group(self, lock_group: Hashable, commands: list[Command]) -> list[Outcome | OmsError]:
         if self._contention.is_closed(lock_group):
             return [_refuse_as_locked()] * len(commands)
         try:
             outcomes = self._transact(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
-        except Exception as error:  # noqa: BLE001  # as in _write_together
+        except Exception as error:  # noqa: BLE001  # as in `_write_jointly`
             if is_row_locked(error):
                 self._contention.close(lock_group)
             return self._handle_failure(commands, error)
@@ -136,7 +138,7 @@ class BatchWriter(Generic[Command, Outcome]):
             return self._transact(commands, has_short_lock_timeout=True)
         except LostAtCommit as lost:
             return self._resolve_commit(lost)
-        except Exception as error:  # noqa: BLE001  # as in _write_together
+        except Exception as error:  # noqa: BLE001  # as in `_write_jointly`
             if _connection_lost(error):
                 return self._refuse_as_lost(commands)
             if len(commands) == 1:
@@ -208,12 +210,12 @@ class BatchWriter(Generic[Command, Outcome]):
         return self._connection is not None and self._connection.get_transaction() is not None
 
     @staticmethod
-    def _commit(commit: Callable[[], None], result: BatchResult[Outcome], number: str | None) -> None:
+    def _commit(commit: Callable[[], None], result: BatchResult[Outcome], transaction_id: str | None) -> None:
         try:
             commit()
         except SQLAlchemyError as error:
             if _connection_lost(error):
-                raise LostAtCommit(result, number) from error
+                raise LostAtCommit(result, transaction_id) from error
             raise
 
     def _resolve_commit(self, lost: LostAtCommit) -> list[Outcome | OmsError]:
@@ -227,7 +229,9 @@ class BatchWriter(Generic[Command, Outcome]):
             try:
                 if self._is_committed(lost):
                     return outcomes
-                refusal = NotPlaced("Nothing was recorded.")
+                refusal = NotPlaced(
+                    "The database connection was lost, and nothing was recorded; send it again in a moment."
+                )
                 is_repeated = lost.result.is_repeated
                 return [
                     outcome if isinstance(outcome, OmsError) or is_repeated(outcome) else refusal
@@ -244,12 +248,12 @@ class BatchWriter(Generic[Command, Outcome]):
         ] * len(outcomes)
 
     def _is_committed(self, lost: LostAtCommit) -> bool:
-        """Return whether a transaction was committed. Raise StillRunning if it has not ended.
+        """Return whether a transaction was committed. Raises StillRunning if it has not ended.
 
         Its rows confirm its number, which belongs to another transaction if a crash lost this one.
         """
         with self._connected().begin():
-            status = find_commit_status(self._connected(), lost.number)
+            status = find_commit_status(self._connected(), lost.transaction_id)
         if status is CommitStatus.RUNNING:
             raise StillRunning
         if status is CommitStatus.ABORTED:
@@ -274,7 +278,7 @@ class BatchWriter(Generic[Command, Outcome]):
 
 
 def _refuse_as_slow() -> NotPlaced:
-    return NotPlaced("The database is too slow; send it again in a moment.")
+    return NotPlaced("The database is too slow, and nothing was recorded; send it again in a moment.")
 
 
 def _refuse_as_locked() -> NotPlaced:

@@ -11,7 +11,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
-from app.direct_routes import HotRoute, JsonResponse, PendingResponse, RequestInfo
+from app.direct_routes import DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
@@ -24,7 +24,7 @@ Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
-_WRITES = frozenset(
+_WRITE_OPERATIONS = frozenset(
     {
         *(Operation.REPORT_TRADE, Operation.REVERSE_TRADE),
         *(Operation.PLACE_ORDER, Operation.CHANGE_ORDER, Operation.CANCEL_ORDER, Operation.CLOSE_POSITION),
@@ -47,7 +47,7 @@ class Authentication:
     async def authorize(self, request: RequestInfo, operation: Operation) -> Caller:
         """Authenticate and authorize the caller, and add it to the request's log record.
 
-        Raise an OmsError if the caller is refused.
+        Raises an OmsError if the caller is refused.
         """
         caller = await self.authenticate(request, operation)
         if not caller.may(operation):
@@ -57,13 +57,13 @@ class Authentication:
     async def authenticate(self, request: RequestInfo, operation: Operation) -> Caller:
         """Authenticate the caller and count the request, without a permission check.
 
-        Raise an OmsError if the credentials are refused.
+        Raises an OmsError if the credentials are refused.
         """
         self.limiter.check_address(request.address)
         try:
             caller = await self._find_caller(request, operation)
         except Unavailable as error:
-            raise NotPlaced(error.detail) if operation in _WRITES else error from None
+            raise NotPlaced(error.detail) if operation in _WRITE_OPERATIONS else error from None
         except OmsError:
             self.limiter.charge_address(request.address)
             raise
@@ -73,7 +73,7 @@ class Authentication:
     def find_authorized(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the caller without a query, or None if that is not possible or the caller is refused.
 
-        Count nothing. Raise an OmsError if the credentials cannot be valid.
+        Count nothing. Raises an OmsError if the credentials cannot be valid.
         """
         headers = request.headers
         key, bearer = headers.get(b"x-api-key"), headers.get(b"authorization")
@@ -87,7 +87,10 @@ class Authentication:
         return caller if caller is not None and caller.may(operation) else None
 
     def count(self, request: RequestInfo, caller: Caller) -> None:
-        """Count the request of a caller against the rate limits, and add both to the log. Raise OverLimit."""
+        """Count the request of a caller against the rate limits, and add both to the log.
+
+        Raises OverLimit.
+        """
         request.caller = caller.name if caller.person is None else f"{caller.person} via {caller.name}"
         request.rate = self.limiter.take(get_rate_limit_key(caller), caller.tenant_id, request.address)
 
@@ -101,7 +104,7 @@ class Authentication:
     async def find_caller(self, request: RequestInfo, operation: Operation) -> Caller | None:
         """Return the admitted caller as it is now, or None if it would not be admitted any more.
 
-        Do not count the request. Raise Unavailable.
+        Do not count the request. Raises Unavailable.
         """
         try:
             return await self._find_caller(request, operation)
@@ -111,7 +114,7 @@ class Authentication:
             return None
 
     def count_unauthenticated(self, request: RequestInfo) -> None:
-        """Count an unauthenticated request against the rate of its address. Raise TooMany."""
+        """Count an unauthenticated request against the rate of its address. Raises TooMany."""
         self.limiter.check_address(request.address)
         self.limiter.charge_address(request.address)
 
@@ -166,7 +169,7 @@ def _token(header: bytes) -> str:
 async def count_unauthenticated(request: Request) -> None:
     """Apply the rate limit of the client's address. A FastAPI dependency of routes without authentication."""
     authentication: Authentication = request.app.state.authentication
-    authentication.count_unauthenticated(request.state.edge)
+    authentication.count_unauthenticated(request.state.request_info)
 
 
 def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -177,7 +180,7 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
         _bearer: Annotated[object, Security(BEARER)],
     ) -> Caller:  # fmt: skip
         authentication: Authentication = request.app.state.authentication
-        return await authentication.authorize(request.state.edge, operation)
+        return await authentication.authorize(request.state.request_info, operation)
 
     roles = [role.value for role in TABLE[operation].roles()]
     authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
@@ -199,10 +202,10 @@ class WriteEndpoint(Generic[Command, Outcome]):
     enrich_error: Callable[[Command, OmsError], Awaitable[OmsError]] | None = None
 
     def start(self, caller: Caller, request: RequestInfo, key: str | None) -> PendingResponse:
-        """Validate and queue an authorized request. Raise an OmsError if it is refused."""
+        """Validate and queue an authorized request. Raises an OmsError if it is refused."""
         return self._queue(self.parse(caller, request, check_key(key)))
 
-    def hot_route(self, authentication: Authentication) -> HotRoute:
+    def direct_route(self, authentication: Authentication) -> DirectRoute:
         """Return the operation as a direct route: authenticate, validate, count and queue."""
 
         def start(request: RequestInfo) -> PendingResponse | None:

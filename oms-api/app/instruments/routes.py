@@ -109,7 +109,7 @@ async def put_instrument(
     first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.
     """
     tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(
@@ -120,7 +120,9 @@ async def put_instrument(
             serialize_instrument(*updated),
         )
         who = (tenant_id, at, caller.actor, caller.name, "instrument.set", updated.terms.symbol)
-        record(connection, [AuditEntry(*who, edge.address, edge.request_id, *before_and_after)])
+        record(
+            connection, [AuditEntry(*who, request_info.address, request_info.request_id, *before_and_after)]
+        )
         return updated
 
     return answer(serialize_instrument(*await changes.run(write, tenant_id)))

@@ -56,9 +56,10 @@ def set_terms(
 ) -> ListingChange:
     """Set the terms of the instrument with that symbol or alias, and its aliases.
 
-    `aliases` = None keeps them, or sets the default ones when the symbol is first listed. Raise CurrencyInUse
-    if the change would alter the currency of positions or open orders, and AliasTaken or AliasInUse if a new
-    alias names something else.
+    `aliases` = None keeps them, or sets the default ones when the symbol is first listed.
+
+    Raises CurrencyInUse if the change would alter the currency of positions or open orders, and AliasTaken or
+    AliasInUse if a new alias names something else.
     """
     lock_tenant(connection, tenant_id)  # a concurrent listing of the same name waits here
     previous = find_listing(connection, tenant_id, terms.symbol)

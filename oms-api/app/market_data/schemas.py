@@ -99,7 +99,7 @@ class MarkIn(BaseModel):
     )
 
     def override(self, symbol: str, who: str, at: datetime) -> MarkOverride:
-        """Return the mark that `who` sets at an instant. Raise ExpiryPassed."""
+        """Return the mark that `who` sets at an instant. Raises ExpiryPassed."""
         if self.expires_at <= at:
             raise ExpiryPassed
         return MarkOverride(symbol, self.price, self.reason, who, at, self.expires_at)

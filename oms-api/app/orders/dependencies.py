@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.order_service import OrderService
 from app.wire.dependencies import part
@@ -24,7 +24,7 @@ def require_source(operation: Operation) -> Callable[..., Coroutine[Any, Any, Re
     async def get_source(
         caller: Annotated[Caller, Depends(authorize)], key: IdempotencyKey, request: Request
     ) -> RequestSource:
-        return RequestSource(caller, request.state.edge.request_id, key)
+        return RequestSource(caller, request.state.request_info.request_id, key)
 
     get_source.describes = authorize.describes  # type: ignore[attr-defined]  # for OpenAPI
     return get_source

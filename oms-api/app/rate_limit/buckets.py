@@ -61,7 +61,7 @@ class Limit:
         return bucket
 
     def take(self, key: Hashable, now: float) -> None:
-        """Take one token from the bucket of `key`. Raise OverLimit if it is empty."""
+        """Take one token from the bucket of `key`. Raises OverLimit if it is empty."""
         bucket = self.bucket(key, now)
         if bucket.level < 1:
             raise OverLimit(RateState(self, bucket.level))

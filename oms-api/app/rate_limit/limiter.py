@@ -39,7 +39,7 @@ class RateLimiter:
         """Take one request from each of the three buckets, or from none. Return None if limits are off.
 
         Return the caller's or the tenant's state, whichever allows less. The state of the address is not
-        returned, since tenants that share an address would see each other's activity. Raise OverLimit.
+        returned, since tenants that share an address would see each other's activity. Raises OverLimit.
         """
         if not self.is_on:
             return None

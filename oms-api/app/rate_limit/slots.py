@@ -33,7 +33,7 @@ class Slots:
     def take(self, tenant_id: int, key: str) -> Callable[[], None]:
         """Take a slot and return the function that releases it. Further calls of that function do nothing.
 
-        Raise TooMany if the key, its tenant or the process has no slot left.
+        Raises TooMany if the key, its tenant or the process has no slot left.
         """
         self._check(tenant_id, key)
         self._change(tenant_id, key, 1)

@@ -56,7 +56,7 @@ class IssueFilter(NamedTuple):
 
     status: str | None = None
     severity: str | None = None
-    portfolio_key: str | None = None
+    portfolio_name_key: str | None = None
 
 
 class ComparedPortfolio(NamedTuple):
@@ -95,8 +95,8 @@ def list_issues(connection: Connection, tenant_id: int, issue_filter: IssueFilte
         statement = statement.where(ReconciliationIssueRow.status == issue_filter.status)
     if issue_filter.severity is not None:
         statement = statement.where(ReconciliationIssueRow.severity == issue_filter.severity)
-    if issue_filter.portfolio_key is not None:
-        statement = statement.where(Portfolio.name_key == issue_filter.portfolio_key)
+    if issue_filter.portfolio_name_key is not None:
+        statement = statement.where(Portfolio.name_key == issue_filter.portfolio_name_key)
     order = (ReconciliationIssueRow.detected_at.desc(), ReconciliationIssueRow.id)
     return [Issue._make(row) for row in connection.execute(statement.order_by(*order).limit(limit))]
 

@@ -49,7 +49,7 @@ class ReportFilter:
     `since` is inclusive, `until` exclusive. `portfolios` are the name keys that the caller may see.
     """
 
-    portfolio_key: str | None = None
+    portfolio_name_key: str | None = None
     symbol: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -136,8 +136,8 @@ def _list_portfolio_conditions(filters: ReportFilter) -> list[ColumnElement[bool
     conditions: list[ColumnElement[bool]] = []
     if filters.portfolios is not None:
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))
-    if filters.portfolio_key is not None:
-        conditions.append(Portfolio.name_key == filters.portfolio_key)
+    if filters.portfolio_name_key is not None:
+        conditions.append(Portfolio.name_key == filters.portfolio_name_key)
     return conditions
 
 

@@ -9,8 +9,8 @@ from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
 from app.identity.rules.access import Caller, Operation
+from app.identity.rules.request_source import RequestSource
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.trade_service import RequestSource
 from app.risk.dependencies import ControlsDep, KillSwitchesDep
 from app.risk.queries import latches as latch_queries
 from app.risk.queries import limits as limit_queries
@@ -79,7 +79,7 @@ async def list_limits(
     caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep,
     cursors: CursorsDep, request: Request,
 ) -> Response:  # fmt: skip
-    """List limits by scope, name and code.
+    """List risk limits, sorted by scope, name and code.
 
     Paper portfolios without limits use the default profile. Live portfolios cannot trade until limits are
     set.
@@ -131,9 +131,11 @@ async def put_limit(
         message = "Must be in the future."
         raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
     requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
     limit = await changes.run(
-        lambda connection: change_limit(connection, caller, edge, requested, at, is_removed=is_removed),
+        lambda connection: change_limit(
+            connection, caller, request_info, requested, at, is_removed=is_removed
+        ),
         caller.tenant_id,
     )
     controls.forget(caller.tenant_id)
@@ -144,7 +146,7 @@ async def put_limit(
     "/kill-switch", summary="List kill switches", responses=responses(200, {"model": list[SwitchOut]})
 )
 async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
-    """List the tenant's kill switch, and each kill switch of a portfolio or strategy that was ever set."""
+    """List the tenant's kill switch, and every kill switch of a portfolio or strategy that has been set."""
     tenant_id = caller.tenant_id
     switch_changes = await readers.run(
         lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
@@ -173,17 +175,21 @@ async def set_kill_switch(
 
     Once you receive the response, no order that the state forbids can execute.
 
-    - HALTED rejects new orders and cancels open orders that open or increase a position. Exits are kept,
-    unless `exits` is `cancel`.
+    - HALTED rejects new orders and cancels open orders that open or increase a position.
     - REDUCING accepts only orders that reduce a position.
-    - `flatten`, or `exits: flatten`, cancels all orders and closes all positions at market.
+    - ACTIVE ends both. The person who set HALTED or REDUCING cannot do this: a different person must set the
+    switch back to ACTIVE.
 
-    The person who set a kill switch to HALTED or REDUCING cannot set it to ACTIVE.
+    | `exits`, with HALTED | effect |
+    | --- | --- |
+    | `keep` | keeps the exits of positions |
+    | `cancel` | cancels the exits, too |
+    | `flatten` | cancels all orders and closes all positions at market; the same as `flatten: true` |
     """
-    at, edge = now(), request.state.edge
+    at, request_info = now(), request.state.request_info
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
-    entry = switch_entry(caller, edge, at, change)
-    request_source = RequestSource(caller, edge.request_id, key)
+    entry = switch_entry(caller, request_info, at, change)
+    request_source = RequestSource(caller, request_info.request_id, key)
     stopped = await kill_switches.set_state(request_source, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
     content = build_kill_switch_result(stopped.applied.change, *stopped[1:])
@@ -213,7 +219,7 @@ async def list_latches(
 ) -> Response:  # fmt: skip
     """List execution latches: automatic stops for strategies or API keys that trade a symbol too often.
 
-    The newest is first."""
+    Newest first."""
     tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.is_active
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
     latches = await readers.run(
@@ -238,7 +244,7 @@ async def release_latch(
 ) -> Response:  # fmt: skip
     """Let a strategy or API key trade the symbol again. The execution count restarts at zero.
 
-    Only a named person can release a latch: one who is logged in, or for whom the key acts.
+    Requires a logged-in user, or an API key acting for a user.
     """
     context = request_context.context(caller, body, latch_id)
     result = await administration.change(

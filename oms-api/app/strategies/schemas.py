@@ -82,7 +82,7 @@ _LIMITS = Field(
 def build_limit_requests(
     name: str, limits: Mapping[str, Any], set_by: str, now: datetime
 ) -> list[LimitRequest]:
-    """Return the limits to set. Raise Invalid with the field of a wrong one."""
+    """Return the limits to set. Raises Invalid with the field of a wrong one."""
     requests = []
     for code, value in limits.items():
         body = {"scope": "strategy", "name": name, "code": code, "value": value}

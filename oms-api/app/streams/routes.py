@@ -39,7 +39,7 @@ class WebSocketConnection:
         return None if message["type"] == "websocket.disconnect" else message.get("text") or ""
 
     async def send(self, text: str) -> None:
-        """Send a frame, once there is room for it. Raise ConnectionError."""
+        """Send a frame, once there is room for it. Raises ConnectionError."""
         try:
             await self._websocket.send({"type": "websocket.send", "text": text})
         except (WebSocketDisconnect, RuntimeError):
@@ -56,7 +56,7 @@ class WebSocketConnection:
 async def open_websocket(websocket: WebSocket) -> None:
     """Stream events, quotes and P&L to an authenticated client; see docs/websocket.md."""
     hub: StreamHub = websocket.app.state.streams
-    request: RequestInfo = websocket.state.edge
+    request: RequestInfo = websocket.state.request_info
     origin, host = (websocket.headers.get(name) for name in ("origin", "host"))
     if not is_origin_allowed(origin, host, hub.origins):
         await websocket.close()  # before it is accepted: 403

@@ -177,10 +177,10 @@ async def rotate_secret(
 
     During the overlap both secrets sign each delivery.
     """
-    edge, body = request.state.edge, SecretRotationIn()
+    request_info, body = request.state.request_info, SecretRotationIn()
     content = await request.body()
     if content:
-        content_type = edge.headers.get(b"content-type", b"")
+        content_type = request_info.headers.get(b"content-type", b"")
         body = validate_model(SecretRotationIn, read_json(content_type, content))
     context, seconds = request_context.context(caller, body, webhook_id), body.overlap_seconds
     return build_response(

@@ -19,7 +19,7 @@ BODY_MODELS: dict[str, type[BaseModel]] = {}  # models that the OpenAPI document
 
 
 def read_json(content_type: bytes, body: bytes) -> Any:  # any JSON value
-    """Parse the JSON body. Raise UnsupportedMediaType or Malformed."""
+    """Parse the JSON body. Raises UnsupportedMediaType or Malformed."""
     if content_type != b"application/json" and not _is_json(content_type):
         raise UnsupportedMediaType("Send the body as application/json, in UTF-8.")
     if not body:
@@ -33,7 +33,7 @@ def _is_json(content_type: bytes) -> bool:
 
 
 def parse_model(model: type[Model], content_type: bytes, body: bytes) -> Model:
-    """Parse the JSON body as `model`. Raise UnsupportedMediaType, Malformed or Invalid."""
+    """Parse the JSON body as `model`. Raises UnsupportedMediaType, Malformed or Invalid."""
     if content_type == b"application/json":
         parsed: Model | None = get_field_cache(model).parse(body)
         if parsed is not None:
@@ -42,7 +42,7 @@ def parse_model(model: type[Model], content_type: bytes, body: bytes) -> Model:
 
 
 def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
-    """Validate `value` as `model`. Raise Invalid with each invalid field's path below `at`.
+    """Validate `value` as `model`. Raises Invalid with each invalid field's path below `at`.
 
     For an unknown field, the model's `OTHER_NAMES` may suggest what to send instead.
     """

@@ -73,7 +73,7 @@ class FieldCache(Generic[Model]):
     def _create(self, values: dict[str, Any]) -> Model | None:
         """Return a checked model, created as unpickling does it. `model_construct` takes ten times as long.
 
-        Return None if a required field is missing. Raise ValueError.
+        Return None if a required field is missing. Raises ValueError.
         """
         if not self._required <= values.keys():
             return None
@@ -85,7 +85,7 @@ class FieldCache(Generic[Model]):
         return model
 
     def _validate_fields(self, content: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        """Return the validated values, and the number of texts among them. Raise ValueError or KeyError."""
+        """Return the validated values, and the number of texts among them. Raises ValueError or KeyError."""
         values, texts = {}, 0
         for name, value in content.items():
             validate, cached = self._fields[name]

@@ -51,7 +51,7 @@ def exact_amount(value: Any) -> Decimal:  # any JSON value
 
 
 def _parse_unsigned(text: str) -> Decimal | None:
-    """Parse a plain number. Raise a separate error for a negative one, and return None for other text."""
+    """Parse a plain number. Raises a separate error for a negative one, and return None for other text."""
     amount = parse_plain(text)
     if amount is not None and text.startswith("-"):
         raise PydanticCustomError("amount", "Must not be negative.")

@@ -30,7 +30,7 @@ async def _handle_unexpected(request: Request, _: Exception) -> Response:
 
 
 async def _handle_error(request: Request, error: OmsError) -> Response:
-    body = problem_body(error, request.url.path, request.state.edge.request_id)
+    body = problem_body(error, request.url.path, request.state.request_info.request_id)
     return Response(body, error.status, problem_headers(error))
 
 

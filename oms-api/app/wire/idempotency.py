@@ -10,7 +10,7 @@ KEY_LENGTH = 200
 
 
 def check_key(key: str | None) -> str | None:
-    """Return the idempotency key as sent. Raise Invalid unless it is 1 to 200 printable ASCII characters."""
+    """Return the idempotency key as sent. Raises Invalid unless it is 1 to 200 printable ASCII characters."""
     if key is None or (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
         return key
     message = f"Must be 1 to {KEY_LENGTH} printable ASCII characters."

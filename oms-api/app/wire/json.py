@@ -20,7 +20,7 @@ class JsonNumber:
 
 
 def parse_json(body: bytes) -> Any:  # any JSON value
-    """Parse `body` (UTF-8), with numbers as JsonNumber. Raise Malformed with the reason."""
+    """Parse `body` (UTF-8), with numbers as JsonNumber. Raises Malformed with the reason."""
     try:
         text = body.decode()
         value = _DECODER.decode(text)

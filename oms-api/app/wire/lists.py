@@ -32,7 +32,7 @@ def _parse_instant(value: object) -> datetime:
 
 
 def parse_instant(text: str) -> datetime:
-    """Parse an instant of a query. Raise ValueError if it is malformed or has no offset."""
+    """Parse an instant of a query. Raises ValueError if it is malformed or has no offset."""
     try:
         # a plus sign in a query string decodes to a space
         instant = datetime.fromisoformat(text.replace(" ", "+"))

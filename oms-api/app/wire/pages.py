@@ -24,7 +24,7 @@ class Cursors:
         return self._written(tenant_id, listed, position.encode())
 
     def read(self, tenant_id: int, listed: str, cursor: str) -> str:
-        """Return the position in the cursor. Raise Invalid unless it was made for this tenant and list."""
+        """Return the position in the cursor. Raises Invalid unless it was made for this tenant and list."""
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except (ValueError, binascii.Error):

@@ -1,6 +1,6 @@
 """The collection of denials and failed log-ins for the audit log.
 
-They are recorded off the hot path, aggregated, and held in bounded memory. They are not lost while the
+They are recorded after the response, aggregated, and held in bounded memory. They are not lost while the
 database is unavailable.
 """
 

@@ -29,7 +29,7 @@ LIVE = BODY | {"name": "live", "live": True}
 LIMIT = {"scope": "tenant", "code": "MAX_ORDER_VALUE", "value": "1000"}
 
 
-def good(answer, status=200):
+def assert_ok(answer, status=200):
     assert answer.status_code == status, answer.text
     return answer.json() if answer.content else None
 
@@ -68,7 +68,7 @@ def connect(service):
 
 def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
     caplog.set_level(logging.DEBUG)
-    body = good(api.post("/broker-connections", BODY), 201)
+    body = assert_ok(api.post("/broker-connections", BODY), 201)
     assert (body["name"], body["broker"], body["live"], body["status"]) == (
         "paper",
         "alpaca",
@@ -76,13 +76,13 @@ def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
         "new",
     )
     assert body["base_url"] == "https://paper-api.alpaca.markets"
-    listed = good(api.get("/broker-connections"))
+    listed = assert_ok(api.get("/broker-connections"))
     assert [item["name"] for item in listed] == ["paper"]
-    good(api.get("/broker-connections/paper"))
+    assert_ok(api.get("/broker-connections/paper"))
     changed = api.patch(
         "/broker-connections/paper", {"credentials": {"key_id": "PK02", "secret_key": CANARY}}
     )
-    good(changed)
+    assert_ok(changed)
     for broken in (
         {"key_id": CANARY},
         {"key_id": CANARY, "secret_key": 5},
@@ -107,8 +107,8 @@ def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
 
 
 def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, service, connect):
-    good(api.post("/broker-connections", BODY), 201)
-    good(api.post("/broker-connections", BODY | {"name": "second"}), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY | {"name": "second"}), 201)
     connect(AnsweringBroker())
     new_key = base64.b64encode(secrets.token_bytes(32)).decode()
     rotated = create_broker_key_ring(settings_for(service.database_url, broker_keys=f"n1:{new_key}"))
@@ -118,7 +118,7 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
         assert result.updated >= 2
         assert result.unreadable == []
         assert encrypt_again(connection, rotated).updated == 0
-    test = good(api.post("/broker-connections/paper:test"))
+    test = assert_ok(api.post("/broker-connections/paper:test"))
     assert (test["ok"], "BROKER_KEYS" in test["error"]) == (False, True)  # this process lacks the new key
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
@@ -136,32 +136,32 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
 
 
 def test_test_answers_the_account(api, connect):
-    good(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
     given = connect(AnsweringBroker())
-    body = good(api.post("/broker-connections/paper:test"))
+    body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["account"], body["paper"], body["error"]) == (True, "PA1", True, None)
     assert given[0].credentials == CREDENTIALS
     connect(AnsweringBroker(number=None))
-    body = good(api.post("/broker-connections/paper:test"))
+    body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["error"]) == (False, "The broker did not answer.")
 
 
 @pytest.mark.parametrize("is_paper", [False, None])
 def test_paper_connection_refuses_an_account_that_is_not_paper(api, connect, is_paper):
-    good(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
     connect(AnsweringBroker(is_paper=is_paper))
-    body = good(api.post("/broker-connections/paper:test"))
+    body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["error"]) == (False, "The account is a live account, and `live` is false.")
 
 
 def test_address_that_was_forged_in_the_database_is_never_called(api, service, connect):
-    good(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
     given = connect(AnsweringBroker())
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         forged = "UPDATE broker_connections SET base_url = 'https://api.alpaca.markets' WHERE tenant_id = :id"
         connection.execute(text(forged), {"id": api.tenant_id})
-    body = good(api.post("/broker-connections/paper:test"))
+    body = assert_ok(api.post("/broker-connections/paper:test"))
     assert not body["ok"]
     assert "live address" in body["error"]
     assert given == []
@@ -184,23 +184,23 @@ def test_field_that_is_not_valid_is_named(api, change, field):
     refused = api.post("/broker-connections", BODY | change)
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == field
-    assert good(api.get("/broker-connections")) == []
+    assert assert_ok(api.get("/broker-connections")) == []
 
 
 def test_name_and_account_are_unique_in_the_tenant(api, service):
-    good(api.post("/broker-connections", BODY | {"account": "PA7"}), 201)
+    assert_ok(api.post("/broker-connections", BODY | {"account": "PA7"}), 201)
     assert api.post("/broker-connections", BODY).status_code == 409
     assert api.post("/broker-connections", BODY | {"name": "other", "account": "PA7"}).status_code == 409
-    good(service.api().post("/broker-connections", BODY | {"account": "PA7"}), 201)
+    assert_ok(service.api().post("/broker-connections", BODY | {"account": "PA7"}), 201)
 
 
 def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect):
     members = Members(service, service.api())
     api, given = members.api, connect(AnsweringBroker(number="7", is_paper=False))
     first, second = members.headers(Role.ADMIN), {"X-API-Key": api.key}
-    created = good(api.post("/broker-connections", LIVE, first), 201)
+    created = assert_ok(api.post("/broker-connections", LIVE, first), 201)
     assert (created["live"], created["status"]) == (True, "awaiting_live")
-    test = good(api.post("/broker-connections/live:test"))
+    test = assert_ok(api.post("/broker-connections/live:test"))
     assert (test["ok"], given) == (False, [])  # nothing is sent before it is enabled
     path = "/broker-connections/live:enable-live"
     assert api.post(path, None, second).status_code == 403  # a key acts for nobody
@@ -208,51 +208,51 @@ def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect
     for role in (Role.RISK, Role.TRADER):
         assert api.post(path, None, members.headers(role)).status_code == 403
     person = f"slack:{members.team}:U2"
-    good(api.post("/users", {"person": person, "name": "Second", "role": "admin"}), 201)
+    assert_ok(api.post("/users", {"person": person, "name": "Second", "role": "admin"}), 201)
     other = {"X-API-Key": members.key, "X-On-Behalf-Of": person}
     assert api.post(path, None, other).status_code == 409  # no limit yet
-    good(api.put("/limits", LIMIT))
-    enabled = good(api.post(path, None, other))
+    assert_ok(api.put("/limits", LIMIT))
+    enabled = assert_ok(api.post(path, None, other))
     assert enabled["live_enabled_by"] is not None
-    assert good(api.post("/broker-connections/live:test"))["ok"]
-    changed = good(api.patch("/broker-connections/live", {"account": "7"}, other))
+    assert assert_ok(api.post("/broker-connections/live:test"))["ok"]
+    changed = assert_ok(api.patch("/broker-connections/live", {"account": "7"}, other))
     assert (changed["live_enabled_by"], changed["status"]) == (None, "awaiting_live")
-    assert good(api.get("/audit", action="broker_connection.live_enabled"))
+    assert assert_ok(api.get("/audit", action="broker_connection.live_enabled"))
 
 
 def test_paper_connection_cannot_be_enabled_for_live(service):
     members = Members(service, service.api())
-    good(members.api.post("/broker-connections", BODY), 201)
+    assert_ok(members.api.post("/broker-connections", BODY), 201)
     response = members.api.post("/broker-connections/paper:enable-live", None, members.headers(Role.ADMIN))
     assert response.status_code == 409
 
 
 def test_connection_serves_one_flat_portfolio(api):
-    good(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
     for name in ("Growth", "Value"):
-        good(api.post("/portfolios", {"name": name}), 201)
-    assigned = good(api.patch("/portfolios/Growth", {"broker": "alpaca", "connection": "paper"}))
+        assert_ok(api.post("/portfolios", {"name": name}), 201)
+    assigned = assert_ok(api.patch("/portfolios/Growth", {"broker": "alpaca", "connection": "paper"}))
     assert (assigned["broker"], assigned["connection"]) == ("alpaca", "paper")
-    assert good(api.get("/broker-connections/paper"))["portfolio_name"] == "Growth"
+    assert assert_ok(api.get("/broker-connections/paper"))["portfolio_name"] == "Growth"
     response = api.patch("/portfolios/Value", {"broker": "alpaca", "connection": "paper"})
     assert (response.status_code, "one portfolio" in response.text) == (409, True)
     assert api.delete("/broker-connections/paper").status_code == 409
-    good(api.patch("/portfolios/Growth", {"broker": "paper"}))
+    assert_ok(api.patch("/portfolios/Growth", {"broker": "paper"}))
     assert api.delete("/broker-connections/paper").status_code == 204
     assert api.get("/broker-connections/paper").status_code == 404
 
 
 def test_portfolio_with_orders_or_positions_keeps_its_broker(api):
-    good(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
     api.quote("AAPL", "99", "101", "100")
     resting = api.order(type="LIMIT", limit_price="50")
     to_alpaca = {"broker": "alpaca", "connection": "paper"}
     assert api.patch("/portfolios/Growth", to_alpaca).status_code == 409
-    good(api.post(f"/orders/{resting['id']}/cancel", {}))
+    assert_ok(api.post(f"/orders/{resting['id']}/cancel", {}))
     api.order()
     assert api.patch("/portfolios/Growth", to_alpaca).status_code == 409
-    good(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
-    good(api.patch("/portfolios/Growth", to_alpaca))
+    assert_ok(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
+    assert_ok(api.patch("/portfolios/Growth", to_alpaca))
 
 
 @pytest.mark.parametrize(
@@ -266,22 +266,22 @@ def test_portfolio_with_orders_or_positions_keeps_its_broker(api):
     ],
 )
 def test_assignment_that_fits_no_connection_is_refused(api, body, status):
-    good(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
     api.open_portfolio()
     assert api.patch("/portfolios/Growth", body).status_code == status
 
 
 def test_people_of_a_connection_are_set_and_leave_the_rest_as_it_is(api, service):
-    good(api.post("/broker-connections", BODY), 201)
+    assert_ok(api.post("/broker-connections", BODY), 201)
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         connection.execute(text("UPDATE broker_connections SET status = 'connected'"))
-    assert good(api.get("/broker-connections/paper"))["people"] is None
+    assert assert_ok(api.get("/broker-connections/paper"))["people"] is None
     people = ["slack:T1:U2", "alice@example.com", "alice@example.com"]
-    body = good(api.patch("/broker-connections/paper", {"people": people}))
+    body = assert_ok(api.patch("/broker-connections/paper", {"people": people}))
     assert (body["people"], body["status"]) == (["alice@example.com", "slack:T1:U2"], "connected")
-    assert good(api.get("/broker-connections"))[0]["people"] == ["alice@example.com", "slack:T1:U2"]
-    assert good(api.patch("/broker-connections/paper", {"people": None}))["people"] is None
+    assert assert_ok(api.get("/broker-connections"))[0]["people"] == ["alice@example.com", "slack:T1:U2"]
+    assert assert_ok(api.patch("/broker-connections/paper", {"people": None}))["people"] is None
     assert api.patch("/broker-connections/paper", {"people": [""]}).status_code == 422
-    [entry, *_] = good(api.get("/audit", action="broker_connection.updated"))
+    [entry, *_] = assert_ok(api.get("/audit", action="broker_connection.updated"))
     assert entry["before"]["people"] == '["alice@example.com", "slack:T1:U2"]'

@@ -10,7 +10,7 @@ from app.brokers.paper.book import Book
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.paper.replay import replay
-from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Accepted
 from tests.brokers.contract import BrokerContract, Stage
@@ -118,9 +118,9 @@ def test_working_orders_survive_a_restart():
 @pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
 def test_rejection_drill_is_deterministic_and_has_the_configured_share(share, rejected):
     how = PaperSettings(reject_share=Decimal(share), seed="drill")
-    reasons = [find_rejection(how, f"O{number}") for number in range(1000)]
+    reasons = [simulate_rejection(how, f"O{number}") for number in range(1000)]
     assert sum(reason is not None for reason in reasons) == rejected
-    assert reasons == [find_rejection(how, f"O{number}") for number in range(1000)]
+    assert reasons == [simulate_rejection(how, f"O{number}") for number in range(1000)]
 
 
 def test_rejected_order_never_becomes_working():

@@ -16,7 +16,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.rebuilding import read_ahead, rebuild_portfolio
 from app.main import create_app
 from app.verify import verify_database
-from tests.identity.administration import good, trail
+from tests.identity.administration import assert_ok, list_audit_entries
 from tests.support.service import Service, settings_for
 
 TODAY = datetime.now(UTC).date()
@@ -33,7 +33,7 @@ def post_action(api, ex_date=TODAY, **changes):
 
 
 def book(api, **changes):
-    body = good(post_action(api, **changes), 201)
+    body = assert_ok(post_action(api, **changes), 201)
     assert body["status"] == "booked"
     return body
 
@@ -48,7 +48,9 @@ def reverse(api, made, reason="Wrong ratio"):
 
 
 def position(api, symbol="AAPL", name="Growth"):
-    held = {item["symbol"]: item for item in good(api.get("/positions", portfolio=name, include_closed=True))}
+    held = {
+        item["symbol"]: item for item in assert_ok(api.get("/positions", portfolio=name, include_closed=True))
+    }
     body = held[symbol]
     return body["quantity"], body["avg_cost"], body["realized_pnl"]
 
@@ -87,14 +89,14 @@ def service(backend, new_database, clock):
 @pytest.fixture
 def books(api):
     """Provide 100 AAPL at 10, bought two days ago."""
-    good(api.post("/portfolios", {"name": "Growth", "opening_cash": "10000"}), 201)
+    assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": "10000"}), 201)
     api.buy("100", "10", portfolio_name="Growth", executed_at=ago(2))
     return api
 
 
 def test_split_multiplies_the_quantity_and_keeps_cost_cash_and_pnl(books):
     body = SPLIT | {"ex_date": str(TODAY)}
-    preview = good(books.post("/corporate-actions:preview", body))
+    preview = assert_ok(books.post("/corporate-actions:preview", body))
     (change,) = preview["positions"]
     assert (change["quantity_before"], change["quantity_after"]) == ("100", "200")
     assert (change["average_before"], change["average_after"], change["cash"]) == ("10.00", "5.00", "0.00")
@@ -104,9 +106,9 @@ def test_split_multiplies_the_quantity_and_keeps_cost_cash_and_pnl(books):
     assert books.portfolio()["cash"] == "9000.00"
     row = books.trades()[0]
     assert (row["kind"], row["quantity"], row["gmv"]) == ("split", "100", "0.00")
-    assert good(books.get(f"/corporate-actions/{made['id']}"))["status"] == "booked"
-    assert [item["id"] for item in good(books.get("/corporate-actions"))] == [made["id"]]
-    actions = [entry["action"] for entry in trail(books)]
+    assert assert_ok(books.get(f"/corporate-actions/{made['id']}"))["status"] == "booked"
+    assert [item["id"] for item in assert_ok(books.get("/corporate-actions"))] == [made["id"]]
+    actions = [entry["action"] for entry in list_audit_entries(books)]
     assert actions[:2] == ["corporate_action.booked", "corporate_action.created"]
     assert_verified(books)
 
@@ -140,7 +142,7 @@ def test_late_split_books_the_difference_to_a_replay(books):
 def test_reversal_of_a_split_restores_the_position_in_rows_of_its_own(books):
     made = book(books, new_units="1", old_units="3", cash_in_lieu_price="50")
     assert position(books)[0] == "33"
-    undone = good(reverse(books, made))
+    undone = assert_ok(reverse(books, made))
     assert (undone["status"], undone["reversal_reason"]) == ("reversed", "Wrong ratio")
     assert position(books) == ("100", "10.00", "0.00")
     assert books.portfolio()["cash"] == "9000.00"
@@ -158,7 +160,7 @@ def test_trade_before_a_split_is_only_reversed_after_the_split(books):
     assert "reverse the action" in refused(books.reverse(split["trade_id"]), 409)["detail"]
     assert books.reverse(later["trade_id"]).status_code == 201  # replayed across the split
     assert position(books) == ("200", "5.00", "0.00")
-    good(reverse(books, made))
+    assert_ok(reverse(books, made))
     assert books.reverse(bought["trade_id"]).status_code == 201
     assert position(books)[0] == "0"
     assert_verified(books)
@@ -170,19 +172,19 @@ def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(books):
     working = books.order(symbol="FB", type="LIMIT", limit_price="9", time_in_force="GTC", quantity="5")
     change = {"kind": "symbol_change", "symbol": "FB", "new_symbol": "META", "ex_date": str(TODAY)}
     body = change | {"reason": "Renamed"}
-    preview = good(books.post("/corporate-actions:preview", body))
+    preview = assert_ok(books.post("/corporate-actions:preview", body))
     assert [(order["order_id"], order["change"]) for order in preview["orders"]] == [
         (working["id"], "cancelled")
     ]
     assert preview["positions"][0]["symbol_after"] == "META"
-    made = good(books.post("/corporate-actions", body), 201)
+    made = assert_ok(books.post("/corporate-actions", body), 201)
     assert position(books, "FB")[0] == "0"
     assert position(books, "META") == ("10", "20.00", "0.00")
     assert books.found(working["id"])["status"] == "CANCELED"
     books.sell("4", "25", portfolio_name="Growth", symbol="META")
     assert position(books, "META") == ("6", "20.00", "20.00")
     assert_verified(books)
-    good(reverse(books, made))
+    assert_ok(reverse(books, made))
     assert (position(books, "FB")[0], position(books, "META")[0]) == ("10", "-4")
     assert_verified(books)
 
@@ -192,22 +194,22 @@ def test_symbol_change_is_refused_where_the_old_symbol_was_traded_since(books):
     body = {"kind": "symbol_change", "symbol": "AAPL", "new_symbol": "PEAR", "ex_date": str(TODAY)}
     answer = refused(books.post("/corporate-actions", body | {"reason": "Renamed"}), 409)
     assert "was traded" in answer["detail"]
-    assert good(books.get("/corporate-actions")) == []
+    assert assert_ok(books.get("/corporate-actions")) == []
 
 
 def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(books):
-    good(books.post("/portfolios", {"name": "Short", "opening_cash": "10000"}), 201)
+    assert_ok(books.post("/portfolios", {"name": "Short", "opening_cash": "10000"}), 201)
     books.sell("40", "10", portfolio_name="Short", executed_at=ago(2))
     books.buy("100", "10", portfolio_name="Growth")  # on the ex-date: without the dividend
     terms = {"kind": "dividend", "amount": "0.5", "currency": "USD", "withholding_percent": "15"}
-    made = good(books.post("/corporate-actions", _dividend(terms)), 201)
+    made = assert_ok(books.post("/corporate-actions", _dividend(terms)), 201)
     assert books.portfolio()["cash"] == "8042.50"
     assert books.portfolio("Short")["cash"] == "10380.00"
-    rows = good(books.get("/portfolios/Growth/cash"))["rows"][:2]
+    rows = assert_ok(books.get("/portfolios/Growth/cash"))["rows"][:2]
     assert [(row["kind"], row["amount"]) for row in rows] == [("withholding", "-7.50"), ("dividend", "50.00")]
     assert position(books)[2] == "0.00"  # no realised P&L
     assert_verified(books)
-    good(reverse(books, made))
+    assert_ok(reverse(books, made))
     assert books.portfolio()["cash"] == "8000.00"
     assert_verified(books)
 
@@ -220,7 +222,7 @@ def test_dividend_in_another_currency_needs_a_rate(books):
     terms = {"kind": "dividend", "amount": "1", "currency": "EUR"}
     refused(books.post("/corporate-actions", _dividend(terms)), 422)
     books.quote("EUR/USD", "1.10", "1.10", "1.10")
-    good(books.post("/corporate-actions", _dividend(terms)), 201)
+    assert_ok(books.post("/corporate-actions", _dividend(terms)), 201)
     assert books.portfolio()["cash"] == "9110.00"
     assert_verified(books)
 
@@ -245,7 +247,7 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(books, clock
     new = books.found(old["replaced_by"])
     assert (old["status"], new["quantity"], new["trail_amount"]) == ("REPLACED", "6", "1.00")
     assert_verified(books)
-    good(reverse(books, made))
+    assert_ok(reverse(books, made))
     again = books.found(limit["id"])
     assert (again["quantity"], again["limit_price"]) == ("5", "9.01")
     assert_verified(books)
@@ -253,10 +255,10 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(books, clock
 
 def test_scheduled_action_is_booked_when_its_date_begins_and_can_be_withdrawn(books):
     tomorrow = TODAY + timedelta(days=2)
-    body = good(post_action(books, ex_date=tomorrow), 201)
+    body = assert_ok(post_action(books, ex_date=tomorrow), 201)
     assert (body["status"], body["booked_at"]) == ("scheduled", None)
     assert position(books)[0] == "100"
-    assert good(reverse(books, body))["status"] == "reversed"
+    assert assert_ok(reverse(books, body))["status"] == "reversed"
     assert_verified(books)
 
 
@@ -281,27 +283,28 @@ def test_terms_that_do_not_fit_the_kind_are_refused(api, changes, field):
 
 def test_same_key_books_once(books):
     body = SPLIT | {"ex_date": str(TODAY)}
-    first = good(books.post("/corporate-actions", body, {"Idempotency-Key": "split-1"}), 201)
+    first = assert_ok(books.post("/corporate-actions", body, {"Idempotency-Key": "split-1"}), 201)
     assert (
-        good(books.post("/corporate-actions", body, {"Idempotency-Key": "split-1"}), 201)["id"] == first["id"]
+        assert_ok(books.post("/corporate-actions", body, {"Idempotency-Key": "split-1"}), 201)["id"]
+        == first["id"]
     )
     assert position(books)[0] == "200"
 
 
 def test_reports_treat_a_split_as_a_restatement(books):
     book(books)
-    (lot,) = good(books.get("/lots", portfolio="Growth"))["open"]
+    (lot,) = assert_ok(books.get("/lots", portfolio="Growth"))["open"]
     assert (lot["quantity"], lot["unit_cost"]) == ("200", "5.00")
     books.sell("200", "6", portfolio_name="Growth")
-    (trip,) = good(books.get("/round-trips"))
+    (trip,) = assert_ok(books.get("/round-trips"))
     assert (trip["quantity"], trip["entry_price"], trip["realized_pnl"]) == ("200", "5.00", "200.00")
-    (body,) = good(books.get("/pnl"))["items"]
+    (body,) = assert_ok(books.get("/pnl"))["items"]
     assert (body["trades"], body["realized_pnl"]) == (2, "200.00")
 
 
 def test_position_without_a_quote_is_marked_at_the_restated_price(books):
     book(books)
-    (body,) = good(books.get("/positions", portfolio="Growth"))
+    (body,) = assert_ok(books.get("/positions", portfolio="Growth"))
     assert (body["quantity"], Decimal(body["unrealized_pnl"])) == ("200", Decimal(0))
 
 
@@ -320,8 +323,8 @@ def test_action_on_which_another_one_acted_is_reversed_last(books):
     change = book(books, kind="symbol_change", new_symbol="APPL", new_units=None, old_units=None)
     assert change["id"] in refused(reverse(books, split), 409)["detail"]
     assert position(books, "APPL")[0] == "200"
-    good(reverse(books, change))
-    good(reverse(books, split))
+    assert_ok(reverse(books, change))
+    assert_ok(reverse(books, split))
     assert position(books)[0] == "100"
     assert_verified(books)
 
@@ -335,7 +338,7 @@ def test_late_split_of_a_symbol_that_was_changed_books_nothing(books):
 
 def test_action_is_not_booked_after_its_reversal(books):
     body = book(books)
-    good(reverse(books, body))
+    assert_ok(reverse(books, body))
     service = books.service
 
     async def book_again():
@@ -359,8 +362,8 @@ def test_split_with_a_fraction_and_symbol_change_take_effect_on_the_same_date(bo
     assert (position(books)[0], position(books, "APPL")[:2]) == ("0", ("33", "30.00"))
     assert_verified(books)
     assert change["id"] in refused(reverse(books, split), 409)["detail"]
-    good(reverse(books, change))
-    good(reverse(books, split))
+    assert_ok(reverse(books, change))
+    assert_ok(reverse(books, split))
     assert position(books) == ("100", "10.00", "0.00")
     assert_verified(books)
 
@@ -368,14 +371,14 @@ def test_split_with_a_fraction_and_symbol_change_take_effect_on_the_same_date(bo
 def test_actions_announced_for_the_same_date_are_booked_before_the_symbol_changes(books, clock):
     tomorrow = TODAY + timedelta(days=1)
     for terms in (CHANGE, REVERSE_SPLIT):
-        good(post_action(books, ex_date=tomorrow, **terms), 201)
+        assert_ok(post_action(books, ex_date=tomorrow, **terms), 201)
     dividend = {"kind": "dividend", "amount": "1", "currency": "USD", "new_units": None, "old_units": None}
-    good(post_action(books, ex_date=tomorrow, **dividend), 201)
+    assert_ok(post_action(books, ex_date=tomorrow, **dividend), 201)
     clock.offset = timedelta(days=1)
     try:
         books.service.client.portal.call(books.service.app.state.corporate_actions.book_due)
         assert (position(books)[0], position(books, "APPL")[0]) == ("0", "33")
-        rows = good(books.get("/portfolios/Growth/cash"))["rows"]
+        rows = assert_ok(books.get("/portfolios/Growth/cash"))["rows"]
         assert [row["amount"] for row in rows if row["kind"] == "dividend"] == ["100.00"]
         assert_verified(books)
     finally:
@@ -392,7 +395,9 @@ def test_split_of_a_symbol_that_changed_on_its_date_is_refused_and_works_under_t
 
 def test_fraction_of_a_late_split_has_the_cost_before_the_later_trades(books):
     books.buy("7", "90", portfolio_name="Growth")  # in new units
-    preview = good(books.post("/corporate-actions:preview", SPLIT | REVERSE_SPLIT | {"ex_date": str(TODAY)}))
+    preview = assert_ok(
+        books.post("/corporate-actions:preview", SPLIT | REVERSE_SPLIT | {"ex_date": str(TODAY)})
+    )
     book(books, **REVERSE_SPLIT)
     # 100 at 10 became 33.33333333 at 30; 0.33333333 was paid 36 a unit. 33 at 30 and 7 at 90 remain.
     assert position(books) == ("40", "40.50", "1.99999998")
@@ -415,7 +420,7 @@ def test_reversal_of_a_reverse_split_restores_quantities_that_were_rounded(books
     clock.offset = timedelta(0)
     made = book(books, new_units="1", old_units="10", cash_in_lieu_price="100")
     assert (books.found(stop["id"])["quantity"], books.found(stop["id"])["stop_price"]) == ("3", "80.00")
-    good(reverse(books, made))
+    assert_ok(reverse(books, made))
     assert (books.found(stop["id"])["quantity"], books.found(stop["id"])["stop_price"]) == ("35", "8.00")
     restated = books.found(books.found(trailing["id"])["replaced_by"])
     restored = books.found(restated["replaced_by"])
@@ -443,12 +448,12 @@ def test_stored_prices_follow_a_split_and_its_reversal(books, clock):
     books.quote("AAPL", "10", "11", "10.5")
     until = str(TODAY + timedelta(days=2)) + "T00:00:00Z"
     mark = {"price": "12", "reason": "Thin market", "expires_at": until}
-    good(books.put("/marks/AAPL", mark))
+    assert_ok(books.put("/marks/AAPL", mark))
     clock.offset = timedelta(0)
     made = book(books)
-    quote = good(books.get("/quotes/AAPL"))
+    quote = assert_ok(books.get("/quotes/AAPL"))
     assert (quote["bid"], quote["ask"], quote["last"]) == ("5.00", "5.50", "5.25")
-    (body,) = good(books.get("/positions"))
+    (body,) = assert_ok(books.get("/positions"))
     assert (body["mark"], body["market_value"]) == ("6.00", "1200.00")
     booked_at = utc_now()
     books.quote("AAPL", "20", "20", "20")
@@ -457,9 +462,9 @@ def test_stored_prices_follow_a_split_and_its_reversal(books, clock):
         key = InstrumentKey(books.tenant_id, "AAPL")
         found = books.service.app.state.market.quotes_at(connection, [key], booked_at)
     assert found[key].last == Decimal("5.25")  # a tick at the time of the booking
-    good(reverse(books, made))
-    assert good(books.get("/quotes/AAPL"))["last"] == "20.00"  # it arrived after the split
-    (body,) = good(books.get("/positions"))
+    assert_ok(reverse(books, made))
+    assert assert_ok(books.get("/quotes/AAPL"))["last"] == "20.00"  # it arrived after the split
+    (body,) = assert_ok(books.get("/positions"))
     assert (body["mark"], body["market_value"]) == ("12.00", "1200.00")
     assert_verified(books)
 
@@ -468,18 +473,18 @@ def test_reversal_multiplies_the_quote_that_the_split_divided(books, clock):
     clock.offset = timedelta(days=-1)
     books.quote("AAPL", "10", "11", "10.5")
     clock.offset = timedelta(0)
-    good(books.post("/portfolios", {"name": "Second", "opening_cash": "10000"}), 201)
+    assert_ok(books.post("/portfolios", {"name": "Second", "opening_cash": "10000"}), 201)
     books.buy("10", "10", portfolio_name="Second", executed_at=ago(2))
-    good(reverse(books, book(books)))
-    quote = good(books.get("/quotes/AAPL"))
+    assert_ok(reverse(books, book(books)))
+    quote = assert_ok(books.get("/quotes/AAPL"))
     assert (quote["bid"], quote["ask"], quote["last"]) == ("10.00", "11.00", "10.50")
 
 
 def test_extremes_of_a_position_are_in_the_units_after_a_split(books):
     books.quote("AAPL", "14", "14", "14")
     made = book(books)
-    (body,) = good(books.get("/positions"))
+    (body,) = assert_ok(books.get("/positions"))
     assert (body["highest_price"], body["lowest_price"]) == ("14.00", "5.00")  # 14 is a price of today
-    good(reverse(books, made))
-    (body,) = good(books.get("/positions"))
+    assert_ok(reverse(books, made))
+    (body,) = assert_ok(books.get("/positions"))
     assert (body["highest_price"], body["lowest_price"]) == ("14.00", "10.00")

@@ -166,7 +166,7 @@ def test_every_exchange_gets_its_recorded_answer(answers):
 
 
 def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch):
-    monkeypatch.setattr(serving_port[0].app.edge, "hot", {})
+    monkeypatch.setattr(serving_port[0].app.edge, "direct_routes", {})
     generic = answers_of(*serving_port)
     assert {name: told for name, told in generic.items() if told != answers[name]} == {}
 
@@ -175,11 +175,11 @@ def test_valid_requests_use_the_direct_routes(serving_port, monkeypatch):
     service, port = serving_port
     edge, taken = service.app.edge, []
 
-    def start_hot(*given: Any) -> bool:
-        taken.append(Edge.start_hot(edge, *given))
+    def start_direct(*given: Any) -> bool:
+        taken.append(Edge.start_direct(edge, *given))
         return taken[-1]
 
-    monkeypatch.setattr(edge, "start_hot", start_hot)
+    monkeypatch.setattr(edge, "start_direct", start_direct)
     send_one = Writer(BOOTSTRAP_KEY).request
     for body in (trade_body(), trade_body(quantity=100), trade_body(gmv=17500.5), trade_body(note="\n5")):
         asyncio.run(send(port, Exchange("trade", (send_one(TRADE, body),))))

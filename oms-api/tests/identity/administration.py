@@ -19,17 +19,17 @@ def operator(service: Service) -> ApiClient:
 
 def team(service: Service, slug: str, name: str = "A team") -> ApiClient:
     """Make a tenant over REST and return it as its first key sees it."""
-    body = good(operator(service).post("/tenants", {"name": name, "slug": slug}), 201)
+    body = assert_ok(operator(service).post("/tenants", {"name": name, "slug": slug}), 201)
     return ApiClient(service, body["id"], body["api_key"])
 
 
-def good(answer: Any, status: int = 200) -> Any:
+def assert_ok(answer: Any, status: int = 200) -> Any:
     """Return the body of an answer that is as wanted."""
     assert answer.status_code == status, answer.text
     return answer.json()
 
 
-def refused(answer: Any, status: int, *fields: str) -> str:
+def assert_error(answer: Any, status: int, *fields: str) -> str:
     """Return the kind of a refusal; `fields` are those that it blames."""
     assert answer.status_code == status, answer.text
     problem = answer.json()
@@ -41,7 +41,9 @@ def refused(answer: Any, status: int, *fields: str) -> str:
 def user(api: ApiClient, **changes: Any) -> dict[str, Any]:
     """Make a user of the desk."""
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
-    made: dict[str, Any] = good(api.post("/users", {k: v for k, v in body.items() if v is not None}), 201)
+    made: dict[str, Any] = assert_ok(
+        api.post("/users", {k: v for k, v in body.items() if v is not None}), 201
+    )
     return made
 
 
@@ -49,7 +51,7 @@ def key(
     api: ApiClient, name: str = "bot", scopes: tuple[str, ...] = ("trade",), **facts: Any
 ) -> dict[str, Any]:
     """Make a key of the desk."""
-    made: dict[str, Any] = good(api.post("/api-keys", {"name": name, "scopes": scopes, **facts}), 201)
+    made: dict[str, Any] = assert_ok(api.post("/api-keys", {"name": name, "scopes": scopes, **facts}), 201)
     return made
 
 
@@ -66,7 +68,7 @@ def log_in(api: ApiClient, email: str = "alice@example.com", password: str = PAS
 
 def bearer(answer: Any) -> dict[str, str]:
     """Return the header that goes on with a session."""
-    return {"Authorization": f"Bearer {good(answer)['access_token']}"}
+    return {"Authorization": f"Bearer {assert_ok(answer)['access_token']}"}
 
 
 def as_session(api: ApiClient, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:
@@ -76,7 +78,7 @@ def as_session(api: ApiClient, method: str, path: str, headers: dict[str, str], 
     return api.service.client.request(method, f"/api/v1{path}", content=content, headers=sent)
 
 
-def trail(api: ApiClient) -> list[dict[str, Any]]:
+def list_audit_entries(api: ApiClient) -> list[dict[str, Any]]:
     """Return the tenant's audit trail, newest first, by its rows alone."""
     with api.service.reading() as connection:
         rows = connection.execute(

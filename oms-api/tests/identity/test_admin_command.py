@@ -21,7 +21,7 @@ from app.admin.commands import COMMANDS
 from app.config import Settings
 from app.verify import verify_database, verify_trails
 from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.identity.administration import PASSWORD, bearer, good, log_in, operator, trail
+from tests.identity.administration import PASSWORD, assert_ok, bearer, list_audit_entries, log_in, operator
 from tests.support.service import ApiClient, serving
 
 pytestmark = pytest.mark.any_database
@@ -108,10 +108,10 @@ def test_tenant_with_users_and_keys_is_created_from_the_shell(done, database_url
     bot_key = done("create-key", "bot", "read", "act_as", "--tenant", "alpha", "--expires-in-days", "30")
     with serving(database_url) as service:
         alpha = _tenant(service, "alpha", admin_key)
-        assert good(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
+        assert assert_ok(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
         assert log_in(alpha).status_code == 200
         assert alpha.with_key(bot_key).get("/portfolios").status_code == 200
-        body = {entry["action"]: entry for entry in trail(alpha)}
+        body = {entry["action"]: entry for entry in list_audit_entries(alpha)}
     assert {"key.created", "user.created", "tenant.created"} <= set(body)
     entry = body["key.created"]
     assert entry["actor"].startswith("shell:")
@@ -286,7 +286,11 @@ def test_master_key_rotation_updates_the_file_and_keeps_sessions(done, database_
         for key in (new, BOOTSTRAP_KEY):
             assert ApiClient(service, 1, str(key)).get("/portfolios").status_code == 200
         assert service.client.get("/api/v1/portfolios", headers=session).status_code == 200
-        told = [entry for entry in trail(operator(service)) if entry["action"] == "installation.rotated"]
+        told = [
+            entry
+            for entry in list_audit_entries(operator(service))
+            if entry["action"] == "installation.rotated"
+        ]
     assert [entry["target"] for entry in told] == ["OMS_API_KEY"]
 
 
@@ -338,10 +342,10 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, d
         api.claim_workspace("T1")
         user = {"name": "Zoe Canary", "role": "trader", "person": "slack:T1:U7"}
         user |= {"email": "zoe@example.com", "password": PASSWORD}
-        good(api.post("/users", user, {"Idempotency-Key": "z"}), 201)
+        assert_ok(api.post("/users", user, {"Idempotency-Key": "z"}), 201)
         session = bearer(log_in(api, email="zoe@example.com"))
         acting = {"X-On-Behalf-Of": "slack:T1:U7"}
-        trade = good(api.post("/trade", trade_body(), acting), 201)["trade"]
+        trade = assert_ok(api.post("/trade", trade_body(), acting), 201)["trade"]
         for headers in (acting, session | {"X-API-Key": ""}):
             alert = {"kind": "price", "symbol": "AAPL", "above": "150"}
             sent = {name: value for name, value in headers.items() if value}
@@ -358,7 +362,7 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, d
         texts = list_texts(service.engine, ["users", "logins", "admin_requests", "alerts", "preferences"])
         assert not {"canary", "zoe@", "U7"} & {word for word in ("canary", "zoe@", "U7") if word in texts}
         assert "Erased person" in texts
-        assert good(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
+        assert assert_ok(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
         assert verify_database(service.engine).clean
         assert verify_trails(service.engine).lie is None
     assert run("erase-person", called)[0] == command.REFUSED

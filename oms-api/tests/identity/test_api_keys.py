@@ -9,13 +9,13 @@ from app.database import unit_of_work
 from tests.identity.administration import (
     SOON,
     as_session,
+    assert_error,
+    assert_ok,
     bearer,
-    good,
     key,
+    list_audit_entries,
     log_in,
     operator,
-    refused,
-    trail,
     user,
 )
 
@@ -30,15 +30,15 @@ def test_created_key_is_shown_once_and_works(api):
     assert set(body) == SHOWN | {"key"}
     assert (body["name"], body["scopes"], body["state"]) == ("bot", ["read", "trade"], "live")
     assert api.with_key(body["key"]).trade()["source"] == "bot"
-    listed = good(api.get("/api-keys"))
+    listed = assert_ok(api.get("/api-keys"))
     assert [item["name"] for item in listed][:1] == ["bot"]
-    assert set(listed[0]) == SHOWN == set(good(api.get(f"/api-keys/{body['key_id']}")))
+    assert set(listed[0]) == SHOWN == set(assert_ok(api.get(f"/api-keys/{body['key_id']}")))
     assert body["key"][17:] not in api.get("/api-keys").text
 
 
 def test_key_creation_is_audited_without_the_secret(api):
     body = key(api, expires_at=SOON)
-    [entry] = trail(api)
+    [entry] = list_audit_entries(api)
     assert (entry["action"], entry["target"]) == ("key.created", "key:bot")
     assert entry["after"] == {
         "key_id": body["key_id"],
@@ -48,7 +48,7 @@ def test_key_creation_is_audited_without_the_secret(api):
         "portfolios": None,
     }
     assert body["created_by"] == entry["actor"]
-    assert body["key"][17:] not in str(trail(api))
+    assert body["key"][17:] not in str(list_audit_entries(api))
 
 
 @pytest.mark.parametrize(
@@ -82,24 +82,24 @@ def test_key_creation_is_audited_without_the_secret(api):
 )
 def test_invalid_key_request_is_rejected_by_field(api, changes, field):
     body = {"name": "bot", "scopes": ["read"]} | changes
-    refused(
+    assert_error(
         api.post("/api-keys", {name: value for name, value in body.items() if value is not None}), 422, field
     )
-    assert len(good(api.get("/api-keys"))) == 1
+    assert len(assert_ok(api.get("/api-keys"))) == 1
 
 
 def test_key_names_are_never_reused(api):
     body = key(api)
-    good(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
-    assert refused(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
+    assert_ok(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
+    assert assert_error(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
 
 
 def test_key_name_ignores_variants_of_spaces_and_quotes(api):
-    body = good(api.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
+    body = assert_ok(api.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
     assert body["name"] == "Bob's bot"
-    assert refused(api.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
+    assert assert_error(api.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
     other = key(api, "other")
-    assert refused(api.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
+    assert assert_error(api.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
 
 
 def test_restricted_key_sees_only_its_portfolios(api):
@@ -108,10 +108,10 @@ def test_restricted_key_sees_only_its_portfolios(api):
     body = key(api, "bot", ("trade",), portfolios=["growth"])
     assert body["portfolios"] == ["Growth"]
     narrow = api.with_key(body["key"])
-    assert good(narrow.get("/portfolios")) == ["Growth"]
+    assert assert_ok(narrow.get("/portfolios")) == ["Growth"]
     assert narrow.report(portfolio_name="Macro").status_code == 403
     assert narrow.report(portfolio_name="Growth").status_code == 201
-    assert good(api.get("/api-keys"))[0]["portfolios"] == ["Growth"]
+    assert assert_ok(api.get("/api-keys"))[0]["portfolios"] == ["Growth"]
 
 
 def test_only_admins_manage_keys(api):
@@ -129,38 +129,41 @@ def test_expiring_key_cannot_create_a_longer_lived_key(api):
     )
     for expires_at in (None, "2036-01-01T00:00:01Z"):
         body = {"name": "three", "scopes": ["read"], "expires_at": expires_at}
-        assert refused(limited.post("/api-keys", body), 403) == "too-broad"
+        assert assert_error(limited.post("/api-keys", body), 403) == "too-broad"
 
 
 def test_key_created_by_a_user_outlives_the_session(api):
     user(api, role="admin")
     session = bearer(log_in(api))
-    body = good(as_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
+    body = assert_ok(as_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
     assert body["expires_at"] is None
     assert body["created_by"] == "alice@example.com"
-    assert trail(api)[0]["via"] == "session"
+    assert list_audit_entries(api)[0]["via"] == "session"
 
 
 def test_revoked_key_is_rejected_within_a_second(api, clock):
     body = key(api)
     bot = api.with_key(body["key"])
     assert bot.get("/portfolios").status_code == 200
-    changed = good(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
+    changed = assert_ok(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
     assert changed["state"] == "revoked"
     clock.pass_by(seconds=0.99)
     assert bot.get("/portfolios").status_code == 401
-    again = good(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
+    again = assert_ok(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
     assert again["revoked_at"] == changed["revoked_at"]
-    assert [item["action"] for item in trail(api)] == ["key.revoked", "key.created"]
+    assert [item["action"] for item in list_audit_entries(api)] == ["key.revoked", "key.created"]
 
 
 def test_key_can_be_renamed(api):
     body = key(api)
     key(api, "other")
     path = f"/api-keys/{body['key_id']}"
-    assert refused(api.patch(path, {"name": "other"}), 409) == "conflict"
-    assert good(api.patch(path, {"name": "desk-bot"}))["name"] == "desk-bot"
-    assert (trail(api)[0]["before"], trail(api)[0]["after"]) == ({"name": "bot"}, {"name": "desk-bot"})
+    assert assert_error(api.patch(path, {"name": "other"}), 409) == "conflict"
+    assert assert_ok(api.patch(path, {"name": "desk-bot"}))["name"] == "desk-bot"
+    assert (list_audit_entries(api)[0]["before"], list_audit_entries(api)[0]["after"]) == (
+        {"name": "bot"},
+        {"name": "desk-bot"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,16 +179,16 @@ def test_key_can_be_renamed(api):
     ],
 )
 def test_invalid_key_change_is_rejected(api, body, field):
-    refused(api.patch(f"/api-keys/{key(api)['key_id']}", body), 422, field)
+    assert_error(api.patch(f"/api-keys/{key(api)['key_id']}", body), 422, field)
 
 
 def test_last_admin_key_cannot_be_revoked(api):
-    [own] = good(api.get("/api-keys"))
-    assert refused(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
+    [own] = assert_ok(api.get("/api-keys"))
+    assert assert_error(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
     key(api, "narrow", ("admin",), portfolios=[])
-    assert refused(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
+    assert assert_error(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
     key(api, "second", ("admin",))
-    good(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
+    assert_ok(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
 
 
 def test_keys_are_listed_newest_first_in_pages(api):
@@ -194,7 +197,7 @@ def test_keys_are_listed_newest_first_in_pages(api):
         seen, path = [], "/api/v1/api-keys?limit=1"
         while path:
             page = api.service.client.get(path, headers={"X-API-Key": api.key})
-            seen += [item["name"] for item in good(page)]
+            seen += [item["name"] for item in assert_ok(page)]
             path = page.links.get("next", {}).get("url")
     assert len(seen) == 4
     assert set(seen) > set(names)

@@ -8,7 +8,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from app.identity.service import idempotent_operations
-from tests.identity.administration import PASSWORD, good, key, operator, refused, trail, user
+from tests.identity.administration import (
+    PASSWORD,
+    assert_error,
+    assert_ok,
+    key,
+    list_audit_entries,
+    operator,
+    user,
+)
 from tests.support.service import ApiClient, serving
 
 ALICE = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"}
@@ -25,7 +33,7 @@ def test_same_key_and_body_return_the_same_answer(api):
     assert again.json() == first.json()
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert [item["action"] for item in trail(api)] == ["user.created"]
+    assert [item["action"] for item in list_audit_entries(api)] == ["user.created"]
 
 
 def test_equivalent_body_is_a_repeat(api):
@@ -38,38 +46,38 @@ def test_equivalent_body_is_a_repeat(api):
     "change", [{"name": "Bob"}, {"password": "another lantern orbit"}, {"person": "slack:T1:U1"}]
 )
 def test_other_body_under_the_same_key_conflicts(api, change):
-    good(api.post("/users", ALICE, under("k1")), 201)
-    assert refused(api.post("/users", ALICE | change, under("k1")), 409) == "idempotency-key-reused"
-    assert len(good(api.get("/users"))) == 1
+    assert_ok(api.post("/users", ALICE, under("k1")), 201)
+    assert assert_error(api.post("/users", ALICE | change, under("k1")), 409) == "idempotency-key-reused"
+    assert len(assert_ok(api.get("/users"))) == 1
 
 
 def test_other_target_under_the_same_key_conflicts(api):
     ids = [user(api, email=f"{name}@example.com")["id"] for name in "ab"]
-    good(api.patch(f"/users/{ids[0]}", {"role": "risk"}, under("k1")))
+    assert_ok(api.patch(f"/users/{ids[0]}", {"role": "risk"}, under("k1")))
     response = api.patch(f"/users/{ids[1]}", {"role": "risk"}, under("k1"))
-    assert refused(response, 409) == "idempotency-key-reused"
+    assert assert_error(response, 409) == "idempotency-key-reused"
 
 
 def test_idempotency_key_is_scoped_to_route_and_tenant(service):
     one, two = service.api(), service.api()
     for api in (one, two):
-        body = good(api.post("/users", ALICE, under("k1")), 201)
-        good(api.patch(f"/users/{body['id']}", {"role": "risk"}, under("k1")))
-        good(api.post("/portfolios", {"name": "Growth"}, under("k1")), 201)
+        body = assert_ok(api.post("/users", ALICE, under("k1")), 201)
+        assert_ok(api.patch(f"/users/{body['id']}", {"role": "risk"}, under("k1")))
+        assert_ok(api.post("/portfolios", {"name": "Growth"}, under("k1")), 201)
 
 
 def test_repeat_returns_the_original_answer_not_the_current_state(api):
-    first = good(api.post("/users", ALICE, under("k1")), 201)
-    good(api.patch(f"/users/{first['id']}", {"role": "risk"}))
-    assert good(api.post("/users", ALICE, under("k1")), 201) == first
-    assert good(api.get(f"/users/{first['id']}"))["role"] == "risk"
+    first = assert_ok(api.post("/users", ALICE, under("k1")), 201)
+    assert_ok(api.patch(f"/users/{first['id']}", {"role": "risk"}))
+    assert assert_ok(api.post("/users", ALICE, under("k1")), 201) == first
+    assert assert_ok(api.get(f"/users/{first['id']}"))["role"] == "risk"
 
 
 def test_rejected_request_binds_no_key(api):
     assert api.post("/users", ALICE | {"role": "king"}, under("k1")).status_code == 422
     user(api, email="bob@example.com")
     assert api.post("/users", ALICE | {"email": "bob@example.com"}, under("k1")).status_code == 409
-    good(api.post("/users", ALICE, under("k1")), 201)
+    assert_ok(api.post("/users", ALICE, under("k1")), 201)
 
 
 def test_repeat_does_not_return_the_secret_again(fresh):
@@ -78,12 +86,15 @@ def test_repeat_does_not_return_the_secret_again(fresh):
         "/api-keys": (fresh.api(), {"name": "bot", "scopes": ["read"]}),
     }
     for path, (api, body) in ask.items():
-        made = good(api.post(path, body, under("k1")), 201)
+        made = assert_ok(api.post(path, body, under("k1")), 201)
         secret = made.get("key") or made["api_key"]
         again = api.post(path, body, under("k1"))
-        assert refused(again, 409) == "secret-shown-once"
+        assert assert_error(again, 409) == "secret-shown-once"
         assert secret not in again.text
-        assert refused(api.post(path, body | {"name": "other"}, under("k1")), 409) == "idempotency-key-reused"
+        assert (
+            assert_error(api.post(path, body | {"name": "other"}, under("k1")), 409)
+            == "idempotency-key-reused"
+        )
         with fresh.reading() as connection:
             assert secret[17:] not in str(connection.execute(text("SELECT * FROM admin_requests")).all())
 
@@ -91,9 +102,9 @@ def test_repeat_does_not_return_the_secret_again(fresh):
 def test_repeated_rotation_is_applied_once(api):
     body = key(api)
     path = f"/api-keys/{body['key_id']}:rotate"
-    good(api.post(path, {}, under("k1")), 201)
-    assert refused(api.post(path, {}, under("k1")), 409) == "secret-shown-once"
-    assert len(good(api.get("/api-keys"))) == 3
+    assert_ok(api.post(path, {}, under("k1")), 201)
+    assert assert_error(api.post(path, {}, under("k1")), 409) == "secret-shown-once"
+    assert len(assert_ok(api.get("/api-keys"))) == 3
 
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "é".encode()])
@@ -103,7 +114,7 @@ def test_invalid_idempotency_key_is_rejected(api, name):
 
 def test_stored_request_hash_does_not_reveal_the_password(fresh):
     api = fresh.api()
-    good(api.post("/users", ALICE, under("k1")), 201)
+    assert_ok(api.post("/users", ALICE, under("k1")), 201)
     with fresh.reading() as connection:
         bound = connection.execute(text("SELECT request_hash, answer FROM admin_requests")).one()
     guess = json.dumps(ALICE).encode()
@@ -128,7 +139,7 @@ def test_concurrent_requests_with_one_key_run_once_with_one_answer(fresh):
     assert {response.status_code for response in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
     assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 7
-    assert len(trail(api)) == 1
+    assert len(list_audit_entries(api)) == 1
 
 
 def test_concurrent_requests_without_a_key_get_one_success_and_conflicts(fresh):
@@ -174,16 +185,16 @@ def losing(fresh, monkeypatch):
 @pytest.mark.parametrize("commits", [True, False])
 def test_lost_commit_is_resolved_by_its_key_and_returns_the_secret(losing, commits):
     api = losing(commits=commits)
-    body = good(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}, under("k1")), 201)
+    body = assert_ok(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}, under("k1")), 201)
     assert api.with_key(body["key"]).get("/portfolios").status_code == 200
-    assert [item["action"] for item in trail(api)] == ["key.created"]
+    assert [item["action"] for item in list_audit_entries(api)] == ["key.created"]
 
 
 def test_lost_commit_without_a_key_is_reported_as_unknown(losing):
     api = losing(commits=True)
     response = api.post("/api-keys", {"name": "bot", "scopes": ["read"]})
-    assert refused(response, 503) == "outcome-unknown"
-    assert len(good(api.get("/api-keys"))) == 2
+    assert assert_error(response, 503) == "outcome-unknown"
+    assert len(assert_ok(api.get("/api-keys"))) == 2
 
 
 def test_operation_is_rolled_back_when_the_audit_entry_fails(fresh, monkeypatch):
@@ -195,8 +206,8 @@ def test_operation_is_rolled_back_when_the_audit_entry_fails(fresh, monkeypatch)
     monkeypatch.setattr(idempotent_operations, "record", fail)
     assert api.post("/users", ALICE, under("k1")).status_code == 503
     monkeypatch.undo()
-    assert good(api.get("/users")) == []
-    good(api.post("/users", ALICE, under("k1")), 201)
+    assert assert_ok(api.get("/users")) == []
+    assert_ok(api.post("/users", ALICE, under("k1")), 201)
 
 
 @pytest.mark.parametrize(("looks", "says"), [([False, True], "already"), ([False, False], "same moment")])
@@ -205,6 +216,6 @@ def test_unique_constraint_conflict_is_explained_by_a_second_lookup(api, monkeyp
     answers = iter(looks)
     monkeypatch.setattr("app.identity.queries.users.is_known", lambda *_, **__: next(answers))
     response = api.post("/users", ALICE)
-    assert refused(response, 409) == "conflict"
+    assert assert_error(response, 409) == "conflict"
     assert says in response.json()["detail"]
-    assert len(good(api.get("/users"))) == 1
+    assert len(assert_ok(api.get("/users"))) == 1

@@ -3,13 +3,13 @@
 import pytest
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
-from tests.identity.administration import good, refused, trail, user
+from tests.identity.administration import assert_error, assert_ok, list_audit_entries, user
 
 pytestmark = pytest.mark.any_database
 
 
 def test_five_roles_are_listed_from_the_table(api):
-    roles = {item["role"]: item for item in good(api.get("/roles"))}
+    roles = {item["role"]: item for item in assert_ok(api.get("/roles"))}
     assert list(roles) == ["viewer", "trader", "approver", "risk", "admin"]
     for role in Role:
         assert set(roles[role]["scopes"]) == SCOPES_OF_ROLE[role]
@@ -31,24 +31,24 @@ def test_role_can_be_granted_for_some_or_all_portfolios(api):
     api.trade(portfolio_name="Growth")
     made = user(api)
     body = {"user_id": made["id"], "role": "approver", "portfolios": ["growth"]}
-    given = good(api.post("/roles", body), 201)
+    given = assert_ok(api.post("/roles", body), 201)
     assert (given["role"], given["portfolios"]) == ("approver", ["Growth"])
-    entry = trail(api)[0]
+    entry = list_audit_entries(api)[0]
     assert (entry["action"], entry["before"], entry["after"]) == (
         "user.changed",
         {"role": "trader", "portfolios": None},
         {"role": "approver", "portfolios": ["Growth"]},
     )
-    whole = good(api.post("/roles", {"user_id": made["id"], "role": "trader"}), 201)
+    whole = assert_ok(api.post("/roles", {"user_id": made["id"], "role": "trader"}), 201)
     assert (whole["role"], whole["portfolios"]) == ("trader", None)
 
 
 def test_changed_role_keeps_its_portfolios(api):
     api.trade(portfolio_name="Growth")
     body = user(api, portfolios=["Growth"])
-    changed = good(api.patch(f"/roles/{body['id']}", {"role": "risk"}))
+    changed = assert_ok(api.patch(f"/roles/{body['id']}", {"role": "risk"}))
     assert (changed["role"], changed["portfolios"]) == ("risk", ["Growth"])
-    changed = good(api.patch(f"/roles/{body['id']}", {"portfolios": []}))
+    changed = assert_ok(api.patch(f"/roles/{body['id']}", {"portfolios": []}))
     assert (changed["role"], changed["portfolios"]) == ("risk", [])
 
 
@@ -67,7 +67,7 @@ def test_changed_role_keeps_its_portfolios(api):
     ],
 )
 def test_invalid_grant_is_rejected_by_field(api, body, field):
-    refused(api.post("/roles", body), 422, field)
+    assert_error(api.post("/roles", body), 422, field)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.identity.administration import good, refused, trail
+from tests.identity.administration import assert_error, assert_ok, list_audit_entries
 
 pytestmark = pytest.mark.any_database
 
@@ -12,7 +12,7 @@ ROLES = {"S0TRADERS01": "trader", "S0VIEWERS01": "viewer"}
 
 @pytest.fixture
 def slug(api):
-    return good(api.get("/tenants"))[0]["slug"]
+    return assert_ok(api.get("/tenants"))[0]["slug"]
 
 
 @pytest.fixture
@@ -31,17 +31,19 @@ def report(bot, **groups):
 
 
 def roles_of(api):
-    return {user["person"]: user["role"] for user in good(api.get("/users")) if user["person"]}
+    return {user["person"]: user["role"] for user in assert_ok(api.get("/users")) if user["person"]}
 
 
 def test_settings_are_empty_then_those_of_an_administrator_and_audited(api, bot, slug):
-    assert good(bot.get("/slack-settings")) == {"slack_channels": {}, "slack_group_roles": {}}
-    changed = good(api.patch(f"/tenants/{slug}", {"slack_channels": CHANNELS, "slack_group_roles": ROLES}))
+    assert assert_ok(bot.get("/slack-settings")) == {"slack_channels": {}, "slack_group_roles": {}}
+    changed = assert_ok(
+        api.patch(f"/tenants/{slug}", {"slack_channels": CHANNELS, "slack_group_roles": ROLES})
+    )
     assert (changed["slack_channels"], changed["slack_group_roles"]) == (CHANNELS, ROLES)
-    assert good(bot.get("/slack-settings")) == {"slack_channels": CHANNELS, "slack_group_roles": ROLES}
-    [entry] = [item for item in trail(api) if item["action"] == "tenant.changed"]
+    assert assert_ok(bot.get("/slack-settings")) == {"slack_channels": CHANNELS, "slack_group_roles": ROLES}
+    [entry] = [item for item in list_audit_entries(api) if item["action"] == "tenant.changed"]
     assert set(entry["after"]) == {"slack_channels", "slack_group_roles"}
-    assert good(api.patch(f"/tenants/{slug}", {"slack_channels": {}}))["slack_channels"] == {}
+    assert assert_ok(api.patch(f"/tenants/{slug}", {"slack_channels": {}}))["slack_channels"] == {}
 
 
 @pytest.mark.parametrize(
@@ -64,34 +66,37 @@ def test_settings_that_cannot_be_followed_are_refused(api, slug, body, field):
 
 def test_members_of_groups_get_their_roles_and_lose_them(api, bot, slug):
     settings = {"slack_group_roles": ROLES, "slack_default_role": "viewer"}
-    good(api.patch(f"/tenants/{slug}", settings))
-    good(bot.get("/positions", {"X-On-Behalf-Of": person(api, "U3")}))
-    made = good(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
+    assert_ok(api.patch(f"/tenants/{slug}", settings))
+    assert_ok(bot.get("/positions", {"X-On-Behalf-Of": person(api, "U3")}))
+    made = assert_ok(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
     assert made == {"created": 2, "changed": 1}
     wanted = {person(api, "U1"): "trader", person(api, "U2"): "viewer", person(api, "U3"): "trader"}
     assert roles_of(api) == wanted
-    assert good(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U2"])) == {"created": 0, "changed": 0}
-    assert good(report(bot, S0TRADERS01=["U3"])) == {"created": 0, "changed": 1}
+    assert assert_ok(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U2"])) == {
+        "created": 0,
+        "changed": 0,
+    }
+    assert assert_ok(report(bot, S0TRADERS01=["U3"])) == {"created": 0, "changed": 1}
     assert roles_of(api)[person(api, "U1")] == "viewer"
-    actions = [item["action"] for item in trail(api)]
+    actions = [item["action"] for item in list_audit_entries(api)]
     assert (actions.count("user.first_seen"), actions.count("user.changed")) == (3, 2)
 
 
 def test_groups_make_no_approver_and_take_no_role_that_an_administrator_gave(api, bot, slug):
-    good(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES}))
-    good(api.post("/users", {"name": "Rita", "person": person(api, "U9"), "role": "risk"}), 201)
-    assert good(report(bot, S0TRADERS01=["U9"], S0UNKNOWN01=["U8"])) == {"created": 0, "changed": 0}
+    assert_ok(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES}))
+    assert_ok(api.post("/users", {"name": "Rita", "person": person(api, "U9"), "role": "risk"}), 201)
+    assert assert_ok(report(bot, S0TRADERS01=["U9"], S0UNKNOWN01=["U8"])) == {"created": 0, "changed": 0}
     assert roles_of(api) == {person(api, "U9"): "risk"}
 
 
 def test_a_bot_reports_groups_of_its_own_workspace_only(api, bot):
     response = bot.put("/slack-groups", {"team_id": "T0ELSEWHERE", "groups": {}})
-    assert refused(response, 403) == "workspace-elsewhere"
+    assert assert_error(response, 403) == "workspace-elsewhere"
 
 
 def test_people_of_other_workspaces_keep_their_roles(api, bot, slug):
-    good(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES, "slack_default_role": "viewer"}))
+    assert_ok(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES, "slack_default_role": "viewer"}))
     other = f"slack:T{api.tenant_id}X:U1"
-    good(api.post("/users", {"name": "Otto", "person": other, "role": "trader"}), 201)
-    assert good(report(bot)) == {"created": 0, "changed": 0}
+    assert_ok(api.post("/users", {"name": "Otto", "person": other, "role": "trader"}), 201)
+    assert assert_ok(report(bot)) == {"created": 0, "changed": 0}
     assert roles_of(api)[other] == "trader"

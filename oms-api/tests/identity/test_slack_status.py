@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.identity.service.authenticator import CACHE_SECONDS
-from tests.identity.administration import PASSWORD, good, log_in, refused, trail, user
+from tests.identity.administration import PASSWORD, assert_error, assert_ok, list_audit_entries, log_in, user
 
 pytestmark = pytest.mark.any_database
 
@@ -40,22 +40,22 @@ def wait_until(read, status):
 
 def test_deactivated_person_is_refused_until_active_again(api, bot):
     assert read_as_alice(bot) == 200
-    assert good(set_status(bot, "deactivated")) == {"person": name_alice(api), "status": "deactivated"}
+    assert assert_ok(set_status(bot, "deactivated")) == {"person": name_alice(api), "status": "deactivated"}
     assert wait_until(lambda: read_as_alice(bot), 403) == 403
-    [entry] = [item for item in trail(api) if item["action"] == "user.changed"]
+    [entry] = [item for item in list_audit_entries(api) if item["action"] == "user.changed"]
     assert (entry["before"], entry["after"]) == (
         {"slack_status": "active"},
         {"slack_status": "deactivated"},
     )
-    assert good(set_status(bot, "deactivated"))  # a repeat changes nothing
-    assert good(set_status(bot, "active"))
+    assert assert_ok(set_status(bot, "deactivated"))  # a repeat changes nothing
+    assert assert_ok(set_status(bot, "active"))
     assert wait_until(lambda: read_as_alice(bot), 200) == 200
-    assert len([item for item in trail(api) if item["action"] == "user.changed"]) == 2
+    assert len([item for item in list_audit_entries(api) if item["action"] == "user.changed"]) == 2
 
 
 def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
     user(api, person=name_alice(api))
-    token = good(log_in(api))["access_token"]
+    token = assert_ok(log_in(api))["access_token"]
 
     def read():
         return api.service.client.get(
@@ -63,26 +63,26 @@ def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
         ).status_code
 
     assert read() == 200
-    good(set_status(bot, "deactivated"))
+    assert_ok(set_status(bot, "deactivated"))
     assert wait_until(read, 401) in {401, 403}
     assert log_in(api).status_code in {401, 403}
 
 
 def test_bot_does_not_enable_a_user_whom_an_administrator_disabled(api, bot):
     body = user(api, email=None, password=None, person=name_alice(api))
-    good(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
-    good(set_status(bot, "active"))
+    assert_ok(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
+    assert_ok(set_status(bot, "active"))
     assert wait_until(lambda: read_as_alice(bot), 403) == 403
-    assert good(api.get(f"/users/{body['id']}"))["status"] == "disabled"
+    assert assert_ok(api.get(f"/users/{body['id']}"))["status"] == "disabled"
 
 
 def test_bot_cannot_deactivate_the_last_administrator(api, bot):
     user(api, person=name_alice(api), role="admin", password=PASSWORD)
-    for item in good(api.get("/api-keys")):
+    for item in assert_ok(api.get("/api-keys")):
         if "admin" in item["scopes"]:
             api.patch(f"/api-keys/{item['key_id']}", {"revoked": True})
     if api.get("/users").status_code != 200:  # the key of this test was an administrator's too
-        assert refused(set_status(bot, "deactivated"), 409) == "last-admin"
+        assert assert_error(set_status(bot, "deactivated"), 409) == "last-admin"
 
 
 def test_unknown_person_and_one_of_another_tenant_are_not_found(api, bot):
@@ -90,5 +90,5 @@ def test_unknown_person_and_one_of_another_tenant_are_not_found(api, bot):
     other = api.service.api()
     user(other, email=None, password=None, person="slack:T9:U9")
     assert set_status(bot, "deactivated", "slack:T9:U9").status_code == 404
-    refused(set_status(bot, "gone"), 422, "status")
-    refused(set_status(bot, "active", "alice"), 422, "person")
+    assert_error(set_status(bot, "gone"), 422, "status")
+    assert_error(set_status(bot, "active", "alice"), 422, "person")

@@ -5,14 +5,14 @@ from sqlalchemy import text
 
 from tests.identity.administration import (
     as_session,
+    assert_error,
+    assert_ok,
     bearer,
-    good,
     key,
+    list_audit_entries,
     log_in,
     operator,
-    refused,
     team,
-    trail,
     user,
 )
 
@@ -22,13 +22,13 @@ SHOWN |= {"slack_channels", "slack_group_roles"}
 
 
 def test_operator_creates_a_tenant_whose_first_key_is_shown_once(fresh):
-    body = good(operator(fresh).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201)
+    body = assert_ok(operator(fresh).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201)
     assert set(body) == SHOWN | {"api_key"}
     assert (body["slug"], body["name"], body["status"]) == ("alpha", "Alpha Capital", "active")
     assert body["slack_default_role"] == "trader"
     alpha = operator(fresh).with_key(body["api_key"])
-    assert good(alpha.get("/api-keys"))[0]["name"] == "admin"
-    assert good(alpha.get("/tenants/alpha")) == {name: body[name] for name in SHOWN}
+    assert assert_ok(alpha.get("/api-keys"))[0]["name"] == "admin"
+    assert assert_ok(alpha.get("/tenants/alpha")) == {name: body[name] for name in SHOWN}
     with fresh.reading() as connection:
         stored = str(connection.execute(text("SELECT * FROM audit_log")).all())
     assert body["api_key"][17:] not in stored
@@ -36,7 +36,7 @@ def test_operator_creates_a_tenant_whose_first_key_is_shown_once(fresh):
 
 def test_tenant_creation_is_in_both_audit_logs(fresh):
     alpha = team(fresh, "alpha")
-    [body], [operators] = trail(alpha), trail(operator(fresh))
+    [body], [operators] = list_audit_entries(alpha), list_audit_entries(operator(fresh))
     assert (body["action"], body["actor"], body["target"]) == (
         *("tenant.created", "key:bootstrap", "tenant:alpha"),
     )
@@ -61,12 +61,12 @@ def test_tenant_creation_is_in_both_audit_logs(fresh):
     ],
 )
 def test_invalid_tenant_is_rejected_by_field(service, body, field):
-    refused(operator(service).post("/tenants", body), 422, field)
+    assert_error(operator(service).post("/tenants", body), 422, field)
 
 
 def test_tenant_slug_is_unique_case_insensitively(fresh):
     team(fresh, "alpha")
-    assert refused(operator(fresh).post("/tenants", {"name": "B", "slug": "ALPHA"}), 409) == "conflict"
+    assert assert_error(operator(fresh).post("/tenants", {"name": "B", "slug": "ALPHA"}), 409) == "conflict"
 
 
 def test_only_the_operator_creates_tenants(service, api):
@@ -74,13 +74,15 @@ def test_only_the_operator_creates_tenants(service, api):
     user(api, role="admin")
     session = bearer(log_in(api))
     assert as_session(api, "POST", "/tenants", session, {"name": "B", "slug": "beta"}).status_code == 403
-    assert refused(api.post("/api-keys", {"name": "k", "scopes": ["tenants"]}), 422, "scopes") == "invalid"
+    assert (
+        assert_error(api.post("/api-keys", {"name": "k", "scopes": ["tenants"]}), 422, "scopes") == "invalid"
+    )
 
 
 def test_user_through_the_operator_key_is_not_an_operator(fresh):
     first = operator(fresh)
     user(first, email=None, password=None, person="slack:T1:U1", role="admin")
-    good(first.get("/tenants"))
+    assert_ok(first.get("/tenants"))
     person = {"X-On-Behalf-Of": "slack:T1:U1"}
     assert first.post("/tenants", {"name": "B", "slug": "beta"}, person).status_code == 403
 
@@ -89,17 +91,17 @@ def test_tenant_list_is_for_the_operator_and_contains_no_tenant_data(fresh):
     for slug in ("alpha", "beta", "gamma"):
         team(fresh, slug)
     first = operator(fresh).get("/tenants", limit=3)
-    assert [item["slug"] for item in good(first)] == ["alpha", "beta", "default"]
+    assert [item["slug"] for item in assert_ok(first)] == ["alpha", "beta", "default"]
     assert all(set(one) == LISTED for one in first.json())
     rest = fresh.client.get(first.links["next"]["url"], headers={"X-API-Key": operator(fresh).key})
-    assert [item["slug"] for item in good(rest)] == ["gamma"]
-    assert set(good(operator(fresh).get("/tenants/alpha"))) == LISTED
-    assert set(good(operator(fresh).get("/tenants/default"))) == SHOWN
+    assert [item["slug"] for item in assert_ok(rest)] == ["gamma"]
+    assert set(assert_ok(operator(fresh).get("/tenants/alpha"))) == LISTED
+    assert set(assert_ok(operator(fresh).get("/tenants/default"))) == SHOWN
 
 
 def test_admin_sees_only_their_own_tenant(fresh):
     alpha, _ = team(fresh, "alpha"), team(fresh, "beta")
-    assert good(alpha.get("/tenants")) == [{"slug": "alpha", "name": "A team", "status": "active"}]
+    assert assert_ok(alpha.get("/tenants")) == [{"slug": "alpha", "name": "A team", "status": "active"}]
     for ask in (
         lambda slug: alpha.get(f"/tenants/{slug}"),
         lambda slug: alpha.patch(f"/tenants/{slug}", {"name": "X"}),
@@ -112,12 +114,12 @@ def test_admin_sees_only_their_own_tenant(fresh):
 def test_admin_can_rename_the_tenant_and_set_the_role_of_new_users(fresh):
     alpha = team(fresh, "alpha")
     alpha.claim_workspace("T9")
-    changed = good(alpha.patch("/tenants/alpha", {"name": "Alpha II", "slack_default_role": None}))
+    changed = assert_ok(alpha.patch("/tenants/alpha", {"name": "Alpha II", "slack_default_role": None}))
     assert (changed["name"], changed["slack_default_role"]) == ("Alpha II", None)
     assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"}).status_code == 403
-    good(alpha.patch("/tenants/alpha", {"slack_default_role": "viewer"}))
-    assert good(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"})) == []
-    entry = next(item for item in trail(alpha) if item["before"] and "name" in item["before"])
+    assert_ok(alpha.patch("/tenants/alpha", {"slack_default_role": "viewer"}))
+    assert assert_ok(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T9:U9"})) == []
+    entry = next(item for item in list_audit_entries(alpha) if item["before"] and "name" in item["before"])
     assert (entry["before"], entry["after"]) == (
         {"name": "A team", "slack_default_role": "trader"},
         {"name": "Alpha II", "slack_default_role": None},
@@ -136,15 +138,15 @@ def test_admin_can_rename_the_tenant_and_set_the_role_of_new_users(fresh):
     ],
 )
 def test_invalid_tenant_change_is_rejected(service, body, field):
-    refused(operator(service).patch("/tenants/default", body), 422, field)
+    assert_error(operator(service).patch("/tenants/default", body), 422, field)
 
 
 def test_existing_user_is_accepted_when_new_users_are_not(fresh):
     alpha = team(fresh, "alpha")
     alpha.claim_workspace("T7")
-    good(alpha.patch("/tenants/alpha", {"slack_default_role": None}))
+    assert_ok(alpha.patch("/tenants/alpha", {"slack_default_role": None}))
     user(alpha, email=None, password=None, person="slack:T7:U1")
-    assert good(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U1"})) == []
+    assert assert_ok(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U1"})) == []
     assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U2"}).status_code == 403
 
 
@@ -152,37 +154,39 @@ def test_suspended_tenant_is_rejected_within_a_second_until_resumed(fresh, clock
     alpha, beta = team(fresh, "alpha"), team(fresh, "beta")
     user(alpha)
     session = bearer(log_in(alpha))
-    good(operator(fresh).patch("/tenants/alpha", {"status": "suspended"}))
+    assert_ok(operator(fresh).patch("/tenants/alpha", {"status": "suspended"}))
     clock.pass_by(seconds=0.99)
-    assert refused(alpha.get("/portfolios"), 403) == "tenant-suspended"
-    assert refused(as_session(alpha, "GET", "/portfolios", session), 403) == "tenant-suspended"
+    assert assert_error(alpha.get("/portfolios"), 403) == "tenant-suspended"
+    assert assert_error(as_session(alpha, "GET", "/portfolios", session), 403) == "tenant-suspended"
     assert log_in(alpha).status_code == 403
     assert beta.get("/portfolios").status_code == 200
-    good(operator(fresh).patch("/tenants/alpha", {"status": "active"}))
+    assert_ok(operator(fresh).patch("/tenants/alpha", {"status": "active"}))
     clock.pass_by(seconds=0.99)
     assert alpha.get("/portfolios").status_code == 200
-    assert [item["after"] for item in trail(alpha) if item["action"] == "tenant.changed"] == [
+    assert [item["after"] for item in list_audit_entries(alpha) if item["action"] == "tenant.changed"] == [
         {"status": "active"},
         {"status": "suspended"},
     ]
 
 
 def test_first_tenant_cannot_be_suspended(service):
-    assert refused(operator(service).patch("/tenants/default", {"status": "suspended"}), 409) == "conflict"
+    assert (
+        assert_error(operator(service).patch("/tenants/default", {"status": "suspended"}), 409) == "conflict"
+    )
 
 
 def test_only_the_operator_suspends_and_may_change_nothing_else(fresh):
     alpha = team(fresh, "alpha")
-    assert refused(alpha.patch("/tenants/alpha", {"status": "active"}), 403) == "forbidden"
-    assert refused(operator(fresh).patch("/tenants/alpha", {"name": "Mine"}), 403) == "forbidden"
-    assert refused(operator(fresh).patch("/tenants/nope", {"status": "suspended"}), 404) == "not-found"
+    assert assert_error(alpha.patch("/tenants/alpha", {"status": "active"}), 403) == "forbidden"
+    assert assert_error(operator(fresh).patch("/tenants/alpha", {"name": "Mine"}), 403) == "forbidden"
+    assert assert_error(operator(fresh).patch("/tenants/nope", {"status": "suspended"}), 404) == "not-found"
 
 
 def test_tenants_with_identical_names_are_separate(fresh):
     teams = [team(fresh, slug, "Same name") for slug in ("alpha", "beta")]
     seen = []
     for api in teams:
-        good(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
+        assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
         person = user(api, person="slack:T1:U1", portfolios=["Growth"])
         body = key(api, "bot", ("trade",), portfolios=["Growth"])
         traded = api.with_key(body["key"]).trade("same-idempotency-key", portfolio_name="growth")
@@ -192,14 +196,14 @@ def test_tenants_with_identical_names_are_separate(fresh):
         api_client = teams[one]
         for path in (f"/users/{user_id}", f"/api-keys/{key_id}", f"/trades/{trade_id}"):
             assert api_client.get(path).status_code == 404
-        assert [item["id"] for item in good(api_client.get("/users"))] == [seen[one][0]]
-        assert seen[one][1] in {item["key_id"] for item in good(api_client.get("/api-keys"))}
+        assert [item["id"] for item in assert_ok(api_client.get("/users"))] == [seen[one][0]]
+        assert seen[one][1] in {item["key_id"] for item in assert_ok(api_client.get("/api-keys"))}
         assert key_id not in api_client.get("/api-keys").text
         assert len(api_client.trades()) == 1
-        assert {entry["tenant_id"] for entry in trail(api_client)} == {api_client.tenant_id}
+        assert {entry["tenant_id"] for entry in list_audit_entries(api_client)} == {api_client.tenant_id}
 
 
 def test_unchanged_tenant_is_not_audited(fresh):
     alpha = team(fresh, "alpha")
-    assert good(alpha.patch("/tenants/alpha", {"name": "A team"}))["name"] == "A team"
-    assert [item["action"] for item in trail(alpha)] == ["tenant.created"]
+    assert assert_ok(alpha.patch("/tenants/alpha", {"name": "A team"}))["name"] == "A team"
+    assert [item["action"] for item in list_audit_entries(alpha)] == ["tenant.created"]

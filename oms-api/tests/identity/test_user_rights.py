@@ -7,12 +7,12 @@ from sqlalchemy import text
 from tests.identity.administration import (
     PASSWORD,
     as_session,
+    assert_error,
+    assert_ok,
     bearer,
-    good,
+    list_audit_entries,
     log_in,
     operator,
-    refused,
-    trail,
     user,
 )
 from tests.support.service import serving
@@ -22,11 +22,11 @@ def test_disabled_user_loses_sessions_within_a_second_and_cannot_log_in(api, clo
     body = user(api)
     session = bearer(log_in(api))
     assert as_session(api, "GET", "/portfolios", session).status_code == 200
-    good(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
+    assert_ok(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).status_code == 401
     assert log_in(api).status_code == 401
-    good(api.patch(f"/users/{body['id']}", {"status": "active"}))
+    assert_ok(api.patch(f"/users/{body['id']}", {"status": "active"}))
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).status_code == 401
     assert log_in(api).status_code == 200
@@ -35,14 +35,14 @@ def test_disabled_user_loses_sessions_within_a_second_and_cannot_log_in(api, clo
 def test_new_password_ends_sessions_and_invalidates_the_old_password(api, clock):
     body = user(api)
     session = bearer(log_in(api))
-    good(api.patch(f"/users/{body['id']}", {"password": "another lantern orbit"}))
+    assert_ok(api.patch(f"/users/{body['id']}", {"password": "another lantern orbit"}))
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).status_code == 401
     assert log_in(api).status_code == 401
     assert log_in(api, password="another lantern orbit").status_code == 200
-    entry = next(item for item in trail(api) if item["action"] == "user.password_changed")
+    entry = next(item for item in list_audit_entries(api) if item["action"] == "user.password_changed")
     assert (entry["before"], entry["after"]) == (None, None)
-    assert "lantern" not in str(trail(api))
+    assert "lantern" not in str(list_audit_entries(api))
 
 
 def test_changed_role_applies_within_a_second(api, clock):
@@ -50,7 +50,7 @@ def test_changed_role_applies_within_a_second(api, clock):
     session = bearer(log_in(api))
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Growth"}
     assert as_session(api, "POST", "/trade", session, body).status_code == 201
-    good(api.patch(f"/users/{made['id']}", {"role": "viewer"}))
+    assert_ok(api.patch(f"/users/{made['id']}", {"role": "viewer"}))
     clock.pass_by(seconds=0.99)
     assert as_session(api, "POST", "/trade", session, body).status_code == 403
     assert as_session(api, "GET", "/portfolios", session).status_code == 200
@@ -64,14 +64,14 @@ def test_restricted_user_sees_only_their_portfolios(api, clock):
     session = bearer(log_in(api))
     assert as_session(api, "GET", "/portfolios", session).json() == ["Growth"]
     assert as_session(api, "GET", "/portfolio/Macro", session).status_code == 404
-    changed = good(api.patch(f"/users/{body['id']}", {"portfolios": ["Macro"]}))
+    changed = assert_ok(api.patch(f"/users/{body['id']}", {"portfolios": ["Macro"]}))
     assert changed["portfolios"] == ["Macro"]
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).json() == ["Macro"]
-    assert good(api.patch(f"/users/{body['id']}", {"portfolios": None}))["portfolios"] is None
+    assert assert_ok(api.patch(f"/users/{body['id']}", {"portfolios": None}))["portfolios"] is None
     clock.pass_by(seconds=0.99)
     assert as_session(api, "GET", "/portfolios", session).json() == ["Growth", "Macro"]
-    assert trail(api)[0]["before"] == {"portfolios": ["Macro"]}
+    assert list_audit_entries(api)[0]["before"] == {"portfolios": ["Macro"]}
 
 
 def test_restricted_admin_has_no_administration_rights(api):
@@ -86,22 +86,22 @@ def test_restricted_admin_has_no_administration_rights(api):
 def test_last_admin_cannot_be_removed(api):
     body = user(api, role="admin")
     session = bearer(log_in(api))
-    keys = good(api.get("/api-keys"))
-    good(as_session(api, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
+    keys = assert_ok(api.get("/api-keys"))
+    assert_ok(as_session(api, "PATCH", f"/api-keys/{keys[0]['key_id']}", session, {"revoked": True}))
     changes: list[dict[str, object]] = [{"role": "viewer"}, {"status": "disabled"}, {"portfolios": []}]
     for change in changes:
         answer = as_session(api, "PATCH", f"/users/{body['id']}", session, change)
-        assert refused(answer, 409) == "last-admin"
-    assert good(as_session(api, "GET", f"/users/{body['id']}", session))["status"] == "active"
+        assert assert_error(answer, 409) == "last-admin"
+    assert assert_ok(as_session(api, "GET", f"/users/{body['id']}", session))["status"] == "active"
     other = {"email": "bob@example.com", "name": "Bob", "password": PASSWORD, "role": "admin"}
-    good(as_session(api, "POST", "/users", session, other), 201)
-    good(as_session(api, "PATCH", f"/users/{body['id']}", session, {"status": "disabled"}))
+    assert_ok(as_session(api, "POST", "/users", session, other), 201)
+    assert_ok(as_session(api, "PATCH", f"/users/{body['id']}", session, {"status": "disabled"}))
 
 
 def test_last_admin_of_the_first_tenant_can_be_removed(service):
     first = operator(service)
     body = user(first, email="only.admin@example.com", role="admin")
-    assert good(first.patch(f"/users/{body['id']}", {"status": "disabled"}))["status"] == "disabled"
+    assert assert_ok(first.patch(f"/users/{body['id']}", {"status": "disabled"}))["status"] == "disabled"
 
 
 def test_two_admins_cannot_remove_each_other_concurrently(database_url):
@@ -109,8 +109,8 @@ def test_two_admins_cannot_remove_each_other_concurrently(database_url):
         api = service.api()
         ids = [user(api, email=f"{name}@example.com", role="admin")["id"] for name in "ab"]
         sessions = [bearer(log_in(api, f"{name}@example.com")) for name in "ab"]
-        [own] = good(api.get("/api-keys"))
-        good(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
+        [own] = assert_ok(api.get("/api-keys"))
+        assert_ok(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
 
         def disable_the_other(number):
             path = f"/users/{ids[1 - number]}"

@@ -6,11 +6,11 @@ from app.database import unit_of_work
 from app.identity.queries.tenants import lock_tenant
 from tests.identity.administration import (
     PASSWORD,
-    good,
+    assert_error,
+    assert_ok,
     key,
+    list_audit_entries,
     log_in,
-    refused,
-    trail,
     user,
 )
 
@@ -38,7 +38,7 @@ def test_created_user_can_log_in(api):
         *("alice@example.com", "Alice", "trader", "active"),
     )
     assert (body["portfolios"], body["can_log_in"], body["person"]) == (None, True, None)
-    assert good(api.get(f"/users/{body['id']}")) == body
+    assert assert_ok(api.get(f"/users/{body['id']}")) == body
     assert log_in(api).status_code == 200
 
 
@@ -49,7 +49,7 @@ def test_slack_user_needs_no_password(api):
 
 def test_user_creation_is_audited_without_the_password(api):
     user(api)
-    [entry] = trail(api)
+    [entry] = list_audit_entries(api)
     assert (entry["action"], entry["target"], entry["before"]) == (
         "user.created",
         "user:alice@example.com",
@@ -65,7 +65,7 @@ def test_user_creation_is_audited_without_the_password(api):
         "role": "trader",
         "portfolios": None,
     }
-    assert PASSWORD not in str(trail(api))
+    assert PASSWORD not in str(list_audit_entries(api))
 
 
 @pytest.mark.parametrize(
@@ -95,30 +95,30 @@ def test_user_creation_is_audited_without_the_password(api):
 def test_invalid_user_is_rejected_by_field(api, changes, field):
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
     response = api.post("/users", {name: value for name, value in body.items() if value is not None})
-    refused(response, 422, field)
-    assert good(api.get("/users")) == []
+    assert_error(response, 422, field)
+    assert assert_ok(api.get("/users")) == []
 
 
 @pytest.mark.parametrize("name", ["oms_" + "a" * 30, "$argon2id$", "eyJh.eyJh"])
 def test_user_name_that_looks_like_a_secret_is_rejected(api, name):
     body = {"email": "alice@example.com", "name": name, "password": PASSWORD, "role": "trader"}
-    assert refused(api.post("/users", body), 422) == "invalid"
-    assert good(api.get("/users")) == []
+    assert assert_error(api.post("/users", body), 422) == "invalid"
+    assert assert_ok(api.get("/users")) == []
 
 
 def test_email_or_slack_identity_belongs_to_one_user(api):
     user(api, person="slack:T1:U1")
     again = {"name": "B", "role": "viewer", "password": PASSWORD}
-    assert refused(api.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
-    assert refused(api.post("/users", {"name": "B", "role": "viewer", "person": "slack:T1:U1"}), 409)
+    assert assert_error(api.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
+    assert assert_error(api.post("/users", {"name": "B", "role": "viewer", "person": "slack:T1:U1"}), 409)
 
 
 def test_users_are_listed_newest_first_in_pages(api):
     ids = [user(api, email=f"{name}@example.com", name=name)["id"] for name in ("ann", "bob", "cid")]
     first = api.get("/users", limit=2)
-    assert [item["id"] for item in good(first)] == ids[:0:-1]
+    assert [item["id"] for item in assert_ok(first)] == ids[:0:-1]
     following = api.service.client.get(first.links["next"]["url"], headers={"X-API-Key": api.key})
-    assert [item["id"] for item in good(following)] == ids[:1]
+    assert [item["id"] for item in assert_ok(following)] == ids[:1]
     assert "next" not in following.links
 
 
@@ -139,22 +139,22 @@ def test_users_are_filtered_by_name_role_and_status(api, filters, found):
     user(api, email="bob@example.com", name="bob", role="risk")
     cid = user(api, email=None, password=None, person="slack:T1:U9", name="cid")
     api.patch(f"/users/{cid['id']}", {"status": "disabled"})
-    assert {item["name"] for item in good(api.get("/users", **filters))} == found
+    assert {item["name"] for item in assert_ok(api.get("/users", **filters))} == found
 
 
 def test_user_change_is_audited_before_and_after(api):
     body = user(api)
-    changed = good(api.patch(f"/users/{body['id']}", {"role": "risk", "name": "Alice B."}))
+    changed = assert_ok(api.patch(f"/users/{body['id']}", {"role": "risk", "name": "Alice B."}))
     assert (changed["role"], changed["name"]) == ("risk", "Alice B.")
-    entry = trail(api)[0]
+    entry = list_audit_entries(api)[0]
     assert (entry["action"], entry["before"]) == ("user.changed", {"name": "Alice", "role": "trader"})
     assert entry["after"] == {"name": "Alice B.", "role": "risk"}
 
 
 def test_unchanged_user_is_not_audited(api):
     body = user(api)
-    assert good(api.patch(f"/users/{body['id']}", {"role": "trader"}))["role"] == "trader"
-    assert len(trail(api)) == 1
+    assert assert_ok(api.patch(f"/users/{body['id']}", {"role": "trader"}))["role"] == "trader"
+    assert len(list_audit_entries(api)) == 1
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_unchanged_user_is_not_audited(api):
 )
 def test_invalid_user_change_is_rejected(api, body, field):
     made = user(api)
-    refused(api.patch(f"/users/{made['id']}", body), 422, field)
-    assert good(api.get(f"/users/{made['id']}")) == made
+    assert_error(api.patch(f"/users/{made['id']}", body), 422, field)
+    assert assert_ok(api.get(f"/users/{made['id']}")) == made
 
 
 @pytest.mark.parametrize("user_id", ["0", "-1", "abc", "1_0", "9" * 30, "١"])
@@ -184,13 +184,13 @@ def test_user_id_must_be_digits(api, user_id):
 def test_user_with_an_email_can_get_a_password_later(api):
     body = user(api, password=None, person="slack:T1:U1")
     assert body["can_log_in"] is False
-    assert good(api.patch(f"/users/{body['id']}", {"password": PASSWORD}))["can_log_in"] is True
+    assert assert_ok(api.patch(f"/users/{body['id']}", {"password": PASSWORD}))["can_log_in"] is True
     assert log_in(api).status_code == 200
 
 
 def test_user_without_an_email_cannot_have_a_password(api):
     body = user(api, email=None, password=None, person="slack:T1:U1")
-    refused(api.patch(f"/users/{body['id']}", {"password": PASSWORD}), 422, "password")
+    assert_error(api.patch(f"/users/{body['id']}", {"password": PASSWORD}), 422, "password")
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "approve", "risk"])
@@ -208,8 +208,8 @@ def test_delegated_user_administers_only_through_an_admin_key(api):
     person = {"X-On-Behalf-Of": "slack:TBOT1:U1"}
     bot = api.with_key(key(api, "bot", ("act_as", "read"))["key"])
     assert bot.patch(f"/users/{body['id']}", {"role": "viewer"}, person).status_code == 403
-    good(api.patch(f"/users/{body['id']}", {"name": "Boss"}, person))
-    assert trail(api)[0]["actor"] == "slack:TBOT1:U1"
+    assert_ok(api.patch(f"/users/{body['id']}", {"name": "Boss"}, person))
+    assert list_audit_entries(api)[0]["actor"] == "slack:TBOT1:U1"
 
 
 def test_tenants_with_the_same_users_are_separate(service):
@@ -223,8 +223,8 @@ def test_tenants_with_the_same_users_are_separate(service):
         assert (foreign.status_code, missing.status_code) == (404, 404)
         assert foreign.json()["detail"].replace(str(theirs["id"]), str(absent)) == missing.json()["detail"]
     assert one.get(f"/users/{theirs['id']}").status_code == 404
-    assert [person["id"] for person in good(one.get("/users"))] == [body["id"]]
-    assert good(two.get(f"/users/{theirs['id']}")) == theirs
+    assert [person["id"] for person in assert_ok(one.get("/users"))] == [body["id"]]
+    assert assert_ok(two.get(f"/users/{theirs['id']}")) == theirs
     cursor = service.client.get  # a cursor of one is none of the other's
     user(one, email="b@example.com", name="B")
     following = one.get("/users", limit=1).links["next"]["url"]

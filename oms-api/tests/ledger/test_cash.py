@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app import rebuild as command
 from app.database import unit_of_work
 from app.verify import verify_database
-from tests.identity.administration import good, key, refused, trail
+from tests.identity.administration import assert_error, assert_ok, key, list_audit_entries
 
 DEPOSIT = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "New capital"}
 
@@ -32,7 +32,7 @@ def move(api, name="Growth", **changes):
 
 
 def cash(api, name="Growth", **params):
-    return good(api.get(f"/portfolios/{name}/cash", **params))
+    return assert_ok(api.get(f"/portfolios/{name}/cash", **params))
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def books(api):
     """Provide two portfolios of 1,000 USD and one of 1,000 EUR."""
     for name, currency in (("Growth", "USD"), ("Income", "USD"), ("Euro", "EUR")):
         body = {"name": name, "base_currency": currency, "opening_cash": "1000"}
-        good(api.post("/portfolios", body), 201)
+        assert_ok(api.post("/portfolios", body), 201)
     return api
 
 
 def test_deposit_and_withdrawal_are_recorded_with_the_resulting_cash(books):
-    made = good(move(books), 201)
+    made = assert_ok(move(books), 201)
     assert (made["kind"], made["amount"], made["balance"]) == ("deposit", "500.00", "1500.00")
-    body = good(move(books, kind="withdrawal", amount="1500", reason="Fees"), 201)
+    body = assert_ok(move(books, kind="withdrawal", amount="1500", reason="Fees"), 201)
     assert (body["amount"], body["balance"]) == ("-1500.00", "0.00")
     found = cash(books)
     assert (found["cash"], found["settled_cash"], found["unsettled_cash"]) == ("0.00", "0.00", "0.00")
@@ -57,14 +57,14 @@ def test_deposit_and_withdrawal_are_recorded_with_the_resulting_cash(books):
         ("opening", "1000.00"),
     ]
     assert books.portfolio()["cash"] == "0.00"
-    assert [entry["action"] for entry in trail(books)[:2]] == ["cash.withdrawal", "cash.deposit"]
-    events = good(books.get("/events", type="cash.*"))
+    assert [entry["action"] for entry in list_audit_entries(books)[:2]] == ["cash.withdrawal", "cash.deposit"]
+    events = assert_ok(books.get("/events", type="cash.*"))
     assert [event["data"]["amount"] for event in events] == ["-1500.00", "500.00"]
 
 
 def test_trades_and_cash_movements_are_listed_in_booking_sequence(books):
     books.buy("2", "100", charges="1")
-    good(move(books), 201)
+    assert_ok(move(books), 201)
     books.sell("1", "110")
     body = cash(books)
     assert [(row["kind"], row["amount"], row["balance"], row["charges"]) for row in body["rows"]] == [
@@ -76,7 +76,7 @@ def test_trades_and_cash_movements_are_listed_in_booking_sequence(books):
     pages, cursor = [], None
     while True:
         response = books.get("/portfolios/growth/cash", **({"cursor": cursor} if cursor else {}), limit="1")
-        pages += good(response)["rows"]
+        pages += assert_ok(response)["rows"]
         link = response.headers.get("Link")
         if link is None:
             break
@@ -86,7 +86,7 @@ def test_trades_and_cash_movements_are_listed_in_booking_sequence(books):
 
 def test_charges_exclude_cash_movements_now_and_at_earlier_times(books):
     books.buy("2", "100", charges="1")
-    good(move(books), 201)
+    assert_ok(move(books), 201)
     books.sell("1", "110", charges="2")
     assert books.portfolio()["charges"] == "3.00"
     earlier = [books.portfolio(as_of=str(sequence)) for sequence in range(3)]
@@ -98,21 +98,21 @@ def test_charges_exclude_cash_movements_now_and_at_earlier_times(books):
 
 
 def test_transfer_changes_both_portfolios_or_none(books):
-    body = good(move(books, kind="transfer", to_portfolio="income", amount="300"), 201)
+    body = assert_ok(move(books, kind="transfer", to_portfolio="income", amount="300"), 201)
     assert (body["kind"], body["counterpart"], body["balance"]) == ("transfer_out", "Income", "700.00")
     [received, _] = cash(books, "Income")["rows"]
     assert (received["kind"], received["amount"], received["counterpart"]) == (
         *("transfer_in", "300.00", "Growth"),
     )
-    before = (cash(books), cash(books, "Income"), trail(books))
+    before = (cash(books), cash(books, "Income"), list_audit_entries(books))
     for changes, field in (
         ({"to_portfolio": "Euro"}, "to_portfolio"),
         ({"to_portfolio": "GROWTH"}, "to_portfolio"),
         ({"to_portfolio": "Nowhere"}, "to_portfolio"),
         ({"to_portfolio": "Income", "amount": "700.01"}, "amount"),
     ):
-        refused(move(books, kind="transfer", **changes), 422, field)
-    assert (cash(books), cash(books, "Income"), trail(books)) == before
+        assert_error(move(books, kind="transfer", **changes), 422, field)
+    assert (cash(books), cash(books, "Income"), list_audit_entries(books)) == before
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_transfer_changes_both_portfolios_or_none(books):
     ],
 )
 def test_invalid_cash_movement_is_rejected_by_field(books, changes, field):
-    refused(move(books, **changes), 422, field)
+    assert_error(move(books, **changes), 422, field)
     assert books.portfolio()["cash"] == "1000.00"
 
 
@@ -144,8 +144,8 @@ def test_cash_reserved_for_orders_and_shorts_cannot_be_withdrawn(books):
     books.quote("TSLA", "100", "100", "100")
     body = books.portfolio()
     assert (body["cash"], body["buying_power"]) == ("1100.00", "770.00")
-    refused(move(books, kind="withdrawal", amount="770.01"), 422, "amount")
-    good(move(books, kind="withdrawal", amount="770"), 201)
+    assert_error(move(books, kind="withdrawal", amount="770.01"), 422, "amount")
+    assert_ok(move(books, kind="withdrawal", amount="770"), 201)
     assert cash(books)["buying_power"] == "0.00"
 
 
@@ -167,8 +167,8 @@ def test_transfer_requires_access_to_both_portfolios(books):
     assert move(narrow).status_code == 201
     assert move(narrow, "Income").status_code == 404
     assert narrow.get("/portfolios/Income/cash").status_code == 404
-    refused(move(narrow, kind="transfer", to_portfolio="Income"), 422, "to_portfolio")
-    good(move(books, kind="transfer", to_portfolio="Income"), 201)
+    assert_error(move(narrow, kind="transfer", to_portfolio="Income"), 422, "to_portfolio")
+    assert_ok(move(books, kind="transfer", to_portfolio="Income"), 201)
     assert cash(narrow)["rows"][0]["counterpart"] is None
 
 
@@ -194,16 +194,16 @@ def test_cash_of_todays_trades_is_unsettled_also_in_the_cache(books):
 
 
 def test_cash_ledger_is_append_only(books):
-    good(move(books), 201)
+    assert_ok(move(books), 201)
     for statement in ("UPDATE cash_movements SET reason = 'x'", "DELETE FROM cash_movements"):
         with pytest.raises(DBAPIError, match="append-only"), unit_of_work(books.service.engine) as connection:
             connection.execute(text(statement))
 
 
 def test_tampered_cash_projection_is_rebuilt(books):
-    good(move(books), 201)
+    assert_ok(move(books), 201)
     books.buy("1", "10")
-    good(move(books, amount="5"), 201)
+    assert_ok(move(books, amount="5"), 201)
     engine = books.service.engine
     with engine.begin() as connection:
         if connection.dialect.name != "sqlite":
@@ -212,7 +212,7 @@ def test_tampered_cash_projection_is_rebuilt(books):
     assert not verify_database(engine).clean
     assert command.rebuild_all(engine) == command.REBUILT
     assert verify_database(engine).clean
-    good(move(books), 201)
+    assert_ok(move(books), 201)
     assert verify_database(engine).clean
 
 

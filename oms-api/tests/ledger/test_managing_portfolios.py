@@ -5,7 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.verify import verify_database
-from tests.identity.administration import as_session, bearer, good, key, log_in, refused, trail, user
+from tests.identity.administration import (
+    as_session,
+    assert_error,
+    assert_ok,
+    bearer,
+    key,
+    list_audit_entries,
+    log_in,
+    user,
+)
 from tests.support.service import serving
 
 pytestmark = pytest.mark.any_database
@@ -20,10 +29,10 @@ def service(verified_service):
 
 
 def test_portfolio_is_created_with_its_opening_cash(api):
-    made = good(
+    created = assert_ok(
         api.post("/portfolios", {"name": " Growth ", "base_currency": "EUR", "opening_cash": "500.50"}), 201
     )
-    assert made == {
+    assert created == {
         "portfolio_name": "Growth",
         "base_currency": "EUR",
         "total_trades": 0,
@@ -50,16 +59,16 @@ def test_portfolio_is_created_with_its_opening_cash(api):
         ("gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"), "0.00"
     )
     value |= dict.fromkeys(("equity", "buying_power", "settled_cash"), "500.50") | {"unsettled_cash": "0.00"}
-    assert api.portfolio("growth") == made | charged | value | {"positions": {}}
+    assert api.portfolio("growth") == created | charged | value | {"positions": {}}
     api.buy("10", "25", portfolio_name="GROWTH")
     assert api.portfolio("Growth")["cash"] == "250.50"
     assert api.portfolio("Growth", as_of="0")["cash"] == "500.50"
 
 
 def test_opening_cash_defaults_to_one_million_usd(api):
-    body = good(api.post("/portfolios", {"name": "Growth"}), 201)
+    body = assert_ok(api.post("/portfolios", {"name": "Growth"}), 201)
     assert (body["base_currency"], body["cash"]) == ("USD", "1000000.00")
-    [entry] = trail(api)
+    [entry] = list_audit_entries(api)
     assert (entry["action"], entry["target"], entry["before"]) == (
         "portfolio.created",
         "portfolio:Growth",
@@ -78,8 +87,8 @@ def test_portfolio_name_conflict_is_case_insensitive(api, first):
     if first == "trade":
         api.trade(portfolio_name="Straße")
     else:
-        good(api.post("/portfolios", {"name": "Straße"}), 201)
-    assert refused(api.post("/portfolios", {"name": "STRASSE"}), 409) == "conflict"
+        assert_ok(api.post("/portfolios", {"name": "Straße"}), 201)
+    assert assert_error(api.post("/portfolios", {"name": "STRASSE"}), 409) == "conflict"
 
 
 @pytest.mark.parametrize(
@@ -126,17 +135,17 @@ def test_portfolio_name_conflict_is_case_insensitive(api, first):
 )
 def test_invalid_portfolio_is_rejected_by_field(api, changes, field):
     body = {"name": "Growth"} | changes
-    refused(
+    assert_error(
         api.post("/portfolios", {name: value for name, value in body.items() if value is not None}),
         422,
         field,
     )
-    assert good(api.get("/portfolios")) == []
+    assert assert_ok(api.get("/portfolios")) == []
 
 
 def test_portfolio_settings_are_stored_shown_and_audited(api):
-    made = user(api, role="risk")
-    policy = {"mode": "above_value", "value": "50000", "approvers": ["role:approver", made["email"]]}
+    approver = user(api, role="risk")
+    policy = {"mode": "above_value", "value": "50000", "approvers": ["role:approver", approver["email"]]}
     settings = {
         "cost_schedules": {"in": "ZERODHA", "US": "us_equity"},
         "calendar": "xnys",
@@ -157,13 +166,13 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
         "broker": "paper",
         "connection": None,
     }
-    good(api.post("/portfolios", {"name": "Growth"} | settings), 201)
-    good(api.post("/portfolios", {"name": "Income"}), 201)
-    good(api.patch("/portfolios/Income", settings))
+    assert_ok(api.post("/portfolios", {"name": "Growth"} | settings), 201)
+    assert_ok(api.post("/portfolios", {"name": "Income"}), 201)
+    assert_ok(api.patch("/portfolios/Income", settings))
     for name in ("Growth", "Income"):
         found = api.portfolio(name)
         assert {setting: found[setting] for setting in body} == body
-    entry = trail(api)[0]
+    entry = list_audit_entries(api)[0]
     assert entry["action"] == "portfolio.updated"
     assert entry["after"]["approval"] == body["approval"]
     assert entry["before"]["approval"] is None
@@ -172,29 +181,29 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
 
 def test_null_removes_a_setting_and_one_schedule_replaces_market_schedules(api):
     settings = {"cost_schedules": {"IN": "zerodha"}, "calendar": "CRYPTO", "participation": "1"}
-    good(api.post("/portfolios", {"name": "Growth", "enforce_sessions": "deny"} | settings), 201)
+    assert_ok(api.post("/portfolios", {"name": "Growth", "enforce_sessions": "deny"} | settings), 201)
     nothing = {"calendar": None, "participation": None, "enforce_sessions": False}
-    body = good(api.patch("/portfolios/Growth", nothing | {"cost_schedule": "ibkr_fixed"}))
+    body = assert_ok(api.patch("/portfolios/Growth", nothing | {"cost_schedule": "ibkr_fixed"}))
     assert (body["cost_schedule"], body["cost_schedules"]) == ("ibkr_fixed", None)
     assert (body["calendar"], body["participation"], body["enforce_sessions"]) == (None, None, False)
-    assert good(api.patch("/portfolios/Growth", {"cost_schedules": {}}))["cost_schedules"] is None
+    assert assert_ok(api.patch("/portfolios/Growth", {"cost_schedules": {}}))["cost_schedules"] is None
 
 
 def test_currency_and_opening_cash_are_fixed(api):
-    good(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
+    assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
     same = {"name": "Growth", "base_currency": "USD", "opening_cash": "500.00", "cost_schedule": "zerodha"}
-    assert good(api.patch("/portfolios/Growth", same))["cost_schedule"] == "zerodha"
+    assert assert_ok(api.patch("/portfolios/Growth", same))["cost_schedule"] == "zerodha"
     for changes in ({"base_currency": "EUR"}, {"opening_cash": "501"}):
-        assert refused(api.patch("/portfolios/Growth", changes), 409) == "conflict"
+        assert assert_error(api.patch("/portfolios/Growth", changes), 409) == "conflict"
 
 
 def test_opening_cash_may_be_zero(api):
-    assert good(api.post("/portfolios", {"name": "Growth", "opening_cash": 0}), 201)["cash"] == "0.00"
+    assert assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": 0}), 201)["cash"] == "0.00"
 
 
 def test_rename_between_trades_keeps_one_ledger(api):
     first = api.trade("k1", portfolio_name="Growth")
-    good(api.patch("/portfolios/growth", {"name": "Income"}))
+    assert_ok(api.patch("/portfolios/growth", {"name": "Income"}))
     second = api.trade(portfolio_name="income")
     assert (second["sequence"], second["portfolio_name"]) == (2, "Income")
     assert api.portfolio("Income")["total_trades"] == 2
@@ -203,7 +212,7 @@ def test_rename_between_trades_keeps_one_ledger(api):
         second["trade_id"],
         first["trade_id"],
     ]
-    entry = trail(api)[0]
+    entry = list_audit_entries(api)[0]
     assert (entry["action"], entry["before"], entry["after"]) == (
         *("portfolio.renamed", {"name": "Growth"}, {"name": "Income"}),
     )
@@ -211,52 +220,52 @@ def test_rename_between_trades_keeps_one_ledger(api):
 
 def test_trade_under_the_old_name_creates_a_new_portfolio(api):
     api.trade("k1", portfolio_name="Growth")
-    good(api.patch("/portfolios/Growth", {"name": "Income"}))
+    assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
     fresh = api.trade(portfolio_name="Growth")
     assert (fresh["sequence"], fresh["portfolio_name"]) == (1, "Growth")
-    assert good(api.get("/portfolios")) == ["Growth", "Income"]
+    assert assert_ok(api.get("/portfolios")) == ["Growth", "Income"]
 
 
 def test_swapped_portfolio_names_refer_to_the_right_books(api):
     api.buy("1", "10", portfolio_name="A")
     api.buy("2", "10", portfolio_name="B")
     for old, new in (("A", "C"), ("B", "A"), ("C", "B")):
-        good(api.patch(f"/portfolios/{old}", {"name": new}))
+        assert_ok(api.patch(f"/portfolios/{old}", {"name": new}))
     assert api.sell("1", "10", portfolio_name="A")["position"]["quantity"] == "1"
     assert api.sell("1", "10", portfolio_name="B")["position"]["quantity"] == "0"
 
 
 def test_repeated_trade_is_recognized_under_the_old_name(api):
     first = api.trade("k1", portfolio_name="Growth")
-    good(api.patch("/portfolios/Growth", {"name": "Income"}))
+    assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
     again = api.report("k1", portfolio_name="Growth")
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.json()["trade"]["trade_id"] == first["trade_id"]
-    assert good(api.get("/portfolios")) == ["Income"]
+    assert assert_ok(api.get("/portfolios")) == ["Income"]
 
 
 def test_rename_may_change_only_the_case(api):
     api.trade(portfolio_name="growth")
-    assert good(api.patch("/portfolios/GROWTH", {"name": "Growth"}))["portfolio_name"] == "Growth"
-    assert good(api.get("/portfolios")) == ["Growth"]
-    good(api.patch("/portfolios/growth", {"name": "Growth"}))
-    assert len(trail(api)) == 1
+    assert assert_ok(api.patch("/portfolios/GROWTH", {"name": "Growth"}))["portfolio_name"] == "Growth"
+    assert assert_ok(api.get("/portfolios")) == ["Growth"]
+    assert_ok(api.patch("/portfolios/growth", {"name": "Growth"}))
+    assert len(list_audit_entries(api)) == 1
 
 
 def test_rename_to_an_existing_name_is_rejected(api):
     for name in ("Growth", "Income"):
         api.trade(portfolio_name=name)
-    assert refused(api.patch("/portfolios/Growth", {"name": "INCOME"}), 409) == "conflict"
-    assert good(api.get("/portfolios")) == ["Growth", "Income"]
+    assert assert_error(api.patch("/portfolios/Growth", {"name": "INCOME"}), 409) == "conflict"
+    assert assert_ok(api.get("/portfolios")) == ["Growth", "Income"]
 
 
 def test_access_grants_follow_a_renamed_portfolio(api):
     api.trade(portfolio_name="Growth")
     body = user(api, portfolios=["Growth"])
     narrow = api.with_key(key(api, "bot", ("trade",), portfolios=["Growth"])["key"])
-    good(api.patch("/portfolios/Growth", {"name": "Income"}))
-    assert good(api.get(f"/users/{body['id']}"))["portfolios"] == ["Income"]
-    assert good(narrow.get("/portfolios")) == ["Income"]
+    assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
+    assert assert_ok(api.get(f"/users/{body['id']}"))["portfolios"] == ["Income"]
+    assert assert_ok(narrow.get("/portfolios")) == ["Income"]
     assert narrow.report(portfolio_name="Income").status_code == 201
 
 
@@ -282,8 +291,8 @@ def test_portfolio_of_another_tenant_is_not_found(service):
     )
     assert (foreign.status_code, absent.status_code) == (404, 404)
     assert foreign.json()["detail"].replace("Theirs", "Absent") == absent.json()["detail"]
-    good(one.post("/portfolios", {"name": "Theirs"}), 201)
-    assert good(two.get("/portfolios")) == ["Theirs"]
+    assert_ok(one.post("/portfolios", {"name": "Theirs"}), 201)
+    assert assert_ok(two.get("/portfolios")) == ["Theirs"]
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None}, {"name": "a/b"}, {"name": "X", "cash": "1"}])
@@ -295,7 +304,7 @@ def test_invalid_portfolio_change_is_rejected(api, body):
 def test_concurrent_renames_and_trades_lose_nothing_and_pass_verification(database_url):
     with serving(database_url) as service:
         api = service.api()
-        good(api.post("/portfolios", {"name": "Even"}), 201)
+        assert_ok(api.post("/portfolios", {"name": "Even"}), 201)
 
         def trade(number):
             return api.report(f"k{number}", portfolio_name="Even").status_code
@@ -310,22 +319,23 @@ def test_concurrent_renames_and_trades_lose_nothing_and_pass_verification(databa
             traded += list(pool.map(trade, range(40, 60)))
         assert set(traded) == {201}
         assert set(renamed) <= {200, 409}
-        total = sum(item["total_trades"] for item in good(api.get("/portfolios", detail="true")))
+        total = sum(item["total_trades"] for item in assert_ok(api.get("/portfolios", detail="true")))
         assert total == 60
         assert verify_database(service.engine).clean
 
 
 def test_new_portfolio_gets_the_opening_cash_of_the_tenant(api):
     slug = f"desk-{api.tenant_id}"
-    assert good(api.get(f"/tenants/{slug}"))["default_opening_cash"] == "1000000.00"
-    good(api.post("/portfolios", {"name": "Before"}), 201)
-    changed = good(api.patch(f"/tenants/{slug}", {"default_opening_cash": "2500.50"}))
+    assert assert_ok(api.get(f"/tenants/{slug}"))["default_opening_cash"] == "1000000.00"
+    assert_ok(api.post("/portfolios", {"name": "Before"}), 201)
+    changed = assert_ok(api.patch(f"/tenants/{slug}", {"default_opening_cash": "2500.50"}))
     assert changed["default_opening_cash"] == "2500.50"
-    good(api.post("/portfolios", {"name": "Made"}), 201)
-    good(api.post("/portfolios", {"name": "Named", "opening_cash": "7"}), 201)
+    assert_ok(api.post("/portfolios", {"name": "Made"}), 201)
+    assert_ok(api.post("/portfolios", {"name": "Named", "opening_cash": "7"}), 201)
     api.trade(portfolio_name="Traded", quantity="10", gmv="100")
     cash = {
-        name: good(api.get(f"/portfolio/{name}"))["cash"] for name in ("Before", "Made", "Named", "Traded")
+        name: assert_ok(api.get(f"/portfolio/{name}"))["cash"]
+        for name in ("Before", "Made", "Named", "Traded")
     }
     assert cash == {"Before": "1000000.00", "Made": "2500.50", "Named": "7.00", "Traded": "2400.50"}
 
@@ -333,13 +343,16 @@ def test_new_portfolio_gets_the_opening_cash_of_the_tenant(api):
 @pytest.mark.parametrize("cash", ["-1", "1000000000001", "many", None])
 def test_invalid_opening_cash_of_a_tenant_is_rejected(api, cash):
     response = api.patch(f"/tenants/desk-{api.tenant_id}", {"default_opening_cash": cash})
-    assert refused(response, 422, "default_opening_cash") == "invalid"
+    assert assert_error(response, 422, "default_opening_cash") == "invalid"
 
 
 def test_orders_may_wait_for_a_broker_that_is_down(api):
-    good(api.post("/portfolios", {"name": "Growth", "when_broker_down": "hold"}), 201)
-    assert good(api.patch("/portfolios/Growth", {"when_broker_down": None}))["when_broker_down"] == "hold"
+    assert_ok(api.post("/portfolios", {"name": "Growth", "when_broker_down": "hold"}), 201)
     assert (
-        good(api.patch("/portfolios/Growth", {"when_broker_down": "refuse"}))["when_broker_down"] == "refuse"
+        assert_ok(api.patch("/portfolios/Growth", {"when_broker_down": None}))["when_broker_down"] == "hold"
+    )
+    assert (
+        assert_ok(api.patch("/portfolios/Growth", {"when_broker_down": "refuse"}))["when_broker_down"]
+        == "refuse"
     )
     assert api.patch("/portfolios/Growth", {"when_broker_down": "later"}).status_code == 422

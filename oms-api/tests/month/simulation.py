@@ -78,21 +78,21 @@ class Month:
     def _set_up(self) -> None:
         api = self.api
         api.claim_workspace("T1")
-        self.good(api.post("/users", {"person": "slack:T1:RISK", "name": "Risk", "role": "risk"}))
+        self.assert_ok(api.post("/users", {"person": "slack:T1:RISK", "name": "Risk", "role": "risk"}))
         for symbol, exchange, currency in (
             *(("AAPL", "NASDAQ", "USD"), ("MSFT", "NASDAQ", "USD")),
             *(("INFY", "NSE", "INR"), ("TCS", "NSE", "INR")),
         ):
             terms = {"tick_size": "0.01", "lot_size": "1", "currency": currency, "exchange": exchange}
-            self.good(api.put(f"/instruments/{symbol}", terms))
+            self.assert_ok(api.put(f"/instruments/{symbol}", terms))
         self.publish_quotes(PRICES)
         schedules = {"IN": "zerodha", "US": "ibkr_fixed"}
         for name, calendar in ((INDIA, "XNSE"), (AMERICA, "XNYS")):
             portfolio = {"name": name, "base_currency": CURRENCIES[name], "opening_cash": str(OPENING[name])}
             settings = {"calendar": calendar, "cost_schedules": schedules, "carry_rates": _RATES}
-            self.good(api.post("/portfolios", {**portfolio, **settings}))
+            self.assert_ok(api.post("/portfolios", {**portfolio, **settings}))
         policy = {"mode": "above_value", "value": "30000", "approvers": ["role:risk"]}
-        self.good(api.patch(f"/portfolios/{AMERICA}", {"approval": policy}))
+        self.assert_ok(api.patch(f"/portfolios/{AMERICA}", {"approval": policy}))
 
     def _trade_on(self, day: date) -> None:
         self._book_corporate_action(day)
@@ -117,7 +117,7 @@ class Month:
             return
         self.clock.set(f"{day}T04:30")
         announced = {"ex_date": day.isoformat(), "reason": "Announced"}
-        body = self.good(self.api.post("/corporate-actions", {**terms, **announced}))
+        body = self.assert_ok(self.api.post("/corporate-actions", {**terms, **announced}))
         assert body["status"] == "booked", body
         if terms["kind"] == "split":  # the next quote is in new units
             price = self.quotes.mark(terms["symbol"], self.clock.at) / SPLIT_RATIO
@@ -131,21 +131,21 @@ class Month:
         self.clock.at += timedelta(seconds=1)
         if self.dice.random() < 0.35:
             price = str(self.quotes.mark(symbol, self.clock.at))
-            trade = self.good(self.api.post("/trade", terms | {"price": price}))["trade"]
+            trade = self.assert_ok(self.api.post("/trade", terms | {"price": price}))["trade"]
             if self.dice.random() < 0.5:
                 self.clock.at += timedelta(seconds=1)
-                self.good(self.api.reverse(trade["trade_id"]))
+                self.assert_ok(self.api.reverse(trade["trade_id"]))
             return
         product = {"product": "CNC"} if symbol in {"INFY", "TCS"} else {}
         response = self.api.post("/orders", terms | {"type": "MARKET"} | product)
         if response.status_code == 422:
             self.denied += 1
             return
-        order = self.good(response)
+        order = self.assert_ok(response)
         if order["status"] == "AWAITING_APPROVAL":
             self.clock.at += timedelta(minutes=1)
             decision = self.dice.choice(("approve", "approve", "reject"))
-            self.good(self.api.post(f"/orders/{order['id']}/{decision}", {"reason": "Seen"}, RISK))
+            self.assert_ok(self.api.post(f"/orders/{order['id']}/{decision}", {"reason": "Seen"}, RISK))
             self.approved += decision == "approve"
 
     def _move_cash(self, portfolio: str) -> None:
@@ -157,7 +157,7 @@ class Month:
             response = self.api.post(f"/portfolios/{portfolio}/cash", body | {"currency": currency})
             if response.status_code == 422:  # the buying power does not cover the withdrawal
                 return
-            self.good(response)
+            self.assert_ok(response)
             self.flows[portfolio].append(self.clock.at)
             self.clock.at += timedelta(seconds=3)
             self.snapshots.take_flow_snapshots(LEASE)
@@ -181,7 +181,7 @@ class Month:
             self.quotes.add(symbol, self.clock.at, mid)
 
     @staticmethod
-    def good(answer: Any) -> Any:
+    def assert_ok(answer: Any) -> Any:
         """Return the body of a response that is no error."""
         assert answer.status_code < 300, answer.text
         return answer.json()

@@ -93,7 +93,7 @@ def test_causes_of_each_day_equal_the_naive_computation(month, naive, name):
     for end in month.closes[name]:
         start = previous(month, name, end)
         response = month.api.get("/pnl/explain", date=end.date().isoformat(), portfolio=name)
-        (body,) = month.good(response)["items"]
+        (body,) = month.assert_ok(response)["items"]
         parts = {part: Decimal(body[part]) for part in ("price", "currency", "carry", "fees", "adjustments")}
         total = day_pnl(portfolio, start, end)
         assert Decimal(body["day_pnl"]) == sum(parts.values()) == total
@@ -110,12 +110,12 @@ def test_causes_of_each_day_equal_the_naive_computation(month, naive, name):
 
 
 def test_charges_of_the_month_are_those_of_the_executions_and_daily_statistics(month, naive):
-    days = month.good(month.api.get("/daily-stats"))
+    days = month.assert_ok(month.api.get("/daily-stats"))
     for name in BOTH:
         of_trades = sum(Decimal(trade.charges) for trade in naive[name].trades)
         of_days = sum(Decimal(day["charges"]) for day in days if day["portfolio_name"] == name)
         assert of_days == of_trades
-    profit = month.good(month.api.get("/pnl"))
+    profit = month.assert_ok(month.api.get("/pnl"))
     assert {item["key"]: Decimal(item["charges"]) for item in profit["items"]} == {
         name: sum(Decimal(trade.charges) for trade in naive[name].trades) for name in BOTH
     }
@@ -169,7 +169,7 @@ def test_performance_equals_the_naive_computation(month, naive, name):
     start = Figures(portfolio.opening_cash, portfolio.opening_cash, Decimal(0), Decimal(0))
     points = [(start, True), *((portfolio.figures(at), is_close) for at, is_close in sorted(instants))]
     points.append((portfolio.figures(month.clock.at), False))
-    body = month.good(month.api.get(f"/portfolio/{name}/performance"))
+    body = month.assert_ok(month.api.get(f"/portfolio/{name}/performance"))
     expected = compute_performance(points)
     drawdown = body["max_drawdown"]["share"]
     found = {one: float(body[one]) for one in expected if one != "max_drawdown"}
@@ -178,7 +178,7 @@ def test_performance_equals_the_naive_computation(month, naive, name):
 
 def test_days_are_signed_off_with_the_naive_figures(month, naive):
     for day in ("2026-10-01", "2026-10-20", "2026-10-29"):
-        signed = month.good(month.api.post(f"/day-close/{day}", {}))
+        signed = month.assert_ok(month.api.post(f"/day-close/{day}", {}))
         expected = [name for name in BOTH if any(str(at.date()) == day for at in month.closes[name])]
         assert sorted(one["portfolio_name"] for one in signed["figures"]) == sorted(expected)
         for figure in signed["figures"]:

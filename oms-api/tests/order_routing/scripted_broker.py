@@ -152,7 +152,7 @@ class Routing:
         self.session = BrokerSession(
             *(self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now),
             Reconciler(self.rig.engine, lambda: self.rig.now).run,
-            queue=self.rig.outgoing.get_queue(self.rig.tenant, NAME) if self.has_queue else None,
+            queue=self.rig.broker_notifier.get_queue(self.rig.tenant, NAME) if self.has_queue else None,
         )
 
     def stored(self) -> StoredConnection:

@@ -72,7 +72,7 @@ class Rig:
     handler: OrderBatchHandler = field(init=False)
     recording: LedgerBatchHandler = field(init=False)
     services: BatchServices = field(init=False)
-    outgoing: BrokerRequestNotifier = field(init=False)
+    broker_notifier: BrokerRequestNotifier = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -81,7 +81,7 @@ class Rig:
         """Begin again, with nothing in memory."""
         market = Market(self.source, None)  # type: ignore[arg-type]  # only routes read by it
         self.services = BatchServices(market, Controls(), self.paper, enforce_sessions=self.enforcement)
-        self.outgoing = self.services.outgoing
+        self.broker_notifier = self.services.broker_notifier
         self.recording = LedgerBatchHandler(guard=OrderTradeGuard(self.services.controls))
         self.handler = OrderBatchHandler(self.recording, self.services)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.verify import verify_database
-from tests.identity.administration import good
+from tests.identity.administration import assert_ok
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_bust_takes_the_fill_out_of_position_cash_and_order(filled):
     (fill,) = order["fills"]
     before = api.portfolio()["cash"]
     api.quote("AAPL", "9", "11", "9.5")  # the order must not fill again
-    busted = good(bust(api, order["id"], fill["execution_id"], key="bust-1"))
+    busted = assert_ok(bust(api, order["id"], fill["execution_id"], key="bust-1"))
     assert (busted["status"], busted["filled_quantity"]) == ("PARTIALLY_FILLED", "0")
     assert (busted["leaves_quantity"], busted["average_price"]) == ("10", None)
     assert float(api.portfolio()["cash"]) - float(before) == 40
@@ -45,7 +45,7 @@ def test_bust_takes_the_fill_out_of_position_cash_and_order(filled):
     found = api.found(order["id"])
     last = found["fills"][-1]
     assert (last["execution_id"], last["quantity"]) == (f"{fill['execution_id']}:bust", "-4")
-    (event,) = good(api.get("/events", type="order.fill_busted"))
+    (event,) = assert_ok(api.get("/events", type="order.fill_busted"))
     assert (event["data"]["last_quantity"], event["data"]["broker_reason"]) == ("-4", "Clearly erroneous")
     repeated = bust(api, order["id"], fill["execution_id"], key="bust-1")
     assert (repeated.status_code, repeated.json()["filled_quantity"]) == (200, "0")
@@ -58,7 +58,7 @@ def test_order_fills_again_after_a_bust(filled):
     for number in range(3):
         api.quote("AAPL", "9", "11", "9.5")
         fill = api.found(order["id"])["fills"][-1]
-        good(bust(api, order["id"], fill["execution_id"]))
+        assert_ok(bust(api, order["id"], fill["execution_id"]))
         api.quote("AAPL", "9", "10", "9.5", ask_size="4", bid_size="4")
         refilled = api.found(order["id"])
         assert (refilled["filled_quantity"], len(refilled["fills"])) == ("4", 2 * number + 3)
@@ -72,10 +72,10 @@ def test_filled_order_stays_filled_with_less(api):
     api.quote("AAPL", "9", "10", "9.5")
     order = api.found(api.order(quantity="10")["id"])
     exits = api.found(api.order(quantity="5", stop_loss={"stop_price": "5"})["id"])
-    good(bust(api, order["id"], order["fills"][0]["execution_id"]))
+    assert_ok(bust(api, order["id"], order["fills"][0]["execution_id"]))
     found = api.found(order["id"])
     assert (found["status"], found["filled_quantity"], found["leaves_quantity"]) == ("FILLED", "0", "0")
-    good(bust(api, exits["id"], exits["fills"][0]["execution_id"]))
+    assert_ok(bust(api, exits["id"], exits["fills"][0]["execution_id"]))
     assert api.found(exits["legs"][0]["id"])["status"] == "CANCELED"  # nothing is left to protect
     verdict = verify_database(api.service.engine)
     assert verdict.clean, verdict.reported
@@ -85,7 +85,7 @@ def test_execution_is_busted_once_and_only_by_its_order(filled):
     api, order = filled
     (fill,) = order["fills"]
     assert "no execution" in refused(bust(api, order["id"], "X1"), 404)
-    good(bust(api, order["id"], fill["execution_id"]))
+    assert_ok(bust(api, order["id"], fill["execution_id"]))
     assert "already" in refused(bust(api, order["id"], fill["execution_id"]), 409)
     assert "no execution" in refused(bust(api, order["id"], f"{fill['execution_id']}:bust"), 404)
 

@@ -11,7 +11,7 @@ from app.admin import __main__ as admin
 from app.database import unit_of_work
 from app.risk.service.controls import MAX_AGE_SECONDS
 from tests.factories import BOOTSTRAP_KEY
-from tests.identity.administration import as_session, bearer, good, key, log_in, team, user
+from tests.identity.administration import as_session, assert_ok, bearer, key, log_in, team, user
 from tests.risk.risk_requests import put_limit, set_switch
 
 SHARE = {"exchange": "NSE", "asset_class": "equity", "currency": "USD", "tick_size": "0.05", "lot_size": "1"}
@@ -52,19 +52,19 @@ def test_process_sees_changes_written_by_another_process(processes):
     assert here.post(f"/orders/{resting['id']}/cancel", {}).status_code == 409  # orders
     there.quote("AAPL", "109", "111", "110")
     assert buy(here).json()["average_price"].startswith("111")  # quotes
-    good(there.put("/instruments/AAPL", SHARE | {"tick_size": "0.5"}))
+    assert_ok(there.put("/instruments/AAPL", SHARE | {"tick_size": "0.5"}))
     off_tick = buy(here, type="LIMIT", limit_price="90.05")
     assert off_tick.json()["denial"]["code"] == "TICK_SIZE"  # instruments
     buy(there, quantity="5")
     assert buy(here).status_code == 201
     assert here.portfolio()["positions"]["AAPL"]["quantity"] == "17"  # positions
-    good(there.patch("/portfolios/Growth", {"name": "Renamed"}))
+    assert_ok(there.patch("/portfolios/Growth", {"name": "Renamed"}))
     assert buy(here, portfolio_name="Renamed").status_code == 201
     assert here.portfolio("Renamed")["positions"]["AAPL"]["quantity"] == "18"  # names
     set_switch(there, "HALTED")
     assert buy(here, portfolio_name="Renamed").json()["denial"]["code"] == "HALTED"  # switches
     set_switch(there, "ACTIVE")
-    good(put_limit(there, "MAX_ORDER_QUANTITY", "2"))
+    assert_ok(put_limit(there, "MAX_ORDER_QUANTITY", "2"))
     wait_until_found(lambda: buy(here, portfolio_name="Renamed", quantity="3").status_code, 422)  # limits
 
 

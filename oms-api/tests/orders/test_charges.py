@@ -14,7 +14,7 @@ from app.instruments.rules import Instrument
 from app.orders.rules.values import Status
 from app.orders.service.commands import PreviewOrder
 from app.verify import verify_database
-from tests.identity.administration import good, refused, trail
+from tests.identity.administration import assert_error, assert_ok, list_audit_entries
 from tests.orders.rig import TENANT, ticket
 from tests.risk.risk_requests import put_quote
 
@@ -32,7 +32,7 @@ def service(verified_service):
 @pytest.fixture
 def zerodha(api):
     """Provide a portfolio in INR with the charges of Zerodha, and a share of the NSE."""
-    good(api.post("/portfolios", RUPEES | {"cost_schedule": "Zerodha"}), 201)
+    assert_ok(api.post("/portfolios", RUPEES | {"cost_schedule": "Zerodha"}), 201)
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
     return api
 
@@ -67,7 +67,9 @@ def test_zerodha_round_trip_examples_are_charged_exactly(zerodha, product, quant
 
 
 def dp_charges(api):
-    return [row for row in good(api.get("/portfolios/Growth/cash"))["rows"] if row["kind"] == "dp_charges"]
+    return [
+        row for row in assert_ok(api.get("/portfolios/Growth/cash"))["rows"] if row["kind"] == "dp_charges"
+    ]
 
 
 def test_dp_charge_applies_once_per_scrip_and_day_of_delivery_sales(zerodha):
@@ -125,7 +127,7 @@ def test_fills_of_one_order_share_charge_caps_and_show_their_charges(zerodha):
 def test_replacement_chain_is_charged_as_one_order_by_zerodha(zerodha):
     at(zerodha, "1100", bid_size="40", ask_size="1")
     placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
-    changed = good(zerodha.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
+    changed = assert_ok(zerodha.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
     at(zerodha, "1100", bid_size="160", ask_size="1")
     assert [one["total"] for one in charges_of(zerodha, changed)] == ["58.60"]
 
@@ -139,8 +141,8 @@ def test_changed_schedule_applies_only_to_later_orders(zerodha):
     at(zerodha, "1000")
     resting = {"product": "MIS", "type": "LIMIT", "limit_price": "990", "time_in_force": "GTC"}
     before = order(zerodha, "BUY", "10", **resting)
-    good(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
-    entry = trail(zerodha)[0]
+    assert_ok(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
+    entry = list_audit_entries(zerodha)[0]
     assert (entry["action"], entry["target"]) == ("portfolio.updated", "portfolio:Growth")
     assert (entry["before"]["cost_schedule"], entry["after"]["cost_schedule"]) == ("zerodha", "none")
     after = order(zerodha, "BUY", "10", **resting)
@@ -152,17 +154,20 @@ def test_changed_schedule_applies_only_to_later_orders(zerodha):
 
 def test_portfolio_rename_and_schedule_change_in_one_request(api):
     api.trade(portfolio_name="Growth")
-    both = good(api.patch("/portfolios/growth", {"name": "Income", "cost_schedule": "us_equity"}))
+    both = assert_ok(api.patch("/portfolios/growth", {"name": "Income", "cost_schedule": "us_equity"}))
     assert (both["portfolio_name"], both["cost_schedule"]) == ("Income", "us_equity")
-    assert [entry["action"] for entry in trail(api)[:2]] == ["portfolio.updated", "portfolio.renamed"]
-    good(api.patch("/portfolios/income", {"cost_schedule": "us_equity"}))
-    assert trail(api)[0]["action"] == "portfolio.updated"
-    refused(api.patch("/portfolios/income", {"cost_schedule": "free"}), 422, "cost_schedule")
-    refused(api.patch("/portfolios/income", {}), 422, "name")
+    assert [entry["action"] for entry in list_audit_entries(api)[:2]] == [
+        "portfolio.updated",
+        "portfolio.renamed",
+    ]
+    assert_ok(api.patch("/portfolios/income", {"cost_schedule": "us_equity"}))
+    assert list_audit_entries(api)[0]["action"] == "portfolio.updated"
+    assert_error(api.patch("/portfolios/income", {"cost_schedule": "free"}), 422, "cost_schedule")
+    assert_error(api.patch("/portfolios/income", {}), 422, "name")
 
 
 def test_foreign_currency_charges_are_booked_at_the_rate_of_the_fill(api):
-    good(api.post("/portfolios", RUPEES | {"cost_schedule": "ibkr_fixed"}), 201)
+    assert_ok(api.post("/portfolios", RUPEES | {"cost_schedule": "ibkr_fixed"}), 201)
     api.put("/instruments/AAPL", US_SHARE)
     put_quote(api, "USD/INR", bid=None, ask=None, last="80")
     put_quote(api, bid="25", ask="25")
@@ -173,7 +178,7 @@ def test_foreign_currency_charges_are_booked_at_the_rate_of_the_fill(api):
         "quantity": "100",
         "type": "MARKET",
     }
-    seen = good(api.post("/orders:preview", ticket))
+    seen = assert_ok(api.post("/orders:preview", ticket))
     assert (seen["expected_charges"], seen["cash_after"]) == ("80.80", "9799919.20")
     placed = api.order(symbol="AAPL", quantity="100")
     assert charges_of(api, placed) == [{"total": "80.80", "commission": "80.00", "regulatory": "0.80"}]
@@ -195,7 +200,7 @@ def test_reported_trade_uses_given_charges_or_else_the_schedule(zerodha):
 
 def test_reversal_returns_the_charges_of_its_trade(zerodha):
     trade = zerodha.buy("10", "1000", symbol="INFY")
-    good(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
+    assert_ok(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
     back = zerodha.reverse(trade["trade_id"]).json()["trade"]
     assert back["charges"] == f"-{trade['charges']}" != "-0.00"
     found = zerodha.portfolio()
@@ -204,7 +209,7 @@ def test_reversal_returns_the_charges_of_its_trade(zerodha):
 
 @pytest.mark.parametrize("charges", ["-1", "1e2", "0.000000001", True, "much"])
 def test_invalid_charges_are_rejected_by_field(api, charges):
-    refused(api.report(charges=charges), 422, "charges")
+    assert_error(api.report(charges=charges), 422, "charges")
 
 
 def test_idempotency_key_with_other_charges_conflicts(api):
@@ -325,7 +330,7 @@ def test_buy_requires_buying_power_for_its_charges(api):
     terms = {"type": "LIMIT", "limit_price": "1000", "quantity": "100", "product": "CNC"}
     for name, opening_cash in (("Enough", "100118.74"), ("Short", "100118.73")):
         body = {"name": name, "base_currency": "INR", "opening_cash": opening_cash}
-        good(api.post("/portfolios", body | {"cost_schedule": "zerodha"}), 201)
+        assert_ok(api.post("/portfolios", body | {"cost_schedule": "zerodha"}), 201)
     bought = api.order(symbol="INFY", portfolio_name="Enough", **terms)
     assert (bought["status"], api.portfolio("Enough")["cash"]) == ("FILLED", "0.00")
     denial = refused_order(api.place(symbol="INFY", portfolio_name="Short", **terms))
@@ -338,7 +343,7 @@ def test_open_buy_orders_reserve_their_charges(api):
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
     at(api, "1000")
     body = {"name": "Growth", "base_currency": "INR", "opening_cash": "200000", "cost_schedule": "zerodha"}
-    good(api.post("/portfolios", body), 201)
+    assert_ok(api.post("/portfolios", body), 201)
     terms = {"type": "LIMIT", "time_in_force": "GTC", "product": "CNC", "symbol": "INFY"}
     api.order(**terms, limit_price="900", quantity="100")
     charges = Decimal("107.36")  # STT 90, exchange 2.76, SEBI 0.09, GST 0.51, stamp duty 14 (13.5)

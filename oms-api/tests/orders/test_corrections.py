@@ -3,7 +3,7 @@
 import pytest
 
 from app.orders.rules.execution_verification import get_correction_id
-from tests.identity.administration import good
+from tests.identity.administration import assert_ok
 
 WHY = {"reason": "Price corrected by the venue"}
 
@@ -29,19 +29,19 @@ def correct(api, order, key=None, **changes):
 
 
 def held(api):
-    found = good(api.get("/positions"))
+    found = assert_ok(api.get("/positions"))
     return {one["symbol"]: one["quantity"] for one in found}.get("AAPL", "0")
 
 
 def working(api):
-    found = good(api.get("/orders", status="ACCEPTED"))
+    found = assert_ok(api.get("/orders", status="ACCEPTED"))
     return sorted((one["role"], one["leaves_quantity"]) for one in found)
 
 
 def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled):
     api, order = filled
     before, fill = api.portfolio()["cash"], order["fills"][0]
-    answer = good(correct(api, order, price="100", key="correct-1"))
+    answer = assert_ok(correct(api, order, price="100", key="correct-1"))
     assert (answer["status"], answer["filled_quantity"], answer["average_price"]) == (
         "FILLED",
         "10",
@@ -55,7 +55,7 @@ def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled):
         (f"{fill['execution_id']}:correction1", "10", "100.00"),
     ]
     assert found["fills"][2]["executed_at"] == fill["executed_at"]
-    (event,) = good(api.get("/events", type="order.fill_corrected"))
+    (event,) = assert_ok(api.get("/events", type="order.fill_corrected"))
     assert (event["data"]["last_price"], event["data"]["broker_reason"]) == ("100.00", WHY["reason"])
     assert working(api) == [("stop_loss", "10"), ("take_profit", "10")]  # untouched by the bust in between
     repeated = correct(api, order, price="100", key="correct-1")
@@ -64,10 +64,10 @@ def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled):
 
 def test_exits_follow_a_corrected_quantity(filled):
     api, order = filled
-    smaller = good(correct(api, order, quantity="6"))
+    smaller = assert_ok(correct(api, order, quantity="6"))
     assert (smaller["filled_quantity"], held(api)) == ("6", "6")
     assert working(api) == [("stop_loss", "6"), ("take_profit", "6")]
-    larger = good(correct(api, api.found(order["id"]), quantity="8"))
+    larger = assert_ok(correct(api, api.found(order["id"]), quantity="8"))
     assert (larger["filled_quantity"], held(api)) == ("8", "8")
     assert working(api) == [("stop_loss", "8"), ("take_profit", "8")]
 
@@ -76,25 +76,27 @@ def test_corrected_exit_protects_what_is_open_again(filled):
     api, order = filled
     api.quote("AAPL", "89", "90", "89.5")
     stop = api.found(next(one["id"] for one in order["legs"] if one["role"] == "stop_loss"))
-    good(correct(api, stop, quantity="7"))
+    assert_ok(correct(api, stop, quantity="7"))
     assert (held(api), working(api)) == ("3", [("stop_loss", "3"), ("take_profit", "3")])
 
 
 def test_correction_beyond_the_order_raises_a_reconciliation_issue(filled):
     api, order = filled
-    answer = good(correct(api, order, quantity="12"))
+    answer = assert_ok(correct(api, order, quantity="12"))
     assert (answer["status"], answer["filled_quantity"]) == ("FILLED", "12")
-    assert [one["data"]["kind"] for one in good(api.get("/events", type="reconciliation.issue"))] == ["over"]
+    assert [one["data"]["kind"] for one in assert_ok(api.get("/events", type="reconciliation.issue"))] == [
+        "over"
+    ]
     assert working(api) == [("stop_loss", "12"), ("take_profit", "12")]
 
 
 def test_charges_are_computed_anew(api):
-    good(api.post("/portfolios", {"name": "Charged", "cost_schedule": "ibkr_fixed"}), 201)
-    good(api.put("/instruments/IBM", {"exchange": "NYSE", "tick_size": "0.01", "lot_size": "1"}))
+    assert_ok(api.post("/portfolios", {"name": "Charged", "cost_schedule": "ibkr_fixed"}), 201)
+    assert_ok(api.put("/instruments/IBM", {"exchange": "NYSE", "tick_size": "0.01", "lot_size": "1"}))
     api.quote("IBM", "24", "25", "25")
     order = api.found(api.order(portfolio_name="Charged", symbol="IBM", quantity="1000")["id"])
     assert order["fills"][0]["charges"]["commission"] == "5.00"
-    good(correct(api, order, quantity="100"))
+    assert_ok(correct(api, order, quantity="100"))
     charges = [one["charges"]["commission"] for one in api.found(order["id"])["fills"]]
     assert charges == ["5.00", "-5.00", "1.00"]
 

@@ -210,7 +210,7 @@ def counted(connection):
 READS = {
     "a portfolio": lambda connection: find_books(connection, 1, ["growth"]),
     "orders of a portfolio": lambda connection: list_orders(
-        connection, 1, OrderFilter(portfolio_key="growth"), 50, None
+        connection, 1, OrderFilter(portfolio_name_key="growth"), 50, None
     ),
     **{
         f"orders by {filters}": partial(list_orders, tenant_id=1, filters=filters, limit=50, after=None)

@@ -13,7 +13,7 @@ from app.database import set_tenant_scope, unit_of_work
 from app.duties.service import LEASE, DutyRunner
 from app.ledger.queries.books import PORTFOLIOS
 from app.orders.rules.values import Status
-from app.orders.service import decisions, order_duties, plan
+from app.orders.service import command_execution, lock_plan, order_duties
 from app.orders.service.internal_commands import ExpireOrders, SquareOff
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
@@ -52,7 +52,7 @@ class Process:
 @pytest.fixture
 def small_batches(monkeypatch):
     """Let a command expire at most two orders."""
-    for module in (decisions, plan, order_duties):
+    for module in (command_execution, lock_plan, order_duties):
         monkeypatch.setattr(module, "MAX_EXPIRIES", 2)
 
 

@@ -119,11 +119,11 @@ def plan_of(connection, wanted):
         (OrderFilter(statuses=(Status.ACCEPTED, Status.HELD)), 10, "ix_orders_open_by_"),
         (OrderFilter(statuses=(Status.ACCEPTED,)), 10, "ix_orders_open_by_"),
         (OrderFilter(is_open=True), 10, "ix_orders_open_by_"),
-        (OrderFilter(is_open=True, portfolio_key="rare"), 0, "ix_orders_open_by_portfolio"),
+        (OrderFilter(is_open=True, portfolio_name_key="rare"), 0, "ix_orders_open_by_portfolio"),
         (OrderFilter(symbol="RARE"), 10, "ix_orders_tenant_id_symbol_id"),
         (OrderFilter(symbol="RARE", side="BUY"), 10, "ix_orders_tenant_id_symbol_id"),
         (OrderFilter(symbol="RARE", user="often"), 0, "ix_orders_tenant_id_symbol_id"),
-        (OrderFilter(portfolio_key="rare"), 10, "ix_orders_tenant_id_portfolio_id_id"),
+        (OrderFilter(portfolio_name_key="rare"), 10, "ix_orders_tenant_id_portfolio_id_id"),
         (OrderFilter(portfolios=frozenset({"rare"})), 10, "ix_orders_tenant_id_portfolio_id_id"),
     ],
 )
@@ -147,7 +147,7 @@ def test_client_order_id_and_time_filters_use_an_index(many_orders):
 def test_user_filter_uses_an_index_for_placed_and_named_orders(many_orders):
     with many_orders.connect() as connection:
         found, _ = plan_of(
-            connection, OrderFilter(user="rare", portfolio_key="rare", statuses=(Status.CANCELED,))
+            connection, OrderFilter(user="rare", portfolio_name_key="rare", statuses=(Status.CANCELED,))
         )
         newest = [one.order.id for one in found]
         assert (len(newest), newest) == (10, sorted(newest, reverse=True))

@@ -22,7 +22,7 @@ from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import find_portfolio_keys
 from app.orders.rules.values import Status
-from app.orders.service import plan, quote_matcher
+from app.orders.service import lock_plan, quote_matcher
 from app.orders.service.command_results import QuoteStored
 from app.orders.service.commands import CancelOrder, PlaceOrder
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
@@ -61,7 +61,7 @@ class Writer:
 @pytest.fixture
 def small_portions(monkeypatch):
     """Match at most two orders of a quote in one transaction."""
-    monkeypatch.setattr(plan, "MAX_MATCHES", 2)
+    monkeypatch.setattr(lock_plan, "MAX_MATCHES", 2)
     monkeypatch.setattr(quote_matcher, "MAX_MATCHES", 2)
 
 
@@ -198,7 +198,7 @@ def test_portion_sequence_does_not_change_the_result(replayed_engine, resting, b
 def run_steps(engine, number, resting, books, steps, has_sizes, most):
     """Return the orders and positions after the orders rest, the quote comes, and the steps are taken."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "MAX_MATCHES", most)
+        patch.setattr(lock_plan, "MAX_MATCHES", most)
         rig, symbol = Rig(engine), f"S{number}"
         rig.quote("91", "91", "91", symbol)
         orders = [place(rig, symbol, number, *facts) for facts in resting]

@@ -19,7 +19,7 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import decisions, order_entry
+from app.orders.service import command_execution, placement
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -47,7 +47,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
         *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
-    "Batch": {
+    "LedgerBatch": {
         "books",
         "guard",
         "get_reserved_quantity",
@@ -91,7 +91,7 @@ class Watched:
 def watched(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
     seen = Watched([])
-    process = decisions.decide
+    process = command_execution.execute_command
 
     def compare(context, command):
         before = state_of(context)
@@ -102,7 +102,7 @@ def watched(monkeypatch):
             seen.kinds.append(type(outcome).__name__)
         return outcome
 
-    monkeypatch.setattr(decisions, "decide", compare)
+    monkeypatch.setattr(command_execution, "execute_command", compare)
     return seen
 
 
@@ -229,7 +229,7 @@ def test_rejected_command_on_an_expired_order_still_expires_it(rig, make_command
 
 def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, monkeypatch):
     """No rule refuses so late; a defect that did would be found out, and leave nothing."""
-    send = order_entry.send_order
+    send = placement.send_order
 
     def refuse(context, placed):
         send(context, placed)
@@ -237,7 +237,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, mon
             raise NothingToClose("AAPL")
 
     rig.open_portfolio()
-    monkeypatch.setattr(order_entry, "send_order", refuse)
+    monkeypatch.setattr(placement, "send_order", refuse)
     writing = BatchWriter(rig.engine, rig.handler, get_lock_group)
     works = [order(rig), order(rig, quantity="7"), order(rig, quantity="2"), trade(rig, "passing")]
     outcomes = writing.write(works)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.identity.administration import good
+from tests.identity.administration import assert_ok
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +28,17 @@ def leg(order, role):
 def bust(api, order):
     (fill,) = order["fills"]
     body = {"execution_id": fill["execution_id"], "reason": "Clearly erroneous"}
-    return good(api.post(f"/orders/{order['id']}/bust", body))
+    return assert_ok(api.post(f"/orders/{order['id']}/bust", body))
 
 
 def held(api):
-    found = good(api.get("/positions"))
+    found = assert_ok(api.get("/positions"))
     return {one["symbol"]: one["quantity"] for one in found}.get("AAPL", "0")
 
 
 def working(api):
     """Return (role, quantity left) of the open orders."""
-    found = good(api.get("/orders", status="ACCEPTED"))
+    found = assert_ok(api.get("/orders", status="ACCEPTED"))
     return sorted((one["role"], one["leaves_quantity"]) for one in found)
 
 
@@ -56,7 +56,7 @@ def test_bust_of_an_exit_places_exits_of_the_same_terms(bracket):
         ("stop_loss", "90.00", None), ("take_profit", None, "120.00"),
     ]  # fmt: skip
     assert working(api) == PROTECTED
-    events = good(api.get("/events", type="order.initialized"))
+    events = assert_ok(api.get("/events", type="order.initialized"))
     fill = stop["fills"][0]["execution_id"]
     reasons = [one["data"].get("reason", "") for one in events]
     assert sum(reason.startswith(f"{fill} was busted: continues O") for reason in reasons) == 2
@@ -76,7 +76,7 @@ def test_bust_of_a_partial_exit_lets_its_sibling_grow(bracket):
 
 def test_exit_that_a_person_cancelled_is_not_restored(bracket):
     api, entry = bracket
-    good(api.post(f"/orders/{leg(entry, 'take_profit')}/cancel", {}))
+    assert_ok(api.post(f"/orders/{leg(entry, 'take_profit')}/cancel", {}))
     api.quote("AAPL", "89", "90", "89.5")
     bust(api, api.found(leg(entry, "stop_loss")))
     assert working(api) == [("stop_loss", "10")]
@@ -92,7 +92,7 @@ def test_reversal_of_a_trade_that_closed_the_position_restores_its_exits(bracket
 
 def test_bust_of_a_close_restores_the_exits_that_it_cancelled(bracket):
     api, _ = bracket
-    closed = good(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
+    closed = assert_ok(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
     assert working(api) == []
     answer = bust(api, api.found(closed["id"]))
     assert sorted(one["role"] for one in answer["legs"]) == ["stop_loss", "take_profit"]
@@ -102,6 +102,6 @@ def test_bust_of_a_close_restores_the_exits_that_it_cancelled(bracket):
 def test_bust_of_an_opening_fill_restores_nothing(bracket):
     api, entry = bracket
     other = api.found(api.order(quantity="5")["id"])
-    good(api.post(f"/orders/{leg(entry, 'stop_loss')}/cancel", {}))
+    assert_ok(api.post(f"/orders/{leg(entry, 'stop_loss')}/cancel", {}))
     bust(api, other)
     assert working(api) == [("take_profit", "10")]

@@ -115,7 +115,7 @@ def test_order_after_a_rejected_trade_finds_no_portfolio(rig):
 
 def test_portfolio_created_by_another_process_is_looked_up_again(rig):
     with unit_of_work(rig.engine) as connection:
-        batch = rig.handler._recording.batch(connection, [record(rig)])
+        batch = rig.handler._ledger_handler.batch(connection, [record(rig)])
         batch.load()
         theirs = portfolio_row(
             empty_portfolio(4711, rig.tenant, "New", "new", opening_cash=Decimal(1_000_000)), rig.now

@@ -14,7 +14,7 @@ from app.market_data.rules.values import Bar
 from app.strategies.queries.journal import find_state, iterate_inputs
 from app.strategies.queries.registry import find_strategy
 from app.strategies.rules.journal import InputKind, NewInput
-from app.strategies.rules.payloads import serialize_bars
+from app.strategies.rules.journal_values import serialize_bars
 from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.code_inspection import CodeInspector
 from app.strategies.service.host import StrategyHost, run_session

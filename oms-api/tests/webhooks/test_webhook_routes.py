@@ -19,25 +19,25 @@ BODY = {"url": URL, "event_types": ["order.filled", "trade.*"], "description": "
 BY_NAME = "/webhooks/by-name/slack-bot"
 
 
-def good(answer, status=200):
+def assert_ok(answer, status=200):
     assert answer.status_code == status, answer.text
     return answer.json()
 
 
 def test_secret_is_shown_once_and_stored_encrypted(tenant, hooks):
-    created = good(tenant.post("/webhooks", BODY), 201)
+    created = assert_ok(tenant.post("/webhooks", BODY), 201)
     assert created["secret"].startswith("whsec_")
     assert {name: created[name] for name in BODY} == BODY
-    shown = good(tenant.get(f"/webhooks/{created['id']}"))
+    shown = assert_ok(tenant.get(f"/webhooks/{created['id']}"))
     assert shown == {name: value for name, value in created.items() if name != "secret"}
-    assert good(tenant.get("/webhooks")) == [shown]
+    assert assert_ok(tenant.get("/webhooks")) == [shown]
     with hooks.reading() as connection:
         rows = str(connection.execute(text("SELECT * FROM webhooks")).all())
         audit = str(connection.execute(text("SELECT * FROM audit_log")).all())
     assert created["id"] in rows
     assert created["secret"] not in rows
     assert created["secret"].removeprefix("whsec_") not in rows + audit
-    [entry] = good(tenant.get("/audit", action="webhook.created"))
+    [entry] = assert_ok(tenant.get("/audit", action="webhook.created"))
     assert entry["target"] == f"webhook:{created['id']}"
 
 
@@ -66,28 +66,28 @@ def test_invalid_field_is_named(tenant, field, value):
 
 
 def test_change_keeps_what_it_does_not_name(tenant):
-    created = good(tenant.post("/webhooks", BODY), 201)
+    created = assert_ok(tenant.post("/webhooks", BODY), 201)
     path = f"/webhooks/{created['id']}"
-    changed = good(tenant.patch(path, {"event_types": ["order.*", "order.*"]}))
+    changed = assert_ok(tenant.patch(path, {"event_types": ["order.*", "order.*"]}))
     assert (changed["event_types"], changed["url"], changed["description"]) == (["order.*"], URL, "Risk")
-    assert good(tenant.patch(path, {"description": None}))["description"] is None
+    assert assert_ok(tenant.patch(path, {"description": None}))["description"] is None
     assert tenant.patch(path, {"url": "http://hooks.example.com/"}).status_code == 422
     assert tenant.patch(path, {}).status_code == 422
-    assert len(good(tenant.get("/audit", action="webhook.changed"))) == 2
+    assert len(assert_ok(tenant.get("/audit", action="webhook.changed"))) == 2
 
 
 def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
     bot = tenant.with_key(hooks.mint("act_as bot", tenant.tenant_id))
-    other = good(tenant.post("/webhooks", BODY), 201)
-    created = good(bot.put(BY_NAME, BODY), 201)
-    again = good(bot.put(BY_NAME, BODY | {"event_types": ["*"]}))
+    other = assert_ok(tenant.post("/webhooks", BODY), 201)
+    created = assert_ok(bot.put(BY_NAME, BODY), 201)
+    again = assert_ok(bot.put(BY_NAME, BODY | {"event_types": ["*"]}))
     assert (again["id"], again["event_types"], again["description"]) == (created["id"], ["*"], "Risk")
     assert "secret" not in again
-    assert [item["id"] for item in good(bot.get("/webhooks"))] == [created["id"]]
+    assert [item["id"] for item in assert_ok(bot.get("/webhooks"))] == [created["id"]]
     assert bot.get(f"/webhooks/{other['id']}").status_code == 404
     assert bot.post(f"/webhooks/{other['id']}:rotate", {}).status_code == 404
-    assert good(bot.post(f"/webhooks/{created['id']}:rotate", {}), 201)["secret"] != created["secret"]
-    assert len(good(tenant.get("/webhooks"))) == 2
+    assert assert_ok(bot.post(f"/webhooks/{created['id']}:rotate", {}), 201)["secret"] != created["secret"]
+    assert len(assert_ok(tenant.get("/webhooks"))) == 2
     stranger = tenant.with_key(hooks.mint("bot", tenant.tenant_id))
     assert stranger.put(BY_NAME, BODY).status_code == 409
     assert bot.get("/events").status_code == 200
@@ -95,69 +95,71 @@ def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
 
 
 def test_key_of_the_bot_survives_a_rotation_with_its_webhooks(tenant):
-    body = good(tenant.post("/api-keys", {"name": "slack-bot", "scopes": ["act_as", "bot"]}), 201)
-    created = good(tenant.with_key(body["key"]).put(BY_NAME, BODY), 201)
-    rotated = good(tenant.post(f"/api-keys/{body['key_id']}:rotate", {"overlap_seconds": 0}), 201)
-    assert good(tenant.with_key(rotated["key"]).put(BY_NAME, BODY))["id"] == created["id"]
+    body = assert_ok(tenant.post("/api-keys", {"name": "slack-bot", "scopes": ["act_as", "bot"]}), 201)
+    created = assert_ok(tenant.with_key(body["key"]).put(BY_NAME, BODY), 201)
+    rotated = assert_ok(tenant.post(f"/api-keys/{body['key_id']}:rotate", {"overlap_seconds": 0}), 201)
+    assert assert_ok(tenant.with_key(rotated["key"]).put(BY_NAME, BODY))["id"] == created["id"]
 
 
 def test_renamed_key_keeps_its_webhooks_alerts_and_preferences(tenant):
-    body = good(tenant.post("/api-keys", {"name": "old bot", "scopes": ["read", "bot"]}), 201)
+    body = assert_ok(tenant.post("/api-keys", {"name": "old bot", "scopes": ["read", "bot"]}), 201)
     bot = tenant.with_key(body["key"])
-    created = good(bot.put(BY_NAME, BODY), 201)
-    alert = good(bot.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"}), 201)
-    good(bot.put("/preferences", {"time_zone": "Europe/Berlin"}))
-    good(tenant.patch(f"/api-keys/{body['key_id']}", {"name": "new bot"}))
+    created = assert_ok(bot.put(BY_NAME, BODY), 201)
+    alert = assert_ok(bot.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"}), 201)
+    assert_ok(bot.put("/preferences", {"time_zone": "Europe/Berlin"}))
+    assert_ok(tenant.patch(f"/api-keys/{body['key_id']}", {"name": "new bot"}))
     sleep(2 * CACHE_SECONDS)  # then the process reads the key again
-    assert [item["id"] for item in good(bot.get("/webhooks"))] == [created["id"]]
-    assert good(bot.put(BY_NAME, BODY))["id"] == created["id"]
-    assert [item["id"] for item in good(bot.get("/alerts"))] == [alert["id"]]
-    assert good(bot.get("/preferences"))["time_zone"] == "Europe/Berlin"
+    assert [item["id"] for item in assert_ok(bot.get("/webhooks"))] == [created["id"]]
+    assert assert_ok(bot.put(BY_NAME, BODY))["id"] == created["id"]
+    assert [item["id"] for item in assert_ok(bot.get("/alerts"))] == [alert["id"]]
+    assert assert_ok(bot.get("/preferences"))["time_zone"] == "Europe/Berlin"
 
 
 def test_key_that_limits_name_is_not_renamed(tenant):
-    body = good(tenant.post("/api-keys", {"name": "algo", "scopes": ["trade"]}), 201)
+    body = assert_ok(tenant.post("/api-keys", {"name": "algo", "scopes": ["trade"]}), 201)
     limit = {"scope": "user", "name": "key:algo", "code": "MAX_ORDER_VALUE", "value": "5"}
-    good(tenant.put("/limits", limit))
+    assert_ok(tenant.put("/limits", limit))
     refused = tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"})
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "key-has-limits")
-    good(tenant.put("/limits", limit | {"value": None}))
-    assert good(tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"}))["name"] == "free"
+    assert_ok(tenant.put("/limits", limit | {"value": None}))
+    assert assert_ok(tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"}))["name"] == "free"
 
 
 def test_rotation_takes_no_body_and_repeats_only_with_a_key(tenant):
-    created = good(tenant.post("/webhooks", BODY), 201)
+    created = assert_ok(tenant.post("/webhooks", BODY), 201)
     path = f"/api/v1/webhooks/{created['id']}:rotate"
     headers = {"X-API-Key": tenant.key, "Idempotency-Key": "rotate-1"}
-    rotated = good(tenant.service.client.post(path, headers=headers), 201)
+    rotated = assert_ok(tenant.service.client.post(path, headers=headers), 201)
     assert rotated["previous_secret_expires_at"] is not None
     assert tenant.service.client.post(path, headers=headers).status_code == 409
-    at_once = good(tenant.post(f"/webhooks/{created['id']}:rotate", {"overlap_seconds": 0}), 201)
+    at_once = assert_ok(tenant.post(f"/webhooks/{created['id']}:rotate", {"overlap_seconds": 0}), 201)
     assert at_once["previous_secret_expires_at"] is None
 
 
 def test_number_of_webhooks_is_limited(tenant, monkeypatch):
     monkeypatch.setattr("app.webhooks.service.webhooks.MAX_WEBHOOKS", 1)
-    good(tenant.post("/webhooks", BODY), 201)
+    assert_ok(tenant.post("/webhooks", BODY), 201)
     assert tenant.post("/webhooks", BODY).status_code == 409
 
 
 def test_deliveries_are_paged_and_unknown_ids_are_404(tenant):
-    created = good(tenant.post("/webhooks", BODY), 201)
+    created = assert_ok(tenant.post("/webhooks", BODY), 201)
     path = f"/webhooks/{created['id']}"
-    sent = [good(tenant.post(f"{path}:test"), 202)["id"] for _ in range(3)]
+    sent = [assert_ok(tenant.post(f"{path}:test"), 202)["id"] for _ in range(3)]
     first = tenant.get(f"{path}/deliveries", limit=2)
-    assert [item["id"] for item in good(first)["items"]] == sent[:0:-1]
+    assert [item["id"] for item in assert_ok(first)["items"]] == sent[:0:-1]
     link = first.headers["link"].partition("cursor=")[2].partition(">")[0]
-    assert [item["id"] for item in good(tenant.get(f"{path}/deliveries", cursor=link))["items"]] == sent[:1]
+    assert [item["id"] for item in assert_ok(tenant.get(f"{path}/deliveries", cursor=link))["items"]] == sent[
+        :1
+    ]
     assert tenant.get(f"{path}/deliveries", cursor="none-of-that").status_code == 404
     assert tenant.post(f"{path}/deliveries/none-of-that:resend").status_code == 404
 
 
 def test_secrets_are_encrypted_again_with_the_current_key_and_old_deliveries_are_pruned(tenant, hooks):
-    created = good(tenant.post("/webhooks", BODY), 201)
-    good(tenant.post(f"/webhooks/{created['id']}:rotate", {}), 201)
-    good(tenant.post(f"/webhooks/{created['id']}:test"), 202)
+    created = assert_ok(tenant.post("/webhooks", BODY), 201)
+    assert_ok(tenant.post(f"/webhooks/{created['id']}:rotate", {}), 201)
+    assert_ok(tenant.post(f"/webhooks/{created['id']}:test"), 202)
     old = derive_key_ring([BOOTSTRAP_KEY], "webhooks")
     new = parse_key_ring("new:" + "A" * 43 + "=")
     engine = connect_engine(hooks.database_url, readers=1, tenant_scoped=True)
@@ -175,5 +177,5 @@ def test_secrets_are_encrypted_again_with_the_current_key_and_old_deliveries_are
             statement = text("SELECT secret, previous_secret FROM webhooks WHERE id = :id")
             [row] = connection.execute(statement, {"id": created["id"]})
         assert sum(one.startswith("v1:new:") for one in row) == expected
-    assert good(tenant.get(f"/webhooks/{created['id']}/deliveries")) == {"items": []}
+    assert assert_ok(tenant.get(f"/webhooks/{created['id']}/deliveries")) == {"items": []}
     engine.dispose()

@@ -16,8 +16,9 @@ MAX_VALUE_CHARACTERS = 1000
 MAX_HINT_CHARACTERS = 150
 MAX_SYMBOLS_CHARACTERS = 500
 MAX_NAME_CHARACTERS = 100
-NOT_REGISTERED = " No strategy of this name is registered here: it is an installed one, and needs symbols."
-IN_UTC = "In UTC. The day is included."
+NOT_REGISTERED = " This strategy is installed but not registered. Enter symbols."
+SYMBOLS_EXAMPLE = "Example: AAPL, MSFT."
+IN_UTC = "UTC, inclusive."
 
 
 def build_backtest_form(names: Sequence[str], days: tuple[date, date], context: RequestContext) -> Json:
@@ -37,9 +38,9 @@ def build_backtest_form(names: Sequence[str], days: tuple[date, date], context: 
             "Symbols",
             symbols,
             optional=is_registered,
-            hint="Such as AAPL, MSFT. Empty: those of the strategy."
+            hint=f"{SYMBOLS_EXAMPLE} Leave empty to use the strategy's symbols."
             if is_registered
-            else "Such as AAPL, MSFT.",
+            else SYMBOLS_EXAMPLE,
         ),
     ]
     return build_modal(

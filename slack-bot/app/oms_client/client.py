@@ -320,4 +320,4 @@ def _parse_json(http_answer: HttpAnswer) -> Any:
     try:
         return http_answer.json()
     except ValueError:
-        raise OmsError("The OMS answered something that is no JSON.") from None
+        raise OmsError("The OMS returned a response that is not JSON.") from None

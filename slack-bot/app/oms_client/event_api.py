@@ -95,4 +95,4 @@ def _parse_json(response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError:
-        raise OmsError("The OMS answered something that is no JSON.") from None
+        raise OmsError("The OMS returned a response that is not JSON.") from None

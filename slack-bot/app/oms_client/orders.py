@@ -166,7 +166,7 @@ def _read_json(http_answer: HttpAnswer) -> Any:
     try:
         return http_answer.json()
     except ValueError:
-        raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
+        raise OutcomeUnknown("The OMS returned a response that is not JSON.") from None
 
 
 def _path(order_id: str) -> str:

@@ -36,4 +36,4 @@ class PersonClient:
         try:
             return http_answer.json()
         except ValueError:
-            raise OutcomeUnknown("The OMS answered something that is no JSON.") from None
+            raise OutcomeUnknown("The OMS returned a response that is not JSON.") from None

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import OmsError
+from app.errors import OmsError, OutcomeUnknown
 from app.forms.alerts import AlertRequest
 from app.forms.day_change import DayBar
 from app.forms.numbers import format_plain
@@ -56,12 +56,12 @@ class PortfolioClient(PersonClient):
 
     def list_positions(self, portfolio: str = "", symbol: str = "", *, limit: int) -> list[Position]:
         """Return open positions by portfolio and symbol."""
-        parameters = _named(portfolio=portfolio, symbol=symbol, limit=str(limit))
+        parameters = _drop_empty(portfolio=portfolio, symbol=symbol, limit=str(limit))
         return parse_rows(Position, self._read("/positions", parameters) or [])
 
     def get_position(self, key: PositionKey) -> Position | None:
         """Return a position, None if the person sees no such position."""
-        found = self._read(_position_path(key), _named(product=key.product))
+        found = self._read(_position_path(key), _drop_empty(product=key.product))
         return None if found is None else parse_row(Position, found)
 
     def list_portfolio_names(self, *, limit: int) -> list[str]:
@@ -73,7 +73,7 @@ class PortfolioClient(PersonClient):
         found = self._read(f"/portfolio/{quote(name, safe='')}")
         return None if found is None else parse_row(PortfolioValue, found)
 
-    def list_equities(self, name: str) -> list[EquityPoint]:
+    def get_equity_history(self, name: str) -> list[EquityPoint]:
         """Return the equity of a portfolio at the closes of the last 30 days, and now."""
         parameters = {"period": "1M", "interval": "1d"}
         found = self._read(f"/portfolio/{quote(name, safe='')}/history", parameters)
@@ -81,7 +81,7 @@ class PortfolioClient(PersonClient):
 
     def list_orders(self, command: TextCommand, *, limit: int) -> list[OrderSummary]:
         """Return the orders that a command names, newest first: the open ones unless it asks for all."""
-        parameters = _named(
+        parameters = _drop_empty(
             open="" if command.is_all else "true",
             symbol=command.symbol,
             side=command.side,
@@ -98,29 +98,29 @@ class PortfolioClient(PersonClient):
 
     def list_trades(self, command: TextCommand, *, limit: int) -> list[TradeSummary]:
         """Return the trades that a command names, newest first."""
-        parameters = _named(
+        parameters = _drop_empty(
             symbol=command.symbol,
             side=command.side,
             portfolio=command.portfolio,
             actor=self._person.actor if command.is_own else "",
             limit=str(limit),
         )
-        parameters |= _named(**{"from": command.since, "to": command.until})
+        parameters |= _drop_empty(**{"from": command.since, "to": command.until})
         return parse_rows(TradeSummary, self._read("/trades", parameters) or [])
 
-    def list_profits(self, portfolio: str = "", *, is_today: bool) -> list[ProfitSummary]:
+    def list_pnl(self, portfolio: str = "", *, is_today: bool) -> list[ProfitSummary]:
         """Return the P&L by portfolio: since 00:00 UTC, or in all."""
         path, grouping = ("/pnl/today", "") if is_today else ("/pnl", "portfolio")
-        found = self._read(path, _named(by=grouping, portfolio=portfolio))
+        found = self._read(path, _drop_empty(by=grouping, portfolio=portfolio))
         return parse_rows(ProfitSummary, _items(found))
 
     def list_exposures(self, portfolio: str = "") -> tuple[str, list[ExposureSummary]]:
         """Return the tenant's currency, and the exposures by portfolio with the total at the end."""
-        body = self._read("/exposure", _named(by="portfolio", portfolio=portfolio))
+        body = self._read("/exposure", _drop_empty(by="portfolio", portfolio=portfolio))
         try:
             currency, total = str(body["currency"]), body["total"]
         except (KeyError, TypeError):
-            raise OmsError("The OMS answered an exposure that cannot be read.") from None
+            raise OmsError("The OMS returned an exposure in an unknown format.") from None
         return currency, parse_rows(ExposureSummary, [*_items(body), total])
 
     def list_limits(self, *, limit: int) -> list[RiskLimit]:
@@ -159,7 +159,7 @@ class PortfolioClient(PersonClient):
 
     def export_csv(self, command: TextCommand, *, max_bytes: int) -> bytes | None:
         """Return the CSV file that a command asks for, None if it is larger than `max_bytes`."""
-        parameters = _named(portfolio=command.portfolio) | _named(
+        parameters = _drop_empty(portfolio=command.portfolio) | _drop_empty(
             **{"from": command.since, "to": command.until}
         )
         path = f"/api/v1/exports/{command.table}"
@@ -176,7 +176,7 @@ class PortfolioClient(PersonClient):
         """Create an alert."""
         body: dict[str, Any] = {"kind": request.kind, request.side: request.value}
         body |= {"repeat": request.is_repeated, "deliver_to": request.deliver_to}
-        body |= _named(symbol=request.symbol, portfolio_name=request.portfolio)
+        body |= _drop_empty(symbol=request.symbol, portfolio_name=request.portfolio)
         return parse_row(AlertSummary, self._write("POST", "/alerts", body, request.key))
 
     def remove_alert(self, alert_id: str) -> None:
@@ -196,7 +196,7 @@ class PortfolioClient(PersonClient):
             "take_profit": None if take_profit is None else {"limit_price": format_plain(take_profit)},
             "stop_loss": None if stop_loss is None else {"stop_price": format_plain(stop_loss)},
         }
-        body |= _named(product=key.product)
+        body |= _drop_empty(product=key.product)
         found = self._write("PUT", f"{_position_path(key)}/exits", body, idempotency_key)
         return parse_rows(OrderSummary, _orders(found))
 
@@ -204,9 +204,9 @@ class PortfolioClient(PersonClient):
         """Cancel the open orders that a command names. Return the orders that were cancelled."""
         if command.order_id:
             path = f"/orders/{quote(command.order_id, safe='')}/cancel"
-            found = self._write("POST", path, _named(reason=reason), idempotency_key)
+            found = self._write("POST", path, _drop_empty(reason=reason), idempotency_key)
             return [parse_row(OrderSummary, found)]
-        body = _named(
+        body = _drop_empty(
             portfolio_name=command.portfolio, symbol=command.symbol, side=command.side, reason=reason
         )
         found = self._write("POST", "/orders:cancel-all", body, idempotency_key)
@@ -217,26 +217,32 @@ class PortfolioClient(PersonClient):
     ) -> KillSwitchResult:
         """Set the kill switch of a portfolio, or that of the tenant if `portfolio` is empty."""
         body: dict[str, Any] = {"scope": "portfolio" if portfolio else "tenant", "state": state}
-        body |= _named(name=portfolio, exits=exits, reason=reason)
+        body |= _drop_empty(name=portfolio, exits=exits, reason=reason)
         return parse_switch_result(self._write("POST", "/kill-switch", body, idempotency_key))
 
     def list_broker_log_ins(self) -> list[BrokerLogIn]:
         """Return the connections that need a daily log-in. Raises `OmsError`."""
-        names = [
-            item["name"] for item in self._read("/broker-connections") if item["broker"] in DAILY_BROKERS
-        ]
-        found = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
-        return [
-            BrokerLogIn(name, str(body["login_url"]), str(body["expires_at"] or ""))
-            for name, body in found
-            if body is not None
-        ]
+        try:
+            names = [
+                item["name"] for item in self._read("/broker-connections") if item["broker"] in DAILY_BROKERS
+            ]
+            found = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
+            return [
+                BrokerLogIn(name, str(body["login_url"]), str(body["expires_at"] or ""))
+                for name, body in found
+                if body is not None
+            ]
+        except (KeyError, TypeError):
+            raise OmsError("The OMS returned broker connections in an unknown format.") from None
 
     def create_broker_session(self, connection: str, request_token: str, *, idempotency_key: str) -> str:
         """Log in at a broker. Return when the session ends. Raises `OmsError`."""
         body = {"request_token": request_token}
         path = f"/brokers/{quote(connection, safe='')}/session"
-        return str(self._write("POST", path, body, idempotency_key)["expires_at"])
+        try:
+            return str(self._write("POST", path, body, idempotency_key)["expires_at"])
+        except (KeyError, TypeError):
+            raise OutcomeUnknown("The OMS returned a broker session in an unknown format.") from None
 
     def resolve_issue(self, issue_id: str, action: str, reason: str, *, idempotency_key: str) -> None:
         """Take an action on a difference from a broker's books."""
@@ -244,7 +250,7 @@ class PortfolioClient(PersonClient):
         self._write("POST", path, {"action": action, "reason": reason}, idempotency_key)
 
 
-def _named(**values: str) -> Params:
+def _drop_empty(**values: str) -> Params:
     """Return the values that are not empty."""
     return {name: value for name, value in values.items() if value}
 

@@ -70,7 +70,7 @@ def _answer_portfolio(client: PortfolioClient, command: TextCommand) -> Reply:
 def _read_equities(client: PortfolioClient, name: str) -> list[EquityPoint]:
     """Return the equity through time. Nothing if the OMS does not answer: the portfolio is shown anyway."""
     try:
-        return client.list_equities(name)
+        return client.get_equity_history(name)
     except OmsError as error:
         log.info("Portfolio without its equity", extra={"fault": format_log_name(error)})
         return []
@@ -116,8 +116,8 @@ def _answer_trades(client: PortfolioClient, command: TextCommand) -> Reply:
 def _answer_profit(client: PortfolioClient, command: TextCommand) -> Reply:
     if unknown := _find_unknown_portfolio(client, command):
         return unknown
-    today = client.list_profits(command.portfolio, is_today=True)
-    return build_profit_reply(today, client.list_profits(command.portfolio, is_today=False))
+    today = client.list_pnl(command.portfolio, is_today=True)
+    return build_profit_reply(today, client.list_pnl(command.portfolio, is_today=False))
 
 
 def _answer_quote(client: PortfolioClient, command: TextCommand) -> Reply:

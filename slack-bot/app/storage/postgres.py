@@ -121,7 +121,7 @@ def _run(connection: Any, statement: str, values: tuple[object, ...]) -> list[Ro
 
 
 def _wait(connection: Any) -> None:
-    """Wait for the answer to a statement. Raise OperationalError if it takes too long."""
+    """Wait for the answer to a statement. Raises OperationalError if it takes too long."""
     until = time.monotonic() + ANSWER_SECONDS
     while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
         poll = select.poll()

@@ -22,7 +22,7 @@ class Streams:
         self._open = 0
 
     def open(self) -> Iterator[bytes]:
-        """Return the lines of one stream. Raise ActError if too many streams are open."""
+        """Return the lines of one stream. Raises ActError if too many streams are open."""
         workspace_state = self._simulator.workspace_state
         with workspace_state.news:
             if self._open >= MOST_STREAMS:

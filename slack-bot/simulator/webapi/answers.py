@@ -11,7 +11,7 @@ from simulator.workspace_state import WorkspaceState
 
 
 def respond(workspace_state: WorkspaceState, url: ResponseUrl, body: dict[str, Any]) -> None:
-    """Apply a request to a response URL: post, replace or delete. Raise Slack's error."""
+    """Apply a request to a response URL: post, replace or delete. Raises Slack's error."""
     original = workspace_state.messages.find(url.channel, url.message_ts)
     if body.get("delete_original") and original:
         workspace_state.messages.delete(original)

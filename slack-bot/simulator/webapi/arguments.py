@@ -31,7 +31,7 @@ def calling_team(arguments: Arguments) -> Team:
 
 
 def text(arguments: Arguments, name: str) -> str:
-    """Return a required argument. Raise ``invalid_arguments``."""
+    """Return a required argument. Raises ``invalid_arguments``."""
     value = arguments.get(name)
     if not isinstance(value, str) or not value:
         raise ArgumentsError(f"missing required field: {name}")
@@ -39,7 +39,7 @@ def text(arguments: Arguments, name: str) -> str:
 
 
 def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
-    """Return a valid view of that type. Raise ``invalid_arguments`` or ``view_too_large``."""
+    """Return a valid view of that type. Raises ``invalid_arguments`` or ``view_too_large``."""
     content = arguments.get("view")
     if content is None:
         raise ArgumentsError("missing required field: view")
@@ -52,7 +52,7 @@ def view(arguments: Arguments, kind: str = "modal") -> dict[str, Any]:
 
 
 def content(arguments: Arguments, files: Files) -> tuple[str, list[surfaces.Block]]:
-    """Return the text and the blocks of a message. Raise Slack's error if they are invalid."""
+    """Return the text and the blocks of a message. Raises Slack's error if they are invalid."""
     words, blocks = arguments.get("text") or "", arguments.get("blocks") or []
     if not isinstance(words, str):
         raise ArgumentsError("must be a string [json-pointer:/text]")

@@ -79,7 +79,7 @@ def test_form_asks_for_the_strategy_and_checks_its_entries(trading: PortfolioWor
 
 def test_form_of_an_unregistered_name_needs_symbols(trading: PortfolioWorkspace):
     view = open_form(trading, "backtest moving_average_cross")
-    assert "No strategy of this name is registered" in texts_of(view)
+    assert "installed but not registered" in texts_of(view)
     assert "optional" not in view["blocks"][-1]
 
 

@@ -11,13 +11,13 @@ from app.alerts.errors import NoSuchAlert, TooManyAlerts
 from app.alerts.queries import ListedAlert
 from app.alerts.rules.conditions import Alert, AlertKind, Direction
 from app.identity.rules.access import Caller
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 
 MAX_ALERTS = 50_000  # per tenant
 MAX_OWN_ALERTS = 500  # per person or key
-_IDS = TradeIds("A")
+_IDS = SortableIds("A")
 
 
 class AlertTerms(NamedTuple):

@@ -30,7 +30,7 @@ class InvalidFacts(ValueError):
 class AuditEntry:
     """One action. `actor` is the person or key, `via` the way of access. `at` is timezone-aware, in UTC.
 
-    `before` and `after` are the changed facts. Raise InvalidFacts if they contain a secret.
+    `before` and `after` are the changed facts. Raises InvalidFacts if they contain a secret.
     """
 
     tenant_id: int
@@ -50,7 +50,7 @@ class AuditEntry:
 
 
 def serialize_facts(facts: Facts | None) -> str | None:
-    """Return the facts as canonical JSON: sorted names, no spaces. Raise InvalidFacts."""
+    """Return the facts as canonical JSON: sorted names, no spaces. Raises InvalidFacts."""
     if facts is None:
         return None
     for path, value in _leaves(facts, ""):

@@ -32,7 +32,7 @@ def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Expo
 
 
 def read_heads(file: BinaryIO) -> Heads:
-    """Parse a file of detached heads, one per line. Raise InvalidHeads."""
+    """Parse a file of detached heads, one per line. Raises InvalidHeads."""
     heads = dict(map(_head, _lines(file)))
     if not heads:
         raise InvalidHeads("there is no head in it")

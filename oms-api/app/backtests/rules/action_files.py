@@ -33,7 +33,7 @@ class InvalidActions(ValueError):
 def parse_actions(text: str, exchange: str) -> list[Action]:
     """Return the actions of a file. They take effect when their ex-date begins at the exchange.
 
-    Raise InvalidActions.
+    Raises InvalidActions.
     """
     reader = csv.DictReader(text.splitlines(), strict=True)
     columns = list(reader.fieldnames or ())

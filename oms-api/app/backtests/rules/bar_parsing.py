@@ -81,7 +81,7 @@ class BarParser:
             raise PriceFileError(1, f"the header must be {HEADER}")
 
     def parse(self, text: str) -> BarTable:
-        """Return the bars of a chunk of whole lines, each with its line feed. Raise PriceFileError."""
+        """Return the bars of a chunk of whole lines, each with its line feed. Raises PriceFileError."""
         table = self._parse_columns(text) or self._parse_lines(text)
         symbols = table.symbols
         if isinstance(symbols, str):
@@ -170,7 +170,7 @@ class BarParser:
                 yield index + 1
 
     def _parse_lines(self, text: str) -> BarTable:
-        """Return the bars, read line by line. Raise PriceFileError at the first wrong one."""
+        """Return the bars, read line by line. Raises PriceFileError at the first wrong one."""
         bars, lines = list[Bar](), [HEADER + "\n", *text.splitlines(keepends=True)]
         try:
             for line, value in read_price_rows(lines):

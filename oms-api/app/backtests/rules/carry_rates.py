@@ -14,7 +14,7 @@ MAX_PERCENT = Decimal(1000)
 def parse_carry_rate(name: str, percent: str) -> CarryRate:
     """Return the rate of a name such as "borrow:USD@2026-01-01"; currency and date may be left out.
 
-    A currency is that of instruments, for the kind borrow only. Raise ValueError.
+    A currency is that of instruments, for the kind borrow only. Raises ValueError.
     """
     words, _, since = name.partition("@")
     kind_name, _, currency = words.partition(":")

@@ -70,7 +70,7 @@ def pack_replacement(at: int, order_id: str, ticket: Ticket | Changes) -> list[A
 
 
 def parse_command(fields: object, symbols: Mapping[str, object]) -> Command:
-    """Return a command for one of `symbols`. Raise InvalidCommand."""
+    """Return a command for one of `symbols`. Raises InvalidCommand."""
     if not isinstance(fields, list) or len(fields) < 3 or type(fields[1]) is not int:
         raise InvalidCommand("it is not a command")
     kind, at, *values = fields

@@ -13,14 +13,14 @@ def parse_pair(symbol: str) -> str | None:
 
 
 def parse_currency(code: str) -> str:
-    """Return a code in capitals. Raise ValueError if it is not one of a currency."""
+    """Return a code in capitals. Raises ValueError if it is not one of a currency."""
     if code.upper() not in CURRENCIES:
         raise ValueError(f"{code!r} must be a currency such as USD")
     return code.upper()
 
 
 def parse_pairs(text: str) -> tuple[str, ...]:
-    """Return the symbols of "USD/INR,EURUSD". Raise ValueError if one is not a currency pair."""
+    """Return the symbols of "USD/INR,EURUSD". Raises ValueError if one is not a currency pair."""
     symbols = tuple(word.strip().upper() for word in text.split(",") if word.strip())
     for symbol in symbols:
         if parse_pair(symbol) is None:

@@ -110,7 +110,7 @@ def compute_progress(since: datetime, until: datetime, at: datetime) -> int:
 def build_settings(
     interval: Interval, cash: Decimal, costs: str, settings: Mapping[str, Any], seed: int, strategy: str
 ) -> BacktestSettings:
-    """Return the settings of a backtest. Raise InvalidSetting."""
+    """Return the settings of a backtest. Raises InvalidSetting."""
     terms = _SettingsReader(settings)
     try:
         cost_terms = parse_costs(costs)

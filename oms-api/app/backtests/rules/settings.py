@@ -110,7 +110,7 @@ class BacktestSettings(NamedTuple):
 def parse_costs(text: str) -> CostTerms:
     """Return the costs of "none", a schedule's name, "flat:1.00" per order or "percent:0.1" of the value.
 
-    Raise ValueError.
+    Raises ValueError.
     """
     word, _, amount = text.partition(":")
     if not amount:
@@ -129,7 +129,7 @@ def get_default_exchange(schedule: Schedule) -> str:
 
 
 def parse_limit(text: str) -> tuple[LimitCode, Decimal]:
-    """Return the code and the value of a limit such as "MAX_DAILY_LOSS=5000". Raise ValueError."""
+    """Return the code and the value of a limit such as "MAX_DAILY_LOSS=5000". Raises ValueError."""
     code, _, value = text.partition("=")
     number = parse_plain(value)
     if number is None:

@@ -57,7 +57,7 @@ class SweepRow(NamedTuple):
 
 
 def build_grid(grid: Mapping[str, Sequence[str]], fixed: Parameters) -> list[Parameters]:
-    """Return each combination of the values, with the fixed ones. Raise InvalidBacktest."""
+    """Return each combination of the values, with the fixed ones. Raises InvalidBacktest."""
     size = 1
     for values in grid.values():
         size *= len(values)
@@ -72,7 +72,7 @@ def draw_sets(
 ) -> list[Parameters]:  # fmt: skip
     """Return different random sets: of the values of the grid, else of the ranges that the strategy declares.
 
-    There are fewer than `count` if the ranges have fewer. Raise InvalidBacktest if nothing varies.
+    There are fewer than `count` if the ranges have fewer. Raises InvalidBacktest if nothing varies.
     """
     ranges = {
         description.name: description
@@ -98,7 +98,7 @@ def draw_sets(
 def list_windows(days: Sequence[int], train: int, test: int) -> list[Window]:
     """Return the windows of a walk forward: each trains on some days, and tests on the next ones.
 
-    Raise InvalidBacktest if the days are too few for one.
+    Raises InvalidBacktest if the days are too few for one.
     """
     first, last = days[0], days[-1] + 1
     starts = range(first, last - train, test)

@@ -156,7 +156,7 @@ class Account:
         return self.position(HoldingKey(order.ticket.symbol, order.product))
 
     def book(self, order: BacktestOrder, fill: Executed) -> Decimal:
-        """Book a fill, and return its charges. Raise InvalidBacktest if no rate of that time is known."""
+        """Book a fill, and return its charges. Raises InvalidBacktest if no rate of that time is known."""
         key = HoldingKey(order.ticket.symbol, order.product)
         position, sign = self.position(key), order.side.sign
         currency, rate = self.find_currency(order.instrument, position), None
@@ -206,7 +206,7 @@ class Account:
     def find_rate(self, currency: str | None) -> Decimal | None:
         """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.
 
-        Raise InvalidBacktest if no rate is known.
+        Raises InvalidBacktest if no rate is known.
         """
         if currency is None or currency == self._currency_rates.base:
             return None

@@ -46,7 +46,7 @@ class BarFile:
         self.digest = hashlib.sha256()
 
     def read_tables(self, report: Report) -> Iterator[BarTable]:
-        """Yield the bars. Raise InvalidBacktest at the first wrong line."""
+        """Yield the bars. Raises InvalidBacktest at the first wrong line."""
         try:
             yield from self._read_tables(report)
         except (PriceFileError, UnicodeDecodeError, OSError) as error:
@@ -138,7 +138,7 @@ class BarFiles:
         return hashlib.sha256(digests.encode()).hexdigest()
 
     def list_symbols(self) -> list[str]:
-        """Return the symbols of the files, sorted. Raise InvalidBacktest if one cannot be read."""
+        """Return the symbols of the files, sorted. Raises InvalidBacktest if one cannot be read."""
         found: set[bytes] = set()
         try:
             for bar_file in self._files:
@@ -152,7 +152,7 @@ class BarFiles:
         )
 
     def count_bytes(self) -> int:
-        """Return the size of the files. Raise InvalidBacktest if one cannot be read."""
+        """Return the size of the files. Raises InvalidBacktest if one cannot be read."""
         try:
             return sum(file.path.stat().st_size for file in self._files)
         except OSError as error:

@@ -222,7 +222,7 @@ class BacktestContext:
 
 
 def _parse_amount(name: str, value: Amount) -> Decimal:
-    """Return a positive amount. Raise ValueError."""
+    """Return a positive amount. Raises ValueError."""
     if isinstance(value, float):
         raise TypeError(f"{name} must be a Decimal, a whole number or text, not the float {value!r}.")
     amount = Decimal(value)

@@ -57,7 +57,7 @@ class StrategyOrders(Protocol):
         ...
 
     def submit(self, ticket: Ticket, at: int) -> StrategyOrder:
-        """Place an order. Raise ValueError for impossible fields."""
+        """Place an order. Raises ValueError for impossible fields."""
         ...
 
     def cancel(self, order_id: str, at: int) -> None:
@@ -65,7 +65,7 @@ class StrategyOrders(Protocol):
         ...
 
     def replace(self, order_id: str, ticket: Ticket, at: int) -> StrategyOrder:
-        """Replace an open order. Raise ValueError."""
+        """Replace an open order. Raises ValueError."""
         ...
 
     def find(self, order_id: str) -> StrategyOrder | None:

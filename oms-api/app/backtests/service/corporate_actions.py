@@ -28,7 +28,7 @@ class CorporateActionBooker:
         self._account, self._orders, self._feeds = account, orders, feeds
 
     def book(self, action: Action, at: int) -> None:
-        """Book an action. Raise InvalidBacktest for a symbol change."""
+        """Book an action. Raises InvalidBacktest for a symbol change."""
         match action.kind:
             case ActionKind.DIVIDEND:
                 self._book_dividend(action, at)

@@ -31,7 +31,7 @@ class CurrencyRates:
         )
 
     def require(self, currency: str, at: int | None = None) -> Decimal:
-        """Return the value of one unit of a currency. Raise InvalidBacktest if no rate is known."""
+        """Return the value of one unit of a currency. Raises InvalidBacktest if no rate is known."""
         rate = self.find(currency, at)
         if rate is None:
             pair = f"{currency}/{self.base}"

@@ -95,7 +95,7 @@ class BacktestEngine:
         return [self._orders.count, account.fills, *map(str, (account.cash, account.charges))]
 
     def run(self, blocks: Iterable[BarBlock]) -> BacktestRun:
-        """Run the strategy. Raise StrategyFailed, and InvalidBacktest if there are no bars."""
+        """Run the strategy. Raises StrategyFailed, and InvalidBacktest if there are no bars."""
         for block in blocks:
             if self._day is None:
                 self._start(block)

@@ -114,7 +114,7 @@ class BacktestJobs:
         return settings._replace(actions=tuple(actions))
 
     def _prepare(self, backtest: Backtest, settings: BacktestSettings) -> RunStrategy:
-        """Return what runs the strategy. Raise InvalidBacktest, and what a trusted module raises."""
+        """Return what runs the strategy. Raises InvalidBacktest, and what a trusted module raises."""
         if locate_code(backtest.entry_point).code_hash != backtest.code_hash:
             raise InvalidBacktest("The code changed since the backtest was asked for; ask for it again.")
         parameters = orjson.loads(backtest.parameters)
@@ -134,7 +134,7 @@ class BacktestJobs:
         data_hash: str,
         statistics: Mapping[str, Any],
     ) -> None:
-        """Store the result of a run. Raise Canceled."""
+        """Store the result of a run. Raises Canceled."""
         changes = {
             "status": BacktestStatus.DONE, "progress": PROGRESS_PARTS, "data_hash": data_hash,
             "result_hash": run.result_hash, "statistics": orjson.dumps(statistics).decode(),
@@ -171,7 +171,7 @@ class BacktestJobs:
             write(connection, build_event_insert([row]))
 
     def store_progress(self, backtest: Backtest, progress: int) -> None:
-        """Store the progress and renew the lease. Raise Canceled."""
+        """Store the progress and renew the lease. Raises Canceled."""
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [backtest.tenant_id])
             changes = {"progress": progress, "leased_until": self._now() + LEASE}
@@ -187,7 +187,7 @@ class _Progress:
         self._next = monotonic_seconds()
 
     def update(self, until: datetime) -> None:
-        """Note that the bars up to an instant were played. Raise Canceled."""
+        """Note that the bars up to an instant were played. Raises Canceled."""
         if monotonic_seconds() < self._next:
             return
         self._next = monotonic_seconds() + REPORT_SECONDS

@@ -21,7 +21,7 @@ class LocatedCode(NamedTuple):
 
 
 def load_strategy(name: str) -> type[Strategy]:
-    """Return the class. Raise InvalidBacktest if there is none."""
+    """Return the class. Raises InvalidBacktest if there is none."""
     module_name, _, class_name = name.partition(":")
     try:
         module = import_module(module_name)
@@ -35,7 +35,7 @@ def load_strategy(name: str) -> type[Strategy]:
 
 
 def create_strategy(owner: type[Strategy], parameters: Mapping[str, Any]) -> Strategy:
-    """Return a strategy with its parameters. Raise InvalidBacktest if one is wrong."""
+    """Return a strategy with its parameters. Raises InvalidBacktest if one is wrong."""
     try:
         return owner(**parameters)
     except InvalidParameter as error:
@@ -50,7 +50,7 @@ def find_code_path(owner: type) -> str:
 
 
 def locate_code(name: str) -> LocatedCode:
-    """Find the code of the strategy `module:Class` without running it. Raise InvalidBacktest."""
+    """Find the code of the strategy `module:Class` without running it. Raises InvalidBacktest."""
     try:
         source = find_source(name)
         content = find_file(source).read_bytes()

@@ -16,7 +16,7 @@ from app.backtests.service.sessions import Sessions
 from app.backtests.service.split_orders import restate_after_split
 from app.brokers.paper.book import Book
 from app.brokers.rules.matching import match_bar
-from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import Canceled, Executed, Lapsed, MarketEvent, OrderType, TrailMoved, Triggered
 from app.calendars.sources import ReleasedCalendars
@@ -60,11 +60,11 @@ class OrderManager:
         self._sessions = Sessions(settings, calendars)
 
     def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
-        """Place an order, which may be denied or rejected. Raise ValueError for an invalid ticket."""
+        """Place an order, which may be denied or rejected. Raises ValueError for an invalid ticket."""
         if errors := shape_errors(ticket):
             raise ValueError("; ".join(f"{error.field}: {error.message}" for error in errors))
         order = self._create(ticket, ticket.quantity or ZERO, at)
-        denial = self.risk.count_message(order.instrument, at)
+        denial = self.risk.count_order_message(order.instrument, at)
         denial = denial or self._sessions.find_denial(order.instrument, order.product, at)
         denial = denial or self.risk.find_denial(order, at)
         for leg in self._exits.build_tickets(order) if order.has_exits and denial is None else ():
@@ -74,7 +74,7 @@ class OrderManager:
             self._deny(order, denial.message, at)
             return order
         order.move(Status.SUBMITTED, at)
-        reason = find_rejection(self._settings.market, order.id)
+        reason = simulate_rejection(self._settings.market, order.id)
         if reason is not None:
             self._close(order, Status.REJECTED, at, reason)
         else:
@@ -91,7 +91,7 @@ class OrderManager:
     def replace(self, order_id: str, ticket: Ticket, at: int) -> BacktestOrder:
         """Replace an open order by one with another total quantity or other prices.
 
-        A denied replacement leaves it as it is. Raise ValueError.
+        A denied replacement leaves it as it is. Raises ValueError.
         """
         previous = self.find(order_id)
         if previous is None:
@@ -104,7 +104,7 @@ class OrderManager:
         order = self._create(ticket, quantity, at, previous.parent_id)
         order.filled_quantity, order.filled_value = previous.filled_quantity, previous.filled_value
         order.trail_level = previous.trail_level
-        denial = self.risk.count_message(order.instrument, at)
+        denial = self.risk.count_order_message(order.instrument, at)
         denial = denial or self.risk.find_denial(order, at, previous)
         if denial is not None:
             self._deny(order, denial.message, at)

@@ -78,7 +78,7 @@ class BacktestOrder:
         return self.quantity - self.filled_quantity
 
     def move(self, status: Status, at: int, reason: str | None = None) -> None:
-        """Change the status. Raise IllegalMove if the table of states does not allow it."""
+        """Change the status. Raises InvalidTransition if the table of states does not allow it."""
         self.status = require_transition(self.id, self.status, status)
         self.updated_at = at
         self.reason = reason or self.reason

@@ -23,13 +23,13 @@ from app.backtests.rules.jobs import (
 )
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_symbol
 from app.market_data.rules.bars import Interval
 
 MAX_BACKTESTS = 1_000  # per tenant
 MAX_UNFINISHED = 20  # per tenant
-_IDS = TradeIds("B")
+_IDS = SortableIds("B")
 
 
 class StrategyCode(NamedTuple):
@@ -49,7 +49,7 @@ PrepareCode = Callable[[Caller, str], Awaitable[FindCode]]  # inspects the code 
 def create_backtest(
     connection: Connection, caller: Caller, request: BacktestRequest, find_code: FindCode, now: datetime
 ) -> Backtest:
-    """Store a backtest, which waits for a process that runs it. Raise Invalid or TooManyBacktests."""
+    """Store a backtest, which waits for a process that runs it. Raises Invalid or TooManyBacktests."""
     tenant_id = caller.tenant_id
     if queries.count_backtests(connection, tenant_id) >= MAX_BACKTESTS:
         raise TooManyBacktests(f"A tenant keeps at most {MAX_BACKTESTS:,} backtests; delete some first.")
@@ -104,7 +104,7 @@ def create_backtest(
 
 
 def require_backtest(connection: Connection, tenant_id: int, backtest_id: str) -> Backtest:
-    """Return a backtest. Raise NoSuchBacktest."""
+    """Return a backtest. Raises NoSuchBacktest."""
     backtest = queries.find_backtest(connection, tenant_id, backtest_id)
     if backtest is None:
         raise NoSuchBacktest(backtest_id)
@@ -112,7 +112,7 @@ def require_backtest(connection: Connection, tenant_id: int, backtest_id: str) -
 
 
 def read_file(connection: Connection, tenant_id: int, backtest_id: str, name: str) -> bytes:
-    """Return a file of a finished backtest. Raise NoSuchBacktest or BacktestNotDone."""
+    """Return a file of a finished backtest. Raises NoSuchBacktest or BacktestNotDone."""
     backtest = require_backtest(connection, tenant_id, backtest_id)
     content = queries.find_file(connection, tenant_id, backtest_id, name)
     if content is None:

@@ -52,7 +52,7 @@ class RiskEvaluator:
         """Begin a day: its losses are measured from the equity now."""
         self._day_equity = self._account.equity
 
-    def count_message(self, instrument: Instrument, at: int) -> Denial | None:
+    def count_order_message(self, instrument: Instrument, at: int) -> Denial | None:
         """Count an order, a change or a cancellation. Return the denial if there are too many in a minute."""
         most = self._get_limits(instrument).messages_per_minute
         if most is None or not self._settings.has_risk_checks:
@@ -95,7 +95,7 @@ class RiskEvaluator:
             limits=limits,
             cash=account.cash,
             other_exposure=self._sum_others(key, instant),
-            portfolio_key="backtest",
+            portfolio_name_key="backtest",
             pnl_of_day=loss,
             drawdown=drawdown,
             charges=charges,

@@ -27,7 +27,7 @@ RunStrategy = Callable[[Sequence[str], Recorder, Iterable[BarBlock]], FinishedRu
 def inspect_strategy(
     name: str, sets: Sequence[Mapping[str, str]], *, is_trusted: bool
 ) -> list[ParameterDescription]:
-    """Return the parameters of a strategy. Raise InvalidBacktest if one of the sets is wrong."""
+    """Return the parameters of a strategy. Raises InvalidBacktest if one of the sets is wrong."""
     if not is_trusted:
         return inspect_sandboxed(locate_code(name).source, sets)
     owner = load_strategy(name)
@@ -37,7 +37,7 @@ def inspect_strategy(
 
 
 def prepare_trusted(name: str, parameters: Mapping[str, Any], settings: BacktestSettings) -> RunStrategy:
-    """Return what runs a strategy in this process. Raise InvalidBacktest and StrategyFailed."""
+    """Return what runs a strategy in this process. Raises InvalidBacktest and StrategyFailed."""
     owner = load_strategy(name)
     strategy = create_strategy(owner, parameters)
     code_hash = locate_code(name).code_hash
@@ -53,7 +53,7 @@ def prepare_trusted(name: str, parameters: Mapping[str, Any], settings: Backtest
 def prepare_sandboxed(
     name: str, parameters: Mapping[str, Any], settings: BacktestSettings, limits: Limits | None = None
 ) -> RunStrategy:
-    """Return what runs a strategy in a sandbox, and none of its code here. Raise InvalidBacktest."""
+    """Return what runs a strategy in a sandbox, and none of its code here. Raises InvalidBacktest."""
     source, code_hash = locate_code(name)
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:

@@ -62,7 +62,7 @@ class SandboxedBacktest:
         self._known = dict.fromkeys(symbols)
 
     def run(self, code: StrategyCode, blocks: Iterable[BarBlock]) -> SandboxedRun:
-        """Run the strategy. Raise InvalidBacktest, and StrategyFailed."""
+        """Run the strategy. Raises InvalidBacktest, and StrategyFailed."""
         options: dict[str, Any] = {
             "settings": serialize_settings(self._settings),
             "symbols": self._symbols,
@@ -125,7 +125,7 @@ class SandboxedBacktest:
 def inspect_sandboxed(
     source: StrategySource, sets: Sequence[Mapping[str, str]], limits: Limits | None = None
 ) -> list[ParameterDescription]:
-    """Return the parameters of a strategy. Raise InvalidBacktest if a set is wrong, and StrategyFailed."""
+    """Return the parameters of a strategy. Raises InvalidBacktest if a set is wrong, and StrategyFailed."""
     spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
     with _report_errors(), launch(spec, limits or Limits()) as child:
         found = _get(child.receive(), "parameters", list)
@@ -163,7 +163,7 @@ def _report_errors() -> Iterator[None]:
 
 
 def _get(frame: Frame, name: str, kind: type[T]) -> T:
-    """Return a field of a frame. Raise InvalidFrame if it is not of a kind."""
+    """Return a field of a frame. Raises InvalidFrame if it is not of a kind."""
     value = frame.fields.get(name)
     if not isinstance(value, kind):
         raise InvalidFrame(f"It sent {frame.kind!r} without {name}.")

@@ -49,7 +49,7 @@ class StoredBars:
     def read_blocks(self, report: Report = lambda _: None) -> Iterator[BarBlock]:
         """Yield the bars in the order of (start, symbol).
 
-        Raise InvalidBacktest at the end if a symbol has none.
+        Raises InvalidBacktest at the end if a symbol has none.
         """
         length = min(self._interval.length * BARS_PER_READ, MAX_READ)
         start = get_bar_start(self._since, self._interval)

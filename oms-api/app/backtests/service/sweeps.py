@@ -32,7 +32,7 @@ _task: SweepTask | None = None  # of a worker
 
 
 def run_sets(task: SweepTask, sets: Iterable[Parameters], workers: int) -> Iterator[SetResult]:
-    """Yield the result of each set, in their order. Raise InvalidBacktest and StrategyFailed."""
+    """Yield the result of each set, in their order. Raises InvalidBacktest and StrategyFailed."""
     if workers == 1:
         yield from map(partial(run_set, task), sets)
         return

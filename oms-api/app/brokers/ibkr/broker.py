@@ -198,7 +198,7 @@ class IbkrBroker:
         self._orders.add_chains(await asyncio.to_thread(self._load_chains))
 
     async def synchronize(self) -> None:
-        """Read executions, open orders and orders that ended. Raise ConnectionError for another account."""
+        """Read executions, open orders and orders that ended. Raises ConnectionError for another account."""
         if self._account is not None and self._account not in self.gateway.accounts:
             raise ConnectionError(f"TWS is not logged in to the account {self._account}")
         await self._read_executions()

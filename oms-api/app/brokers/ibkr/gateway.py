@@ -106,7 +106,7 @@ class Gateway:
         return max(MAX_REQUESTS_PER_SECOND - sum(at > since for at in list(self._times)), 0)
 
     def run(self, steps: Coroutine[Any, Any, _Result]) -> _Result:
-        """Run a coroutine in the thread of the connection. Raise BrokerUnavailable if it fails."""
+        """Run a coroutine in the thread of the connection. Raises BrokerUnavailable if it fails."""
         try:
             return asyncio.run_coroutine_threadsafe(steps, self._loop).result(self._limit)
         except (ConnectionError, TimeoutError, RequestFailed) as error:
@@ -115,7 +115,7 @@ class Gateway:
     # In the thread of the connection
 
     def send(self, name: str, *values: Any) -> None:
-        """Send a request of the API. Raise ConnectionError if there is no connection."""
+        """Send a request of the API. Raises ConnectionError if there is no connection."""
         if self._client is None:
             raise ConnectionError("not connected")
         getattr(self._client, name)(*values)

@@ -187,7 +187,7 @@ class KiteBroker(RemoteBroker):
         )
 
     def _await_end(self, order_id: str) -> OrderReport:
-        """Return the order once its cancel is done. Raise OutcomeOpen if that takes too long."""
+        """Return the order once its cancel is done. Raises OutcomeOpen if that takes too long."""
         deadline = monotonic_seconds() + CANCEL_SECONDS
         while True:
             report = self._read(order_id)

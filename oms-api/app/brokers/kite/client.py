@@ -59,19 +59,19 @@ class KiteClient(RestClient):
         super().__init__(LABEL, base_url, headers, budgets[0], timeouts, budgets[1])
 
     def post_order(self, form: Parameters) -> str:
-        """Send an order and return Kite's id. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Send an order and return Kite's id. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
         return self._get_order_id(Request("POST", "/orders/regular", Priority.ORDER, form=form))
 
     def cancel_order(self, broker_id: str) -> None:
-        """Ask for a cancel. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Ask for a cancel. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
         self.request(Request("DELETE", f"/orders/regular/{broker_id}", Priority.CANCEL))
 
     def post_query(self, path: str, body: Any) -> Any:
-        """Return what Kite computes. Raise BrokerUnavailable or RequestRefused."""
+        """Return what Kite computes. Raises BrokerUnavailable or RequestRefused."""
         return self.request(Request("POST", path, Priority.QUERY, body))
 
     def post_session(self, form: Parameters) -> Any:
-        """Return a new session. Raise BrokerUnavailable or RequestRefused."""
+        """Return a new session. Raises BrokerUnavailable or RequestRefused."""
         request = Request("POST", "/session/token", Priority.QUERY, form=form)
         return self.parse(request, self.send(request))
 

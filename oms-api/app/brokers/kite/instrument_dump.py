@@ -10,7 +10,7 @@ RESPONSE_SECONDS = 20.0
 
 
 def fetch_instruments(base_url: str) -> dict[str, Instrument]:
-    """Return the shares of Kite's exchanges by symbol. Raise BrokerUnavailable."""
+    """Return the shares of Kite's exchanges by symbol. Raises BrokerUnavailable."""
     client = KiteClient(base_url, KiteCredentials("", ""), timeouts=Timeouts(response=RESPONSE_SECONDS))
     try:
         texts = [client.get_text(f"/instruments/{exchange}") for exchange in EXCHANGES]

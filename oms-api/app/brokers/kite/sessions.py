@@ -22,7 +22,7 @@ class KiteLogIn:
         return build_login_address(self._terms.base_url, self._credentials.api_key)
 
     def create_session(self, request_token: str) -> str:
-        """Return the access token of a new session. Raise LogInRefused or BrokerUnavailable."""
+        """Return the access token of a new session. Raises LogInRefused or BrokerUnavailable."""
         api_key, api_secret = self._credentials.api_key, self._credentials.api_secret
         client = KiteClient(self._terms.base_url, KiteCredentials(api_key, api_secret))
         form = {

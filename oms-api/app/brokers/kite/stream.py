@@ -25,7 +25,7 @@ class Listener(StreamListener, Protocol):
     """Receives what the socket reports. Its functions are called in the stream's thread."""
 
     def receive_order(self, json: Json) -> None:
-        """Apply the state of an order. Raise MalformedResponse."""
+        """Apply the state of an order. Raises MalformedResponse."""
         ...
 
 

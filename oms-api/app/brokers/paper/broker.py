@@ -7,8 +7,8 @@ from decimal import Decimal
 from app.brokers.paper.book import Book
 from app.brokers.paper.holdings import Holdings
 from app.brokers.protocol import BrokerEventRecord, OrderState
-from app.brokers.rules.matching import match_bar, match_quote
-from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.matching import compute_fills, match_bar
+from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.brokers.rules.trails import advance_trail
 from app.brokers.rules.values import (
@@ -61,7 +61,7 @@ class PaperBroker:
         if self.find(order.id) is not None:
             return ()
         since = len(self._events)
-        reason = find_rejection(self._settings, order.id)
+        reason = simulate_rejection(self._settings, order.id)
         if reason is not None:
             self._book.ended[order.id] = order
             self._events.append(Rejected(order.id, reason, at))
@@ -156,7 +156,7 @@ class PaperBroker:
 
     def _match(self, orders: list[BrokerOrder], quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         used = self._used.setdefault(quote.symbol, {})
-        return self._apply(orders, match_quote(orders, quote, at, self._settings, used), at)
+        return self._apply(orders, compute_fills(orders, quote, at, self._settings, used), at)
 
     def _apply(
         self, orders: list[BrokerOrder], events: list[MarketEvent], at: datetime

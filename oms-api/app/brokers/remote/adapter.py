@@ -130,7 +130,7 @@ class RemoteBroker(ABC):
             self.stream.reconnect()
 
     def query(self, read: Callable[[], _Result]) -> _Result:
-        """Return what a query returns. Raise BrokerUnavailable if it is refused or not understood."""
+        """Return what a query returns. Raises BrokerUnavailable if it is refused or not understood."""
         try:
             return read()
         except RequestRefused as refused:

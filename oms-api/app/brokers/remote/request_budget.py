@@ -128,7 +128,7 @@ class RequestBudget:
             return max(int(min(bucket.get_level() for bucket in buckets)), 0)
 
     def take(self, priority: Priority, patience_seconds: float) -> None:
-        """Wait for a token. Raise RateLimitUsedUp if that would take longer than `patience_seconds`."""
+        """Wait for a token. Raises RateLimitUsedUp if that would take longer than `patience_seconds`."""
         deadline = self._clock() + patience_seconds
         with self._changed:
             place = (priority, next(self._numbers))

@@ -107,11 +107,11 @@ class RestClient:
         self._http.close()
 
     def get(self, path: str, parameters: Parameters | None = None) -> Any:
-        """Return the JSON of a resource. Raise BrokerUnavailable or RequestRefused."""
+        """Return the JSON of a resource. Raises BrokerUnavailable or RequestRefused."""
         return self.request(Request("GET", path, Priority.QUERY, parameters=parameters))
 
     def request(self, request: Request) -> Any:
-        """Return the JSON of the answer. Raise BrokerUnavailable, OutcomeOpen or RequestRefused."""
+        """Return the JSON of the answer. Raises BrokerUnavailable, OutcomeOpen or RequestRefused."""
         return self.parse(request, self.send(request))
 
     def send(self, request: Request) -> httpx.Response:

@@ -76,7 +76,7 @@ class BrokerStream(ABC):
 
     @abstractmethod
     def log_in(self, socket: ClientConnection) -> None:
-        """Authenticate and subscribe. Raise StreamRefused."""
+        """Authenticate and subscribe. Raises StreamRefused."""
 
     @abstractmethod
     def receive_frame(self, frame: str | bytes) -> None:
@@ -173,7 +173,7 @@ class BrokerStream(ABC):
 
 
 def parse_frame(frame: str | bytes) -> dict[str, Any]:
-    """Return the JSON object of a frame, an empty one for other JSON. Raise MalformedResponse."""
+    """Return the JSON object of a frame, an empty one for other JSON. Raises MalformedResponse."""
     try:
         message = json.loads(frame, parse_float=Decimal)
     except ValueError:

@@ -39,7 +39,7 @@ _NO_USE: Used = {}
 _Seen = tuple[BrokerOrder, PriceEffect]
 
 
-def match_quote(
+def compute_fills(
     orders: Sequence[BrokerOrder],
     quote: Quote,
     at: datetime,

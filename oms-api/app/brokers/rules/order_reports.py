@@ -102,7 +102,7 @@ class Update(NamedTuple):
 
 
 def parse_amount(value: Any) -> Decimal:
-    """Parse an amount from its text, or from an exact number of the JSON. Raise ValueError."""
+    """Parse an amount from its text, or from an exact number of the JSON. Raises ValueError."""
     if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
         raise ValueError("not an amount")  # noqa: TRY004  # the callers expect one error
     try:
@@ -115,11 +115,11 @@ def parse_amount(value: Any) -> Decimal:
 
 
 def parse_optional_amount(value: Any) -> Decimal | None:
-    """Parse an amount that may be missing. Raise ValueError."""
+    """Parse an amount that may be missing. Raises ValueError."""
     return None if value is None else parse_amount(value)
 
 
 def parse_time(text: str) -> datetime:
-    """Parse a timestamp. Digits after the microseconds are dropped. Raise ValueError."""
+    """Parse a timestamp. Digits after the microseconds are dropped. Raises ValueError."""
     at = datetime.fromisoformat(text)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

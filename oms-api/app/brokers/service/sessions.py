@@ -29,7 +29,7 @@ class BrokerLogIns:
         self._keys, self._policy, self._log_ins = keys, policy, log_ins
 
     def open_log_in(self, stored: StoredConnection) -> LogIn:
-        """Return the log-in of a connection. It sends nothing yet. Raise NoLogIn."""
+        """Return the log-in of a connection. It sends nothing yet. Raises NoLogIn."""
         create = self._log_ins.get(stored.broker)
         if create is None:
             raise NoLogIn(f"{stored.broker} keeps its sessions.")

@@ -64,7 +64,7 @@ def parse_square_off_rules(text: str) -> list[SquareOffRule]:
 def parse_exceptional_days(text: str) -> list[ExceptionalDay]:
     """Parse the rows of a market's table, in time order.
 
-    Raise ValueError for missing or superfluous times and for rows that are out of order.
+    Raises ValueError for missing or superfluous times and for rows that are out of order.
     """
     days = [
         ExceptionalDay(

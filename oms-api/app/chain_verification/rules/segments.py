@@ -85,7 +85,7 @@ class BrokenChain(Exception):
 def plan_new_rows(checkpoint: Checkpoint, head: Head) -> Segment:
     """Return the rows that a run verifies for the first time: those up to `head`, the end of the chain.
 
-    Raise BrokenChain if the chain has become shorter.
+    Raises BrokenChain if the chain has become shorter.
     """
     verified = checkpoint.verified
     if head.sequence < verified.sequence:
@@ -106,7 +106,7 @@ def plan_repeated_rows(checkpoint: Checkpoint) -> Segment:
 
 
 def verify_rows(kind: ChainKind, rows: Iterable[ChainedRow], segment: Segment) -> Head:
-    """Return the last row of a segment, whose `rows` are in order. Raise BrokenChain."""
+    """Return the last row of a segment, whose `rows` are in order. Raises BrokenChain."""
     head = segment.start
     for row in rows:
         due = head.sequence + 1

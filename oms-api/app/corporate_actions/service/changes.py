@@ -17,19 +17,19 @@ from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import Draft, list_term_errors
 from app.corporate_actions.service.preview import Rates, preview_action
 from app.identity.service.idempotent_operations import Change, OperationContext
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
 from app.money import fixed
 from app.timestamps import iso
 
-IDS = TradeIds("C")
+IDS = SortableIds("C")
 BOOKED_BY = "corporate action"
 
 
 def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id: str = "") -> Action:
-    """Return the action that a request describes. Raise InvalidCorporateAction."""
+    """Return the action that a request describes. Raises InvalidCorporateAction."""
     current_draft = draft._replace(
         symbol=find_symbol(connection, tenant_id, draft.symbol),
         new_symbol=draft.new_symbol and find_symbol(connection, tenant_id, draft.new_symbol),
@@ -48,7 +48,7 @@ def create_action(
 ) -> Change:
     """Record an action. Nothing is booked yet.
 
-    Raise InvalidCorporateAction, NoRate and TradedAfterSymbolChange.
+    Raises InvalidCorporateAction, NoRate and TradedAfterSymbolChange.
     """
     caller = context.caller
     action = build_action(connection, caller.tenant_id, draft, IDS.next(caller.tenant_id, now))
@@ -70,7 +70,7 @@ def note_booking(connection: Connection, action: Action, at: datetime) -> None:
 def note_reversal(
     connection: Connection, context: OperationContext, action_id: str, reason: str, now: datetime
 ) -> Change:
-    """Note that an action is reversed. Raise NoSuchCorporateAction or CorporateActionReversed."""
+    """Note that an action is reversed. Raises NoSuchCorporateAction or CorporateActionReversed."""
     action = get_record(connection, context.caller.tenant_id, action_id)
     if not queries.mark_reversed(connection, action.action, now, reason):
         raise CorporateActionReversed(action_id)
@@ -79,7 +79,7 @@ def note_reversal(
 
 
 def get_record(connection: Connection, tenant_id: int, action_id: str) -> ActionRecord:
-    """Return an action. Raise NoSuchCorporateAction."""
+    """Return an action. Raises NoSuchCorporateAction."""
     action = queries.find_action(connection, tenant_id, action_id)
     if action is None:
         raise NoSuchCorporateAction(action_id)

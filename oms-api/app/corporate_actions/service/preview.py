@@ -37,7 +37,7 @@ Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
 
 
 def preview_action(connection: Connection, action: Action, rates: Rates, now: datetime) -> ActionPreview:
-    """Return the changes of positions and open orders. Raise NoRate and TradedAfterSymbolChange."""
+    """Return the changes of positions and open orders. Raises NoRate and TradedAfterSymbolChange."""
     positions: list[PositionChange] = []
     orders: list[OrderChange] = []
     for portfolio in queries.list_portfolios(connection, action.tenant_id, action.symbol):

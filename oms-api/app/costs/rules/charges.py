@@ -44,7 +44,7 @@ _NOTHING = Totals()  # totals that cost nothing, whatever the rates
 def find_rates(order: OrderTerms, table: RateTable) -> Rates:
     """Return the rates of the order, or none if its schedule does not cover it.
 
-    Raise RateUnknown if the table begins after the order's day.
+    Raises RateUnknown if the table begins after the order's day.
     """
     cached = table.cached
     if cached is None:
@@ -72,7 +72,7 @@ def compute_fill_charges(
 ) -> FillCharges:
     """Return the charges of an execution after the totals `before`, and the totals after it.
 
-    Raise RateUnknown.
+    Raises RateUnknown.
     """
     rates = find_rates(order, table)
     after = Totals(
@@ -86,7 +86,7 @@ def compute_fill_charges(
 def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
     """Return the depository charge of a delivery sale.
 
-    It applies once per scrip and day beside the fill charges. Raise RateUnknown.
+    It applies once per scrip and day beside the fill charges. Raises RateUnknown.
     """
     if not is_covered(order):
         return ZERO

@@ -103,7 +103,7 @@ class RateTable:
     ) -> Rate | None:
         """Return the rate in force, or None if the schedule never charges the component in this case.
 
-        Raise RateUnknown if the first rate is of a later date.
+        Raises RateUnknown if the first rate is of a later date.
         """
         rates = [
             rate
@@ -117,7 +117,7 @@ class RateTable:
 
 
 def parse_rates(text: str) -> list[Rate]:
-    """Parse rates from CSV text with the header `COLUMNS`. Raise InvalidRates."""
+    """Parse rates from CSV text with the header `COLUMNS`. Raises InvalidRates."""
     header, *lines = csv.reader(text.splitlines() or [""])
     if tuple(header) != COLUMNS:
         raise InvalidRates(f"Line 1 must be: {','.join(COLUMNS)}")

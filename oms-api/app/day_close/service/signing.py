@@ -62,7 +62,7 @@ class DayCloser:
     ) -> Change:
         """Store the figures of a day and what is open now.
 
-        Raise DayAlreadyClosed, DayNotOver, or CloseNotStored if a close is too recent to be stored.
+        Raises DayAlreadyClosed, DayNotOver, or CloseNotStored if a close is too recent to be stored.
         """
         caller = context.caller
         stored = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
@@ -138,7 +138,7 @@ class _DayWork:
     def _list_closed(self) -> Iterator["_ClosedDay"]:
         """Yield the portfolios whose P&L day has this date, by their calendar or by a stored close.
 
-        Raise DayNotOver.
+        Raises DayNotOver.
         """
         midnight = datetime.combine(self._day, time(tzinfo=UTC)) + _DAY
         has_closed = False

@@ -24,7 +24,7 @@ _NOTHING = fixed(ZERO)
 def find_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedDay, set[int] | None]:
     """Return a signed day and the ids of the portfolios that the caller may see, None for all.
 
-    Raise NoSuchDayClose.
+    Raises NoSuchDayClose.
     """
     signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
     if signed is None:
@@ -35,7 +35,7 @@ def find_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedD
 
 
 def read_statement(connection: Connection, caller: Caller, day: date, name: str) -> Statement:
-    """Return the statement of a portfolio, by its present name. Raise NoSuchDayClose."""
+    """Return the statement of a portfolio, by its present name. Raises NoSuchDayClose."""
     key = name_key(name)
     portfolio_id = queries.find_portfolio_id(connection, caller.tenant_id, key)
     signed = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())

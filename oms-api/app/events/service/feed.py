@@ -52,7 +52,7 @@ class Feed:
     async def horizon(self, tenant_id: int) -> int:
         """Return the number up to which the tenant's events are final.
 
-        It covers all that was committed before the call. It is lower while a transaction takes long. Raise
+        It covers all that was committed before the call. It is lower while a transaction takes long. Raises
         Unavailable if no number is known.
         """
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
@@ -82,8 +82,8 @@ class Feed:
     ) -> AsyncGenerator[list[StoredEvent], None]:
         """Yield pages of events after the number `after`, None for from now on, as they become final.
 
-        The page is empty after IDLE_SECONDS without events. Raise TooMany if `key` or the tenant has too many
-        followers. Without a key, the caller serves many clients, which it limits itself.
+        The page is empty after IDLE_SECONDS without events. Raises TooMany if `key` or the tenant has too
+        many followers. Without a key, the caller serves many clients, which it limits itself.
         """
         async with self._watching(tenant_id, key) as watch:
             seen = await self.horizon(tenant_id) if after is None else after

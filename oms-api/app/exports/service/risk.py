@@ -45,8 +45,8 @@ def value_portfolios(
 ) -> dict[str, ValuedPortfolio]:
     """Return the portfolios of the filter by name, at most MAX_PORTFOLIOS, with their values at the time."""
     visible = filters.portfolios
-    if filters.portfolio_key is not None:
-        key = frozenset({filters.portfolio_key})
+    if filters.portfolio_name_key is not None:
+        key = frozenset({filters.portfolio_name_key})
         visible = key if visible is None else visible & key
     listed = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
     books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in listed])

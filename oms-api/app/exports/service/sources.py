@@ -56,7 +56,7 @@ def build_orders(context: ExportContext) -> Source:
     """Return the export of orders, newest first. Child orders are separate rows."""
     filters = context.filters
     order_filter = OrderFilter(
-        portfolio_key=filters.portfolio_key,
+        portfolio_name_key=filters.portfolio_name_key,
         since=filters.since,
         until=filters.until,
         portfolios=filters.portfolios,
@@ -76,7 +76,7 @@ def build_orders(context: ExportContext) -> Source:
 def build_positions(context: ExportContext) -> Source:
     """Return the export of open positions by portfolio and symbol; the period limits their last trades."""
     filters = context.filters
-    position_filter = PositionFilter(filters.portfolio_key, portfolios=filters.portfolios)
+    position_filter = PositionFilter(filters.portfolio_name_key, portfolios=filters.portfolios)
 
     def read_page(connection: Connection, position: tuple[str, str, str] | None, limit: int) -> Page:
         tenant_id = filters.tenant_id
@@ -99,7 +99,7 @@ def build_pnl(context: ExportContext) -> Source:
     """Return the export of the P&L by day and portfolio, the latest day first, in one page."""
     filters = context.filters
     report_filter = ReportFilter(
-        filters.portfolio_key, None, filters.since, filters.until, filters.portfolios
+        filters.portfolio_name_key, None, filters.since, filters.until, filters.portfolios
     )
 
     def read_page(connection: Connection, _position: None, _limit: int) -> Page:
@@ -160,8 +160,8 @@ def _find_next_book(
     if is_same and after is not None:
         return find_books(connection, filters.tenant_id, [after])[after][0]
     visible = filters.portfolios
-    if filters.portfolio_key is not None:
-        keys = frozenset({filters.portfolio_key})
+    if filters.portfolio_name_key is not None:
+        keys = frozenset({filters.portfolio_name_key})
         visible = keys if visible is None else visible & keys
     books = list_books(connection, filters.tenant_id, None, 1, after, visible)
     return books[0] if books else None

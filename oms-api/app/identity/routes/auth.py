@@ -37,8 +37,8 @@ _REFRESH_EXAMPLE = {"refresh_token": "oms-refresh.…"}
 
 
 async def _client(request: Request) -> Client:
-    edge = request.state.edge
-    return Client(edge.address, request.headers.get("user-agent", ""), edge.request_id)
+    request_info = request.state.request_info
+    return Client(request_info.address, request.headers.get("user-agent", ""), request_info.request_id)
 
 
 Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]

@@ -21,9 +21,9 @@ class RequestContext:
     def context(self, caller: Caller, body: BaseModel, subject: object = "") -> OperationContext:
         """Return the request as services take it. `subject` is the object that the path names."""
         request, path = self._request, self._request.scope["route"].path_format
-        address = request.state.edge.address or None
+        address = request.state.request_info.address or None
         operation = f"{request.method} {path}"
-        request_id = request.state.edge.request_id
+        request_id = request.state.request_info.request_id
         return OperationContext(
             caller,
             operation,

@@ -26,7 +26,7 @@ class UserChanger:
     ) -> Response:
         """Change a user of the caller's tenant and return the response.
 
-        Raise NoSuchUser, and the service's errors.
+        Raises NoSuchUser, and the service's errors.
         """
         tenant_id = context.caller.tenant_id
 

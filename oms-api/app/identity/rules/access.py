@@ -254,9 +254,9 @@ class Caller:
             rule.allows_restricted_callers or self.portfolios is None
         )
 
-    def sees(self, portfolio_key: str) -> bool:
+    def sees(self, portfolio_name_key: str) -> bool:
         """Return whether the caller may see the portfolio of that name key."""
-        return self.portfolios is None or portfolio_key in self.portfolios
+        return self.portfolios is None or portfolio_name_key in self.portfolios
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,7 @@ def intersect_portfolios(left: frozenset[str] | None, right: frozenset[str] | No
 
 
 def expand_scopes(words: Iterable[str]) -> frozenset[Scope]:
-    """Return all scopes that `words` imply. Raise ValueError for an unknown scope, or for none."""
+    """Return all scopes that `words` imply. Raises ValueError for an unknown scope, or for none."""
     scopes = {Scope(word) for word in words}
     if not scopes:
         raise ValueError("a key needs at least one scope")

@@ -110,7 +110,7 @@ def require_portfolios(caller: Caller, name_keys: Collection[str] | None) -> Non
 def compute_granted_expiry(caller: Caller, requested: datetime | None, *, is_said: bool) -> datetime | None:
     """Return the expiry of a granted key: the wanted one, or by default that of the caller.
 
-    Raise RightsExceeded if it is later than that of the caller.
+    Raises RightsExceeded if it is later than that of the caller.
     """
     own = caller.expires_at
     if own is None:

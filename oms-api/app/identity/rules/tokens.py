@@ -55,7 +55,7 @@ class KeyRing:
         return self.keys[0]
 
     def find(self, kid: object) -> SigningKey:
-        """Return the key of that name. Raise BadToken if there is none."""
+        """Return the key of that name. Raises BadToken if there is none."""
         for key in self.keys:
             if key.kid == kid:
                 return key
@@ -113,7 +113,7 @@ def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_
 
 
 def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaims:
-    """Return the claims of a valid token signed by one of the keys. Raise BadToken otherwise."""
+    """Return the claims of a valid token signed by one of the keys. Raises BadToken otherwise."""
     import jwt  # noqa: PLC0415  # as above
 
     if len(token) > MAX_TOKEN_LENGTH or not _ACCESS.fullmatch(token):
@@ -145,7 +145,7 @@ def create_refresh_token(session_id: str, generation: int, ring: KeyRing) -> str
 def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
     """Return the session and generation of a refresh token signed by one of the keys.
 
-    Raise BadToken otherwise.
+    Raises BadToken otherwise.
     """
     parts = _REFRESH.fullmatch(token) if len(token) <= MAX_TOKEN_LENGTH else None
     if parts is None:

@@ -30,7 +30,7 @@ from app.timestamps import iso
 def create_key(
     connection: Connection, context: OperationContext, parameters: NewKey, now: datetime
 ) -> Change:
-    """Create a key, which is shown once. Raise KeyNameTaken, RightsExceeded or Invalid."""
+    """Create a key, which is shown once. Raises KeyNameTaken, RightsExceeded or Invalid."""
     caller = context.caller
     require_scopes(caller, expand_scopes(parameters.scopes))
     expires_at = _expiry(caller, parameters.expires_at, now, is_said=parameters.is_said)
@@ -64,7 +64,7 @@ def change_key(
     A renamed key keeps its webhooks, alerts and preferences. One that limits or latches name is not renamed,
     because they would stop applying to it.
 
-    Raise NoSuchKeyId, KeyNameTaken, KeyHasLimits or LastAdmin.
+    Raises NoSuchKeyId, KeyNameTaken, KeyHasLimits or LastAdmin.
     """
     tenant_id = context.caller.tenant_id
     before = get_key(connection, tenant_id, key_id)
@@ -99,7 +99,7 @@ def rotate_key(
 ) -> Change:
     """Replace a key by a new one, shown once, with its name and rights.
 
-    The old key stays valid for the overlap. Raise NoSuchKeyId, KeyNotActive, RightsExceeded or Invalid.
+    The old key stays valid for the overlap. Raises NoSuchKeyId, KeyNotActive, RightsExceeded or Invalid.
     """
     caller, tenant_id = context.caller, context.caller.tenant_id
     old = get_key(connection, tenant_id, key_id)
@@ -132,7 +132,7 @@ def rotate_key(
 
 
 def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
-    """Return a key. Raise NoSuchKeyId."""
+    """Return a key. Raises NoSuchKeyId."""
     key_row = queries.find_key_row(connection, tenant_id, key_id)
     if key_row is None:
         raise NoSuchKeyId(key_id)

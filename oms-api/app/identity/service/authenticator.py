@@ -84,7 +84,7 @@ class Authenticator:
         self._noted: dict[str, datetime] = {}
 
     def find_cached(self, key: str | None) -> Caller | None:
-        """Return the caller of a key, or None if that needs a query. Raise NoValidKey if there is no key."""
+        """Return the caller of a key, or None if that needs a query. Raises NoValidKey if there is no key."""
         if not key:
             raise NoValidKey
         digest = hash_key(key)
@@ -95,7 +95,7 @@ class Authenticator:
         return matching[0] if matching else None
 
     async def authenticate(self, key: str | None) -> Caller:
-        """Return the caller of a key. Raise NoValidKey if it is not valid."""
+        """Return the caller of a key. Raises NoValidKey if it is not valid."""
         caller = self.find_cached(key)
         return await self._load_caller(key or "") if caller is None else caller
 
@@ -158,7 +158,7 @@ class People:
     async def find_acting_caller(self, caller: Caller, text: str, where: ClientInfo) -> Caller:
         """Return the caller acting for the person that the header `text` names.
 
-        Raise ActingNotAllowed, NotAPerson, PersonRejected, WorkspaceNotBound or TenantSuspended.
+        Raises ActingNotAllowed, NotAPerson, PersonRejected, WorkspaceNotBound or TenantSuspended.
         """
         if Scope.ACT_AS not in caller.scopes:
             raise ActingNotAllowed

@@ -28,7 +28,7 @@ class Erasure(NamedTuple):
 
 
 def erase_user(connection: Connection, context: OperationContext, erasure: Erasure, now: datetime) -> Change:
-    """Replace a user's name, address and Slack identity, and delete the password. Raise LastAdmin.
+    """Replace a user's name, address and Slack identity, and delete the password. Raises LastAdmin.
 
     Stored responses of administrative requests that name the person are emptied. The audit log gets an entry
     with the pseudonym. It and the ledger keep the ID under which the person acted, because hashes cover it.

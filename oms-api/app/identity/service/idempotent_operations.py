@@ -89,7 +89,7 @@ class Administration:
     async def change(self, context: OperationContext, work: Work) -> Answer:
         """Execute `work`, or return the response of the earlier request with the same key.
 
-        Raise the errors of `work`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
+        Raises the errors of `work`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
         nothing was changed, and OutcomeUnknown if that is not known.
         """
         prints = [_fingerprint(key, context) for key in self._keys]
@@ -108,7 +108,7 @@ class Administration:
             ) from None
 
     async def hash_password(self, password: str, own: Sequence[str | None]) -> str:
-        """Return the hash of a new password of a user with these names. Raise Invalid or Unavailable."""
+        """Return the hash of a new password of a user with these names. Raises Invalid or Unavailable."""
         require_good(password, [name for name in own if name])
         return await self._passwords.hash(password)
 

@@ -28,7 +28,7 @@ def store_new_key(
 ) -> str:
     """Store a new key and return it. It is never shown again.
 
-    `scopes` are words separated by spaces. Raise KeyNameTaken, and ValueError for unknown scopes.
+    `scopes` are words separated by spaces. Raises KeyNameTaken, and ValueError for unknown scopes.
     """
     granted = expand_scopes(scopes.split())
     if Scope.TENANTS in granted:

@@ -54,7 +54,7 @@ class LoginService:
     async def log_in(self, credentials: Credentials, client: Client) -> Tokens:
         """Check the credentials and return the tokens of a new session.
 
-        Raise WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many log-ins run at once.
+        Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many log-ins run at once.
         """
         attempt = self._throttle.begin(credentials.account, client.address)
         try:
@@ -81,7 +81,7 @@ class LoginService:
     async def change_password(self, caller: Caller, current: str, password: str, client: Client) -> None:
         """Change the caller's password, and end the user's other sessions.
 
-        Raise NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
+        Raises NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
         session_id = get_session_id(caller)
         me = await self._sessions.me(caller)

@@ -17,7 +17,7 @@ from app.identity.service.authenticator import ClientInfo
 
 
 def find_known_person(connection: Connection, tenant_id: int, slack_person: SlackPerson) -> Person | None:
-    """Return the person if the tenant has the user and the workspace. Raise WorkspaceNotBound."""
+    """Return the person if the tenant has the user and the workspace. Raises WorkspaceNotBound."""
     home = credentials.find_tenant_of_workspace(connection, slack_person.team_id)
     if home is None:
         return None
@@ -34,7 +34,7 @@ def create_slack_user(
 
     The operator's key also binds an unbound workspace to its tenant. For any other key an unbound workspace
     is handled like one of another tenant: only the operator binds it, by `POST /tenants/{slug}/workspaces`.
-    Raise PersonRejected, WorkspaceNotBound or TenantSuspended.
+    Raises PersonRejected, WorkspaceNotBound or TenantSuspended.
     """
     tenant_id = caller.tenant_id
     set_tenant_scope(connection, [tenant_id])

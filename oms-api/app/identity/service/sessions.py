@@ -87,11 +87,11 @@ class Sessions:
         self._live: ExpiringCache[str, Caller] = ExpiringCache()
 
     def find_cached(self, token: str) -> Caller | None:
-        """Return the caller of an access token, or None if that needs a query. Raise NoValidKey."""
+        """Return the caller of an access token, or None if that needs a query. Raises NoValidKey."""
         return self._live.get(self._access(token).session_id)
 
     async def authenticate(self, token: str) -> Caller:
-        """Return the caller of an access token. Raise NoValidKey or TenantSuspended."""
+        """Return the caller of an access token. Raises NoValidKey or TenantSuspended."""
         access = self._access(token)
         caller = self._live.get(access.session_id)
         if caller is None:
@@ -118,7 +118,7 @@ class Sessions:
         return Tokens(signed, refresh, int(self._terms.access.total_seconds()))
 
     async def refresh(self, token: str, client: Client) -> Tokens:
-        """Exchange a refresh token, which is valid once. Raise NotRefreshed or TenantSuspended.
+        """Exchange a refresh token, which is valid once. Raises NotRefreshed or TenantSuspended.
 
         The same client receives the same result again for a few seconds. Another client, or a later use, ends
         the session: one of the two has stolen the token.
@@ -137,13 +137,13 @@ class Sessions:
         return self.tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
 
     async def log_out(self, caller: Caller, client: Client) -> None:
-        """End the caller's session, in this process immediately. Raise NoSession for an API key."""
+        """End the caller's session, in this process immediately. Raises NoSession for an API key."""
         await self._revoke_own(caller, get_session_id(caller), client, "session.ended")
 
     async def revoke(self, caller: Caller, session_id: str, client: Client) -> None:
         """End one of the caller's own sessions, in this process immediately.
 
-        Raise NoSession for an API key, or NoSuchSession.
+        Raises NoSession for an API key, or NoSuchSession.
         """
         get_session_id(caller)
         await self._revoke_own(caller, session_id, client, "session.revoked")
@@ -164,7 +164,7 @@ class Sessions:
         self._live.remove(session_id)
 
     async def list_own_sessions(self, caller: Caller) -> list[OpenSession]:
-        """Return the caller's active sessions. Raise NoSession for an API key."""
+        """Return the caller's active sessions. Raises NoSession for an API key."""
         get_session_id(caller)
         now, owner = self._now(), UserKey(caller.tenant_id, caller.user_id or 0)
         return await self._readers.run(
@@ -234,7 +234,7 @@ class Sessions:
 
 
 def get_session_id(caller: Caller) -> str:
-    """Return the id of the caller's session. Raise NoSession for an API key."""
+    """Return the id of the caller's session. Raises NoSession for an API key."""
     if not caller.key_id.startswith(_PREFIX):
         raise NoSession
     return caller.key_id.removeprefix(_PREFIX)

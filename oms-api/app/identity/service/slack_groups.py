@@ -26,7 +26,7 @@ def apply_groups(
 ) -> Change:
     """Give the people of a workspace the roles of their groups. `members` has all groups that have a role.
 
-    People who are no users yet are created. Raise WorkspaceNotBound.
+    People who are no users yet are created. Raises WorkspaceNotBound.
     """
     tenant_id = context.caller.tenant_id
     if find_tenant_of_workspace(connection, team_id) != tenant_id:

@@ -28,7 +28,7 @@ FIRST_KEY = "admin"
 def create_tenant(
     connection: Connection, context: OperationContext, parameters: NewTenant, now: datetime
 ) -> Change:
-    """Create a tenant and its first key, which is shown once. Raise SlugTaken."""
+    """Create a tenant and its first key, which is shown once. Raises SlugTaken."""
     if queries.find_tenant(connection, parameters.slug):
         raise SlugTaken(parameters.slug)
     tenant_id = queries.store_tenant(connection, parameters.slug, parameters.name, now)
@@ -43,7 +43,7 @@ def create_tenant(
 
 
 def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
-    """Return the tenant if it is the caller's, or if the operator calls. Raise NoSuchTenant."""
+    """Return the tenant if it is the caller's, or if the operator calls. Raises NoSuchTenant."""
     tenant = queries.find_tenant(connection, slug)
     if tenant is None or not (tenant.id == caller.tenant_id or Scope.TENANTS in caller.scopes):
         raise NoSuchTenant(slug)
@@ -55,7 +55,7 @@ def change_tenant(
 ) -> Change:
     """Change a tenant. Its admins set its settings; the operator sets its status.
 
-    Raise NoSuchTenant, NotAllowed or FirstTenantRequired.
+    Raises NoSuchTenant, NotAllowed or FirstTenantRequired.
     """
     caller = context.caller
     before = get_visible_tenant(connection, caller, slug)

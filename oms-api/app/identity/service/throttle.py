@@ -139,7 +139,7 @@ class Throttle:
         return self._pairs, self._addresses, self._accounts
 
     def begin(self, account: str, address: str) -> Attempt:
-        """Take tokens before any query. Raise TooManyLogIns.
+        """Take tokens before any query. Raises TooManyLogIns.
 
         If `unknown_address_wait` is above 0, the caller must check whether the address is known to the
         account, and raise `refuse_unknown_address` if not.

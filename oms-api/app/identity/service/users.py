@@ -23,7 +23,7 @@ _GRANTED = ("role", "status", "portfolios")
 async def create_user(
     administration: Administration, context: OperationContext, parameters: NewUser
 ) -> Answer:
-    """Create a user. Raise UserExists, RightsExceeded or Invalid."""
+    """Create a user. Raises UserExists, RightsExceeded or Invalid."""
     password_hash = None
     if parameters.password is not None:
         password_hash = await administration.hash_password(
@@ -43,7 +43,7 @@ async def change_user(
     changes: UserChanges,
     status: int = 200,
 ) -> Answer:
-    """Change a user that was read before. Raise NoSuchUser, RightsExceeded, LastAdmin or Invalid."""
+    """Change a user that was read before. Raises NoSuchUser, RightsExceeded, LastAdmin or Invalid."""
     password_hash = None
     if "password" in changes:
         password_hash = await administration.hash_password(changes["password"], (user.email, user.name))
@@ -57,7 +57,7 @@ async def change_user(
 def set_slack_status(
     connection: Connection, context: OperationContext, person: str, status: str, now: datetime
 ) -> Change:
-    """Store whether Slack has deactivated a person's account. Raise NoSuchPerson or LastAdmin.
+    """Store whether Slack has deactivated a person's account. Raises NoSuchPerson or LastAdmin.
 
     Requests of and for a deactivated person are refused within one second, whatever administrators have set.
     """
@@ -75,7 +75,7 @@ def set_slack_status(
 
 
 def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
-    """Return a user. Raise NoSuchUser."""
+    """Return a user. Raises NoSuchUser."""
     user = queries.find_user(connection, tenant_id, user_id)
     if user is None:
         raise NoSuchUser(user_id)

@@ -24,7 +24,7 @@ from app.identity.service.tenants import get_visible_tenant
 def claim_workspace(
     connection: Connection, context: OperationContext, slug: str, team_id: str, now: datetime
 ) -> Change:
-    """Bind a workspace to the tenant. A repeat changes nothing. Raise NoSuchTenant or WorkspaceTaken."""
+    """Bind a workspace to the tenant. A repeat changes nothing. Raises NoSuchTenant or WorkspaceTaken."""
     tenant = _lock(connection, context, slug)
     change = _assign(connection, context, tenant, team_id, now)
     if change is None:
@@ -35,7 +35,7 @@ def claim_workspace(
 def claim_by_statement(
     connection: Connection, context: OperationContext, team_id: str, now: datetime
 ) -> Change:
-    """Bind a workspace to the caller's tenant by a verified statement. Raise WorkspaceNotBound."""
+    """Bind a workspace to the caller's tenant by a verified statement. Raises WorkspaceNotBound."""
     tenant = get_tenant(connection, context.caller.tenant_id)
     set_tenant_scope(connection, [FIRST_TENANT, tenant.id])
     change = _assign(connection, context, tenant, team_id, now)
@@ -47,7 +47,7 @@ def claim_by_statement(
 def release_workspace(
     connection: Connection, context: OperationContext, slug: str, team_id: str, now: datetime
 ) -> Change:
-    """Release a workspace of the tenant. Raise NoSuchTenant or NoSuchWorkspace."""
+    """Release a workspace of the tenant. Raises NoSuchTenant or NoSuchWorkspace."""
     tenant = _lock(connection, context, slug)
     if not queries.release_workspace(connection, tenant.id, team_id):
         raise NoSuchWorkspace(team_id)

@@ -17,7 +17,7 @@ class PositionFilter:
     `side` is "long" or "short". `portfolios` are the name keys that the caller may see.
     """
 
-    portfolio_key: str | None = None
+    portfolio_name_key: str | None = None
     symbol: str | None = None
     product: str | None = None
     side: str | None = None
@@ -66,7 +66,7 @@ def list_positions(
 
 def _conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
     exact = {
-        Portfolio.name_key: filters.portfolio_key,
+        Portfolio.name_key: filters.portfolio_name_key,
         PositionRow.symbol: filters.symbol,
         PositionRow.product: filters.product,
     }

@@ -92,7 +92,7 @@ class TradeFilter:
     """
 
     symbol: str | None = None
-    portfolio_key: str | None = None
+    portfolio_name_key: str | None = None
     side: str | None = None
     user_id: str | None = None
     actor: str | None = None
@@ -135,8 +135,8 @@ def list_trades(
     """Return trades, newest first. `after` is the cursor position of the last trade seen."""
     conditions = _conditions(tenant_id, filters)
     statement = select(*_TRADE).where(Trade.tenant_id == tenant_id, *conditions).limit(limit)
-    if filters.portfolio_key is not None:
-        portfolio_id = _portfolio_id(connection, tenant_id, filters.portfolio_key)
+    if filters.portfolio_name_key is not None:
+        portfolio_id = _portfolio_id(connection, tenant_id, filters.portfolio_name_key)
         if portfolio_id is None:
             return []
         statement = statement.where(Trade.portfolio_id == portfolio_id).order_by(Trade.sequence.desc())
@@ -147,7 +147,7 @@ def list_trades(
     page = statement.where(*beyond).offset(skip or None)
     if filters.idempotency_key is not None:  # they are few: found by their index before they are sorted
         page = page.order_by(None).limit(None).offset(skip)
-    is_all = filters.portfolio_key is None and not conditions
+    is_all = filters.portfolio_name_key is None and not conditions
     with presorted(connection) if is_all else nullcontext():
         return [_listed(row) for row in connection.execute(_named(page))]
 
@@ -166,7 +166,7 @@ def _named(page: Select[Any]) -> Select[Any]:
 
 def get_cursor_position(trade: ListedTrade, filters: TradeFilter) -> str:
     """Return the cursor position from which a list with these filters continues after the trade."""
-    return str(trade.row.sequence) if filters.portfolio_key is not None else trade.row.trade_id
+    return str(trade.row.sequence) if filters.portfolio_name_key is not None else trade.row.trade_id
 
 
 def find_books(

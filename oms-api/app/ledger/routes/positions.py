@@ -59,8 +59,8 @@ class PositionsQuery(BaseModel):
 
     def filter(self, caller: Caller) -> PositionFilter:
         """Return the filter without the page, limited to what the caller may see."""
-        portfolio_key = None if self.portfolio is None else name_key(self.portfolio.strip())
-        values = (portfolio_key, self.symbol, self.product, self.side, self.include_closed)
+        portfolio_name_key = None if self.portfolio is None else name_key(self.portfolio.strip())
+        values = (portfolio_name_key, self.symbol, self.product, self.side, self.include_closed)
         return PositionFilter(*values, caller.portfolios)
 
 
@@ -119,5 +119,5 @@ async def get_position(
 
 
 def _parse_cursor(text: str) -> tuple[str, str, str]:
-    portfolio_key, symbol, product = text.split(_SEPARATOR)
-    return portfolio_key, symbol, product
+    portfolio_name_key, symbol, product = text.split(_SEPARATOR)
+    return portfolio_name_key, symbol, product

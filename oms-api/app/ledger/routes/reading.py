@@ -16,7 +16,7 @@ from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.group_read import GroupRead
 from app.direct_routes import JsonResponse, RequestInfo
-from app.edge import TAIL, FastRoute
+from app.edge import WILDCARD_SEGMENT, AsyncDirectRoute
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
@@ -43,7 +43,7 @@ from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
 
 router = APIRouter()
 
-PORTFOLIO_PATH = f"/api/v1/portfolio/{TAIL}"
+PORTFOLIO_PATH = f"/api/v1/portfolio/{WILDCARD_SEGMENT}"
 MAX_NAME_LENGTH = 400
 # Names of lists in cursors. Within a portfolio, trades are sorted by sequence.
 _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "portfolios"
@@ -80,7 +80,7 @@ class TradeQuery(Period):
         return TradeFilter(
             portfolios=caller.portfolios,
             symbol=self.symbol,
-            portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
+            portfolio_name_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
             side=self.side,
             user_id=self.user,
             actor=self.actor,
@@ -222,8 +222,8 @@ async def list_portfolios(
 
 def fast_portfolio(
     authentication: Authentication, readers: Readers, cash_reader: CashReader, valuer: Valuer, now: Now
-) -> FastRoute:
-    """Return `get_portfolio` without `as_of` for the middleware that serves hot paths."""
+) -> AsyncDirectRoute:
+    """Return `get_portfolio` without `as_of` as a route that the middleware calls directly."""
 
     def read_bodies(
         connection: Connection, keys: Sequence[PortfolioNameKey]

@@ -10,6 +10,7 @@ from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
 from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.rules.request_source import RequestSource
 from app.ledger.dependencies import TradeServiceDep
 from app.ledger.schemas import (
     BatchIn,
@@ -21,7 +22,7 @@ from app.ledger.schemas import (
     trade_out,
 )  # fmt: skip
 from app.ledger.service.commands import Recorded, RecordTrade
-from app.ledger.service.trade_service import RequestSource, TradeService
+from app.ledger.service.trade_service import TradeService
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
 from app.wire.body import documented_body, json_body, parse_model, validate_flat
 from app.wire.fields import Wanted
@@ -55,7 +56,9 @@ async def report_trade(
     caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Record an execution. The trade is on disk when the response 201 is sent."""
-    return convert(await report_operation(service).start(caller, request.state.edge, key).wait())
+    return convert(
+        await build_record_trade_endpoint(service).start(caller, request.state.request_info, key).wait()
+    )
 
 
 @router.post(
@@ -70,7 +73,7 @@ async def report_trades(
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    request_source = RequestSource(caller, request.state.request_info.request_id, key)
     drafts = [_draft(service, request_source, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
@@ -95,13 +98,13 @@ async def reverse_trade(
 
     The position is then the result of the other trades. A trade can be reversed once.
     """
-    request_source = RequestSource(caller, request.state.edge.request_id, key)
+    request_source = RequestSource(caller, request.state.request_info.request_id, key)
     recorded = await service.reverse(request_source, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
-def report_operation(service: TradeService) -> WriteEndpoint[RecordTrade, Recorded]:
+def build_record_trade_endpoint(service: TradeService) -> WriteEndpoint[RecordTrade, Recorded]:
     """Return the operation of `report_trade`."""
     return WriteEndpoint(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
 
@@ -132,6 +135,6 @@ def _outcome(outcome: Recorded | OmsError, request: Request) -> dict[str, Any]:
     if isinstance(outcome, OmsError):
         return {
             "status": outcome.status,
-            "problem": problem(outcome, request.url.path, request.state.edge.request_id),
+            "problem": problem(outcome, request.url.path, request.state.request_info.request_id),
         }
     return {"status": 201, "trade": trade_out(outcome.row, outcome.portfolio_name)}

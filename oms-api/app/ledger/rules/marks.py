@@ -44,7 +44,7 @@ class HeldPosition(NamedTuple):
     flat, `closed_at` is when it last became flat.
     """
 
-    portfolio_key: str
+    portfolio_name_key: str
     portfolio_name: str
     base_currency: str
     symbol: str
@@ -63,7 +63,7 @@ class HeldPosition(NamedTuple):
     @property
     def place(self) -> tuple[str, str, str]:
         """The sort key of the position in lists."""
-        return (self.portfolio_key, self.symbol, self.product)
+        return (self.portfolio_name_key, self.symbol, self.product)
 
 
 class Exits(NamedTuple):

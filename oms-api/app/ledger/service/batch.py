@@ -42,7 +42,7 @@ class StalePortfolioIds(Exception):
     """
 
 
-class Batch:
+class LedgerBatch:
     """The commands of one batch with their portfolios, the trades to reverse, and recorded request keys."""
 
     def __init__(
@@ -120,7 +120,7 @@ class Batch:
             raise StalePortfolioIds
         return state
 
-    def open_portfolio(self, tenant_id: int, name: str, portfolio_name_key: str) -> PortfolioState:
+    def get_existing_portfolio(self, tenant_id: int, name: str, portfolio_name_key: str) -> PortfolioState:
         """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
         if PortfolioNameKey(tenant_id, portfolio_name_key) not in self._ids:
             raise NoSuchPortfolio(name)
@@ -140,7 +140,7 @@ class Batch:
     def insert_portfolios(self) -> None:
         """Insert the new portfolios in which a trade was recorded. Refused trades create none.
 
-        Raises StaleNames if another process inserted one of them meanwhile.
+        Raises StalePortfolioIds if another process inserted one of them meanwhile.
         """
         opened = {
             PortfolioNameKey(portfolio_key.tenant_id, state.name_key): row

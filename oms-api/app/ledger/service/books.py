@@ -13,7 +13,7 @@ from app.database import write
 from app.database.bulk import Row, Write
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import AmountTooLarge
 from app.ledger.queries import books as queries
@@ -127,7 +127,7 @@ Held = dict[PositionKey, Position]
 class LedgerState:
     """The portfolios and positions of one batch in its transaction."""
 
-    def __init__(self, connection: Connection, ids: TradeIds) -> None:
+    def __init__(self, connection: Connection, ids: SortableIds) -> None:
         self.connection = connection
         self._ids = ids
         # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
@@ -276,7 +276,7 @@ class LedgerState:
         self._outbox_items.append(event)
 
     def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
-        """Append a row to the cash ledger's hash chain and update the cash. Raises BookIsFull."""
+        """Append a row to the cash ledger's hash chain and update the cash. Raises AmountTooLarge."""
         if abs(portfolio.cash + entry.amount) >= MAX_AMOUNT:
             raise AmountTooLarge(portfolio.name)
         self.changes += 1

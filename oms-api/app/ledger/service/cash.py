@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.identity.service.idempotent_operations import Change, OperationContext
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCash
 from app.ledger.queries import books as book_queries
 from app.ledger.queries import cash as queries
@@ -67,9 +67,9 @@ def move_cash(
     """Deposit, withdraw or transfer cash under the locks of its portfolios.
 
     Raises NoSuchPortfolio if the caller sees no such portfolio, InvalidCashMovement, NotEnoughCash if the
-    buying power does not cover the amount, and BookIsFull.
+    buying power does not cover the amount, and AmountTooLarge.
     """
-    books = LedgerState(connection, TradeIds())
+    books = LedgerState(connection, SortableIds())
     tenant_id = context.caller.tenant_id
     ids = _find_portfolios(connection, context, move)
     keys = [PortfolioKey(tenant_id, portfolio_id) for portfolio_id in ids]

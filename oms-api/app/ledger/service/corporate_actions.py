@@ -32,7 +32,7 @@ from app.ledger.rules.corporate_actions import (
     replay_steps,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.service.batch import Batch
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.books import CashEntry, Entry, PortfolioState
 from app.ledger.service.commands import Origin
 from app.ledger.service.reversals import build_reversal_entry, restate_price
@@ -47,7 +47,7 @@ FindRate = Callable[[str], Decimal]
 class Booking:
     """An action to book or to reverse in one portfolio. `find_rate` is only needed to book."""
 
-    batch: Batch
+    batch: LedgerBatch
     portfolio: PortfolioState
     origin: Origin
     action: Action
@@ -67,7 +67,7 @@ class Booking:
 def book_action(booking: Booking) -> list[TradeRow]:
     """Book an action that has taken effect, and return its ledger rows. A repeat books nothing.
 
-    Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and BookIsFull.
+    Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and AmountTooLarge.
     """
     booking.batch.flush()  # so that the replays also read the rows of this batch
     if _is_booked(booking) or queries.is_reversed(booking.connection, booking.action):
@@ -84,7 +84,8 @@ def book_action(booking: Booking) -> list[TradeRow]:
 def reverse_action(booking: Booking) -> list[TradeRow]:
     """Reverse what the action booked in a portfolio, the newest row first, and return the reversals.
 
-    Raises BeforeCorporateAction if another action acted on what it booked, MixesCurrencies and BookIsFull.
+    Raises BeforeCorporateAction if another action acted on what it booked, MixesCurrencies and
+    AmountTooLarge.
     """
     booking.batch.flush()
     reversals = []

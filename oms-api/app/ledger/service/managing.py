@@ -107,7 +107,7 @@ def update_portfolio(
 ) -> Change:
     """Change a portfolio's name, its settings, or both.
 
-    Its ledger, positions, grants, limits and kill switch are kept. Raise NoSuchPortfolio, PortfolioExists or
+    Its ledger, positions, grants, limits and kill switch are kept. Raises NoSuchPortfolio, PortfolioExists or
     FixedAtCreation, Invalid for unknown approvers, and the errors of `Guard.assign_broker`.
     """
     tenant_id, key = context.caller.tenant_id, name_key(name)

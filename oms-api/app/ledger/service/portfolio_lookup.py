@@ -9,7 +9,7 @@ from app.text import name_key
 
 
 def require_portfolio(connection: Connection, caller: Caller, name: str, field: str) -> Book:
-    """Return the portfolio. Raise Invalid for the field if the caller sees no such portfolio."""
+    """Return the portfolio. Raises Invalid for the field if the caller sees no such portfolio."""
     key = name_key(name)
     books = find_books(connection, caller.tenant_id, [key])
     if key not in books or not caller.sees(key):

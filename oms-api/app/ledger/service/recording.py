@@ -13,7 +13,7 @@ from app.costs.service import load_rates
 from app.database import set_tenant_scope
 from app.errors import OmsError
 from app.group_commit import BatchResult, CommitCheck, Retained
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.ledger.errors import (
     AlreadyReversed,
     BeforeCorporateAction,
@@ -33,7 +33,7 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import action_of_key
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.service.batch import (
-    Batch,
+    LedgerBatch,
     Rates,
     no_rates,
     request_key,
@@ -54,11 +54,11 @@ class LedgerBatchHandler:
 
     def __init__(
         self,
-        ids: TradeIds | None = None,
+        ids: SortableIds | None = None,
         guard: Guard = UNGUARDED,
         rates: Rates = no_rates,
     ) -> None:
-        self._ids = ids or TradeIds()
+        self._ids = ids or SortableIds()
         self._rates = rates
         self._guard = guard
         self._portfolio_ids: dict[PortfolioNameKey, int] = {}
@@ -82,10 +82,10 @@ class LedgerBatchHandler:
         names: Iterable[PortfolioNameKey] = (),
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
-    ) -> Batch:
+    ) -> LedgerBatch:
         """Return a batch of `commands`. `names` and `portfolio_keys` are further portfolios that it needs."""
         books = LedgerState(connection, self._ids)
-        return Batch(
+        return LedgerBatch(
             books, commands, self._portfolio_ids, names, portfolio_keys, tenants, self._guard, self._rates
         )
 
@@ -94,7 +94,7 @@ class LedgerBatchHandler:
         self._portfolio_ids.clear()
 
 
-def record_all(batch: Batch, commands: Sequence[Command]) -> BatchResult[Recorded]:
+def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[Recorded]:
     """Record and reverse the trades of a loaded batch in order, and write them."""
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
@@ -120,7 +120,7 @@ def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     return None
 
 
-def record_command(batch: Batch, command: Command) -> Recorded | OmsError:
+def record_command(batch: LedgerBatch, command: Command) -> Recorded | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
@@ -141,7 +141,7 @@ def record_command(batch: Batch, command: Command) -> Recorded | OmsError:
     return recorded
 
 
-def _repeated(batch: Batch, command: Command, key: RequestKey | None) -> Recorded | None:
+def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> Recorded | None:
     rows = batch.rows_by_request_key.get(key, []) if key else []
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
@@ -154,13 +154,13 @@ def _repeated(batch: Batch, command: Command, key: RequestKey | None) -> Recorde
     return Recorded(oldest, portfolio.name, replayed=True)
 
 
-def _can_see(batch: Batch, command: Command, row: TradeRow) -> bool:
+def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = command.origin.portfolios
     return names is None or batch.books.portfolio(row.portfolio_key).name_key in names
 
 
-def _record(batch: Batch, command: RecordTrade) -> Recorded:
+def _record(batch: LedgerBatch, command: RecordTrade) -> Recorded:
     portfolio = batch.portfolio_of(command)
     symbol = batch.books.symbol_of(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
@@ -201,7 +201,11 @@ def _fill(command: RecordTrade, currency: str | None, rate: Decimal | None) -> F
 
 
 def _charged_trade(
-    batch: Batch, command: RecordTrade, portfolio: PortfolioState, currency: str | None, rate: Decimal | None
+    batch: LedgerBatch,
+    command: RecordTrade,
+    portfolio: PortfolioState,
+    currency: str | None,
+    rate: Decimal | None,
 ) -> ChargedTrade | None:
     """Return what the charges of the trade depend on, None if its schedule does not compute them."""
     if command.charges is not None:
@@ -232,7 +236,7 @@ def _charges(command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrad
 
 
 def refuse_by_switch(
-    batch: Batch, portfolio: PortfolioState, position: Position, command: RecordTrade
+    batch: LedgerBatch, portfolio: PortfolioState, position: Position, command: RecordTrade
 ) -> None:
     """Raise TradingHalted unless the trading state allows the trade.
 
@@ -274,7 +278,7 @@ def _trade_entry(command: RecordTrade, fill: Fill, rate: Decimal | None, charges
     )
 
 
-def _reverse(batch: Batch, command: ReverseTrade) -> Recorded:
+def _reverse(batch: LedgerBatch, command: ReverseTrade) -> Recorded:
     key = TradeKey(command.origin.tenant_id, command.trade_id)
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, command, original):
@@ -289,7 +293,7 @@ def _reverse(batch: Batch, command: ReverseTrade) -> Recorded:
     return recorded
 
 
-def _book_reversal(batch: Batch, command: ReverseTrade, original: TradeRow) -> Recorded:
+def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> Recorded:
     batch.flush()  # so that the replay also reads the rows of this batch
     portfolio = batch.books.portfolio(original.portfolio_key)
     key = original.position_key
@@ -301,7 +305,7 @@ def _book_reversal(batch: Batch, command: ReverseTrade, original: TradeRow) -> R
     return Recorded(batch.books.append(portfolio, command.origin, entry, after), portfolio.name)
 
 
-def require_no_action(batch: Batch, original: TradeRow) -> None:
+def require_no_action(batch: LedgerBatch, original: TradeRow) -> None:
     """Raise where a corporate action booked the trade, or acted on its position since."""
     action_id = action_of_key(original.idempotency_key)
     if action_id is not None:

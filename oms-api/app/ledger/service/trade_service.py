@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from app.clock import Now
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
-from app.identity.rules.access import Caller
+from app.identity.rules.request_source import RequestSource
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import (
@@ -27,17 +26,6 @@ from app.text import name_key
 from app.timestamps import iso
 
 NO_PRODUCT = ""
-
-
-class RequestSource(NamedTuple):
-    """The caller, the request id and the idempotency key of a request.
-
-    A service builds the `Origin` of a command from it.
-    """
-
-    caller: Caller
-    request_id: str
-    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +102,9 @@ class TradeService:
         )
 
 
-def _request_hash(report: Report, valued: Valued, portfolio_key: str) -> str:
+def _request_hash(report: Report, valued: Valued, portfolio_name_key: str) -> str:
     amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
-    facts: tuple[str | None, ...] = (portfolio_key, report.symbol, report.side, *amounts)
+    facts: tuple[str | None, ...] = (portfolio_name_key, report.symbol, report.side, *amounts)
     facts += (report.user_id, report.note)
     if report.executed_at is not None:
         facts += (iso(report.executed_at), report.backdated_reason)

@@ -167,11 +167,20 @@ async def put_mark(
     """
     tenant_id, at = caller.tenant_id, now()
     override = body.override(symbol, caller.actor, at)
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
 
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
-        who = (tenant_id, at, caller.actor, caller.name, SET, updated.symbol, edge.address, edge.request_id)
+        who = (
+            tenant_id,
+            at,
+            caller.actor,
+            caller.name,
+            SET,
+            updated.symbol,
+            request_info.address,
+            request_info.request_id,
+        )
         fields = (None if previous is None else serialize_mark(previous), serialize_mark(updated))
         record(connection, [AuditEntry(*who, *fields)])
         return updated
@@ -190,12 +199,15 @@ async def delete_mark(
 ) -> Response:
     """Value positions in a symbol at the market's price again."""
     tenant_id, at = caller.tenant_id, now()
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
 
     def write(connection: Connection) -> None:
         removed = remove_mark(connection, tenant_id, symbol, at)
         who = (tenant_id, at, caller.actor, caller.name, REMOVED, removed.symbol)
-        record(connection, [AuditEntry(*who, edge.address, edge.request_id, serialize_mark(removed))])
+        record(
+            connection,
+            [AuditEntry(*who, request_info.address, request_info.request_id, serialize_mark(removed))],
+        )
 
     await changes.run(write, tenant_id)
     return Response(status_code=204)

@@ -139,6 +139,6 @@ def _serialize_subscriptions(
 
 
 def _build_entry(caller: Caller, at: datetime, request: Request, action: str, target: str) -> AuditEntry:
-    edge: RequestInfo = request.state.edge
+    request_info: RequestInfo = request.state.request_info
     who = (caller.tenant_id, at, caller.actor, caller.name)
-    return AuditEntry(*who, action, target, edge.address, edge.request_id)
+    return AuditEntry(*who, action, target, request_info.address, request_info.request_id)

@@ -44,7 +44,7 @@ class PriceRow(NamedTuple):
 
 
 def read_price_rows(lines: Iterable[str]) -> Iterator[PriceRow]:
-    """Yield the bars or ticks of a file in their order. Raise PriceFileError at the first bad line."""
+    """Yield the bars or ticks of a file in their order. Raises PriceFileError at the first bad line."""
     rows = csv.reader(lines, strict=True)
     previous: tuple[datetime, str] | None = None
     try:

@@ -168,7 +168,7 @@ class Market:
         return silence is not None and silence > self.max_silence
 
     async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
-        """Return the latest quote of a symbol or alias. Raise NoQuote."""
+        """Return the latest quote of a symbol or alias. Raises NoQuote."""
 
         def read(connection: Connection) -> Quote | None:
             set_tenant_scope(connection, [tenant_id])

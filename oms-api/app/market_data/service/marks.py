@@ -52,7 +52,7 @@ def set_mark(
 ) -> tuple[MarkOverride | None, MarkOverride]:
     """Set the mark of a symbol or alias. Return the one that was in force and the new one.
 
-    Raise PairNotMarkable for a currency pair.
+    Raises PairNotMarkable for a currency pair.
     """
     lock_tenant(connection, tenant_id)  # a concurrent change of the same symbol waits here
     key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, override.symbol))
@@ -65,7 +65,7 @@ def set_mark(
 
 
 def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetime) -> MarkOverride:
-    """Remove the mark of a symbol or alias and return it. Raise NoOverride."""
+    """Remove the mark of a symbol or alias and return it. Raises NoOverride."""
     lock_tenant(connection, tenant_id)
     key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, symbol))
     previous = marks.find_overrides(connection, [key], at).get(key)

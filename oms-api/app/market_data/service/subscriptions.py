@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 def add_subscriptions(
     connection: Connection, tenant_id: int, names: Sequence[str], who: str, at: datetime
 ) -> list[Subscription]:
-    """Subscribe a tenant to symbols or aliases. Return those subscriptions. Raise TooManySubscriptions."""
+    """Subscribe a tenant to symbols or aliases. Return those subscriptions. Raises TooManySubscriptions."""
     lock_tenant(connection, tenant_id)
     symbols = {find_symbol(connection, tenant_id, name) for name in names}
     queries.insert_subscriptions(connection, tenant_id, sorted(symbols), who, at)
@@ -40,7 +40,7 @@ def add_subscriptions(
 
 
 def remove_subscription(connection: Connection, tenant_id: int, name: str) -> str:
-    """End the subscription of a symbol or alias, and return its symbol. Raise NoSubscription."""
+    """End the subscription of a symbol or alias, and return its symbol. Raises NoSubscription."""
     symbol = find_symbol(connection, tenant_id, name)
     if not queries.delete_subscription(connection, InstrumentKey(tenant_id, symbol)):
         raise NoSubscription(symbol)
@@ -67,7 +67,7 @@ class SubscribedQuotes:
             await asyncio.sleep(REFRESH_SECONDS)
 
     async def refresh(self) -> None:
-        """Follow exactly the symbols that tenants subscribe to now. Raise Unavailable."""
+        """Follow exactly the symbols that tenants subscribe to now. Raises Unavailable."""
         instrument_keys = await self._readers.run(
             lambda connection: queries.list_all_symbols(set_all_tenants_scope(connection))
         )

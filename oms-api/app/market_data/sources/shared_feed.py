@@ -130,7 +130,7 @@ class SharedFeed:
             self._stop.wait(RENEW_SECONDS)
 
     def _share(self, redis: "Redis") -> None:
-        """Share quotes until this process stops. Raise RedisError."""
+        """Share quotes until this process stops. Raises RedisError."""
         pubsub: PubSub = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         with pubsub:
             pubsub.subscribe(self._keys.channel)

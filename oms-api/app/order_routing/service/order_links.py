@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine
 
 from app.brokers.rules.linked_orders import STOPS, OrderLink
 from app.order_routing.queries import find_assigned_portfolio, reading
-from app.orders.queries.broker_requests import find_carried, list_group, list_orders_at_broker
+from app.orders.queries.broker_requests import find_sent_with_entry, list_group, list_orders_at_broker
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order, Role
 
@@ -19,8 +19,10 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
             return []
         orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
         exits = [order for order in orders if order.role in EXITS]
-        carried = find_carried(connection, exits)
-        primaries = {one.id: _find_primary(connection, one, is_carried=one.id in carried) for one in exits}
+        sent_ids = find_sent_with_entry(connection, exits)
+        primaries = {
+            one.id: _find_primary(connection, one, is_sent_with_entry=one.id in sent_ids) for one in exits
+        }
     return [
         OrderLink(primary_id, one.id, one.type in STOPS, datetime.fromisoformat(one.created_at))
         for one in exits
@@ -28,9 +30,9 @@ def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
     ]
 
 
-def _find_primary(connection: Connection, order: Order, *, is_carried: bool) -> str | None:
+def _find_primary(connection: Connection, order: Order, *, is_sent_with_entry: bool) -> str | None:
     """Return the order in whose request an exit was sent, None if it has a request of its own."""
-    if is_carried:
+    if is_sent_with_entry:
         return order.parent_id
     if order.role is not Role.STOP_LOSS:
         return None

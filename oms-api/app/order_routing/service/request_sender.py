@@ -314,7 +314,7 @@ def _list_linked(connection: Connection, order: Order) -> list[Order]:
         return []
     members = queries.list_group(connection, order)
     linked = choose_linked(order, members, _find_instrument(connection, order))
-    carried = queries.find_carried(connection, linked)
+    carried = queries.find_sent_with_entry(connection, linked)
     return [one for one in linked if one.status is not Status.HELD or one.id in carried]
 
 

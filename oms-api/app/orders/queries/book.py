@@ -34,7 +34,7 @@ from app.timestamps import Timestamp
 _KEY = ("tenant_id", "id")
 
 
-class OrderName(NamedTuple):
+class OrderColumnValue(NamedTuple):
     """A value of a column by which orders of a tenant are found, such as a client order id."""
 
     tenant_id: int
@@ -64,7 +64,7 @@ def orders_by_id(connection: Connection, ids: Sequence[OrderKey]) -> list[Order]
     return [order_of(row) for row in find_matching_rows(connection, ORDERS, COLUMNS, _KEY, ids)]
 
 
-def orders_by_name(connection: Connection, column: str, names: Sequence[OrderName]) -> list[Order]:
+def orders_by_name(connection: Connection, column: str, names: Sequence[OrderColumnValue]) -> list[Order]:
     """Return the orders whose `column` has one of the values.
 
     `column` is client_order_id, idempotency_key, parent_id or group_id.
@@ -75,7 +75,10 @@ def orders_by_name(connection: Connection, column: str, names: Sequence[OrderNam
 
 
 def find_orders_by_name_index(
-    connection: Connection, column: str, names: Sequence[OrderName], locks: Sequence[tuple[str, str]] = ()
+    connection: Connection,
+    column: str,
+    names: Sequence[OrderColumnValue],
+    locks: Sequence[tuple[str, str]] = (),
 ) -> list[Order]:
     """Return the orders whose `column` has one of the values, when few matches are expected.
 

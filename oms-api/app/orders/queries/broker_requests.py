@@ -75,8 +75,8 @@ def list_orders_at_broker(connection: Connection, tenant_id: int, portfolio_id: 
     is_held = (ORDERS.c.status == Status.HELD.value) & ORDERS.c.parent_id.is_not(None)
     mine = (ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id == portfolio_id)
     found = select_orders(connection, *mine, is_working | is_held)
-    carried = find_carried(connection, [order for order in found if order.status is Status.HELD])
-    return [order for order in found if order.status is not Status.HELD or order.id in carried]
+    sent_ids = find_sent_with_entry(connection, [order for order in found if order.status is Status.HELD])
+    return [order for order in found if order.status is not Status.HELD or order.id in sent_ids]
 
 
 def has_ending_exits(connection: Connection, order: Order) -> bool:
@@ -95,7 +95,7 @@ def list_group(connection: Connection, order: Order) -> list[Order]:
     return select_orders(connection, *mine)
 
 
-def find_carried(connection: Connection, orders: Collection[Order]) -> set[str]:
+def find_sent_with_entry(connection: Connection, orders: Collection[Order]) -> set[str]:
     """Return the ids of the orders that brokers got with their entries."""
     if not orders:
         return set()

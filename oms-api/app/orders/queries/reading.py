@@ -31,7 +31,7 @@ class OrderFilter(NamedTuple):
     statuses: tuple[Status, ...] | None = None
     is_open: bool | None = None
     symbol: str | None = None
-    portfolio_key: str | None = None
+    portfolio_name_key: str | None = None
     side: str | None = None
     strategy: str | None = None
     user: str | None = None
@@ -109,8 +109,8 @@ def _conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:
     conditions: list[Any] = [column == value for column, value in equal.items() if value is not None]
     if filters.strategy is not None:
         conditions.append(ORDERS.c.strategy.in_(list_spellings(filters.strategy)))
-    if filters.portfolio_key is not None:
-        conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, filters.portfolio_key))
+    if filters.portfolio_name_key is not None:
+        conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, filters.portfolio_name_key))
     if filters.portfolios is not None:
         conditions.append(_in_portfolios(tenant_id, sorted(filters.portfolios)))
     if filters.is_open is not None:

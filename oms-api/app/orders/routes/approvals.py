@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Operation
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.orders.dependencies import Orders, require_source
 from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
@@ -18,8 +18,8 @@ from app.wire.body import documented_body, json_body, optional_json_body
 
 router = APIRouter(tags=["orders"])
 
-Approver = Annotated[RequestSource, Depends(require_source(Operation.DECIDE_APPROVAL))]
-Requester = Annotated[RequestSource, Depends(require_source(Operation.REQUEST_OVERRIDE))]
+DecideApprovalSource = Annotated[RequestSource, Depends(require_source(Operation.DECIDE_APPROVAL))]
+RequestOverrideSource = Annotated[RequestSource, Depends(require_source(Operation.REQUEST_OVERRIDE))]
 ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="Maximum number of orders")]
 _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
@@ -37,7 +37,7 @@ async def list_approvals(
     Each has one estimate at the prices when it was placed and one at current prices. For a key that acts for
     no person the list is empty.
     """
-    found = await service.list_approvals(RequestSource(caller, request.state.edge.request_id), limit)
+    found = await service.list_approvals(RequestSource(caller, request.state.request_info.request_id), limit)
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
     return answer([approval_out(*one) for one in zip(found, denials, strict=True)])
 
@@ -49,8 +49,8 @@ async def list_approvals(
     openapi_extra=documented_body(ApproveIn, {"reason": "Within the mandate"}, required=False),
 )
 async def approve_order(
-    source: Approver, order_id: OrderId, body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))],
-    service: Orders,
+    source: DecideApprovalSource, order_id: OrderId,
+    body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Approve an order that awaits approval. The body is optional.
 
@@ -70,7 +70,7 @@ async def approve_order(
     openapi_extra=documented_body(RejectIn, {"reason": "Too large before results"}),
 )
 async def reject_order(
-    source: Approver, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
+    source: DecideApprovalSource, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Reject an order that awaits approval. Its status becomes DENIED, with your reason."""
@@ -85,8 +85,8 @@ async def reject_order(
     openapi_extra=documented_body(OverrideIn, {"reason": "Client block", "expires_minutes": 30}),
 )
 async def request_override(
-    source: Requester, order_id: OrderId, body: Annotated[OverrideIn, Depends(json_body(OverrideIn))],
-    service: Orders,
+    source: RequestOverrideSource, order_id: OrderId,
+    body: Annotated[OverrideIn, Depends(json_body(OverrideIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Place a denied order again, with a request to exceed the limit that denied it.
 

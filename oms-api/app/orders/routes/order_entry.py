@@ -10,7 +10,7 @@ from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.orders.dependencies import CancellationsDep, Orders, require_source
 from app.orders.errors import OrderDenied
 from app.orders.rules.cancellations import CancellationFilter
@@ -30,11 +30,11 @@ from app.wire.idempotency import IdempotencyKey
 router = APIRouter(tags=["orders"])
 
 PlaceOrderCaller = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
-PlaceGroupCaller = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
-Previewer = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
-ChangeOrderCaller = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
-BustExecutionCaller = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
-Canceler = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
+PlaceGroupSource = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
+PreviewOrderSource = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
+ChangeOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
+BustExecutionSource = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
+CancelOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -73,7 +73,9 @@ async def place_order(
     it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
     requested value.
     """
-    return convert(await build_place_order_endpoint(service).start(caller, request.state.edge, key).wait())
+    return convert(
+        await build_place_order_endpoint(service).start(caller, request.state.request_info, key).wait()
+    )
 
 
 @router.post(
@@ -84,7 +86,7 @@ async def place_order(
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
-    source: PlaceGroupCaller, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
+    source: PlaceGroupSource, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
@@ -110,7 +112,7 @@ async def place_group(
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    source: Previewer, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
+    source: PreviewOrderSource, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Check an order without placing it.
 
@@ -130,14 +132,14 @@ async def preview_order(
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
-    source: Canceler, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
+    source: CancelOrderSource, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
     cancellations: CancellationsDep,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
     The request is stored, then the orders are cancelled portfolio by portfolio. `unsettled` lists the
     portfolios whose orders were not all cancelled within five seconds. The service continues with them, even
-    after a restart. You need not repeat the request.
+    after a restart. Do not retry.
     """
     if body.portfolio_name is not None:
         done = await service.cancel_all(source, **body.model_dump())
@@ -156,8 +158,8 @@ async def cancel_all(
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
-    source: Canceler, order_id: OrderId, body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))],
-    service: Orders,
+    source: CancelOrderSource, order_id: OrderId,
+    body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Cancel an order. Earlier fills are kept. The body is optional."""
     done = await service.cancel(source, order_id, body.reason)
@@ -166,7 +168,7 @@ async def cancel_order(
 
 @router.post(
     "/orders/{order_id}/bust",
-    summary="Bust a fill of an order",
+    summary="Bust an execution of an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
@@ -174,22 +176,22 @@ async def cancel_order(
     ),
 )
 async def bust_execution(
-    source: BustExecutionCaller, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
+    source: BustExecutionSource, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Reverse an execution that its venue cancelled.
 
     The trade and its charges are reversed, and the order's filled quantity and average price are computed
-    again. The order keeps its status. If it is open, the reversed quantity can fill again. If the fill had
-    reduced a position, the exits again protect the whole position: the quantity of open exits increases, and
-    new orders replace final exits. `legs` lists them.
+    again. The order keeps its status. If it is open, the reversed quantity can fill again. If the execution
+    had reduced a position, the exits again protect the whole position: the quantity of open exits increases,
+    and new orders replace final exits. `legs` lists them.
     """
     return build_order_response(await service.bust(source, order_id, body.execution_id, body.reason), 200)
 
 
 @router.post(
     "/orders/{order_id}/correct",
-    summary="Correct a fill of an order",
+    summary="Correct an execution of an order",
     status_code=200,
     responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
@@ -198,7 +200,7 @@ async def bust_execution(
     ),
 )
 async def correct_execution(
-    source: BustExecutionCaller, order_id: OrderId,
+    source: BustExecutionSource, order_id: OrderId,
     body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
@@ -218,7 +220,7 @@ async def correct_execution(
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
-    source: ChangeOrderCaller, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    source: ChangeOrderSource, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Replace an order.
@@ -235,7 +237,7 @@ async def replace_order(
 
 
 def build_place_order_endpoint(service: OrderService) -> WriteEndpoint[PlaceOrder, Outcome]:
-    """Return how a direct route or the ASGI application places an order."""
+    """Build the endpoint that places an order."""
     parse = partial(_parse_place_request, service)
     return WriteEndpoint(
         Operation.PLACE_ORDER, parse, service.submit, _build_place_response, service.enrich_error

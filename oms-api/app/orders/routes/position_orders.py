@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.rules.access import Operation
+from app.identity.rules.request_source import RequestSource
 from app.instruments.schemas import Symbol
-from app.ledger.service.trade_service import RequestSource
 from app.orders.dependencies import Orders, require_source
 from app.orders.routes.order_entry import (
     REFUSALS,
-    ChangeOrderCaller,
+    ChangeOrderSource,
     build_order_response,
     build_orders_response,
     raise_if_denied,
@@ -23,7 +23,7 @@ from app.wire.fields import Wanted
 
 router = APIRouter(tags=["positions"])
 
-ClosePositionCaller = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
+ClosePositionSource = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
 
 
 @router.post(
@@ -34,7 +34,7 @@ ClosePositionCaller = Annotated[RequestSource, Depends(require_source(Operation.
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
 )
 async def close_position(
-    source: ClosePositionCaller, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
+    source: ClosePositionSource, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
@@ -53,7 +53,7 @@ async def close_position(
     ),
 )
 async def set_exits(
-    source: ChangeOrderCaller, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    source: ChangeOrderSource, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
     body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.

@@ -98,7 +98,7 @@ class OrderQuery(Period):
             statuses=None if self.status is None else STATUSES_BY_NAME[self.status],
             is_open=self.open,
             symbol=self.symbol,
-            portfolio_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
+            portfolio_name_key=None if self.portfolio is None else name_key(self.portfolio.strip()),
             side=self.side,
             strategy=self.strategy,
             user=self.user,

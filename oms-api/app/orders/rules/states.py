@@ -60,7 +60,7 @@ NEXT: dict[Status, frozenset[Status]] = {
 
 
 def require_transition(order_id: str, start: Status, end: Status) -> Status:
-    """Return `end`. Raises IllegalMove if the table does not allow the transition."""
+    """Return `end`. Raises InvalidTransition if the table does not allow the transition."""
     if end not in NEXT[start]:
         raise InvalidTransition(order_id, start, end)
     return end

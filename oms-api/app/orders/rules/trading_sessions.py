@@ -92,7 +92,7 @@ def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
 def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | None:
     """Return the instant at which an order placed at `at` ends. Only DAY, OPG and CLS follow the session.
 
-    Raise SessionsUnknown.
+    Raises SessionsUnknown.
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:

@@ -27,12 +27,12 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride
 from app.orders.service.groups import cancel_open_orders, complete_order, deny_order, finalize_order
+from app.orders.service.idempotent_replay import find_repeated_change, find_repeated_request
 from app.orders.service.matching import match_released_orders
-from app.orders.service.order_entry import add_order, send_order
 from app.orders.service.order_results import build_result
+from app.orders.service.placement import send_order, store_order
 from app.orders.service.protection import change_denial
-from app.orders.service.repeated_requests import find_repeated_change, find_repeated_request
-from app.orders.service.risk_evaluation import count_message, denial_text, find_denial, risk_input
+from app.orders.service.risk_evaluation import count_order_message, denial_text, find_denial, risk_input
 from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, iso
@@ -109,16 +109,16 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
         return known
     denied = context.order_for(origin, command.order_id)
     code = _require_overridable(context, denied)
-    count_message(context, origin, denied)
-    order = add_order(context, _copy_order(context, denied, origin))
+    count_order_message(context, origin, denied)
+    order = store_order(context, _copy_order(context, denied, origin))
     policy = ApprovalPolicy(
         ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
     )
     override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
-    risk = risk_input(context, order, confirms=True)
+    risk = risk_input(context, order, confirm_repeat=True)
     request = build_request(context, order, policy, risk, order.created_at, **override)
     context.approval_requests[order.key] = request  # from here on the limit is waived
-    denial = find_denial(context, order, confirms=True)
+    denial = find_denial(context, order, confirm_repeat=True)
     if denial is not None:
         del context.approval_requests[order.key]
         deny_order(context, order, denial, order.created_at)
@@ -165,7 +165,7 @@ def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
     """Return the denial of a waiting order, or of its exits, at current prices."""
     if not order.leaves_quantity:
         return None
-    return find_denial(context, order, confirms=True) or change_denial(context, order, order)
+    return find_denial(context, order, confirm_repeat=True) or change_denial(context, order, order)
 
 
 def _reject(context: BatchContext, order: Order, command: DecideApproval) -> None:

@@ -38,7 +38,7 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
 
 def _build_view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:
     context.approval_requests[order.key] = request
-    estimate = estimate_order(context, order, risk_input(context, order, confirms=True))
+    estimate = estimate_order(context, order, risk_input(context, order, confirm_repeat=True))
     (view,) = build_result(context, order.tenant_id, [order.id]).orders
     return ApprovalView(
         view=view,

@@ -49,7 +49,7 @@ def find_required_request(
     policy = rules.find_policy(context.portfolio(order).approval, is_forced=is_forced)
     if policy is None or order.role in _EXEMPT_ROLES:
         return None
-    risk = risk_input(context, order, confirms=True)
+    risk = risk_input(context, order, confirm_repeat=True)
     if not is_covered and not _is_covered(context, order, policy, risk):
         return None
     return build_request(context, order, policy, risk, at or order.created_at)

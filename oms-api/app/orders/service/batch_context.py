@@ -14,12 +14,12 @@ from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import Write
 from app.database.commit_status import get_row_version
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.service.batch import Batch
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.books import LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
 from app.market_data.rules.values import Quote
@@ -32,10 +32,10 @@ from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.commands import PortfolioRequest
+from app.orders.service.lock_plan import LockPlan
 from app.orders.service.loss_baselines import read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
-from app.orders.service.plan import Plan
 from app.orders.service.portfolio_cache import Exposure, PortfolioCache
 from app.orders.service.recent_values import RecentValues
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
@@ -56,14 +56,14 @@ class BatchServices:
 
     market: Market
     controls: Controls
-    paper: PaperSettings = IDEAL_MARKET
+    paper_settings: PaperSettings = IDEAL_MARKET
     calendars: Calendars = field(default_factory=Calendars.load)
     enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
-    rate: MessageRate = field(default_factory=MessageRate)
+    message_rate: MessageRate = field(default_factory=MessageRate)
     read_loss_baselines: BaselineReader = read_loss_baselines
-    outgoing: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
-    order_ids: TradeIds = field(default_factory=lambda: TradeIds("O"))
-    latch_ids: TradeIds = field(default_factory=lambda: TradeIds("L"))
+    broker_notifier: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
+    order_ids: SortableIds = field(default_factory=lambda: SortableIds("O"))
+    latch_ids: SortableIds = field(default_factory=lambda: SortableIds("L"))
     portfolios: PortfolioCache = field(default_factory=PortfolioCache)
     # What losses are measured against: the version is the last hash of the portfolio's cash ledger.
     loss_baselines: RecentValues[PortfolioKey, LossBaseline | None] = field(default_factory=RecentValues)
@@ -78,14 +78,14 @@ class BatchContext:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: LedgerBatch,
         services: BatchServices,
         now: datetime,
-        plan: Plan | None = None,
-        messages: dict[int, int] | None = None,
+        plan: LockPlan | None = None,
+        rate_counts: dict[int, int] | None = None,
     ) -> None:
         self.batch = batch
-        self.plan = plan or Plan()  # what the commands need
+        self.plan = plan or LockPlan()  # what the commands need
         self.now = now  # the newest request time of the batch
         self.services = services
         self.books: LedgerState = batch.books
@@ -115,7 +115,7 @@ class BatchContext:
         # Executions of earlier batches by (tenant id, symbol, time of the quote).
         self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
         # By command, over all attempts of the batch.
-        self._rate_counts = {} if messages is None else messages
+        self._rate_counts = {} if rate_counts is None else rate_counts
         self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self.marks_version = str(services.market.overrides.version)
         # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
@@ -148,11 +148,11 @@ class BatchContext:
         self.request_id = request_id
         self._command, self._messages = command, 0
 
-    def count_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
+    def count_order_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
         """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
         self._messages += 1
         if self._messages > self._rate_counts.get(self._command, 0):
-            self.services.rate.take(sender, per_minute)
+            self.services.message_rate.take(sender, per_minute)
             self._rate_counts[self._command] = self._messages
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
@@ -193,7 +193,7 @@ class BatchContext:
     def get_portfolio_key(self, command: PortfolioRequest) -> PortfolioKey:
         """Return the key of the portfolio that the command names. Raises NoSuchPortfolio."""
         names = (command.portfolio_name, command.portfolio_name_key)
-        return self.batch.open_portfolio(command.origin.tenant_id, *names).key
+        return self.batch.get_existing_portfolio(command.origin.tenant_id, *names).key
 
     @property
     def changes(self) -> int:

@@ -14,9 +14,9 @@ from app.ledger.service.recording import LedgerBatchHandler, record_all
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_loading import load_batch
+from app.orders.service.command_execution import execute_all
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, get_time
-from app.orders.service.decisions import decide_all
 from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.lost_commit import build_commit_check
 from app.orders.service.order_metrics import count_changes, count_trades
@@ -28,8 +28,8 @@ from app.orders.service.trade_effects import apply_trades_to_orders
 class OrderBatchHandler:
     """Handler of group commit for the ledger and the orders. One instance belongs to one writer thread."""
 
-    def __init__(self, recording: LedgerBatchHandler, services: BatchServices) -> None:
-        self._recording = recording
+    def __init__(self, ledger_handler: LedgerBatchHandler, services: BatchServices) -> None:
+        self._ledger_handler = ledger_handler
         self._services = services
 
     def handle(
@@ -44,14 +44,14 @@ class OrderBatchHandler:
                 return cast("BatchResult[Outcome]", recorded)
             return self._process_batch(connection, commands, retained)
         except Exception:
-            self._recording.forget()
+            self._ledger_handler.forget()
             raise
 
     def _record_trades(
         self, connection: Connection, commands: Sequence[LedgerCommand]
     ) -> BatchResult[Recorded]:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
-        batch = self._recording.batch(connection, commands)
+        batch = self._ledger_handler.batch(connection, commands)
         batch.load()
         match_before_trades(self._services, batch, max(map(get_time, commands)))
         result = record_all(batch, commands)
@@ -64,12 +64,14 @@ class OrderBatchHandler:
         return replace(result, on_commit=run_after_commit)
 
     def _process_batch(
-        self, connection: Connection, commands: Sequence[Command], messages: Retained
+        self, connection: Connection, commands: Sequence[Command], rate_counts: dict[int, int]
     ) -> BatchResult[Outcome]:
         """Load the state, decide on the commands, and write what they changed."""
-        identities = [id(command) for command in commands]  # by which `messages` counts
-        context, commands = load_batch(self._recording, self._services, connection, commands, messages)
-        outcomes = decide_all(context, commands, identities)
+        identities = [id(command) for command in commands]  # by which `rate_counts` counts
+        context, commands = load_batch(
+            self._ledger_handler, self._services, connection, commands, rate_counts
+        )
+        outcomes = execute_all(context, commands, identities)
         arrived_quotes = [
             (command.tenant_id, command.quote)
             for command, outcome in zip(commands, outcomes, strict=True)
@@ -88,9 +90,9 @@ class OrderBatchHandler:
         def run_after_commit() -> None:
             update_caches()
             if context.has_requests:
-                self._services.outgoing.notify()
+                self._services.broker_notifier.notify()
             if context.committed_orders:
-                self._services.outgoing.deliver(context.committed_orders)
+                self._services.broker_notifier.deliver(context.committed_orders)
             count_changes(self._services.metrics, context.order_store)
             count_trades(self._services.metrics, outcomes)
             if context.signals:

@@ -7,7 +7,6 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
-from app.group_commit import Retained
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.service.batch import ReservedQuantity
@@ -19,23 +18,23 @@ from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.commands import ApplyCorporateAction, Command, get_tenant_id, get_time
+from app.orders.service.duplicate_orders import plan_repeat_checks
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
+from app.orders.service.lock_plan import build_lock_plan, list_instrument_keys
 from app.orders.service.order_store import OrderStore
-from app.orders.service.plan import build_lock_plan, symbols_of
 from app.orders.service.portfolio_loading import load_portfolios
 from app.orders.service.quote_processing import find_portfolios_to_match, match_unmatched_quotes
-from app.orders.service.repeats import plan_repeat_checks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
 
 
 def load_batch(
-    recording: LedgerBatchHandler,
+    ledger_handler: LedgerBatchHandler,
     services: BatchServices,
     connection: Connection,
     commands: Sequence[Command],
-    messages: Retained,
+    rate_counts: dict[int, int],
 ) -> tuple[BatchContext, Sequence[Command]]:
     """Lock and load what the commands need. Return the commands with symbols in the place of aliases.
 
@@ -48,27 +47,27 @@ def load_batch(
     plan = build_lock_plan(
         connection, [command for command in commands if not isinstance(command, LedgerCommand)]
     )
-    batch = recording.batch(connection, ledger, plan.names, plan.portfolio_keys, tenants)
+    batch = ledger_handler.batch(connection, ledger, plan.portfolio_names, plan.portfolio_keys, tenants)
     batch.load()
     commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
-    context = BatchContext(batch, services, max(map(get_time, commands)), plan, messages)
+    context = BatchContext(batch, services, max(map(get_time, commands)), plan, rate_counts)
     context.signals = signals
     if signals is not None:
         signals.load(connection)
     plan.portfolio_keys |= batch.list_named_portfolios()
     if ledger:
         plan.portfolio_keys |= find_portfolios_to_match(batch)
-    load_portfolios(context, plan.portfolio_keys, symbols_of(commands))
+    load_portfolios(context, plan.portfolio_keys, list_instrument_keys(commands))
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
     )
     context.index_request_keys(plan.recorded_orders)
     plan_repeat_checks(context, commands)
-    named = context.order_store.load_orders(plan.by_order)
+    named = context.order_store.load_orders(plan.portfolios_by_order)
     context.order_store.load_relatives([*named, *_list_orders_to_match(context, commands)])
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
-    plan.blocked = lock_quotes(connection, sorted(changed_quotes))
+    plan.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
     match_unmatched_quotes(context)
     return context, commands
 
@@ -78,7 +77,7 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) ->
     found: list[Order] = []
     for command in commands:
         if isinstance(command, QuoteArrived):
-            matched = command.portfolio_keys or context.plan.by_symbol.get(command.instrument_key)
+            matched = command.portfolio_keys or context.plan.portfolios_by_symbol.get(command.instrument_key)
             for key in matched or ():
                 found += context.order_store.open_of(key, command.quote.symbol)
     return found

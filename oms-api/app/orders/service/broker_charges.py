@@ -25,7 +25,7 @@ def book_broker_charges(context: BatchContext, order: Order, event: Charged, at:
     """Book the difference to the charges that the execution has, once.
 
     More is a movement of the kind `charges`, less an `adjustment`. Raises NoSuchExecution, AlreadyBusted,
-    NoRate and BookIsFull.
+    NoRate and AmountTooLarge.
     """
     execution = find_execution(context, order, event.execution_id)
     if _find_booked(context, execution) is not None:

@@ -18,8 +18,8 @@ from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Stat
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_restoration import add_exits, copy_exit, send_exits, was_ended_by_group
 from app.orders.service.groups import GROUPS, cancel_order, get_closable_quantity, release_order
-from app.orders.service.linked_exits import is_paired, was_carried, work_carried
-from app.orders.service.linked_pairs import continue_linked, restore_carried
+from app.orders.service.linked_exits import accept_exits_sent_with_entry, is_paired, was_sent_with_entry
+from app.orders.service.linked_pairs import continue_linked, restore_exits_sent_with_entry
 from app.orders.service.pair_swaps import (
     RESIZED,
     SWAPPED,
@@ -48,9 +48,9 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     once the entry has filled completely; they may be known to work before all of its fills are.
     """
     children = context.order_store.children_of(entry)
-    carried = [one for one in children if one.status is Status.HELD and was_carried(context, one)]
-    if carried:
-        work_carried(context, carried if entry.status is Status.FILLED else [], at)
+    sent_legs = [one for one in children if one.status is Status.HELD and was_sent_with_entry(context, one)]
+    if sent_legs:
+        accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
         return
     due = exit_quantity(entry, children)
     waiting = [one for one in children if one.status is Status.HELD and one.group_id == entry.group_id]
@@ -64,8 +64,8 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     if legs:
         uncovered = due - _sum_covered(children)
         add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
-    elif entry.status is Status.FILLED and all(was_carried(context, one) for one in children):
-        restore_carried(context, entry, at)
+    elif entry.status is Status.FILLED and all(was_sent_with_entry(context, one) for one in children):
+        restore_exits_sent_with_entry(context, entry, at)
 
 
 def _sum_covered(exits: Iterable[Order]) -> Decimal:
@@ -81,10 +81,10 @@ def _sum_covered(exits: Iterable[Order]) -> Decimal:
 def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
     """Do what follows from the end of an order at a broker that shares its quantity, or closes a position."""
     if is_broker_entry(ended):
-        restore_carried(context, ended, at)
+        restore_exits_sent_with_entry(context, ended, at)
     if not is_remote(ended) or ended.role not in SHARING | {Role.CLOSING}:
         return
-    if is_paired(context, ended) or (ended.accepted_at is None and was_carried(context, ended)):
+    if is_paired(context, ended) or (ended.accepted_at is None and was_sent_with_entry(context, ended)):
         continue_linked(context, ended, at)
         return
     rest = ended.quantity - ended.filled_quantity

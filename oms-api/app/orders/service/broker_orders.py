@@ -23,7 +23,7 @@ from app.orders.rules.rows import order_of, row_of
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.linked_exits import is_sent_with_pair, list_linked, mark_carried
+from app.orders.service.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
 from app.orders.service.pair_swaps import list_cancel_requests
 from app.orders.service.submission_queue import CommittedOrder
 from app.risk.rules.values import Denial
@@ -47,7 +47,7 @@ def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Ord
     if stored is not None and not may_trade(parse_people(stored.people), order.actor):
         message = f"{order.actor} may not trade over the broker connection {name!r}."
         return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
-    if find_broker_hold(context, order) is not None:
+    if find_broker_hold_reason(context, order) is not None:
         return None
     if stored is None or stored.status != ConnectionStatus.CONNECTED:
         status = "missing" if stored is None else stored.status
@@ -57,7 +57,7 @@ def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Ord
     return None
 
 
-def find_broker_hold(context: BatchContext, order: Order) -> str | None:
+def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     """Return why the order waits for its broker, None if it does not: as the portfolio's setting says.
 
     It waits for a connection that comes back by itself, not for one that a person must correct.
@@ -100,9 +100,9 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
         return
     name = context.portfolio(order).broker_connection or ""
     linked = list_linked(context, order)
-    mark_carried(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
+    mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
     is_stored = bool(linked) or replaces_exits(order)  # both depend on other orders when they are sent
-    if is_stored or not context.services.outgoing.reserve(order.tenant_id, name, order.id):
+    if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return
     instrument = context.instrument(order.tenant_id, order.symbol)

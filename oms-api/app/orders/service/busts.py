@@ -29,9 +29,9 @@ from app.orders.service.commands import BustExecution, CorrectExecution
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
+from app.orders.service.idempotent_replay import find_repeated_change
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_results import build_result
-from app.orders.service.repeated_requests import find_repeated_change
 from app.timestamps import iso
 
 ExecutionChange = BustExecution | CorrectExecution

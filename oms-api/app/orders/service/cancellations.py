@@ -17,12 +17,12 @@ from app.database import Readers, set_all_tenants_scope, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import OmsError
 from app.group_commit import GroupCommit
-from app.ids import TradeIds
+from app.identity.rules.request_source import RequestSource
+from app.ids import SortableIds
 from app.instruments.queries import find_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
-from app.ledger.service.trade_service import RequestSource
 from app.orders.errors import OrderKeyReused
 from app.orders.queries import cancellations as queries
 from app.orders.queries.cancellations import NamedPortfolio
@@ -59,7 +59,7 @@ class Cancellations:
     ) -> None:
         self._writer, self._transactions, self._readers, self._now = writer, transactions, readers, now
         self._answer_seconds = answer_seconds
-        self._ids = TradeIds("C")
+        self._ids = SortableIds("C")
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
     async def cancel_all(

@@ -35,7 +35,7 @@ _NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING
 def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> CorporateActionResult:
     """Book an action in a portfolio, or reverse it, and restate or cancel the open orders in the symbol.
 
-    A repeat changes nothing. Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and BookIsFull.
+    A repeat changes nothing. Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and AmountTooLarge.
     """
     action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     booking = Booking(

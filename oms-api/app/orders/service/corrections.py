@@ -37,8 +37,8 @@ from app.orders.service.filling import (
     record_trade,
 )
 from app.orders.service.groups import apply_fill_to_group
+from app.orders.service.idempotent_replay import find_repeated_change
 from app.orders.service.order_changes import actor_of
-from app.orders.service.repeated_requests import find_repeated_change
 from app.timestamps import iso
 
 
@@ -53,7 +53,7 @@ class _Booked(NamedTuple):
 def correct_execution(context: BatchContext, command: CorrectExecution) -> OrderResult:
     """Replace an execution by one with another quantity or price, at the time of the original.
 
-    Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, BookIsFull, and what
+    Exits grow or shrink with the position. Raises Invalid, NoRate, RateUnknown, AmountTooLarge, and what
     `bust_execution` raises.
     """
     order = context.order_for(command.origin, command.order_id)

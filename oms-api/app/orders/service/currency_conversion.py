@@ -64,7 +64,7 @@ def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Po
     """Return the rate to record a fill.
 
     It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
-    recorded even without a current rate. Raise NoRate if there never was one.
+    recorded even without a current rate. Raises NoRate if there never was one.
     """
     portfolio_key = order.portfolio_key
     rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)

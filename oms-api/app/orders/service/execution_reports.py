@@ -181,7 +181,7 @@ def _find_executed_order(context: BatchContext, order: Order, execution_id: str)
 
 
 def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
-    """Book the broker's charges. Raises IllegalMove if the execution is not booked, or was reversed."""
+    """Book the broker's charges. Raises InvalidTransition if the execution is not booked, or was reversed."""
     order = _find_executed_order(context, order, event.execution_id)
     try:
         book_broker_charges(context, order, event, at)
@@ -190,7 +190,7 @@ def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) 
 
 
 def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
-    """Reverse an execution that the broker reversed. Raises IllegalMove if it is not booked."""
+    """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
     order = _find_executed_order(context, order, event.execution_id)
     who = (order.tenant_id, order.broker, None, datetime.fromisoformat(at), None, None, order.broker)
     changes = context.changes

@@ -37,7 +37,7 @@ def record_fill(context: BatchContext, order: Order, event: Executed, at: Timest
     """Record an execution of the order and return the updated order.
 
     An unexpected execution is recorded too, with the anomaly as its note. Raises
-    BookIsFull, NoRate or RateUnknown before anything is changed. `at` is the time of booking. A broker
+    AmountTooLarge, NoRate or RateUnknown before anything is changed. `at` is the time of booking. A broker
     other than the paper market reports the time of execution.
     """
     anomaly = find_anomaly(order, find_successor(context, order), event)
@@ -117,7 +117,7 @@ def record_trade(
 ) -> tuple[TradeRow, BookedCharges]:
     """Append the trade of an execution, and return it with its charges.
 
-    `executed_at` is None if it is the time of recording. Raises BookIsFull, NoRate and RateUnknown.
+    `executed_at` is None if it is the time of recording. Raises AmountTooLarge, NoRate and RateUnknown.
     """
     traded_at = executed_at or at
     side, held = _SIDES[order.side], context.position(order)

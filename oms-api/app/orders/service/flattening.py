@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.errors import OmsError
+from app.identity.rules.request_source import RequestSource
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PositionKey
-from app.ledger.service.trade_service import RequestSource
 from app.money import ZERO, fixed, quantity_text
 from app.orders.queries import open_positions as queries
 from app.orders.queries.open_positions import Held

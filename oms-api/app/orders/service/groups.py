@@ -13,7 +13,7 @@ from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.approvals import await_approval, find_required_request, load_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import request_cancel, request_submission
-from app.orders.service.linked_exits import find_open_carrier
+from app.orders.service.linked_exits import find_open_entry
 from app.orders.service.pair_swaps import find_cancel_reason
 from app.orders.service.risk_evaluation import denial_text, find_denial
 from app.risk.rules.values import Denial, TradingState
@@ -38,9 +38,9 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
     A working order is cancelled through its broker; the paper broker confirms at once. For an exit that a
     broker holds, its entry is cancelled: the broker ends both.
     """
-    carrier = find_open_carrier(context, order)
-    if carrier is not None:
-        cancel_order(context, carrier, at, actor, **facts)
+    entry = find_open_entry(context, order)
+    if entry is not None:
+        cancel_order(context, entry, at, actor, **facts)
         return order
     if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
         return finalize_order(context, order, Status.CANCELED, at, actor, **facts)

@@ -19,7 +19,7 @@ from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.timestamps import Timestamp
 
-_WORKED = "The entry has filled: its broker works the exit."
+_WORKED = "The entry filled. The exit is now working at the broker."
 
 
 def list_linked(context: BatchContext, order: Order) -> list[Order]:
@@ -48,26 +48,26 @@ def is_paired(context: BatchContext, order: Order) -> bool:
     return get_pairing(order, instrument) is Pairing.TOGETHER
 
 
-def mark_carried(context: BatchContext, linked: Sequence[Order], at: Timestamp, actor: str) -> None:
+def mark_sent_with_entry(context: BatchContext, linked: Sequence[Order], at: Timestamp, actor: str) -> None:
     """Record that exits are sent with their entry."""
     for leg in linked:
         if leg.status is Status.HELD:
             context.order_store.record_change(leg, at, actor, reason=SENT_WITH_ENTRY)
 
 
-def was_carried(context: BatchContext, leg: Order) -> bool:
+def was_sent_with_entry(context: BatchContext, leg: Order) -> bool:
     """Return whether the broker got an exit with its entry."""
     if not is_remote(leg) or leg.role not in EXITS:
         return False
     return any(event.reason == SENT_WITH_ENTRY for event in context.order_store.list_history(leg))
 
 
-def find_open_carrier(context: BatchContext, leg: Order) -> Order | None:
+def find_open_entry(context: BatchContext, leg: Order) -> Order | None:
     """Return the open entry with which the broker holds a HELD exit, None if there is none."""
     if leg.status is not Status.HELD:
         return None
     entry = context.order_store.parent_of(leg)
-    if entry is None or entry.status not in WORKING or not was_carried(context, leg):
+    if entry is None or entry.status not in WORKING or not was_sent_with_entry(context, leg):
         return None
     return entry
 
@@ -75,7 +75,7 @@ def find_open_carrier(context: BatchContext, leg: Order) -> Order | None:
 def is_held_at_broker(context: BatchContext, leg: Order) -> bool:
     """Return whether a broker holds an exit whose entry has not filled completely, or has just ended.
 
-    The broker tells what becomes of the exit. Until then it must not be sent by itself.
+    The broker reports the outcome of the exit. Do not send it separately before then.
     """
     entry = context.order_store.parent_of(leg)
     if leg.status is not Status.HELD or entry is None or not is_remote(entry):
@@ -83,11 +83,11 @@ def is_held_at_broker(context: BatchContext, leg: Order) -> bool:
     if entry.status in FINAL and not entry.filled_quantity:
         return False
     is_sent = entry.status in WORKING | FINAL
-    return is_sent and was_carried(context, leg)
+    return is_sent and was_sent_with_entry(context, leg)
 
 
-def work_carried(context: BatchContext, legs: Sequence[Order], at: Timestamp) -> None:
-    """Note that the broker works exits, because their entry has filled."""
+def accept_exits_sent_with_entry(context: BatchContext, legs: Sequence[Order], at: Timestamp) -> None:
+    """Mark HELD exits as accepted at their broker, because their entry has filled."""
     for leg in legs:
         release_at_broker(context, leg, at, leg.broker, reason=_WORKED)
 
@@ -95,6 +95,6 @@ def work_carried(context: BatchContext, legs: Sequence[Order], at: Timestamp) ->
 def release_at_broker(
     context: BatchContext, leg: Order, at: Timestamp, actor: str, reason: str | None = None
 ) -> Order:
-    """Let a HELD exit be one that its broker works. Nothing is sent."""
+    """Mark a HELD exit as accepted at its broker. Nothing is sent."""
     sent = context.order_store.change_status(leg, Status.SUBMITTED, at, actor, reason=reason)
     return context.order_store.change_status(sent, Status.ACCEPTED, at, actor, accepted_at=at)

@@ -15,7 +15,7 @@ from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, TimeInF
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_restoration import add_exits
 from app.orders.service.groups import GROUPS, cancel_order, finalize_order, get_closable_quantity
-from app.orders.service.linked_exits import was_carried
+from app.orders.service.linked_exits import was_sent_with_entry
 from app.orders.service.pair_swaps import (
     RESIZED,
     find_cancel_reason,
@@ -38,13 +38,13 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
     exits = _list_latest(context.order_store.group_of(ended))
     unsent = [one for one in exits if one.status in WORKING and not one.filled_quantity]
     is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
-    if unsent and is_unsent and not was_carried(context, ended):
+    if unsent and is_unsent and not was_sent_with_entry(context, ended):
         for one in unsent:
             finalize_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
         return
     if any(one.status not in FINAL for one in exits) or ended.status is Status.FILLED:
         return
-    if was_carried(context, ended) and _has_open_entry(context, ended):
+    if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
         return
     kept = [one for one in exits if not _was_cancelled_by_person(context, one)]
     if len(kept) < len(exits) or any(_is_cause(context, one) for one in exits):
@@ -52,9 +52,9 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
         add_exits(context, kept, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held)
 
 
-def restore_carried(context: BatchContext, entry: Order, at: Timestamp) -> None:
+def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
     """Send the exits of an entry that ended after a part, if its broker has ended them with it."""
-    legs = [one for one in context.order_store.children_of(entry) if was_carried(context, one)]
+    legs = [one for one in context.order_store.children_of(entry) if was_sent_with_entry(context, one)]
     if legs and entry.filled_quantity:
         continue_linked(context, legs[-1], at)
 
@@ -90,7 +90,7 @@ def _was_cancelled_by_person(context: BatchContext, order: Order) -> bool:
 def _is_cause(context: BatchContext, ended: Order) -> bool:
     """Return whether an exit ended for a reason for which it is sent again."""
     entry = context.order_store.parent_of(ended)
-    if entry is not None and entry.status in FINAL - {Status.FILLED} and was_carried(context, ended):
+    if entry is not None and entry.status in FINAL - {Status.FILLED} and was_sent_with_entry(context, ended):
         return True  # the entry ended after a part
     if find_cancel_reason(context, ended) == RESIZED:
         return True
@@ -105,7 +105,7 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
     if entry is None or entry.time_in_force is not TimeInForce.DAY or was_cancel_requested(context, ended):
         return False
     worked = context.now - datetime.fromisoformat(ended.accepted_at or ended.created_at)
-    return worked >= _MIN_TIME and was_carried(context, ended)
+    return worked >= _MIN_TIME and was_sent_with_entry(context, ended)
 
 
 def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:

@@ -36,7 +36,10 @@ _LOG = logging.getLogger(__name__)
 
 def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
     """Compare the losses of a tenant's portfolios with their limits, and set their switches."""
-    tenant_id, portfolio_keys = command.tenant_id, context.plan.limited.get(command.tenant_id)
+    tenant_id, portfolio_keys = (
+        command.tenant_id,
+        context.plan.portfolios_with_loss_limits.get(command.tenant_id),
+    )
     if not portfolio_keys:
         return NO_ORDERS
     ids = [portfolio_key.portfolio_id for portfolio_key in portfolio_keys]
@@ -56,7 +59,7 @@ def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decima
 def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
     portfolio, connection = context.books.portfolio(portfolio_key), context.connection
     is_live = portfolio.kind == "live"
-    subject = Subject(portfolio_key=portfolio.name_key, symbol="", is_live=is_live)
+    subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
     limits = context.services.controls.limits(portfolio.tenant_id, subject)
     equity = compute_equity(context, portfolio_key)
     breach = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from app.brokers.rules.matching import match_quote, match_without_quote
+from app.brokers.rules.matching import compute_fills, match_without_quote
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import BrokerOrder, Executed, Lapsed, MarketEvent, TrailMoved, Triggered
 from app.costs.errors import RateUnknown
@@ -30,7 +30,7 @@ _SIDES = {side.value: side for side in Side}
 _parse_instant = datetime.fromisoformat
 
 
-def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> None:
+def match_new_order(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Match an order that has just arrived in the paper market against the current quote.
 
     The order waits if there is no quote, if the quote is stale, or outside its session. Another broker fills
@@ -43,10 +43,10 @@ def match_against_quote(context: BatchContext, order: Order, at: Timestamp) -> N
         arrived = [] if order.time_in_force in AT_AUCTION else [build_paper_order(context, order)]
         apply_broker_events(context, order.tenant_id, match_without_quote(arrived, _parse_instant(at)), at)
     else:
-        match_orders(context, [order], quote, at)
+        match_open_orders(context, [order], quote, at)
 
 
-def match_orders(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
+def match_open_orders(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
     """Match orders of one symbol against a quote and apply the events.
 
     An order that arrived before the quote fills at the time of the quote: `executed_at` shows which quote a
@@ -56,7 +56,7 @@ def match_orders(context: BatchContext, orders: Sequence[Order], quote: Quote, a
         at = iso(quote.at)
     orders = select_tradable(context, orders, quote, at)
     if orders:
-        _match(context, orders, quote, at)
+        _run_matching(context, orders, quote, at)
 
 
 def match_at_close(context: BatchContext, order: Order, at: Timestamp) -> None:
@@ -66,7 +66,7 @@ def match_at_close(context: BatchContext, order: Order, at: Timestamp) -> None:
     if calendars is None or quote is None or order.status not in WORKING:
         return
     if is_closing_price(order, calendars.regular, quote.at):
-        _match(context, [order], quote, at)
+        _run_matching(context, [order], quote, at)
 
 
 def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
@@ -79,7 +79,7 @@ def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     return context.services.market.quotes_for(context.connection, [key], end - _MICROSECOND).get(key)
 
 
-def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
+def _run_matching(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
     tenant_id = orders[0].tenant_id
     consumed_liquidity = _sum_consumed_liquidity(context, tenant_id, quote)
     by_settings: dict[PaperSettings, list[BrokerOrder]] = {}
@@ -90,7 +90,7 @@ def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Tim
     events = [
         event
         for settings, views in by_settings.items()
-        for event in match_quote(views, quote, instant, settings, consumed_liquidity)
+        for event in compute_fills(views, quote, instant, settings, consumed_liquidity)
     ]
     apply_broker_events(context, tenant_id, events, at)
 
@@ -98,7 +98,7 @@ def _match(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Tim
 def _build_paper_settings(context: BatchContext, order: Order) -> PaperSettings:
     """Return the settings of the paper market for the order's portfolio."""
     portfolio = context.portfolio(order)
-    return set_portfolio_terms(context.services.paper, portfolio.participation, portfolio.slippage)
+    return set_portfolio_terms(context.services.paper_settings, portfolio.participation, portfolio.slippage)
 
 
 def apply_broker_events(
@@ -127,7 +127,7 @@ def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     while context.arrivals:
         arrived = context.arrivals.pop()
         if arrived.status in WORKING:
-            match_against_quote(context, arrived, at)
+            match_new_order(context, arrived, at)
 
 
 def build_paper_order(context: BatchContext, order: Order) -> BrokerOrder:

@@ -95,7 +95,7 @@ class OpenOrders:
 
 @dataclass(frozen=True, slots=True)
 class RecentOrders:
-    """Stored orders placed at `since` or later, to detect a repeated one: see `repeats`."""
+    """Stored orders placed at `since` or later, to detect a repeated one: see `duplicate_orders`."""
 
     since: datetime
     orders: list[Order] = field(default_factory=list)

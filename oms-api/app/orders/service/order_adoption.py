@@ -6,8 +6,8 @@ from app.orders.rules.values import Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder
-from app.orders.service.order_entry import add_order, build_placement
 from app.orders.service.order_results import build_result
+from app.orders.service.placement import build_placement, store_order
 from app.timestamps import iso
 
 EXTERNAL = "external"  # the source of an adopted order
@@ -28,7 +28,7 @@ def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     if placement.broker == PAPER:
         raise NotAtBroker(command.portfolio_name)
     assert ticket.quantity is not None  # noqa: S101  # the broker's orders have one
-    order = add_order(context, new_order(command.order_id, placement, ticket, ticket.quantity))
+    order = store_order(context, new_order(command.order_id, placement, ticket, ticket.quantity))
     sent = context.order_store.change_status(order, Status.SUBMITTED, at, order.placed_by)
     context.order_store.change_status(sent, Status.ACCEPTED, at, order.broker, accepted_at=at)
     return build_result(context, tenant_id, [order.id])

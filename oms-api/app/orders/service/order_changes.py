@@ -34,14 +34,14 @@ from app.orders.service.groups import (
     finalize_order,
 )
 from app.orders.service.halts import opening_in
-from app.orders.service.linked_exits import find_open_carrier
+from app.orders.service.idempotent_replay import find_repeated_change, find_repeated_request
+from app.orders.service.linked_exits import find_open_entry
 from app.orders.service.matching import match_at_close, match_released_orders
-from app.orders.service.order_entry import add_order, send_or_request_approval, send_order
 from app.orders.service.order_quantities import find_quantity_denial
 from app.orders.service.order_results import build_result
+from app.orders.service.placement import send_or_request_approval, send_order, store_order
 from app.orders.service.protection import change_denial, is_exit_change
-from app.orders.service.repeated_requests import find_repeated_change, find_repeated_request
-from app.orders.service.risk_evaluation import count_message, find_denial
+from app.orders.service.risk_evaluation import count_order_message, find_denial
 from app.orders.service.trading_sessions import set_session_end
 from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp, iso
@@ -60,7 +60,7 @@ def cancel_requested_order(context: BatchContext, command: CancelOrder) -> Order
         if repeated is None:
             raise OrderIsFinal(order.id, order.status)
         return repeated
-    count_message(context, origin, order)
+    count_order_message(context, origin, order)
     cancel_order(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
     return build_result(context, order.tenant_id, [order.id])
 
@@ -117,12 +117,12 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
         if repeated is None:
             raise OrderIsPending(order.id, order.status)
         return repeated
-    if find_open_carrier(context, order) is not None:
+    if find_open_entry(context, order) is not None:
         raise NotReplaceable(order.id, "Its broker holds it until the entry has filled: change it then.")
     if is_at_broker(order):
         return _replace_at_broker(context, order, command)
-    count_message(context, origin, order)
-    successor = add_order(context, _successor(context, order, command))
+    count_order_message(context, origin, order)
+    successor = store_order(context, _successor(context, order, command))
     denial = _denial(context, order, successor)
     if denial is not None:
         deny_order(context, successor, denial, successor.created_at)
@@ -141,11 +141,11 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
     require_replaceable(
         context, order, successor, needs_approval=needs_approval and is_worse(order, successor)
     )
-    count_message(context, origin, order)
+    count_order_message(context, origin, order)
     denial = _denial(context, order, successor)
     if denial is not None:
         unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
-        deny_order(context, add_order(context, unfilled), denial, successor.created_at)
+        deny_order(context, store_order(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
     request_replacement(context, order, successor, iso(origin.at), actor_of(origin), origin.idempotency_key)
     return build_result(context, order.tenant_id, [order.id])

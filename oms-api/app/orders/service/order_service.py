@@ -12,11 +12,11 @@ from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
 from app.identity.rules.access import Operation
+from app.identity.rules.request_source import RequestSource
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
 from app.ledger.service.reading import nearest_names
-from app.ledger.service.trade_service import RequestSource
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket

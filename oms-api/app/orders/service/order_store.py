@@ -12,7 +12,7 @@ from app.ledger.service.books import LedgerState
 from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
-from app.orders.queries.book import OrderName
+from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.executions import insert_executions
 from app.orders.rules.contingency import PARENTS
 from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
@@ -36,7 +36,7 @@ class OrderStore:
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
         self._new: dict[tuple[int, str], None] = {}
-        self._read: set[tuple[str, OrderName]] = set()  # columns and names of relatives that were read
+        self._read: set[tuple[str, OrderColumnValue]] = set()  # columns and names of relatives that were read
         self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
         # The order of the last event, and its payload, which the next event may reuse.
         self._last_published: Order | None = None
@@ -91,13 +91,13 @@ class OrderStore:
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
         linked = [order for order in orders if order.group_id or order.role in PARENTS]
-        groups = {OrderName(order.tenant_id, order.group_id) for order in linked if order.group_id}
+        groups = {OrderColumnValue(order.tenant_id, order.group_id) for order in linked if order.group_id}
         self._read_relatives("group_id", groups)
-        parents = {OrderName(order.tenant_id, order.id) for order in linked if order.role in PARENTS}
-        parents |= {OrderName(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
+        parents = {OrderColumnValue(order.tenant_id, order.id) for order in linked if order.role in PARENTS}
+        parents |= {OrderColumnValue(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
         self._read_relatives("parent_id", parents)
 
-    def _read_relatives(self, column: str, names: Collection[OrderName]) -> None:
+    def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
         """Read the orders that have one of the names in `column`, unless they were read before.
 
         An order of this batch has no relatives in the database.
@@ -158,7 +158,7 @@ class OrderStore:
     def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
         """Return the orders of the order's portfolio that have `name` in `column`."""
         tenant_id = order.tenant_id
-        self._read_relatives(column, [OrderName(tenant_id, name)])
+        self._read_relatives(column, [OrderColumnValue(tenant_id, name)])
         related = dict(self._open[order.portfolio_key].orders)
         related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
@@ -166,19 +166,19 @@ class OrderStore:
     def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
         """Add a new order and the first row of its history."""
         self._new[order.tenant_id, order.id] = None
-        return self._put(order, None, order.status, order.created_at, actor, reason=reason)
+        return self._record_status(order, None, order.status, order.created_at, actor, reason=reason)
 
     def change_status(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change the order's status. `facts` are fields of the history row and changed fields of the order.
 
-        Raises IllegalMove.
+        Raises InvalidTransition.
         """
         require_transition(order.id, order.status, to)
-        return self._put(order, order.status, to, at, actor, **facts)
+        return self._record_status(order, order.status, to, at, actor, **facts)
 
     def record_change(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
         """Change an order but not its status, and add a history row. `facts` are those of `change_status`."""
-        return self._put(order, order.status, order.status, at, actor, **facts)
+        return self._record_status(order, order.status, order.status, at, actor, **facts)
 
     def replace(self, order: Order, **fields: Any) -> Order:
         """Change fields of an order without a history row, such as a trail level or a link."""
@@ -255,11 +255,11 @@ class OrderStore:
             insert_executions(self._executions),
         ]
 
-    def _put(
+    def _record_status(
         self,
         order: Order,
-        start: Status | None,
-        end: Status,
+        from_status: Status | None,
+        to_status: Status,
         at: Timestamp,
         actor: str,
         *,
@@ -270,18 +270,18 @@ class OrderStore:
         **fields: Any,
     ) -> Order:
         count = order.event_count + 1
-        moved = changed(order, status=end, event_count=count, updated_at=at, **fields)
-        portfolio_key = self._store(moved, order)
+        updated = changed(order, status=to_status, event_count=count, updated_at=at, **fields)
+        portfolio_key = self._store(updated, order)
         facts = (reason, broker_reason, execution_id, request_key)
-        event = OrderEvent(moved.tenant_id, moved.id, count, start, end, at, actor, *facts)
+        event = OrderEvent(updated.tenant_id, updated.id, count, from_status, to_status, at, actor, *facts)
         self._events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
-            self._last_payload = build_order_facts(moved, self._books.portfolio(portfolio_key).name)
-        self._last_published = moved
+            self._last_payload = build_order_facts(updated, self._books.portfolio(portfolio_key).name)
+        self._last_published = updated
         execution = self._executions[-1] if execution_id is not None else None
-        text = orjson.dumps(add_event_facts(self._last_payload, moved, event, execution)).decode()
-        self._books.add_event(NewEvent(moved.tenant_id, event_type_of(event), text, at, moved.id))
-        return moved
+        text = orjson.dumps(add_event_facts(self._last_payload, updated, event, execution)).decode()
+        self._books.add_event(NewEvent(updated.tenant_id, event_type_of(event), text, at, updated.id))
+        return updated
 
     def _store(self, order: Order, before: Order) -> PortfolioKey:
         """Store a changed order, and return the key of its portfolio."""

@@ -12,10 +12,10 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel_open_orders, deny_order
-from app.orders.service.order_entry import add_order, create_order, hold_order, send_order
+from app.orders.service.idempotent_replay import find_repeated_request
 from app.orders.service.order_results import build_result
-from app.orders.service.repeated_requests import find_repeated_request
-from app.orders.service.risk_evaluation import count_message, find_denial, limits_of
+from app.orders.service.placement import build_order, send_order, store_held_order, store_order
+from app.orders.service.risk_evaluation import count_order_message, find_denial, limits_of
 
 
 def close_position(context: BatchContext, command: ClosePosition) -> OrderResult:
@@ -51,11 +51,11 @@ def close_in_portfolio(
         raise MoreThanHeld(command.symbol, format_plain_amount(abs(held)))
     made = _against(context, command, portfolio_key, held)
     if not command.ignores_halt:
-        count_message(context, origin, made)
+        count_order_message(context, origin, made)
     exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
     is_whole = made.quantity == abs(held) and command.strategy is None
     rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
-    order = add_order(context, made)
+    order = store_order(context, made)
     denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
     if denial is not None:
         deny_order(context, order, denial, order.created_at)
@@ -81,7 +81,7 @@ def _against(
         reason=command.reason,
         strategy=command.strategy,
     )
-    order = create_order(context, origin, portfolio_key, ticket)._replace(role=Role.CLOSING)
+    order = build_order(context, origin, portfolio_key, ticket)._replace(role=Role.CLOSING)
     return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
 
 
@@ -101,7 +101,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     while left:
         part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
         part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
-        hold_order(context, part)
+        store_held_order(context, part)
         left -= part.quantity
     return first
 

@@ -14,12 +14,12 @@ from app.orders.service.broker_orders import find_broker_denial
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import SetExits
 from app.orders.service.groups import cancel_open_orders, deny_order
+from app.orders.service.idempotent_replay import find_repeated_request
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_entry import add_order, build_placement, cancel_unsent, send_pair
 from app.orders.service.order_results import build_result
+from app.orders.service.placement import build_placement, cancel_unsent, send_pair, store_order
 from app.orders.service.protection import exit_denial
-from app.orders.service.repeated_requests import find_repeated_request
-from app.orders.service.risk_evaluation import count_message
+from app.orders.service.risk_evaluation import count_order_message
 from app.timestamps import iso
 
 
@@ -43,8 +43,8 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     if sorted(map(_terms, current_exits)) == sorted(map(_terms, new_exits)):
         return build_result(context, origin.tenant_id, [one.id for one in current_exits])
     for order in new_exits or current_exits[:1]:
-        count_message(context, origin, order)
-    added = [add_order(context, order) for order in new_exits]
+        count_order_message(context, origin, order)
+    added = [store_order(context, order) for order in new_exits]
     for order in added:
         denial = find_broker_denial(context, order, added) or exit_denial(context, order, current_exits)
         if denial is not None:

@@ -5,8 +5,8 @@ from app.orders.rules.order_views import OrderPreview
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.commands import PreviewOrder
-from app.orders.service.order_entry import create_order, find_ticket_denial, require_unexpired
 from app.orders.service.order_estimates import estimate_order
+from app.orders.service.placement import build_order, find_placement_denial, require_unexpired
 from app.orders.service.risk_evaluation import risk_input
 from app.orders.service.trading_sessions import find_current_hold
 from app.risk.rules.evaluation import list_headrooms
@@ -20,11 +20,11 @@ def preview_order(context: BatchContext, command: PreviewOrder) -> OrderPreview:
     origin, ticket = command.origin, command.ticket
     require_unexpired(ticket, origin.at)
     portfolio_key = context.get_portfolio_key(command)
-    order = create_order(context, origin, portfolio_key, ticket)
+    order = build_order(context, origin, portfolio_key, ticket)
     hold = find_current_hold(context, order)
     legs = build_exit_tickets(order, ticket)
-    risk = risk_input(context, order, confirms=ticket.confirm_repeat)
-    denial = find_ticket_denial(context, order, legs, confirms=ticket.confirm_repeat)
+    risk = risk_input(context, order, confirm_repeat=ticket.confirm_repeat)
+    denial = find_placement_denial(context, order, legs, confirm_repeat=ticket.confirm_repeat)
     return OrderPreview(
         order=order,
         portfolio_name=context.portfolio(order).name,

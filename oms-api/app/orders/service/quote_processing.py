@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.batch import Batch
+from app.ledger.service.batch import LedgerBatch
 from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
 from app.market_data.rules.values import Quote
 from app.money import ZERO
@@ -22,14 +22,14 @@ from app.orders.service.halts import cancel_halted, list_halted
 from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.linked_exits import is_held_at_broker
 from app.orders.service.linked_pairs import watch_part
-from app.orders.service.matching import can_match, match_orders
+from app.orders.service.matching import can_match, match_open_orders
 from app.orders.service.order_changes import expire_orders
 from app.orders.service.pair_swaps import waits_for_quote
 from app.orders.service.portfolio_loading import load_portfolios
 from app.timestamps import Timestamp, iso
 
 
-def find_portfolios_to_match(batch: Batch) -> set[PortfolioKey]:
+def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
     found = {state.key for state in batch.books.locked_portfolios() if state.orders_stamp}
     if not found:
@@ -38,7 +38,7 @@ def find_portfolios_to_match(batch: Batch) -> set[PortfolioKey]:
     return {key for key in found if key.tenant_id in tenants}
 
 
-def match_before_trades(services: BatchServices, batch: Batch, now: datetime) -> None:
+def match_before_trades(services: BatchServices, batch: LedgerBatch, now: datetime) -> None:
     """Match the portfolios of reported trades against unmatched quotes; see `match_unmatched_quotes`."""
     portfolio_keys = find_portfolios_to_match(batch)
     if portfolio_keys:
@@ -72,11 +72,15 @@ def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
     """
     plan, key = context.plan, command.instrument_key
     if command.is_new:
-        if key in plan.blocked:
+        if key in plan.symbols_with_unmatched_quotes:
             raise PreviousQuoteUnmatched
         if key in plan.unmatched:
             return QuoteStored()
-    found = plan.by_symbol.get(key, []) if command.portfolio_keys is None else list(command.portfolio_keys)
+    found = (
+        plan.portfolios_by_symbol.get(key, [])
+        if command.portfolio_keys is None
+        else list(command.portfolio_keys)
+    )
     process_quote(context, command, found)
     return NO_ORDERS
 
@@ -107,14 +111,14 @@ def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: 
                 if order.role is not Role.CLOSING
             ]
         due = [order for order in open_orders if can_match(order, quote) and order.id not in halted_ids]
-        match_orders(context, due, quote, command.at)
+        match_open_orders(context, due, quote, command.at)
 
 
 def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: Timestamp) -> None:
     for known in closing:
         order = trim_to_position(context, known, at)
         if can_match(order, quote):
-            match_orders(context, [order], quote, at)
+            match_open_orders(context, [order], quote, at)
 
 
 def _release_held_orders(

@@ -17,11 +17,11 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import count_critical_issues
 from app.orders.service.currency_conversion import pair_without_rate
 from app.orders.service.current_losses import find_current_losses, find_firm_pnl_of_day
+from app.orders.service.duplicate_orders import same_order_seconds
 from app.orders.service.execution_latch import count_execution, latch_of
 from app.orders.service.exposure import build_book, charged_market_of, exposure_in
 from app.orders.service.fill_charges import estimate_charges
 from app.orders.service.portfolio_cache import Valuation
-from app.orders.service.repeats import same_order_seconds
 from app.orders.service.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
 from app.risk.rules.exposure import price_of, subtract_totals
@@ -42,23 +42,25 @@ _NO_CODES: frozenset[str] = frozenset()
 
 
 def find_denial(
-    context: BatchContext, order: Order, *excluded: Order, confirms: bool = False
+    context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
 ) -> Denial | None:
     """Return the risk denial of the order, None if it passes.
 
     - `excluded`: orders that the checks ignore.
-    - `confirms`: whether the client confirmed that it repeats a recent order.
+    - `confirm_repeat`: whether the client confirmed that it repeats a recent order.
 
     For a replacement, the largest passing quantity is a total that includes the fills of the original.
     """
     checks = evaluate_close if order.role is Role.CLOSING else evaluate_order
-    denial = checks(risk_input(context, order, *excluded, confirms=confirms))
+    denial = checks(risk_input(context, order, *excluded, confirm_repeat=confirm_repeat))
     if denial is None or denial.largest_passing is None:
         return denial
     return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)
 
 
-def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: bool = False) -> RiskInput:
+def risk_input(
+    context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
+) -> RiskInput:
     """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
     portfolio, limits = context.portfolio(order), limits_of(context, order)
     symbol, market = context.symbol_state(order.tenant_id, order.symbol), context.services.market
@@ -83,12 +85,12 @@ def risk_input(context: BatchContext, order: Order, *excluded: Order, confirms: 
         other_exposure=subtract_totals(exposure.total, valued.totals) if valued else exposure.total,
         firm=firm.others,
         firm_rate=firm.rate,
-        portfolio_key=portfolio.name_key,
+        portfolio_name_key=portfolio.name_key,
         state=state,
         state_scope=scope,
         latch=latch_of(context, order),
         is_person=order.actor is not None,
-        confirms_repeat=confirms,
+        confirm_repeat=confirm_repeat,
         same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
@@ -113,7 +115,7 @@ def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
 def _build_subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
     portfolio = context.portfolio(order)
     return Subject(
-        portfolio_key=portfolio.name_key,
+        portfolio_name_key=portfolio.name_key,
         symbol=order.symbol,
         user=label_key(order.actor or order.user_id or "") or None,
         strategy=label_key(order.strategy or "") or None,
@@ -134,11 +136,11 @@ def limits_of(context: BatchContext, order: Order) -> Limits:
     return found
 
 
-def count_message(context: BatchContext, origin: Origin, order: Order) -> None:
+def count_order_message(context: BatchContext, origin: Origin, order: Order) -> None:
     """Count a new, changed or cancelled order as a message. Raises TooManyMessages above the limit."""
     limits = limits_of(context, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
-    context.count_message(sender, limits.messages_per_minute)
+    context.count_order_message(sender, limits.messages_per_minute)
 
 
 def count_execution_for_latch(context: BatchContext, order: Order, at: Timestamp) -> None:

@@ -3,7 +3,7 @@
 from app.orders.rules.trading_sessions import waits_for_session
 from app.orders.rules.values import WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.broker_orders import find_broker_hold
+from app.orders.service.broker_orders import find_broker_hold_reason
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.groups import (
     GROUPS,
@@ -13,7 +13,7 @@ from app.orders.service.groups import (
     release_order,
 )
 from app.orders.service.internal_commands import ReleaseOrders
-from app.orders.service.matching import match_against_quote
+from app.orders.service.matching import match_new_order
 from app.orders.service.order_changes import expire_orders
 from app.orders.service.pair_swaps import waits_for_quote
 from app.orders.service.trading_sessions import find_order_hold
@@ -39,14 +39,14 @@ def _release_if_due(context: BatchContext, order: Order, at: Timestamp) -> None:
         return
     if find_order_hold(context, order, at) is not None:
         return
-    if find_broker_hold(context, order) is not None:
+    if find_broker_hold_reason(context, order) is not None:
         return
     if order.role is Role.CLOSING:
         _release_closing_order(context, order, at)
         return
     released = release_order(context, order, at)
     if released.status in WORKING:
-        match_against_quote(context, released, at)
+        match_new_order(context, released, at)
     elif released.status is Status.DENIED and order.role is Role.EITHER:
         orders = context.order_store.open_of(order.portfolio_key, order.symbol)
         siblings = [one for one in orders if one.group_id == order.group_id]
@@ -59,4 +59,4 @@ def _release_closing_order(context: BatchContext, order: Order, at: Timestamp) -
     if not left:
         cancel_order(context, order, at, GROUPS, reason="The position is closed.")
         return
-    match_against_quote(context, release_order(context, order, at, quantity=min(order.quantity, left)), at)
+    match_new_order(context, release_order(context, order, at, quantity=min(order.quantity, left)), at)

@@ -29,7 +29,7 @@ class SignalBatch(Protocol[Context_contra]):
         ...
 
     def process(self, context: Context_contra, command: PlaceSignal) -> SignalProcessed:
-        """Place the order of a signal. Raise an OmsError if it is refused, and not stored."""
+        """Place the order of a signal. Raises an OmsError if it is refused, and not stored."""
         ...
 
     def list_writes(self) -> Sequence[Write]:

@@ -8,7 +8,7 @@ from app.ledger.queries.books import trades_by_id
 from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service.batch import Batch
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Recorded
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.contingency import reduction_of
@@ -19,7 +19,7 @@ from app.orders.service.portfolio_loading import create_cache_update, load_portf
 
 
 def apply_trades_to_orders(
-    services: BatchServices, batch: Batch, outcomes: Sequence[object]
+    services: BatchServices, batch: LedgerBatch, outcomes: Sequence[object]
 ) -> Callable[[], None]:
     """Reduce the exits of positions that a batch of trades reduced. The trades are already written.
 
@@ -65,7 +65,7 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
             restore_exits(context, reversed_reduction, row.created_at)
 
 
-def _may_concern_orders(batch: Batch, recorded: Recorded) -> bool:
+def _may_concern_orders(batch: LedgerBatch, recorded: Recorded) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
     row = recorded.row
     if recorded.replayed or not batch.books.portfolio(row.portfolio_key).orders_stamp:

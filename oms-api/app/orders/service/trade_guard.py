@@ -74,7 +74,7 @@ class OrderTradeGuard(Guard):
         if not self.controls.has_lists(origin.tenant_id):
             return None
         subject = Subject(
-            portfolio_key=portfolio.name_key,
+            portfolio_name_key=portfolio.name_key,
             symbol=command.symbol,
             user=label_key(origin.actor or origin.user_id or "") or None,
             is_live=portfolio.kind == "live",

@@ -45,7 +45,7 @@ def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | No
 def set_session_end(context: BatchContext, order: Order) -> Order:
     """Return a new order that ends with its session, or unchanged where sessions do not apply.
 
-    Raise Invalid for OPG and CLS where there is no open or close.
+    Raises Invalid for OPG and CLS where there is no open or close.
     """
     calendars = find_calendars(context, order)
     if order.time_in_force in AT_AUCTION and not has_auctions(calendars and calendars.regular):

@@ -90,7 +90,7 @@ class PerformanceReader:
         self, connection: Connection, tenant_id: int, name: str, period: CurvePeriod,
         interval: CurveInterval, now: datetime,
     ) -> Curve:  # fmt: skip
-        """Return the curve of the period until now. Raise NoSuchPortfolio."""
+        """Return the curve of the period until now. Raises NoSuchPortfolio."""
         portfolio = _find_portfolio(connection, tenant_id, name)
         start = portfolio.created_at
         if period.length is not None:
@@ -107,7 +107,10 @@ class PerformanceReader:
         self, connection: Connection, tenant_id: int, name: str, since: datetime | None,
         until: datetime | None, now: datetime,
     ) -> Report:  # fmt: skip
-        """Return the statistics of a period, by default from the opening until now. Raise NoSuchPortfolio."""
+        """Return the statistics of a period, by default from the opening until now.
+
+        Raises NoSuchPortfolio.
+        """
         portfolio, end = _find_portfolio(connection, tenant_id, name), min(until or now, now)
         start = _build_opening(portfolio)
         if since is not None:
@@ -186,7 +189,7 @@ class PerformanceReader:
     def _compute_risks(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
     ) -> list[Risk | None]:
-        filters = PositionFilter(portfolio_key=name_key(portfolio.name))
+        filters = PositionFilter(portfolio_name_key=name_key(portfolio.name))
         positions = list_positions_at_marks(connection, self._market, tenant_id, filters, now, MAX_POSITIONS)
         profits = list_daily_profits(connection, self._closes, tenant_id, positions, now)
         return [compute_risk(profits, confidence) for confidence in CONFIDENCES]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.identity.rules.access import Caller
 from app.identity.service.idempotent_operations import Change, OperationContext
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.books import CashEntry, LedgerState
@@ -87,7 +87,7 @@ def _adjust_cash(
     connection: Connection, context: OperationContext, issue: Issue, reason: str, now: datetime
 ) -> None:
     """Book the difference of the cash, so that ours equals the broker's."""
-    books, key = LedgerState(connection, TradeIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
+    books, key = LedgerState(connection, SortableIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
     books.lock([key])
     portfolio = books.portfolio(key)
     if f"{portfolio.cash:.2f}" != issue.ours:

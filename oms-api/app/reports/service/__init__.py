@@ -79,7 +79,9 @@ def report_exposure(
 ) -> ExposureReport:
     """Return the exposure of open positions by group, in the tenant's currency."""
     filters = _resolve_symbol(connection, tenant_id, filters)
-    position_filter = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
+    position_filter = PositionFilter(
+        filters.portfolio_name_key, filters.symbol, portfolios=filters.portfolios
+    )
     positions = list_positions_at_marks(connection, market, tenant_id, position_filter, now, MAX_POSITIONS)
     terms = find_instruments(
         connection, sorted({InstrumentKey(tenant_id, position.held.symbol) for position in positions})
@@ -121,9 +123,9 @@ def report_round_trips(
     return round_trips[skip:]
 
 
-def list_closed_trips(connection: Connection, tenant_id: int, portfolio_key: str) -> list[ClosedTrip]:
+def list_closed_trips(connection: Connection, tenant_id: int, portfolio_name_key: str) -> list[ClosedTrip]:
     """Return the round trips of a portfolio that closed."""
-    trips = _iterate_round_trips(connection, tenant_id, ReportFilter(portfolio_key))
+    trips = _iterate_round_trips(connection, tenant_id, ReportFilter(portfolio_name_key))
     return [ClosedTrip(datetime.fromisoformat(trip.closed_at), trip.net_pnl) for trip in trips]
 
 
@@ -164,7 +166,9 @@ def _sum_unrealized_pnl(
     filters: ReportFilter,
     now: datetime,
 ) -> Mapping[GroupKey, Decimal]:
-    position_filter = PositionFilter(filters.portfolio_key, filters.symbol, portfolios=filters.portfolios)
+    position_filter = PositionFilter(
+        filters.portfolio_name_key, filters.symbol, portfolios=filters.portfolios
+    )
     sums: defaultdict[GroupKey, Decimal] = defaultdict(lambda: ZERO)
     for position in list_positions_at_marks(
         connection, market, tenant_id, position_filter, now, MAX_POSITIONS

@@ -62,8 +62,8 @@ class ProfitExplainer(NamedTuple):
         Portfolios without a close on the date are left out.
         """
         books = list_books(self.connection, self.tenant_id, None, MAX_PORTFOLIOS, None, filters.portfolios)
-        if filters.portfolio_key is not None:
-            books = [book for book in books if name_key(book.name) == filters.portfolio_key]
+        if filters.portfolio_name_key is not None:
+            books = [book for book in books if name_key(book.name) == filters.portfolio_name_key]
         periods = self._list_current(books) if day is None else self._list_closed(books, day)
         days = [
             ExplainedDay(

@@ -101,12 +101,11 @@ Rows = Mapping[tuple[LimitCode, LimitScope, str], Decimal]  # by code, scope and
 class Subject(NamedTuple):
     """The owner and the terms of an order that select its limits.
 
-    `portfolio_key` is the portfolio's name key. `key` is the API key ("key:algo") if it acts for no person.
-    Limits of a user with that name apply to the key too; then `user` is only a label, whose limits can narrow
-    but not widen.
+    `key` is the API key ("key:algo") if it acts for no person. Limits of a user with that name apply to the
+    key too; then `user` is only a label, whose limits can narrow but not widen.
     """
 
-    portfolio_key: str
+    portfolio_name_key: str
     symbol: str
     user: str | None = None
     strategy: str | None = None
@@ -200,7 +199,7 @@ def list_scope_keys(subject: Subject) -> list[ScopeKey]:
         (LimitScope.STRATEGY, subject.strategy),
         (LimitScope.USER, subject.key),
         (LimitScope.USER, subject.user),
-        (LimitScope.PORTFOLIO, subject.portfolio_key),
+        (LimitScope.PORTFOLIO, subject.portfolio_name_key),
     )
     return [(scope, name) for scope, name in scopes_of_names if name] + [(LimitScope.TENANT, "")]
 

@@ -32,11 +32,11 @@ class Switches(NamedTuple):
 
     states: Mapping[tuple[SwitchScope, str], TradingState]
 
-    def state(self, portfolio_key: str, strategy: str | None = None) -> tuple[TradingState, SwitchScope]:
+    def state(self, portfolio_name_key: str, strategy: str | None = None) -> tuple[TradingState, SwitchScope]:
         """Return the state that applies to an order, and its scope."""
         if not self.states:
             return TradingState.ACTIVE, SwitchScope.TENANT
-        places = [(SwitchScope.TENANT, ""), (SwitchScope.PORTFOLIO, portfolio_key)]
+        places = [(SwitchScope.TENANT, ""), (SwitchScope.PORTFOLIO, portfolio_name_key)]
         if strategy:
             places.append((SwitchScope.STRATEGY, label_key(strategy)))
         found = [(self.states.get(place, TradingState.ACTIVE), place[0]) for place in places]

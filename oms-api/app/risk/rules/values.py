@@ -215,12 +215,12 @@ class RiskInput(NamedTuple):
     other_exposure: Totals = NOTHING
     firm: Totals = NOTHING
     firm_rate: Decimal | None = None
-    portfolio_key: str = ""
+    portfolio_name_key: str = ""
     state: TradingState = TradingState.ACTIVE
     state_scope: str = "tenant"
     latch: Latch | None = None
     is_person: bool = False
-    confirms_repeat: bool = False
+    confirm_repeat: bool = False
     same_order_seconds: Decimal | None = None
     pnl_of_day: Decimal | None = None
     firm_pnl_of_day: Decimal | None = None

@@ -15,7 +15,7 @@ from app.database import write
 from app.database.changes import Changes
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.risk.queries.switches import SwitchChange, is_latest_change, portfolios_of
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState

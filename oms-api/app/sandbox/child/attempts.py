@@ -42,7 +42,7 @@ def _try(attempt: Callable[[], object]) -> str | None:
 
 
 def _call(name: str, *arguments: Any) -> int:
-    """Call a function of the C library. Raise OSError if it fails."""
+    """Call a function of the C library. Raises OSError if it fails."""
     result: int = getattr(_libc, name)(*arguments)
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -13,12 +13,12 @@ class ChildChannel:
         self._incoming, self._outgoing, self._max_bytes = incoming, outgoing, max_bytes
 
     def receive(self) -> Frame:
-        """Return the next frame. Raise EOFError if the service has closed the pipe."""
+        """Return the next frame. Raises EOFError if the service has closed the pipe."""
         lengths = parse_lengths(self._read(HEADER.size), self._max_bytes)
         return parse_frame(self._read(lengths.fields), self._read(lengths.body))
 
     def send(self, frame: Frame) -> None:
-        """Write a frame. Raise InvalidFrame if it is too large."""
+        """Write a frame. Raises InvalidFrame if it is too large."""
         data = memoryview(pack_frame(frame))
         if len(data) - HEADER.size > self._max_bytes:
             raise InvalidFrame(f"An answer has {len(data)} bytes; at most {self._max_bytes} are allowed.")

@@ -54,7 +54,7 @@ class RefusedModules:
 
 
 def load_class(source: StrategySource) -> type[Strategy]:
-    """Return the class of a strategy. Raise InvalidStrategy, and what its module raises."""
+    """Return the class of a strategy. Raises InvalidStrategy, and what its module raises."""
     sys.meta_path += [StrategyFinder(source), RefusedModules(source)]
     found = getattr(import_module(source.module), source.class_name, None)
     if not (isinstance(found, type) and issubclass(found, Strategy)):

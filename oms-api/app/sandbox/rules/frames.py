@@ -35,7 +35,7 @@ def pack_frame(frame: Frame) -> bytes:
 
 
 def parse_lengths(header: bytes, max_bytes: int) -> FrameLengths:
-    """Return the lengths of a frame. Raise InvalidFrame if it is larger than `max_bytes`."""
+    """Return the lengths of a frame. Raises InvalidFrame if it is larger than `max_bytes`."""
     lengths = FrameLengths(*HEADER.unpack(header))
     if sum(lengths) > max_bytes:
         raise InvalidFrame(f"It sent {sum(lengths)} bytes at once; at most {max_bytes} are allowed.")
@@ -43,7 +43,7 @@ def parse_lengths(header: bytes, max_bytes: int) -> FrameLengths:
 
 
 def parse_frame(text: bytes, body: bytes) -> Frame:
-    """Return the frame of its two parts. Raise InvalidFrame."""
+    """Return the frame of its two parts. Raises InvalidFrame."""
     try:
         parts = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):

@@ -26,7 +26,7 @@ class ParentChannel:
         self._poll.register(incoming, select.POLLIN)
 
     def send(self, frame: Frame, check_time: CheckTime) -> None:
-        """Write a frame. Raise InvalidFrame if the child sends nonsense, and ChildKilled."""
+        """Write a frame. Raises InvalidFrame if the child sends nonsense, and ChildKilled."""
         data = memoryview(pack_frame(frame))
         while data:
             try:
@@ -37,7 +37,7 @@ class ParentChannel:
                 return  # what the child sent last states why it has ended
 
     def receive(self, check_time: CheckTime) -> Frame:
-        """Return the next frame. Raise InvalidFrame, and ChildKilled if the child has ended."""
+        """Return the next frame. Raises InvalidFrame, and ChildKilled if the child has ended."""
         while not self._frames:
             if self._poll.poll(1000 * check_time()) and not self._read():
                 raise ChildKilled("It ended by itself.")

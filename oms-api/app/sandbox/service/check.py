@@ -26,7 +26,7 @@ class SandboxCheck(NamedTuple):
 
 
 def run_attempts() -> SandboxCheck:
-    """Start a child, and let it try to leave the sandbox. Raise SandboxError if it does not start."""
+    """Start a child, and let it try to leave the sandbox. Raises SandboxError if it does not start."""
     source = StrategySource("none", "None", str(Path(__file__).parents[1] / "rules"))
     with launch(SandboxSpec(source, _PROGRAM, {"parent": os.getpid()}, requires_layers=False)) as child:
         return SandboxCheck(child.layers, child.receive().fields)

@@ -49,7 +49,7 @@ class SandboxSpec(NamedTuple):
 def launch(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child":
     """Start a child that drops its rights and then runs the strategy's code.
 
-    Raise SandboxUnavailable, and SandboxError if it does not start.
+    Raises SandboxUnavailable, and SandboxError if it does not start.
     """
     if platform.system() != "Linux":
         raise SandboxUnavailable("The sandbox needs Linux.")
@@ -111,7 +111,7 @@ class Child:
         self.send(Frame("go", {}))
 
     def send(self, frame: Frame) -> None:
-        """Send a frame. It waits while the pipe of the child is full. Raise SandboxError."""
+        """Send a frame. It waits while the pipe of the child is full. Raises SandboxError."""
         self._begin(self._limits.answer_wall_seconds, self._limits.answer_seconds)
         with self._kill_after_error():
             self._require_alive()
@@ -120,7 +120,7 @@ class Child:
     def receive(self) -> Frame:
         """Return the next frame of the child.
 
-        Raise ChildFailed if the strategy raised an exception, and another SandboxError if the child exceeded
+        Raises ChildFailed if the strategy raised an exception, and another SandboxError if the child exceeded
         a limit, sent an invalid frame, or has ended. The child is killed then.
         """
         self._begin(self._limits.answer_wall_seconds, self._limits.answer_seconds)
@@ -175,7 +175,10 @@ class Child:
         self._time.limit(processor_seconds)
 
     def _check_time(self) -> float:
-        """Return the seconds to wait before the next check. Raise ChildKilled if an answer takes too long."""
+        """Return the seconds to wait before the next check.
+
+        Raises ChildKilled if an answer takes too long.
+        """
         if self._time.measure() > self._processor_time_limit:
             raise ChildKilled(
                 f"It was stopped: it used more than {self._max_processor_seconds:g} s of processor time."

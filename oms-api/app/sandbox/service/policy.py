@@ -25,7 +25,7 @@ class SandboxPolicy:
         """Return whether the strategy `module:Class` runs in a sandbox, and not in this process.
 
         The examples of this project run without one where the machine has too few layers of protection.
-        Raise SandboxUnavailable for other code there.
+        Raises SandboxUnavailable for other code there.
         """
         if not self._is_on:
             return False

@@ -16,7 +16,7 @@ class Reply(NamedTuple):
 
 
 def request(child: Child, fields: Mapping[str, Any]) -> Reply:
-    """Send a request, and return its reply. Raise SandboxError: the child has ended then."""
+    """Send a request, and return its reply. Raises SandboxError: the child has ended then."""
     child.send(Frame("request", dict(fields)))
     frame = child.receive()
     found, log = frame.fields.get("fields"), frame.fields.get("log")

@@ -9,7 +9,7 @@ from app.sandbox.rules.sources import StrategySource
 
 
 def find_source(name: str) -> StrategySource:
-    """Return where the strategy `module:Class` is. Raise SandboxError if its module is not on the path."""
+    """Return where the strategy `module:Class` is. Raises SandboxError if its module is not on the path."""
     module, _, class_name = name.partition(":")
     if not class_name or not module:
         raise SandboxError(f"{name}: name the strategy as MODULE:CLASS.")
@@ -25,7 +25,7 @@ def find_source(name: str) -> StrategySource:
 
 
 def find_file(source: StrategySource) -> Path:
-    """Return the file of the strategy's module. Raise SandboxError if there is none."""
+    """Return the file of the strategy's module. Raises SandboxError if there is none."""
     path = Path(source.path)
     if path.suffix == ".py":
         return path

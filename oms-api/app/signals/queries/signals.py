@@ -44,7 +44,7 @@ class SignalFilter(NamedTuple):
     status: str | None = None
     strategy: str | None = None
     symbol: str | None = None
-    portfolio_key: str | None = None
+    portfolio_name_key: str | None = None
     portfolios: frozenset[str] | None = None
 
 
@@ -83,7 +83,7 @@ def list_signals(
         SignalRow.status: filters.status,
         SignalRow.strategy: filters.strategy,
         SignalRow.symbol: filters.symbol,
-        Portfolio.name_key: filters.portfolio_key,
+        Portfolio.name_key: filters.portfolio_name_key,
     }
     statement = _visible(tenant_id, filters.portfolios).where(
         *(column == value for column, value in equal.items() if value is not None)

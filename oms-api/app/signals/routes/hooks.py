@@ -136,14 +136,14 @@ async def receive_message(
 async def _authorize(
     request: Request, authentication: Authentication, readers: ReadersDep, token: str
 ) -> Hook:
-    """Return the hook of the token. Raise NoSuchHook, also for an address that may not send to it."""
-    edge = request.state.edge
-    authentication.limiter.check_address(edge.address)
-    hook = await service.find_hook_by_token(readers, token, edge.address)
+    """Return the hook of the token. Raises NoSuchHook, also for an address that may not send to it."""
+    request_info = request.state.request_info
+    authentication.limiter.check_address(request_info.address)
+    hook = await service.find_hook_by_token(readers, token, request_info.address)
     if hook is None:
-        authentication.limiter.charge_address(edge.address)
+        authentication.limiter.charge_address(request_info.address)
         raise NoSuchHook
-    authentication.count(edge, _build_caller(hook))
+    authentication.count(request_info, _build_caller(hook))
     return hook
 
 

@@ -82,8 +82,8 @@ async def list_signals(
     """List signals with their outcome and its latency, newest first."""
     tenant_id = caller.tenant_id
     before = int(cursors.read(tenant_id, _LIST, query.cursor)) if query.cursor else None
-    portfolio_key = None if query.portfolio is None else name_key(query.portfolio)
-    filters = SignalFilter(query.status, query.strategy, query.symbol, portfolio_key, caller.portfolios)
+    portfolio_name_key = None if query.portfolio is None else name_key(query.portfolio)
+    filters = SignalFilter(query.status, query.strategy, query.symbol, portfolio_name_key, caller.portfolios)
     listed_signals = await readers.run(
         lambda connection: queries.list_signals(connection, tenant_id, filters, query.limit + 1, before),
         tenant_id,
@@ -112,7 +112,7 @@ async def get_signal(
     return answer(serialize_signal(listed_signal))
 
 
-def signal_operation(service: SignalService) -> WriteEndpoint[PlaceSignal, Outcome]:
+def build_signal_endpoint(service: SignalService) -> WriteEndpoint[PlaceSignal, Outcome]:
     """Return the operation of `post_signal`, for its direct routes."""
 
     def parse(caller: Caller, request: RequestInfo, key: str | None) -> PlaceSignal:

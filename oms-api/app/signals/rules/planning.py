@@ -48,7 +48,7 @@ class PreparedSignal(NamedTuple):
 def plan_signal(
     request: SignalRequest, strategy: str | None, rules: StrategyRules | None, default_portfolio: str | None
 ) -> SignalPlan:
-    """Return the plan of a signal. Raise Invalid if it cannot become an order.
+    """Return the plan of a signal. Raises Invalid if it cannot become an order.
 
     `strategy` is the name of its strategy, `rules` are those of the strategy, None if it has none.
     """

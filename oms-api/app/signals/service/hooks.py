@@ -43,7 +43,7 @@ def is_allowed(networks: str | None, address: str) -> bool:
 
 
 def create_hook(connection: Connection, context: OperationContext, terms: HookTerms, now: datetime) -> Change:
-    """Create a hook. Its token is shown once. Raise TooManyHooks."""
+    """Create a hook. Its token is shown once. Raises TooManyHooks."""
     caller = context.caller
     if queries.count_hooks(connection, caller.tenant_id) >= MAX_HOOKS:
         raise TooManyHooks(MAX_HOOKS)

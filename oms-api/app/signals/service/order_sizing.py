@@ -16,7 +16,7 @@ from app.text import label_key
 
 
 def size_order(context: BatchContext, signal: Signal, portfolio_key: PortfolioKey) -> SizedOrder | None:
-    """Return side and size of the order, None if the position is at its target. Raise Invalid."""
+    """Return side and size of the order, None if the position is at its target. Raises Invalid."""
     value = signal.size_value or ZERO
     match signal.size_kind:
         case SizeKind.QTY:

@@ -14,12 +14,12 @@ from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.metrics import SignalMetrics
-from app.orders.queries.book import OrderName
+from app.orders.queries.book import OrderColumnValue
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult, SignalProcessed
 from app.orders.service.commands import ClosePosition, PlaceOrder, PlaceSignal
-from app.orders.service.order_entry import place_order
+from app.orders.service.placement import place_order
 from app.orders.service.position_closes import close_position
 from app.orders.service.request_values import validate_ticket
 from app.signals.errors import SignalIdReused
@@ -73,7 +73,7 @@ class SignalBatch:
     def process(self, context: BatchContext, command: PlaceSignal) -> SignalProcessed:
         """Place the order of a signal. A repeat returns the stored signal.
 
-        Raise SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
+        Raises SignalIdReused if the id belongs to another signal, and Invalid if it cannot become an order.
         """
         key, signal = _get_key(command), command.signal
         stored = self._stored.get(key)
@@ -185,7 +185,7 @@ def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> Outcom
 
     The previous release placed the order of a signal before it stored the outcome.
     """
-    key = OrderName(command.origin.tenant_id, command.origin.idempotency_key or "")
+    key = OrderColumnValue(command.origin.tenant_id, command.origin.idempotency_key or "")
     orders = context.orders_by_request_key.get(key, [])
     return _find_outcome(orders[:1]) if orders else None
 
@@ -200,7 +200,7 @@ def _place(
 ) -> tuple[Signal, Outcome]:
     """Place the order of a signal. Return the signal with the size of its order, and its outcome.
 
-    A refused order is an outcome too. Raise Invalid if a signal that is not stored has no size now.
+    A refused order is an outcome too. Raises Invalid if a signal that is not stored has no size now.
     """
     changes = context.changes
     try:

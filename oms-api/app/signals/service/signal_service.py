@@ -11,7 +11,7 @@ from app.clock import Now
 from app.errors import Unavailable
 from app.group_commit import GroupCommit
 from app.identity.rules.access import Caller
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.ledger.service.commands import Origin
 from app.orders.service.command_results import Outcome, SignalProcessed
 from app.orders.service.commands import Command, PlaceSignal
@@ -29,7 +29,7 @@ class SignalService:
 
     def __init__(self, writer: GroupCommit[Command, Outcome], store: SignalStore, now: Now) -> None:
         self._writer, self._store, self._now = writer, store, now
-        self._ids = TradeIds("S")
+        self._ids = SortableIds("S")
 
     def build_command(self, caller: Caller, request: SignalRequest) -> PlaceSignal:
         """Return the command that stores a signal and places its order. A signal without an id gets one."""
@@ -61,7 +61,7 @@ class SignalService:
     async def accept(self, caller: Caller, request: SignalRequest) -> Signal:
         """Store a signal with its order, and return it with its outcome. A repeat returns the same signal.
 
-        Raise Invalid, SignalIdReused if the id belongs to another signal, and Unavailable.
+        Raises Invalid, SignalIdReused if the id belongs to another signal, and Unavailable.
         """
         return get_processed_signal(await self.submit(self.build_command(caller, request)))
 

@@ -25,7 +25,7 @@ class SignalStore:
     async def store(self, command: PlaceSignal) -> Signal:
         """Store a signal unless its id is stored, and return the stored one after the commit.
 
-        It locks no portfolio. Raise Invalid if the signal cannot become an order, and Unavailable.
+        It locks no portfolio. Raises Invalid if the signal cannot become an order, and Unavailable.
         """
         return await self._transactions.run(lambda connection: self._store(connection, command))
 

@@ -19,7 +19,7 @@ from app.timestamps import iso
 
 
 def set_strategy(connection: Connection, context: OperationContext, rules: StrategyRules) -> Change:
-    """Insert or replace the rules of a strategy. Raise Invalid if the caller sees no such portfolio."""
+    """Insert or replace the rules of a strategy. Raises Invalid if the caller sees no such portfolio."""
     if rules.name == MANUAL:
         raise refuse_field("strategy_name", "`manual` is the strategy of orders without one.", "reserved")
     caller, name = context.caller, rules.portfolio_name
@@ -42,7 +42,7 @@ def set_strategy(connection: Connection, context: OperationContext, rules: Strat
 
 
 def delete_strategy(connection: Connection, context: OperationContext, name: str, now: datetime) -> Change:
-    """Delete the rules of a strategy. Raise NoSuchStrategyRules."""
+    """Delete the rules of a strategy. Raises NoSuchStrategyRules."""
     previous = queries.find_strategy(connection, context.caller.tenant_id, name)
     if previous is None:
         raise NoSuchStrategyRules(name)

@@ -25,7 +25,7 @@ class ListedStrategy(NamedTuple):
 
     strategy: Strategy
     portfolio_name: str | None
-    portfolio_key: str | None
+    portfolio_name_key: str | None
 
 
 def insert_strategy(connection: Connection, strategy: Strategy) -> None:
@@ -73,7 +73,7 @@ def list_strategies(connection: Connection, caller: Caller) -> list[ListedStrate
     return [
         listed_strategy
         for listed_strategy in found
-        if listed_strategy.portfolio_key is None or caller.sees(listed_strategy.portfolio_key)
+        if listed_strategy.portfolio_name_key is None or caller.sees(listed_strategy.portfolio_name_key)
     ]
 
 

@@ -26,7 +26,7 @@ _WORDS = {"True": True, "False": False}
 
 
 def build_parameters(descriptions: Sequence[ParameterDescription]) -> type:
-    """Return a class that declares these parameters. Raise ValueError if a description is wrong."""
+    """Return a class that declares these parameters. Raises ValueError if a description is wrong."""
     if len(descriptions) > MAX_PARAMETERS:
         raise ValueError(f"it has more than {MAX_PARAMETERS} parameters")
     declared: dict[str, Parameter[Any]] = {}
@@ -43,7 +43,7 @@ def build_parameters(descriptions: Sequence[ParameterDescription]) -> type:
 def parse_parameters(
     descriptions: Sequence[ParameterDescription], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return all values of a strategy's parameters. Raise Invalid with the field of a wrong one."""
+    """Return all values of a strategy's parameters. Raises Invalid with the field of a wrong one."""
     try:
         return parse_values(build_parameters(descriptions), given)
     except InvalidParameter as error:

@@ -60,7 +60,7 @@ def pack_reaction(sequence: int, reaction: Reaction) -> dict[str, Any]:
 
 
 def parse_reaction(fields: Mapping[str, Any], sequence: int, scope: ActionScope) -> Reaction:
-    """Return the reaction to an input. Raise InvalidFrame, and MessageLimitExceeded for too many actions."""
+    """Return the reaction to an input. Raises InvalidFrame, and MessageLimitExceeded for too many actions."""
     actions, state = fields.get("actions"), fields.get("state")
     if fields.get("sequence") != sequence or not isinstance(actions, list) or not isinstance(state, str):
         raise InvalidFrame("It sent something else than a reaction to its input.")
@@ -104,7 +104,7 @@ def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
 
 
 def _complete(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
-    """Return a ticket with what the strategy does not decide. Raise InvalidCommand."""
+    """Return a ticket with what the strategy does not decide. Raises InvalidCommand."""
     if errors := shape_errors(ticket):
         raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")
     if ticket.product not in _PRODUCTS:

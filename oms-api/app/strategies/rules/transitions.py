@@ -37,7 +37,7 @@ class IllegalAction(Exception):
 def find_next_status(
     action: Action, status: StrategyStatus, *, acknowledges_error: bool = False
 ) -> StrategyStatus:
-    """Return the status after an action; the same one for a repeat. Raise IllegalAction."""
+    """Return the status after an action; the same one for a repeat. Raises IllegalAction."""
     strategy_status = _TABLE.get((action, status))
     if strategy_status is None:
         raise IllegalAction(f"A strategy that is {status} cannot be paused; only one that is ACTIVE can.")

@@ -26,8 +26,8 @@ class BacktestCodeFinder:
     async def prepare(self, caller: Caller, name: str) -> FindCode:
         """Inspect the code, and return what finds it in the transaction of a request.
 
-        Raise Invalid for the field `strategy`. Only an administrator may name code that is neither registered
-        nor an installed entry point.
+        Raises Invalid for the field `strategy`. Only an administrator may name code that is neither
+        registered nor an installed entry point.
         """
         strategy = await self._readers.run(
             lambda connection: _find_registered(connection, caller, name), caller.tenant_id
@@ -45,7 +45,7 @@ class _PreparedCode:
         self._inspected = inspected
 
     def find(self, connection: Connection, caller: Caller, name: str) -> BacktestCode:
-        """Return the code. Raise Invalid for the field `strategy`."""
+        """Return the code. Raises Invalid for the field `strategy`."""
         strategy = _find_registered(connection, caller, name)
         try:
             code = require_code(self._inspected, _get_entry_point(strategy, name))
@@ -66,7 +66,7 @@ class _PreparedCode:
 def _find_registered(connection: Connection, caller: Caller, name: str) -> Strategy | None:
     """Return the strategy with code of this name, if the caller may see it."""
     found = find_strategy(connection, caller.tenant_id, name)
-    if found is None or found.strategy.entry_point is None or not caller.sees(found.portfolio_key or ""):
+    if found is None or found.strategy.entry_point is None or not caller.sees(found.portfolio_name_key or ""):
         return None
     return found.strategy
 

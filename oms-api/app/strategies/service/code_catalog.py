@@ -55,7 +55,7 @@ class CodeCatalog:
         return {**EXAMPLES, **self._list_installed()}
 
     def find(self, entry_point: str) -> FoundCode:
-        """Return the code of an entry point's name or MODULE:CLASS. Raise Invalid for `entry_point`."""
+        """Return the code of an entry point's name or MODULE:CLASS. Raises Invalid for `entry_point`."""
         names = self.list_names()
         class_path = names.get(entry_point, entry_point)
         if class_path not in names.values() and not self._is_allowed(class_path):

@@ -50,7 +50,7 @@ Inspected = Mapping[str, StrategyCode | Invalid]  # by entry point: the code, or
 
 
 def require_code(inspected: Inspected, entry_point: str) -> StrategyCode:
-    """Return inspected code. Raise Invalid, and ConcurrentChange if another entry point was inspected."""
+    """Return inspected code. Raises Invalid, and ConcurrentChange if another entry point was inspected."""
     found = inspected.get(entry_point)
     if found is None:
         raise ConcurrentChange  # somebody changed the entry point since the inspection

@@ -2,7 +2,7 @@
 
 from app.database import Readers
 from app.identity.rules.access import Caller
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.orders.queries.open_positions import find_portfolio_names_with_orders
 from app.orders.service.order_service import OrderService
 from app.text import name_key

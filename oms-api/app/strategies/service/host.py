@@ -115,7 +115,7 @@ class StrategyHost:
     def create_session(self, listed_strategy: ListedStrategy, gateway: OrderGateway) -> StrategySession:
         """Return the session of a strategy. Close it at the end.
 
-        Raise CodeChanged, Invalid if its code cannot be found, and what its module raises.
+        Raises CodeChanged, Invalid if its code cannot be found, and what its module raises.
         """
         strategy = listed_strategy.strategy
         code = self._runners.catalog.find(strategy.entry_point or "")
@@ -238,7 +238,7 @@ def run_session(
 ) -> None:
     """Run a strategy until `wait` returns true, it sends too many messages, or it fails.
 
-    Raise JournalConflict, OrderServiceUnavailable or SQLAlchemyError if the session must be restarted.
+    Raises JournalConflict, OrderServiceUnavailable or SQLAlchemyError if the session must be restarted.
     """
     try:
         with closing(host.create_session(listed_strategy, gateway)) as session:

@@ -14,7 +14,7 @@ from app.market_data.service import Market
 from app.orders.rules.values import Order
 from app.strategies.queries.live_orders import find_order_ids, list_executions, list_own_orders
 from app.strategies.rules.journal import InputKind, JournalInput, NewInput
-from app.strategies.rules.payloads import serialize_bars, serialize_quote
+from app.strategies.rules.journal_values import serialize_bars, serialize_quote
 from app.strategies.rules.values import Strategy
 from app.strategies.service.order_gateway import SOURCE
 

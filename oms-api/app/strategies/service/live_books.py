@@ -18,7 +18,7 @@ from app.orders.rules.values import OrderType as TicketType
 from app.orders.rules.values import Ticket
 from app.orders.rules.values import TimeInForce as TicketTime
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
-from app.strategies.rules.payloads import parse_order, serialize_order
+from app.strategies.rules.journal_values import parse_order, serialize_order
 from slackoms_strategy import Fill, OrderState, OrderStatus, OrderType, Side, TimeInForce
 
 
@@ -63,7 +63,7 @@ class LiveOrders:
         self.prefix, self._count, self.actions = prefix, 0, []
 
     def submit(self, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
-        """Place an order. Raise ValueError for an invalid ticket."""
+        """Place an order. Raises ValueError for an invalid ticket."""
         _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
         self.actions.append(PlaceAction(ticket))
@@ -75,7 +75,7 @@ class LiveOrders:
             self.actions.append(CancelAction(order_id))
 
     def replace(self, order_id: str, ticket: Ticket, at: int) -> LiveOrder:  # noqa: ARG002  # as in a backtest
-        """Replace an open order. Raise ValueError."""
+        """Replace an open order. Raises ValueError."""
         if self.find(order_id) is None:
             raise ValueError(f"Order {order_id} is not open.")
         _require_valid(ticket)

@@ -9,7 +9,7 @@ import orjson
 from app.clock import monotonic_seconds
 from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
-from app.ledger.service.trade_service import RequestSource
+from app.identity.rules.request_source import RequestSource
 from app.orders.rules.values import Order
 from app.orders.service.command_results import OrderResult
 from app.orders.service.order_service import OrderService
@@ -47,7 +47,7 @@ class OrderGateway:
     ) -> ActionResult:
         """Carry out an action. `order_id` is that of the order to cancel or replace.
 
-        Raise MessageLimitExceeded or OrderServiceUnavailable.
+        Raises MessageLimitExceeded or OrderServiceUnavailable.
         """
         self._count_message()
         try:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.brokers.rules.matching import match_quote
+from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.settings import PaperSettings, set_portfolio_terms
 from app.brokers.rules.values import Executed
 from app.instruments.queries import find_instruments
@@ -60,7 +60,10 @@ class ParityChecker:
     def compare(
         self, connection: Connection, strategy: Strategy, since: datetime, until: datetime
     ) -> ParityReport:
-        """Compare the orders of [since, until). Raise NoJournal, and Invalid if the code cannot be loaded."""
+        """Compare the orders of [since, until).
+
+        Raises NoJournal, and Invalid if the code cannot be loaded.
+        """
         inputs = _read_inputs(connection, strategy, since, until)
         with closing(_Replay(self._runners, strategy)) as replay:
             for journal_input in inputs:
@@ -100,7 +103,7 @@ class ParityChecker:
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
             quotes = self._market.quotes_at(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
-            events = [] if quote is None else match_quote([working], quote, fill.at, paper)
+            events = [] if quote is None else compute_fills([working], quote, fill.at, paper)
             candidates += [
                 ComparedFill(event.price, event.quantity) for event in events if isinstance(event, Executed)
             ]
@@ -193,7 +196,7 @@ class _Replay:
 def _read_inputs(
     connection: Connection, strategy: Strategy, since: datetime, until: datetime
 ) -> Sequence[JournalInput]:
-    """Return the inputs from the last start before `since` on. Raise NoJournal."""
+    """Return the inputs from the last start before `since` on. Raises NoJournal."""
     inputs = list(iterate_inputs(connection, strategy.tenant_id, strategy.name))
     broken = find_break(inputs)
     if broken is not None:

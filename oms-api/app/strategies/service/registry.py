@@ -11,7 +11,7 @@ from app.audit.service import AuditEntry
 from app.errors import Forbidden
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.idempotent_operations import Change, OperationContext
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.risk.service.limiting import remove_limit, serialize_limit_values, set_limit
@@ -39,7 +39,7 @@ from app.strategies.service.code_inspection import Inspected, require_code
 from app.strategies.service.presentation import serialize_strategy
 
 MAX_STRATEGIES = 500  # per tenant
-_IDS = TradeIds("G")
+_IDS = SortableIds("G")
 _VERSIONED = ("entry_point", "code_hash", "symbols", "interval", "parameters")
 _LOCKED_FIELDS = ("entry_point", "portfolio", "symbols", "interval", "mode")  # while it is active
 _TRADER_FIELDS = frozenset({"parameters"})
@@ -64,7 +64,7 @@ class StrategyRegistry:
     def create(
         self, connection: Connection, context: OperationContext, new: NewStrategy, now: datetime
     ) -> Change:
-        """Create a strategy, INACTIVE. Raise Invalid, StrategyExists or TooManyStrategies."""
+        """Create a strategy, INACTIVE. Raises Invalid, StrategyExists or TooManyStrategies."""
         caller = context.caller
         if new.name == MANUAL or queries.find_strategy(connection, caller.tenant_id, new.name) is not None:
             raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
@@ -115,7 +115,7 @@ class StrategyRegistry:
     ) -> Change:
         """Change a strategy. A change of code, parameters, symbols or interval makes a new version.
 
-        Raise Invalid, StrategyIsRunning or Forbidden.
+        Raises Invalid, StrategyIsRunning or Forbidden.
         """
         caller = context.caller
         listed_strategy = require_strategy(connection, caller, name, locks=True)
@@ -150,16 +150,18 @@ class StrategyRegistry:
         before, after = _facts(strategy), _facts(updated)
         entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
         entries += _set_limits(connection, context, changes.get("limits", ()), now)
-        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_key)
+        updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_name_key)
         return Change(serialize_strategy(connection, updated_listing, {code.entry_point: code}), entries)
 
 
 def require_strategy(
     connection: Connection, caller: Caller, name: str, *, locks: bool = False
 ) -> ListedStrategy:
-    """Return a strategy that the caller may see. Raise NoSuchStrategy."""
+    """Return a strategy that the caller may see. Raises NoSuchStrategy."""
     strategy = queries.find_strategy(connection, caller.tenant_id, name, locks=locks)
-    if strategy is None or not (strategy.portfolio_key is None or caller.sees(strategy.portfolio_key)):
+    if strategy is None or not (
+        strategy.portfolio_name_key is None or caller.sees(strategy.portfolio_name_key)
+    ):
         raise NoSuchStrategy(name)
     return strategy
 
@@ -178,7 +180,7 @@ def _require_change_allowed(caller: Caller, strategy: Strategy, changes: Mapping
 def _require_matching_portfolio(
     connection: Connection, caller: Caller, name: str | None, mode: StrategyMode
 ) -> PortfolioOfMode:
-    """Return the portfolio. Raise Invalid if it does not exist or is not of the mode."""
+    """Return the portfolio. Raises Invalid if it does not exist or is not of the mode."""
     book = require_portfolio(connection, caller, name or "", "portfolio")
     kind = queries.find_portfolio_kind(connection, caller.tenant_id, book.id)
     if kind != mode:

@@ -16,7 +16,7 @@ from app.market_data.rules.bars import Interval
 from app.money import ZERO
 from app.strategies.rules.actions import Reaction
 from app.strategies.rules.journal import InputKind, JournalInput
-from app.strategies.rules.payloads import parse_bars, parse_fill, parse_order, parse_quote
+from app.strategies.rules.journal_values import parse_bars, parse_fill, parse_order, parse_quote
 from app.strategies.service.live_books import LiveAccount, LiveOrders
 from slackoms_strategy import BarColumns, Strategy
 
@@ -38,7 +38,7 @@ class StrategyRunner(Protocol):
     uses_quotes: bool  # whether it defines `on_quote`
 
     def deliver(self, journal_input: JournalInput) -> Reaction:
-        """Call the callbacks for an input, and return the actions that it requests. Raise its exception."""
+        """Call the callbacks for an input, and return the actions that it requests. Raises its exception."""
         ...
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class InProcessRunner:
             price_series.raw = integers[feed.index]
 
     def _serialize_state(self) -> str:
-        """Return what the strategy needs to go on as JSON. Raise InvalidState."""
+        """Return what the strategy needs to go on as JSON. Raises InvalidState."""
         try:
             return orjson.dumps(
                 {

@@ -16,7 +16,7 @@ class RunnerFactory:
         self.catalog, self._limits = catalog, limits
 
     def create(self, code: FoundCode, spec: RunnerSpec) -> StrategyRunner:
-        """Return what runs a strategy. Raise CodeChanged, SandboxError, or what its module raises."""
+        """Return what runs a strategy. Raises CodeChanged, SandboxError, or what its module raises."""
         if code.is_sandboxed:
             return self._start_process(code, spec)
         try:

@@ -33,7 +33,7 @@ class SandboxedRunner:
     """Runs one strategy in a child process, which is killed at the end. See `StrategyRunner`."""
 
     def __init__(self, source: StrategySource, spec: RunnerSpec, limits: Limits = LIMITS) -> None:
-        """Start the process. Raise SandboxError."""
+        """Start the process. Raises SandboxError."""
         self._spec, self._symbols = spec, dict.fromkeys(spec.symbols)
         self._log = _LogBudget(spec.name)
         options = {
@@ -53,7 +53,7 @@ class SandboxedRunner:
         return self._child
 
     def deliver(self, one: JournalInput) -> Reaction:
-        """Send an input, and return the reaction. Raise SandboxError: the process has ended then."""
+        """Send an input, and return the reaction. Raises SandboxError: the process has ended then."""
         reply = request(self._child, pack_input(one))
         self._log.write(reply.log)
         scope = ActionScope(

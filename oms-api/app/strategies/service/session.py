@@ -131,7 +131,7 @@ class StrategySession:
         return NewInput(InputKind.START, now, orjson.dumps(payload).decode())
 
     def _append(self, inputs: Sequence[NewInput]) -> list[JournalInput]:
-        """Commit inputs to the journal. Raise JournalConflict."""
+        """Commit inputs to the journal. Raises JournalConflict."""
         strategy = self._strategy
         linked = link_inputs(strategy.tenant_id, strategy.name, strategy.run, self._head, inputs)
         with unit_of_work(self._engine) as connection:

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.ids import TradeIds
+from app.ids import SortableIds
 from app.strategies.queries import registry as queries
 from app.strategies.rules.values import Strategy, StrategyKind, StrategyMode, StrategyStatus
 
-_IDS = TradeIds("G")
+_IDS = SortableIds("G")
 
 
 def ensure_signal_strategy(

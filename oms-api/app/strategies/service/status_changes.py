@@ -45,7 +45,7 @@ class StatusChanges:
     def change(
         self, connection: Connection, context: OperationContext, request: StatusRequest, now: datetime
     ) -> Change:
-        """Start, pause or stop a strategy. A repeat changes nothing. Raise StrategyStatusConflict."""
+        """Start, pause or stop a strategy. A repeat changes nothing. Raises StrategyStatusConflict."""
         caller = context.caller
         if request.name == MANUAL:
             message = "Orders of people have no status; stop them with a kill switch (`POST /kill-switch`)."

@@ -1,4 +1,4 @@
-"""The frames that are sent, as JSON text. What goes to many connections is serialized once."""
+"""Build WebSocket frames as JSON text. A frame for many connections is serialized once."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ def build_system_frame(data: Mapping[str, Any], position: str | None = None) -> 
 
 def build_event_frame(channel: str, event_id: str, type_: str, created_at: str, payload: str) -> str:
     """Return the frame of an event. `payload` is JSON text."""
-    head = f'{{"channel":"{channel}","id":"{event_id}","type":"{type_}","created_at":"{created_at}",'
-    return f'{head}"data":{payload}}}'
+    head = {"channel": channel, "id": event_id, "type": type_, "created_at": created_at}
+    return f'{json.dumps(head, separators=(",", ":"))[:-1]},"data":{payload}}}'
 
 
 def build_item_frame(kind: str, items: Sequence[tuple[str, str]]) -> str:
@@ -26,4 +26,4 @@ def build_item_frame(kind: str, items: Sequence[tuple[str, str]]) -> str:
     if len(items) == 1:
         name, text = items[0]
         return f'{{"channel":{json.dumps(f"{kind}:{name}")},"id":null,"data":{text}}}'
-    return f'{{"channel":"{kind}","id":null,"items":[{",".join(text for _, text in items)}]}}'
+    return f'{{"channel":{json.dumps(kind)},"id":null,"items":[{",".join(text for _, text in items)}]}}'

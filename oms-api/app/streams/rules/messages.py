@@ -81,7 +81,7 @@ Message = Authenticate | Subscribe | Unsubscribe | Ping
 
 
 def parse_message(text: str) -> Message:
-    """Parse a message. Raise MessageRefused."""
+    """Parse a message. Raises MessageRefused."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -123,7 +123,7 @@ def _read_channels(value: dict[str, Any]) -> tuple[Channel, ...]:
 
 
 def parse_channel(text: str) -> Channel:
-    """Parse the name of a channel, such as "orders" or "quotes:AAPL". Raise MessageRefused."""
+    """Parse the name of a channel, such as "orders" or "quotes:AAPL". Raises MessageRefused."""
     word, colon, name = text.partition(":")
     if word not in set(ChannelKind):
         raise MessageRefused(

@@ -42,7 +42,7 @@ class TenantEvents:
         self.users = 0  # subscriptions, and those that are being made
 
     async def start(self) -> None:
-        """Start to follow the events from now on. Raise Unavailable."""
+        """Start to follow the events from now on. Raises Unavailable."""
         if self._task is None:
             self.position = max(self.position, await self._feed.horizon(self._tenant_id))
         if self._task is None:
@@ -124,7 +124,7 @@ class EventFanout:
     async def subscribe(
         self, tenant_id: int, outbox: Outbox, kind: ChannelKind, after: int | None
     ) -> EventSubscription:
-        """Send the events of a channel after the number `after`, None: from now on. Raise Unavailable."""
+        """Send the events of a channel after the number `after`, None: from now on. Raises Unavailable."""
         events = self._tenants.get(tenant_id)
         if events is None:
             events = TenantEvents(self._feed, self._readers, self._opaque_ids, tenant_id)

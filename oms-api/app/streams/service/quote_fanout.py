@@ -52,7 +52,7 @@ class QuoteFanout:
         return self._symbols.get(outbox, frozenset())
 
     async def add(self, tenant_id: int, outbox: Outbox, names: Iterable[str]) -> None:
-        """Send the quotes of symbols, beginning with the latest ones. Raise Unavailable."""
+        """Send the quotes of symbols, beginning with the latest ones. Raises Unavailable."""
         names = list(names)
 
         def read(connection: Connection) -> dict[InstrumentKey, Quote | None]:
@@ -68,7 +68,7 @@ class QuoteFanout:
             outbox.put_items(_QUOTES, {key.symbol: text for key, text in items.items()})
 
     async def remove(self, tenant_id: int, outbox: Outbox, names: Iterable[str]) -> None:
-        """Stop sending the quotes of these symbols. Raise Unavailable."""
+        """Stop sending the quotes of these symbols. Raises Unavailable."""
         names = list(names)
 
         def read(connection: Connection) -> set[InstrumentKey]:

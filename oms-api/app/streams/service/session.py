@@ -77,7 +77,7 @@ class Session:
         self._limit = Limit("messages", "Too many messages of this connection.", MESSAGES_PER_MINUTE)
 
     async def serve(self) -> None:
-        """Serve the connection until the client leaves. Raise StreamClosed if the service ends it."""
+        """Serve the connection until the client leaves. Raises StreamClosed if the service ends it."""
         self._reply("authenticated", person=self._caller.person, key=self._caller.name)
         activities = (self._outbox.run(), self._watch_rights(), self._read_messages())
         tasks = [asyncio.create_task(activity) for activity in activities]

@@ -65,7 +65,7 @@ class ValueFanout:
     ) -> list[str]:
         """Send the values of portfolios ("": all that the caller may see; name keys, None: all).
 
-        Return the names of those that do not exist or may not be seen. Raise Unavailable.
+        Return the names of those that do not exist or may not be seen. Raises Unavailable.
         """
         keys = {name_key(name): name for name in names}
         known = await self._readers.run(

@@ -35,7 +35,7 @@ class WebhookDeliveries:
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page of deliveries, newest first, and the cursor of the next page.
 
-        Raise NoSuchWebhook or NoSuchDelivery.
+        Raises NoSuchWebhook or NoSuchDelivery.
         """
         webhook = get_webhook(connection, caller, webhook_id)
         below = None if cursor is None else self._decode(caller.tenant_id, cursor)

@@ -74,7 +74,7 @@ class Dispatcher:
         return not self._queues and not self._updates
 
     async def cycle(self) -> None:
-        """Do what is due. Raise SQLAlchemyError; then nothing is lost, and the next call continues."""
+        """Do what is due. Raises SQLAlchemyError; then nothing is lost, and the next call continues."""
         if monotonic_seconds() - self._refreshed_at >= REFRESH_SECONDS:
             await self._refresh()
         await self._plan_new_events()

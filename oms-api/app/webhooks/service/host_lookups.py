@@ -25,7 +25,7 @@ class LookupKey(NamedTuple):
 
 
 async def resolve_host(host: str, port: int) -> list[str]:
-    """Return the addresses of a host. Raise OSError."""
+    """Return the addresses of a host. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
@@ -39,7 +39,7 @@ class HostLookups:
         self._running: dict[LookupKey, asyncio.Task[list[str]]] = {}
 
     async def find_addresses(self, key: LookupKey) -> list[str]:
-        """Return the addresses of a host. Raise OSError."""
+        """Return the addresses of a host. Raises OSError."""
         lookup = self._running.get(key)
         if lookup is None:
             lookup = asyncio.create_task(self._find_addresses(key))

@@ -155,7 +155,7 @@ class WebhookService:
 
 
 def get_webhook(connection: Connection, caller: Caller, webhook_id: str) -> StoredWebhook:
-    """Return a webhook that the caller manages. Raise NoSuchWebhook."""
+    """Return a webhook that the caller manages. Raises NoSuchWebhook."""
     webhook = queries.find_webhook(connection, caller.tenant_id, get_owner(caller), webhook_id)
     if webhook is None:
         raise NoSuchWebhook(webhook_id)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.rules.matching import match_bar, match_quote
+from app.brokers.rules.matching import compute_fills, match_bar
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import BrokerOrder, Executed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
@@ -76,7 +76,7 @@ def fills(events):
 @given(books, quotes, settings)
 def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, how):
     by_id = {order.id: order for order in book}
-    for fill in fills(match_quote(book, quote, NOON, how)):
+    for fill in fills(compute_fills(book, quote, NOON, how)):
         order = by_id[fill.order_id]
         assert 0 < fill.quantity <= order.leaves
         assert fill.price > 0
@@ -86,7 +86,7 @@ def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, how):
 
 @given(books, quotes, settings)
 def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quote, how):
-    filled = fills(match_quote(book, quote, NOON, how))
+    filled = fills(compute_fills(book, quote, NOON, how))
     assert max(Counter(fill.order_id for fill in filled).values(), default=1) == 1
     members = {order.id: order for order in book if order.group}
     shared = sum((fill.quantity for fill in filled if fill.order_id in members), Decimal(0))
@@ -97,7 +97,7 @@ def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quot
 def test_portfolio_fills_at_most_the_quoted_size_of_a_side(book, quote, how):
     by_id = {order.id: order for order in book}
     taken: Counter[tuple[int, Side]] = Counter()
-    for fill in fills(match_quote(book, quote, NOON, how)):
+    for fill in fills(compute_fills(book, quote, NOON, how)):
         order = by_id[fill.order_id]
         taken[order.portfolio_id, order.side] += fill.quantity
     for (_, side), quantity in taken.items():
@@ -109,7 +109,7 @@ def test_portfolio_fills_at_most_the_quoted_size_of_a_side(book, quote, how):
 @given(books, quotes, settings, st.randoms(use_true_random=False))
 def test_input_sequence_of_orders_does_not_change_the_result(book, quote, how, random):
     shuffled = random.sample(book, len(book))
-    assert set(match_quote(book, quote, NOON, how)) == set(match_quote(shuffled, quote, NOON, how))
+    assert set(compute_fills(book, quote, NOON, how)) == set(compute_fills(shuffled, quote, NOON, how))
 
 
 @given(books, bars, settings)
@@ -134,15 +134,15 @@ def test_portfolio_fills_at_most_its_share_of_the_bar_volume(book, bar, how):
 def test_slippage_never_improves_the_price(book, quote, how):
     by_id = {order.id: order for order in book}
     straight = how._replace(slippage=Slippage.NONE)
-    unslipped = {fill.order_id: fill for fill in fills(match_quote(book, quote, NOON, straight))}
-    for fill in fills(match_quote(book, quote, NOON, how)):
+    unslipped = {fill.order_id: fill for fill in fills(compute_fills(book, quote, NOON, straight))}
+    for fill in fills(compute_fills(book, quote, NOON, how)):
         better = (unslipped[fill.order_id].price - fill.price) * by_id[fill.order_id].side.sign
         assert better <= 0
 
 
 @given(books, quotes)
 def test_ioc_and_fok_never_outlive_the_quote(book, quote):
-    events = match_quote([order._replace(group=None) for order in book], quote, NOON)
+    events = compute_fills([order._replace(group=None) for order in book], quote, NOON)
     told_of = {(type(event).__name__, event.order_id): event for event in events}
     for order in book:
         active = order.triggered or order.kind in {OrderType.MARKET, OrderType.LIMIT}

@@ -21,6 +21,15 @@ TICK = Decimal("0.01")
         ("SELL", "2", {"amount": 1}, {"amount": 3}, None),
         ("SELL", None, {"amount": 1}, {"amount": 3}, None),
     ],
+    ids=[
+        "smaller percentage",
+        "larger percentage",
+        "smaller amount",
+        "smaller percentage of a buy",
+        "smaller amount of a buy",
+        "price below zero",
+        "no stop price",
+    ],
 )
 def test_trailing_stop_price_is_computed_from_the_extreme(side, level, before, after, moved):
     old, new = (Trail(**{name: Decimal(value) for name, value in one.items()}) for one in (before, after))

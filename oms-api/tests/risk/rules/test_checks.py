@@ -362,7 +362,7 @@ def test_mutually_exclusive_orders_count_once():
     ("changes", "code"),
     [
         ({"is_person": True, "same_order_seconds": Decimal(3)}, "REPEAT_ORDER"),
-        ({"is_person": True, "same_order_seconds": Decimal(3), "confirms_repeat": True}, PASSES),
+        ({"is_person": True, "same_order_seconds": Decimal(3), "confirm_repeat": True}, PASSES),
         ({"is_person": True, "same_order_seconds": Decimal(10)}, PASSES),
         ({"is_person": True}, PASSES),
         ({"same_order_seconds": Decimal(3)}, PASSES),

@@ -18,7 +18,7 @@ from app.strategies.rules.journal import (
     find_end,
     link_inputs,
 )
-from app.strategies.rules.payloads import (
+from app.strategies.rules.journal_values import (
     parse_bars,
     parse_fill,
     parse_order,

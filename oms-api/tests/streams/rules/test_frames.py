@@ -13,6 +13,13 @@ def test_event_has_its_id_and_data():
     )
 
 
+def test_names_with_quotation_marks_are_escaped():
+    names = ('say "x"', "back\\slash", 'type "t"')
+    frame = json.loads(build_event_frame(*names, "2026-11-20T15:04:05Z", "1"))
+    assert (frame["channel"], frame["id"], frame["type"]) == names
+    assert json.loads(build_item_frame('a "kind"', []))["channel"] == 'a "kind"'
+
+
 def test_one_item_is_data_of_its_channel_and_several_are_items():
     one = json.loads(build_item_frame("quotes", [("AAPL", '{"bid":"1"}')]))
     assert one == {"channel": "quotes:AAPL", "id": None, "data": {"bid": "1"}}

@@ -27,7 +27,7 @@ _CRYPTO_QUOTES = ("USDT", "USDC", "USD", "BTC")
 
 
 def parse_order(json: Json) -> OrderReport:
-    """Parse an order. Raise MalformedResponse."""
+    """Parse an order. Raises MalformedResponse."""
     try:
         return OrderReport(
             broker_id=str(json["id"]),
@@ -89,7 +89,7 @@ def parse_activity(json: Json) -> FillReport:
 
 
 def parse_update(json: Json) -> Update:
-    """Parse an event of the stream. Raise MalformedResponse."""
+    """Parse an event of the stream. Raises MalformedResponse."""
     try:
         order = parse_order(json["order"])
         at = parse_time(json.get("timestamp") or json["order"]["updated_at"])
@@ -104,7 +104,7 @@ def parse_update(json: Json) -> Update:
 
 
 def parse_position(json: Json, portfolio_id: int) -> Holding:
-    """Parse a position. Raise MalformedResponse."""
+    """Parse a position. Raises MalformedResponse."""
     try:
         symbol = str(json["symbol"])
         if json.get("asset_class") == "crypto":
@@ -117,7 +117,7 @@ def parse_position(json: Json, portfolio_id: int) -> Holding:
 
 
 def parse_account(json: Json) -> Account:
-    """Parse the account. Raise MalformedResponse."""
+    """Parse the account. Raises MalformedResponse."""
     try:
         number = str(json["account_number"])
         return Account(

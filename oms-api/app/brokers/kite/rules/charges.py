@@ -22,7 +22,7 @@ def build_charges_request(orders: Iterable[Json]) -> list[dict[str, Any]]:
 
 
 def parse_charges(notes: Iterable[Json]) -> list[Decimal]:
-    """Return the total of each order, in the order of the request. Raise MalformedResponse."""
+    """Return the total of each order, in the order of the request. Raises MalformedResponse."""
     try:
         return [parse_amount(note["charges"]["total"]) for note in notes]
     except (KeyError, ValueError, TypeError) as error:

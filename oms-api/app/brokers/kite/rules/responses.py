@@ -30,7 +30,7 @@ _ORDER, _TRADE, _POSITION, _ACCOUNT = "an order", "a trade", "a position", "the 
 
 
 def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
-    """Parse an order of the order book or of a frame. Raise MalformedResponse."""
+    """Parse an order of the order book or of a frame. Raises MalformedResponse."""
     try:
         filled = parse_amount(json.get("filled_quantity") or 0)
         submitted_at = parse_time(json["order_timestamp"])
@@ -100,7 +100,7 @@ def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id:
 
 
 def parse_account(profile: Json, equity: Json) -> Account:
-    """Parse the profile and the margins of the equity segment. Raise MalformedResponse."""
+    """Parse the profile and the margins of the equity segment. Raises MalformedResponse."""
     try:
         return Account(
             "INR",
@@ -114,7 +114,7 @@ def parse_account(profile: Json, equity: Json) -> Account:
 
 
 def parse_time(text: str) -> datetime:
-    """Parse a time of India. Raise ValueError."""
+    """Parse a time of India. Raises ValueError."""
     at = datetime.fromisoformat(text)
     return (at.replace(tzinfo=INDIA) if at.tzinfo is None else at).astimezone(UTC)
 

@@ -41,7 +41,7 @@ class MalformedFrame(Exception):
 
 
 def parse_frame(frame: bytes) -> list[Tick]:
-    """Return the ticks of a frame, none of a heartbeat. Raise MalformedFrame."""
+    """Return the ticks of a frame, none of a heartbeat. Raises MalformedFrame."""
     return [_parse_packet(packet) for packet in _split(frame)] if len(frame) > 1 else []
 
 

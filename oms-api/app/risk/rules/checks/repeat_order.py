@@ -11,7 +11,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     API keys without a person may repeat orders.
     """
     seconds, age = risk.limits.repeat_order_seconds, risk.same_order_seconds
-    if not risk.is_person or risk.confirms_repeat or age is None or age >= seconds:
+    if not risk.is_person or risk.confirm_repeat or age is None or age >= seconds:
         return None
     sentence = f"You sent the same order {age:.1f} s ago; send it with `confirm_repeat` if you mean it."
     return Denial("REPEAT_ORDER", sentence, seconds, age)

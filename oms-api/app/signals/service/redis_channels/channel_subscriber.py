@@ -35,7 +35,7 @@ class ChannelSubscriber:
         self._holder, self._now = holder, now
 
     async def listen(self, redis: Any) -> None:
-        """Wait for the lease, and receive messages until it is lost. Raise RedisError and Unavailable."""
+        """Wait for the lease, and receive messages until it is lost. Raises RedisError and Unavailable."""
         if not await self._acquire():
             await redis.ping()
             await asyncio.sleep(STANDBY_SECONDS)

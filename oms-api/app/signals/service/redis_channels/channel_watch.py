@@ -44,7 +44,7 @@ class ChannelWatch:
                 logging.getLogger(__name__).warning("the event was not published: %s", refusal.detail)
 
     async def check(self) -> None:
-        """Publish an event if the state has changed. Raise Unavailable."""
+        """Publish an event if the state has changed. Raises Unavailable."""
         problem = self._state.problem
         is_down = problem is not None
         self._metrics.set_channel(Channel.REDIS, is_up=not is_down)

@@ -30,7 +30,7 @@ class SignalIntake:
         self._tenant, self._metrics = tenant, metrics
 
     async def find_caller(self) -> Caller:
-        """Return the sender of signals. Raise Unavailable if the tenant of the settings is not active."""
+        """Return the sender of signals. Raises Unavailable if the tenant of the settings is not active."""
 
         def read(connection: Connection) -> TenantRow | None:
             set_all_tenants_scope(connection)
@@ -46,7 +46,7 @@ class SignalIntake:
     async def accept(self, messages: Sequence[bytes]) -> list[OmsError | None]:
         """Store the signals of messages in their order, with their orders.
 
-        Return for each why it is not stored, or None. Raise Unavailable if none is.
+        Return for each why it is not stored, or None. Raises Unavailable if none is.
         """
         caller = await self.find_caller()
         refusals: list[OmsError | None] = [None] * len(messages)

@@ -50,7 +50,7 @@ class StreamReader:
                 raise
 
     async def read_once(self) -> None:
-        """Claim entries of dead consumers if that is due, and read new ones. Raise RedisError."""
+        """Claim entries of dead consumers if that is due, and read new ones. Raises RedisError."""
         if monotonic_seconds() - self._claimed_at >= CLAIM_SECONDS:
             await self._claim()
             self._claimed_at = monotonic_seconds()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.brokers.kite.rules.tags import TAG_LENGTH, build_tag, parse_tag
-from app.ids import TradeIds
+from app.ids import SortableIds
 
 
 @given(st.integers(0, 10**13 - 1), st.integers(0, 16**12 - 1))
@@ -21,7 +21,7 @@ def test_tag_has_the_order_id_and_fits(moment, rest):
 
 
 def test_ids_of_orders_have_tags_that_can_be_parsed():
-    order_id = TradeIds("O").next(1, datetime(2026, 11, 27, tzinfo=UTC))
+    order_id = SortableIds("O").next(1, datetime(2026, 11, 27, tzinfo=UTC))
     assert parse_tag(build_tag(order_id)) == order_id
 
 

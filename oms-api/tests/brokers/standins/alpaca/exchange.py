@@ -129,21 +129,21 @@ class Exchange:
                 self._close_group(order, "canceled")
 
     def get_order(self, order_id: str) -> Order:
-        """Return an order by Alpaca's id. Raise AlpacaError."""
+        """Return an order by Alpaca's id. Raises AlpacaError."""
         order = self.orders.get(order_id)
         if order is None:
             raise AlpacaError(404, _NOT_FOUND, f"order not found for {order_id}")
         return order
 
     def get_order_by_client_order_id(self, client_order_id: str) -> Order:
-        """Return an order by the client's id. Raise AlpacaError."""
+        """Return an order by the client's id. Raises AlpacaError."""
         order = self._by_client_order_id.get(client_order_id)
         if order is None:
             raise AlpacaError(404, _NOT_FOUND, f"order not found for {client_order_id}")
         return order
 
     def get_asset(self, name: str) -> Asset:
-        """Return an asset by its symbol or id. Raise AlpacaError."""
+        """Return an asset by its symbol or id. Raises AlpacaError."""
         for asset in self.assets.values():
             if name in {asset.symbol, asset.symbol.replace("/", ""), asset.id}:
                 return asset

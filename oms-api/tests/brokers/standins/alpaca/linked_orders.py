@@ -19,7 +19,7 @@ _STOPS = frozenset({"stop", "stop_limit"})
 
 
 def build_linked(body: Mapping[str, Any], asset: Asset, client_order_id: str, at: Any) -> Order:
-    """Return the order of a request, with its legs. Raise AlpacaError."""
+    """Return the order of a request, with its legs. Raises AlpacaError."""
     kind = str(body.get("order_class") or "")
     given = {name: body[name] for name in ("take_profit", "stop_loss") if body.get(name)}
     if kind in {"", "simple"}:

@@ -18,7 +18,7 @@ MAX_CLIENT_ORDER_ID_LENGTH = 128
 def build_order(
     body: Mapping[str, Any], asset: Asset, order_id: str, client_order_id: str, at: datetime
 ) -> Order:
-    """Return the order of a request body. Raise AlpacaError."""
+    """Return the order of a request body. Raises AlpacaError."""
     prices: dict[str, Any] = {name: parse_amount(body, name) for name in _PRICES}
     order = Order(
         id=order_id,
@@ -39,7 +39,7 @@ def build_order(
 
 
 def parse_amount(body: Mapping[str, Any], name: str) -> Decimal | None:
-    """Return a number, which may be a text. Raise AlpacaError if it is not one."""
+    """Return a number, which may be a text. Raises AlpacaError if it is not one."""
     if body.get(name) is None:
         return None
     try:

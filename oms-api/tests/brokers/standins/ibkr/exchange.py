@@ -99,7 +99,7 @@ class Exchange:
         self.publish_state(order)
 
     def cancel(self, order: Order, reason: str = "") -> None:
-        """Cancel an open order. Raise Refusal."""
+        """Cancel an open order. Raises Refusal."""
         if not order.is_open:
             text = (
                 f"OrderId {order.id} that needs to be cancelled cannot be cancelled, state: {order.status}."

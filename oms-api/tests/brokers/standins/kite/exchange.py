@@ -91,7 +91,7 @@ class Exchange:
             return order_id
 
     def get_order(self, order_id: str) -> Order:
-        """Return an order by Kite's id. Raise KiteError."""
+        """Return an order by Kite's id. Raises KiteError."""
         order = self.orders.get(order_id)
         if order is None:
             raise KiteError(404, "GeneralException", "Couldn't find that `order_id`.")

@@ -47,7 +47,7 @@ class Sessions:
         return token
 
     def create(self, form: dict[str, str]) -> str:
-        """Return the access token of a new session. Raise KiteError."""
+        """Return the access token of a new session. Raises KiteError."""
         token = form.get("request_token", "")
         checksum = sha256(f"{self.api_key}{token}{self._api_secret}".encode()).hexdigest()
         if token not in self._request_tokens or form.get("checksum") != checksum:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from app.brokers.rules.rejections import find_rejection
+from app.brokers.rules.rejections import simulate_rejection
 from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
@@ -15,16 +15,16 @@ from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
 from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
-from app.orders.service.broker_orders import find_broker_denial, find_broker_hold, request_submission
+from app.orders.service.broker_orders import find_broker_denial, find_broker_hold_reason, request_submission
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, deny_order, finalize_order
-from app.orders.service.matching import match_against_quote
+from app.orders.service.idempotent_replay import find_repeated_placement
+from app.orders.service.matching import match_new_order
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
 from app.orders.service.order_results import build_result
 from app.orders.service.protection import build_legs, find_follower_denial, find_legs_denial, find_pair_denial
-from app.orders.service.repeated_requests import find_repeated_placement
-from app.orders.service.risk_evaluation import count_message, find_denial
+from app.orders.service.risk_evaluation import count_order_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp, iso
@@ -38,20 +38,20 @@ def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
     origin = command.origin
     require_unexpired(command.ticket, origin.at)
     portfolio_key = context.get_portfolio_key(command)
-    order = create_order(context, origin, portfolio_key, command.ticket)
-    count_message(context, origin, order)
+    order = build_order(context, origin, portfolio_key, command.ticket)
+    count_order_message(context, origin, order)
     order = changed(order, idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
     legs = build_exit_tickets(order, command.ticket)
     if legs:
         order = order._replace(group_id=order.id, group_kind=GroupKind.BRACKET, role=Role.ENTRY)
-    order = add_order(context, order)
-    denial = find_ticket_denial(context, order, legs, confirms=command.ticket.confirm_repeat)
+    order = store_order(context, order)
+    denial = find_placement_denial(context, order, legs, confirm_repeat=command.ticket.confirm_repeat)
     if denial is not None:
         deny_order(context, order, denial, order.created_at)
     else:
         for role, ticket in legs:
             links = OrderLinks(order.id, order.id, GroupKind.BRACKET, role)
-            hold_order(context, create_order(context, origin, portfolio_key, ticket, links))
+            store_held_order(context, build_order(context, origin, portfolio_key, ticket, links))
         send_or_request_approval(
             context,
             context.order_store.get(order.tenant_id, order.id),
@@ -69,19 +69,19 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
         require_unexpired(ticket, command.origin.at, f"orders.{number}.")
     portfolio_key = context.get_portfolio_key(command)
     first, second = (
-        create_order(context, command.origin, portfolio_key, ticket) for ticket in command.tickets
+        build_order(context, command.origin, portfolio_key, ticket) for ticket in command.tickets
     )
     for order in (first, second):
-        count_message(context, command.origin, order)
+        count_order_message(context, command.origin, order)
     key, request_hash = command.origin.idempotency_key, command.origin.request_hash
     first = first._replace(idempotency_key=key, request_hash=request_hash)
     second = second._replace(request_hash=request_hash)
     is_pair = command.kind is GroupKind.OCO
     group: dict[str, Any] = {"group_id": first.id, "group_kind": command.kind}
-    first = add_order(context, first._replace(**group, role=Role.EITHER if is_pair else Role.ENTRY))
+    first = store_order(context, first._replace(**group, role=Role.EITHER if is_pair else Role.ENTRY))
     parent_id = None if is_pair else first.id
     role = Role.EITHER if is_pair else Role.FOLLOWER
-    second = add_order(context, second._replace(**group, parent_id=parent_id, role=role))
+    second = store_order(context, second._replace(**group, parent_id=parent_id, role=role))
     if _is_group_denied(context, first, second):
         cancel_unsent(context, [first, second], iso(command.origin.at))
     elif is_pair:
@@ -98,21 +98,21 @@ def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
-def add_order(context: BatchContext, order: Order) -> Order:
+def store_order(context: BatchContext, order: Order) -> Order:
     """Store a new order, and index its idempotency key and client order id."""
     added = context.order_store.add(order, order.placed_by)
     context.index_request_keys([added])
     return added
 
 
-def find_ticket_denial(
-    context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirms: bool = False
+def find_placement_denial(
+    context: BatchContext, order: Order, legs: list[tuple[Role, Ticket]], *, confirm_repeat: bool = False
 ) -> Denial | None:
     """Return the denial of an order or of one of its exits; all are checked before the order is sent."""
     return (
         find_broker_denial(context, order, build_legs(order, legs) if legs else ())
         or find_quantity_denial(order)
-        or find_denial(context, order, confirms=confirms)
+        or find_denial(context, order, confirm_repeat=confirm_repeat)
         or (find_legs_denial(context, order, legs) if legs else None)
     )
 
@@ -154,7 +154,7 @@ def send_order(
     """
     at, actor = at or order.created_at, actor or order.placed_by
     hold = None if order.role in EXITS else find_order_hold(context, order, at)
-    reason = find_broker_hold(context, order) if hold is None else hold.reason
+    reason = find_broker_hold_reason(context, order) if hold is None else hold.reason
     if reason is not None:
         context.order_store.change_status(order, Status.HELD, at, actor, **facts | {"reason": reason})
         return
@@ -162,13 +162,13 @@ def send_order(
     if is_remote(sent):
         request_submission(context, sent, at)
         return
-    refusal = find_rejection(context.services.paper, order.id)
+    refusal = simulate_rejection(context.services.paper_settings, order.id)
     if refusal is not None:
         finalize_order(context, sent, Status.REJECTED, at, sent.broker, broker_reason=refusal)
         return
     resting = resting_status(order.filled_quantity, is_triggered=order.is_triggered)
     accepted = context.order_store.change_status(sent, resting, at, sent.broker, accepted_at=at)
-    match_against_quote(context, accepted, at)
+    match_new_order(context, accepted, at)
 
 
 def build_placement(
@@ -188,7 +188,7 @@ def build_placement(
     )
 
 
-def create_order(
+def build_order(
     context: BatchContext,
     origin: Origin,
     portfolio_key: PortfolioKey,
@@ -202,7 +202,7 @@ def create_order(
     return set_session_end(context, new_order(order_id, placement, ticket, quantity, links))
 
 
-def hold_order(context: BatchContext, order: Order) -> None:
+def store_held_order(context: BatchContext, order: Order) -> None:
     """Store a new order that is released later."""
     added = context.order_store.add(order, order.placed_by)
     context.order_store.change_status(added, Status.HELD, added.created_at, added.placed_by)

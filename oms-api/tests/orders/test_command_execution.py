@@ -10,6 +10,7 @@ from sqlalchemy import event
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Protection, Status, Target
 from app.orders.service import batch_handler
+from app.orders.service.command_execution import execute_all
 from app.orders.service.commands import (
     CancelAll,
     CancelOrder,
@@ -19,7 +20,6 @@ from app.orders.service.commands import (
     PreviewOrder,
     ReplaceOrder,
 )
-from app.orders.service.decisions import decide_all
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
 from app.timestamps import iso
 from tests.orders.rig import Rig, ticket
@@ -33,10 +33,10 @@ def statements_of_decisions(rig, monkeypatch):
     """Collect the SQL of the decisions of each batch."""
     found, deciding = [], []
 
-    def decide(*arguments):
+    def execute(*arguments):
         deciding.append(True)
         try:
-            return decide_all(*arguments)
+            return execute_all(*arguments)
         finally:
             deciding.clear()
 
@@ -44,7 +44,7 @@ def statements_of_decisions(rig, monkeypatch):
         if deciding:
             found.append(statement)
 
-    monkeypatch.setattr(batch_handler, "decide_all", decide)
+    monkeypatch.setattr(batch_handler, "execute_all", execute)
     event.listen(rig.engine, "before_cursor_execute", note)
     try:
         yield found

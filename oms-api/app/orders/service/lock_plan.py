@@ -11,7 +11,7 @@ from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
-from app.orders.queries.book import OrderName
+from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.due_orders import find_intraday_portfolios
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.values import Order, OrderKey
@@ -45,27 +45,27 @@ MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 
 
 @dataclass(slots=True)
-class Plan:
+class LockPlan:
     """What a batch of commands needs to lock and load.
 
-    `names` are the portfolios to find by name, `portfolio_keys` the portfolios to lock. `recorded_orders` are
-    stored orders with a client order id or an idempotency key of the batch.
+    `portfolio_names` are the portfolios to find by name, `portfolio_keys` the portfolios to lock.
+    `recorded_orders` are stored orders with a client order id or an idempotency key of the batch.
     """
 
-    names: set[PortfolioNameKey] = field(default_factory=set)
+    portfolio_names: set[PortfolioNameKey] = field(default_factory=set)
     portfolio_keys: set[PortfolioKey] = field(default_factory=set)
-    client_order_ids: set[OrderName] = field(default_factory=set)
-    request_keys: set[OrderName] = field(default_factory=set)
+    client_order_ids: set[OrderColumnValue] = field(default_factory=set)
+    request_keys: set[OrderColumnValue] = field(default_factory=set)
     recorded_orders: list[Order] = field(default_factory=list)
-    by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
-    by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
+    portfolios_by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
+    portfolios_by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
     unmatched: dict[InstrumentKey, str] = field(
         default_factory=dict
     )  # quotes that are stored but not matched, with their times
-    blocked: Collection[InstrumentKey] = ()  # symbols whose stored quote still has to be matched
+    symbols_with_unmatched_quotes: Collection[InstrumentKey] = ()  # of stored quotes
     overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
     intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
-    limited: dict[int, list[PortfolioKey]] = field(default_factory=dict)  # portfolios with loss limits
+    portfolios_with_loss_limits: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
@@ -74,12 +74,12 @@ class Plan:
 
     def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
         """Return the portfolios with open orders in one of the symbols."""
-        found = (self.by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
+        found = (self.portfolios_by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
         return sorted({portfolio_key for keys in found for portfolio_key in keys})
 
     def has_order(self, command: CommandOnOrder) -> bool:
         """Return whether the command's order was found."""
-        return get_order_key(command) in self.by_order
+        return get_order_key(command) in self.portfolios_by_order
 
     def require(self, command: CommandOnOrder) -> None:
         """Raise NoSuchOrder if the command's order was not found."""
@@ -87,36 +87,36 @@ class Plan:
             raise NoSuchOrder(command.order_id)
 
 
-def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) -> Plan:
+def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) -> LockPlan:
     """Return the plan of the commands."""
-    plan = Plan()
+    plan = LockPlan()
     _collect_names(plan, commands)
     _find_recorded_orders(connection, plan)
     _find_orders(connection, plan, commands)
     _find_portfolios(connection, plan, commands)
-    _find_symbols(connection, plan, commands)
+    _find_portfolios_by_symbol(connection, plan, commands)
     _find_overdue(connection, plan, [one for one in commands if isinstance(one, ExpireOrders)])
     return plan
 
 
-def _collect_names(plan: Plan, commands: Sequence[OrderCommand]) -> None:
+def _collect_names(plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, InternalCommand):
             continue
         origin = command.origin
         if origin.idempotency_key:
-            plan.request_keys.add(OrderName(origin.tenant_id, origin.idempotency_key))
+            plan.request_keys.add(OrderColumnValue(origin.tenant_id, origin.idempotency_key))
         if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
         if isinstance(command, PortfolioRequest):
-            plan.names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
+            plan.portfolio_names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
         names = [ticket.client_order_id for ticket in list_tickets(command)]
         if isinstance(command, ReplaceOrder):
             names.append(command.changes.client_order_id)
-        plan.client_order_ids |= {OrderName(origin.tenant_id, name) for name in names if name}
+        plan.client_order_ids |= {OrderColumnValue(origin.tenant_id, name) for name in names if name}
 
 
-def symbols_of(commands: Sequence[Command]) -> set[InstrumentKey]:
+def list_instrument_keys(commands: Sequence[Command]) -> set[InstrumentKey]:
     """Return the instruments of the tickets and signals, whose quotes are needed."""
     found = set()
     for command in commands:
@@ -127,7 +127,7 @@ def symbols_of(commands: Sequence[Command]) -> set[InstrumentKey]:
     return found
 
 
-def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
+def _find_recorded_orders(connection: Connection, plan: LockPlan) -> None:
     """Lock the requests' keys and client order ids, and find the orders that have them.
 
     Their portfolios are locked too, because a repeated request returns their current state.
@@ -142,14 +142,14 @@ def _find_recorded_orders(connection: Connection, plan: Plan) -> None:
     plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 
-def _find_orders(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
+def _find_orders(connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
     named = [command for command in commands if isinstance(command, CommandOnOrder)]
     order_keys = {get_order_key(command) for command in named}
-    plan.by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
-    plan.portfolio_keys |= set(plan.by_order.values())
+    plan.portfolios_by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
+    plan.portfolio_keys |= set(plan.portfolios_by_order.values())
 
 
-def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
+def _find_portfolios(connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
             found = find_intraday_portfolios(connection, command.tenant_id)
@@ -163,13 +163,13 @@ def _find_portfolios(connection: Connection, plan: Plan, commands: Sequence[Orde
             plan.portfolio_keys |= {request.portfolio_key for request in waiting}
         elif isinstance(command, CheckLosses):
             limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
-            plan.limited[command.tenant_id] = sorted(limited)
+            plan.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
             plan.portfolio_keys |= limited
         elif isinstance(command, CancelHalted):
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
 
 
-def _find_overdue(connection: Connection, plan: Plan, commands: Sequence[ExpireOrders]) -> None:
+def _find_overdue(connection: Connection, plan: LockPlan, commands: Sequence[ExpireOrders]) -> None:
     for command in commands:
         tenant_id, at = command.tenant_id, command.at
         if command.portfolio_id is not None:
@@ -183,7 +183,9 @@ def _find_overdue(connection: Connection, plan: Plan, commands: Sequence[ExpireO
         plan.portfolio_keys |= found
 
 
-def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCommand]) -> None:
+def _find_portfolios_by_symbol(
+    connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]
+) -> None:
     """Find the portfolios of quotes and of releases.
 
     A new quote that would match too many orders is only stored.
@@ -205,5 +207,5 @@ def _find_symbols(connection: Connection, plan: Plan, commands: Sequence[OrderCo
             plan.unmatched[key] = arrived[key].at
         else:
             total += count
-            plan.by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]
-            plan.portfolio_keys |= set(plan.by_symbol[key])
+            plan.portfolios_by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]
+            plan.portfolio_keys |= set(plan.portfolios_by_symbol[key])

@@ -59,7 +59,7 @@ from app.orders.service.order_changes import (
     expire_orders,
     replace_order,
 )
-from app.orders.service.order_entry import place_group, place_order
+from app.orders.service.placement import place_group, place_order
 from app.orders.service.position_closes import close_position
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview_order
@@ -77,7 +77,7 @@ _COMMANDS_AFTER_EXPIRY = (
 )  # if the order is overdue, it expires before these commands run
 
 
-def decide_all(
+def execute_all(
     context: BatchContext, commands: Sequence[Command], identities: Sequence[int]
 ) -> list[Outcome | OmsError]:
     """Return the outcomes of the commands, in their order.
@@ -90,11 +90,11 @@ def decide_all(
         context.begin(identity, request_id)
         if isinstance(command, _COMMANDS_AFTER_EXPIRY) and context.plan.has_order(command):
             expire_order(context, command.origin, command.order_id)
-        outcomes.append(decide(context, command))
+        outcomes.append(execute_command(context, command))
     return outcomes
 
 
-def decide(context: BatchContext, command: Command) -> Outcome | OmsError:
+def execute_command(context: BatchContext, command: Command) -> Outcome | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is
