@@ -352,6 +352,13 @@ def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Works
     assert search(workspace, "no such?") == [("/", "No instrument matches.")]
 
 
+def test_the_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_workspace: Workspace):
+    patient_workspace.oms.instruments = {}
+    assert search(patient_workspace, " ") == [
+        ("/", "No instruments are listed. Type a symbol, such as AAPL.")
+    ]
+
+
 def test_the_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
     workspace = patient_workspace
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
