@@ -72,6 +72,7 @@ def test_a_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
     slack.enter("partners")
     slack.be("Kim Park")
     slack.enter("partner-desk")
+    expect(slack.page.get_by_text("1 person and SlackOMS")).to_be_visible()
     slack.type("/desk positions")
     expect(slack.private_message("not connected to a trading system yet")).to_be_visible()
 

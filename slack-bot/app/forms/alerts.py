@@ -1,5 +1,6 @@
 """Parse alerts, such as `AAPL above 200 repeat` or `pnl below -500 in Growth`."""
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ ALERT = re.compile(
 )
 TO_OWNER = "me"  # instead of the id of a channel
 REMOVAL = re.compile(r"(?:remove|delete)\s+(?P<id>[A-Za-z0-9]{1,40})", re.IGNORECASE)
+SIDES = ("above", "below")
+MIN_LIKENESS = 0.6  # similarity of two words, between 0 and 1
 KINDS = {"pnl": "day_pnl", "p&l": "day_pnl", "drawdown": "drawdown", "limit": "limit_use"}
 
 
@@ -41,7 +44,7 @@ def parse_alert(text: str) -> AlertRequest:
         return AlertRequest(removed_id=removal["id"])
     match = ALERT.fullmatch(text)
     if match is None:
-        raise BadCommand(f"That alert is not understood. {EXAMPLE}")
+        raise _not_understood(text)
     kind = KINDS.get(match["subject"].casefold(), "price")
     if (kind == "price") == bool(match["portfolio"]):
         raise BadCommand(
@@ -58,3 +61,12 @@ def parse_alert(text: str) -> AlertRequest:
         )
     except NotAName as error:
         raise BadCommand(str(error)) from None
+
+
+def _not_understood(text: str) -> BadCommand:
+    """Return the error for words that are not an alert. It suggests `above` or `below` for a similar word."""
+    _subject, side, *_rest = [*text.split(), "", ""]
+    nearest = difflib.get_close_matches(side.casefold(), SIDES, 1, MIN_LIKENESS)
+    if not nearest or nearest[0] == side.casefold():
+        return BadCommand(f"That alert is not understood. {EXAMPLE}")
+    return BadCommand(f"“{side[:40]}” is not understood. Did you mean `{nearest[0]}`? {EXAMPLE}")

@@ -15,12 +15,14 @@ SYMBOL_OK_PREFIX = "symbol_ok:"
 PORTFOLIO_OK_PREFIX = "portfolio_ok:"
 SHORT_OK_PREFIX = "short_ok:"
 REPEAT_OK_PREFIX = "repeat_ok:"
+STOP_OK_PREFIX = "stop_ok:"
 QUESTION_PREFIXES = (
     PRICE_OK_PREFIX,
     SYMBOL_OK_PREFIX,
     PORTFOLIO_OK_PREFIX,
     SHORT_OK_PREFIX,
     REPEAT_OK_PREFIX,
+    STOP_OK_PREFIX,
 )
 REASON_PREFIX = "why:"  # the block with the reason for a question: this prefix and the question's id
 NEW_PORTFOLIO = "New portfolio: "  # prefix of the option that creates a portfolio

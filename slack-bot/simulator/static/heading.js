@@ -41,7 +41,8 @@ export function showHeading({ state }) {
 
 function topic(room, state) {
   if (room.kind === "im") return "Messages from the app, to you alone";
-  const people = `${room.members.filter((id) => id !== state.bot.id).length} people`;
+  const count = room.members.filter((id) => id !== state.bot.id).length;
+  const people = count === 1 ? "1 person" : `${count} people`;
   return [room.topic, room.has_bot ? `${people} and ${state.bot.name}` : people].filter(Boolean).join(" · ");
 }
 

@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from app.blocks.inputs import build_input, build_text_input
 from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.orders.form import format_denial
-from app.blocks.orders.messages import format_order, format_status, mention
+from app.blocks.orders.messages import format_order, format_reason, format_status, mention
 from app.blocks.text import Json, code, escape, literal, plain_text, section
 from app.forms.numbers import format_grouped, format_money, format_rounded_money
 from app.forms.orders.approvals import DECISION_FORM, DecisionContext
@@ -46,7 +46,7 @@ def build_decided_message(order: Order) -> Message:
     """Return the message of a request for approval after its end. It has no buttons."""
     ended = next((event for event in order.events if event.previous == AWAITING_APPROVAL), None)
     who = mention(ended.actor) if ended else ""
-    reason = f": {literal(ended.reason)}" if ended and ended.reason else ""
+    reason = format_reason(ended) if ended else ""
     outcome = {
         "DENIED": f"Rejected by {who}",
         "EXPIRED": "Expired",

@@ -3,7 +3,7 @@
 from app.blocks.messages import Message, format_local_time, notice
 from app.blocks.text import MAX_SECTION_CHARACTERS, Json, code, cut, escape, literal, plain_text, section
 from app.forms.numbers import format_grouped, format_money
-from app.forms.orders.order import AWAITING_APPROVAL, PENDING_STATUSES, Fill, Order, OrderEvent
+from app.forms.orders.order import AWAITING_APPROVAL, PENDING_STATUSES, Denial, Fill, Order, OrderEvent
 from app.forms.orders.ticket import TYPE_NAMES, OrderType
 
 CANCEL, CHANGE, CLOSE, AGAIN = "order_cancel", "order_change", "order_close", "order_again"
@@ -34,6 +34,7 @@ STATUS_NAMES = {
     "REJECTED": "Rejected by the broker",
 }
 ROLE_NAMES = {"stop_loss": "Stop loss", "take_profit": "Take profit"}
+REJECTION = " rejected it: "  # stands between the approver and the reason in the denial of the OMS
 MAX_LINES = 20  # of one message in a thread
 
 
@@ -126,14 +127,27 @@ def mention(actor: str) -> str:
     return f"<@{escape(rest.rpartition(':')[2])}>" if kind == "slack" else escape(actor)
 
 
+def format_reason(event: OrderEvent) -> str:
+    """Return the reason of a change after a colon, without the approver, whom the line names already."""
+    reason = event.reason.removeprefix(f"{event.actor}{REJECTION}")
+    return f": {literal(reason)}" if reason else ""
+
+
 def _format_state(order: Order) -> str:
     state = f"Status: *{format_status(order.status)}*"
     if order.filled_quantity and order.average_price is not None:
         filled = f"{format_grouped(order.filled_quantity)} of {format_grouped(order.quantity)}"
         state += f" · filled {filled} at {format_money(order.average_price)}"
     if order.denial:
-        state += f" · {escape(order.denial.message)}"
+        state += f" · {_format_denial(order.denial)}"
     return state
+
+
+def _format_denial(denial: Denial) -> str:
+    actor, _, reason = denial.message.partition(REJECTION)
+    if reason and denial.code == "APPROVAL_REJECTED":
+        return f"{mention(actor)} rejected it: {literal(reason)}"
+    return escape(denial.message)
 
 
 def _format_leg(leg: Order) -> str:
@@ -152,7 +166,7 @@ def _role(leg: Order) -> str:
 def _format_change(order: Order, event: OrderEvent, fills: dict[str, Fill]) -> str:
     if event.execution_id and (fill := fills.get(event.execution_id)):
         return f"Filled {format_grouped(fill.quantity)} at {format_money(fill.price)}"
-    who, why = mention(event.actor), f": {literal(event.reason)}" if event.reason else ""
+    who, why = mention(event.actor), format_reason(event)
     if event.previous == AWAITING_APPROVAL:
         return _format_decision(order, event, who, why)
     return {
@@ -170,7 +184,7 @@ def _format_decision(order: Order, event: OrderEvent, who: str, why: str) -> str
     """Return the line about the end of a wait for approval. It mentions the person who asked."""
     if event.current in ("CANCELED", "REPLACED"):
         return f"{STATUS_NAMES[event.current]} by {who}{why}"
-    outcome = {"EXPIRED": "expired: nobody decided in time", "DENIED": f"was rejected by {who}"}.get(
+    outcome = {"EXPIRED": "expired", "DENIED": f"was rejected by {who}"}.get(
         event.current, f"was approved by {who}"
     )
     subject = f"{mention(order.actor)}, your order" if order.actor else "The order"

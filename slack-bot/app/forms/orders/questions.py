@@ -1,9 +1,9 @@
-"""Build the question about an order that the same person placed a moment ago."""
+"""Build the questions about a repeated order and about a stop price that the market has reached."""
 
 from decimal import Decimal
 
 from app.forms import fields
-from app.forms.numbers import compute_gmv, format_grouped
+from app.forms.numbers import compute_gmv, format_grouped, format_money, format_plain
 from app.forms.orders.order import Order, build_order_draft
 from app.forms.orders.ticket import TYPE_NAMES, OrderTicket
 from app.forms.questions import Question
@@ -36,6 +36,21 @@ def build_repeated_order_question(order: Order, placed_at: str) -> Question:
     return Question(
         fields.REPEAT_OK_PREFIX + order.id, "Order it again?", "order", reason, "Yes, order it once more"
     )
+
+
+def build_reached_stop_question(ticket: OrderTicket, quoted: Decimal) -> Question | None:
+    """Return the question about a stop price that the quoted price has reached. None for other orders."""
+    stop = ticket.stop_price
+    if stop is None or (quoted > stop if ticket.side is Side.SELL else quoted < stop):
+        return None
+    about = f"{ticket.symbol}:{ticket.side}:{format_plain(stop)}"
+    side = "at or below" if ticket.side is Side.SELL else "at or above"
+    reason = (
+        f"The quote at {format_money(quoted)} is {side} the stop at {format_money(stop)}, "
+        "so the order triggers at once."
+    )
+    yes = f"Yes, trigger it at {format_plain(stop)}"
+    return Question(fields.STOP_OK_PREFIX + about, "Trigger it at once?", "stop price", reason, yes)
 
 
 def build_trade_ticket(ticket: OrderTicket, reference: Decimal | None) -> Ticket | None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from app.blocks.messages import format_time
 from app.forms import fields
 from app.forms.orders.questions import (
+    build_reached_stop_question,
     build_repeated_order_question,
     build_trade_ticket,
     get_typed_price,
@@ -26,7 +27,7 @@ def list_order_questions(services: Services, submitted: SubmittedOrder) -> list[
 
     Raises `OmsError` if the OMS does not answer. No order is sent then.
     """
-    questions = [*_check_price(services, submitted)]
+    questions = [*_check_price(services, submitted), *_check_stop(services, submitted)]
     if not submitted.context.replaces:
         questions += [*_check_short(services, submitted), *_check_repeats(services, submitted)]
     return [question for question in questions if question.id not in submitted.context.confirmed]
@@ -45,6 +46,16 @@ def _check_price(services: Services, submitted: SubmittedOrder) -> Iterator[Ques
         return
     form = Order(submitted.origin, trade, submitted.context, submitted.view_id, submitted.root_view_id)
     yield from check_symbol_and_price(services, form, price)
+
+
+def _check_stop(services: Services, submitted: SubmittedOrder) -> Iterator[Question]:
+    """Yield the question about a stop price that a live quote has reached."""
+    ticket, origin = submitted.ticket, submitted.origin
+    if ticket.stop_price is None:
+        return
+    quote = services.oms.get_quote(origin.person, ticket.symbol, request_id=origin.request_id)
+    if quote and quote.is_live and (question := build_reached_stop_question(ticket, quote.price)):
+        yield question
 
 
 def _check_short(services: Services, submitted: SubmittedOrder) -> Iterator[Question]:

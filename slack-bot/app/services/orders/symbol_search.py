@@ -19,6 +19,8 @@ MAX_FOUND = 50
 MAX_QUOTED = 10  # each takes two calls, unless a list had it a moment ago
 QUOTE_SECONDS = 1.0  # of the time in which Slack expects the options
 NOT_LISTED = "not listed"
+NO_INSTRUMENTS = "No instruments are listed. Type a symbol, such as AAPL."
+NO_MATCH = "No instrument matches."
 
 
 def suggest_symbols(services: Services, origin: Origin, typed: str) -> Json:
@@ -52,7 +54,9 @@ def _find(services: Services, origin: Origin, typed: str) -> Json:
     if symbol and all(instrument.symbol != symbol for instrument in instruments):
         label = f"{symbol} · {_describe_quote(services, origin, symbol) or NOT_LISTED}"
         options.append(option(label, symbol))
-    return {"options": options[:MAX_OPTIONS]} if options else build_reason_option("No instrument matches.")
+    if not options:
+        return build_reason_option(NO_MATCH if typed else NO_INSTRUMENTS)
+    return {"options": options[:MAX_OPTIONS]}
 
 
 def _build_options(services: Services, origin: Origin, instruments: Iterable[Instrument]) -> Iterable[Json]:

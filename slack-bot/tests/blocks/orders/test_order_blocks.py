@@ -22,6 +22,7 @@ from app.blocks.orders.messages import (
     mention,
 )
 from app.blocks.orders.preview import build_preview, format_limits
+from app.blocks.text import literal
 from app.blocks.trade_buttons import build_reversal_form, build_trade_buttons
 from app.blocks.trade_form import build_question_blocks
 from app.forms.orders.approvals import DecisionContext
@@ -144,7 +145,7 @@ def test_a_thread_says_what_changed_and_cuts_long_lists():
 @pytest.mark.parametrize(
     ("last", "said", "outcome"),
     [
-        ("EXPIRED", "<@U1>, your order expired: nobody decided in time", "Expired"),
+        ("EXPIRED", "<@U1>, your order expired", "Expired"),
         ("DENIED", "<@U1>, your order was rejected by <@U2>", "Rejected by <@U2>"),
         ("CANCELED", "Cancelled by <@U2>", "Cancelled by <@U2>"),
     ],
@@ -155,6 +156,19 @@ def test_the_end_of_a_wait_is_told(last, said, outcome):
     message = build_decided_message(ended)
     check_message(message.text, list(message.blocks))
     assert message.text.split("*")[1] == outcome
+
+
+def test_a_rejection_names_the_approver_once_and_as_a_mention():
+    message = "slack:T1:U2 rejected it: Too *large*"
+    rejected = order(
+        status="DENIED",
+        denial=Denial("APPROVAL_REJECTED", message, "", ""),
+        events=(event(1, "AWAITING_APPROVAL", "DENIED", "slack:T1:U2", message),),
+    )
+    reason = literal("Too *large*")
+    assert format_changes(rejected, 0) == [f"<@U1>, your order was rejected by <@U2>: {reason}"]
+    assert f"*Rejected by <@U2>*: {reason}" in build_decided_message(rejected).text
+    assert f"Status: *Denied* · <@U2> rejected it: {reason}" in build_order_message(rejected).text
 
 
 def test_help_and_other_views_are_ones_that_slack_takes():

@@ -273,6 +273,40 @@ def test_an_odd_limit_price_is_asked_about(workspace: Workspace):
     assert questions_of(submit(workspace)["view"]) == ["price_ok:MSFT:410"]
 
 
+@pytest.mark.parametrize(
+    ("side", "stop", "age", "asked"),
+    [
+        ("BUY", "400", 1.0, ["stop_ok:MSFT:BUY:400"]),
+        ("BUY", "410", 1.0, ["stop_ok:MSFT:BUY:410"]),
+        ("BUY", "411", 1.0, []),
+        ("BUY", "400", 1e9, []),
+        ("SELL", "420", 1.0, ["stop_ok:MSFT:SELL:420"]),
+        ("SELL", "410", 1.0, ["stop_ok:MSFT:SELL:410"]),
+        ("SELL", "409", 1.0, []),
+    ],
+)
+def test_a_stop_that_the_quote_has_reached_is_asked_about(workspace: Workspace, side, stop, age, asked):
+    workspace.oms.quotes["MSFT"] = {"mid": "410.00", "last": None, "age_seconds": age, "source": "manual"}
+    values = order_state(type="STOP", side=side, stop_price=stop, time_in_force="GTC")
+    body = submit(workspace, values)
+    questions = questions_of(body["view"]) if "view" in body else []
+    assert [each for each in questions if each.startswith("stop_ok")] == asked
+
+
+def test_a_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
+    workspace.oms.quotes["MSFT"] = {"mid": "410.00", "last": None, "age_seconds": 1.0, "source": "manual"}
+    values = order_state(type="STOP", stop_price="400", time_in_force="GTC")
+    view = submit(workspace, values)["view"]
+    check_view(view)
+    assert "The quote at 410.00 is at or above the stop at 400.00, so the order triggers at once." in str(
+        view["blocks"]
+    )
+    assert not workspace.oms.named("place_order")
+    again = submit(workspace, values | factories.answered(*questions_of(view)), id="V2", root_view_id="V2")
+    assert again == {"response_action": "clear"}
+    assert workspace.oms.named("place_order")[-1].body["stop_price"] == "400"
+
+
 def test_an_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
     workspace.oms.orders.is_answer_lost = True
     answer = submit(workspace)
@@ -350,6 +384,13 @@ def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Works
     ]
     assert [value for value, _ in search(workspace, "")] == ["AAPL", "BRK.B", "MSFT"]
     assert search(workspace, "no such?") == [("/", "No instrument matches.")]
+
+
+def test_the_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_workspace: Workspace):
+    patient_workspace.oms.instruments = {}
+    assert search(patient_workspace, " ") == [
+        ("/", "No instruments are listed. Type a symbol, such as AAPL.")
+    ]
 
 
 def test_the_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
