@@ -39,6 +39,7 @@ def test_followed_symbols_have_the_price_of_the_socket(kite, create_source):
     assert source.bars("RELIANCE", Interval.MINUTE, NOW, NOW) is None
     source.follow(frozenset({"RELIANCE", "UNKNOWN"}))
     wait_for(lambda: source.quote("RELIANCE", NOW))
+    wait_for(lambda: source.quote("RELIANCE", NOW).bid)  # the first tick, of the default mode, has no depth
     quote = source.quote("RELIANCE", NOW)
     assert (quote.bid, quote.ask, quote.source) == (99, 101, "zerodha")
     kite.exchange.quote("RELIANCE", "99.05", "99.10", ask_size="7")
