@@ -129,7 +129,8 @@ def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_pa
         assert ours[name][2] == books[2], name
         assert ours[name][0] == books[0] or explained & {"quantity_mismatch", "missing_position"}, name
         assert abs(ours[name][1] - books[1]) < Decimal("0.01") or "cash_mismatch" in explained, name
-    assert {one["type"] for one in issues} <= {"cash_mismatch"}  # a commission that TWS never reported
+    # A commission that TWS never reported; an average cost after an execution that was read after later ones.
+    assert {one["type"] for one in issues} <= {"cash_mismatch", "price_mismatch"}
     engine = connect_engine(installation.database_url, 1, 30.0)
     assert not verify_database(engine).failed
     engine.dispose()
