@@ -28,7 +28,7 @@ def run_in_transaction(engine, work):
 
 
 @pytest.fixture
-def administration(engine):
+def administrator(engine):
     transactions, passwords = Transactions(engine), Passwords()
     yield Administration(transactions, passwords, ["s" * 32], utc_now)
     passwords.close()
@@ -80,24 +80,24 @@ def test_caller_with_fewer_rights_cannot_rotate_a_key(engine):
         (NARROW, NewUser("A", Role.VIEWER, person="slack:T1:U1")),
     ],
 )
-def test_user_cannot_have_more_rights_than_their_creator(administration, caller, wanted):
+def test_user_cannot_have_more_rights_than_their_creator(administrator, caller, wanted):
     with pytest.raises(RightsExceeded):
-        asyncio.run(users.create_user(administration, OperationContext(caller, "t"), wanted))
+        asyncio.run(users.create_user(administrator, OperationContext(caller, "t"), wanted))
 
 
-def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, administration):
+def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, administrator):
     everything = OperationContext(Caller(1, "k", "all", frozenset(Scope)), "t")
     for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
-        asyncio.run(users.create_user(administration, everything, NewUser("A", role, person=person)))
+        asyncio.run(users.create_user(administrator, everything, NewUser("A", role, person=person)))
     body = run_in_transaction(engine, _by_role)
     refused: list[tuple[str, UserChanges]] = [
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip
     for held, changes in refused:
         with pytest.raises(RightsExceeded):
-            asyncio.run(users.change_user(administration, OperationContext(LESSER, "t"), body[held], changes))
+            asyncio.run(users.change_user(administrator, OperationContext(LESSER, "t"), body[held], changes))
     asyncio.run(
-        users.change_user(administration, OperationContext(LESSER, "t"), body["trader"], {"role": "viewer"})
+        users.change_user(administrator, OperationContext(LESSER, "t"), body["trader"], {"role": "viewer"})
     )
 
 
