@@ -24,7 +24,7 @@ sys.path.insert(0, str(BOT))
 
 from tests import factories  # noqa: E402 - after the path to it
 from tests.fake_oms import FakeOms  # noqa: E402 - after the path to it
-from tests.fakes import Answer, FakeSlack  # noqa: E402 - after the path to it
+from tests.fakes import FakeSlack, Response  # noqa: E402 - after the path to it
 
 CLIENTS = 4
 REQUESTS = 150  # per client
@@ -163,7 +163,7 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
         commands = figures(load(port, command, CLIENTS, REQUESTS))
         well = figures(load(port, submission("W"), CLIENTS, REQUESTS))
         for name in ("last_price", "place", "find"):
-            oms.always[name] = Answer(slow=20)
+            oms.always[name] = Response(slow=20)
         hung = figures(load(port, submission("H"), HUNG_AT_ONCE, 1))
         oms.released.set()
     return {

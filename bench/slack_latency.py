@@ -24,7 +24,7 @@ for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
 import httpx  # noqa: E402 - after the paths
 
 from bench.slack_ack import Figures, WellOms, figures, free_port, load, post, program  # noqa: E402
-from deployment import Deployment, run_deployment, sqlite_in, wait_until  # noqa: E402
+from deployment import Deployment, build_sqlite_url, run_deployment, wait_until  # noqa: E402
 from tests import factories, portfolio_oms  # noqa: E402
 from tests.fakes import FakeSlack  # noqa: E402
 
@@ -163,7 +163,10 @@ def measure_bot() -> dict[str, Figures]:
 
 def measure_fills() -> Figures:
     """Return the times from sending the quote that fills an order until its thread has the fill."""
-    with tempfile.TemporaryDirectory() as folder, run_deployment(sqlite_in(Path(folder))) as deployment:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run_deployment(build_sqlite_url(Path(folder))) as deployment,
+    ):
         deployment.administer("POST", "/portfolios", name="Bench")
         seconds = [_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
         return figures(seconds[1:])  # the first one creates the person

@@ -14,7 +14,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences, QuietHours
 from app.forms.strategy_values import BacktestSummary, StrategyParameter, StrategySummary
-from app.oms_client.wire import amount
+from app.oms_client.wire import parse_amount
 from app.request_priority import pause_background_work
 
 ROWS_WITHOUT_PAUSE = 10
@@ -40,10 +40,10 @@ _PARSERS: dict[Any, Callable[[Any], Any]] = {
     bool: bool,
     int: int,
     float: float,
-    Decimal: amount,
+    Decimal: parse_amount,
     tuple[str, ...]: _texts,
     str | None: _optional(_text),
-    Decimal | None: _optional(amount),
+    Decimal | None: _optional(parse_amount),
     float | None: _optional(float),
     tuple[str, ...] | None: _optional(_texts),
 }
@@ -79,8 +79,8 @@ def parse_approvals(rows: Any) -> list[ApprovalSummary]:
                 requested_by=_text(row["requested_by"]),
                 expires_at=_text(row["expires_at"]),
                 rule=_text(row["rule"]),
-                price=_optional(amount)(row["now"]["price"]),
-                value=_optional(amount)(row["now"]["value"]),
+                price=_optional(parse_amount)(row["now"]["price"]),
+                value=_optional(parse_amount)(row["now"]["value"]),
                 reason=_optional(_text)(row.get("reason")),
             )
             for row in rows

@@ -3,7 +3,7 @@
 import pytest
 
 from app.services import exports
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 
 TRADES = b'trade_id,note\r\nT1,"two\r\nlines"\r\nT2,\'=1+1\r\n'
@@ -74,9 +74,9 @@ def test_file_that_is_too_large_is_refused_with_what_to_do(exporter: PortfolioWo
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        (Answer(drop=True), "does not answer"),
-        (Answer(429, headers={"Retry-After": "7"}), "in 7 seconds"),
-        (problem(403, "No.", kind="forbidden"), "does not include"),
+        (Response(drop=True), "does not answer"),
+        (Response(429, headers={"Retry-After": "7"}), "in 7 seconds"),
+        (build_problem(403, "No.", kind="forbidden"), "does not include"),
     ],
 )
 def test_failing_oms_is_explained(exporter: PortfolioWorkspace, trouble, sentence):
@@ -97,7 +97,7 @@ def test_file_that_slack_refuses_is_explained(exporter: PortfolioWorkspace, meth
 
 
 def test_upload_that_fails_is_explained(exporter: PortfolioWorkspace):
-    exporter.slack.script("upload", Answer(500))
+    exporter.slack.script("upload", Response(500))
     assert "Slack did not take the file" in exporter.query("export trades")["text"]
     assert exporter.slack.named("files.completeUploadExternal") == []
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.fakes import Answer
+from tests.fakes import Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 
 
@@ -95,6 +95,6 @@ def test_refused_channel_answer_is_sent_as_a_direct_message(trading: PortfolioWo
 
 
 def test_rate_limit_is_honoured(trading: PortfolioWorkspace):
-    trading.slack.script("chat.postMessage", Answer(429, headers={"Retry-After": "0"}))
+    trading.slack.script("chat.postMessage", Response(429, headers={"Retry-After": "0"}))
     trading.write_directly("quote AAPL")
     assert len(trading.slack.wait_for("chat.postMessage", 2)) == 2

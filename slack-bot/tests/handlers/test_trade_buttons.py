@@ -9,18 +9,18 @@ import pytest
 from app.forms.trade_buttons import ReversalContext, build_again_value
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import problem
-from tests.handlers.orders.test_order_messages import click
+from tests.fakes import build_problem
+from tests.handlers.orders.test_order_messages import click_button
 from tests.limits import check_view
 
 
-def button_value(seconds_ago: float = 5.0, user: str = "U1") -> str:
+def build_button_value(seconds_ago: float = 5.0, user: str = "U1") -> str:
     at = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=seconds_ago)
     return ReversalContext("T1X", user, at.isoformat()).dump()
 
 
 def open_reversal(workspace: Workspace):
-    click(workspace, "trade_undo", button_value())
+    click_button(workspace, "trade_undo", build_button_value())
     return workspace.slack.wait_for("views.open")[0].body["view"]
 
 
@@ -44,15 +44,15 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (lambda: button_value(61), "within a minute"),
-        (lambda: button_value(user="U2"), "Only <@U2>, who reported this trade"),
+        (lambda: build_button_value(61), "within a minute"),
+        (lambda: build_button_value(user="U2"), "Only <@U2>, who reported this trade"),
         (lambda: "{}", "within a minute"),
         (lambda: "junk", "within a minute"),
     ],
     ids=["late", "another person", "empty", "junk"],
 )
 def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, value, said):
-    click(workspace, "trade_undo", value())
+    click_button(workspace, "trade_undo", value())
     assert said in workspace.slack.wait_for("respond")[0].body["text"]
     assert workspace.slack.named("views.open") == []
 
@@ -73,7 +73,7 @@ def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace,
 
 def test_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
     view = open_reversal(workspace)
-    workspace.oms.script("reverse", problem(409, "The trade is reversed already.", kind="conflict"))
+    workspace.oms.script("reverse", build_problem(409, "The trade is reversed already.", kind="conflict"))
     body = submit_reason(workspace, view)
     check_view(body["view"])
     assert "The trade is reversed already." in body["view"]["blocks"][0]["text"]["text"]
@@ -81,7 +81,7 @@ def test_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
 
 
 def test_trade_again_fills_in_the_form(workspace: Workspace):
-    click(workspace, "trade_again", build_again_value(factories.trade()))
+    click_button(workspace, "trade_again", build_again_value(factories.build_trade()))
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     entries = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
     assert [entries[name]["initial_value"] for name in ("symbol", "quantity", "price")] == [

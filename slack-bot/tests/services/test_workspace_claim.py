@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.delivery.outbox import Outbox
+from app.delivery.send_queue import SendQueue
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.statement import sign_statement
@@ -14,18 +14,22 @@ from app.services.dependencies import Services
 from app.services.workspace_claim import run_workspace_claim
 from tests import factories
 from tests.conftest import SHORT
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.oms_client.test_statement import KEY
 
 CLAIM = "/workspaces:claim"
-CLAIMED = Answer(201, {"team_id": "T1", "tenant": "alpha"})
+CLAIMED = Response(201, {"team_id": "T1", "tenant": "alpha"})
 
 
 @pytest.fixture
 def services(slack, oms):
-    settings = factories.settings(slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40)
+    settings = factories.build_settings(
+        slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40
+    )
     waits = replace(SHORT, claim_every=0.01)
-    services = Services(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox(), waits=waits)
+    services = Services(
+        oms=OmsClient(settings), slack=SlackApi(settings), send_queue=SendQueue(), waits=waits
+    )
     yield services
     services.stop(1.0)
 
@@ -46,15 +50,15 @@ def test_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_per
 
 
 def test_claim_is_retried_with_a_new_statement_until_both_services_answer(services, slack, oms):
-    slack.script("auth.test", Answer(500))
+    slack.script("auth.test", Response(500))
     services.slack.installation._clock = iter(range(0, 1000, 10)).__next__
-    oms.script(CLAIM, Answer(503), Answer(drop=True), CLAIMED)
+    oms.script(CLAIM, Response(503), Response(drop=True), CLAIMED)
     run_workspace_claim(services)
     assert len({call.body["statement"] for call in oms.named(CLAIM)}) == 3
 
 
 def test_refusal_is_logged_once_and_not_repeated(services, oms, caplog):
-    oms.script(CLAIM, problem(403, "no", kind="workspace-elsewhere"))
+    oms.script(CLAIM, build_problem(403, "no", kind="workspace-elsewhere"))
     run_workspace_claim(services)
     assert [record.message for record in caplog.records] == ["Workspace not claimed"]
     assert len(oms.named(CLAIM)) == 1
