@@ -53,7 +53,7 @@ from app.health.rules import (
 from app.health.service import ValuedPortfolio, list_portfolio_values
 from app.identity.dependencies import Authentication
 from app.identity.rules.workspace_statements import StatementReader
-from app.identity.service.idempotent_operations import Administration
+from app.identity.service.change_executor import ChangeExecutor
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
@@ -268,7 +268,7 @@ class Components:
             "login_service": LoginService(
                 self.sessions, self.passwords, self.throttle, self.trail, readers, transactions, now
             ),
-            "administration": Administration(transactions, self.passwords, secrets, now),
+            "change_executor": ChangeExecutor(transactions, self.passwords, secrets, now),
             "statements": StatementReader(self.settings.bot_statement_secret),
             "cursors": Cursors(own_key),
             "now": now,

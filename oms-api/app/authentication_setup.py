@@ -18,7 +18,7 @@ from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey
 from app.identity.rules.people import SlackPerson
 from app.identity.rules.tokens import key_ring
-from app.identity.service.authenticator import Authenticator, ClientInfo, People, list_environment_keys
+from app.identity.service.authenticator import Authenticator, People, RequestClient, list_environment_keys
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import Sessions, TokenLifetimes
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
@@ -93,7 +93,9 @@ def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
         "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
     )
 
-    async def find_or_create_person(caller: Caller, slack_person: SlackPerson, where: ClientInfo) -> Person:
+    async def find_or_create_person(
+        caller: Caller, slack_person: SlackPerson, client: RequestClient
+    ) -> Person:
         person = await readers.run(
             lambda connection: find_known_person(connection, caller.tenant_id, slack_person)
         )
@@ -101,7 +103,7 @@ def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
             return person
         new_user_limit.take(caller.tenant_id, monotonic_seconds())
         return await transactions.run(
-            lambda connection: create_slack_user(connection, caller, slack_person, where, now())
+            lambda connection: create_slack_user(connection, caller, slack_person, client, now())
         )
 
     return People(find_or_create_person)

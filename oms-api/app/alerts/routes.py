@@ -13,9 +13,9 @@ from app.alerts.rules.conditions import Alert
 from app.alerts.schemas import EXAMPLE, AlertIn, AlertOut, serialize_alert
 from app.alerts.service.alerts import AlertTerms, create_alert, delete_alert
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
@@ -47,21 +47,21 @@ class AlertQuery(BaseModel):
 )
 async def post_alert(
     caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))],
-    administration: AdministrationDep, request_context: RequestContextDep, price_alerts: PriceAlertsDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, price_alerts: PriceAlertsDep,
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
         *(body.kind, body.symbol, body.portfolio_name, body.direction, body.threshold, body.repeat),
         body.deliver_to,
     )
-    context, created = request_context.context(caller, body), list[Alert]()
+    request, created = change_requests.build(caller, body), list[Alert]()
 
-    def create(connection: Connection, now: datetime) -> Change:
+    def create(connection: Connection, now: datetime) -> ChangeResult:
         listed_alert = create_alert(connection, caller, terms, now)
         created[:] = [listed_alert.alert]
-        return Change(serialize_alert(listed_alert), [], 201)
+        return ChangeResult(serialize_alert(listed_alert), [], 201)
 
-    result = await administration.change(context, create)
+    result = await change_executor.execute(request, create)
     for alert in created:
         price_alerts.add(alert)
     return build_response(result)

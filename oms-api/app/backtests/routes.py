@@ -28,9 +28,9 @@ from app.backtests.service.requests import create_backtest, read_file, read_rows
 from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
@@ -57,19 +57,19 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 )
 async def post_backtest(
     caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
-    prepare_code: CodePreparationDep, administration: AdministrationDep, request_context: RequestContextDep,
+    prepare_code: CodePreparationDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
-    backtest_request, context = body.build(), request_context.context(caller, body)
+    backtest_request, request = body.build(), change_requests.build(caller, body)
     find_code = await prepare_code(caller, backtest_request.strategy)
 
-    def create(connection: Connection, now: datetime) -> Change:
+    def create(connection: Connection, now: datetime) -> ChangeResult:
         backtest = create_backtest(connection, caller, backtest_request, find_code, now)
         fields = {"strategy": backtest.strategy, "symbols": backtest.symbols, "interval": backtest.interval}
-        entry = context.entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
-        return Change(serialize_backtest(backtest), [entry], 202)
+        entry = request.build_audit_entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
+        return ChangeResult(serialize_backtest(backtest), [entry], 202)
 
-    return build_response(await administration.change(context, create))
+    return build_response(await change_executor.execute(request, create))
 
 
 @router.get(

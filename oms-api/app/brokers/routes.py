@@ -19,7 +19,7 @@ from app.brokers.schemas import (
 from app.brokers.service.account_checks import check_connection
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.timestamps import iso
 from app.wire.answers import REPLAYED_HEADER, answer, responses
@@ -53,13 +53,13 @@ _CHANGED = responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=
 )
 async def create_connection(
     caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
-    connections: BrokerConnectionsDep, administration: AdministrationDep, request_context: RequestContextDep,
+    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
-    context, new = request_context.context(caller, body), body.parameters()
+    request, new = change_requests.build(caller, body), body.parameters()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: connections.create(connection, context, new, now)
+        await change_executor.execute(
+            request, lambda connection, now: connections.create(connection, request, new, now)
         )
     )
 
@@ -99,14 +99,14 @@ async def get_one_connection(
 async def update_connection(
     caller: Manager, connection_name: NameDep,
     body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))],
-    connections: BrokerConnectionsDep, administration: AdministrationDep, request_context: RequestContextDep,
+    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
-    context, changes = request_context.context(caller, body, connection_name), body.changes()
+    request, changes = change_requests.build(caller, body, connection_name), body.changes()
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: connections.update(connection, context, connection_name, changes, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: connections.update(connection, request, connection_name, changes, now),
         )
     )
 
@@ -120,12 +120,13 @@ async def update_connection(
 )
 async def delete_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
-    context = request_context.context(caller, NoFields(), connection_name)
-    await administration.change(
-        context, lambda connection, now: connections.delete(connection, context, connection_name, now)
+    request = change_requests.build(caller, NoFields(), connection_name)
+    await change_executor.execute(
+        request,
+        lambda connection, now: connections.delete(connection, request, connection_name, now),
     )
     return Response(status_code=204)
 
@@ -165,17 +166,17 @@ async def test_connection(
 )
 async def enable_live(
     caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
 
     Another administrator than the one who created the connection must do this. The tenant must have a limit.
     """
-    context = request_context.context(caller, NoFields(), connection_name)
+    request = change_requests.build(caller, NoFields(), connection_name)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: connections.enable_live(connection, context, connection_name, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: connections.enable_live(connection, request, connection_name, now),
         )
     )
 
@@ -211,8 +212,8 @@ async def get_log_in(
 async def create_session(
     caller: Operator, connection_name: NameDep,
     body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))],
-    log_ins: BrokerLogInsDep, readers: ReadersDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    log_ins: BrokerLogInsDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Exchange the request token of a log-in for today's session, and connect with it."""
     tenant_id = caller.tenant_id
@@ -220,9 +221,10 @@ async def create_session(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
     )
     token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
-    context = request_context.context(caller, body, connection_name)
+    request = change_requests.build(caller, body, connection_name)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: log_ins.store(connection, context, connection_name, token, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: log_ins.store(connection, request, connection_name, token, now),
         )
     )

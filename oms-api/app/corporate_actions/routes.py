@@ -22,7 +22,7 @@ from app.corporate_actions.schemas import (
 from app.corporate_actions.service.changes import build_action, create_action, get_record, note_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import Action
 from app.market_data.dependencies import MarketDep
@@ -77,7 +77,7 @@ async def preview(
     openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
 )
 async def create(
-    caller: Manager, body: Body, administration: AdministrationDep, request_context: RequestContextDep,
+    caller: Manager, body: Body, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     corporate_actions: CorporateActionsDep, readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
@@ -85,9 +85,10 @@ async def create(
     It is booked when its ex-date begins, or at once if it has begun. It changes positions from executions
     before the ex-date. Open orders are restated (split) or cancelled (symbol change).
     """
-    context, draft = request_context.context(caller, body), body.draft()
-    result = await administration.change(
-        context, lambda connection, at: create_action(connection, context, draft, market.rate, at)
+    request, draft = change_requests.build(caller, body), body.draft()
+    result = await change_executor.execute(
+        request,
+        lambda connection, at: create_action(connection, request, draft, market.rate, at),
     )
     action_id = orjson.loads(result.body)["id"]
     action = await _find(readers, caller, action_id)
@@ -141,19 +142,20 @@ async def get_corporate_action(
 )
 async def reverse(
     caller: Manager, action_id: ActionId, body: Annotated[ReversalIn, Depends(json_body(ReversalIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
     An action that is not yet booked is withdrawn. Orders that it cancelled stay cancelled.
     """
-    context = request_context.context(caller, body, action_id)
+    request = change_requests.build(caller, body, action_id)
     action = await _find(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
-    result = await administration.change(
-        context, lambda connection, at: note_reversal(connection, context, action_id, body.reason, at)
+    result = await change_executor.execute(
+        request,
+        lambda connection, at: note_reversal(connection, request, action_id, body.reason, at),
     )
     if not result.replayed:  # also what a booking wrote in between: later ones see that it is reversed
         await corporate_actions.reverse(action, caller.actor)

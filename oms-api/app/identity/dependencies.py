@@ -15,7 +15,7 @@ from app.direct_routes import DirectRoute, JsonResponse, PendingResponse, Reques
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
-from app.identity.service.authenticator import Authenticator, ClientInfo, People
+from app.identity.service.authenticator import Authenticator, People, RequestClient
 from app.identity.service.sessions import Sessions
 from app.rate_limit import RateLimiter
 from app.wire.idempotency import check_key
@@ -138,8 +138,8 @@ class Authentication:
         if bearer is not None:
             # users act for themselves; a key that acts for others is recorded with every row
             raise ActingNotAllowed
-        where = ClientInfo(request.address, request.request_id)
-        caller = await self.people.find_acting_caller(caller, person.decode("latin-1"), where)
+        client = RequestClient(request.address, request.request_id)
+        caller = await self.people.find_acting_caller(caller, person.decode("latin-1"), client)
         request.on_denied = partial(self._record_denial, request, caller, operation)
         return caller
 

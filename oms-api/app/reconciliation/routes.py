@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
@@ -50,13 +50,13 @@ async def list_issues(
     responses=responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
 )
 async def run_reconciliation(
-    caller: Resolver, administration: AdministrationDep, request_context: RequestContextDep
+    caller: Resolver, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    context = request_context.context(caller, NoFields())
+    request = change_requests.build(caller, NoFields())
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.request_run(connection, context, now)
+        await change_executor.execute(
+            request, lambda connection, now: service.request_run(connection, request, now)
         )
     )
 
@@ -70,21 +70,21 @@ async def run_reconciliation(
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
     body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
-    administration: AdministrationDep, request_context: RequestContextDep, adoption: AdoptionDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, adoption: AdoptionDep,
 ) -> Response:  # fmt: skip
     """Resolve an issue: book the difference, accept it, or assign the issue to yourself.
 
     Only a named person can book a difference, or decide that a portfolio may trade again. An issue is
     resolved automatically when a later comparison finds no difference.
     """
-    context = request_context.context(caller, body, issue_id)
+    request = change_requests.build(caller, body, issue_id)
     if body.action == ADOPT:
-        await adoption.adopt(context, issue_id, body.reason)
+        await adoption.adopt(request, issue_id, body.reason)
     return build_response(
-        await administration.change(
-            context,
+        await change_executor.execute(
+            request,
             lambda connection, now: service.resolve_issue(
-                connection, context, issue_id, body.action, body.reason, now
+                connection, request, issue_id, body.action, body.reason, now
             ),
         )
     )

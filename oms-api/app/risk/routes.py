@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from app.direct_routes import RequestInfo
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.chain import hash_request
 from app.risk.dependencies import ControlsDep, KillSwitchesDep
 from app.risk.queries import latches as latch_queries
@@ -189,8 +189,8 @@ async def set_kill_switch(
     at, request_info = now(), request.state.request_info
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
     entry = switch_entry(caller, request_info, at, change)
-    request_source = RequestSource(caller, request_info.request_id, key)
-    stopped = await kill_switches.set_state(request_source, change, entry, body.exit_policy)
+    authenticated_request = AuthenticatedRequest(caller, request_info.request_id, key)
+    stopped = await kill_switches.set_state(authenticated_request, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
     content = build_kill_switch_result(stopped.applied.change, *stopped[1:])
     return answer(content, headers=headers)
@@ -239,17 +239,17 @@ async def list_latches(
 )
 async def release_latch(
     caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
-    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: AdministrationDep,
-    controls: ControlsDep, request_context: RequestContextDep,
+    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], change_executor: ChangeExecutorDep,
+    controls: ControlsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Let a strategy or API key trade the symbol again. The execution count restarts at zero.
 
     Requires a logged-in user, or an API key acting for a user.
     """
-    context = request_context.context(caller, body, latch_id)
-    result = await administration.change(
-        context,
-        lambda connection, now: latch_service.release(connection, context, latch_id, body.reason, now),
+    request = change_requests.build(caller, body, latch_id)
+    result = await change_executor.execute(
+        request,
+        lambda connection, now: latch_service.release(connection, request, latch_id, body.reason, now),
     )
     controls.forget(caller.tenant_id)
     return build_response(result)

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.webhooks.dependencies import FeedDep, WebhookDeliveriesDep, WebhooksDep
 from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
 from app.webhooks.schemas import (
@@ -54,21 +54,22 @@ _QUEUED = responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEAD
 )
 async def create_webhook(
     caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: WebhooksDep,
-    administration: AdministrationDep, request_context: RequestContextDep, feed: FeedDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
 
     The secret is shown once.
     """
     webhooks.check_url(body.url)
-    context, new, cursor = (
-        request_context.context(caller, body),
+    request, new, cursor = (
+        change_requests.build(caller, body),
         body.parameters(),
         await feed.horizon(caller.tenant_id),
     )
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.create(connection, context, new, cursor, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.create(connection, request, new, cursor, now),
         )
     )
 
@@ -83,7 +84,7 @@ async def create_webhook(
 async def put_webhook(
     caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
     body: Annotated[WebhookIn, Depends(json_body(WebhookIn))],
-    webhooks: WebhooksDep, administration: AdministrationDep, request_context: RequestContextDep,
+    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create the webhook of this name, or update and enable it.
@@ -93,12 +94,12 @@ async def put_webhook(
     deliveries are sent at once.
     """
     webhooks.check_url(body.url)
-    context, new = request_context.context(caller, body, webhook_name), body.parameters()
+    request, new = change_requests.build(caller, body, webhook_name), body.parameters()
     cursor = await feed.horizon(caller.tenant_id)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: webhooks.put_by_name(connection, context, webhook_name, new, cursor, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.put_by_name(connection, request, webhook_name, new, cursor, now),
         )
     )
 
@@ -130,15 +131,16 @@ async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDe
 )
 async def change_webhook(
     caller: Manager, webhook_id: IdDep, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
-    webhooks: WebhooksDep, administration: AdministrationDep, request_context: RequestContextDep,
+    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.changes()
     webhooks.check_url(changes.get("url"))
-    context = request_context.context(caller, body, webhook_id)
+    request = change_requests.build(caller, body, webhook_id)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.change(connection, context, webhook_id, changes, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.change(connection, request, webhook_id, changes, now),
         )
     )
 
@@ -151,13 +153,13 @@ async def change_webhook(
     responses=responses(204, {}, 404, 409),
 )
 async def delete_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a webhook and its deliveries."""
-    context = request_context.context(caller, NothingIn(), webhook_id)
-    await administration.change(
-        context, lambda connection, now: webhooks.delete(connection, context, webhook_id, now)
+    request = change_requests.build(caller, NothingIn(), webhook_id)
+    await change_executor.execute(
+        request, lambda connection, now: webhooks.delete(connection, request, webhook_id, now)
     )
     return Response(status_code=204)
 
@@ -170,22 +172,23 @@ async def delete_webhook(
     openapi_extra=documented_body(SecretRotationIn, {"overlap_seconds": 3600}, required=False),
 )
 async def rotate_secret(
-    caller: Manager, webhook_id: IdDep, request: Request, webhooks: WebhooksDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    caller: Manager, webhook_id: IdDep, http_request: Request, webhooks: WebhooksDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Replace the secret by a new one, which is shown once.
 
     During the overlap both secrets sign each delivery.
     """
-    request_info, body = request.state.request_info, SecretRotationIn()
-    content = await request.body()
+    request_info, body = http_request.state.request_info, SecretRotationIn()
+    content = await http_request.body()
     if content:
         content_type = request_info.headers.get(b"content-type", b"")
         body = validate_model(SecretRotationIn, read_json(content_type, content))
-    context, seconds = request_context.context(caller, body, webhook_id), body.overlap_seconds
+    request, seconds = change_requests.build(caller, body, webhook_id), body.overlap_seconds
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.rotate(connection, context, webhook_id, seconds, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.rotate(connection, request, webhook_id, seconds, now),
         )
     )
 
@@ -196,33 +199,34 @@ async def rotate_secret(
     responses=responses(200, {"model": WebhookOut}, 404, 409),
 )
 async def enable_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, administration: AdministrationDep,
-    request_context: RequestContextDep, feed: FeedDep,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Enable a disabled webhook. It receives its pending deliveries and all later events.
 
     List the events that occurred while it was disabled with `GET /events`.
     """
-    context = request_context.context(caller, NothingIn(), webhook_id)
+    request = change_requests.build(caller, NothingIn(), webhook_id)
     cursor = await feed.horizon(caller.tenant_id)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.enable(connection, context, webhook_id, cursor, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.enable(connection, request, webhook_id, cursor, now),
         )
     )
 
 
 @router.post("/{webhook_id}:test", summary="Test a webhook", status_code=202, responses=_QUEUED)
 async def test_webhook(
-    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
-    context = request_context.context(caller, NothingIn(), webhook_id)
+    request = change_requests.build(caller, NothingIn(), webhook_id)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: Change(
+        await change_executor.execute(
+            request,
+            lambda connection, now: ChangeResult(
                 deliveries.send_test(connection, caller, webhook_id, now), (), 202
             ),
         )
@@ -255,14 +259,14 @@ async def list_deliveries(
 )
 async def resend_delivery(
     caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
-    context = request_context.context(caller, NothingIn(), f"{webhook_id} {delivery_id}")
+    request = change_requests.build(caller, NothingIn(), f"{webhook_id} {delivery_id}")
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: Change(
+        await change_executor.execute(
+            request,
+            lambda connection, now: ChangeResult(
                 deliveries.resend(connection, caller, webhook_id, delivery_id, now), (), 202
             ),
         )

@@ -11,7 +11,7 @@ from app.backtests.models import BacktestFileRow, BacktestRow
 from app.brokers.models import BrokerRateLimitRow
 from app.database import set_tenant_scope, unit_of_work, write
 from app.identity.rules.access import Caller, Scope
-from app.identity.service.idempotent_operations import OperationContext
+from app.identity.service.change_executor import ChangeRequest
 from app.orders.queries.broker_requests import build_request_insert
 from app.reconciliation.queries import Issue, insert_issue
 from app.strategies.models import StrategyInputRow, StrategyStateRow
@@ -287,12 +287,12 @@ def _book_corporate_actions(api: ApiClient) -> None:
 
 def _close_day(service: Service, api: ApiClient) -> None:
     """Sign off the last day, as it is done after its end."""
-    context = OperationContext(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
+    context = ChangeRequest(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
     with unit_of_work(service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
         arguments = (_TOMORROW.date() - timedelta(days=1), "Looked into", _TOMORROW + timedelta(hours=1))
         done = service.app.state.day_closer.close_day(connection, context, *arguments)
-        record(connection, done.entries)
+        record(connection, done.audit_entries)
 
 
 def _ok(answer: Any) -> Any:

@@ -16,7 +16,7 @@ from app.corporate_actions.errors import (
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import Draft, list_term_errors
 from app.corporate_actions.service.preview import Rates, preview_action
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
@@ -44,20 +44,22 @@ def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id
 
 
 def create_action(
-    connection: Connection, context: OperationContext, draft: Draft, rates: Rates, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, draft: Draft, rates: Rates, now: datetime
+) -> ChangeResult:
     """Record an action. Nothing is booked yet.
 
     Raises InvalidCorporateAction, NoRate and TradedAfterSymbolChange.
     """
-    caller = context.caller
+    caller = request.caller
     action = build_action(connection, caller.tenant_id, draft, IDS.next(caller.tenant_id, now))
     preview_action(connection, action, rates, now)  # raises what would stop the booking
     pay_date = None if draft.pay_date is None else draft.pay_date.isoformat()
     created = ActionRecord(action, pay_date, draft.reason, caller.actor, now, None, None, None)
     queries.insert_action(connection, created)
-    entry = context.entry(now, "corporate_action.created", action.id, None, serialize_terms(created))
-    return Change({"id": action.id}, [entry], 201)
+    entry = request.build_audit_entry(
+        now, "corporate_action.created", action.id, None, serialize_terms(created)
+    )
+    return ChangeResult({"id": action.id}, [entry], 201)
 
 
 def note_booking(connection: Connection, action: Action, at: datetime) -> None:
@@ -68,14 +70,14 @@ def note_booking(connection: Connection, action: Action, at: datetime) -> None:
 
 
 def note_reversal(
-    connection: Connection, context: OperationContext, action_id: str, reason: str, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, action_id: str, reason: str, now: datetime
+) -> ChangeResult:
     """Note that an action is reversed. Raises NoSuchCorporateAction or CorporateActionReversed."""
-    action = get_record(connection, context.caller.tenant_id, action_id)
+    action = get_record(connection, request.caller.tenant_id, action_id)
     if not queries.mark_reversed(connection, action.action, now, reason):
         raise CorporateActionReversed(action_id)
-    entry = context.entry(now, "corporate_action.reversed", action_id, None, {"reason": reason})
-    return Change({"id": action_id}, [entry])
+    entry = request.build_audit_entry(now, "corporate_action.reversed", action_id, None, {"reason": reason})
+    return ChangeResult({"id": action_id}, [entry])
 
 
 def get_record(connection: Connection, tenant_id: int, action_id: str) -> ActionRecord:

@@ -32,7 +32,7 @@ from app.day_close.service.breaks import (
 )
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ledger.queries.reading import Book, find_book, sequence_at
 from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import Valuer
@@ -58,13 +58,18 @@ class DayCloser:
     calendars: Calendars
 
     def close_day(
-        self, connection: Connection, context: OperationContext, day: date, note: str | None, now: datetime
-    ) -> Change:
+        self,
+        connection: Connection,
+        request: ChangeRequest,
+        day: date,
+        note: str | None,
+        now: datetime,
+    ) -> ChangeResult:
         """Store the figures of a day and what is open now.
 
         Raises DayAlreadyClosed, DayNotOver, or CloseNotStored if a close is too recent to be stored.
         """
-        caller = context.caller
+        caller = request.caller
         stored = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
         if stored is not None:
             raise DayAlreadyClosed(stored.day.date, stored.day.signed_by, stored.day.signed_at)
@@ -79,8 +84,8 @@ class DayCloser:
         signed = sign(unsigned, figures, breaks)
         event = NewEvent(caller.tenant_id, CLOSED, build_closed_payload(signed), iso(now), day.isoformat())
         queries.insert_signed_day(connection, signed, build_packed_insert([event]))
-        entry = context.entry(now, CLOSED, day.isoformat(), None, build_closed_facts(signed))
-        return Change(serialize_day(signed), [entry], 201)
+        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_facts(signed))
+        return ChangeResult(serialize_day(signed), [entry], 201)
 
 
 class _ClosedDay(NamedTuple):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
@@ -41,17 +41,18 @@ _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portf
     openapi_extra=documented_body(KeyIn, _EXAMPLE),
 )
 async def make_key(
-    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a key, which is shown once.
 
     Its scopes, portfolios and lifetime cannot exceed those of the caller.
     """
-    context, parameters = request_context.context(caller, body), body.parameters()
+    request, parameters = change_requests.build(caller, body), body.parameters()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.create_key(connection, context, parameters, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.create_key(connection, request, parameters, now),
         )
     )
 
@@ -99,15 +100,15 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
 )
 async def change_key(
     caller: Manager, key_id: KeyIdDep, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    context, name, revoked = request_context.context(caller, body, key_id), body.new_name(), body.ends()
+    request, name, revoked = change_requests.build(caller, body, key_id), body.new_name(), body.ends()
     return build_response(
-        await administration.change(
-            context,
+        await change_executor.execute(
+            request,
             lambda connection, now: service.change_key(
-                connection, context, key_id, name, now, revoked=revoked
+                connection, request, key_id, name, now, revoked=revoked
             ),
         )
     )
@@ -122,15 +123,16 @@ async def change_key(
 )
 async def rotate_key(
     caller: Manager, key_id: KeyIdDep, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Replace a key by a new one with the same name and rights, which is shown once.
 
     The old key is renamed and stays valid during the overlap, so that you can deploy the new one.
     """
-    context, parameters = request_context.context(caller, body, key_id), body.parameters()
+    request, parameters = change_requests.build(caller, body, key_id), body.parameters()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.rotate_key(connection, context, key_id, parameters, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.rotate_key(connection, request, key_id, parameters, now),
         )
     )

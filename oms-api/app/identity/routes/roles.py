@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import RequestContextDep
-from app.identity.routes.user_updates import UserChangerDep
+from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.routes.users import Manager, UserDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, serialize_roles
@@ -33,11 +33,11 @@ async def list_roles(_: Reader) -> Response:
     openapi_extra=documented_body(GrantIn, {"user_id": 7, "role": "trader", "portfolios": None}),
 )
 async def grant_role(
-    caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: UserChangerDep,
-    request_context: RequestContextDep,
+    caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: UserUpdaterDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Grant a user a role for all portfolios, or for some of them."""
-    return await users.change(request_context.context(caller, body), body.user_id, body.changes(), status=201)
+    return await users.change(change_requests.build(caller, body), body.user_id, body.changes(), status=201)
 
 
 @router.patch(
@@ -48,7 +48,7 @@ async def grant_role(
 )
 async def change_role(
     caller: Manager, user_id: UserDep, body: Annotated[GrantPatch, Depends(json_body(GrantPatch))],
-    users: UserChangerDep, request_context: RequestContextDep,
+    users: UserUpdaterDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user's role, or its portfolios."""
-    return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())
+    return await users.change(change_requests.build(caller, body, user_id), user_id, body.changes())

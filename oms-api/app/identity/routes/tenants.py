@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -45,13 +45,14 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 )
 async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
-    context, parameters = request_context.context(caller, body), body.parameters()
+    request, parameters = change_requests.build(caller, body), body.parameters()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.create_tenant(connection, context, parameters, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.create_tenant(connection, request, parameters, now),
         )
     )
 
@@ -96,17 +97,18 @@ async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Resp
 )
 async def change_tenant(
     caller: Manager, slug: SlugDep, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a tenant.
 
     Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
     `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
-    context, changes = request_context.context(caller, body, slug), body.changes()
+    request, changes = change_requests.build(caller, body, slug), body.changes()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.change_tenant(connection, context, slug, changes, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.change_tenant(connection, request, slug, changes, now),
         )
     )
 
@@ -121,17 +123,17 @@ async def change_tenant(
 )
 async def claim_workspace(
     caller: Operator, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to a tenant, so that its people can use the tenant's bot.
 
     A repeat returns 200. Only the operator's key may call this.
     """
-    context, team_id = request_context.context(caller, body, slug), body.team_id
+    request, team_id = change_requests.build(caller, body, slug), body.team_id
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: workspaces.claim_workspace(connection, context, slug, team_id, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: workspaces.claim_workspace(connection, request, slug, team_id, now),
         )
     )
 
@@ -144,13 +146,13 @@ async def claim_workspace(
 )
 async def release_workspace(
     caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
-    context, team_id = request_context.context(caller, body, slug), body.team_id
+    request, team_id = change_requests.build(caller, body, slug), body.team_id
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: workspaces.release_workspace(connection, context, slug, team_id, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: workspaces.release_workspace(connection, request, slug, team_id, now),
         )
     )

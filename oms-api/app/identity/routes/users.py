@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
-from app.identity.routes.user_updates import UserChangerDep
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
@@ -41,12 +41,12 @@ _EXAMPLE = {
     openapi_extra=documented_body(UserIn, _EXAMPLE),
 )
 async def make_user(
-    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
     return build_response(
-        await service.create_user(administration, request_context.context(caller, body), body.parameters())
+        await service.create_user(change_executor, change_requests.build(caller, body), body.parameters())
     )
 
 
@@ -91,10 +91,10 @@ async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Res
 )
 async def change_user(
     caller: Manager, user_id: UserDep, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
-    users: UserChangerDep, request_context: RequestContextDep,
+    users: UserUpdaterDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user, effective within one second.
 
     Disabling a user or setting a password ends the user's sessions.
     """
-    return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())
+    return await users.change(change_requests.build(caller, body, user_id), user_id, body.changes())

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.identity.service.workspaces import claim_by_statement
 from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
@@ -35,7 +35,7 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
 )
 async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     statements: StatementsDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to the tenant of the key that the statement names.
@@ -46,12 +46,12 @@ async def claim_own_workspace(
     """
     nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
     # The nonce is the idempotency key, so that a statement takes effect once.
-    context = replace(request_context.context(caller, body), key=nonce)
+    request = replace(change_requests.build(caller, body), idempotency_key=nonce)
 
-    def claim(connection: Connection, at: datetime) -> Change:
-        return claim_by_statement(connection, context, body.team_id, at)
+    def claim(connection: Connection, at: datetime) -> ChangeResult:
+        return claim_by_statement(connection, request, body.team_id, at)
 
-    return build_response(await administration.change(context, claim))
+    return build_response(await change_executor.execute(request, claim))
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:

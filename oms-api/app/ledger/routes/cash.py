@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashPosition
@@ -128,7 +128,7 @@ class CashQuery(BaseModel):
 )
 async def record_cash(
     caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn))],
-    administration: AdministrationDep, request_context: RequestContextDep, cash_reader: CashReaderDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """Deposit, withdraw or transfer cash.
 
@@ -136,11 +136,11 @@ async def record_cash(
     """
     flow = (body.kind, body.amount, body.currency, body.to_portfolio, body.reason)
     move = CashMove(parse_portfolio_name(name), *flow)
-    context = request_context.context(caller, body, move.portfolio)
+    request = change_requests.build(caller, body, move.portfolio)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: move_cash(connection, context, move, cash_reader.buying_powers, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: move_cash(connection, request, move, cash_reader.buying_powers, now),
         )
     )
 

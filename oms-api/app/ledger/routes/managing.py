@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
@@ -39,15 +39,15 @@ _EXAMPLE = {
 )
 async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
-    administration: AdministrationDep, request_context: RequestContextDep, guard: GuardDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
-    context = request_context.context(caller, body)
+    request = change_requests.build(caller, body)
     portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.changes())
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: service.create_portfolio(connection, context, portfolio, guard, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.create_portfolio(connection, request, portfolio, guard, now),
         )
     )
 
@@ -62,8 +62,8 @@ async def make_portfolio(
 )
 async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
-    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], administration: AdministrationDep,
-    request_context: RequestContextDep, guard: GuardDep,
+    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Change a portfolio's name, its settings, or both.
 
@@ -74,12 +74,12 @@ async def update_portfolio(
     changes = PortfolioChanges(
         body.name, body.base_currency, body.opening_cash, body.changes(), body.broker_choice()
     )
-    context = request_context.context(caller, body, current_name)
+    request = change_requests.build(caller, body, current_name)
     return build_response(
-        await administration.change(
-            context,
+        await change_executor.execute(
+            request,
             lambda connection, now: service.update_portfolio(
-                connection, context, current_name, changes, guard, now
+                connection, request, current_name, changes, guard, now
             ),
         )
     )

@@ -10,7 +10,7 @@ from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
 from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.dependencies import TradeServiceDep
 from app.ledger.schemas import (
     BatchIn,
@@ -73,8 +73,8 @@ async def report_trades(
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
-    request_source = RequestSource(caller, request.state.request_info.request_id, key)
-    drafts = [_draft(service, request_source, item, index) for index, item in enumerate(body.trades)]
+    authenticated_request = AuthenticatedRequest(caller, request.state.request_info.request_id, key)
+    drafts = [_draft(service, authenticated_request, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
@@ -98,8 +98,8 @@ async def reverse_trade(
 
     The position is then the result of the other trades. A trade can be reversed once.
     """
-    request_source = RequestSource(caller, request.state.request_info.request_id, key)
-    recorded = await service.reverse(request_source, trade_id, body.reason)
+    authenticated_request = AuthenticatedRequest(caller, request.state.request_info.request_id, key)
+    recorded = await service.reverse(authenticated_request, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
@@ -111,7 +111,7 @@ def build_record_trade_endpoint(service: TradeService) -> WriteEndpoint[RecordTr
 
 def _parse(service: TradeService, caller: Caller, request: RequestInfo, key: str | None) -> RecordTrade:
     trade = parse_model(TradeIn, request.headers.get(b"content-type", b""), request.body)
-    return service.build_record_command(RequestSource(caller, request.request_id, key), trade.report())
+    return service.build_record_command(AuthenticatedRequest(caller, request.request_id, key), trade.report())
 
 
 def _build(recorded: Recorded) -> JsonResponse:
@@ -120,10 +120,11 @@ def _build(recorded: Recorded) -> JsonResponse:
 
 
 def _draft(
-    service: TradeService, request_source: RequestSource, item: object, index: int
+    service: TradeService, authenticated_request: AuthenticatedRequest, item: object, index: int
 ) -> RecordTrade | OmsError:
     at = ("trades", str(index))
-    own = request_source._replace(key=f"{request_source.key}:{index}" if request_source.key else None)
+    key = authenticated_request.idempotency_key
+    own = authenticated_request._replace(idempotency_key=f"{key}:{index}" if key else None)
     try:
         trade = validate_flat(TradeIn, item, at)
         return service.build_record_command(own, trade.report(), ".".join(at) + ".")

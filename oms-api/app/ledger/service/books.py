@@ -385,7 +385,7 @@ def _build_trade_row(
         fixed(entry.gmv),
         fixed(entry.charges),
         fixed(after.realized_pnl - before.realized_pnl),
-        origin.user_id,
+        origin.user_label,
         origin.source,
         entry.order_id,
         entry.note,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCash
 from app.ledger.queries import books as book_queries
@@ -59,19 +59,19 @@ class CashListItem(NamedTuple):
 
 def move_cash(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     move: CashMove,
     buying_powers: BuyingPowers,
     now: datetime,
-) -> Change:
+) -> ChangeResult:
     """Deposit, withdraw or transfer cash under the locks of its portfolios.
 
     Raises NoSuchPortfolio if the caller sees no such portfolio, InvalidCashMovement, NotEnoughCash if the
     buying power does not cover the amount, and AmountTooLarge.
     """
     books = LedgerState(connection, SortableIds())
-    tenant_id = context.caller.tenant_id
-    ids = _find_portfolios(connection, context, move)
+    tenant_id = request.caller.tenant_id
+    ids = _find_portfolios(connection, request, move)
     keys = [PortfolioKey(tenant_id, portfolio_id) for portfolio_id in ids]
     books.lock(keys)
     portfolios = [books.portfolio(key) for key in keys]
@@ -82,18 +82,20 @@ def move_cash(
             )
     if move.kind != CashKind.DEPOSIT:
         _require_buying_power(connection, portfolios[0], move.amount, buying_powers, now)
-    origin = build_cash_origin(context, now)
+    origin = build_cash_origin(request, now)
     rows = [
         books.append_cash(portfolio, origin, entry)
         for portfolio, entry in zip(portfolios, _build_entries(move, ids), strict=True)
     ]
     books.flush()
     entries = [
-        context.entry(now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _serialize_for_audit(row))
+        request.build_audit_entry(
+            now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _serialize_for_audit(row)
+        )
         for portfolio, row in zip(portfolios, rows, strict=True)
     ]
     names = {portfolio.id: portfolio.name for portfolio in portfolios}
-    return Change(serialize_movement(rows[0], names), entries, 201)
+    return ChangeResult(serialize_movement(rows[0], names), entries, 201)
 
 
 def list_cash(
@@ -137,9 +139,9 @@ def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _find_portfolios(connection: Connection, context: OperationContext, move: CashMove) -> list[int]:
+def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashMove) -> list[int]:
     """Return the ids of the portfolio and of the one that a transfer goes to."""
-    caller = context.caller
+    caller = request.caller
     names = [move.portfolio, *([] if move.to_portfolio is None else [move.to_portfolio])]
     keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]
     if len(set(keys)) < len(keys):
@@ -176,18 +178,18 @@ def _require_buying_power(
         raise NotEnoughCash(portfolio.name, money_text(fixed(amount)), money_text(fixed(buying_power)))
 
 
-def build_cash_origin(context: OperationContext, now: datetime) -> Origin:
+def build_cash_origin(request: ChangeRequest, now: datetime) -> Origin:
     """Return the origin of a movement that a request causes."""
-    caller = context.caller
+    caller = request.caller
     return Origin(
         tenant_id=caller.tenant_id,
         source=caller.name,
-        user_id=None,
+        user_label=None,
         at=now,
-        idempotency_key=context.key,
+        idempotency_key=request.idempotency_key,
         request_hash=None,
         actor=caller.person,
-        request_id=context.request_id,
+        request_id=request.request_id,
     )
 
 

@@ -11,16 +11,19 @@ from app.timestamps import Timestamp
 
 
 class Origin(NamedTuple):
-    """The caller of a command and its request.
+    """Who gave a command, and when, as the ledger and the orders record it.
 
-    `source` is the name of the API key, `actor` the person behind it, `user_id` a label given in the request.
-    `request_hash` distinguishes two bodies under one idempotency key. `portfolios` are the name keys that the
-    caller may see, None for all.
+    - `source`: the name of the API key, or of the broker or background job.
+    - `user_label`: any text that the request gave as `user_id`.
+    - `at`: when the command was created.
+    - `request_hash`: distinguishes two bodies under one idempotency key.
+    - `actor`: the person behind the request, or the broker whose report caused it.
+    - `portfolios`: the name keys of the portfolios that the caller may see, None for all.
     """
 
     tenant_id: int
     source: str
-    user_id: str | None
+    user_label: str | None
     at: datetime
     idempotency_key: str | None
     request_hash: str | None

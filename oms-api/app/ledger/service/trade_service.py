@@ -9,7 +9,7 @@ from app.clock import Now
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import (
@@ -44,14 +44,14 @@ class TradeService:
         """Record many trades in order. A refused one returns its error."""
         return [await _outcome(future) for future in self.writer.submit_all(commands)]
 
-    async def reverse(self, request_source: RequestSource, trade_id: str, reason: str) -> Recorded:
+    async def reverse(self, request: AuthenticatedRequest, trade_id: str, reason: str) -> Recorded:
         """Reverse a trade and return the reversal once it is committed."""
-        request_hash = hash_request(trade_id, reason) if request_source.key else None
-        origin = self._origin(request_source, None, request_hash, self.now())
+        request_hash = hash_request(trade_id, reason) if request.idempotency_key else None
+        origin = self._origin(request, None, request_hash, self.now())
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
     def build_record_command(
-        self, request_source: RequestSource, report: Report, prefix: str = ""
+        self, request: AuthenticatedRequest, report: Report, prefix: str = ""
     ) -> RecordTrade:
         """Return the command that records a report.
 
@@ -66,11 +66,11 @@ class TradeService:
             field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, field_errors)
         folded = name_key(report.portfolio_name)
-        if not request_source.caller.sees(folded):
+        if not request.caller.sees(folded):
             raise NotYourPortfolio
-        request_hash = _request_hash(report, valued, folded) if request_source.key else None
+        request_hash = _request_hash(report, valued, folded) if request.idempotency_key else None
         return RecordTrade(
-            origin=self._origin(request_source, report.user_id, request_hash, now),
+            origin=self._origin(request, report.user_id, request_hash, now),
             symbol=report.symbol,
             product=NO_PRODUCT,
             side=Side(report.side),
@@ -86,18 +86,18 @@ class TradeService:
 
     @staticmethod
     def _origin(
-        request_source: RequestSource, user_id: str | None, request_hash: str | None, now: datetime
+        request: AuthenticatedRequest, user_label: str | None, request_hash: str | None, now: datetime
     ) -> Origin:
-        caller = request_source.caller
+        caller = request.caller
         return Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,
-            user_id=user_id,
+            user_label=user_label,
             at=now,
-            idempotency_key=request_source.key,
+            idempotency_key=request.idempotency_key,
             request_hash=request_hash,
             actor=caller.person,
-            request_id=request_source.request_id,
+            request_id=request.request_id,
             portfolios=caller.portfolios,
         )
 

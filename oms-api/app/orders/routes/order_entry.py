@@ -10,8 +10,8 @@ from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import WriteEndpoint, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.request_source import RequestSource
-from app.orders.dependencies import CancellationsDep, Orders, require_source
+from app.identity.rules.authenticated_request import AuthenticatedRequest
+from app.orders.dependencies import CancellationsDep, Orders, authenticate_request
 from app.orders.errors import OrderDenied
 from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
@@ -30,11 +30,13 @@ from app.wire.idempotency import IdempotencyKey
 router = APIRouter(tags=["orders"])
 
 PlaceOrderCaller = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
-PlaceGroupSource = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
-PreviewOrderSource = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
-ChangeOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
-BustExecutionSource = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
-CancelOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
+PlaceGroupRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.PLACE_ORDER))]
+PreviewOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.PREVIEW_ORDER))]
+ChangeOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.CHANGE_ORDER))]
+BustExecutionRequest = Annotated[
+    AuthenticatedRequest, Depends(authenticate_request(Operation.BUST_EXECUTION))
+]
+CancelOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.CANCEL_ORDER))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -86,7 +88,7 @@ async def place_order(
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
-    source: PlaceGroupSource, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
+    request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
@@ -100,7 +102,7 @@ async def place_group(
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [order.ticket() for order in body.orders]
-    done = await service.place_group(source, GroupKind(body.kind), first.portfolio_name, tickets)
+    done = await service.place_group(request, GroupKind(body.kind), first.portfolio_name, tickets)
     return build_orders_response(raise_if_denied(done), 201)
 
 
@@ -112,14 +114,14 @@ async def place_group(
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    source: PreviewOrderSource, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
+    request: PreviewOrderRequest, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Check an order without placing it.
 
     The response contains the expected price, the resulting cash and position, and the result of each risk
     check.
     """
-    previewed = await service.preview(source, body.portfolio_name, body.ticket())
+    previewed = await service.preview(request, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
     return answer(preview_out(previewed, denial))
 
@@ -132,8 +134,8 @@ async def preview_order(
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
-    source: CancelOrderSource, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
-    cancellations: CancellationsDep,
+    request: CancelOrderRequest, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))],
+    service: Orders, cancellations: CancellationsDep,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
@@ -142,10 +144,10 @@ async def cancel_all(
     after a restart. Do not retry.
     """
     if body.portfolio_name is not None:
-        done = await service.cancel_all(source, **body.model_dump())
+        done = await service.cancel_all(request, **body.model_dump())
         return answer({"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200)
     wanted = CancellationFilter(body.symbol, body.side, body.strategy)
-    result = await cancellations.cancel_all(source, wanted, body.reason)
+    result = await cancellations.cancel_all(request, wanted, body.reason)
     content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
     return answer(content, 200, _REPLAY if result.replayed else None)
 
@@ -158,11 +160,11 @@ async def cancel_all(
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
-    source: CancelOrderSource, order_id: OrderId,
+    request: CancelOrderRequest, order_id: OrderId,
     body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Cancel an order. Earlier fills are kept. The body is optional."""
-    done = await service.cancel(source, order_id, body.reason)
+    done = await service.cancel(request, order_id, body.reason)
     return build_order_response(done, 200)
 
 
@@ -176,7 +178,7 @@ async def cancel_order(
     ),
 )
 async def bust_execution(
-    source: BustExecutionSource, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
+    request: BustExecutionRequest, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Reverse an execution that its venue cancelled.
@@ -186,7 +188,7 @@ async def bust_execution(
     had reduced a position, the exits again protect the whole position: the quantity of open exits increases,
     and new orders replace final exits. `legs` lists them.
     """
-    return build_order_response(await service.bust(source, order_id, body.execution_id, body.reason), 200)
+    return build_order_response(await service.bust(request, order_id, body.execution_id, body.reason), 200)
 
 
 @router.post(
@@ -200,7 +202,7 @@ async def bust_execution(
     ),
 )
 async def correct_execution(
-    source: BustExecutionSource, order_id: OrderId,
+    request: BustExecutionRequest, order_id: OrderId,
     body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
@@ -209,7 +211,7 @@ async def correct_execution(
     charges. Its ID is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
     """
     facts = (body.execution_id, body.quantity, body.price, body.reason)
-    return build_order_response(await service.correct(source, order_id, *facts), 200)
+    return build_order_response(await service.correct(request, order_id, *facts), 200)
 
 
 @router.patch(
@@ -220,7 +222,7 @@ async def correct_execution(
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
-    source: ChangeOrderSource, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    request: ChangeOrderRequest, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
     service: Orders,
 ) -> Response:  # fmt: skip
     """Replace an order.
@@ -233,7 +235,7 @@ async def replace_order(
             "The request changes nothing; send at least one field.",
             [FieldError("body", "Must contain at least one field.", "empty")],
         )
-    return build_order_response(raise_if_denied(await service.replace(source, order_id, changes)), 200)
+    return build_order_response(raise_if_denied(await service.replace(request, order_id, changes)), 200)
 
 
 def build_place_order_endpoint(service: OrderService) -> WriteEndpoint[PlaceOrder, Outcome]:
@@ -249,7 +251,7 @@ def _parse_place_request(
 ) -> PlaceOrder:
     body = parse_model(TicketIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_place_command(
-        RequestSource(caller, request.request_id, key), body.portfolio_name, body.ticket()
+        AuthenticatedRequest(caller, request.request_id, key), body.portfolio_name, body.ticket()
     )
 
 

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.rules.access import Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.instruments.schemas import Symbol
-from app.orders.dependencies import Orders, require_source
+from app.orders.dependencies import Orders, authenticate_request
 from app.orders.routes.order_entry import (
     REFUSALS,
-    ChangeOrderSource,
+    ChangeOrderRequest,
     build_order_response,
     build_orders_response,
     raise_if_denied,
@@ -23,7 +23,9 @@ from app.wire.fields import Wanted
 
 router = APIRouter(tags=["positions"])
 
-ClosePositionSource = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
+ClosePositionRequest = Annotated[
+    AuthenticatedRequest, Depends(authenticate_request(Operation.CLOSE_POSITION))
+]
 
 
 @router.post(
@@ -34,12 +36,12 @@ ClosePositionSource = Annotated[RequestSource, Depends(require_source(Operation.
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
 )
 async def close_position(
-    source: ClosePositionSource, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
+    request: ClosePositionRequest, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     return build_order_response(
-        raise_if_denied(await service.close(source, body.portfolio_name, *facts)), 201
+        raise_if_denied(await service.close(request, body.portfolio_name, *facts)), 201
     )
 
 
@@ -53,7 +55,7 @@ async def close_position(
     ),
 )
 async def set_exits(
-    source: ChangeOrderSource, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    request: ChangeOrderRequest, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
     body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: Orders,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.
@@ -61,5 +63,5 @@ async def set_exits(
     They replace the position's present exits, and each closes its whole quantity. The response lists the exit
     orders.
     """
-    done = await service.set_exits(source, portfolio.strip(), symbol, body.product or "", *body.legs())
+    done = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.legs())
     return build_orders_response(raise_if_denied(done), 200)

@@ -126,7 +126,7 @@ def publish_approval_event(
     target = str(facts["order_id"])
     after = mask_secrets({name: value for name, value in facts.items() if name != "order_id"})
     who = (tenant_id, datetime.fromisoformat(at), actor.audited_as, actor.via)
-    context.entries.append(AuditEntry(*who, kind, target, None, context.request_id, after=after))
+    context.audit_entries.append(AuditEntry(*who, kind, target, None, context.request_id, after=after))
 
 
 def get_reference(context: BatchContext, order: Order) -> Any:

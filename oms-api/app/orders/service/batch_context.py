@@ -93,7 +93,7 @@ class BatchContext:
         self.order_store = OrderStore(self.books)
         self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
         self.writes: list[Write] = []  # further statements of the batch
-        self.entries: list[AuditEntry] = []  # audit entries, written last
+        self.audit_entries: list[AuditEntry] = []  # written last
         self.has_sessions = False  # whether any portfolio enforces trading sessions
         self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
         self.committed_orders: list[CommittedOrder] = []  # for sessions of this process: `submission_queue`
@@ -198,7 +198,7 @@ class BatchContext:
     @property
     def changes(self) -> int:
         """The number of changes so far. It differs after any change."""
-        return self.books.changes + self.order_store.changes + len(self.entries)
+        return self.books.changes + self.order_store.changes + len(self.audit_entries)
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
@@ -252,5 +252,5 @@ class BatchContext:
         self.order_store.renew_stamps()
         self.books.flush(*self.order_store.writes(), *self.writes)
         self.order_store.note_row_version(get_row_version(self.connection))
-        if self.entries:
-            record(self.connection, self.entries)
+        if self.audit_entries:
+            record(self.connection, self.audit_entries)

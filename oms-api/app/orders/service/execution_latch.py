@@ -73,4 +73,4 @@ def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Ti
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)
     entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**facts}))
-    context.entries.append(entry)
+    context.audit_entries.append(entry)

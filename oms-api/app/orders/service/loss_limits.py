@@ -93,4 +93,4 @@ def _set(
     row = (portfolio.id, key, portfolio.trading_state)
     write(context.connection, *update_trading_states(tenant_id, [row], switches))
     portfolio.trading_state = switches.state(key)[0].value
-    context.entries.append(automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))
+    context.audit_entries.append(automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))

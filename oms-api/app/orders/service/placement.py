@@ -180,7 +180,7 @@ def build_placement(
     return Placement(
         *portfolio_key,
         source=origin.source,
-        user_id=origin.user_id,
+        user_id=origin.user_label,
         at=iso(origin.at),
         actor=origin.actor,
         cost_schedule=portfolio.schedule_in(exchange),

@@ -71,7 +71,7 @@ def _restate_mark(
     store_override(context.connection, key.tenant_id, updated)
     who = (key.tenant_id, at, ACTOR, ACTOR, SET, key.symbol)
     facts = (serialize_mark(previous), serialize_mark(updated))
-    context.entries.append(AuditEntry(*who, None, context.request_id, *facts))
+    context.audit_entries.append(AuditEntry(*who, None, context.request_id, *facts))
 
 
 def build_source(action: Action) -> str:

@@ -76,7 +76,7 @@ class OrderTradeGuard(Guard):
         subject = Subject(
             portfolio_name_key=portfolio.name_key,
             symbol=command.symbol,
-            user=label_key(origin.actor or origin.user_id or "") or None,
+            user=label_key(origin.actor or origin.user_label or "") or None,
             is_live=portfolio.kind == "live",
             key=f"key:{origin.source}" if origin.actor is None else None,
         )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.audit.service import mask_secrets
 from app.database import write
 from app.events.service.outbox import build_event_insert
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.risk.errors import LatchIsReleased, NoSuchLatch
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import Latch
@@ -18,10 +18,10 @@ from app.timestamps import iso
 
 
 def release(
-    connection: Connection, context: OperationContext, latch_id: str, reason: str | None, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, latch_id: str, reason: str | None, now: datetime
+) -> ChangeResult:
     """Release a latch, publish an event, and return its audit entry. Raises NoSuchLatch, LatchIsReleased."""
-    tenant_id, person, at = context.caller.tenant_id, context.caller.person or "", iso(now)
+    tenant_id, person, at = request.caller.tenant_id, request.caller.person or "", iso(now)
     found = queries.find_latch(connection, tenant_id, latch_id)
     if found is None:
         raise NoSuchLatch(latch_id)
@@ -32,8 +32,10 @@ def release(
     fields = serialize_latch_values(latch)
     payload = {"latch_id": latch.id, **fields, "reason": reason, "released_by": person}
     write(connection, build_event_insert([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)]))
-    entry = context.entry(now, "latch.released", latch.id, mask_secrets({**fields}), {"reason": reason})
-    return Change(build_response(latch), [entry])
+    entry = request.build_audit_entry(
+        now, "latch.released", latch.id, mask_secrets({**fields}), {"reason": reason}
+    )
+    return ChangeResult(build_response(latch), [entry])
 
 
 def build_response(latch: Latch) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from app.errors import Invalid, Malformed, TooLarge
 from app.identity.dependencies import Authentication, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation, Scope
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.signals.dependencies import AuthenticationDep, SignalsDep
 from app.signals.errors import NoSuchHook, refuse_field
 from app.signals.queries import hooks as queries
@@ -44,14 +44,15 @@ _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": [
     openapi_extra=documented_body(HookIn, _EXAMPLE),
 )
 async def create_hook(
-    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
-    context, terms = request_context.context(caller, body), body.terms()
+    request, terms = change_requests.build(caller, body), body.terms()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.create_hook(connection, context, terms, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.create_hook(connection, request, terms, now),
         )
     )
 
@@ -72,13 +73,17 @@ async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     responses=responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
 )
 async def rotate_hook(
-    caller: Manager, hook_id: HookId, administration: AdministrationDep, request_context: RequestContextDep
+    caller: Manager,
+    hook_id: HookId,
+    change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
-    context = request_context.context(caller, NothingIn(), hook_id)
+    request = change_requests.build(caller, NothingIn(), hook_id)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.rotate_hook(connection, context, hook_id, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.rotate_hook(connection, request, hook_id, now),
         )
     )
 
@@ -91,15 +96,18 @@ async def rotate_hook(
     responses=responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def delete_hook(
-    caller: Manager, hook_id: HookId, administration: AdministrationDep, request_context: RequestContextDep
+    caller: Manager,
+    hook_id: HookId,
+    change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Delete a hook. Its signals are kept."""
-    context = request_context.context(caller, NothingIn(), hook_id)
+    request = change_requests.build(caller, NothingIn(), hook_id)
 
-    def change(connection: Connection, now: datetime) -> Change:
-        return service.delete_hook(connection, context, hook_id, now)
+    def change(connection: Connection, now: datetime) -> ChangeResult:
+        return service.delete_hook(connection, request, hook_id, now)
 
-    await administration.change(context, change)
+    await change_executor.execute(request, change)
     return Response(status_code=204)
 
 

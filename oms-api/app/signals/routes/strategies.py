@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import RequestBody
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.signals.queries import strategies as queries
 from app.signals.rules.values import StrategyRules
 from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
@@ -54,18 +54,18 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
 )
 async def put_strategy(
     caller: Manager, strategy_name: StrategyPath,
-    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], administration: AdministrationDep,
-    request_context: RequestContextDep,
+    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the portfolio, default size, allowed symbols and mode for the signals of a strategy."""
-    context = request_context.context(caller, body, strategy_name)
+    request = change_requests.build(caller, body, strategy_name)
     symbols = None if body.symbols is None else tuple(body.symbols)
 
-    def change(connection: Connection, at: datetime) -> Change:
+    def change(connection: Connection, at: datetime) -> ChangeResult:
         fields = (body.portfolio, body.mode, body.size(), symbols, caller.actor, at)
-        return set_strategy(connection, context, StrategyRules(caller.tenant_id, strategy_name, *fields))
+        return set_strategy(connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields))
 
-    return build_response(await administration.change(context, change))
+    return build_response(await change_executor.execute(request, change))
 
 
 @router.delete(
@@ -78,12 +78,13 @@ async def put_strategy(
 async def remove_strategy(
     caller: Manager,
     strategy_name: StrategyPath,
-    administration: AdministrationDep,
-    request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
-    context = request_context.context(caller, _NothingIn(), strategy_name)
-    await administration.change(
-        context, lambda connection, now: delete_strategy(connection, context, strategy_name, now)
+    request = change_requests.build(caller, _NothingIn(), strategy_name)
+    await change_executor.execute(
+        request,
+        lambda connection, now: delete_strategy(connection, request, strategy_name, now),
     )
     return Response(status_code=204)
