@@ -14,7 +14,7 @@ from app.database import unit_of_work
 from app.database.files import DatabaseFile
 from app.duties.rules.schedule import DutyReport, DutyState
 from app.health.rules import (
-    Component,
+    ComponentHealth,
     describe_alerts,
     describe_brokers,
     describe_chains,
@@ -291,18 +291,18 @@ def test_service_state_is_derived_from_its_components():
     assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
     assert describe_redis("off", is_used=False).status == "off"
     away = describe_redis("off", "TimeoutError", 2.5, is_used=True)
-    assert away == Component("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
+    assert away == ComponentHealth("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
     assert describe_redis("per process", is_used=True).status == "degraded"
     assert describe_redis("shared", is_used=True).status == "ok"
-    vital = {"database": Component("ok"), "writer": Component("ok")}
+    vital = {"database": ComponentHealth("ok"), "writer": ComponentHealth("ok")}
     assert summarize(vital) == "ok"
-    assert summarize(vital | {"duties": Component("degraded")}) == "degraded"
-    assert summarize(vital | {"database": Component("down")}) == "down"
+    assert summarize(vital | {"duties": ComponentHealth("degraded")}) == "degraded"
+    assert summarize(vital | {"database": ComponentHealth("down")}) == "down"
 
 
 def test_the_sandbox_is_off_where_layers_are_missing():
     enough = [Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]
-    assert describe_sandbox(enough, is_on=True) == Component("ok")
+    assert describe_sandbox(enough, is_on=True) == ComponentHealth("ok")
     assert describe_sandbox(enough, is_on=False).status == "off"
     component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS], is_on=True)
     assert component.status == "off"

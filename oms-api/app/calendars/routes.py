@@ -19,10 +19,10 @@ from app.calendars.schemas import (
     serialize_day,
 )
 from app.calendars.service import serialize_override
-from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.wire.answers import answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 
@@ -79,7 +79,7 @@ async def put_calendar_day(
     from the next order on. The expiry of earlier orders does not change.
     """
     override, at = body.override(market, day), now()
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> None:
         previous, updated = calendars.set_day(connection, override, caller.actor, at)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid, Unavailable
-from app.events.dependencies import FeedDep, OpaqueIdsDep, StillCounts, WhetherItCounts
+from app.events.dependencies import FeedDep, IsStillAuthorized, IsStillAuthorizedDep, OpaqueIdsDep
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.rules import EVENT_ID_KIND, get_event_number
@@ -106,7 +106,7 @@ async def list_events(
 )
 async def stream_events(
     caller: Watcher, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
-    is_still_authorized: WhetherItCounts,
+    is_still_authorized: IsStillAuthorizedDep,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="ID of the last received event; default: now")
     ] = None,
@@ -130,7 +130,7 @@ async def stream_events(
 
 async def _stream_pages(
     pages: AsyncGenerator[list[StoredEvent], None],
-    is_still_authorized: StillCounts,
+    is_still_authorized: IsStillAuthorized,
     written: Callable[[StoredEvent], bytes],
 ) -> AsyncIterator[bytes]:
     idle = 0

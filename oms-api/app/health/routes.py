@@ -13,7 +13,7 @@ from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, HealthComponentsDep
 from app.health.rules import (
-    Component,
+    ComponentHealth,
     describe_chains,
     describe_duties,
     describe_redis,
@@ -170,14 +170,14 @@ async def _count_pending(components: HealthComponents) -> dict[str, int]:
         return {}
 
 
-def _serialize_component(component: Component) -> dict[str, Any]:
+def _serialize_component(component: ComponentHealth) -> dict[str, Any]:
     fields = component._asdict()
     if component.backlog is None:
         del fields["backlog"]
     return fields
 
 
-async def _describe_components(components: HealthComponents) -> dict[str, Component]:
+async def _describe_components(components: HealthComponents) -> dict[str, ComponentHealth]:
     """Return the state of each component, in the order of the document."""
     reports = await _report_duties(components)
     webhooks = await _read(components, components.describe_webhooks) if reports is not None else None
@@ -185,36 +185,39 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
     chains = await _read(components, read_broken_chains) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
-        database, duties = Component("down", None, problem or _DETAILS["database"]), Component("down")
+        database, duties = (
+            ComponentHealth("down", None, problem or _DETAILS["database"]),
+            ComponentHealth("down"),
+        )
     else:
-        database, duties = Component("ok"), describe_duties(reports)
+        database, duties = ComponentHealth("ok"), describe_duties(reports)
     is_writing = components.writer_is_alive()
     return {
         "database": database,
-        "writer": Component("ok") if is_writing else Component("down", None, _DETAILS["writer"]),
+        "writer": ComponentHealth("ok") if is_writing else ComponentHealth("down", None, _DETAILS["writer"]),
         "market_data": components.describe_feed(),
         "duties": duties,
-        "worker": duties if components.has_worker else Component("off"),
+        "worker": duties if components.has_worker else ComponentHealth("off"),
         "redis": _describe_redis(components),
-        "webhooks": webhooks or Component("down"),
+        "webhooks": webhooks or ComponentHealth("down"),
         "alerts": components.describe_alerts(reports or ()),
-        "brokers": brokers or Component("down"),
+        "brokers": brokers or ComponentHealth("down"),
         "chains": _describe_chains(components, reports or (), chains),
     }
 
 
 def _describe_chains(
     components: HealthComponents, reports: Sequence[DutyReport], chains: ChainState | None
-) -> Component:
+) -> ComponentHealth:
     if chains is None:
-        return Component("down")
+        return ComponentHealth("down")
     report = find_chain_report(reports)
     verified_at = None if report is None else report.state.finished_at
     age = None if verified_at is None else (components.now() - verified_at).total_seconds()
     return describe_chains(report, age, chains.broken)
 
 
-def _describe_redis(components: HealthComponents) -> Component:
+def _describe_redis(components: HealthComponents) -> ComponentHealth:
     problem = components.signal_channel.problem
     age = None if problem is None else round((components.now() - problem.since).total_seconds(), 3)
     reason = None if problem is None else problem.reason

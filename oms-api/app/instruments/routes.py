@@ -7,15 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
-from app.instruments.dependencies import CurrenciesInUseDep, SymbolInUse
+from app.instruments.dependencies import CurrenciesInUseDep, IsSymbolInUseDep
 from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import Wanted
@@ -97,7 +97,7 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: ChangesDep,
-    find_currencies: CurrenciesInUseDep, is_in_use: SymbolInUse, now: ClockDep, request: Request,
+    find_currencies: CurrenciesInUseDep, is_in_use: IsSymbolInUseDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol.
 
@@ -109,7 +109,7 @@ async def put_instrument(
     first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.
     """
     tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(

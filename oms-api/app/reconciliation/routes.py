@@ -7,21 +7,21 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
+from app.reconciliation.dependencies import AdoptionDep
 from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
 from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, ResolutionIn, RunOut
 from app.reconciliation.service import issues as service
-from app.reconciliation.service.adoption import ADOPT, Adoption
+from app.reconciliation.service.adoption import ADOPT
 from app.text import name_key
 from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ClockDep, ReadersDep, part
+from app.wire.dependencies import ClockDep, ReadersDep
 
 router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
-AdoptionDep = Annotated[Adoption, part("adoption")]
 Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
 
 

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.direct_routes import RequestInfo
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
@@ -38,6 +37,7 @@ from app.risk.service.audit_entries import switch_entry
 from app.risk.service.limit_changes import change_limit
 from app.timestamps import BEFORE_ALL, iso
 from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.idempotency import IdempotencyKey
@@ -131,7 +131,7 @@ async def put_limit(
         message = "Must be in the future."
         raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
     requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
     limit = await changes.run(
         lambda connection: change_limit(
             connection, caller, request_info, requested, at, is_removed=is_removed
@@ -186,7 +186,7 @@ async def set_kill_switch(
     | `cancel` | cancels the exits, too |
     | `flatten` | cancels all orders and closes all positions at market; the same as `flatten: true` |
     """
-    at, request_info = now(), request.state.request_info
+    at, request_info = now(), get_request_info(request)
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
     entry = switch_entry(caller, request_info, at, change)
     authenticated_request = AuthenticatedRequest(caller, request_info.request_id, key)

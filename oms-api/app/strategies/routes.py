@@ -11,8 +11,10 @@ from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequest
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse
 from app.ledger.schemas import Label
+from app.orders.dependencies import OrderServiceDep
 from app.orders.service.order_service import OrderService
-from app.strategies.dependencies import CodeInspectorDep, ControlsDep, OrderServiceDep
+from app.risk.dependencies import ControlsDep
+from app.strategies.dependencies import CodeInspectorDep
 from app.strategies.queries.registry import find_strategy, list_strategies
 from app.strategies.rules.transitions import Action
 from app.strategies.rules.values import MANUAL

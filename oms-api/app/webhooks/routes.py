@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
+from app.events.dependencies import FeedDep
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeResult
-from app.webhooks.dependencies import FeedDep, WebhookDeliveriesDep, WebhooksDep
+from app.webhooks.dependencies import WebhookDeliveriesDep, WebhooksDep
 from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
 from app.webhooks.schemas import (
     DeliveriesOut,
@@ -25,6 +26,7 @@ from app.webhooks.schemas import (
 )
 from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webhook
 from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, read_json, validate_model
 from app.wire.dependencies import ReadersDep
 from app.wire.lists import link
@@ -179,7 +181,7 @@ async def rotate_secret(
 
     During the overlap both secrets sign each delivery.
     """
-    request_info, body = http_request.state.request_info, SecretRotationIn()
+    request_info, body = get_request_info(http_request), SecretRotationIn()
     content = await http_request.body()
     if content:
         content_type = request_info.headers.get(b"content-type", b"")

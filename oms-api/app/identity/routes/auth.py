@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.identity.dependencies import count_unauthenticated, require_permission
+from app.identity.dependencies import LoginServiceDep, SessionsDep, count_unauthenticated, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (
@@ -18,11 +18,10 @@ from app.identity.schemas.auth import (
     serialize_session,
     serialize_tokens,
 )
-from app.identity.service.logins import LoginService
-from app.identity.service.sessions import Sessions, get_session_id
+from app.identity.service.sessions import get_session_id
 from app.wire.answers import answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import part
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
 
@@ -37,14 +36,12 @@ _REFRESH_EXAMPLE = {"refresh_token": "oms-refresh.…"}
 
 
 async def _client(request: Request) -> Client:
-    request_info = request.state.request_info
+    request_info = get_request_info(request)
     return Client(request_info.address, request.headers.get("user-agent", ""), request_info.request_id)
 
 
 Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
 ClientDep = Annotated[Client, Depends(_client)]
-SessionsDep = Annotated[Sessions, part("sessions")]
-LoginServiceDep = Annotated[LoginService, part("login_service")]
 
 
 @router.post(

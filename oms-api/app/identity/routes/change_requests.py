@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from app.identity.rules.access import Caller
 from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse
 from app.wire.answers import REPLAYED
-from app.wire.dependencies import part
+from app.wire.app_state import Component, get_request_info
 from app.wire.idempotency import IdempotencyKey
 
 
@@ -20,7 +20,7 @@ class ChangeRequestBuilder:
 
     def build(self, caller: Caller, body: BaseModel, subject: object = "") -> ChangeRequest:
         """Build the request as services take it. `subject` is the object that the path names."""
-        request_info = self._request.state.request_info
+        request_info = get_request_info(self._request)
         return ChangeRequest(
             caller=caller,
             route=f"{self._request.method} {self._request.scope['route'].path_format}",
@@ -38,5 +38,6 @@ def build_response(result: ChangeResponse) -> Response:
     return Response(result.body, result.status, headers, media_type="application/json")
 
 
-ChangeExecutorDep = Annotated[ChangeExecutor, part("change_executor")]
+CHANGE_EXECUTOR = Component[ChangeExecutor]("change_executor")
+ChangeExecutorDep = Annotated[ChangeExecutor, Depends(CHANGE_EXECUTOR)]
 ChangeRequestsDep = Annotated[ChangeRequestBuilder, Depends()]

@@ -7,19 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import require_permission
+from app.identity.dependencies import StatementsDep, require_permission
 from app.identity.errors import WorkspaceNotBound
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
+from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
 from app.identity.service.change_executor import ChangeResult
 from app.identity.service.workspaces import claim_by_statement
 from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ClockDep, part
+from app.wire.dependencies import ClockDep
 
-StatementsDep = Annotated[StatementReader, part("statements")]
 Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}

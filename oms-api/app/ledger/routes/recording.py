@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
-from app.identity.dependencies import WriteEndpoint, require_permission
+from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.dependencies import TradeServiceDep
@@ -24,10 +24,12 @@ from app.ledger.schemas import (
 from app.ledger.service.commands import Recorded, RecordTrade
 from app.ledger.service.trade_service import TradeService
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, parse_model, validate_flat
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.problems import problem
+from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["trades"])
 
@@ -57,7 +59,7 @@ async def report_trade(
 ) -> Response:
     """Record an execution. The trade is on disk when the response 201 is sent."""
     return convert(
-        await build_record_trade_endpoint(service).start(caller, request.state.request_info, key).wait()
+        await build_record_trade_endpoint(service).start(caller, get_request_info(request), key).wait()
     )
 
 
@@ -73,7 +75,7 @@ async def report_trades(
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
-    authenticated_request = AuthenticatedRequest(caller, request.state.request_info.request_id, key)
+    authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
     drafts = [_draft(service, authenticated_request, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
@@ -98,14 +100,16 @@ async def reverse_trade(
 
     The position is then the result of the other trades. A trade can be reversed once.
     """
-    authenticated_request = AuthenticatedRequest(caller, request.state.request_info.request_id, key)
+    authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
     recorded = await service.reverse(authenticated_request, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
     return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
 
 
-def build_record_trade_endpoint(service: TradeService) -> WriteEndpoint[RecordTrade, Recorded]:
-    """Return the operation of `report_trade`."""
+def build_record_trade_endpoint(
+    service: TradeService,
+) -> WriteEndpoint[Operation, Caller, RecordTrade, Recorded]:
+    """Build the endpoint that reports a trade."""
     return WriteEndpoint(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
 
 
@@ -136,6 +140,6 @@ def _outcome(outcome: Recorded | OmsError, request: Request) -> dict[str, Any]:
     if isinstance(outcome, OmsError):
         return {
             "status": outcome.status,
-            "problem": problem(outcome, request.url.path, request.state.request_info.request_id),
+            "problem": problem(outcome, request.url.path, get_request_info(request).request_id),
         }
     return {"status": 201, "trade": trade_out(outcome.row, outcome.portfolio_name)}

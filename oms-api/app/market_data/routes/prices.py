@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
 from app.clock import EPOCH
-from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
@@ -29,6 +28,7 @@ from app.market_data.schemas import (
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
 from app.timestamps import iso
 from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.lists import Cursor, Limit, Period, When, link
@@ -167,7 +167,7 @@ async def put_mark(
     """
     tenant_id, at = caller.tenant_id, now()
     override = body.override(symbol, caller.actor, at)
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
@@ -199,7 +199,7 @@ async def delete_mark(
 ) -> Response:
     """Value positions in a symbol at the market's price again."""
     tenant_id, at = caller.tenant_id, now()
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> None:
         removed = remove_mark(connection, tenant_id, symbol, at)

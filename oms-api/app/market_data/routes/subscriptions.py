@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record
-from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.rules import InstrumentKey
@@ -20,6 +19,7 @@ from app.market_data.service import Market
 from app.market_data.service.subscriptions import add_subscriptions, remove_subscription
 from app.timestamps import iso
 from app.wire.answers import answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 
@@ -139,6 +139,6 @@ def _serialize_subscriptions(
 
 
 def _build_entry(caller: Caller, at: datetime, request: Request, action: str, target: str) -> AuditEntry:
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
     who = (caller.tenant_id, at, caller.actor, caller.name)
     return AuditEntry(*who, action, target, request_info.address, request_info.request_id)

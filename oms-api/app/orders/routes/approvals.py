@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.orders.dependencies import Orders, authenticate_request
+from app.orders.dependencies import OrderServiceDep, authenticate_request
 from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
 from app.orders.schemas.responses import OrderOut
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body
 
 router = APIRouter(tags=["orders"])
@@ -34,7 +35,7 @@ _DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLA
     responses=responses(200, {"model": list[ApprovalOut]}),
 )
 async def list_approvals(
-    caller: Reader, service: Orders, request: Request, limit: ApprovalLimit = 100
+    caller: Reader, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
 ) -> Response:
     """List the orders that you may approve or reject, oldest first.
 
@@ -42,7 +43,7 @@ async def list_approvals(
     no person the list is empty.
     """
     found = await service.list_approvals(
-        AuthenticatedRequest(caller, request.state.request_info.request_id), limit
+        AuthenticatedRequest(caller, get_request_info(request).request_id), limit
     )
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
     return answer([approval_out(*one) for one in zip(found, denials, strict=True)])
@@ -56,7 +57,7 @@ async def list_approvals(
 )
 async def approve_order(
     request: DecideApprovalRequest, order_id: OrderId,
-    body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))], service: Orders,
+    body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Approve an order that awaits approval. The body is optional.
 
@@ -77,7 +78,7 @@ async def approve_order(
 )
 async def reject_order(
     request: DecideApprovalRequest, order_id: OrderId,
-    body: Annotated[RejectIn, Depends(json_body(RejectIn))], service: Orders,
+    body: Annotated[RejectIn, Depends(json_body(RejectIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Reject an order that awaits approval. Its status becomes DENIED, with your reason."""
     return build_order_response(await service.reject(request, order_id, body.reason), 200)
@@ -92,7 +93,7 @@ async def reject_order(
 )
 async def request_override(
     request: RequestOverrideRequest, order_id: OrderId,
-    body: Annotated[OverrideIn, Depends(json_body(OverrideIn))], service: Orders,
+    body: Annotated[OverrideIn, Depends(json_body(OverrideIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Place a denied order again, with a request to exceed the limit that denied it.
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import WriteEndpoint, require_permission
+from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.orders.dependencies import CancellationsDep, Orders, authenticate_request
+from app.orders.dependencies import CancellationsDep, OrderServiceDep, authenticate_request
 from app.orders.errors import OrderDenied
 from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
@@ -23,9 +23,11 @@ from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
 from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body, parse_model
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
+from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["orders"])
 
@@ -67,7 +69,7 @@ OrderId = Annotated[Wanted, Path(max_length=32)]
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def place_order(
-    caller: PlaceOrderCaller, service: Orders, key: IdempotencyKey, request: Request
+    caller: PlaceOrderCaller, service: OrderServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Place an order.
 
@@ -76,7 +78,7 @@ async def place_order(
     requested value.
     """
     return convert(
-        await build_place_order_endpoint(service).start(caller, request.state.request_info, key).wait()
+        await build_place_order_endpoint(service).start(caller, get_request_info(request), key).wait()
     )
 
 
@@ -88,7 +90,8 @@ async def place_order(
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
-    request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
+    request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
@@ -114,7 +117,8 @@ async def place_group(
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    request: PreviewOrderRequest, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
+    request: PreviewOrderRequest, body: Annotated[TicketIn, Depends(json_body(TicketIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Check an order without placing it.
 
@@ -135,7 +139,7 @@ async def preview_order(
 )
 async def cancel_all(
     request: CancelOrderRequest, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))],
-    service: Orders, cancellations: CancellationsDep,
+    service: OrderServiceDep, cancellations: CancellationsDep,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
@@ -161,7 +165,7 @@ async def cancel_all(
 )
 async def cancel_order(
     request: CancelOrderRequest, order_id: OrderId,
-    body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: Orders,
+    body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Cancel an order. Earlier fills are kept. The body is optional."""
     done = await service.cancel(request, order_id, body.reason)
@@ -179,7 +183,7 @@ async def cancel_order(
 )
 async def bust_execution(
     request: BustExecutionRequest, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
-    service: Orders,
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Reverse an execution that its venue cancelled.
 
@@ -203,7 +207,7 @@ async def bust_execution(
 )
 async def correct_execution(
     request: BustExecutionRequest, order_id: OrderId,
-    body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: Orders,
+    body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
 
@@ -223,7 +227,7 @@ async def correct_execution(
 )
 async def replace_order(
     request: ChangeOrderRequest, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
-    service: Orders,
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Replace an order.
 
@@ -238,7 +242,9 @@ async def replace_order(
     return build_order_response(raise_if_denied(await service.replace(request, order_id, changes)), 200)
 
 
-def build_place_order_endpoint(service: OrderService) -> WriteEndpoint[PlaceOrder, Outcome]:
+def build_place_order_endpoint(
+    service: OrderService,
+) -> WriteEndpoint[Operation, Caller, PlaceOrder, Outcome]:
     """Build the endpoint that places an order."""
     parse = partial(_parse_place_request, service)
     return WriteEndpoint(

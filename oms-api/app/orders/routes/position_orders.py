@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.instruments.schemas import Symbol
-from app.orders.dependencies import Orders, authenticate_request
+from app.orders.dependencies import OrderServiceDep, authenticate_request
 from app.orders.routes.order_entry import (
     REFUSALS,
     ChangeOrderRequest,
@@ -36,7 +36,8 @@ ClosePositionRequest = Annotated[
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
 )
 async def close_position(
-    request: ClosePositionRequest, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
+    request: ClosePositionRequest, body: Annotated[CloseIn, Depends(json_body(CloseIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
@@ -56,7 +57,7 @@ async def close_position(
 )
 async def set_exits(
     request: ChangeOrderRequest, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
-    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: Orders,
+    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.
 

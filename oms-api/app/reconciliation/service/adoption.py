@@ -83,9 +83,15 @@ class Adoption:
     def _build_origin(self, request: ChangeRequest, issue_id: str) -> Origin:
         caller, key = request.caller, build_adoption_key(issue_id)
         return Origin(
-            tenant_id=caller.tenant_id, source=caller.name, user_label=None, at=self.now(), idempotency_key=key,
-            request_hash=hash_request(key), actor=caller.person, request_id=request.request_id,
-        )  # fmt: skip
+            tenant_id=caller.tenant_id,
+            source=caller.name,
+            user_label=None,
+            at=self.now(),
+            idempotency_key=key,
+            request_hash=hash_request(key),
+            actor=caller.person,
+            request_id=request.request_id,
+        )
 
 
 def _find_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from app.errors import Invalid, Malformed, TooLarge
-from app.identity.dependencies import Authentication, require_permission
+from app.identity.dependencies import Authentication, AuthenticationDep, require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.service.change_executor import ChangeResult
-from app.signals.dependencies import AuthenticationDep, SignalsDep
+from app.signals.dependencies import SignalsDep
 from app.signals.errors import NoSuchHook, refuse_field
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
@@ -23,6 +23,7 @@ from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptO
 from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
 from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, validate_model
 from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.json import parse_json
@@ -145,7 +146,7 @@ async def _authorize(
     request: Request, authentication: Authentication, readers: ReadersDep, token: str
 ) -> Hook:
     """Return the hook of the token. Raises NoSuchHook, also for an address that may not send to it."""
-    request_info = request.state.request_info
+    request_info = get_request_info(request)
     authentication.limiter.check_address(request_info.address)
     hook = await service.find_hook_by_token(readers, token, request_info.address)
     if hook is None:

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
-from app.identity.dependencies import Reader, WriteEndpoint, require_permission
+from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import PlaceSignal
@@ -34,6 +34,7 @@ from app.wire.dependencies import CursorsDep, ReadersDep
 from app.wire.fields import Wanted
 from app.wire.idempotency import IdempotencyKey
 from app.wire.lists import link
+from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["signals"])
 
@@ -112,8 +113,8 @@ async def get_signal(
     return answer(serialize_signal(listed_signal))
 
 
-def build_signal_endpoint(service: SignalService) -> WriteEndpoint[PlaceSignal, Outcome]:
-    """Return the operation of `post_signal`, for its direct routes."""
+def build_signal_endpoint(service: SignalService) -> WriteEndpoint[Operation, Caller, PlaceSignal, Outcome]:
+    """Build the endpoint that accepts a signal."""
 
     def parse(caller: Caller, request: RequestInfo, key: str | None) -> PlaceSignal:
         body = parse_model(SignalIn, request.headers.get(b"content-type", b""), request.body)
