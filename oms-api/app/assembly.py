@@ -54,7 +54,7 @@ from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Recorded
+from app.ledger.service.commands import RecordedTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
@@ -356,7 +356,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             settings, engine, readers, transactions, sessions, limiter, trail, now
         ),
         trade_service=TradeService(
-            cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
+            cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _limits(settings), now
         ),
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),

@@ -17,7 +17,7 @@ from app.identity.queries import credentials
 from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey
 from app.identity.rules.people import SlackPerson
-from app.identity.rules.tokens import key_ring
+from app.identity.rules.tokens import build_key_ring
 from app.identity.service.authenticator import Authenticator, People, RequestClient, list_environment_keys
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import Sessions, TokenLifetimes
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 def make_sessions(settings: Settings, readers: Readers, transactions: Transactions, now: Now) -> Sessions:
     """Return the sessions of a process."""
-    ring = key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
+    ring = build_key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
     terms = TokenLifetimes(
         timedelta(minutes=settings.access_token_minutes),
         timedelta(days=settings.session_days),

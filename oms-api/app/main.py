@@ -58,7 +58,7 @@ from app.wire.csv_lists import send_as_accepted
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
 from app.wire.methods import METHODS, MethodTable
-from app.wire.openapi import openapi_document
+from app.wire.openapi import build_openapi_document
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
@@ -145,14 +145,14 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     if settings.docs_enabled:
         add_docs(app)
     app.edge = _edge(app, components)
-    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
+    app.openapi = lambda: build_openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
 def _edge(app: Application, components: Components) -> Edge:
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
+        ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
             *(authentication, components.readers, components.cash_reader),
             *(components.valuer, components.now),
         ),

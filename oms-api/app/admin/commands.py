@@ -31,7 +31,7 @@ from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
 from app.identity.service import api_keys, tenants, users
 from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResult
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.wire.body import validate_model
 
 _MAX_LISTED = 1_000_000
@@ -125,7 +125,7 @@ async def reset_password(command_context: CommandContext, options: Namespace) ->
     tenant_id = command_context.get_tenant(options.tenant).id
     user = find_user(command_context, tenant_id, options.email)
     changes = validate_model(UserPatch, {"password": command_context.ask_password()}).changes()
-    await users.change_user(
+    await users.update_user(
         command_context.change_executor, command_context.build_request(tenant_id), user, changes
     )
     return CommandResult(f"{user.called} has the new password; all earlier sessions have ended.")
@@ -143,7 +143,9 @@ async def enable_user(command_context: CommandContext, options: Namespace) -> Co
 
 async def create_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a key."""
-    expires_at = iso(command_context.now() + options.expires_in_days) if options.expires_in_days else None
+    expires_at = (
+        format_timestamp(command_context.now() + options.expires_in_days) if options.expires_in_days else None
+    )
     words = " ".join(options.scopes).replace(",", " ").split()
     values = {
         "name": options.name,
@@ -166,7 +168,7 @@ async def revoke_key(command_context: CommandContext, options: Namespace) -> Com
     tenant_id = command_context.get_tenant(options.tenant).id
     key = _key(command_context, tenant_id, options.name)
     await command_context.execute(
-        lambda connection, request, now: api_keys.change_key(
+        lambda connection, request, now: api_keys.update_key(
             connection, request, key.key_id, None, now, revoked=True
         ),
         tenant_id,
@@ -241,7 +243,7 @@ COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, Co
 
 async def _switch(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
     await command_context.execute(
-        lambda connection, request, now: tenants.change_tenant(connection, request, slug, changes, now),
+        lambda connection, request, now: tenants.update_tenant(connection, request, slug, changes, now),
         FIRST_TENANT,
     )
     return CommandResult(f"Tenant {slug!r} is {changes['status']}.")
@@ -252,7 +254,7 @@ async def _change_user(
 ) -> CommandResult:
     tenant_id = command_context.get_tenant(options.tenant).id
     user = find_user(command_context, tenant_id, options.email)
-    await users.change_user(
+    await users.update_user(
         command_context.change_executor, command_context.build_request(tenant_id), user, changes
     )
     return CommandResult(f"{user.called} is {changes['status']}.")

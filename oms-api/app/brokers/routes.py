@@ -21,10 +21,10 @@ from app.brokers.service.connections import get_connection, get_serialized, list
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.timestamps import iso
-from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.timestamps import format_timestamp
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
@@ -41,14 +41,14 @@ _EXAMPLE = {
 }
 _PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-new-secret"}}
 _SESSION_EXAMPLE = {"request_token": "your-request-token"}
-_CHANGED = responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_CHANGED = document_responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a broker connection",
     status_code=201,
-    responses=responses(201, {"model": ConnectionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": ConnectionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ConnectionIn, _EXAMPLE),
 )
 async def create_connection(
@@ -64,11 +64,13 @@ async def create_connection(
     )
 
 
-@router.get("", summary="List broker connections", responses=responses(200, {"model": list[ConnectionOut]}))
+@router.get(
+    "", summary="List broker connections", responses=document_responses(200, {"model": list[ConnectionOut]})
+)
 async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
-    return answer(
+    return build_json_response(
         await readers.run(lambda connection: list_serialized(connection, tenant_id, now), tenant_id)
     )
 
@@ -76,14 +78,14 @@ async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep)
 @router.get(
     "/{connection_name}",
     summary="Get a broker connection",
-    responses=responses(200, {"model": ConnectionOut}, 404),
+    responses=document_responses(200, {"model": ConnectionOut}, 404),
 )
 async def get_one_connection(
     caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
-    return answer(
+    return build_json_response(
         await readers.run(
             lambda connection: get_serialized(connection, tenant_id, connection_name, now), tenant_id
         )
@@ -116,7 +118,7 @@ async def update_connection(
     summary="Delete a broker connection",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {}, 404, 409),
+    responses=document_responses(204, {}, 404, 409),
 )
 async def delete_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -134,7 +136,7 @@ async def delete_connection(
 @router.post(
     "/{connection_name}:test",
     summary="Test a broker connection",
-    responses=responses(200, {"model": ConnectionCheckOut}, 404),
+    responses=document_responses(200, {"model": ConnectionCheckOut}, 404),
 )
 async def test_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -148,7 +150,7 @@ async def test_connection(
     check = await asyncio.to_thread(
         check_connection, stored, connections.keys, connections.policy, create_broker
     )
-    return answer(
+    return build_json_response(
         {
             "ok": check.is_ok,
             "account": check.account,
@@ -184,7 +186,7 @@ async def enable_live(
 @sessions_router.get(
     "/{connection_name}/session",
     summary="Get the log-in page of a broker connection",
-    responses=responses(200, {"model": BrokerLogInOut}, 404, 409),
+    responses=document_responses(200, {"model": BrokerLogInOut}, 404, 409),
 )
 async def get_log_in(
     caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
@@ -195,10 +197,10 @@ async def get_log_in(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
     )
     expires_at = stored.session_expires_at
-    return answer(
+    return build_json_response(
         {
             "login_url": log_ins.open_log_in(stored).address,
-            "expires_at": None if expires_at is None else iso(expires_at),
+            "expires_at": None if expires_at is None else format_timestamp(expires_at),
         }
     )
 
@@ -206,7 +208,9 @@ async def get_log_in(
 @sessions_router.post(
     "/{connection_name}/session",
     summary="Create the daily session of a broker connection",
-    responses=responses(200, {"model": BrokerSessionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(
+        200, {"model": BrokerSessionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
+    ),
     openapi_extra=documented_body(BrokerSessionIn, _SESSION_EXAMPLE),
 )
 async def create_session(

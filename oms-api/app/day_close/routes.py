@@ -16,10 +16,10 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.csv_format import CSV, CSV_UTF8, format_rows, guard_text
 from app.wire.dependencies import ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/day-close", tags=["reports"])
 
@@ -43,7 +43,7 @@ _STATEMENT = {
     "/{date}",
     summary="Close a day",
     status_code=201,
-    responses=responses(201, {"model": DayCloseOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": DayCloseOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(DayCloseIn, {"note": "Figures match the broker's"}),
 )
 async def close_day(
@@ -64,7 +64,9 @@ async def close_day(
     )
 
 
-@router.get("/{date}", summary="Get a day close", responses=responses(200, {"model": DayCloseOut}, 404))
+@router.get(
+    "/{date}", summary="Get a day close", responses=document_responses(200, {"model": DayCloseOut}, 404)
+)
 async def get_day_close(
     caller: Reader,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
@@ -75,14 +77,14 @@ async def get_day_close(
     def read(connection: Connection) -> dict[str, Any]:
         return serialize_day(*find_day(connection, caller, day))
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.get(
     "/{date}/statements/{portfolio}",
     summary="Get the daily statement of a portfolio",
     response_class=Response,
-    responses=responses(200, _STATEMENT, 404),
+    responses=document_responses(200, _STATEMENT, 404),
 )
 async def get_statement(
     caller: Reader,

@@ -18,7 +18,7 @@ from app.health.rules import (
     describe_duties,
     describe_redis,
     describe_sandbox,
-    summarize,
+    summarize_components,
 )
 from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
 from app.health.service import (
@@ -33,8 +33,8 @@ from app.health.service import (
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE, Metrics
-from app.timestamps import iso
-from app.wire.answers import answer, responses
+from app.timestamps import format_timestamp
+from app.wire.responses import build_json_response, document_responses
 
 T = TypeVar("T")
 
@@ -59,9 +59,9 @@ async def health(components: HealthComponentsDep) -> Response:
         "status": "healthy",
         "service": SERVICE,
         "version": __version__,
-        "timestamp": iso(components.now()),
+        "timestamp": format_timestamp(components.now()),
     }
-    return answer(fields)
+    return build_json_response(fields)
 
 
 @router.head("/health/live", include_in_schema=False)
@@ -95,14 +95,14 @@ async def ready(components: HealthComponentsDep) -> Response:
     fields["rate_limits"] = components.rate_limits()
     failed = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
     fields["detail"] = problem or next(iter(failed), None)
-    return answer(fields, 200 if is_ready else 503)
+    return build_json_response(fields, 200 if is_ready else 503)
 
 
 @metrics_router.get("/api/health/detailed", include_in_schema=False)
 @router.get(
     "/health/detailed",
     summary="Get the state of each component",
-    responses=responses(200, {"model": DetailedHealthOut}),
+    responses=document_responses(200, {"model": DetailedHealthOut}),
 )
 async def detailed(_: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
@@ -112,7 +112,7 @@ async def detailed(_: Reader, components: HealthComponentsDep) -> Response:
     The status is always 200 for a valid key.
     """
     found = await _describe_components(components)
-    status = summarize(found)
+    status = summarize_components(found)
     layers = await asyncio.to_thread(find_sandbox_layers)
     serialized = {name: _serialize_component(component) for name, component in found.items()}
     serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
@@ -123,14 +123,14 @@ async def detailed(_: Reader, components: HealthComponentsDep) -> Response:
         "execution_engine_status": "stopped" if status == "down" else "running",
         "components": serialized,
     }
-    return answer(fields)
+    return build_json_response(fields)
 
 
 @metrics_router.get(
     "/metrics",
     summary="Get metrics",
     response_class=Response,
-    responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
+    responses=document_responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
 async def metrics(
     _: Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))], components: HealthComponentsDep

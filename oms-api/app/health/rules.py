@@ -124,7 +124,7 @@ def describe_sandbox(layers: Collection[Layer], *, is_on: bool) -> ComponentHeal
     return ComponentHealth("off", None, f"Untrusted strategies are refused without {' and '.join(missing)}.")
 
 
-def summarize(components: Mapping[str, ComponentHealth]) -> ComponentStatus:
+def summarize_components(components: Mapping[str, ComponentHealth]) -> ComponentStatus:
     """Return the status of the service: down if it cannot record, degraded if a component is not ok."""
     if any(components[name].status == "down" for name in _VITAL):
         return "down"

@@ -14,9 +14,9 @@ from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, Resolutio
 from app.reconciliation.service import issues as service
 from app.reconciliation.service.adoption import ADOPT
 from app.text import name_key
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["brokers"])
 
@@ -28,7 +28,7 @@ Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
 @router.get(
     "/reconciliation/issues",
     summary="List reconciliation issues",
-    responses=responses(200, {"model": list[IssueOut]}),
+    responses=document_responses(200, {"model": list[IssueOut]}),
 )
 async def list_issues(
     caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
@@ -40,14 +40,14 @@ async def list_issues(
     issues = await readers.run(
         lambda connection: read_issues(connection, tenant_id, issue_filter, MAX_LISTED), tenant_id
     )
-    return answer([service.serialize_issue(issue, now) for issue in issues])
+    return build_json_response([service.serialize_issue(issue, now) for issue in issues])
 
 
 @router.post(
     "/reconciliation:run",
     summary="Request a reconciliation",
     status_code=202,
-    responses=responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
 )
 async def run_reconciliation(
     caller: Resolver, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep
@@ -64,7 +64,7 @@ async def run_reconciliation(
 @router.post(
     "/reconciliation/issues/{issue_id}/resolve",
     summary="Resolve a reconciliation issue",
-    responses=responses(200, {"model": IssueOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": IssueOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}),
 )
 async def resolve_issue(

@@ -34,9 +34,9 @@ from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.presentation import describe_manual, describe_strategies
 from app.strategies.service.registry import StrategyRegistry, require_strategy
 from app.strategies.service.status_changes import StatusChanges, StatusRequest
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, optional_json_body
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
@@ -47,14 +47,14 @@ Stopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))
 NameDep = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
 StartDep = Annotated[StartIn, Depends(optional_json_body(StartIn))]
 ReasonDep = Annotated[ReasonIn, Depends(optional_json_body(ReasonIn))]
-_CHANGED = responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_CHANGED = document_responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a strategy",
     status_code=201,
-    responses=responses(201, {"model": StrategyOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": StrategyOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(StrategyIn, EXAMPLE),
 )
 async def post_strategy(
@@ -75,7 +75,7 @@ async def post_strategy(
     return build_response(result)
 
 
-@router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
+@router.get("", summary="List strategies", responses=document_responses(200, {"model": list[StrategyOut]}))
 async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeInspectorDep) -> Response:
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
@@ -86,11 +86,13 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
         manual = describe_manual(connection, caller)
         return [manual, *describe_strategies(connection, caller, strategies, inspected)]
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.get(
-    "/{strategy_name}", summary="Get a strategy", responses=responses(200, {"model": StrategyOut}, 404)
+    "/{strategy_name}",
+    summary="Get a strategy",
+    responses=document_responses(200, {"model": StrategyOut}, 404),
 )
 async def get_strategy(
     caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
@@ -104,7 +106,7 @@ async def get_strategy(
         listed_strategy = require_strategy(connection, caller, strategy_name)
         return describe_strategies(connection, caller, [listed_strategy], inspected)[0]
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.patch(

@@ -25,12 +25,12 @@ from app.webhooks.schemas import (
     WebhookPatch,
 )
 from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webhook
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, read_json, validate_model
 from app.wire.dependencies import ReadersDep
-from app.wire.lists import link
+from app.wire.lists import build_link_header
 from app.wire.paths import ID
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -43,15 +43,15 @@ _EXAMPLE = {
     "event_types": ["order.filled", "trade.*"],
     "description": "Risk",
 }
-_CHANGED = responses(200, {"model": WebhookOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
-_QUEUED = responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEADER)
+_CHANGED = document_responses(200, {"model": WebhookOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_QUEUED = document_responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a webhook",
     status_code=201,
-    responses=responses(201, {"model": WebhookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": WebhookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WebhookIn, _EXAMPLE),
 )
 async def create_webhook(
@@ -79,8 +79,8 @@ async def create_webhook(
 @router.put(
     "/by-name/{webhook_name}",
     summary="Create or replace a webhook by name",
-    responses=responses(200, {"model": WebhookOut})
-    | responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WebhookOut})
+    | document_responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WebhookIn, _EXAMPLE),
 )
 async def put_webhook(
@@ -106,23 +106,23 @@ async def put_webhook(
     )
 
 
-@router.get("", summary="List webhooks", responses=responses(200, {"model": list[WebhookOut]}))
+@router.get("", summary="List webhooks", responses=document_responses(200, {"model": list[WebhookOut]}))
 async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
     stored_webhooks = await readers.run(
         lambda connection: read_webhooks(connection, tenant_id, owner), tenant_id
     )
-    return answer([serialize_webhook(webhook) for webhook in stored_webhooks])
+    return build_json_response([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 
-@router.get(_ONE, summary="Get a webhook", responses=responses(200, {"model": WebhookOut}, 404))
+@router.get(_ONE, summary="Get a webhook", responses=document_responses(200, {"model": WebhookOut}, 404))
 async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDep) -> Response:
     """Get one webhook, without its secret."""
     stored_webhook = await readers.run(
         lambda connection: get_webhook(connection, caller, webhook_id), caller.tenant_id
     )
-    return answer(serialize_webhook(stored_webhook))
+    return build_json_response(serialize_webhook(stored_webhook))
 
 
 @router.patch(
@@ -152,7 +152,7 @@ async def change_webhook(
     summary="Delete a webhook",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {}, 404, 409),
+    responses=document_responses(204, {}, 404, 409),
 )
 async def delete_webhook(
     caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
@@ -170,7 +170,7 @@ async def delete_webhook(
     "/{webhook_id}:rotate",
     summary="Rotate the secret of a webhook",
     status_code=201,
-    responses=responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SecretRotationIn, {"overlap_seconds": 3600}, required=False),
 )
 async def rotate_secret(
@@ -198,7 +198,7 @@ async def rotate_secret(
 @router.post(
     "/{webhook_id}:enable",
     summary="Enable a webhook",
-    responses=responses(200, {"model": WebhookOut}, 404, 409),
+    responses=document_responses(200, {"model": WebhookOut}, 404, 409),
 )
 async def enable_webhook(
     caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
@@ -238,7 +238,7 @@ async def test_webhook(
 @router.get(
     f"{_ONE}/deliveries",
     summary="List the deliveries of a webhook",
-    responses=responses(200, {"model": DeliveriesOut}, 404, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": DeliveriesOut}, 404, headers=NEXT_HEADER),
 )
 async def list_deliveries(
     caller: Manager, webhook_id: IdDep, query: Annotated[DeliveryQuery, Query()], readers: ReadersDep,
@@ -250,7 +250,7 @@ async def list_deliveries(
         return deliveries.list_page(connection, caller, webhook_id, query.cursor, query.limit)
 
     page, cursor = await readers.run(read, caller.tenant_id)
-    return answer({"items": page}, headers=link(request, cursor))
+    return build_json_response({"items": page}, headers=build_link_header(request, cursor))
 
 
 @router.post(

@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 
 from app.errors import NotFound, OmsError, Unexpected
 from app.wire.app_state import get_request_info
-from app.wire.body import invalid
+from app.wire.body import build_invalid_error
 from app.wire.methods import METHODS
-from app.wire.problems import problem_body, problem_headers
+from app.wire.problems import build_problem_body, build_problem_headers
 
 _PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
 
@@ -31,12 +31,12 @@ async def _handle_unexpected(request: Request, _: Exception) -> Response:
 
 
 async def _handle_error(request: Request, error: OmsError) -> Response:
-    body = problem_body(error, request.url.path, get_request_info(request).request_id)
-    return Response(body, error.status, problem_headers(error))
+    body = build_problem_body(error, request.url.path, get_request_info(request).request_id)
+    return Response(body, error.status, build_problem_headers(error))
 
 
 async def _handle_invalid(request: Request, error: RequestValidationError) -> Response:
-    return await _handle_error(request, invalid(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
+    return await _handle_error(request, build_invalid_error(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:

@@ -11,7 +11,7 @@ from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import InstrumentTerms
 from app.ledger.rules.corporate_actions import Action, ActionKind
 from app.market_data.rules.bars import Interval
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from slackoms_strategy import OrderStatus, OrderType, Side, TimeInForce
 from tests.backtests.bars import HEADER, START, line, text_of
 from tests.backtests.support import Scripted, amount, format_fills, read_rows, run
@@ -25,13 +25,13 @@ FLAT_BARS = [
 def split(minute, new_units="2", old_units="1", price=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"new_units": Decimal(new_units), "old_units": Decimal(old_units), "cash_in_lieu_price": price}
-    return Action(1, "S", ActionKind.SPLIT, symbol, iso(at), at.date().isoformat(), **terms)
+    return Action(1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms)
 
 
 def dividend(minute, value="1", withheld=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"amount": Decimal(value), "withholding_percent": withheld}
-    return Action(1, "D", ActionKind.DIVIDEND, symbol, iso(at), at.date().isoformat(), **terms)
+    return Action(1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms)
 
 
 def play(steps, actions, lines=None, folder=None, **settings):
@@ -125,7 +125,7 @@ def test_bars_of_a_day_take_the_action_on_its_date():
     lines = [
         line(day * 1440, f"{price}/{price}/{price}/{price}") for day, price in enumerate([100, 100, 50, 50])
     ]
-    late = split(2 * 1440)._replace(effective_at=iso(START + timedelta(days=2, hours=5)))
+    late = split(2 * 1440)._replace(effective_at=format_timestamp(START + timedelta(days=2, hours=5)))
     seen = []
     steps = {0: buy(10), 2: lambda context, _: seen.append(context.position("AAPL").quantity)}
     play(steps, [late], lines, interval=Interval.DAY)

@@ -16,7 +16,7 @@ from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode
 from app.sandbox.errors import ChildKilled
 from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
-from app.sandbox.service.children import SandboxSpec, launch
+from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
 from tests.backtests.bars import closes_to_lines, line
 from tests.backtests.support import build_blocks
@@ -159,7 +159,7 @@ def test_code_is_refused_where_too_few_layers_hold(write, monkeypatch):
 
 def test_a_killed_child_answers_nothing(write):
     options = {"parent": 1}
-    with launch(
+    with launch_child(
         SandboxSpec(find_source(write("pass")), "app.sandbox.child.attempts:prepare", options)
     ) as child:
         child.kill()

@@ -12,7 +12,7 @@ from app.database import connect_engine
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import Check
-from app.ledger.service.verification import Discrepancy, Verdict, verify
+from app.ledger.service.verification import Discrepancy, Verdict, verify_ledger
 from tests.commands.histories import alter, forge_chain, record_history, remove, tampering
 from tests.factories import BOOTSTRAP_KEY
 
@@ -90,7 +90,7 @@ ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of t
 def test_changed_column_breaks_the_hash_chain_at_its_row(books, column):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, **{column: CHANGED.get(column, "'7.77000000'")})
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.CHAIN in checks_of(verdict)
     named = books.after(books.trade) if column == "sequence" else books.trade
     if column != "trade_id":
@@ -136,7 +136,7 @@ def test_tampering_with_a_repaired_chain_is_detected_by_the_accounting(books, co
     with tampering(books.engine) as connection:
         alter(connection, books.trade, **{column: literal})
         forge_chain(connection, books.trade.portfolio_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert check in checks_of(verdict)
     assert f"sequence {books.trade.sequence}" in discrepancy_of(verdict).place
 
@@ -159,7 +159,7 @@ def test_reversal_that_does_not_mirror_its_trade_is_reported(books, column, lite
     with tampering(books.engine) as connection:
         alter(connection, books.reversal, **{column: literal})
         forge_chain(connection, books.reversal.portfolio_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.REVERSAL in checks_of(verdict)
     assert books.reversal.trade_id in discrepancy_of(verdict).place
 
@@ -172,7 +172,7 @@ def test_reversal_result_must_equal_a_replay_without_its_trade(books, column):
     with tampering(books.engine) as connection:
         alter(connection, books.reversal, **{column: "'7.77000000'"})
         forge_chain(connection, books.reversal.portfolio_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert checks_of(verdict) & {Check.POSITION, Check.CASH}
     assert books.reversal.trade_id in discrepancy_of(verdict).place
 
@@ -187,7 +187,7 @@ def test_reversal_of_a_later_trade_is_reported(books):
     with tampering(books.engine) as connection:
         remove(connection, reverses=later.trade_id)
         alter(connection, books.reversal, reverses=f"'{later.trade_id}'")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.REVERSAL in checks_of(verdict)
 
 
@@ -197,7 +197,7 @@ def test_trade_reversed_twice_is_reported(books):
     with tampering(books.engine) as connection:
         connection.execute(text("DROP INDEX uq_trades_tenant_id_reverses"))
         alter(connection, second, reverses=f"'{first.reverses}'")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.REVERSAL in checks_of(verdict)
     assert second.trade_id in discrepancy_of(verdict).place
 
@@ -206,7 +206,7 @@ def test_trade_reversed_twice_is_reported(books):
 def test_deleted_row_is_reported_at_the_next_row(books):
     with tampering(books.engine) as connection:
         remove(connection, trade_id=books.trade.trade_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert {Check.SEQUENCE, Check.CHAIN} <= checks_of(verdict)
     assert books.after(books.trade).trade_id in discrepancy_of(verdict).place
     assert verdict.failed[Check.EVENT]
@@ -217,7 +217,7 @@ def test_deleted_last_row_is_reported_by_the_projections(books):
     last = max(books.rows, key=lambda row: (row.portfolio_id, row.sequence))
     with tampering(books.engine) as connection:
         remove(connection, trade_id=last.trade_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert checks_of(verdict) == {Check.PORTFOLIO}
     assert verdict.failed[Check.EVENT] == 1
 
@@ -226,7 +226,7 @@ def test_deleted_last_row_is_reported_by_the_projections(books):
 def test_row_of_another_tenants_portfolio_is_reported(books):
     with tampering(books.engine) as connection:
         alter(connection, books.trade, tenant_id="2")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert verdict.failed[Check.TENANT] == 1
     assert books.trade.trade_id in verdict.first_of[Check.TENANT]
 
@@ -236,7 +236,7 @@ def test_row_moved_to_another_portfolio_is_reported(books):
     elsewhere = next(row.portfolio_id for row in books.rows if row.portfolio_id != books.trade.portfolio_id)
     with tampering(books.engine) as connection:
         alter(connection, books.trade, portfolio_id=str(elsewhere), sequence="1000")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.SEQUENCE in checks_of(verdict)
     assert books.trade.trade_id in verdict.first_of[Check.VALUE] if verdict.failed[Check.VALUE] else True
     assert verdict.failed[Check.SEQUENCE] == 2
@@ -257,7 +257,7 @@ def test_tampered_portfolio_projection_is_reported(books, column):
         connection.execute(
             text(f"UPDATE portfolios SET {column} = {PROJECTED[column]} WHERE name = 'Income'")  # noqa: S608  # literals of the tests
         )
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert checks_of(verdict) == {Check.PORTFOLIO}
     assert column in {finding.field for finding in discrepancy_of(verdict).findings}
     assert "'Income'" in discrepancy_of(verdict).place
@@ -267,7 +267,7 @@ def test_tampered_portfolio_projection_is_reported(books, column):
 def test_changed_opening_cash_is_reported_at_the_first_row(books):
     with tampering(books.engine) as connection:
         connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert checks_of(verdict) == {Check.CASH}
     assert "sequence 1" in discrepancy_of(verdict).place
 
@@ -289,7 +289,7 @@ def test_tampered_position_is_reported(books, column):
         connection.execute(
             text(f"UPDATE positions SET {column} = {literal} WHERE {TREASURIES}")  # noqa: S608  # literals of the tests
         )
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert [(finding.check, finding.field) for finding in discrepancy_of(verdict).findings] == [
         (Check.HOLDING, column)
     ]
@@ -315,7 +315,7 @@ GHOST = """
 def test_missing_or_extra_position_is_reported(books, statement):
     with tampering(books.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert checks_of(verdict) == {Check.HOLDING}
 
 
@@ -335,7 +335,7 @@ def test_missing_or_extra_position_is_reported(books, statement):
 def test_row_without_its_event_is_reported(books, statement):
     with tampering(books.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.EVENT in checks_of(verdict) <= {Check.EVENT, Check.POSITION_EVENT}  # they share the row
     assert "trade T" in discrepancy_of(verdict).place
 
@@ -348,7 +348,7 @@ def test_duplicate_event_is_reported(books):
     """
     with tampering(books.engine) as connection:
         connection.execute(text(copy))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert checks_of(verdict) == {Check.EVENT}
     assert "event " in discrepancy_of(verdict).place
 
@@ -363,7 +363,7 @@ def test_idempotency_key_of_two_rows_is_reported(new_database):
             text("ALTER TABLE trades DROP CONSTRAINT uq_trades_idempotency_key_tenant_id_portfolio_id_kind")
         )
         alter(connection, last, idempotency_key=f"'{rows[0].idempotency_key}'")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     engine.dispose()
     assert last.trade_id in verdict.first_of[Check.KEY]
 

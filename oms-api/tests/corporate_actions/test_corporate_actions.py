@@ -312,7 +312,7 @@ def test_rebuild_recomputes_positions_across_the_action(books):
     book(books, new_units="1", old_units="3", cash_in_lieu_price="50")
     with books.service.engine.connect().execution_options(writes=True) as connection, connection.begin():
         set_tenant_scope(connection, [books.tenant_id])
-        (portfolio,) = audit.portfolio_rows(connection, f"tenant_id = {books.tenant_id:d}")
+        (portfolio,) = audit.iterate_portfolio_rows(connection, f"tenant_id = {books.tenant_id:d}")
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         rebuilt = rebuild_portfolio(connection, key, read_ahead(connection, key))
     assert rebuilt.differences == ()

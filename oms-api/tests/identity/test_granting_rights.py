@@ -93,9 +93,9 @@ def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, 
     ]  # fmt: skip
     for held, changes in refused:
         with pytest.raises(RightsExceeded):
-            asyncio.run(users.change_user(change_executor, ChangeRequest(LESSER, "t"), body[held], changes))
+            asyncio.run(users.update_user(change_executor, ChangeRequest(LESSER, "t"), body[held], changes))
     asyncio.run(
-        users.change_user(change_executor, ChangeRequest(LESSER, "t"), body["trader"], {"role": "viewer"})
+        users.update_user(change_executor, ChangeRequest(LESSER, "t"), body["trader"], {"role": "viewer"})
     )
 
 

@@ -12,7 +12,7 @@ from app.orders.errors import NotAwaitingApproval
 from app.orders.queries.due_orders import find_tenants_with_expired_requests
 from app.orders.rules.values import Protection, Status
 from app.orders.service.commands import DecideApproval
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 pytestmark = pytest.mark.any_database
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -44,7 +44,9 @@ def test_approval_request_expires_at_its_stated_instant(waiting):
     assert waiting.order(order).status is Status.AWAITING_APPROVAL
     waiting.tick(microseconds=1)
     with waiting.engine.connect() as connection:
-        assert find_tenants_with_expired_requests(connection, iso(waiting.now)) == [waiting.tenant]
+        assert find_tenants_with_expired_requests(connection, format_timestamp(waiting.now)) == [
+            waiting.tenant
+        ]
     waiting.expire()
     assert waiting.order(order).status is Status.EXPIRED
     assert len(waiting.events("approval.expired")) == 1

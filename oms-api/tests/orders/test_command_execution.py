@@ -21,7 +21,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.rig import Rig, ticket
 
 EXITS: dict[str, Any] = {"take_profit": Target(Decimal(110)), "stop_loss": Protection(Decimal(90), None)}
@@ -54,7 +54,9 @@ def statements_of_decisions(rig, monkeypatch):
 
 def quote(rig, price):
     rig.tick()
-    return QuoteArrived(rig.tenant, rig.quote_of("AAPL", price, price, price), iso(rig.now), is_new=True)
+    return QuoteArrived(
+        rig.tenant, rig.quote_of("AAPL", price, price, price), format_timestamp(rig.now), is_new=True
+    )
 
 
 def place(rig, **changes):
@@ -99,7 +101,7 @@ def list_commands(rig, entry):
     yield CancelOrder(rig.origin(), entry.id, None)  # was replaced: refused
     yield quote(rig, "112")  # fills take-profits, which cancels the stops
     yield close(rig)
-    yield ExpireOrders(rig.tenant, iso(rig.now))
+    yield ExpireOrders(rig.tenant, format_timestamp(rig.now))
     yield CancelAll(rig.origin(), "growth", "Growth", None, None, None, None)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.orders.rules.values import Protection, Status
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.orders.rig import amount
 from tests.orders.test_batches import order, trade
 from tests.orders.test_position_closes import LEGS, exits, held, leaves, leg_of
@@ -71,7 +71,7 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(rig):
     rig.place(side="SELL", quantity="6")  # all: the open entry would go on without its exit
     assert rig.order(open_entry).status is Status.CANCELED
     verdict = verify_database(rig.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    assert verdict.clean, list(format_report(verdict, 0))
 
 
 @pytest.mark.parametrize(("size", "left"), [("10", "6"), ("20", "20")])
@@ -102,7 +102,7 @@ def test_trade_in_a_batch_of_orders_reduces_the_exits(rig, other):
     rig.run(beside, trade(rig, "SELL", "4"), trade(rig, "SELL", "1"))
     assert leg_of(rig, entry, "stop_loss").leaves_quantity == 5
     verdict = verify_database(rig.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    assert verdict.clean, list(format_report(verdict, 0))
 
 
 def test_trades_of_one_batch_reduce_exits_to_the_final_position(rig):

@@ -14,7 +14,7 @@ from app.market_data.service import Market
 from app.orders.rules.values import Protection, Status
 from app.orders.service.internal_commands import CancelHalted
 from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.rig import amount
 from tests.orders.test_exit_quantities import SHORT_LEGS
 from tests.orders.test_position_closes import LEGS, exits, held, leg_of
@@ -220,7 +220,7 @@ def test_market_watcher_waits_before_it_completes_a_halt(rig, watch):
     other = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
     order = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
     assert watch() == 0
-    halt(rig, "strategy", "S", iso(rig.now))
+    halt(rig, "strategy", "S", format_timestamp(rig.now))
     assert watch() == 0
     rig.tick(seconds=HALT_GRACE.total_seconds())
     assert watch() == 1

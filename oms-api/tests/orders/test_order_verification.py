@@ -9,7 +9,7 @@ from app.brokers.rules.values import Executed
 from app.ledger.rules.verification import Check
 from app.orders.rules.values import Target
 from app.orders.rules.verification import OrderCheck
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.orders.rig import Rig
 
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -50,7 +50,7 @@ def tamper(rig, statement):
 
 def test_intact_database_passes_verification(busy):
     verdict = verify_database(busy.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    assert verdict.clean, list(format_report(verdict, 0))
     assert verdict.checked[OrderCheck.HISTORY] == len(busy.rows("SELECT id FROM orders"))
     assert verdict.checked[OrderCheck.TRADE] == 3
 

@@ -15,7 +15,7 @@ from app.errors import OmsError
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.service import Market
@@ -29,7 +29,7 @@ from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.verify import verify_database
 from tests.orders.rig import Rig, ticket
 
@@ -77,7 +77,7 @@ def arrived(rig, bid="89", ask="90", symbol="AAPL", **sizes):
     quote = rig.quote_of(symbol, bid, ask, ask)._replace(
         **{name: Decimal(size) for name, size in sizes.items()}
     )
-    return QuoteArrived(rig.tenant, quote, iso(rig.now), is_new=True)
+    return QuoteArrived(rig.tenant, quote, format_timestamp(rig.now), is_new=True)
 
 
 def rest_orders(rig):
@@ -141,7 +141,7 @@ def test_command_sees_its_portfolio_after_the_quote_is_matched(rig, small_portio
 
 def trade(rig, name, quantity="1"):
     origin = Origin(rig.tenant, "key", None, rig.now, None, None)
-    valued = value_trade(Decimal(quantity), Decimal(100), None)
+    valued = compute_trade_value(Decimal(quantity), Decimal(100), None)
     return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name_key(name), None)
 
 

@@ -14,7 +14,7 @@ from app.database import unit_of_work
 from app.errors import OmsError
 from app.group_commit.writing import BatchWriter
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
@@ -36,7 +36,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.exposure import exposure_in
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.rig import ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`
@@ -113,7 +113,7 @@ def booked_by(rig, name="", key=None):
 
 
 def trade(rig, name, quantity="1", price="100", portfolio="Growth", key=None):
-    valued = value_trade(Decimal(quantity), None, Decimal(price))
+    valued = compute_trade_value(Decimal(quantity), None, Decimal(price))
     return RecordTrade(
         booked_by(rig, name, key), "AAPL", "", Side.BUY, valued, portfolio, portfolio.casefold(), None
     )
@@ -140,7 +140,7 @@ def make_commands(rig):
             type="LIMIT",
             limit_price="90",
             time_in_force=TimeInForce.GTD,
-            expires_at=iso(rig.now + timedelta(seconds=1)),
+            expires_at=format_timestamp(rig.now + timedelta(seconds=1)),
         )
         with unit_of_work(rig.engine) as connection:
             connection.execute(
@@ -149,7 +149,7 @@ def make_commands(rig):
         rig.tick(seconds=2)
         past: dict[str, Any] = {
             "time_in_force": TimeInForce.GTD,
-            "expires_at": iso(rig.now - timedelta(days=1)),
+            "expires_at": format_timestamp(rig.now - timedelta(days=1)),
         }
         limit = ticket(quantity="1", type="LIMIT", limit_price="90")
         refused = [

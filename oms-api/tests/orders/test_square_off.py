@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.database import set_tenant_scope, unit_of_work
 from app.orders.rules.values import Status
 from app.orders.service.internal_commands import SquareOff
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MORNING = datetime(2026, 11, 20, 5, tzinfo=UTC)
 SQUARE_OFF = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)  # 15:20 in Mumbai
@@ -32,7 +32,7 @@ def mumbai(rig):
 
 
 def square_off(rig):
-    rig.run(SquareOff(rig.tenant, iso(rig.now)))
+    rig.run(SquareOff(rig.tenant, format_timestamp(rig.now)))
 
 
 def positions(rig):

@@ -7,7 +7,7 @@ import pytest
 
 from app.orders.rules.values import Status, Target
 from app.orders.service.internal_commands import ExpireOrders
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.rig import START
 
 pytestmark = pytest.mark.any_database
@@ -47,7 +47,9 @@ def test_order_without_expiry_shows_none(market):
 
 
 def test_gtd_order_expires_at_its_instant(rig):
-    order = rig.place(**WAITING, time_in_force="GTD", expires_at=iso(START + timedelta(minutes=5)))
+    order = rig.place(
+        **WAITING, time_in_force="GTD", expires_at=format_timestamp(START + timedelta(minutes=5))
+    )
     rig.tick(minutes=5)
     rig.expire()
     assert rig.order(order).status is Status.EXPIRED
@@ -61,7 +63,7 @@ def test_gtc_order_does_not_expire(rig):
 
 
 def dated(rig, minutes):
-    at = iso(START + timedelta(minutes=minutes))
+    at = format_timestamp(START + timedelta(minutes=minutes))
     return rig.place(**WAITING, time_in_force="GTD", expires_at=at)
 
 
@@ -79,7 +81,7 @@ def test_expiry_that_was_not_committed_is_retried(rig):
     order = dated(rig, 5)
     rig.tick(minutes=5)
     with rig.engine.connect() as connection, connection.begin() as transaction:
-        rig.handler.handle(connection, [ExpireOrders(rig.tenant, iso(rig.now))], {})
+        rig.handler.handle(connection, [ExpireOrders(rig.tenant, format_timestamp(rig.now))], {})
         transaction.rollback()
     assert rig.order(order).status is Status.ACCEPTED
     rig.expire()
@@ -109,8 +111,8 @@ def test_request_received_before_a_quote_uses_the_quote_size_once(rig):
     rig.now = START  # the requests arrived before the quote
     first, second = (rig.place(quantity="10", client_order_id=name) for name in ("first", "second"))
     assert (first.filled_quantity, second.filled_quantity) == (10, 0)
-    assert rig.rows("SELECT DISTINCT executed_at FROM executions") in ([(iso(said),)], [(said,)])
-    assert rig.rows("SELECT DISTINCT executed_at FROM trades") in ([(iso(said),)], [(said,)])
+    assert rig.rows("SELECT DISTINCT executed_at FROM executions") in ([(format_timestamp(said),)], [(said,)])
+    assert rig.rows("SELECT DISTINCT executed_at FROM trades") in ([(format_timestamp(said),)], [(said,)])
 
 
 def test_fill_of_a_later_request_has_the_time_of_that_request(rig):
@@ -119,6 +121,9 @@ def test_fill_of_a_later_request_has_the_time_of_that_request(rig):
     rig.place(quantity="4")
     rig.tick(seconds=5)
     assert rig.place(quantity="10").filled_quantity == 6
-    found = [value if isinstance(value, str) else iso(value) for (value,) in rig.rows(
+    found = [value if isinstance(value, str) else format_timestamp(value) for (value,) in rig.rows(
         "SELECT executed_at FROM executions ORDER BY executed_at")]  # fmt: skip
-    assert found == [iso(START + timedelta(seconds=7)), iso(START + timedelta(seconds=12))]
+    assert found == [
+        format_timestamp(START + timedelta(seconds=7)),
+        format_timestamp(START + timedelta(seconds=12)),
+    ]

@@ -11,7 +11,7 @@ from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
 from app.orders.queries.book import list_order_events
 from app.orders.rules.values import Protection, Status, Target
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.rig import START, Rig, ticket
 
 pytestmark = pytest.mark.any_database
@@ -47,8 +47,8 @@ def statuses(rig):
 def test_order_before_the_open_is_held_and_released_at_the_open(held):
     order = held.place()
     assert order.status is Status.HELD
-    assert order.ends_at == iso(CLOSES)
-    assert reasons(held, order) == [f"The market opens at {iso(OPENS)}."]
+    assert order.ends_at == format_timestamp(CLOSES)
+    assert reasons(held, order) == [f"The market opens at {format_timestamp(OPENS)}."]
     held.now = OPENS - MICROSECOND
     held.release()
     assert held.order(order).status is Status.HELD
@@ -80,7 +80,7 @@ def test_portfolio_may_deny_orders_outside_sessions(held):
     held.enforce_sessions("deny")
     order = held.place()
     assert (order.status, denial_code(order)) == (Status.DENIED, "SESSION_CLOSED")
-    assert iso(OPENS) in (order.denial or "")
+    assert format_timestamp(OPENS) in (order.denial or "")
     held.now = OPENS
     assert held.place().status is Status.FILLED
     resting = held.place(**RESTING, time_in_force="GTC")
@@ -190,7 +190,7 @@ def test_oto_child_waits_for_its_parent(held):
 def test_held_order_can_be_cancelled_and_replaced(held):
     order = held.place(**RESTING)
     changed = held.replace(order, limit_price="102").orders[0].order
-    assert (changed.status, changed.ends_at) == (Status.HELD, iso(CLOSES))
+    assert (changed.status, changed.ends_at) == (Status.HELD, format_timestamp(CLOSES))
     held.now = OPENS
     held.release()
     assert held.order(changed).status is Status.FILLED
@@ -202,7 +202,7 @@ def test_held_order_can_be_cancelled_and_replaced(held):
 
 
 def test_held_gtd_order_expires_at_its_instant(held):
-    order = held.place(time_in_force="GTD", expires_at=iso(OPENS))
+    order = held.place(time_in_force="GTD", expires_at=format_timestamp(OPENS))
     held.now = OPENS
     held.release()
     assert held.order(order).status is Status.EXPIRED

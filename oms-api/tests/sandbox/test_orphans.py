@@ -14,9 +14,9 @@ CODE = "from slackoms_strategy import Strategy\nwhile True: pass\nclass Mine(Str
 LAUNCHER = """
 import sys
 from app.sandbox.rules.sources import StrategySource
-from app.sandbox.service.children import SandboxSpec, launch
+from app.sandbox.service.children import SandboxSpec, launch_child
 source = StrategySource("endless", "Mine", sys.argv[1])
-child = launch(SandboxSpec(source, "app.backtests.service.sandbox_child:prepare_inspection", {"sets": []}))
+child = launch_child(SandboxSpec(source, "app.backtests.service.sandbox_child:prepare_inspection", {"sets": []}))
 print(*list_group(child.pid), flush=True)
 child.receive()
 """

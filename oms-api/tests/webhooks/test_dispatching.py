@@ -94,11 +94,11 @@ def test_failed_delivery_is_retried_with_the_same_id_and_every_attempt_is_kept(
 ):
     webhook = create(tenant, types=["trade.*"])
     tenant.trade()
-    endpoints.answers[URL] += [AttemptResult(None, 7, "No answer within 10 s."), FAILED]
+    endpoints.answers[URL] += [AttemptResult(None, 7, "No response within 10 s."), FAILED]
     dispatching.run(lambda: len(endpoints.requests) == 1)
     [delivery] = deliveries(tenant, webhook)
     assert (delivery["status"], delivery["attempt"], delivery["response_status"]) == ("pending", 1, None)
-    assert delivery["error"] == "No answer within 10 s."
+    assert delivery["error"] == "No response within 10 s."
     dispatching.clock.ahead = timedelta(minutes=2)
     dispatching.run(lambda: len(endpoints.requests) == 2)
     dispatching.clock.ahead = timedelta(minutes=10)

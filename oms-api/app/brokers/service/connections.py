@@ -34,7 +34,7 @@ from app.brokers.rules.connections import (
 from app.brokers.service.credentials import encrypt_credentials
 from app.encryption import KeyRing
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_CONNECTIONS = 50  # per tenant
 _AUDITED = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by", "people")
@@ -234,12 +234,14 @@ def serialize_connection(
         "circuit": stored.circuit,
         "failures": stored.failures,
         "failure_kind": stored.failure_kind,
-        **{name: None if (at := getattr(stored, name)) is None else iso(at) for name in instants},
+        **{
+            name: None if (at := getattr(stored, name)) is None else format_timestamp(at) for name in instants
+        },
         "live_enabled_by": stored.live_enabled_by,
         "people": parse_people(stored.people),
         "created_by": stored.created_by,
-        "created_at": iso(stored.created_at),
-        "updated_at": iso(stored.updated_at),
+        "created_at": format_timestamp(stored.created_at),
+        "updated_at": format_timestamp(stored.updated_at),
     }
 
 

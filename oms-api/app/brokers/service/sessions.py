@@ -16,7 +16,7 @@ from app.brokers.service.connections import get_connection
 from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
 from app.encryption import KeyRing
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 LogIns = dict[str, Callable[[ConnectionTerms], LogIn]]
 ACCESS_TOKEN = "access_token"  # noqa: S105  # the name of a field
@@ -61,9 +61,9 @@ class BrokerLogIns:
             "credentials": self._add_token(stored, token), "session_expires_at": expires_at, "error": None,
         }  # fmt: skip
         queries.update_connection(connection, stored, values)
-        target, after = f"broker_connection:{name}", {"session_expires_at": iso(expires_at)}
+        target, after = f"broker_connection:{name}", {"session_expires_at": format_timestamp(expires_at)}
         entry = request.build_audit_entry(now, "broker_connection.logged_in", target, None, after)
-        return ChangeResult({"expires_at": iso(expires_at)}, [entry])
+        return ChangeResult({"expires_at": format_timestamp(expires_at)}, [entry])
 
     def _add_token(self, stored: StoredConnection, token: str) -> str:
         try:

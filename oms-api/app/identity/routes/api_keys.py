@@ -18,11 +18,11 @@ from app.identity.schemas.keys import (
     RotationIn,
 )
 from app.identity.service import api_keys as service
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import link
+from app.wire.lists import build_link_header
 from app.wire.paths import ID
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
@@ -37,7 +37,7 @@ _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portf
     "",
     summary="Create an API key",
     status_code=201,
-    responses=responses(201, {"model": KeyMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": KeyMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(KeyIn, _EXAMPLE),
 )
 async def make_key(
@@ -58,7 +58,9 @@ async def make_key(
 
 
 @router.get(
-    "", summary="List API keys", responses=responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER)
+    "",
+    summary="List API keys",
+    responses=document_responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER),
 )
 async def list_keys(
     caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -76,10 +78,12 @@ async def list_keys(
 
     page, more = await readers.run(read, tenant_id)
     last = format_cursor(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
-    return answer(page, headers=link(request, cursors.make(tenant_id, _KEYS, last) if more else None))
+    return build_json_response(
+        page, headers=build_link_header(request, cursors.make(tenant_id, _KEYS, last) if more else None)
+    )
 
 
-@router.get(_ONE, summary="Get an API key", responses=responses(200, {"model": KeyOut}, 404))
+@router.get(_ONE, summary="Get an API key", responses=document_responses(200, {"model": KeyOut}, 404))
 async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock: ClockDep) -> Response:
     """Get one key, without its secret."""
     now = clock()
@@ -89,13 +93,13 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
         [fields] = service.serialize_keys(connection, caller.tenant_id, [found], now)
         return fields
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.patch(
     _ONE,
     summary="Update or revoke an API key",
-    responses=responses(200, {"model": KeyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": KeyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(KeyPatch, {"revoked": True}),
 )
 async def change_key(
@@ -107,7 +111,7 @@ async def change_key(
     return build_response(
         await change_executor.execute(
             request,
-            lambda connection, now: service.change_key(
+            lambda connection, now: service.update_key(
                 connection, request, key_id, name, now, revoked=revoked
             ),
         )
@@ -118,7 +122,7 @@ async def change_key(
     "/{key_id}:rotate",
     summary="Rotate an API key",
     status_code=201,
-    responses=responses(201, {"model": KeyMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": KeyMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(RotationIn, {"overlap_seconds": 3600}),
 )
 async def rotate_key(

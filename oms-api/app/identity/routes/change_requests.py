@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from app.identity.rules.access import Caller
 from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse
-from app.wire.answers import REPLAYED
 from app.wire.app_state import Component, get_request_info
 from app.wire.idempotency import IdempotencyKey
+from app.wire.responses import REPLAYED
 
 
 class ChangeRequestBuilder:

@@ -16,9 +16,9 @@ from app.identity.service import users
 from app.identity.service.change_executor import ChangeResult
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
@@ -29,7 +29,7 @@ _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
 @router.get(
     "/slack-settings",
     summary="Get the settings of the bot",
-    responses=responses(200, {"model": SlackSettingsOut}),
+    responses=document_responses(200, {"model": SlackSettingsOut}),
 )
 async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
@@ -37,13 +37,13 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     Administrators set them with `PATCH /tenants/{slug}`.
     """
     tenant = await readers.run(lambda connection: get_tenant(connection, caller.tenant_id))
-    return answer(serialize_slack_settings(tenant))
+    return build_json_response(serialize_slack_settings(tenant))
 
 
 @router.put(
     "/slack-groups",
     summary="Set roles from user groups",
-    responses=responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SlackGroupsIn, _EXAMPLE),
 )
 async def set_slack_groups(
@@ -67,7 +67,7 @@ async def set_slack_groups(
 @router.put(
     "/slack-status",
     summary="Set the workspace status of a person",
-    responses=responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}),
 )
 async def set_slack_status(

@@ -20,10 +20,10 @@ from app.identity.schemas.tenants import (
 )
 from app.identity.service import tenants as service
 from app.identity.service import workspaces
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.lists import link
+from app.wire.lists import build_link_header
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
@@ -40,7 +40,7 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
     "",
     summary="Create a tenant",
     status_code=201,
-    responses=responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TenantIn, _EXAMPLE),
 )
 async def make_tenant(
@@ -58,7 +58,9 @@ async def make_tenant(
 
 
 @router.get(
-    "", summary="List tenants", responses=responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER)
+    "",
+    summary="List tenants",
+    responses=document_responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER),
 )
 async def list_tenants(
     caller: Reader,
@@ -70,27 +72,31 @@ async def list_tenants(
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
-        return answer([service.serialize_listed_tenant(own)])
+        return build_json_response([service.serialize_listed_tenant(own)])
     after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
     tenants = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
     page, has_more = tenants[: query.limit], len(tenants) > query.limit
     cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if has_more else None
-    return answer(list(map(service.serialize_listed_tenant, page)), headers=link(request, cursor))
+    return build_json_response(
+        list(map(service.serialize_listed_tenant, page)), headers=build_link_header(request, cursor)
+    )
 
 
 @router.get(
-    "/{slug}", summary="Get a tenant", responses=responses(200, {"model": TenantOut | TenantListed}, 404)
+    "/{slug}",
+    summary="Get a tenant",
+    responses=document_responses(200, {"model": TenantOut | TenantListed}, 404),
 )
 async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
     tenant = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
-    return answer(service.serialize_tenant(caller, tenant))
+    return build_json_response(service.serialize_tenant(caller, tenant))
 
 
 @router.patch(
     "/{slug}",
     summary="Update a tenant",
-    responses=responses(
+    responses=document_responses(
         200, {"model": TenantOut | TenantListed}, 404, 409, 413, 415, headers=REPLAYED_HEADER
     ),
     openapi_extra=documented_body(TenantPatch, {"name": "Alpha Capital Partners"}),
@@ -108,7 +114,7 @@ async def change_tenant(
     return build_response(
         await change_executor.execute(
             request,
-            lambda connection, now: service.change_tenant(connection, request, slug, changes, now),
+            lambda connection, now: service.update_tenant(connection, request, slug, changes, now),
         )
     )
 
@@ -117,8 +123,8 @@ async def change_tenant(
     "/{slug}/workspaces",
     summary="Claim a workspace for a tenant",
     status_code=201,
-    responses=responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
+    | document_responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
 )
 async def claim_workspace(
@@ -141,7 +147,7 @@ async def claim_workspace(
 @router.post(
     "/{slug}/workspaces:release",
     summary="Release a workspace of a tenant",
-    responses=responses(200, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
 )
 async def release_workspace(

@@ -35,7 +35,7 @@ class UserUpdater:
 
         user = await self.readers.run(read, tenant_id)
         return build_response(
-            await service.change_user(self.change_executor, request, user, changes, status=status)
+            await service.update_user(self.change_executor, request, user, changes, status=status)
         )
 
 

@@ -15,9 +15,9 @@ from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
 from app.identity.service.change_executor import ChangeResult
 from app.identity.service.workspaces import claim_by_statement
-from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep
+from app.wire.responses import REPLAYED_HEADER, document_responses
 
 Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
@@ -28,8 +28,8 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
     "/workspaces:claim",
     summary="Claim a workspace with a statement of the bot",
     status_code=201,
-    responses=responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
+    | document_responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceClaimIn, _EXAMPLE),
 )
 async def claim_own_workspace(

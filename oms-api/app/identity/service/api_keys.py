@@ -24,7 +24,7 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
 from app.identity.service.keys import get_key_id, store_new_key
 from app.text import label_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 def create_key(
@@ -52,7 +52,7 @@ def create_key(
     return ChangeResult(_facts(key_row, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
-def change_key(
+def update_key(
     connection: Connection,
     request: ChangeRequest,
     key_id: str,
@@ -74,7 +74,7 @@ def change_key(
     entries = []
     if name is not None and name != before.name:
         is_other = label_key(name) != label_key(before.name)
-        if is_other and queries.name_is_taken(connection, tenant_id, name):
+        if is_other and queries.is_name_taken(connection, tenant_id, name):
             raise KeyNameTaken(name)
         if has_limits_or_latches(connection, tenant_id, before.name):
             raise KeyHasLimits(before.name)
@@ -92,7 +92,7 @@ def change_key(
             )
         )
     if changes:
-        queries.change_key(connection, tenant_id, key_id, changes)
+        queries.update_key(connection, tenant_id, key_id, changes)
         if "name" in changes:
             rename_key_owner(connection, tenant_id, before.name, changes["name"])
         require_admin(connection, request.caller, now)
@@ -125,14 +125,17 @@ def rotate_key(
     ends_at = now + timedelta(seconds=parameters.overlap_seconds)
     ends_at = min(ends_at, old.expires_at or ends_at)
     retired = format_retired_name(old.name, key_id, NAME_LENGTH)
-    queries.change_key(connection, tenant_id, key_id, {"name": retired, "expires_at": ends_at})
+    queries.update_key(connection, tenant_id, key_id, {"name": retired, "expires_at": ends_at})
     key = store_new_key(
         connection, old.name, old.scopes, now, tenant_id, expires_at,
         is_narrowed=old.is_narrowed, created_by=caller.actor, rotated_from=key_id,
     )  # fmt: skip
     replace_portfolios(connection, caller, "key_id", get_key_id(key), names)
     key_row = get_key(connection, tenant_id, get_key_id(key))
-    before, after = {"key_id": key_id}, {"key_id": key_row.key_id, "old_expires_at": iso(ends_at)}
+    before, after = (
+        {"key_id": key_id},
+        {"key_id": key_row.key_id, "old_expires_at": format_timestamp(ends_at)},
+    )
     entry = request.build_audit_entry(
         now, "key.rotated", _target(old), before, after | _serialize(key_row, names)
     )
@@ -192,7 +195,7 @@ def _serialize(key: KeyRow, portfolios: list[str] | None) -> Facts:
 
 
 def _time(instant: datetime | None) -> str | None:
-    return None if instant is None else iso(instant)
+    return None if instant is None else format_timestamp(instant)
 
 
 def _target(key: KeyRow) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from app.audit.rules.entries import Facts, InvalidFacts
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.clock import Now
 from app.database import set_tenant_scope
 from app.database.transactions import Transactions
@@ -163,7 +163,7 @@ class _Attempt:
             body = None if result.shows_secret else response.body.decode()
             stored = StoredRequest(self.fingerprints[0], result.status, body, self.now)
             store_request_key(connection, tenant_id, self.request.route, key, stored)
-        record(connection, result.audit_entries)
+        record_entries(connection, result.audit_entries)
         self.response = response
         return response
 

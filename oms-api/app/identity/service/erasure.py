@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.queries import erasure as queries
 from app.identity.queries import sessions as credentials
-from app.identity.queries.users import UserRow, change_user
+from app.identity.queries.users import UserRow, update_user
 from app.identity.rules.people import ERASED_NAME
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.grants import require_admin
@@ -39,7 +39,7 @@ def erase_user(
     credentials.revoke_sessions_of(connection, tenant_id, user.id, SESSIONS_ENDED_BECAUSE, now)
     queries.delete_login(connection, tenant_id, user.id)
     values = {"person": erasure.pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
-    change_user(connection, tenant_id, user.id, values, now)
+    update_user(connection, tenant_id, user.id, values, now)
     queries.empty_responses(connection, tenant_id, [*erasure.names, user.name])
     require_admin(connection, request.caller, now)
     entry = request.build_audit_entry(

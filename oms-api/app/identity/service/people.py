@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.database import set_tenant_scope
 from app.identity.errors import PersonRejected, TenantSuspended, WorkspaceNotBound
 from app.identity.queries import credentials
@@ -56,7 +56,7 @@ def create_slack_user(
         entry = AuditEntry(
             *(tenant_id, now, slack_person.text, caller.name, "workspace.bound", target, *client), after=after
         )
-        record(connection, [entry])
+        record_entries(connection, [entry])
     if credentials.find_tenant_of_workspace(connection, slack_person.team_id) != tenant_id:
         raise WorkspaceNotBound
     if person is None:
@@ -65,5 +65,5 @@ def create_slack_user(
     assert person is not None, "inserted above"  # noqa: S101  # for the type checker
     after = {"person": slack_person.text, "role": person.role.value}
     who = (tenant_id, now, slack_person.text, caller.name)
-    record(connection, [AuditEntry(*who, "user.first_seen", slack_person.text, *client, after=after)])
+    record_entries(connection, [AuditEntry(*who, "user.first_seen", slack_person.text, *client, after=after)])
     return person

@@ -26,7 +26,7 @@ def apply_groups(
 ) -> ChangeResult:
     """Give the people of a workspace the roles of their groups. `members` has all groups that have a role.
 
-    People who are no users yet are created. Raises WorkspaceNotBound.
+    People who are not users yet are created. Raises WorkspaceNotBound.
     """
     tenant_id = request.caller.tenant_id
     if find_tenant_of_workspace(connection, team_id) != tenant_id:
@@ -40,7 +40,7 @@ def apply_groups(
         person = user.person or ""
         role = choose_role(Role(user.role), groups.get(person, ()), roles, tenant.slack_default_role)
         if role is not None:
-            users.change_user(connection, tenant_id, user.id, {"role": role.value}, now)
+            users.update_user(connection, tenant_id, user.id, {"role": role.value}, now)
             before, after = {"role": user.role}, {"role": role.value}
             entries.append(
                 request.build_audit_entry(now, "user.changed", f"user:{user.called}", before, after)

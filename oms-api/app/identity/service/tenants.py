@@ -19,8 +19,8 @@ from app.identity.rules.access import FIRST_TENANT, Caller, Role, Scope
 from app.identity.rules.administration import NewTenant, TenantChanges, require_role
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.keys import store_new_key
-from app.money import fixed, money_text
-from app.timestamps import iso
+from app.money import format_fixed, shorten_amount
+from app.timestamps import format_timestamp
 
 FIRST_KEY = "admin"
 
@@ -52,7 +52,7 @@ def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> Ten
     return tenant
 
 
-def change_tenant(
+def update_tenant(
     connection: Connection, request: ChangeRequest, slug: str, changes: TenantChanges, now: datetime
 ) -> ChangeResult:
     """Change a tenant. Its admins set its settings; the operator sets its status.
@@ -67,7 +67,7 @@ def change_tenant(
         return ChangeResult(serialize_tenant(caller, before), ())
     set_tenant_scope(connection, [caller.tenant_id, before.id])
     queries.lock_tenant(connection, before.id)
-    queries.change_tenant(connection, before.id, changed)
+    queries.update_tenant(connection, before.id, changed)
     was = {name: getattr(before, name) for name in changed}
     entry = request.build_audit_entry(now, "tenant.changed", _target(before), _facts(was), _facts(changed))
     after = queries.get_tenant(connection, before.id)
@@ -77,7 +77,9 @@ def change_tenant(
 def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
     """Serialize a tenant for its own administrators."""
     return (
-        _facts(tenant._asdict()) | serialize_slack_settings(tenant) | {"created_at": iso(tenant.created_at)}
+        _facts(tenant._asdict())
+        | serialize_slack_settings(tenant)
+        | {"created_at": format_timestamp(tenant.created_at)}
     )
 
 
@@ -89,7 +91,7 @@ def serialize_slack_settings(tenant: TenantRow) -> dict[str, Any]:
 def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with amounts as text."""
     return {
-        name: money_text(fixed(value)) if isinstance(value, Decimal) else value
+        name: shorten_amount(format_fixed(value)) if isinstance(value, Decimal) else value
         for name, value in values.items()
     }
 

@@ -15,7 +15,7 @@ from app.identity.rules.access import Caller, Role
 from app.identity.rules.administration import NewUser, UserChanges, require_role
 from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse, ChangeResult
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _GRANTED = ("role", "status", "portfolios")
 
@@ -36,7 +36,7 @@ async def create_user(
     return await change_executor.execute(request, create)
 
 
-async def change_user(
+async def update_user(
     change_executor: ChangeExecutor,
     request: ChangeRequest,
     user: UserRow,
@@ -68,7 +68,7 @@ def set_slack_status(
     response = {"person": person, "status": status}
     if user.slack_status == status:
         return ChangeResult(response, ())
-    queries.change_user(connection, caller.tenant_id, user.id, {"slack_status": status}, now)
+    queries.update_user(connection, caller.tenant_id, user.id, {"slack_status": status}, now)
     require_admin(connection, caller, now)
     before, after = {"slack_status": user.slack_status}, {"slack_status": status}
     return ChangeResult(
@@ -139,7 +139,7 @@ def _change(
         columns["is_narrowed"] = changes["portfolios"] is not None
     if password_hash is not None:
         _set_password(connection, tenant_id, user, password_hash, now)
-    queries.change_user(connection, tenant_id, user_id, columns, now)
+    queries.update_user(connection, tenant_id, user_id, columns, now)
     if set(changes).intersection(_GRANTED):
         require_admin(connection, caller, now)
     [after] = serialize_users(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
@@ -158,7 +158,7 @@ def _set_password(
     if user.email is None:
         message = "This person has no e-mail address to log in with."
         raise Invalid(message, [FieldError("password", message, "no_email")])
-    if not credentials.change_password_hash(connection, tenant_id, user.id, password_hash, now):
+    if not credentials.replace_password_hash(connection, tenant_id, user.id, password_hash, now):
         credentials.store_login(connection, tenant_id, user.email, user.id, password_hash, now)
 
 
@@ -188,7 +188,7 @@ def _serialize_change(
 def _serialize_user(user: UserRow, portfolios: list[str] | None) -> dict[str, Any]:
     fields = user._asdict()
     del fields["is_narrowed"]
-    times = {"created_at": iso(user.created_at), "updated_at": iso(user.updated_at)}
+    times = {"created_at": format_timestamp(user.created_at), "updated_at": format_timestamp(user.updated_at)}
     return fields | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
 
 

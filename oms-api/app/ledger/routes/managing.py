@@ -13,8 +13,8 @@ from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import SummaryOut
 from app.ledger.service import managing as service
 from app.ledger.service.managing import NewPortfolio, PortfolioChanges
-from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
+from app.wire.responses import REPLAYED_HEADER, document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
@@ -34,7 +34,7 @@ _EXAMPLE = {
     "",
     summary="Create a portfolio",
     status_code=201,
-    responses=responses(201, {"model": SummaryOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": SummaryOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(PortfolioIn, _EXAMPLE),
 )
 async def make_portfolio(
@@ -55,7 +55,7 @@ async def make_portfolio(
 @router.patch(
     "/{name}",
     summary="Update a portfolio",
-    responses=responses(200, {"model": SummaryOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": SummaryOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         PortfolioPatch, {"name": "Growth and Income", "cost_schedule": "us_equity"}
     ),

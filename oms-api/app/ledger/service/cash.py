@@ -13,11 +13,11 @@ from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCas
 from app.ledger.queries import books as book_queries
 from app.ledger.queries import cash as queries
 from app.ledger.queries.cash import CashPosition, TradeCash
-from app.ledger.rules.cash import CashKind, CashRow, signed_amount
+from app.ledger.rules.cash import CashKind, CashRow, sign_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.ledger.service.books import CashEntry, LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
-from app.money import fixed, money_text
+from app.money import format_fixed, shorten_amount
 from app.text import name_key
 
 
@@ -121,9 +121,9 @@ def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:
     """Return the response of a movement. `names` has the portfolios that the caller may see, by id."""
     return {
         "kind": row.kind,
-        "amount": money_text(row.amount),
+        "amount": shorten_amount(row.amount),
         "currency": row.currency,
-        "balance": money_text(row.balance_after),
+        "balance": shorten_amount(row.balance_after),
         "charges": None,
         "trade_id": None,
         "symbol": row.symbol,
@@ -146,7 +146,7 @@ def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashM
     keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
-    found = book_queries.portfolio_ids(connection, [key for key in keys if caller.sees(key.name_key)])
+    found = book_queries.load_portfolio_ids(connection, [key for key in keys if caller.sees(key.name_key)])
     if keys[0] not in found:
         raise NoSuchPortfolio(move.portfolio)
     if keys[-1] not in found:
@@ -157,7 +157,7 @@ def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashM
 def _build_entries(move: CashMove, ids: Sequence[int]) -> list[CashEntry]:
     if move.kind != "transfer":
         kind = CashKind(move.kind)
-        return [CashEntry(kind, signed_amount(kind, move.amount), move.reason)]
+        return [CashEntry(kind, sign_amount(kind, move.amount), move.reason)]
     source, target = ids
     return [
         CashEntry(CashKind.TRANSFER_OUT, -move.amount, move.reason, target),
@@ -175,7 +175,9 @@ def _require_buying_power(
     cash = PortfolioCash(portfolio.tenant_id, portfolio.id, portfolio.base_currency, portfolio.cash)
     buying_power = buying_powers(connection, [cash], now)[portfolio.id]
     if amount > buying_power:
-        raise NotEnoughCash(portfolio.name, money_text(fixed(amount)), money_text(fixed(buying_power)))
+        raise NotEnoughCash(
+            portfolio.name, shorten_amount(format_fixed(amount)), shorten_amount(format_fixed(buying_power))
+        )
 
 
 def build_cash_origin(request: ChangeRequest, now: datetime) -> Origin:
@@ -195,9 +197,9 @@ def build_cash_origin(request: ChangeRequest, now: datetime) -> Origin:
 
 def _serialize_for_audit(row: CashRow) -> dict[str, Any]:
     return {
-        "amount": money_text(row.amount),
+        "amount": shorten_amount(row.amount),
         "currency": row.currency,
-        "balance": money_text(row.balance_after),
+        "balance": shorten_amount(row.balance_after),
         "sequence": row.sequence,
         "reason": row.reason,
     }

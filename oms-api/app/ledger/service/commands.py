@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.tickets import Valued
+from app.ledger.rules.tickets import TradeValue
 from app.timestamps import Timestamp
 
 
@@ -44,7 +44,7 @@ class RecordTrade(NamedTuple):
     symbol: str
     product: str
     side: Side
-    trade: Valued
+    trade: TradeValue
     portfolio_name: str
     portfolio_name_key: str
     note: str | None
@@ -76,7 +76,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:
     return (command.origin.tenant_id, key)
 
 
-class Recorded(NamedTuple):
+class RecordedTrade(NamedTuple):
     """A recorded ledger row with its portfolio's name. `replayed` marks the outcome of an earlier request."""
 
     row: TradeRow

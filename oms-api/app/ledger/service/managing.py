@@ -20,10 +20,10 @@ from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
 from app.ledger.queries.managing import Managed
 from app.ledger.rules.chain import GENESIS
-from app.ledger.rules.settings import DEFAULT_SETTINGS, audited_settings
+from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
 from app.ledger.service.reading import build_summary
 from app.ledger.service.trade_guard import BrokerChoice, Guard
-from app.money import ZERO, fixed, money_text
+from app.money import ZERO, format_fixed, shorten_amount
 from app.text import name_key
 
 _ROLES = {f"role:{role}" for role in Role}
@@ -76,7 +76,7 @@ def create_portfolio(
         cash = find_opening_cash(connection, [tenant_id])[tenant_id]
     queries.insert_portfolio(
         connection,
-        queries.settings_values(settings)
+        queries.build_settings_values(settings)
         | {
             "id": new_row_id(),
             "tenant_id": tenant_id,
@@ -93,9 +93,9 @@ def create_portfolio(
     fields = {
         "name": portfolio.name,
         "base_currency": portfolio.base_currency,
-        "opening_cash": money_text(fixed(cash)),
+        "opening_cash": shorten_amount(format_fixed(cash)),
         "cost_schedule": settings.cost_schedule,
-        **audited_settings(portfolio.settings),
+        **serialize_audited_settings(portfolio.settings),
     }
     entry = request.build_audit_entry(now, "portfolio.created", _target(portfolio.name), None, fields)
     return ChangeResult(_facts(connection, tenant_id, key), [entry], 201)
@@ -136,8 +136,10 @@ def update_portfolio(
     if changed:
         queries.update_settings(connection, tenant_id, key, previous.settings._replace(**changed))
         current = changes.name or previous.name
-        before = {"name": current} | audited_settings({column: stored[column] for column in changed})
-        after = {"name": current} | audited_settings(changed)
+        before = {"name": current} | serialize_audited_settings(
+            {column: stored[column] for column in changed}
+        )
+        after = {"name": current} | serialize_audited_settings(changed)
         entries.append(request.build_audit_entry(now, "portfolio.updated", _target(current), before, after))
     return ChangeResult(_facts(connection, tenant_id, key), entries)
 

@@ -13,9 +13,9 @@ from app.orders.routes.order_entry import OrderId, build_order_response, raise_i
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
 from app.orders.schemas.responses import OrderOut
 from app.orders.service.risk_evaluation import denial_text
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
 
@@ -26,13 +26,13 @@ RequestOverrideRequest = Annotated[
     AuthenticatedRequest, Depends(authenticate_request(Operation.REQUEST_OVERRIDE))
 ]
 ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="Maximum number of orders")]
-_DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_DECIDED = document_responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.get(
     "/approvals",
     summary="List orders awaiting your approval",
-    responses=responses(200, {"model": list[ApprovalOut]}),
+    responses=document_responses(200, {"model": list[ApprovalOut]}),
 )
 async def list_approvals(
     caller: Reader, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
@@ -46,7 +46,7 @@ async def list_approvals(
         AuthenticatedRequest(caller, get_request_info(request).request_id), limit
     )
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
-    return answer([approval_out(*one) for one in zip(found, denials, strict=True)])
+    return build_json_response([approval_out(*one) for one in zip(found, denials, strict=True)])
 
 
 @router.post(
@@ -88,7 +88,7 @@ async def reject_order(
     "/orders/{order_id}/override",
     summary="Request an override of a denial",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(OverrideIn, {"reason": "Client block", "expires_minutes": 30}),
 )
 async def request_override(

@@ -22,11 +22,18 @@ from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_evaluation import denial_text
-from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
 from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body, parse_model
-from app.wire.fields import Wanted
+from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
+from app.wire.responses import (
+    REPLAYED,
+    REPLAYED_FIELD,
+    REPLAYED_HEADER,
+    build_json_response,
+    convert_response,
+    document_responses,
+)
 from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["orders"])
@@ -58,14 +65,14 @@ _GROUP_EXAMPLE: dict[str, Any] = {
 }
 _REPLAY = {REPLAYED: "true"}
 REFUSALS = (404, 409, 413, 415)
-OrderId = Annotated[Wanted, Path(max_length=32)]
+OrderId = Annotated[SearchText, Path(max_length=32)]
 
 
 @router.post(
     "/orders",
     summary="Place an order",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def place_order(
@@ -77,7 +84,7 @@ async def place_order(
     it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
     requested value.
     """
-    return convert(
+    return convert_response(
         await build_place_order_endpoint(service).start(caller, get_request_info(request), key).wait()
     )
 
@@ -86,7 +93,7 @@ async def place_order(
     "/orders:group",
     summary="Place an OCO or OTO group",
     status_code=201,
-    responses=responses(201, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
@@ -113,7 +120,7 @@ async def place_group(
     "/orders:preview",
     summary="Preview an order",
     status_code=200,
-    responses=responses(200, {"model": PreviewOut}, 404, 413, 415),
+    responses=document_responses(200, {"model": PreviewOut}, 404, 413, 415),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
@@ -127,14 +134,14 @@ async def preview_order(
     """
     previewed = await service.preview(request, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
-    return answer(preview_out(previewed, denial))
+    return build_json_response(preview_out(previewed, denial))
 
 
 @router.post(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
     status_code=200,
-    responses=responses(200, {"model": CancelledOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": CancelledOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
@@ -149,18 +156,20 @@ async def cancel_all(
     """
     if body.portfolio_name is not None:
         done = await service.cancel_all(request, **body.model_dump())
-        return answer({"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200)
+        return build_json_response(
+            {"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200
+        )
     wanted = CancellationFilter(body.symbol, body.side, body.strategy)
     result = await cancellations.cancel_all(request, wanted, body.reason)
     content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
-    return answer(content, 200, _REPLAY if result.replayed else None)
+    return build_json_response(content, 200, _REPLAY if result.replayed else None)
 
 
 @router.post(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
@@ -176,7 +185,7 @@ async def cancel_order(
     "/orders/{order_id}/bust",
     summary="Bust an execution of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         BustIn, {"execution_id": "X16972345671230000a1b2c3d4", "reason": "Clearly erroneous"}
     ),
@@ -199,7 +208,7 @@ async def bust_execution(
     "/orders/{order_id}/correct",
     summary="Correct an execution of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         CorrectionIn,
         {"execution_id": "X16972345671230000a1b2c3d4", "price": "99.50", "reason": "Price corrected by NYSE"},
@@ -222,7 +231,7 @@ async def correct_execution(
     "/orders/{order_id}",
     summary="Replace an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
@@ -278,10 +287,10 @@ def raise_if_denied(done: OrderResult) -> OrderResult:
 
 def build_order_response(done: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
-    return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
+    return build_json_response(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 
 def build_orders_response(done: OrderResult, status: int) -> Response:
     """Return the response with all orders of the result."""
     content = {"orders": [order_out(view) for view in done.orders]}
-    return answer(content, status, _REPLAY if done.replayed else None)
+    return build_json_response(content, status, _REPLAY if done.replayed else None)

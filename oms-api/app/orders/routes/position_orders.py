@@ -17,9 +17,9 @@ from app.orders.routes.order_entry import (
 )
 from app.orders.schemas.requests import CloseIn, ExitsIn
 from app.orders.schemas.responses import OrderOut, OrdersOut
-from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
-from app.wire.fields import Wanted
+from app.wire.fields import SearchText
+from app.wire.responses import REPLAYED_HEADER, document_responses
 
 router = APIRouter(tags=["positions"])
 
@@ -32,7 +32,7 @@ ClosePositionRequest = Annotated[
     "/positions:close",
     summary="Close a position",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
 )
 async def close_position(
@@ -50,13 +50,13 @@ async def close_position(
     "/positions/{portfolio}/{symbol:path}/exits",
     summary="Set the exits of a position",
     status_code=200,
-    responses=responses(200, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}}
     ),
 )
 async def set_exits(
-    request: ChangeOrderRequest, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    request: ChangeOrderRequest, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
     body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.

@@ -30,7 +30,7 @@ from app.orders.rules.cancellations import CancellationFilter, StoredCancellatio
 from app.orders.rules.order_views import OrderView
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import CancelInPortfolio, Command
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
 RESUME_AFTER = timedelta(seconds=15)  # the process that stored it has to do it
@@ -148,7 +148,7 @@ class Cancellations:
             request.request_id,
             *wanted,
             reason,
-            iso(now),
+            format_timestamp(now),
         )
 
 

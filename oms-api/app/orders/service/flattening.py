@@ -13,7 +13,7 @@ from app.errors import OmsError
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PositionKey
-from app.money import ZERO, fixed, quantity_text
+from app.money import ZERO, format_fixed, shorten_quantity
 from app.orders.queries import open_positions as queries
 from app.orders.queries.open_positions import Held
 from app.orders.rules.values import FINAL, Order
@@ -159,7 +159,7 @@ def shares(tenant_id: int, held: Iterable[Held], nets: Mapping[PositionKey, Deci
 
 
 def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:
-    leaves = quantity_text(fixed(order.leaves_quantity))
+    leaves = shorten_quantity(format_fixed(order.leaves_quantity))
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
@@ -168,5 +168,5 @@ def _serialize(held: Held) -> dict[str, Any]:
         "portfolio_name": held.portfolio,
         "symbol": held.symbol,
         "product": held.product or None,
-        "quantity": quantity_text(fixed(held.quantity)),
+        "quantity": shorten_quantity(format_fixed(held.quantity)),
     }

@@ -16,7 +16,7 @@ from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
-from app.ledger.service.reading import nearest_names
+from app.ledger.service.reading import find_similar_names
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
@@ -252,7 +252,7 @@ class OrderService:
             return refusal
         origin, name = command.origin, refusal.name
         nearest = await self.readers.run(
-            lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
+            lambda connection: find_similar_names(connection, origin.tenant_id, name, origin.portfolios),
             origin.tenant_id,
         )
         return NoSuchPortfolio(name, nearest)

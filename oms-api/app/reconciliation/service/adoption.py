@@ -11,7 +11,7 @@ from app.group_commit import GroupCommit
 from app.identity.service.change_executor import ChangeRequest
 from app.ledger.rules.adoption import build_adoption_key
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO
 from app.orders.service.command_results import Outcome
@@ -65,7 +65,7 @@ class Adoption:
             return None
         return RecordTrade(
             origin=self._build_origin(request, issue_id), symbol=issue.symbol or "", product=product,
-            side=trade.side, trade=value_trade(trade.quantity, trade.value, None),
+            side=trade.side, trade=compute_trade_value(trade.quantity, trade.value, None),
             portfolio_name=issue.portfolio_name, portfolio_name_key=name_key(issue.portfolio_name),
             note=f"Adopted from the broker: {reason}", charges=ZERO,
         )  # fmt: skip

@@ -30,7 +30,7 @@ from app.reconciliation.rules.differences import (
     needs_person,
 )
 from app.reconciliation.service.issue_updates import build_resolution
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _HOUR_SECONDS = 3600
 
@@ -66,7 +66,7 @@ def resolve_issue(
         case _:
             changes |= build_resolution(now, caller.actor, action, reason)
     updated = queries.update_issue(connection, issue, changes)
-    queries.publish(connection, updated, "changed" if updated.status == "open" else "resolved", now)
+    queries.publish_issue(connection, updated, "changed" if updated.status == "open" else "resolved", now)
     queries.update_critical_count(connection, issue.tenant_id, issue.connection)
     after = {"type": issue.type, "action": action, "reason": reason}
     entry = request.build_audit_entry(
@@ -108,7 +108,11 @@ def _adjust_cash(
 def request_run(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
     """Ask for a comparison of all accounts of the tenant. The sessions do it within a second."""
     count = queries.request_run(connection, request.caller.tenant_id, now)
-    answer = {"run_id": f"rr_{secrets.token_hex(12)}", "connections": count, "requested_at": iso(now)}
+    answer = {
+        "run_id": f"rr_{secrets.token_hex(12)}",
+        "connections": count,
+        "requested_at": format_timestamp(now),
+    }
     entry = request.build_audit_entry(
         now, "reconciliation.requested", "reconciliation", None, {"connections": count}
     )
@@ -134,7 +138,7 @@ def serialize_issue(issue: Issue, now: datetime) -> dict[str, Any]:
         "proposed_action": get_proposed_action(IssueType(issue.type)),
         "action": issue.action,
         "reason": issue.reason,
-        "detected_at": iso(issue.detected_at),
-        "resolved_at": None if issue.resolved_at is None else iso(issue.resolved_at),
+        "detected_at": format_timestamp(issue.detected_at),
+        "resolved_at": None if issue.resolved_at is None else format_timestamp(issue.resolved_at),
         "resolved_by": issue.resolved_by,
     }

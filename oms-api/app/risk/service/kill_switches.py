@@ -9,14 +9,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.clock import monotonic_seconds
-from app.database import write
+from app.database import execute_writes
 from app.database.changes import Changes
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
-from app.risk.queries.switches import SwitchChange, is_latest_change, portfolios_of
+from app.risk.queries.switches import SwitchChange, is_latest_change, list_named_portfolios
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
@@ -146,7 +146,7 @@ class KillSwitches:
             tenant_id, change, [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed]
         )
         try:
-            await self.changes.run(lambda connection: write(connection, event), tenant_id)
+            await self.changes.run(lambda connection: execute_writes(connection, event), tenant_id)
         except OmsError as refusal:
             _LOG.warning("orders that brokers still have were not published: %s", refusal.detail)
 
@@ -163,16 +163,16 @@ class KillSwitches:
         def at_once(connection: Connection) -> tuple[AppliedChange, int]:
             applied = set_state(connection, tenant_id, change, caller)
             settled = apply_states(connection, tenant_id)
-            record(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.replayed else [entry])
             return applied, len(settled)
 
         def first(connection: Connection) -> AppliedChange:
             applied = set_state(connection, tenant_id, change, caller)
-            record(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.replayed else [entry])
             return applied
 
         def free(connection: Connection) -> tuple[list[PortfolioRef], set[int]]:
-            return portfolios_of(connection, tenant_id), apply_states(
+            return list_named_portfolios(connection, tenant_id), apply_states(
                 connection, tenant_id, skips_locked=True
             )
 

@@ -22,12 +22,12 @@ from app.signals.rules.values import Channel, SignalRequest
 from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptOut, NothingIn
 from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, validate_model
 from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.json import parse_json
 from app.wire.lists import parse_instant
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/signals", tags=["signals"])
 
@@ -41,7 +41,7 @@ _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": [
     "/hooks",
     summary="Create a hook",
     status_code=201,
-    responses=responses(201, {"model": HookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": HookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(HookIn, _EXAMPLE),
 )
 async def create_hook(
@@ -58,20 +58,20 @@ async def create_hook(
     )
 
 
-@router.get("/hooks", summary="List hooks", responses=responses(200, {"model": list[HookOut]}))
+@router.get("/hooks", summary="List hooks", responses=document_responses(200, {"model": list[HookOut]}))
 async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
     hooks = await readers.run(
         lambda connection: queries.list_hooks(connection, caller.tenant_id), caller.tenant_id
     )
-    return answer(list(map(service.serialize_hook, hooks)))
+    return build_json_response(list(map(service.serialize_hook, hooks)))
 
 
 @router.post(
     "/hooks/{hook_id}:rotate",
     summary="Rotate the token of a hook",
     status_code=201,
-    responses=responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
 )
 async def rotate_hook(
     caller: Manager,
@@ -94,7 +94,7 @@ async def rotate_hook(
     summary="Delete a hook",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "Deleted"}, 404, 409),
+    responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def delete_hook(
     caller: Manager,
@@ -116,7 +116,7 @@ async def delete_hook(
     "/hook/{token}",
     summary="Send a signal to a hook",
     status_code=202,
-    responses=responses(202, {"model": HookReceiptOut}, 404, 413),
+    responses=document_responses(202, {"model": HookReceiptOut}, 404, 413),
     openapi_extra={"x-operation": "anybody", "x-roles": []},
 )
 async def receive_message(
@@ -139,7 +139,7 @@ async def receive_message(
     )
     request_of_signal = candidate if known is None else candidate._replace(id=known)
     signal = await signals.accept_or_store(_build_caller(hook), request_of_signal)
-    return answer({"id": signal.id, "status": signal.status}, 202)
+    return build_json_response({"id": signal.id, "status": signal.status}, 202)
 
 
 async def _authorize(

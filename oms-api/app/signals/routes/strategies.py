@@ -16,9 +16,9 @@ from app.signals.rules.values import StrategyRules
 from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
 from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
 from app.text import name_key
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 
@@ -31,7 +31,9 @@ class _NothingIn(RequestBody):
 
 
 @router.get(
-    "", summary="List rules of strategies", responses=responses(200, {"model": list[StrategyRulesOut]})
+    "",
+    summary="List rules of strategies",
+    responses=document_responses(200, {"model": list[StrategyRulesOut]}),
 )
 async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
@@ -43,13 +45,15 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
         for strategy_rules in found
         if strategy_rules.portfolio_name is None or caller.sees(name_key(strategy_rules.portfolio_name))
     ]
-    return answer(list(map(serialize_strategy, visible)))
+    return build_json_response(list(map(serialize_strategy, visible)))
 
 
 @router.put(
     "/{strategy_name}",
     summary="Set the rules of a strategy",
-    responses=responses(200, {"model": StrategyRulesOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(
+        200, {"model": StrategyRulesOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
+    ),
     openapi_extra=documented_body(StrategyRulesIn, STRATEGY_EXAMPLE),
 )
 async def put_strategy(
@@ -73,7 +77,7 @@ async def put_strategy(
     summary="Delete the rules of a strategy",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "Deleted"}, 404, 409),
+    responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def remove_strategy(
     caller: Manager,

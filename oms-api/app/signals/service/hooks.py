@@ -15,7 +15,7 @@ from app.signals.errors import NoSuchHook, TooManyHooks
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
 from app.signals.rules.values import HookTerms
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_HOOKS = 100  # per tenant
 _TOKEN_BYTES = 32
@@ -100,8 +100,8 @@ def serialize_hook(hook: Hook) -> dict[str, Any]:
         "allowed_networks": None if hook.networks is None else hook.networks.split(),
         "max_age_seconds": hook.max_age_seconds,
         "created_by": hook.created_by,
-        "created_at": iso(hook.created_at),
-        "rotated_at": None if hook.rotated_at is None else iso(hook.rotated_at),
+        "created_at": format_timestamp(hook.created_at),
+        "rotated_at": None if hook.rotated_at is None else format_timestamp(hook.rotated_at),
     }
 
 

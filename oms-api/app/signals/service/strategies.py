@@ -15,7 +15,7 @@ from app.signals.rules.serialization import serialize_size
 from app.signals.rules.values import StrategyRules
 from app.strategies.rules.values import MANUAL
 from app.strategies.service.signal_strategies import ensure_signal_strategy, remove_signal_strategy
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 def set_strategy(connection: Connection, request: ChangeRequest, rules: StrategyRules) -> ChangeResult:
@@ -63,7 +63,7 @@ def serialize_strategy(rules: StrategyRules) -> dict[str, Any]:
         "size": None if rules.size is None else serialize_size(rules.size),
         "symbols": None if rules.symbols is None else list(rules.symbols),
         "updated_by": rules.updated_by,
-        "updated_at": iso(rules.updated_at),
+        "updated_at": format_timestamp(rules.updated_at),
     }
 
 

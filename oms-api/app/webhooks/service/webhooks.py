@@ -11,7 +11,7 @@ from app.audit.rules.entries import Facts
 from app.encryption import KeyRing
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.webhooks.errors import NoSuchWebhook, TooManyWebhooks, UrlNotAllowed, WebhookNameTaken
 from app.webhooks.queries import deliveries
 from app.webhooks.queries import webhooks as queries
@@ -141,7 +141,7 @@ class WebhookService:
             "updated_at": now,
         }
         queries.update_webhook(connection, webhook, changes)
-        after = {"overlap_ends_at": iso(until)}
+        after = {"overlap_ends_at": format_timestamp(until)}
         entry = request.build_audit_entry(now, "webhook.rotated", _target(webhook), None, after)
         answer = serialize_webhook(webhook._replace(**changes))
         return ChangeResult(answer | {"secret": secret}, [entry], 201, shows_secret=True)
@@ -178,10 +178,10 @@ def serialize_webhook(webhook: StoredWebhook) -> dict[str, Any]:
         "description": webhook.description,
         "status": webhook.status,
         "disabled_reason": webhook.disabled_reason,
-        "previous_secret_expires_at": None if until is None else iso(until),
+        "previous_secret_expires_at": None if until is None else format_timestamp(until),
         "created_by": webhook.created_by,
-        "created_at": iso(webhook.created_at),
-        "updated_at": iso(webhook.updated_at),
+        "created_at": format_timestamp(webhook.created_at),
+        "updated_at": format_timestamp(webhook.updated_at),
     }
 
 

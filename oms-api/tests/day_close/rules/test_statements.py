@@ -10,7 +10,7 @@ from app.day_close.rules.values import (
     build_closed_facts,
     build_closed_payload,
     compute_digest,
-    sign,
+    sign_day,
 )
 
 DAY = DayClose(1, "2026-11-20", "key:ops", "ops", "2026-11-20T21:05:00.000000Z", None, "USD", "[]", "")
@@ -29,7 +29,7 @@ def found(kind="working_order", subject="O1", detail="BUY 10 AAPL"):
 
 
 def test_digest_covers_every_field_and_no_order():
-    signed = sign(DAY, [figures(), figures(2)], [found()])
+    signed = sign_day(DAY, [figures(), figures(2)], [found()])
     assert compute_digest(signed.day, [figures(2), figures()], [found()]) == signed.day.digest
     for other in (
         (DAY._replace(note="x"), signed.figures, signed.breaks),
@@ -41,7 +41,7 @@ def test_digest_covers_every_field_and_no_order():
 
 
 def test_payload_names_the_signer_and_the_digest():
-    signed = sign(DAY, [figures()], [found()])
+    signed = sign_day(DAY, [figures()], [found()])
     assert build_closed_facts(signed)["digest"] == signed.day.digest
     assert '"signed_by":"key:ops"' in build_closed_payload(signed)
 
