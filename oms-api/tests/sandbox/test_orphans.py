@@ -16,7 +16,8 @@ import sys
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.children import SandboxSpec, launch_child
 source = StrategySource("endless", "Mine", sys.argv[1])
-child = launch_child(SandboxSpec(source, "app.backtests.service.sandbox_child:prepare_inspection", {"sets": []}))
+program = "app.backtests.service.sandbox_child:prepare_inspection"
+child = launch_child(SandboxSpec(source, program, {"sets": []}))
 print(*list_group(child.pid), flush=True)
 child.receive()
 """
