@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from app.database import connect_engine
 from app.database.timeouts import response_timeout
 from app.migrate import migrate
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.support.any_database import deselect_repeated
 from tests.support.postgres import Databases, PostgresServer, get_database_name
 from tests.support.service import ApiClient, Service, run_service
@@ -132,7 +132,7 @@ def verified_service(backend: str, new_database: Callable[..., str]) -> Iterator
     with run_service(new_database(backend)) as running:
         yield running
         verdict = verify_database(running.engine)
-        assert verdict.clean, list(report(verdict, 0))
+        assert verdict.clean, list(format_report(verdict, 0))
 
 
 @pytest.fixture

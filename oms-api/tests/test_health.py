@@ -14,7 +14,7 @@ from app.database import unit_of_work
 from app.database.files import DatabaseFile
 from app.duties.rules.schedule import DutyReport, DutyState
 from app.health.rules import (
-    Component,
+    ComponentHealth,
     describe_alerts,
     describe_brokers,
     describe_chains,
@@ -23,7 +23,7 @@ from app.health.rules import (
     describe_redis,
     describe_sandbox,
     describe_webhooks,
-    summarize,
+    summarize_components,
 )
 from app.sandbox.rules.layers import Layer
 from tests.factories import BOOTSTRAP_KEY, NOON
@@ -271,8 +271,8 @@ def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlo
 
 def test_state_of_webhooks_and_alerts_is_derived_from_what_waits():
     assert describe_webhooks(0, 0, 0.0, None, has_process=False).status == "off"
-    failing = describe_webhooks(3, 5, 61.0, "No answer within 10 s.", has_process=True)
-    assert failing == ("ok", 61.0, "No answer within 10 s.", 5)
+    failing = describe_webhooks(3, 5, 61.0, "No response within 10 s.", has_process=True)
+    assert failing == ("ok", 61.0, "No response within 10 s.", 5)
     late = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, None), 61.0)
     failed = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, "no price"), 0.0)
     assert describe_alerts(1.0, None, 0, None) == ("ok", 1.0, None, 0)
@@ -291,18 +291,18 @@ def test_service_state_is_derived_from_its_components():
     assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
     assert describe_redis("off", is_used=False).status == "off"
     away = describe_redis("off", "TimeoutError", 2.5, is_used=True)
-    assert away == Component("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
+    assert away == ComponentHealth("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
     assert describe_redis("per process", is_used=True).status == "degraded"
     assert describe_redis("shared", is_used=True).status == "ok"
-    vital = {"database": Component("ok"), "writer": Component("ok")}
-    assert summarize(vital) == "ok"
-    assert summarize(vital | {"duties": Component("degraded")}) == "degraded"
-    assert summarize(vital | {"database": Component("down")}) == "down"
+    vital = {"database": ComponentHealth("ok"), "writer": ComponentHealth("ok")}
+    assert summarize_components(vital) == "ok"
+    assert summarize_components(vital | {"duties": ComponentHealth("degraded")}) == "degraded"
+    assert summarize_components(vital | {"database": ComponentHealth("down")}) == "down"
 
 
 def test_the_sandbox_is_off_where_layers_are_missing():
     enough = [Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]
-    assert describe_sandbox(enough, is_on=True) == Component("ok")
+    assert describe_sandbox(enough, is_on=True) == ComponentHealth("ok")
     assert describe_sandbox(enough, is_on=False).status == "off"
     component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS], is_on=True)
     assert component.status == "off"

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.ledger.rules.accounting import Fill, Side, replay
+from app.ledger.rules.accounting import Fill, Side, replay_fills
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.support.processes import run_process
 from tests.support.service import VALUES
@@ -92,7 +92,7 @@ def assert_positions_are_the_replay(book, trades):
             for t in trades
             if t["symbol"] == symbol
         ]
-        expected = replay(fills)
+        expected = replay_fills(fills)
         told = tuple(Decimal(held[name]) for name in ("quantity", "cost", "realized_pnl"))
         assert told == (expected.quantity, expected.cost, expected.realized_pnl)
 

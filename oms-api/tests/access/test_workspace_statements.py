@@ -6,7 +6,7 @@ import time
 import pytest
 
 from app.identity.rules.keys import parse_key_id
-from app.identity.rules.workspace_statements import StatementReader, sign
+from app.identity.rules.workspace_statements import StatementReader, sign_statement
 from tests.factories import BOOTSTRAP_KEY, NOON, STATEMENT_SECRET
 
 KEY_ID, NONCE = "k3j9x0q2w7ab", "0" * 32
@@ -15,7 +15,7 @@ KEY_ID, NONCE = "k3j9x0q2w7ab", "0" * 32
 def create_statement(team="T1", key_id=KEY_ID, at=None, *, secret=STATEMENT_SECRET, nonce=None, version="v1"):
     issued_at = int(time.time() if at is None else at)
     signed = f"{version}:{team}:{key_id}:{issued_at}:{nonce or secrets.token_hex(16)}"
-    return f"{signed}:{sign(signed, secret)}"
+    return f"{signed}:{sign_statement(signed, secret)}"
 
 
 def read_statement(text, secret=STATEMENT_SECRET):

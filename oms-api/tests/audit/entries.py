@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from app.audit.queries import trail as queries
-from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, chain_entry
+from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, build_chained_entry
 from app.audit.rules.entries import AuditEntry
 from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
 from app.database import set_tenant_scope
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 
@@ -39,7 +39,7 @@ def build_chain(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
     head, rows = START, []
     for number in range(count):
         entry_content = EntryContent(
-            at=iso(NOON + timedelta(seconds=number)),
+            at=format_timestamp(NOON + timedelta(seconds=number)),
             actor="alice@desk.example",
             via="session",
             action="user.changed",
@@ -50,7 +50,7 @@ def build_chain(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
             after='{"role":"trader"}',
             count=1,
         )
-        rows.append(chain_entry(head, tenant_id, entry_content))
+        rows.append(build_chained_entry(head, tenant_id, entry_content))
         head = Head(rows[-1].sequence, rows[-1].hash)
     return rows
 

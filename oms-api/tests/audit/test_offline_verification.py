@@ -78,7 +78,7 @@ def test_endless_line_is_read_in_bounded_memory(export, capsys):
     with export.open("ab") as file:
         file.write(b"x" * 3_000_000)
     assert command.main(["--audit", str(export)]) == command.LIES
-    assert "The first bad line is 13: the line does not end" in capsys.readouterr().out
+    assert "The first bad line is 13: the last line is incomplete" in capsys.readouterr().out
 
 
 def test_empty_export_is_reported(export, capsys):

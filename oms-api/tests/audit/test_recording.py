@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import START, Head
-from app.audit.service import record
+from app.audit.service import record_entries
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from tests.audit.databases import prepare_engine
 from tests.audit.entries import assert_unbroken, build_entry, read_trail
@@ -19,7 +19,7 @@ WAIT_SECONDS = 30
 
 def list_written_entries(engine, *entries):
     with unit_of_work(engine) as connection:
-        record(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
+        record_entries(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
 
 
 def test_entry_contains_the_action(trail_engine):
@@ -73,7 +73,7 @@ def test_empty_audit_log_has_sequence_zero(trail_engine):
 
 def change_and_fail(engine):
     with unit_of_work(engine) as connection:
-        record(set_tenant_scope(connection, [1]), [build_entry()])
+        record_entries(set_tenant_scope(connection, [1]), [build_entry()])
         connection.execute(text("SELECT nothing FROM nowhere"))
 
 
@@ -103,7 +103,7 @@ def test_audit_log_requires_a_tenant_scope_to_read_and_write(trail_engine, backe
         assert queries.list_entries_between(connection, 1, 0, 10, 10) == []
         assert queries.get_head(set_tenant_scope(connection, [2]), 1) == START
     with pytest.raises(DBAPIError, match="row-level security"), unit_of_work(trail_engine) as connection:
-        record(set_tenant_scope(connection, [2]), [build_entry(tenant_id=1)])
+        record_entries(set_tenant_scope(connection, [2]), [build_entry(tenant_id=1)])
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,10 @@ def test_audit_heads_are_created_in_tenant_sequence_without_deadlock(new_databas
             target=list_written_entries, args=(engine, build_entry(tenant_id=3), build_entry(tenant_id=2))
         )
         with unit_of_work(engine) as connection:
-            record(set_tenant_scope(connection, [2, 3]), [build_entry(tenant_id=2)])
+            record_entries(set_tenant_scope(connection, [2, 3]), [build_entry(tenant_id=2)])
             second.start()
             wait_until_blocked(url)  # on the head of tenant 2: it must not hold that of tenant 3 by now
-            record(connection, [build_entry(tenant_id=3)])
+            record_entries(connection, [build_entry(tenant_id=3)])
         second.join(WAIT_SECONDS)
         assert [len(read_trail(engine, tenant_id)[0]) for tenant_id in (2, 3)] == [2, 2]
 

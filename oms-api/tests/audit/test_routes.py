@@ -8,13 +8,13 @@ import pytest
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
 from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier
-from app.audit.service import record
+from app.audit.service import record_entries
 from app.audit.service.exporting import CHUNK, TrailExport
 from app.clock import utc_now
 from app.database import set_tenant_scope, unit_of_work
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import LEDGER
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.audit.entries import build_entry
 from tests.factories import NOON
 from tests.support.service import ApiClient
@@ -22,9 +22,9 @@ from tests.support.service import ApiClient
 PATHS = ("/audit", "/audit/export", "/audit/head", "/trades/export", "/trades/heads")
 
 
-def record_entries(api, *entries):
+def record_in_trail(api, *entries):
     with unit_of_work(api.service.engine) as connection:
-        record(set_tenant_scope(connection, [api.tenant_id]), entries)
+        record_entries(set_tenant_scope(connection, [api.tenant_id]), entries)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def api_with_entries(api):
         )
         for number in range(5)
     ]
-    record_entries(api, *acts)
+    record_in_trail(api, *acts)
     return api
 
 
@@ -178,12 +178,12 @@ def test_export_is_oldest_first_and_verified_by_its_head(api_with_entries):
 
 
 def test_head_contains_its_request_time(api_with_entries):
-    before = iso(utc_now())
-    assert before <= api_with_entries.get("/audit/head").json()["at"] <= iso(utc_now())
+    before = format_timestamp(utc_now())
+    assert before <= api_with_entries.get("/audit/head").json()["at"] <= format_timestamp(utc_now())
 
 
 def test_export_larger_than_a_chunk_is_complete(api):
-    record_entries(
+    record_in_trail(
         api,
         *(build_entry(tenant_id=api.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345)),
     )
@@ -238,12 +238,12 @@ def test_trade_can_be_traced_offline_from_message_to_row(api):
 
 
 def test_entries_recorded_during_an_export_are_not_in_it(api):
-    record_entries(api, *(build_entry(tenant_id=api.tenant_id) for _ in range(5)))
+    record_in_trail(api, *(build_entry(tenant_id=api.tenant_id) for _ in range(5)))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
         export = TrailExport(api.tenant_id, queries.get_head(connection, api.tenant_id), chunk=2)
         pieces = [export.read(connection)]
-    record_entries(api, build_entry(tenant_id=api.tenant_id))
+    record_in_trail(api, build_entry(tenant_id=api.tenant_id))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
         while pieces[-1]:

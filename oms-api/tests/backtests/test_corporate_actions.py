@@ -11,7 +11,7 @@ from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import InstrumentTerms
 from app.ledger.rules.corporate_actions import Action, ActionKind
 from app.market_data.rules.bars import Interval
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from slackoms_strategy import OrderStatus, OrderType, Side, TimeInForce
 from tests.backtests.bars import HEADER, START, build_line, join_lines
 from tests.backtests.support import Scripted, format_fills, read_rows, run_backtest, to_decimal
@@ -26,13 +26,13 @@ FLAT_BARS = [
 def build_split(minute, new_units="2", old_units="1", price=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"new_units": Decimal(new_units), "old_units": Decimal(old_units), "cash_in_lieu_price": price}
-    return Action(1, "S", ActionKind.SPLIT, symbol, iso(at), at.date().isoformat(), **terms)
+    return Action(1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms)
 
 
 def build_dividend(minute, value="1", withheld=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"amount": Decimal(value), "withholding_percent": withheld}
-    return Action(1, "D", ActionKind.DIVIDEND, symbol, iso(at), at.date().isoformat(), **terms)
+    return Action(1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms)
 
 
 def run_steps_with_actions(steps, actions, lines=None, folder=None, **settings):
@@ -142,7 +142,7 @@ def test_bars_of_a_day_take_the_action_on_its_date():
         build_line(day * 1440, f"{price}/{price}/{price}/{price}")
         for day, price in enumerate([100, 100, 50, 50])
     ]
-    late = build_split(2 * 1440)._replace(effective_at=iso(START + timedelta(days=2, hours=5)))
+    late = build_split(2 * 1440)._replace(effective_at=format_timestamp(START + timedelta(days=2, hours=5)))
     seen = []
     steps = {0: buy_units(10), 2: lambda context, _: seen.append(context.position("AAPL").quantity)}
     run_steps_with_actions(steps, [late], lines, interval=Interval.DAY)

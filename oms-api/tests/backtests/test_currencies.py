@@ -11,7 +11,7 @@ from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.currency_pairs import parse_currency, parse_pair, parse_pairs
 from app.backtests.rules.settings import InstrumentTerms, parse_costs
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.accounting import Fill, Side, replay
+from app.ledger.rules.accounting import Fill, Side, replay_fills
 from app.ledger.rules.equity import OpenPosition, value_exposures
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, RateKey
 from slackoms_strategy import OrderType
@@ -46,7 +46,7 @@ def build_fill(side, quantity, price, rate):
 def test_fills_are_booked_at_the_rate_of_their_time():
     _, finished = run_steps_with_rate({0: buy_units(10), 1: sell_units(4)})
     account, held = finished.account, finished.account.position(AAPL)
-    expected = replay([build_fill(Side.BUY, 10, 101, 81), build_fill(Side.SELL, 4, 120, 84)])
+    expected = replay_fills([build_fill(Side.BUY, 10, 101, 81), build_fill(Side.SELL, 4, 120, 84)])
     assert held.amounts == expected.amounts
     assert held.currency == "USD"
     assert account.cash == 1_000_000 - 101 * 10 * 81 + 120 * 4 * 84

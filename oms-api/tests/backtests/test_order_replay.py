@@ -28,7 +28,7 @@ from app.market_data.rules.bars import Interval
 from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
 from app.risk.rules.limits import LimitCode
 from app.sandbox.errors import Failure
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.backtests.bars import START, closes_to_lines
 from tests.backtests.support import build_blocks
 from tests.backtests.test_corporate_actions import build_split
@@ -91,7 +91,7 @@ def test_commands_round_trip():
     plain = Ticket("AAPL", "BUY", OrderType.MARKET, hundred)
     full = Ticket(
         "AAPL", "SELL", OrderType.STOP_LIMIT, ten, None, ten, hundred, time_in_force=TimeInForce.GTD,
-        expires_at=iso(START), product="MIS", reason="why", take_profit=Target(ten),
+        expires_at=format_timestamp(START), product="MIS", reason="why", take_profit=Target(ten),
         stop_loss=Protection(hundred),
     )  # fmt: skip
     for ticket in (plain, full):

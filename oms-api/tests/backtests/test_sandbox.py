@@ -16,7 +16,7 @@ from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode
 from app.sandbox.errors import ChildKilled
 from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
-from app.sandbox.service.children import SandboxSpec, launch
+from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
 from tests.backtests.bars import build_line, closes_to_lines
 from tests.backtests.support import build_blocks
@@ -159,7 +159,7 @@ def test_code_is_refused_where_too_few_layers_hold(write_strategy, monkeypatch):
 
 def test_killed_child_returns_no_answer(write_strategy):
     options = {"parent": 1}
-    with launch(
+    with launch_child(
         SandboxSpec(find_source(write_strategy("pass")), "app.sandbox.child.attempts:prepare", options)
     ) as child:
         child.kill()

@@ -9,12 +9,12 @@ import pytest
 
 import app.backup
 import app.restore
-from app.backup import CannotBackUp, back_up, create_backup_keys
+from app.backup import CannotBackUp, create_backup_keys, write_backup
 from app.backup_files import InvalidBackup, read_manifest
 from app.backup_job import BackupJob
 from app.database import METADATA, connect_engine, unit_of_work
 from app.encryption import KeyRing, derive_key_ring
-from app.restore import CannotRestore, find_differences, restore
+from app.restore import CannotRestore, find_differences, restore_backup
 from tests.faults.process_control import verify_books
 from tests.support.clock import SetClock
 from tests.support.duties import EndlessLease
@@ -45,7 +45,7 @@ def backup(backend, new_database, tmp_path_factory):
         try:
             while len(recorded) < 3:
                 stop.wait(0.01)
-            manifest = back_up(service.engine, folder, KEYS)
+            manifest = write_backup(service.engine, folder, KEYS)
         finally:
             stop.set()
             writer.join()
@@ -60,7 +60,7 @@ def create_url(backend, new_database, tmp_path):
 def test_restored_backup_verifies_and_the_service_goes_on_with_it(backend, new_database, tmp_path, backup):
     folder, manifest, _ = backup
     url = create_url(backend, new_database, tmp_path)
-    assert restore(folder, url, KEYS) == manifest
+    assert restore_backup(folder, url, KEYS) == manifest
     engine = connect_engine(url)
     assert list(find_differences(engine, manifest)) == []
     engine.dispose()
@@ -78,7 +78,7 @@ def test_files_are_encrypted_and_a_changed_one_is_refused(backend, new_database,
     assert all(recorded[0].encode() not in path.read_bytes() for path in folder.iterdir())
     url = create_url(backend, new_database, tmp_path)
     with pytest.raises(InvalidBackup, match="BACKUP_KEYS"):
-        restore(folder, url, None)
+        restore_backup(folder, url, None)
     copy = tmp_path / "copy"
     copy.mkdir()
     for path in folder.iterdir():
@@ -96,9 +96,9 @@ def test_files_are_encrypted_and_a_changed_one_is_refused(backend, new_database,
 def test_backup_and_restore_overwrite_nothing(backend, new_database, tmp_path, backup, engine):
     folder, _, _ = backup
     with pytest.raises(CannotBackUp):
-        back_up(engine, folder, None)
+        write_backup(engine, folder, None)
     with pytest.raises(CannotRestore):
-        restore(folder, new_database(backend), KEYS)
+        restore_backup(folder, new_database(backend), KEYS)
 
 
 @pytest.mark.any_database
@@ -161,7 +161,7 @@ def test_backup_that_would_leave_a_table_out_is_refused(engine, tmp_path):
     with unit_of_work(engine) as connection:
         connection.exec_driver_sql("CREATE TABLE notes (id INTEGER)")
     with pytest.raises(CannotBackUp, match="notes"):
-        back_up(engine, tmp_path / "three", None)
+        write_backup(engine, tmp_path / "three", None)
 
 
 def test_rotated_key_reads_old_backups_as_long_as_it_is_in_the_list(new_database, tmp_path):
@@ -175,13 +175,13 @@ def test_rotated_key_reads_old_backups_as_long_as_it_is_in_the_list(new_database
 
     engine = connect_engine(url)
     try:
-        back_up(engine, tmp_path / "before", make_keys(old))
-        back_up(engine, tmp_path / "after", make_keys(f"{new},{old}"))
+        write_backup(engine, tmp_path / "before", make_keys(old))
+        write_backup(engine, tmp_path / "after", make_keys(f"{new},{old}"))
     finally:
         engine.dispose()
     with pytest.raises(InvalidBackup):
-        restore(tmp_path / "before", f"sqlite:///{tmp_path}/refused.db", make_keys(new))
+        restore_backup(tmp_path / "before", f"sqlite:///{tmp_path}/refused.db", make_keys(new))
     for name, listed in (("before", f"{new},{old}"), ("after", new)):
         restored = f"sqlite:///{tmp_path}/{name}.db"
-        restore(tmp_path / name, restored, make_keys(listed))
+        restore_backup(tmp_path / name, restored, make_keys(listed))
         verify_books(restored)

@@ -14,7 +14,15 @@ from typing_extensions import override
 from app import replay
 from app.config import ConfigurationError
 from app.market_data.rules.values import Quote
-from app.replay import ProgressBar, Publisher, PublishFailed, check_file, format_progress, parse_speed, play
+from app.replay import (
+    ProgressBar,
+    Publisher,
+    PublishFailed,
+    check_file,
+    format_progress,
+    parse_speed,
+    publish_prices,
+)
 from tests.factories import BOOTSTRAP_KEY
 
 pytestmark = pytest.mark.any_database
@@ -105,7 +113,9 @@ def play_file(path, speed, monkeypatch=None):
         slept[0] += seconds
 
     progress = ProgressBar(io.StringIO(), 1_000)
-    play(path, check_file(path), speed, lambda quote: published.append((slept[0], quote)), progress, sleep)
+    publish_prices(
+        path, check_file(path), speed, lambda quote: published.append((slept[0], quote)), progress, sleep
+    )
     return published
 
 

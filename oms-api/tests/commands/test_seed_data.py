@@ -15,7 +15,7 @@ from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.verify import verify_database
 from seed_orders import seed_orders
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, NOON
@@ -33,8 +33,8 @@ def configured_database(database_url, monkeypatch) -> None:
 def test_seed_creates_portfolios_users_and_trades(configured_database, engine, capsys):
     assert command.main() == command.DONE
     with snapshot(engine) as connection:
-        rows = list(audit.ledger_rows(connection))
-        names = {row.name for row in audit.portfolio_rows(connection)}
+        rows = list(audit.iterate_ledger_rows(connection))
+        names = {row.name for row in audit.iterate_portfolio_rows(connection)}
     assert names == {"Growth", "Tech Portfolio", "Income", "Macro Hedge", "Crypto", "Swing"}
     assert len(rows) > 300
     assert {row.user_id for row in rows if row.kind == "trade"} == set(command.PEOPLE)
@@ -114,7 +114,7 @@ def test_seed_keeps_existing_instruments_and_limits(configured_database, engine)
     kept = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
     with unit_of_work(engine) as connection:
         set_terms(connection, 1, terms, NOON)
-        set_limit(connection, 1, kept._replace(set_by="somebody", set_at=iso(NOON)))
+        set_limit(connection, 1, kept._replace(set_by="somebody", set_at=format_timestamp(NOON)))
     assert command.main() == command.DONE
     with engine.connect() as connection:
         key = InstrumentKey(1, "TCS")
@@ -127,7 +127,7 @@ def test_seed_keeps_existing_instruments_and_limits(configured_database, engine)
 def test_seeded_positions_go_long_short_and_through_zero(configured_database, engine):
     command.seed(engine, NOON)
     with snapshot(engine) as connection:
-        rows = [row for row in audit.ledger_rows(connection) if row.kind == "trade"]
+        rows = [row for row in audit.iterate_ledger_rows(connection) if row.kind == "trade"]
     after = [(float(row.position_quantity), float(row.quantity_delta)) for row in rows]
     assert any(held < 0 for held, _ in after)
     assert any(held == 0 for held, _ in after)
@@ -163,7 +163,7 @@ def test_seed_is_rejected_in_production(configured_database, monkeypatch, engine
     assert command.main() == command.REFUSED
     assert "production" in capsys.readouterr().err
     with snapshot(engine) as connection:
-        assert not list(audit.ledger_rows(connection))
+        assert not list(audit.iterate_ledger_rows(connection))
 
 
 def test_missing_tables_or_settings_are_reported(new_database, backend, monkeypatch, capsys):

@@ -12,7 +12,7 @@ from app.database import connect_engine
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import Check
-from app.ledger.service.verification import Discrepancy, Verdict, verify
+from app.ledger.service.verification import Discrepancy, Verdict, verify_ledger
 from tests.commands.histories import (
     alter_row,
     connect_without_guards,
@@ -96,7 +96,7 @@ ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of t
 def test_changed_column_breaks_the_hash_chain_at_its_row(ledger_state, column):
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, **{column: CHANGED.get(column, "'7.77000000'")})
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.CHAIN in list_checks(verdict)
     named = ledger_state.after(ledger_state.trade) if column == "sequence" else ledger_state.trade
     if column != "trade_id":
@@ -142,7 +142,7 @@ def test_tampering_with_a_repaired_chain_is_detected_by_the_accounting(ledger_st
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, **{column: literal})
         forge_chain(connection, ledger_state.trade.portfolio_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert check in list_checks(verdict)
     assert f"sequence {ledger_state.trade.sequence}" in get_only_discrepancy(verdict).place
 
@@ -165,7 +165,7 @@ def test_reversal_that_does_not_mirror_its_trade_is_reported(ledger_state, colum
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.reversal, **{column: literal})
         forge_chain(connection, ledger_state.reversal.portfolio_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.REVERSAL in list_checks(verdict)
     assert ledger_state.reversal.trade_id in get_only_discrepancy(verdict).place
 
@@ -178,7 +178,7 @@ def test_reversal_result_must_equal_a_replay_without_its_trade(ledger_state, col
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.reversal, **{column: "'7.77000000'"})
         forge_chain(connection, ledger_state.reversal.portfolio_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert list_checks(verdict) & {Check.POSITION, Check.CASH}
     assert ledger_state.reversal.trade_id in get_only_discrepancy(verdict).place
 
@@ -193,7 +193,7 @@ def test_reversal_of_a_later_trade_is_reported(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         remove_rows(connection, reverses=later.trade_id)
         alter_row(connection, ledger_state.reversal, reverses=f"'{later.trade_id}'")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.REVERSAL in list_checks(verdict)
 
 
@@ -203,7 +203,7 @@ def test_trade_reversed_twice_is_reported(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text("DROP INDEX uq_trades_tenant_id_reverses"))
         alter_row(connection, second, reverses=f"'{first.reverses}'")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.REVERSAL in list_checks(verdict)
     assert second.trade_id in get_only_discrepancy(verdict).place
 
@@ -212,7 +212,7 @@ def test_trade_reversed_twice_is_reported(ledger_state):
 def test_deleted_row_is_reported_at_the_next_row(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         remove_rows(connection, trade_id=ledger_state.trade.trade_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert {Check.SEQUENCE, Check.CHAIN} <= list_checks(verdict)
     assert ledger_state.after(ledger_state.trade).trade_id in get_only_discrepancy(verdict).place
     assert verdict.failed[Check.EVENT]
@@ -223,7 +223,7 @@ def test_deleted_last_row_is_reported_by_the_projections(ledger_state):
     last = max(ledger_state.rows, key=lambda row: (row.portfolio_id, row.sequence))
     with connect_without_guards(ledger_state.engine) as connection:
         remove_rows(connection, trade_id=last.trade_id)
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert list_checks(verdict) == {Check.PORTFOLIO}
     assert verdict.failed[Check.EVENT] == 1
 
@@ -232,7 +232,7 @@ def test_deleted_last_row_is_reported_by_the_projections(ledger_state):
 def test_row_of_another_tenants_portfolio_is_reported(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, tenant_id="2")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert verdict.failed[Check.TENANT] == 1
     assert ledger_state.trade.trade_id in verdict.first_of[Check.TENANT]
 
@@ -244,7 +244,7 @@ def test_row_moved_to_another_portfolio_is_reported(ledger_state):
     )
     with connect_without_guards(ledger_state.engine) as connection:
         alter_row(connection, ledger_state.trade, portfolio_id=str(elsewhere), sequence="1000")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.SEQUENCE in list_checks(verdict)
     assert (
         ledger_state.trade.trade_id in verdict.first_of[Check.VALUE] if verdict.failed[Check.VALUE] else True
@@ -267,7 +267,7 @@ def test_tampered_portfolio_projection_is_reported(ledger_state, column):
         connection.execute(
             text(f"UPDATE portfolios SET {column} = {PROJECTED[column]} WHERE name = 'Income'")  # noqa: S608  # literals of the tests
         )
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert list_checks(verdict) == {Check.PORTFOLIO}
     assert column in {finding.field for finding in get_only_discrepancy(verdict).findings}
     assert "'Income'" in get_only_discrepancy(verdict).place
@@ -277,7 +277,7 @@ def test_tampered_portfolio_projection_is_reported(ledger_state, column):
 def test_changed_opening_cash_is_reported_at_the_first_row(ledger_state):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert list_checks(verdict) == {Check.CASH}
     assert "sequence 1" in get_only_discrepancy(verdict).place
 
@@ -299,7 +299,7 @@ def test_tampered_position_is_reported(ledger_state, column):
         connection.execute(
             text(f"UPDATE positions SET {column} = {literal} WHERE {TREASURIES}")  # noqa: S608  # literals of the tests
         )
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert [(finding.check, finding.field) for finding in get_only_discrepancy(verdict).findings] == [
         (Check.HOLDING, column)
     ]
@@ -325,7 +325,7 @@ GHOST = """
 def test_missing_or_extra_position_is_reported(ledger_state, statement):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert list_checks(verdict) == {Check.HOLDING}
 
 
@@ -345,7 +345,7 @@ def test_missing_or_extra_position_is_reported(ledger_state, statement):
 def test_row_without_its_event_is_reported(ledger_state, statement):
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert Check.EVENT in list_checks(verdict) <= {Check.EVENT, Check.POSITION_EVENT}  # they share the row
     assert "trade T" in get_only_discrepancy(verdict).place
 
@@ -358,7 +358,7 @@ def test_duplicate_event_is_reported(ledger_state):
     """
     with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(copy))
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     assert list_checks(verdict) == {Check.EVENT}
     assert "event " in get_only_discrepancy(verdict).place
 
@@ -373,7 +373,7 @@ def test_idempotency_key_of_two_rows_is_reported(new_database):
             text("ALTER TABLE trades DROP CONSTRAINT uq_trades_idempotency_key_tenant_id_portfolio_id_kind")
         )
         alter_row(connection, last, idempotency_key=f"'{rows[0].idempotency_key}'")
-        verdict = verify(connection)
+        verdict = verify_ledger(connection)
     engine.dispose()
     assert last.trade_id in verdict.first_of[Check.KEY]
 

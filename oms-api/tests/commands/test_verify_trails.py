@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from app import verify as command
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.audit.service.trail_verification import examine_trails
 from app.database import unit_of_work
 from tests.factories import BOOTSTRAP_KEY, NOON
@@ -15,7 +15,7 @@ def trail(engine):
     with unit_of_work(engine) as connection:
         for number in range(5):
             entry = AuditEntry(1, NOON, "key:admin", "admin", "user.created", f"user:{number}")
-            record(connection, [entry])
+            record_entries(connection, [entry])
     return engine
 
 

@@ -333,7 +333,7 @@ def test_rebuild_recomputes_positions_across_the_action(api_with_shares):
         connection.begin(),
     ):
         set_tenant_scope(connection, [api_with_shares.tenant_id])
-        (portfolio,) = audit.portfolio_rows(connection, f"tenant_id = {api_with_shares.tenant_id:d}")
+        (portfolio,) = audit.iterate_portfolio_rows(connection, f"tenant_id = {api_with_shares.tenant_id:d}")
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         rebuilt = rebuild_portfolio(connection, key, read_ahead(connection, key))
     assert rebuilt.differences == ()

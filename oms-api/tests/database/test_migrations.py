@@ -23,8 +23,8 @@ from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.verification import Check
-from app.ledger.service.batch import empty_portfolio, portfolio_row
-from app.migrate import MIGRATIONS, alembic_config, is_current, list_earlier_revisions, migrate
+from app.ledger.service.batch import build_portfolio, build_portfolio_row
+from app.migrate import MIGRATIONS, build_alembic_config, is_current, list_earlier_revisions, migrate
 from app.text import name_key
 from app.verify import verify_database
 from tests.commands.histories import forge_chain, record_history
@@ -76,7 +76,7 @@ def test_migrations_run_up_down_and_up_again(empty_url):
         first = list_schema_objects(engine)
         assert {"tenants", "portfolios", "trades", "positions", "events", "api_keys"} <= list_tables(engine)
         with engine.begin() as connection:
-            command.downgrade(alembic_config(connection), "base")
+            command.downgrade(build_alembic_config(connection), "base")
         assert list_tables(engine) <= {"alembic_version"}
         migrate(engine)
         assert list_schema_objects(engine) == first
@@ -218,7 +218,7 @@ def test_downgrade_that_would_lose_verifiable_data_is_rejected(serve, engine):
     with serve() as service:  # it ends before the downgrade, since its background work locks the database
         service.create_client().record_trade()
     with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
-        command.downgrade(alembic_config(connection), "0001")
+        command.downgrade(build_alembic_config(connection), "0001")
     with engine.connect() as connection:
         count = text("SELECT count(*) FROM trades WHERE hash_version > 1")
         assert connection.execute(count).scalar_one() == 1
@@ -228,7 +228,7 @@ def downgrade_to_previous_format(engine):
     """Make the ledger one of hash version 2, and take the database down to the revision of that version."""
     rewrite_ledger(engine, hash_version=2)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        command.downgrade(alembic_config(connection), "0003")
+        command.downgrade(build_alembic_config(connection), "0003")
 
 
 def rewrite_ledger(engine, hash_version):
@@ -294,7 +294,7 @@ def test_migration_adds_opening_times_to_existing_positions(engine):
 def test_downgrade_that_would_lose_exchange_rates_is_rejected(engine):
     record_history(engine, seed=3, batches=1)
     with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
-        command.downgrade(alembic_config(connection), "0003")
+        command.downgrade(build_alembic_config(connection), "0003")
 
 
 def test_migration_sets_the_tenant_currency_shared_by_its_portfolios(engine):
@@ -304,7 +304,7 @@ def test_migration_sets_the_tenant_currency_shared_by_its_portfolios(engine):
         scopes = {"asset_class": "crypto", "strategy": "momentum"}
         for scope, key in scopes.items():
             connection.execute(text(_LIMIT), {"scope": scope, "key": key, "at": NOON.isoformat()})
-        command.downgrade(alembic_config(connection), "0005")
+        command.downgrade(build_alembic_config(connection), "0005")
         assert connection.execute(text("SELECT scope FROM limits")).scalars().all() == ["strategy"]
     migrate(engine)
     with engine.connect() as connection:
@@ -325,10 +325,10 @@ def open_tenant(connection, tenant_id, currencies):
     connection.execute(text(_TENANT), facts)
     for number, currency in enumerate(currencies):
         names = (f"Book {number}", f"book {number}")
-        portfolio = empty_portfolio(
+        portfolio = build_portfolio(
             10 * tenant_id + number, tenant_id, *names, opening_cash=Decimal(1_000_000)
         )
-        insert_portfolios(connection, [portfolio_row(replace(portfolio, base_currency=currency), NOON)])
+        insert_portfolios(connection, [build_portfolio_row(replace(portfolio, base_currency=currency), NOON)])
 
 
 def test_migrated_keys_are_unique_within_a_portfolio_and_sqlite_is_intact(engine):
@@ -366,7 +366,7 @@ def test_migration_recomputes_name_keys_of_existing_rows(engine):
         scopes = [{"scope": "portfolio", "key": "bob\u2019s"}, {"scope": "strategy", "key": "a \u2013  b"}]
         connection.execute(text(stop), scopes)
     with engine.connect() as connection:
-        command.downgrade(alembic_config(connection), "0005")
+        command.downgrade(build_alembic_config(connection), "0005")
     migrate(engine)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name, name_key FROM portfolios WHERE tenant_id = 1")).all()

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, text
 from sqlalchemy.exc import OperationalError
 
-from app.database import build_insert, connect_engine, find_matching_rows, write
+from app.database import build_insert, connect_engine, execute_writes, find_matching_rows
 from app.database.engine import discard_plans
 from app.database.locks import is_row_locked, set_short_lock_timeout
 
@@ -38,7 +38,7 @@ def find_rows(connection, *ids):
 def test_statement_is_prepared_once_with_a_generic_plan(engine):
     with engine.connect().execution_options(prepares=True) as connection:
         for number in range(7):
-            write(connection, build_insert(THINGS, ("id", "name"), [(number, "100 %s $1")]))
+            execute_writes(connection, build_insert(THINGS, ("id", "name"), [(number, "100 %s $1")]))
             assert find_rows(connection, number, 99) == [(number, "100 %s $1")]
             connection.commit()
         assert tuple(connection.execute(PREPARED).one()) == (2, 14, 0)
@@ -46,10 +46,10 @@ def test_statement_is_prepared_once_with_a_generic_plan(engine):
 
 def test_prepared_statement_survives_rollback_and_discard_but_not_its_connection(engine):
     with engine.connect().execution_options(prepares=True) as connection:
-        write(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
+        execute_writes(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
         connection.rollback()
         discard_plans(connection)
-        write(connection, build_insert(THINGS, ("id", "name"), [(2, "two")]))
+        execute_writes(connection, build_insert(THINGS, ("id", "name"), [(2, "two")]))
         connection.commit()
         connection.invalidate()
         assert find_rows(connection, 1, 2) == [(2, "two")]
@@ -77,7 +77,7 @@ def test_other_connections_prepare_no_statements(engine):
 
 def test_read_of_a_locked_row_is_reported_as_locked(owner, engine):
     with engine.connect().execution_options(prepares=True) as connection, owner.connect() as other:
-        write(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
+        execute_writes(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
         connection.commit()
         other.execute(text("SELECT FROM things FOR UPDATE"))
         set_short_lock_timeout(connection)

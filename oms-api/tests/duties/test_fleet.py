@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import text
 
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.duties.fleet_worker import LEASE_SECONDS, PERIODS
 from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, build_environment
@@ -89,7 +89,7 @@ def test_killed_workers_run_each_job_once_in_each_slot(backend, new_database, tm
             finally:
                 fleet.remove()
         verdict = verify_database(service.engine)
-        assert verdict.clean, list(report(verdict, 0))
+        assert verdict.clean, list(format_report(verdict, 0))
         with service.engine.connect() as connection:
             rows = connection.execute(text("SELECT name, slot, status FROM duty_runs")).all()
     executions = [line.split("|")[:2] for line in journal.read_text().splitlines()]

@@ -6,14 +6,14 @@ from contextlib import aclosing
 import pytest
 from sqlalchemy import text
 
-from app.database import Readers, unit_of_work, write
+from app.database import Readers, execute_writes, unit_of_work
 from app.errors import TooMany, Unavailable
 from app.events.queries import EventFilter
 from app.events.rules import get_event_number
 from app.events.service import feed as feeds
 from app.events.service.feed import Feed
 from app.events.service.outbox import build_event_insert
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 EVERYTHING = EventFilter()
@@ -27,7 +27,9 @@ def readers(engine):
 
 
 def add_event(connection, number, tenant_id=1, kind="trade.recorded"):
-    write(connection, build_event_insert([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
+    execute_writes(
+        connection, build_event_insert([(tenant_id, kind, f'{{"number":{number}}}', format_timestamp(NOON))])
+    )
 
 
 def add_events(engine, *numbers, **where):

@@ -13,7 +13,7 @@ import psycopg2
 from typing_extensions import override
 
 from app.database import connect_engine
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.support.guarded_programs import start_guarded
@@ -206,7 +206,7 @@ def verify_books(database_url: str) -> None:
         verdict = verify_database(engine)
     finally:
         engine.dispose()
-    assert verdict.clean, "\n".join(report(verdict, 0))
+    assert verdict.clean, "\n".join(format_report(verdict, 0))
 
 
 def _parents() -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ import pytest
 
 from app.backup_files import InvalidBackup, Manifest, read_manifest
 from app.database import connect_engine
-from app.restore import find_differences, restore
+from app.restore import find_differences, restore_backup
 from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
 from tests.faults.load import resolve_open_requests, run_load, wait_for_more
@@ -28,7 +28,7 @@ def start_backup(stage: FaultSetup, folder: Path) -> "subprocess.Popen[bytes]":
 
 def restore_verified(folder: Path, url: str) -> Manifest:
     """Restore a backup to a new database, and prove it as `app.restore --verify` does."""
-    manifest = restore(folder, url, None)
+    manifest = restore_backup(folder, url, None)
     engine = connect_engine(url, readers=1)
     assert list(find_differences(engine, manifest)) == []
     engine.dispose()

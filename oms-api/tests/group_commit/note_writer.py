@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, text
 
-from app.database import build_insert, write
+from app.database import build_insert, execute_writes
 from app.errors import Conflict, OmsError
 from app.group_commit import BatchResult, GroupCommit
 
@@ -54,7 +54,7 @@ class NoteHandler:
             if work == "conflict":
                 outcomes.append(Conflict("refused"))
                 continue
-            write(connection, build_insert(NOTES, ("note",), [(None if work == "null" else work,)]))
+            execute_writes(connection, build_insert(NOTES, ("note",), [(None if work == "null" else work,)]))
             outcomes.append(f"wrote {work}")
         is_recorded = partial(self._is_recorded, works=works)
         return BatchResult(outcomes, is_recorded, on_commit=partial(self._note_commit, works))

@@ -207,13 +207,13 @@ def test_losing_concurrent_refresh_is_evaluated_after_the_winner(
     session_services, alice, engine, monkeypatch, winner
 ):
     tokens = session_services.log_in(alice.says())
-    advance = queries.advance
+    advance = queries.advance_session
 
     def be_late(connection, session_id, generation, _, now):
         advance(connection, session_id, generation, winner.hash, now)
         return advance(connection, session_id, generation, LAPTOP.hash, now)
 
-    monkeypatch.setattr(queries, "advance", be_late)
+    monkeypatch.setattr(queries, "advance_session", be_late)
     if winner is LAPTOP:
         assert verify_refresh_token(session_services.refresh(tokens.refresh).refresh, RING)[1] == 1
         assert read_end_reason(engine) == [None]

@@ -20,10 +20,10 @@ from app.identity.rules.tokens import (
     KeyRing,
     RefreshDecision,
     SessionState,
+    build_key_ring,
     create_refresh_token,
     decide_refresh,
-    derive,
-    key_ring,
+    derive_key,
     sign_access_token,
     verify_access_token,
     verify_refresh_token,
@@ -32,7 +32,7 @@ from tests.factories import NOON
 
 MASTER = "a-master-key-of-the-installation-0001"
 OLD, NEW = "old:" + "o" * 40, "new:" + "n" * 40
-RING = key_ring(OLD, MASTER)
+RING = build_key_ring(OLD, MASTER)
 SESSION = "0123456789abcdef" * 2
 ACCESS = AccessClaims(3, 7, SESSION, NOON + timedelta(minutes=15))
 CLAIMS = {
@@ -130,7 +130,7 @@ def test_token_without_a_signature_is_rejected():
 
 def test_token_signed_by_another_key_is_rejected():
     assert assert_token_refused(forge_token(secret=b"n" * 40))
-    both = key_ring(f"{NEW},{OLD}", MASTER)
+    both = build_key_ring(f"{NEW},{OLD}", MASTER)
     assert assert_token_refused(forge_token(secret=b"n" * 40), both)
     assert assert_token_refused(forge_token(secret=RING.keys[0].refresh_secret))
 
@@ -232,26 +232,26 @@ def test_token_parser_handles_any_parts(head, claims):
 
 def test_first_key_signs_and_all_keys_verify():
     before = sign_access_token(ACCESS, RING, NOON, "j")
-    ring = key_ring(f"{NEW}, {OLD}", MASTER)
+    ring = build_key_ring(f"{NEW}, {OLD}", MASTER)
     assert verify_access_token(before, ring, NOON) == ACCESS
     assert jwt.get_unverified_header(sign_access_token(ACCESS, ring, NOON, "j"))["kid"] == "new"
-    assert assert_token_refused(before, key_ring(NEW, MASTER))
+    assert assert_token_refused(before, build_key_ring(NEW, MASTER))
 
 
 def test_unnamed_key_gets_a_name_that_does_not_reveal_it():
     bare = "b" * 44
-    (key,) = key_ring(bare, MASTER).keys
+    (key,) = build_key_ring(bare, MASTER).keys
     assert key.secret == bare.encode()
     assert len(key.kid) == 12
-    assert key_ring(bare, MASTER).keys == key_ring(bare, "x" * 40).keys
+    assert build_key_ring(bare, MASTER).keys == build_key_ring(bare, "x" * 40).keys
 
 
 def test_missing_token_keys_are_derived_from_both_master_keys():
-    token = sign_access_token(ACCESS, key_ring(None, MASTER), NOON, "j")
-    assert verify_access_token(token, key_ring(None, MASTER), NOON) == ACCESS
-    assert verify_access_token(token, key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
-    assert assert_token_refused(token, key_ring(None, "m" * 40))
-    assert MASTER.encode() not in [key.secret for key in key_ring(None, MASTER).keys]
+    token = sign_access_token(ACCESS, build_key_ring(None, MASTER), NOON, "j")
+    assert verify_access_token(token, build_key_ring(None, MASTER), NOON) == ACCESS
+    assert verify_access_token(token, build_key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
+    assert assert_token_refused(token, build_key_ring(None, "m" * 40))
+    assert MASTER.encode() not in [key.secret for key in build_key_ring(None, MASTER).keys]
 
 
 def test_key_ring_repr_contains_no_secret():
@@ -286,7 +286,7 @@ def test_key_ring_repr_contains_no_secret():
     ],
 )
 def test_key_derivation_matches_the_rfc_vectors(secret, salt, purpose, length, material):
-    made = derive(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
+    made = derive_key(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
     assert made.hex() == material
 
 
@@ -313,9 +313,9 @@ def test_refresh_token_successor_cannot_be_derived_from_its_predecessor():
 
 def test_refresh_tokens_survive_key_rotation():
     token = create_refresh_token(SESSION, 3, RING)
-    assert verify_refresh_token(token, key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
+    assert verify_refresh_token(token, build_key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
     with pytest.raises(BadToken):
-        verify_refresh_token(token, key_ring(NEW, MASTER))
+        verify_refresh_token(token, build_key_ring(NEW, MASTER))
 
 
 def test_access_and_refresh_tokens_are_not_interchangeable():

@@ -14,7 +14,7 @@ from app.instruments.rules import Instrument, list_default_aliases
 from app.instruments.service import set_terms as set_listing
 from app.ledger.rules.keys import PositionKey
 from app.ledger.service.books import LedgerState
-from app.migrate import alembic_config, migrate
+from app.migrate import build_alembic_config, migrate
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TERMS = {"tick_size": "0.01", "lot_size": "1"}
@@ -244,7 +244,7 @@ _LIST_BEFORE = text(
 
 def test_migration_gives_listed_instruments_their_usual_aliases(engine):
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        command.downgrade(alembic_config(connection), "0012")
+        command.downgrade(build_alembic_config(connection), "0012")
         for symbol in ("BRK.B", "BF.A", "BF-A", "BTC/USD"):
             connection.execute(_LIST_BEFORE, {"symbol": symbol, "at": NOON})
         connection.execute(

@@ -7,7 +7,7 @@ from alembic import command
 from sqlalchemy import text
 
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS
-from app.migrate import alembic_config
+from app.migrate import build_alembic_config
 
 TERMS = {"tick_size": "0.05", "lot_size": "1"}
 SYMBOLS = ("BANKNIFTY24DEC53000CE", "AAPL261218C00250000", "M&M", "BTC/USD", "A" * MAX_SYMBOL_CHARACTERS)
@@ -48,7 +48,7 @@ def test_long_symbols_keep_the_columns_wide(serve):
             service.engine.connect() as connection,
             pytest.raises(RuntimeError, match="restore a backup instead"),
         ):
-            command.downgrade(alembic_config(connection), "0005")
+            command.downgrade(build_alembic_config(connection), "0005")
         with service.open_connection() as connection:
             assert connection.execute(text("SELECT symbol FROM instruments")).scalars().all() == [
                 "BANKNIFTY24DEC53000CE"

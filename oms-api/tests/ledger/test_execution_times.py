@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.clock import utc_now
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import build_trade_body
 
 pytestmark = pytest.mark.any_database
@@ -45,14 +45,14 @@ def test_execution_time_defaults_to_the_recording_time(api):
 
 @pytest.mark.parametrize(("seconds", "status"), [(50, 201), (70, 422)])
 def test_execution_time_is_at_most_one_minute_ahead(api, seconds, status):
-    response = api.post_trade(executed_at=iso(utc_now() + timedelta(seconds=seconds)))
+    response = api.post_trade(executed_at=format_timestamp(utc_now() + timedelta(seconds=seconds)))
     assert response.status_code == status
     if status == 422:
         assert get_refused_field(response) == "executed_at"
 
 
 def test_trade_without_a_time_is_recorded_after_one_from_a_clock_ahead(api):
-    ahead = api.record_trade(executed_at=iso(utc_now() + timedelta(seconds=50)))
+    ahead = api.record_trade(executed_at=format_timestamp(utc_now() + timedelta(seconds=50)))
     assert api.record_trade()["executed_at"] < ahead["executed_at"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.ledger.rules.accounting import Fill, Side, replay
+from app.ledger.rules.accounting import Fill, Side, replay_fills
 
 
 def test_reversal_is_a_row_that_names_the_reversed_trade(api):
@@ -144,7 +144,7 @@ def test_books_after_reversals_equal_a_replay_of_the_other_trades(service, histo
             for trade in standing
             if trade["symbol"] == symbol
         ]
-        expected = replay(fills)
+        expected = replay_fills(fills)
         assert Decimal(body["quantity"]) == expected.quantity
         assert Decimal(body["cost"]) == expected.cost
         assert Decimal(body["realized_pnl"]) == expected.realized_pnl

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from typing_extensions import override
 
-from app.database import connect_engine, unit_of_work, write
+from app.database import connect_engine, execute_writes, unit_of_work
 from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.models import BarRow, DailyBarRow, TickRow
@@ -54,7 +54,7 @@ def build_tick(last, at=NOON, symbol="AAPL"):
 
 def create_bar_store(engine, *ticks):
     with unit_of_work(engine) as connection:
-        write(connection, *queries.build_quote_writes([(1, one) for one in ticks], {}))
+        execute_writes(connection, *queries.build_quote_writes([(1, one) for one in ticks], {}))
 
 
 def roll_up(engine, at, lease=None):

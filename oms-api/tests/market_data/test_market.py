@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from typing_extensions import override
 
-from app.database import Readers, unit_of_work, write
+from app.database import Readers, execute_writes, unit_of_work
 from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.rules.bars import Interval
@@ -39,7 +39,7 @@ def build_quote(last, at=NOON, symbol="AAPL"):
 
 def create_store(engine, *quotes):
     with unit_of_work(engine) as connection:
-        write(connection, *queries.build_quote_writes([(1, quote) for quote in quotes], {}))
+        execute_writes(connection, *queries.build_quote_writes([(1, quote) for quote in quotes], {}))
 
 
 @pytest.fixture

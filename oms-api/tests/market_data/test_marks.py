@@ -10,8 +10,8 @@ from app.database import set_all_tenants_scope
 from app.instruments.rules import InstrumentKey
 from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.base_prices import is_currency_pair
-from app.timestamps import iso
-from app.verify import check
+from app.timestamps import format_timestamp
+from app.verify import check_database
 from tests.orders.test_kept_promises import wait_until
 from tests.risk.risk_requests import post_order, put_limit, set_quote
 from tests.support.duties import take_snapshots
@@ -26,7 +26,7 @@ def service(verified_service):
 
 
 def build_mark_body(price="80", **changes):
-    return {"price": price, "reason": "Halted", "expires_at": iso(utc_now() + HOUR)} | changes
+    return {"price": price, "reason": "Halted", "expires_at": format_timestamp(utc_now() + HOUR)} | changes
 
 
 def set_mark(api, symbol="AAPL", **changes):
@@ -146,7 +146,7 @@ def test_marks_are_audited_verified_and_separate_for_each_tenant(service, api):
     [removed] = api.get("/audit", action="mark.removed").json()
     assert (removed["target"], removed["after"]) == ("MSFT", None)
     with service.open_connection() as connection:
-        assert check(set_all_tenants_scope(connection)).clean
+        assert check_database(set_all_tenants_scope(connection)).clean
 
 
 @pytest.mark.any_database

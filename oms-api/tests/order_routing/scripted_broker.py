@@ -22,7 +22,7 @@ from app.brokers.rules.values import (
     Executed,
 )
 from app.database import set_tenant_scope, unit_of_work
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.order_routing.service.broker_session import BrokerSession
 from app.orders.rules.values import Order
 from app.reconciliation.service.reconciler import Reconciler
@@ -97,7 +97,7 @@ class ScriptedBroker(PaperBroker):
         units = Decimal(quantity)
         at = self._book.find(order.id).accepted_at + timedelta(seconds=1)  # type: ignore[union-attr]  # it works
         execution_id = execution_id or f"X-{order.id}-{len(self._events)}"
-        fill = Executed(order.id, execution_id, units, Decimal(price), product(units, Decimal(price)), at)
+        fill = Executed(order.id, execution_id, units, Decimal(price), multiply(units, Decimal(price)), at)
         self._events.append(fill)
         self._events.extend(self._book.apply(fill, order.symbol, at))
         return fill

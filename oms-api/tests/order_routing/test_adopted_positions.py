@@ -9,7 +9,7 @@ from app.ledger.errors import BeforeCorporateAction
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.adoption import build_adoption_key
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade
 from app.money import ZERO
 from app.orders.service.commands import AdoptOrder
@@ -24,7 +24,7 @@ def adopt_position(routing, quantity, value, side=Side.BUY, product="", issue="r
     routing.harness.advance_clock(seconds=10)
     key = build_adoption_key(issue)
     origin = routing.harness.build_origin()._replace(idempotency_key=key, request_hash=hash_request(key))
-    trade = value_trade(Decimal(quantity), Decimal(value), None)
+    trade = compute_trade_value(Decimal(quantity), Decimal(value), None)
     terms = (origin, "AAPL", product, side, trade, "Growth", "growth", "Adopted")
     routing.harness.run(RecordTrade(*terms, charges=ZERO))
     routing.harness.advance_clock(seconds=10)

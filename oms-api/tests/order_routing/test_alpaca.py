@@ -5,7 +5,7 @@ import random
 import pytest
 from sqlalchemy import text
 
-from app.clock import milliseconds, utc_now
+from app.clock import to_milliseconds, utc_now
 from app.database import unit_of_work
 from app.orders.rules.values import FINAL, Status
 from app.verify import verify_database
@@ -35,7 +35,7 @@ def test_order_is_sent_filled_and_booked(routing, alpaca):
 
 
 def test_process_whose_clock_is_behind_applies_all_events(routing, alpaca, create_broker):
-    cursor = (milliseconds(utc_now()) + 60_000) * 1000  # of a clock that is a minute ahead
+    cursor = (to_milliseconds(utc_now()) + 60_000) * 1000  # of a clock that is a minute ahead
     with unit_of_work(routing.harness.engine) as connection:
         connection.execute(text("UPDATE broker_connections SET cursor = :cursor"), {"cursor": cursor})
     routing.broker.close()

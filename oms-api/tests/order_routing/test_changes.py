@@ -10,7 +10,7 @@ from app.orders.errors import NotReplaceable, OrderIsPending
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll
 from app.orders.service.internal_commands import BrokerReport
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.verify import verify_database
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LOST, UNANSWERED
 
@@ -53,7 +53,9 @@ def test_order_whose_replacement_is_refused_before_its_acceptance_waits_for_it(r
     routing.run_session(1)
     routing.harness.replace(order, limit_price="91")
     refused = Refused(order.id, "Not yet", routing.harness.now)
-    routing.harness.run(BrokerReport(routing.harness.tenant, order.id, refused, iso(routing.harness.now)))
+    routing.harness.run(
+        BrokerReport(routing.harness.tenant, order.id, refused, format_timestamp(routing.harness.now))
+    )
     waiting = routing.harness.get_order(order)
     assert (waiting.status, waiting.accepted_at) == (Status.SUBMITTED, None)
     routing.run_session(70)
@@ -69,7 +71,9 @@ def test_cancel_that_crosses_the_replacement_of_an_order_that_was_not_accepted(r
         "SELECT successor_id FROM broker_requests WHERE kind = 'replace'"
     )[0]
     replaced = Replaced(order.id, successor_id, routing.harness.now)
-    routing.harness.run(BrokerReport(routing.harness.tenant, order.id, replaced, iso(routing.harness.now)))
+    routing.harness.run(
+        BrokerReport(routing.harness.tenant, order.id, replaced, format_timestamp(routing.harness.now))
+    )
     assert routing.harness.get_order(order).status is Status.REPLACED
     assert routing.harness.get_order(order._replace(id=successor_id)).status is Status.PENDING_CANCEL
 

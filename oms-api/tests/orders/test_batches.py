@@ -11,8 +11,8 @@ from app.brokers.rules.values import Accepted
 from app.database import unit_of_work
 from app.errors import OmsError
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.tickets import Valued
-from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
+from app.ledger.rules.tickets import TradeValue
+from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book
@@ -29,7 +29,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived
-from app.timestamps import BEFORE_ALL, iso
+from app.timestamps import BEFORE_ALL, format_timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -42,7 +42,7 @@ def build_origin_without_key(harness):
 
 def build_record_trade(harness, side="BUY", quantity="10"):
     size = Decimal(quantity)
-    valued = Valued(size, size * 100, Decimal(100))
+    valued = TradeValue(size, size * 100, Decimal(100))
     return RecordTrade(
         build_origin_without_key(harness), "AAPL", "", Side(side), valued, "Growth", "growth", None
     )
@@ -85,7 +85,7 @@ def test_batch_applies_trades_and_orders_in_sequence(harness):
         build_place_order(harness, side="SELL", quantity="10"),
         build_record_trade(harness, "SELL", "5"),
     )
-    assert isinstance(bought, Recorded)
+    assert isinstance(bought, RecordedTrade)
     assert sold.orders[0].order.status is Status.FILLED
     assert reversed_.row.position_quantity == "-5.00000000"
     (undone,) = harness.run(ReverseTrade(build_origin_without_key(harness), bought.row.trade_id, "Twice"))
@@ -108,7 +108,10 @@ def test_rejected_command_does_not_affect_the_rest_of_its_batch(harness):
 def build_quote(harness, *, is_new):
     """Return a quote that matches nothing."""
     return QuoteArrived(
-        harness.tenant, harness.build_quote("AAPL", "98.5", "101.5", "100"), iso(harness.now), is_new
+        harness.tenant,
+        harness.build_quote("AAPL", "98.5", "101.5", "100"),
+        format_timestamp(harness.now),
+        is_new,
     )
 
 
@@ -179,7 +182,7 @@ def test_paper_market_rejects_amounts_that_cannot_be_stored(harness):
     harness.run(
         RecordTrade(
             build_origin_without_key(harness), "AAPL", "", Side.SELL,
-            Valued(Decimal(1), Decimal(999999998999950), Decimal(1)),
+            TradeValue(Decimal(1), Decimal(999999998999950), Decimal(1)),
             "Growth", "growth", None,
         )
     )  # fmt: skip

@@ -21,7 +21,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
 EXITS: dict[str, Any] = {"take_profit": Target(Decimal(110)), "stop_loss": Protection(Decimal(90), None)}
@@ -55,7 +55,10 @@ def record_statements(harness, monkeypatch):
 def publish_quote(harness, price):
     harness.advance_clock()
     return QuoteArrived(
-        harness.tenant, harness.build_quote("AAPL", price, price, price), iso(harness.now), is_new=True
+        harness.tenant,
+        harness.build_quote("AAPL", price, price, price),
+        format_timestamp(harness.now),
+        is_new=True,
     )
 
 
@@ -101,7 +104,7 @@ def list_commands(harness, entry):
     yield CancelOrder(harness.build_origin(), entry.id, None)  # was replaced: refused
     yield publish_quote(harness, "112")  # fills take-profits, which cancels the stops
     yield close_position(harness)
-    yield ExpireOrders(harness.tenant, iso(harness.now))
+    yield ExpireOrders(harness.tenant, format_timestamp(harness.now))
     yield CancelAll(harness.build_origin(), "growth", "Growth", None, None, None, None)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.orders.rules.values import Protection, Status
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.orders.test_batches import build_place_order, build_record_trade
 from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exit_leaves, list_exits
 from tests.orders.test_protection import get_code, post_group, set_limit
@@ -73,7 +73,7 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
     harness.place_order(side="SELL", quantity="6")  # all: the open entry would go on without its exit
     assert harness.get_order(open_entry).status is Status.CANCELED
     verdict = verify_database(harness.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    assert verdict.clean, list(format_report(verdict, 0))
 
 
 @pytest.mark.parametrize(("size", "left"), [("10", "6"), ("20", "20")])
@@ -104,7 +104,7 @@ def test_trade_in_a_batch_of_orders_reduces_the_exits(harness, other):
     harness.run(beside, build_record_trade(harness, "SELL", "4"), build_record_trade(harness, "SELL", "1"))
     assert get_leg(harness, entry, "stop_loss").leaves_quantity == 5
     verdict = verify_database(harness.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    assert verdict.clean, list(format_report(verdict, 0))
 
 
 def test_trades_of_one_batch_reduce_exits_to_the_final_position(harness):

@@ -14,7 +14,7 @@ from app.market_data.service import Market
 from app.orders.rules.values import Protection, Status
 from app.orders.service.internal_commands import CancelHalted
 from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.test_exit_quantities import SHORT_LEGS
 from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exits
 from tests.orders.test_protection import get_code, post_group
@@ -223,7 +223,7 @@ def test_market_watcher_waits_before_it_completes_a_halt(harness, create_watcher
     other = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
     order = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
     assert create_watcher() == 0
-    set_halt(harness, "strategy", "S", iso(harness.now))
+    set_halt(harness, "strategy", "S", format_timestamp(harness.now))
     assert create_watcher() == 0
     harness.advance_clock(seconds=HALT_GRACE.total_seconds())
     assert create_watcher() == 1

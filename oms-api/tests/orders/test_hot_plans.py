@@ -14,7 +14,7 @@ from app.database.engine import discard_plans
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries.reading import TradeFilter, find_books, list_trades
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
 from app.orders.queries.book import symbols_with_orders
@@ -31,7 +31,7 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START, WriterHarness, build_ticket
 
 SIZES = (0, 2_000, 20_000)
@@ -142,7 +142,7 @@ def build_commands(harness, number):
         return harness.build_origin(f"{name}-{number}", name)._replace(actor="somebody")
 
     def trade(name):
-        valued = value_trade(Decimal(1), None, Decimal(100))
+        valued = compute_trade_value(Decimal(1), None, Decimal(100))
         return RecordTrade(origin(name), "AAPL", "", Side.BUY, valued, "Growth", "growth", None)
 
     asked = build_ticket(quantity="1", client_order_id=f"mine-{number}")
@@ -173,8 +173,8 @@ def build_commands(harness, number):
         "a change": [ReplaceOrder(origin("replace"), resting.id, Changes(limit_price=Decimal(81)))],
         "a cancel": [CancelOrder(origin("cancel"), other.id, None)],
         "a close": [ClosePosition(origin("close"), "Growth", "growth", "AAPL", "", Decimal(1), None)],
-        "a quote": [QuoteArrived(harness.tenant, quote, iso(harness.now), is_new=True)],
-        "an expiry": [ExpireOrders(harness.tenant, iso(harness.now))],
+        "a quote": [QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)],
+        "an expiry": [ExpireOrders(harness.tenant, format_timestamp(harness.now))],
     }
 
 
@@ -228,7 +228,7 @@ READS = {
     },
     "trades": lambda connection: list_trades(connection, 1, TradeFilter(), 50, 0, None),
     "symbols with orders": symbols_with_orders,
-    "overdue orders": lambda connection: count_overdue_orders(connection, iso(START)),
+    "overdue orders": lambda connection: count_overdue_orders(connection, format_timestamp(START)),
     "symbols kept back": find_symbols_with_held_orders,
     "quotes": lambda connection: find_quotes(connection, [InstrumentKey(1, "AAPL")]),
 }

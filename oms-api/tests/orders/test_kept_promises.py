@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from app.market_data.sources.simulated import SimulatedSource
 from app.orders.errors import OrderIsFinal
 from app.orders.rules.values import Status
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import build_ticket_body
 from tests.orders.test_stopping import WAITING, set_switch
 from tests.orders.writer_harness import START, build_ticket
@@ -88,7 +88,7 @@ def test_repeated_denied_order_returns_the_denial(market):
 
 
 def test_expired_order_cannot_be_replaced_or_cancelled(harness):
-    until = iso(START + timedelta(minutes=5))
+    until = format_timestamp(START + timedelta(minutes=5))
     orders = [harness.place_order(**AT_LIMIT | {"time_in_force": "GTD"}, expires_at=until) for _ in range(2)]
     harness.now = START + timedelta(minutes=5)
     outcomes = [harness.replace(orders[0], limit_price="101"), harness.cancel(orders[1])]
@@ -124,7 +124,7 @@ def test_close_denied_by_risk_leaves_exits_unchanged(market):
 def test_repeated_gtd_order_after_expiry_returns_the_same_order(market):
     begun = market.place_order()["created_at"]
     asked = build_ticket_body(**AT_LIMIT | {"time_in_force": "GTD"}, client_order_id="dated")
-    end = iso(datetime.fromisoformat(begun) + timedelta(seconds=2))
+    end = format_timestamp(datetime.fromisoformat(begun) + timedelta(seconds=2))
     first = market.post("/orders", {**asked, "expires_at": end}).json()
 
     def is_expired():

@@ -7,29 +7,31 @@ import orjson
 import pytest
 from sqlalchemy import insert
 
-from app.database import connect_engine, unit_of_work, write
+from app.database import connect_engine, execute_writes, unit_of_work
 from app.orders.rules.values import Status
 from app.orders.service.internal_commands import CheckLosses
 from app.performance.models import EquitySnapshot
-from app.risk.queries.limits import upsert_limit
+from app.risk.queries.limits import build_limit_upsert
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.rules.losses import LOSS_LIMITS
-from app.timestamps import iso
-from app.verify import check
+from app.timestamps import format_timestamp
+from app.verify import check_database
 from tests.orders.test_kept_promises import wait_until
 
 
 def set_limit(harness, code, value, scope=LimitScope.PORTFOLIO, name="Growth"):
-    limit = SetLimit(scope, name.lower(), name, code, Decimal(value), None, "key", iso(harness.now))
+    limit = SetLimit(
+        scope, name.lower(), name, code, Decimal(value), None, "key", format_timestamp(harness.now)
+    )
     with unit_of_work(harness.engine) as connection:
-        write(connection, upsert_limit(harness.tenant, limit))
+        execute_writes(connection, build_limit_upsert(harness.tenant, limit))
     harness.restart()  # limits are cached
 
 
 def check_losses(harness):
     harness.advance_clock()
-    harness.run(CheckLosses(harness.tenant, iso(harness.now)))
+    harness.run(CheckLosses(harness.tenant, format_timestamp(harness.now)))
     return harness.query("SELECT trading_state FROM portfolios")[0][0]
 
 
@@ -146,7 +148,7 @@ def test_automatic_switch_passes_verification(serve):
         assert api.post_order().json()["denial"]["code"] == "REDUCING"
     engine = connect_engine(service.database_url)
     with engine.connect() as connection:
-        verdict = check(connection)
+        verdict = check_database(connection)
     engine.dispose()
     assert verdict.clean, verdict.first
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.database.versioned_cache import VersionedCache
-from app.ledger.service.batch import empty_portfolio
+from app.ledger.service.batch import build_portfolio
 from app.ledger.service.stamps import create_stamp, get_epoch, renew_stamp
 from app.money import ZERO
 from app.orders.service.portfolio_cache import CachedPortfolio
@@ -64,7 +64,7 @@ def test_repair_drops_what_a_change_keeps():
 
 
 def test_ledger_that_does_not_continue_the_cached_one_is_read_anew():
-    opened = empty_portfolio(1, 1, "Growth", "growth", opening_cash=ZERO)
+    opened = build_portfolio(1, 1, "Growth", "growth", opening_cash=ZERO)
     state = replace(opened, last_sequence=5, last_hash="hash 5")
     cached = CachedPortfolio(last_sequence=5, last_hash="hash 5")
     assert cached.precedes(state)

@@ -9,7 +9,7 @@ from app.brokers.rules.values import Executed
 from app.ledger.rules.verification import Check
 from app.orders.rules.values import Target
 from app.orders.rules.verification import OrderCheck
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.orders.writer_harness import WriterHarness
 
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -52,7 +52,7 @@ def tamper_with_rows(harness, statement):
 
 def test_intact_database_passes_verification(harness_with_history):
     verdict = verify_database(harness_with_history.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    assert verdict.clean, list(format_report(verdict, 0))
     assert verdict.checked[OrderCheck.HISTORY] == len(harness_with_history.query("SELECT id FROM orders"))
     assert verdict.checked[OrderCheck.TRADE] == 3
 

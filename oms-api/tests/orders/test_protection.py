@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import Protection, Status, Target
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.orders.writer_harness import build_ticket
 
 pytestmark = pytest.mark.any_database
@@ -278,7 +278,7 @@ def test_replacement_quantity_below_the_filled_quantity_becomes_the_filled_quant
     successor = harness.get_order(harness.replace(order, quantity="3").orders[0].order)
     assert (successor.status, successor.quantity, successor.filled_quantity) == (Status.FILLED, 4, 4)
     verdict = verify_database(harness.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    assert verdict.clean, list(format_report(verdict, 0))
 
 
 def test_increased_take_profit_matches_from_the_next_quote(harness):

@@ -15,7 +15,7 @@ from app.errors import OmsError
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.service import Market
@@ -29,7 +29,7 @@ from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.verify import verify_database
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
@@ -77,7 +77,7 @@ def publish_quote(harness, bid="89", ask="90", symbol="AAPL", **sizes):
     quote = harness.build_quote(symbol, bid, ask, ask)._replace(
         **{name: Decimal(size) for name, size in sizes.items()}
     )
-    return QuoteArrived(harness.tenant, quote, iso(harness.now), is_new=True)
+    return QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)
 
 
 def rest_orders(harness):
@@ -157,7 +157,7 @@ def test_command_sees_its_portfolio_after_the_quote_is_matched(harness, small_po
 
 def record_trade(harness, name, quantity="1"):
     origin = Origin(harness.tenant, "key", None, harness.now, None, None)
-    valued = value_trade(Decimal(quantity), Decimal(100), None)
+    valued = compute_trade_value(Decimal(quantity), Decimal(100), None)
     return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name_key(name), None)
 
 

@@ -14,7 +14,7 @@ from app.database import unit_of_work
 from app.errors import OmsError
 from app.group_commit.writing import BatchWriter
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
@@ -36,7 +36,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.exposure import exposure_in
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.writer_harness import build_ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `capture_state`
@@ -113,7 +113,7 @@ def build_origin(harness, name="", key=None):
 
 
 def build_record_trade(harness, name, quantity="1", price="100", portfolio="Growth", key=None):
-    valued = value_trade(Decimal(quantity), None, Decimal(price))
+    valued = compute_trade_value(Decimal(quantity), None, Decimal(price))
     return RecordTrade(
         build_origin(harness, name, key), "AAPL", "", Side.BUY, valued, portfolio, portfolio.casefold(), None
     )
@@ -145,7 +145,7 @@ def make_commands(harness):
             type="LIMIT",
             limit_price="90",
             time_in_force=TimeInForce.GTD,
-            expires_at=iso(harness.now + timedelta(seconds=1)),
+            expires_at=format_timestamp(harness.now + timedelta(seconds=1)),
         )
         with unit_of_work(harness.engine) as connection:
             connection.execute(
@@ -154,7 +154,7 @@ def make_commands(harness):
         harness.advance_clock(seconds=2)
         past: dict[str, Any] = {
             "time_in_force": TimeInForce.GTD,
-            "expires_at": iso(harness.now - timedelta(days=1)),
+            "expires_at": format_timestamp(harness.now - timedelta(days=1)),
         }
         limit = build_ticket(quantity="1", type="LIMIT", limit_price="90")
         refused = [

@@ -15,7 +15,7 @@ from app.database import connect_engine, unit_of_work
 from app.ledger.queries import books as book_queries
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import book as order_queries
 from app.orders.rules.values import Protection, Target
@@ -174,7 +174,7 @@ def take_step(harness, name, kind, symbol, side, price):
 
 def record_trade(harness, name, symbol, side, price):
     origin = Origin(harness.tenant, "key", None, harness.now, None, None)
-    valued = value_trade(Decimal(3), None, Decimal(price))
+    valued = compute_trade_value(Decimal(3), None, Decimal(price))
     return RecordTrade(origin, symbol, "", Side(side), valued, name, name_key(name), None)
 
 

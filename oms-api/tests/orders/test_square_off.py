@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.database import set_tenant_scope, unit_of_work
 from app.orders.rules.values import Status
 from app.orders.service.internal_commands import SquareOff
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MORNING = datetime(2026, 11, 20, 5, tzinfo=UTC)
 SQUARE_OFF = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)  # 15:20 in Mumbai
@@ -32,7 +32,7 @@ def mumbai_harness(harness):
 
 
 def run_square_off(harness):
-    harness.run(SquareOff(harness.tenant, iso(harness.now)))
+    harness.run(SquareOff(harness.tenant, format_timestamp(harness.now)))
 
 
 def list_positions(harness):

@@ -7,7 +7,7 @@ import pytest
 
 from app.orders.rules.values import Status, Target
 from app.orders.service.internal_commands import ExpireOrders
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START
 
 pytestmark = pytest.mark.any_database
@@ -47,7 +47,9 @@ def test_order_without_expiry_shows_none(market):
 
 
 def test_gtd_order_expires_at_its_instant(harness):
-    order = harness.place_order(**WAITING, time_in_force="GTD", expires_at=iso(START + timedelta(minutes=5)))
+    order = harness.place_order(
+        **WAITING, time_in_force="GTD", expires_at=format_timestamp(START + timedelta(minutes=5))
+    )
     harness.advance_clock(minutes=5)
     harness.expire_orders()
     assert harness.get_order(order).status is Status.EXPIRED
@@ -61,7 +63,7 @@ def test_gtc_order_does_not_expire(harness):
 
 
 def place_dated_order(harness, minutes):
-    at = iso(START + timedelta(minutes=minutes))
+    at = format_timestamp(START + timedelta(minutes=minutes))
     return harness.place_order(**WAITING, time_in_force="GTD", expires_at=at)
 
 
@@ -83,7 +85,7 @@ def test_expiry_that_was_not_committed_is_retried(harness):
     order = place_dated_order(harness, 5)
     harness.advance_clock(minutes=5)
     with harness.engine.connect() as connection, connection.begin() as transaction:
-        harness.handler.handle(connection, [ExpireOrders(harness.tenant, iso(harness.now))], {})
+        harness.handler.handle(connection, [ExpireOrders(harness.tenant, format_timestamp(harness.now))], {})
         transaction.rollback()
     assert harness.get_order(order).status is Status.ACCEPTED
     harness.expire_orders()
@@ -113,8 +115,14 @@ def test_request_received_before_a_quote_uses_the_quote_size_once(harness):
     harness.now = START  # the requests arrived before the quote
     first, second = (harness.place_order(quantity="10", client_order_id=name) for name in ("first", "second"))
     assert (first.filled_quantity, second.filled_quantity) == (10, 0)
-    assert harness.query("SELECT DISTINCT executed_at FROM executions") in ([(iso(said),)], [(said,)])
-    assert harness.query("SELECT DISTINCT executed_at FROM trades") in ([(iso(said),)], [(said,)])
+    assert harness.query("SELECT DISTINCT executed_at FROM executions") in (
+        [(format_timestamp(said),)],
+        [(said,)],
+    )
+    assert harness.query("SELECT DISTINCT executed_at FROM trades") in (
+        [(format_timestamp(said),)],
+        [(said,)],
+    )
 
 
 def test_fill_of_a_later_request_has_the_time_of_that_request(harness):
@@ -123,6 +131,9 @@ def test_fill_of_a_later_request_has_the_time_of_that_request(harness):
     harness.place_order(quantity="4")
     harness.advance_clock(seconds=5)
     assert harness.place_order(quantity="10").filled_quantity == 6
-    found = [value if isinstance(value, str) else iso(value) for (value,) in harness.query(
+    found = [value if isinstance(value, str) else format_timestamp(value) for (value,) in harness.query(
         "SELECT executed_at FROM executions ORDER BY executed_at")]  # fmt: skip
-    assert found == [iso(START + timedelta(seconds=7)), iso(START + timedelta(seconds=12))]
+    assert found == [
+        format_timestamp(START + timedelta(seconds=7)),
+        format_timestamp(START + timedelta(seconds=12)),
+    ]

@@ -11,7 +11,7 @@ from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
 from app.orders.queries.book import list_order_events
 from app.orders.rules.values import Protection, Status, Target
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.orders.writer_harness import START, WriterHarness, build_ticket
 
 pytestmark = pytest.mark.any_database
@@ -47,8 +47,8 @@ def list_statuses(harness):
 def test_order_before_the_open_is_held_and_released_at_the_open(session_harness):
     order = session_harness.place_order()
     assert order.status is Status.HELD
-    assert order.ends_at == iso(CLOSES)
-    assert list_reasons(session_harness, order) == [f"The market opens at {iso(OPENS)}."]
+    assert order.ends_at == format_timestamp(CLOSES)
+    assert list_reasons(session_harness, order) == [f"The market opens at {format_timestamp(OPENS)}."]
     session_harness.now = OPENS - MICROSECOND
     session_harness.release_orders()
     assert session_harness.get_order(order).status is Status.HELD
@@ -80,7 +80,7 @@ def test_portfolio_may_deny_orders_outside_sessions(session_harness):
     session_harness.enforce_sessions("deny")
     order = session_harness.place_order()
     assert (order.status, get_denial_code(order)) == (Status.DENIED, "SESSION_CLOSED")
-    assert iso(OPENS) in (order.denial or "")
+    assert format_timestamp(OPENS) in (order.denial or "")
     session_harness.now = OPENS
     assert session_harness.place_order().status is Status.FILLED
     resting = session_harness.place_order(**RESTING, time_in_force="GTC")
@@ -204,7 +204,7 @@ def test_oto_child_waits_for_its_parent(session_harness):
 def test_held_order_can_be_cancelled_and_replaced(session_harness):
     order = session_harness.place_order(**RESTING)
     changed = session_harness.replace(order, limit_price="102").orders[0].order
-    assert (changed.status, changed.ends_at) == (Status.HELD, iso(CLOSES))
+    assert (changed.status, changed.ends_at) == (Status.HELD, format_timestamp(CLOSES))
     session_harness.now = OPENS
     session_harness.release_orders()
     assert session_harness.get_order(changed).status is Status.FILLED
@@ -216,7 +216,7 @@ def test_held_order_can_be_cancelled_and_replaced(session_harness):
 
 
 def test_held_gtd_order_expires_at_its_instant(session_harness):
-    order = session_harness.place_order(time_in_force="GTD", expires_at=iso(OPENS))
+    order = session_harness.place_order(time_in_force="GTD", expires_at=format_timestamp(OPENS))
     session_harness.now = OPENS
     session_harness.release_orders()
     assert session_harness.get_order(order).status is Status.EXPIRED

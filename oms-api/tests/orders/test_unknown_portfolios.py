@@ -8,10 +8,10 @@ from app.database import unit_of_work
 from app.ledger.errors import AmountTooLarge, NoSuchPortfolio
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.tickets import Valued
-from app.ledger.service.batch import StalePortfolioIds, empty_portfolio, portfolio_row
-from app.ledger.service.commands import Origin, Recorded, RecordTrade
-from app.ledger.service.reading import nearest_names
+from app.ledger.rules.tickets import TradeValue
+from app.ledger.service.batch import StalePortfolioIds, build_portfolio, build_portfolio_row
+from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
+from app.ledger.service.reading import find_similar_names
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll, ClosePosition, PlaceOrder, PreviewOrder
 from tests.factories import build_ticket_body, build_trade_body
@@ -65,11 +65,11 @@ def test_suggestions_name_only_portfolios_visible_to_the_caller(api):
     for name in ("Income", "Incomes", "Incoming"):
         api.open_portfolio(name)
     with api.service.open_connection() as connection:
-        assert nearest_names(connection, api.tenant_id, "INCOM", frozenset({"incomes"})) == ["Incomes"]
-        assert set(nearest_names(connection, api.tenant_id, "incom", None)) == {
+        assert find_similar_names(connection, api.tenant_id, "INCOM", frozenset({"incomes"})) == ["Incomes"]
+        assert set(find_similar_names(connection, api.tenant_id, "incom", None)) == {
             "Income", "Incomes", "Incoming"
         }  # fmt: skip
-        assert nearest_names(connection, api.tenant_id, "Macro", None) == []
+        assert find_similar_names(connection, api.tenant_id, "Macro", None) == []
 
 
 def test_rejected_trade_creates_no_portfolio(api):
@@ -84,7 +84,7 @@ def test_rejected_trade_creates_no_portfolio(api):
 
 def build_record_trade(harness, value="100"):
     origin = Origin(harness.tenant, "key", None, harness.now, None, None)
-    valued = Valued(Decimal(1), Decimal(value), Decimal(value))
+    valued = TradeValue(Decimal(1), Decimal(value), Decimal(value))
     return RecordTrade(origin, "AAPL", "", Side.BUY, valued, "New", "new", None)
 
 
@@ -97,7 +97,7 @@ def test_order_finds_a_portfolio_created_by_an_earlier_trade_of_its_batch(harnes
         build_place_order(harness), build_record_trade(harness), build_place_order(harness)
     )
     assert isinstance(early, NoSuchPortfolio)
-    assert isinstance(trade, Recorded)
+    assert isinstance(trade, RecordedTrade)
     assert late.orders[0].order.status is Status.FILLED
     assert harness.place_order("New").status is Status.FILLED
 
@@ -119,8 +119,8 @@ def test_portfolio_created_by_another_process_is_looked_up_again(harness):
     with unit_of_work(harness.engine) as connection:
         batch = harness.handler._ledger_handler.batch(connection, [build_record_trade(harness)])
         batch.load()
-        theirs = portfolio_row(
-            empty_portfolio(4711, harness.tenant, "New", "new", opening_cash=Decimal(1_000_000)), harness.now
+        theirs = build_portfolio_row(
+            build_portfolio(4711, harness.tenant, "New", "new", opening_cash=Decimal(1_000_000)), harness.now
         )
         insert_portfolios(connection, [theirs])
         batch.portfolio_named(harness.tenant, "new").last_sequence = 1

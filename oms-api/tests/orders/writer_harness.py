@@ -39,7 +39,7 @@ from app.orders.service.internal_commands import BrokerReport, ExpireOrders, Quo
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.support.portfolios import open_portfolio
 
 TENANT = 1
@@ -103,7 +103,7 @@ class WriterHarness:
 
     def release_orders(self, symbol: str = "AAPL") -> None:
         """Release the orders in a symbol that waited for its session."""
-        self.run(ReleaseOrders(self.tenant, (symbol,), iso(self.now)))
+        self.run(ReleaseOrders(self.tenant, (symbol,), format_timestamp(self.now)))
 
     def advance_clock(self, **spans: float) -> None:
         """Let time pass: a second, or as given."""
@@ -143,7 +143,7 @@ class WriterHarness:
         self.advance_clock()
         said = {name: Decimal(size) for name, size in sizes.items()}
         quote = self.build_quote(symbol, bid, ask, last)._replace(**said)  # type: ignore[arg-type]  # sizes alone
-        self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=True))
+        self.run(QuoteArrived(self.tenant, quote, format_timestamp(self.now), is_new=True))
 
     def build_quote(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
         """Return a quote of now, without sizes."""
@@ -153,7 +153,7 @@ class WriterHarness:
     def check_quote_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
         """Look at the quote that stands, as the market duty does."""
         quote = self.build_quote(symbol, bid, ask, last)
-        self.run(QuoteArrived(self.tenant, quote, iso(self.now), is_new=False))
+        self.run(QuoteArrived(self.tenant, quote, format_timestamp(self.now), is_new=False))
 
     def cancel(self, order: Order) -> Any:
         """Cancel an order and return the outcome."""
@@ -170,11 +170,11 @@ class WriterHarness:
 
     def report_broker_event(self, order: Order, event: Any) -> Order:
         """Let the broker say something of an order."""
-        return self.run_order_command(BrokerReport(self.tenant, order.id, event, iso(self.now)))
+        return self.run_order_command(BrokerReport(self.tenant, order.id, event, format_timestamp(self.now)))
 
     def expire_orders(self) -> None:
         """End what is over by now."""
-        self.run(ExpireOrders(self.tenant, iso(self.now)))
+        self.run(ExpireOrders(self.tenant, format_timestamp(self.now)))
 
     def close_position(self, symbol: str = "AAPL", quantity: str | None = None, **facts: Any) -> Any:
         """Close a position and return the outcome."""

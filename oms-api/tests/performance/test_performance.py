@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from app.clock import utc_now
-from app.database import connect_engine, unit_of_work, write
+from app.database import connect_engine, execute_writes, unit_of_work
 from app.ledger.models import Portfolio
 from app.performance.models import EquitySnapshot
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
 from app.performance.service.retention import SnapshotRetention
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.support.duties import EndlessLease
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -28,7 +28,7 @@ def store_snapshots(api, *equities, kind="close", step=DAY, name="Growth", start
         ).scalar_one()
         start = start or utc_now() - len(equities) * step
         connection.exec_driver_sql(
-            f"UPDATE portfolios SET created_at = '{iso(start - step)}' WHERE id = {portfolio_id}"  # noqa: S608  # ours
+            f"UPDATE portfolios SET created_at = '{format_timestamp(start - step)}' WHERE id = {portfolio_id}"  # noqa: S608  # ours
         )
         rows = []
         for number, drawn in enumerate(equities):
@@ -36,7 +36,7 @@ def store_snapshots(api, *equities, kind="close", step=DAY, name="Growth", start
             amounts = (ZERO, ZERO, ZERO, Decimal(equity), ZERO, ZERO, ZERO, Decimal(flows))
             at = start + number * step
             rows.append(Snapshot(api.tenant_id, portfolio_id, at, kind, *amounts))
-        write(connection, build_snapshot_insert(rows))
+        execute_writes(connection, build_snapshot_insert(rows))
     return [row.at for row in rows]
 
 
@@ -63,23 +63,30 @@ def test_returns_drawdown_and_ratios_of_closes(portfolio_api):
     first, *_, worst, last = store_snapshots(
         portfolio_api, "100000", "101000", "100495", "102504.9", "101479.851", "100000"
     )
-    body = get_performance(portfolio_api, to=iso(last - DAY / 2))
-    assert (body["days"], body["start"]) == (5, iso(first - DAY))
+    body = get_performance(portfolio_api, to=format_timestamp(last - DAY / 2))
+    assert (body["days"], body["start"]) == (5, format_timestamp(first - DAY))
     assert body["time_weighted_return"] == "0.01479851"
-    since = get_performance(portfolio_api, from_=iso(first), to=iso(last - DAY / 2))
-    assert (since["days"], since["start"], since["end"]) == (4, iso(first), iso(worst))
+    since = get_performance(portfolio_api, from_=format_timestamp(first), to=format_timestamp(last - DAY / 2))
+    assert (since["days"], since["start"], since["end"]) == (
+        4,
+        format_timestamp(first),
+        format_timestamp(worst),
+    )
     # the worked example's ratios by √252; without a calendar a year has 365 days
     scale = Decimal(365 / 252).sqrt()
     assert round(Decimal(since["sharpe"]) / scale, 4) == Decimal("4.3235")
     assert round(Decimal(since["sortino"]) / scale, 4) == Decimal("10.6489")
     assert since["max_drawdown"]["share"] == "0.01000000"
-    assert (since["max_drawdown"]["trough_at"], since["max_drawdown"]["recovered_at"]) == (iso(worst), None)
+    assert (since["max_drawdown"]["trough_at"], since["max_drawdown"]["recovered_at"]) == (
+        format_timestamp(worst),
+        None,
+    )
     assert (since["cagr"], since["turnover"], since["charges"]) == (None, "0.00000000", "0.00")
 
 
 def test_deposit_between_closes_is_not_a_return(portfolio_api):
     [_, _, last] = store_snapshots(portfolio_api, "100000", ("154000", "50000"), ("154000", "50000"))
-    body = get_performance(portfolio_api, to=iso(last))
+    body = get_performance(portfolio_api, to=format_timestamp(last))
     assert body["time_weighted_return"] == "0.04000000"
 
 
@@ -117,9 +124,9 @@ def test_equity_curve_runs_from_the_opening_to_now(portfolio_api):
     assert (body["interval"], body["base_currency"]) == ("1d", "USD")
     shown = [(point["at"], point["equity"], point["drawdown"]) for point in body["points"]]
     assert shown[:3] == [
-        (iso(first - DAY), "100000.00", "0.00000000"),
-        (iso(first), "101000.00", "0.00000000"),
-        (iso(second), "99990.00", "0.01000000"),
+        (format_timestamp(first - DAY), "100000.00", "0.00000000"),
+        (format_timestamp(first), "101000.00", "0.00000000"),
+        (format_timestamp(second), "99990.00", "0.01000000"),
     ]
     assert shown[3][1:] == ("100000.00", "0.00990099")
 
@@ -151,7 +158,7 @@ def test_instants_have_six_decimals(portfolio_api):
         portfolio_api, "1", "2", "3", kind="interval", step=timedelta(seconds=5.5), start=start
     )
     points = get_history(portfolio_api, period="1D", interval="5s")["points"]
-    assert [point["at"] for point in points[1:-1]] == list(map(iso, instants))
+    assert [point["at"] for point in points[1:-1]] == list(map(format_timestamp, instants))
 
 
 def test_only_old_interval_snapshots_are_deleted(service, portfolio_api):

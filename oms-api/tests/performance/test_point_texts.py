@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.performance.rules.curves import EquityCurve, parse_amounts
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.service.point_texts import PointTexts, format_points
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 AMOUNTS = st.lists(st.integers(1, 9), min_size=1, max_size=8)
@@ -19,7 +19,9 @@ DAY = [(7, 0), (9, 0), (3, 0), (4, 0), (4, 0), (6, 0), (2, 0), (8, 0), (8, 0), (
 
 
 def build_curve(first, amounts, flows):
-    instants: list[str] = [iso(START + timedelta(seconds=first + number)) for number in range(len(amounts))]
+    instants: list[str] = [
+        format_timestamp(START + timedelta(seconds=first + number)) for number in range(len(amounts))
+    ]
     columns = ([f"{amount}.00000000" for amount in column] for column in (amounts, flows))
     return EquityCurve(instants, *columns)
 

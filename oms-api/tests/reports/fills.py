@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from app.ledger.rules.accounting import Fill, Side
-from app.money import product
+from app.money import multiply
 from app.reports.rules.values import BookedFill, BookKey
 from app.timestamps import Timestamp
 
@@ -31,4 +31,4 @@ def build_fills(*trades):
 
 def _booked(number, side, quantity, price, charges=Decimal(0)):
     at = Timestamp(f"2026-11-20T15:{number:02}:00.000000Z")
-    return BookedFill(f"T{number}", Fill(side, quantity, product(quantity, price), at=at), price, charges)
+    return BookedFill(f"T{number}", Fill(side, quantity, multiply(quantity, price), at=at), price, charges)

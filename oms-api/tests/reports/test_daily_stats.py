@@ -78,7 +78,7 @@ def test_portfolios_of_today_are_not_read(traded_service, clock, monkeypatch):
         read.append(filters)
         return []
 
-    monkeypatch.setattr(queries, "booked_rows", note)
+    monkeypatch.setattr(queries, "iterate_booked_rows", note)
     DailyStatistics(traded_service.service.engine, clock).store(EndlessLease())
     assert not read
     clock.set(f"{DAYS[1]}T12:00")

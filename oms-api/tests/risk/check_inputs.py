@@ -4,11 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 from app.risk.rules.evaluation import evaluate_order
-from app.risk.rules.exposure import build_symbol_book, totals_of
-from app.risk.rules.limits import Subject, limits_for
+from app.risk.rules.exposure import build_symbol_book, sum_totals
+from app.risk.rules.limits import Subject, find_limits
 from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolExposure, Tradable, WorkingOrder
 
-DEFAULTS = limits_for(Subject("growth", "AAPL"), {})
+DEFAULTS = find_limits(Subject("growth", "AAPL"), {})
 PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
 SHARE = Tradable(Decimal("0.01"), Decimal(1))
 
@@ -49,8 +49,8 @@ def build_risk_input(**changes: Any) -> RiskInput:
         book=book,
         limits=DEFAULTS._replace(**given),
         cash=Decimal(changes.pop("cash", 1_000_000)),
-        other_exposure=totals_of(changes.pop("other_exposure", ())),
-        firm=totals_of(changes.pop("firm", ())),
+        other_exposure=sum_totals(changes.pop("other_exposure", ())),
+        firm=sum_totals(changes.pop("firm", ())),
         **changes,
     )
 

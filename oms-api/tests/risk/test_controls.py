@@ -10,7 +10,7 @@ from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
 from app.risk.service.limiting import remove_limit, set_limit
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 SUBJECT = Subject("growth", "AAPL")
@@ -27,12 +27,12 @@ class Clock:
 
 def set_switch(tenant_id, engine):
     with unit_of_work(engine) as connection:
-        assert set_latch(connection, tenant_id, Latch("L1", HOLDER, 5, 5, iso(NOON)))
+        assert set_latch(connection, tenant_id, Latch("L1", HOLDER, 5, 5, format_timestamp(NOON)))
 
 
 def build_limit(value, until=None):
     place = (LimitScope.TENANT, "", "", LimitCode.MAX_ORDER_QUANTITY)
-    return SetLimit(*place, Decimal(value), until, "risk", iso(NOON))
+    return SetLimit(*place, Decimal(value), until, "risk", format_timestamp(NOON))
 
 
 def store_row(engine, row, tenant_id=1):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from app.clock import utc_now
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.risk.risk_requests import list_events, post_order, put_limit, set_quote
 
 
@@ -45,7 +45,7 @@ def test_deleted_limit_is_gone(api):
 
 
 def test_deletion_also_reports_the_temporary_limit(api):
-    put_limit(api, "MAX_ORDER_QUANTITY", "50", until=iso(utc_now() + timedelta(hours=1)))
+    put_limit(api, "MAX_ORDER_QUANTITY", "50", until=format_timestamp(utc_now() + timedelta(hours=1)))
     put_limit(api, "MAX_ORDER_QUANTITY", None)
     assert list_events(api, "limit.changed")[0]["data"]["before"]["value"] == "50.00000000"
     assert api.get("/audit", action="limit.removed").json()[0]["before"]["value"] == "50.00000000"
@@ -53,7 +53,7 @@ def test_deletion_also_reports_the_temporary_limit(api):
 
 def test_temporary_limit_coexists_with_a_permanent_one(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
-    until = iso(utc_now() + timedelta(hours=1))
+    until = format_timestamp(utc_now() + timedelta(hours=1))
     assert put_limit(api, "MAX_ORDER_QUANTITY", "50", "portfolio", "GROWTH", until=until).status_code == 200
     rows = api.get("/limits").json()
     assert [(row["value"], row["until"], row["in_force"]) for row in rows] == [
@@ -165,7 +165,9 @@ def test_firm_limit_counts_positions_of_every_trader(api):
 def test_limits_are_listed_in_pages(api):
     for name in ("c", "a", "b"):
         put_limit(api, "MAX_PRICE", "5", "portfolio", name)
-        put_limit(api, "MAX_PRICE", "9", "portfolio", name, until=iso(utc_now() + timedelta(hours=1)))
+        put_limit(
+            api, "MAX_PRICE", "9", "portfolio", name, until=format_timestamp(utc_now() + timedelta(hours=1))
+        )
     put_limit(api, "MAX_OPEN_ORDERS", "5")
     whole = api.get("/limits").json()
     assert [row["name"] for row in whole] == ["a", "a", "b", "b", "c", "c", None]

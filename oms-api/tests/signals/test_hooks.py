@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.clock import utc_now
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 pytestmark = pytest.mark.any_database
 
@@ -76,9 +76,11 @@ def test_text_by_a_template_and_json_of_other_names(trader):
 
 def test_late_message_is_recorded_as_expired(trader):
     hook = create_hook(trader, max_age_seconds=60)
-    late = post_to_hook(trader, hook, {**MESSAGE, "time": iso(utc_now() - timedelta(minutes=2))}).json()
+    late = post_to_hook(
+        trader, hook, {**MESSAGE, "time": format_timestamp(utc_now() - timedelta(minutes=2))}
+    ).json()
     assert late["status"] == "expired"
-    timely = post_to_hook(trader, hook, {**MESSAGE, "time": iso(utc_now())}).json()
+    timely = post_to_hook(trader, hook, {**MESSAGE, "time": format_timestamp(utc_now())}).json()
     assert wait_for_outcome(trader, timely["id"])["status"] == "filled"
     assert post_to_hook(trader, hook, {**MESSAGE, "time": "noon"}).status_code == 422
 

@@ -8,7 +8,7 @@ import pytest
 from app.clock import utc_now
 from app.errors import NotPlaced
 from app.signals.service.resumption import SignalResumption
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.event_schemas import VALIDATORS
 from tests.support.service import ApiClient
@@ -101,11 +101,12 @@ def test_signal_that_cannot_become_an_order_is_refused_and_not_stored(trader, ch
 
 @pytest.mark.any_database
 def test_late_signal_is_recorded_as_expired(trader):
-    late = post_accepted_signal(trader, expires_at=iso(utc_now() - timedelta(seconds=1)))
+    late = post_accepted_signal(trader, expires_at=format_timestamp(utc_now() - timedelta(seconds=1)))
     assert (late["status"], late["order_ids"]) == ("expired", [])
     assert "expiry" in late["reason"]
     assert (
-        post_accepted_signal(trader, expires_at=iso(utc_now() + timedelta(minutes=5)))["status"] == "filled"
+        post_accepted_signal(trader, expires_at=format_timestamp(utc_now() + timedelta(minutes=5)))["status"]
+        == "filled"
     )
     assert get_position(trader) == 10
 
@@ -224,7 +225,7 @@ def test_signal_of_a_hook_that_the_writer_could_not_take_acts_once(trader, fail_
 
 @pytest.mark.any_database
 def test_resumed_signal_that_cannot_be_ordered_any_more_is_complete(trader, fail_next_signal, monkeypatch):
-    late = fail_next_signal(id="late", expires_at=iso(utc_now() + timedelta(minutes=1)))
+    late = fail_next_signal(id="late", expires_at=format_timestamp(utc_now() + timedelta(minutes=1)))
     poor = fail_next_signal(id="poor", qty=None, percent_of_equity="5")
     withdrawal = {"kind": "withdrawal", "amount": "1000000", "currency": "USD", "reason": "Out"}
     cash = trader.post("/portfolios/Growth/cash", withdrawal)

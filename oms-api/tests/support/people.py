@@ -17,7 +17,7 @@ from app.database import Readers, connect_engine, unit_of_work
 from app.database.transactions import Transactions
 from app.identity.queries.sessions import store_login
 from app.identity.rules.clients import Client, Credentials
-from app.identity.rules.tokens import Tokens, key_ring
+from app.identity.rules.tokens import Tokens, build_key_ring
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import LANES, MEMORY_KIB, PASSES, Passwords
 from app.identity.service.sessions import Sessions, TokenLifetimes
@@ -25,7 +25,7 @@ from app.identity.service.throttle import Throttle
 from tests.factories import NOON
 
 PASSWORD = "violet kettle marches north"
-RING = key_ring("now:" + "n" * 40, "m" * 40)
+RING = build_key_ring("now:" + "n" * 40, "m" * 40)
 TERMS = TokenLifetimes(timedelta(minutes=15), timedelta(days=30), timedelta(days=7))
 LAPTOP = Client("192.0.2.1", "browser", "req-1")
 THIEF = Client("203.0.113.9", "curl", "req-2")

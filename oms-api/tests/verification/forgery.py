@@ -70,7 +70,7 @@ def is_noticed(connection: Connection, table: str) -> bool:
         try:
             part(connection, verdict)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            return True  # `app.verify.check` reports it
+            return True  # `app.verify.check_database` reports it
         if not verdict.clean:
             return True
     return bool(examine_trails(connection).lie)

@@ -6,17 +6,17 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
-from app.audit.service import record
+from app.audit.service import record_entries
 from app.backtests.models import BacktestFileRow, BacktestRow
 from app.brokers.models import BrokerRateLimitRow
-from app.database import set_tenant_scope, unit_of_work, write
+from app.database import execute_writes, set_tenant_scope, unit_of_work
 from app.identity.rules.access import Caller, Scope
-from app.identity.service.idempotent_operations import OperationContext
+from app.identity.service.change_executor import ChangeRequest
 from app.orders.queries.broker_requests import build_request_insert
 from app.reconciliation.queries import Issue, insert_issue
 from app.strategies.models import StrategyInputRow, StrategyStateRow
 from app.strategies.rules.journal import NO_HEAD, InputKind, NewInput, link_inputs
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.duties import roll_up_bars, store_daily_stats, take_snapshots
 from tests.support.service import ApiClient, Service
@@ -105,8 +105,8 @@ def _connect_broker(api: ApiClient) -> None:
         mine = {"tenant": api.tenant_id}
         order = "SELECT id, portfolio_id FROM orders WHERE tenant_id = :tenant ORDER BY id"
         order_id, portfolio_id = connection.execute(text(order), mine).first() or ("", 0)
-        request = (api.tenant_id, "paper", order_id, "submit", None, None, iso(_TOMORROW))
-        write(connection, build_request_insert([request]))
+        request = (api.tenant_id, "paper", order_id, "submit", None, None, format_timestamp(_TOMORROW))
+        execute_writes(connection, build_request_insert([request]))
         limit = {"name": "alpaca-requests:1", "millitokens": 200_000, "updated_at": _TOMORROW}
         connection.execute(insert(BrokerRateLimitRow).values(limit))
         facts: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
@@ -287,12 +287,12 @@ def _book_corporate_actions(api: ApiClient) -> None:
 
 def _close_day(service: Service, api: ApiClient) -> None:
     """Sign off the last day, as it is done after its end."""
-    context = OperationContext(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
+    context = ChangeRequest(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
     with unit_of_work(service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
         arguments = (_TOMORROW.date() - timedelta(days=1), "Looked into", _TOMORROW + timedelta(hours=1))
         done = service.app.state.day_closer.close_day(connection, context, *arguments)
-        record(connection, done.entries)
+        record_entries(connection, done.audit_entries)
 
 
 def _ok(answer: Any) -> Any:

@@ -100,11 +100,11 @@ def test_failed_delivery_is_retried_with_the_same_id_and_every_attempt_is_kept(
 ):
     webhook = create_webhook(tenant, types=["trade.*"])
     tenant.record_trade()
-    endpoints.answers[URL] += [AttemptResult(None, 7, "No answer within 10 s."), FAILED]
+    endpoints.answers[URL] += [AttemptResult(None, 7, "No response within 10 s."), FAILED]
     dispatching_tenant.run(lambda: len(endpoints.requests) == 1)
     [delivery] = list_deliveries(tenant, webhook)
     assert (delivery["status"], delivery["attempt"], delivery["response_status"]) == ("pending", 1, None)
-    assert delivery["error"] == "No answer within 10 s."
+    assert delivery["error"] == "No response within 10 s."
     dispatching_tenant.clock.ahead = timedelta(minutes=2)
     dispatching_tenant.run(lambda: len(endpoints.requests) == 2)
     dispatching_tenant.clock.ahead = timedelta(minutes=10)

@@ -110,7 +110,7 @@ def test_hanging_endpoint_is_given_up_after_the_timeout():
         await asyncio.sleep(30)
 
     result = send_request(answer, timeout_seconds=0.2)
-    assert (result.status, result.error) == (None, "No answer within 0 s.")
+    assert (result.status, result.error) == (None, "No response within 0 s.")
     assert 150 <= result.latency_ms < 5000
 
 

@@ -18,7 +18,7 @@ from app.alerts.rules.conditions import (
 from app.alerts.rules.event_payloads import build_firing_payload
 from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
 from app.instruments.rules import InstrumentKey
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 SECOND = timedelta(seconds=1)
@@ -133,4 +133,4 @@ def test_payload_of_a_firing_has_the_threshold_and_the_value():
     alert = build_alert("below", firing=2, value=Decimal("99.5"), fired_at=NOON)
     payload = build_firing_payload(alert, None)
     assert (payload["above"], payload["below"], payload["value"]) == (None, "100.00", "99.50")
-    assert (payload["firing"], payload["at"], payload["symbol"]) == (2, iso(NOON), "AAPL")
+    assert (payload["firing"], payload["at"], payload["symbol"]) == (2, format_timestamp(NOON), "AAPL")

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from app.audit.rules.chain import COLUMNS, GENESIS, START, EntryContent, Head, chain_entry, compute_hash
+from app.audit.rules.chain import (
+    COLUMNS,
+    GENESIS,
+    START,
+    EntryContent,
+    Head,
+    build_chained_entry,
+    compute_hash,
+)
 from tests.audit.entries import build_chain
 
 
@@ -33,7 +41,7 @@ def test_any_changed_field_changes_the_hash(field):
 def test_equal_entries_of_two_tenants_have_different_hashes():
     chained_entry, theirs = build_chain(1, tenant_id=1)[0], build_chain(1, tenant_id=2)[0]
     assert chained_entry.hash != theirs.hash
-    assert chain_entry(START, 1, _facts(chained_entry)) == chained_entry
+    assert build_chained_entry(START, 1, _facts(chained_entry)) == chained_entry
 
 
 def _facts(row):

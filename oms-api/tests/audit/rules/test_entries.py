@@ -73,7 +73,7 @@ def test_values_without_a_canonical_form_are_rejected(value):
 
 
 def test_fact_names_must_be_text():
-    with pytest.raises(InvalidFacts, match="1 is no name"):
+    with pytest.raises(InvalidFacts, match="1 is not a name"):
         build_entry(before={1: "x"})
 
 

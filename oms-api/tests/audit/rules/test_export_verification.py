@@ -133,13 +133,13 @@ def recompute_hash(row):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (b"", "does not end"),
-        (LINES[0].rstrip(b"\n"), "does not end"),
-        (b"\n", "no JSON object"),
+        (b"", "line is incomplete"),
+        (LINES[0].rstrip(b"\n"), "line is incomplete"),
+        (b"\n", "not a JSON object"),
         (b"{}\n", "writes a line"),
-        (b"[]\n", "no JSON object"),
+        (b"[]\n", "not a JSON object"),
         (b'{"a":1}\n', "writes a line"),
-        (b"\xff\n", "no JSON"),
+        (b"\xff\n", "not a JSON"),
         (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit trail"),
         (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit trail"),
         (recompute_hash(ROWS[0]._replace(sequence=True)), "must be a whole number"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.calendars.errors import SessionsUnknown
-from app.calendars.rules.calendars import TableCalendar, is_known_open, is_open, phase_at
+from app.calendars.rules.calendars import TableCalendar, find_phase, is_known_open, is_open
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_hours
 from app.calendars.rules.values import Market, MarketTerms, PhaseName, Segment
@@ -131,7 +131,7 @@ def test_instants_may_be_given_in_any_time_zone():
     ],
 )
 def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(instant, name):
-    phase = phase_at(SHARES_WITH_DERIVATIVES, parse_time(instant))
+    phase = find_phase(SHARES_WITH_DERIVATIVES, parse_time(instant))
     assert (None if phase is None else phase.name) is name
 
 

@@ -10,7 +10,7 @@ from app.day_close.rules.values import (
     build_closed_facts,
     build_closed_payload,
     compute_digest,
-    sign,
+    sign_day,
 )
 
 DAY = DayClose(1, "2026-11-20", "key:ops", "ops", "2026-11-20T21:05:00.000000Z", None, "USD", "[]", "")
@@ -29,7 +29,7 @@ def build_issue(kind="working_order", subject="O1", detail="BUY 10 AAPL"):
 
 
 def test_digest_covers_every_field_and_no_order():
-    signed = sign(DAY, [build_figures(), build_figures(2)], [build_issue()])
+    signed = sign_day(DAY, [build_figures(), build_figures(2)], [build_issue()])
     assert (
         compute_digest(signed.day, [build_figures(2), build_figures()], [build_issue()]) == signed.day.digest
     )
@@ -43,7 +43,7 @@ def test_digest_covers_every_field_and_no_order():
 
 
 def test_payload_names_the_signer_and_the_digest():
-    signed = sign(DAY, [build_figures()], [build_issue()])
+    signed = sign_day(DAY, [build_figures()], [build_issue()])
     assert build_closed_facts(signed)["digest"] == signed.day.digest
     assert '"signed_by":"key:ops"' in build_closed_payload(signed)
 

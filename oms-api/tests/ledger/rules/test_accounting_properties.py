@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, replay
-from app.money import fits
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, replay_fills
+from app.money import is_storable
 
 UNIT = Decimal("0.00000001")
 
@@ -25,7 +25,9 @@ def mirror_fill(fill: Fill) -> Fill:
 
 @given(histories)
 def test_quantity_equals_bought_minus_sold(history):
-    assert replay(history).quantity == sum((fill.side.sign * fill.quantity for fill in history), Decimal(0))
+    assert replay_fills(history).quantity == sum(
+        (fill.side.sign * fill.quantity for fill in history), Decimal(0)
+    )
 
 
 @given(histories)
@@ -40,7 +42,7 @@ def test_money_is_conserved_at_every_step(history):
 
 @given(histories)
 def test_buys_and_sells_are_symmetric(history):
-    position, mirror = replay(history), replay(map(mirror_fill, history))
+    position, mirror = replay_fills(history), replay_fills(map(mirror_fill, history))
     assert mirror == Position(-position.quantity, -position.cost, -position.realized_pnl)
 
 
@@ -59,14 +61,14 @@ def test_every_amount_can_be_stored_exactly(history):
     position = FLAT
     for fill in history:
         position = apply_fill(position, fill)
-        assert fits(position.quantity)
-        assert fits(position.cost)
-        assert fits(position.realized_pnl)
+        assert is_storable(position.quantity)
+        assert is_storable(position.cost)
+        assert is_storable(position.realized_pnl)
 
 
 @given(histories, histories)
 def test_history_replayed_in_parts_gives_the_same_position(first, second):
-    assert replay(second, replay(first)) == replay([*first, *second])
+    assert replay_fills(second, replay_fills(first)) == replay_fills([*first, *second])
 
 
 @given(histories, fills)

@@ -9,9 +9,9 @@ from app.ledger.rules.cash import (
     CashKind,
     CashRow,
     build_cash_row,
+    compute_moved_amount,
     has_the_sign_of_its_kind,
-    moved_amount,
-    signed_amount,
+    sign_amount,
 )
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import GENESIS
@@ -69,10 +69,10 @@ def test_changed_row_has_another_hash():
 
 @pytest.mark.parametrize("kind", CashKind)
 def test_requested_amount_gets_the_sign_of_its_kind(kind):
-    assert has_the_sign_of_its_kind(kind, signed_amount(kind, Decimal(5)))
+    assert has_the_sign_of_its_kind(kind, sign_amount(kind, Decimal(5)))
     assert not has_the_sign_of_its_kind(kind, Decimal(0))
 
 
 def test_charges_are_not_cash_movements():
-    kinds = {kind for kind in CashKind if not moved_amount(kind, Decimal(-5))}
+    kinds = {kind for kind in CashKind if not compute_moved_amount(kind, Decimal(-5))}
     assert kinds == {CashKind.CHARGES, CashKind.DP_CHARGES}

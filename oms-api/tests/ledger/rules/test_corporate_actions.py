@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay_fills
 from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.corporate_actions import (
     Action,
@@ -18,14 +18,14 @@ from app.ledger.rules.corporate_actions import (
     Split,
     TransferIn,
     TransferOut,
-    action_of_key,
     apply_split,
     build_row_key,
     compute_dividend,
+    compute_fraction_price,
     find_fraction,
     order_steps,
-    position_before,
-    price_fraction,
+    parse_action_key,
+    replay_before,
     replay_steps,
 )
 from app.timestamps import Timestamp
@@ -68,7 +68,7 @@ def build_dividend(amount, withholding=None, currency="USD"):
 
 @given(earlier, ratios)
 def test_split_multiplies_quantity_and_keeps_cost_and_pnl(fills, ratio):
-    before, after = replay(fills), replay_steps([*fills, build_split(ratio)])
+    before, after = replay_fills(fills), replay_steps([*fills, build_split(ratio)])
     exact = Fraction(before.quantity) * Fraction(ratio.new_units) / Fraction(ratio.old_units)
     assert abs(Fraction(after.quantity) - exact) <= Fraction(1, 2 * 10**8)
     assert (after.cost, after.realized_pnl) == (before.cost, before.realized_pnl)
@@ -107,7 +107,7 @@ def test_positions_match_a_naive_recomputation_over_random_actions(fills, since,
 @given(earlier, later, ratios)
 def test_replay_without_the_split_row_equals_a_replay_before_the_split(fills, since, ratio):
     steps = [*fills, *since, build_split(ratio)]
-    assert replay_steps(step for step in steps if isinstance(step, Fill)) == replay([*fills, *since])
+    assert replay_steps(step for step in steps if isinstance(step, Fill)) == replay_fills([*fills, *since])
 
 
 def test_position_before_an_action_leaves_out_later_fills():
@@ -116,8 +116,8 @@ def test_position_before_an_action_leaves_out_later_fills():
         build_fill("BUY", "5", "60", "2026-11-20T12"),
         build_split(at="2026-11-20T10"),
     ]
-    assert position_before(steps, MIDDLE).quantity == 10
-    assert position_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
+    assert replay_before(steps, MIDDLE).quantity == 10
+    assert replay_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
 
 
 def test_of_two_actions_at_one_instant_the_earlier_row_goes_first():
@@ -171,9 +171,9 @@ def test_longs_receive_less_withholding_and_shorts_pay_gross():
 
 
 def test_key_of_a_row_names_its_action():
-    assert action_of_key(build_row_key("C1", "CNC", ":in")) == "C1"
-    assert action_of_key("corporate-action:C1") is None
-    assert action_of_key(None) is None
+    assert parse_action_key(build_row_key("C1", "CNC", ":in")) == "C1"
+    assert parse_action_key("corporate-action:C1") is None
+    assert parse_action_key(None) is None
 
 
 def build_row(**changes):
@@ -213,12 +213,12 @@ def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
     )
     held = Position(Decimal(5), Decimal(500))
     half = Decimal("0.5")
-    assert price_fraction(action, held, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
-    assert price_fraction(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (
+    assert compute_fraction_price(action, held, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
+    assert compute_fraction_price(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (
         Decimal(60), Decimal(30),
     )  # fmt: skip
     abroad = held._replace(currency="USD", local_cost=Decimal(60))
-    assert price_fraction(action, abroad, half) == (Decimal(8), Decimal(4))
-    assert price_fraction(action, Position(Decimal(5), Decimal(0)), half) == (
+    assert compute_fraction_price(action, abroad, half) == (Decimal(8), Decimal(4))
+    assert compute_fraction_price(action, Position(Decimal(5), Decimal(0)), half) == (
         Decimal("0.00000001"), Decimal(0),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from app.ledger.rules.accounting import FLAT
-from app.ledger.rules.amounts import amounts_of
+from app.ledger.rules.amounts import parse_row_amounts
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
 from app.ledger.rules.event_payloads import build_trade_payload
 from app.ledger.rules.ledger_state import LedgerState, ReversedTrade
@@ -20,7 +20,7 @@ OPENING = Decimal(1_000_000)
 
 def find_problems(row: TradeRow) -> list[tuple[StrEnum, str]]:
     before = LedgerState(cash=OPENING)
-    return [(finding.check, finding.field) for finding in check_row(row, amounts_of(row), before)]
+    return [(finding.check, finding.field) for finding in check_row(row, parse_row_amounts(row), before)]
 
 
 def rechain_row(**changes) -> TradeRow:
@@ -121,9 +121,11 @@ def test_verification_reports_a_wrong_foreign_currency_row(change, check, field)
 def test_verification_reports_a_row_in_another_currency_than_its_position():
     first = rechain_row(**LOCAL)
     state = LedgerState(cash=OPENING)
-    state.advance(first, amounts_of(first))
+    state.advance(first, parse_row_amounts(first))
     second = first._replace(sequence=2, currency="USD")
-    named = {(finding.check, finding.field) for finding in check_row(second, amounts_of(second), state)}
+    named = {
+        (finding.check, finding.field) for finding in check_row(second, parse_row_amounts(second), state)
+    }
     assert (Check.POSITION, "currency") in named
 
 
@@ -155,5 +157,5 @@ def test_payload_of_an_early_row_has_no_execution_time():
 def test_verification_reports_a_second_reversal_of_a_trade():
     row = rechain_row(kind="reversal", reverses="T17636400000000000a1b2c3d5")
     earlier = ReversedTrade(build_trade_row(), "T17636400000000000a1b2c3d6", FLAT)
-    findings = check_row(row, amounts_of(row), LedgerState(cash=OPENING), earlier)
+    findings = check_row(row, parse_row_amounts(row), LedgerState(cash=OPENING), earlier)
     assert "only T17636400000000000a1b2c3d6 reverses it" in [finding.expected for finding in findings]

@@ -25,7 +25,7 @@ from app.orders.rules.trading_sessions import (
     waits_for_session,
 )
 from app.orders.rules.values import Role, Status, TimeInForce, changed
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 from tests.orders.writer_harness import build_ticket
 
 CALENDARS = Calendars.load()
@@ -36,7 +36,7 @@ instants = st.datetimes(datetime(2024, 2, 1), datetime(2026, 10, 31), timezones=
 
 
 def parse_time(text):
-    return iso(datetime.fromisoformat(text).astimezone(UTC))
+    return format_timestamp(datetime.fromisoformat(text).astimezone(UTC))
 
 
 def build_order(**changes):
@@ -166,10 +166,12 @@ def test_child_order_waits_for_its_parent_not_for_the_session():
 
 @given(st.sampled_from([XNYS, XNSE, EXTENDED]), instants)
 def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
-    hold = find_hold(build_order(), calendar, iso(instant))
+    hold = find_hold(build_order(), calendar, format_timestamp(instant))
     session = calendar.session_at(instant)
     assert (hold is None) == (session is not None)
-    ends_at = datetime.fromisoformat(find_session_end(build_order(), calendar, iso(instant)) or "")
+    ends_at = datetime.fromisoformat(
+        find_session_end(build_order(), calendar, format_timestamp(instant)) or ""
+    )
     assert ends_at > instant
     opens = instant if hold is None else datetime.fromisoformat(hold.opens_at or "")
     assert calendar.session_at(opens) == calendar.session_at(ends_at - timedelta(microseconds=1))
@@ -179,7 +181,7 @@ def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
 @given(instants)
 def test_opening_auction_order_expires_after_a_future_open(instant):
     made = build_order(time_in_force="OPG")
-    end = datetime.fromisoformat(find_session_end(made, XNYS, iso(instant)) or "")
+    end = datetime.fromisoformat(find_session_end(made, XNYS, format_timestamp(instant)) or "")
     session = XNYS.session_at(end - OPENING)
     assert session is not None
     assert session.open == end - OPENING > instant

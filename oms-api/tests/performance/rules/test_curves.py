@@ -14,23 +14,23 @@ from app.performance.rules.curves import (
     thin_curve,
 )
 from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 SECONDS = st.lists(st.integers(0, 4_000), unique=True, max_size=60).map(sorted)
 
 
 def build_curve(seconds):
-    instants: list[str] = [iso(START + timedelta(seconds=number)) for number in seconds]
+    instants: list[str] = [format_timestamp(START + timedelta(seconds=number)) for number in seconds]
     return EquityCurve(instants, [f"{number}.00000000" for number in seconds], ["0.00000000"] * len(seconds))
 
 
 @given(SECONDS, st.integers(0, 4_000), st.integers(0, 4_000), st.sampled_from(CurveInterval))
 def test_curve_extended_by_parts_equals_the_whole(seconds, cut, begin, interval):
-    whole, at = build_curve(seconds), iso(START + timedelta(seconds=cut))
+    whole, at = build_curve(seconds), format_timestamp(START + timedelta(seconds=cut))
     first, later = whole.split_after(at)
     assert extend_curve(thin_curve(first, interval), later, interval) == thin_curve(whole, interval)
-    start = iso(START + timedelta(seconds=begin))
+    start = format_timestamp(START + timedelta(seconds=begin))
     assert thin_curve(whole, interval).since(start) == thin_curve(whole.since(start), interval)
 
 

@@ -20,7 +20,7 @@ from app.performance.rules.statistics import (
     compute_sortino,
     compute_volatility,
 )
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 from tests.support.values import require_value
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,7 +40,7 @@ class Days(NamedTuple):
 def build_points(*rows):
     """Return a point a day of rows (equity, flows so far, is a close)."""
     equities, flows, is_close = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
-    instants = [iso(START + timedelta(days=day)) for day in range(len(rows))]
+    instants = [format_timestamp(START + timedelta(days=day)) for day in range(len(rows))]
     return Days(instants, list(map(float, equities)), list(map(float, flows)), is_close)
 
 
@@ -91,13 +91,13 @@ def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
 
 
 def test_index_that_never_falls_has_no_drawdown():
-    assert find_max_drawdown([iso(START)], [1.0]) is None
+    assert find_max_drawdown([format_timestamp(START)], [1.0]) is None
     assert find_max_drawdown([], []) is None
 
 
 def test_maximum_drawdown_is_the_larger_of_two():
     levels = [1.0, 0.9, 1.1, 0.8, 0.9]
-    instants = [iso(START + timedelta(days=day)) for day in range(5)]
+    instants = [format_timestamp(START + timedelta(days=day)) for day in range(5)]
     found = require_value(find_max_drawdown(instants, levels))
     assert (found.peak_at, found.trough_at, found.recovered_at) == (instants[2], instants[3], None)
     levels = [*levels[:2], 0.7, 0.95, 1.0]

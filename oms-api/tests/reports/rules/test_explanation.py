@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.equity import CurrencyValue, Marks, OpenPosition, value_currencies
 from app.ledger.rules.keys import PortfolioKey, RateKey
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.performance.rules.currencies import format_currencies, parse_currencies
 from app.reports.rules.explanation import (
     NO_EXPLANATION,
@@ -95,7 +95,7 @@ def test_converted_parts_are_rounded_one_by_one():
     parts = Explanation(*map(Decimal, ("1", "2", "3", "4", "5", "6", "7"))).convert(Decimal("0.33333333"))
     assert parts.price == Decimal("0.33333333")
     assert parts.total == sum(
-        (product(Decimal(number), Decimal("0.33333333")) for number in range(1, 8)), ZERO
+        (multiply(Decimal(number), Decimal("0.33333333")) for number in range(1, 8)), ZERO
     )
     assert parts.add(NO_EXPLANATION) == parts
 
@@ -141,19 +141,19 @@ def test_parts_of_random_days_add_up_and_equal_a_naive_computation(seed):
     home_prices, foreign_prices = ([abs(one) for one in draw_amounts(seed + step, 2)] for step in (2, 3))
     interest, fee, flow, charges = draw_amounts(seed + 4, 4)
     at_rate = Decimal(dice.randint(7000, 9000)) / 100
-    home_cash = product(home[0] - home[1], abs(draw_amounts(seed + 5, 1)[0]))
-    local_cash = product(foreign[0] - foreign[1], abs(draw_amounts(seed + 6, 1)[0]))
+    home_cash = multiply(home[0] - home[1], abs(draw_amounts(seed + 5, 1)[0]))
+    local_cash = multiply(foreign[0] - foreign[1], abs(draw_amounts(seed + 6, 1)[0]))
     trades = [
         build_trade(home_cash, charges),
-        build_trade(product(local_cash, at_rate), 0, "USD", local_cash, at_rate),
+        build_trade(multiply(local_cash, at_rate), 0, "USD", local_cash, at_rate),
     ]
     movements = [
         BookedMovement(*one) for one in (("interest", interest), ("dp_charges", fee), ("deposit", flow))
     ]
-    local = [product(quantity, price) for quantity, price in zip(foreign, foreign_prices, strict=True)]
-    values = [product(one, rate) for one, rate in zip(local, rates, strict=True)]
-    held = [product(quantity, price) for quantity, price in zip(home, home_prices, strict=True)]
-    cash = home_cash - charges + product(local_cash, at_rate) + interest + fee + flow
+    local = [multiply(quantity, price) for quantity, price in zip(foreign, foreign_prices, strict=True)]
+    values = [multiply(one, rate) for one, rate in zip(local, rates, strict=True)]
+    held = [multiply(quantity, price) for quantity, price in zip(home, home_prices, strict=True)]
+    cash = home_cash - charges + multiply(local_cash, at_rate) + interest + fee + flow
     start, end = (
         DayEdge(equity, flows, {"USD": CurrencyValue(local[at], values[at], rates[at])})
         for at, equity, flows in (
@@ -164,6 +164,6 @@ def test_parts_of_random_days_add_up_and_equal_a_naive_computation(seed):
     parts = explain_day(start, end, {"USD": rates[1]}, trades, movements)
     assert parts.total == end.equity - start.equity - flow
     assert (parts.interest, parts.fees, parts.adjustments) == (interest, fee - charges, ZERO)
-    earned_abroad = product(local[1] - local[0] + local_cash, rates[1])
+    earned_abroad = multiply(local[1] - local[0] + local_cash, rates[1])
     assert parts.price == held[1] - held[0] + home_cash + earned_abroad
-    assert parts.currency == values[1] - values[0] + product(local_cash, at_rate) - earned_abroad
+    assert parts.currency == values[1] - values[0] + multiply(local_cash, at_rate) - earned_abroad

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from hypothesis import given
 
-from app.ledger.rules.accounting import Side, replay
+from app.ledger.rules.accounting import Side, replay_fills
 from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.lots import match_lots
 from app.reports.rules.values import BookedSplit, split_at_flat
@@ -49,7 +49,7 @@ def test_trade_through_zero_closes_lots_and_opens_one():
 def test_lots_sum_up_to_position_values_and_charges(trades):
     fills = build_fills(*trades)
     found = match_lots(BOOK, fills)
-    position = replay(fill.fill for fill in fills)
+    position = replay_fills(fill.fill for fill in fills)
     assert sum((lot.side.sign * lot.quantity for lot in found.open), Decimal(0)) == position.quantity
     assert len({lot.side for lot in found.open}) <= 1
     total = sum((fill.charges for fill in fills), Decimal(0))
@@ -63,12 +63,12 @@ def test_lots_sum_up_to_position_values_and_charges(trades):
 
 @given(TRADES)
 def test_split_fill_changes_the_position_like_the_whole_fill(trades):
-    position = replay(())
+    position = replay_fills(())
     for whole in build_fills(*trades):
         parts = list(split_at_flat(position, whole))
         position, in_parts = (
-            replay([whole.fill], position),
-            replay((booked_fill.fill for booked_fill in parts), position),
+            replay_fills([whole.fill], position),
+            replay_fills((booked_fill.fill for booked_fill in parts), position),
         )
         assert in_parts.amounts == position.amounts
 

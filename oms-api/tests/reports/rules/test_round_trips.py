@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from hypothesis import given
 
-from app.ledger.rules.accounting import Fill, Side, replay
+from app.ledger.rules.accounting import Fill, Side, replay_fills
 from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.round_trips import list_round_trips
 from app.reports.rules.values import BookedFill, BookedSplit
@@ -78,11 +78,14 @@ def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
     flat_at = [
         count
         for count in range(1, len(fills) + 1)
-        if not replay(fill.fill for fill in fills[:count]).quantity
+        if not replay_fills(fill.fill for fill in fills[:count]).quantity
     ]
     closed = fills[: flat_at[-1] if flat_at else 0]
     round_trips = list(list_round_trips(BOOK, closed))
-    assert sum(trip.realized_pnl for trip in round_trips) == replay(one.fill for one in closed).realized_pnl
+    assert (
+        sum(trip.realized_pnl for trip in round_trips)
+        == replay_fills(one.fill for one in closed).realized_pnl
+    )
     assert sum(trip.charges for trip in round_trips) == sum(one.charges for one in closed)
     for trip in round_trips:
         assert trip.lowest_price <= trip.highest_price

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.money import ZERO
 from app.risk.rules import checks
-from app.risk.rules.evaluation import CHECKS, evaluate_order, largest_passing, list_headrooms
+from app.risk.rules.evaluation import CHECKS, evaluate_order, find_largest_passing, list_headrooms
 from app.risk.rules.values import Prices, Tradable, TradingState
 from tests.risk.check_inputs import (
     build_order,
@@ -80,7 +80,7 @@ def test_largest_passing_quantity_equals_exhaustive_search(situation):
     tried = [lot * lots for lots in range(1, int(asked // lot) + 1)]
     largest = max([quantity for quantity in tried if is_passing(situation, quantity)], default=ZERO)
     denial = evaluate_order(situation)
-    assert largest_passing(situation) == largest
+    assert find_largest_passing(situation) == largest
     assert (denial is None) == (largest == asked)
     if denial:
         assert denial.largest_passing == largest
@@ -101,7 +101,7 @@ def test_order_passes_when_every_check_has_headroom(situation):
     assert all(headroom.passes for headroom in rooms) == (evaluate_order(situation) is None)
     bounds = [headroom.largest_passing for headroom in rooms if headroom.largest_passing is not None]
     lot, asked = situation.instrument.lot_size, situation.order.quantity
-    assert largest_passing(situation) == min([*bounds, asked // lot * lot])
+    assert find_largest_passing(situation) == min([*bounds, asked // lot * lot])
 
 
 def test_every_check_module_is_registered_once():

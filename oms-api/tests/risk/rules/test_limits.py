@@ -13,9 +13,9 @@ from app.risk.rules.limits import (
     Subject,
     drop_unlimited_names,
     filter_active_limits,
-    limits_for,
+    find_limits,
+    index_limits,
     list_limited_scopes,
-    rows_of,
 )
 
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum")
@@ -38,7 +38,7 @@ def build_limit(scope, value, code=LimitCode.MAX_ORDER_VALUE, key=None, until=No
 
 
 def select_limits(*rows, subject=SUBJECT):
-    return limits_for(subject, rows_of(rows))
+    return find_limits(subject, index_limits(rows))
 
 
 def test_default_profile_applies_to_limits_that_are_not_set():
@@ -103,7 +103,7 @@ def test_asset_class_limit_ranks_between_instrument_and_strategy():
     assert select_limits(*rows).price_collar_percent == 3
     assert (
         select_limits(
-            *rows, subject=drop_unlimited_names(coin, list_limited_scopes(rows_of(rows)))
+            *rows, subject=drop_unlimited_names(coin, list_limited_scopes(index_limits(rows)))
         ).price_collar_percent
         == 2
     )
@@ -134,7 +134,7 @@ def test_label_limit_can_only_narrow(code, set_, label, held):
     subject = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
     rows = [build_limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
     rows += [] if set_ is None else [build_limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
-    places = list_limited_scopes(rows_of(rows))
+    places = list_limited_scopes(index_limits(rows))
     assert getattr(select_limits(*rows, subject=drop_unlimited_names(subject, places)), code.lower()) == held
     person = subject._replace(key=None)
     own = label if set_ is None or code == "MIN_PRICE" else held  # a person's own parameter wins, no cap does

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
-from app.risk.rules.permissions import find_refusal, lists_of, permission_for
+from app.risk.rules.permissions import find_lists, find_permission, find_refusal
 from app.risk.rules.values import EVERYTHING, Permission
 
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
@@ -17,13 +17,13 @@ def build_list_entry(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
 
 def test_amount_limits_are_not_permission_lists():
     amount = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
-    assert lists_of([amount]) == {}
-    assert permission_for(SUBJECT, {}) is EVERYTHING
+    assert find_lists([amount]) == {}
+    assert find_permission(SUBJECT, {}) is EVERYTHING
 
 
 def test_lists_of_other_scopes_permit_everything():
-    lists = lists_of([build_list_entry(LimitScope.PORTFOLIO, "income", "MSFT")])
-    assert permission_for(SUBJECT, lists) is EVERYTHING
+    lists = find_lists([build_list_entry(LimitScope.PORTFOLIO, "income", "MSFT")])
+    assert find_permission(SUBJECT, lists) is EVERYTHING
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_lists_of_other_scopes_permit_everything():
     ],
 )
 def test_list_of_any_matching_scope_applies(scope, key):
-    lists = lists_of([build_list_entry(scope, key, "IBM,MSFT")])
-    assert permission_for(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
+    lists = find_lists([build_list_entry(scope, key, "IBM,MSFT")])
+    assert find_permission(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
 
 
 def test_several_lists_permit_their_intersection():
@@ -47,7 +47,9 @@ def test_several_lists_permit_their_intersection():
         build_list_entry(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
         build_list_entry(LimitScope.USER, "U1", "BUY", LimitCode.ALLOWED_SIDES),
     ]
-    assert permission_for(SUBJECT, lists_of(several)) == Permission(frozenset({"AAPL"}), frozenset({"BUY"}))
+    assert find_permission(SUBJECT, find_lists(several)) == Permission(
+        frozenset({"AAPL"}), frozenset({"BUY"})
+    )
 
 
 def test_first_unlisted_attribute_is_reported():

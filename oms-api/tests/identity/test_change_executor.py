@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from app.identity.service import idempotent_operations
+from app.identity.service import change_executor
 from tests.identity.administration import (
     PASSWORD,
     assert_error,
@@ -121,8 +121,8 @@ def test_stored_request_hash_does_not_reveal_the_password(fresh_service):
     with fresh_service.open_connection() as connection:
         bound = connection.execute(text("SELECT request_hash, answer FROM admin_requests")).one()
     guess = json.dumps(ALICE).encode()
-    context = idempotent_operations.OperationContext(None, "POST /users", "", guess)  # type: ignore[arg-type]  # who asks does not count
-    assert bound.request_hash != idempotent_operations._fingerprint(b"", context)
+    request = change_executor.ChangeRequest(None, "POST /users", "", guess)  # type: ignore[arg-type]  # who asks does not count
+    assert bound.request_hash != change_executor._fingerprint(b"", request)
     assert PASSWORD not in str(bound)
 
 
@@ -176,9 +176,9 @@ class LosesAnswers:
 @pytest.fixture
 def losing_service(fresh_service, monkeypatch):
     def lose(*, commits):
-        administration = fresh_service.app.state.administration
+        change_executor = fresh_service.app.state.change_executor
         monkeypatch.setattr(
-            administration, "_transactions", LosesAnswers(administration._transactions, commits=commits)
+            change_executor, "_transactions", LosesAnswers(change_executor._transactions, commits=commits)
         )
         return fresh_service.create_client()
 
@@ -206,7 +206,7 @@ def test_operation_is_rolled_back_when_the_audit_entry_fails(fresh_service, monk
     def fail(connection, entries):
         raise OperationalError("INSERT", None, Exception("disk full"))
 
-    monkeypatch.setattr(idempotent_operations, "record", fail)
+    monkeypatch.setattr(change_executor, "record", fail)
     assert api.post("/users", ALICE, build_key_header("k1")).status_code == 503
     monkeypatch.undo()
     assert assert_ok(api.get("/users")) == []
