@@ -48,6 +48,10 @@ class OmsError(BotError):
     """A call to the OMS failed."""
 
 
+class UnreadableResponse(OmsError):
+    """Raised when the response of the OMS to a read has an unknown format."""
+
+
 class NotPlaced(OmsError):
     """Raised when nothing was recorded: the trade was not sent, or the OMS refused to process it."""
 

@@ -122,10 +122,10 @@ def describe_result(portfolio: str, result: KillSwitchResult) -> str:
         lines.append(f"Cancelled: {format_count(len(result.canceled), 'order')}.")
     if result.unsettled:
         names = ", ".join(map(format_literal, result.unsettled[:MAX_LISTED]))
-        lines.append(f"Not finished yet: {names}. New orders are denied there already.")
+        lines.append(f"Not finished yet: {names}. New orders are already denied there.")
     if result.unconfirmed:
         orders = _list_orders(result.unconfirmed)
-        lines.append(f"Not cancelled at the broker yet, and tried again: {orders}.")
+        lines.append(f"Waiting for the broker to cancel: {orders}.")
     if result.left:
         names = ", ".join(map(format_literal, result.left[:MAX_LISTED]))
         lines.append(f"Not closed yet, because there is no price: {names}.")

@@ -20,8 +20,8 @@ HELP = f"""\
 *Trading from Slack*
 {USAGE}
 GMV is the gross market value, quantity × price per share.
-A placed trade is confirmed in the channel where the command was typed; only you see what went wrong.
-Pressing the button twice, or a repeat by Slack, trades once."""
+A placed trade is confirmed in the channel where the command was typed; only you see errors.
+Clicking the button twice, or a repeated delivery by Slack, records one trade."""
 
 MORE = "`/trade help` shows more."
 
@@ -71,7 +71,7 @@ def build_confirmation_lines(trade: Trade, user: str) -> list[str]:
         f"*{what}* in {format_literal(trade.portfolio)} · {format_code(trade.trade_id)}",
         f"Price per share {format_money(trade.price)} · GMV {format_money(trade.gmv)}",
         f"By <@{escape(user)}> · {format_local_time(trade.timestamp)}",
-        f"Position after it: {_position(trade)}",
+        f"Resulting position: {_position(trade)}",
     ]
 
 

@@ -21,7 +21,8 @@ from app.forms.numbers import format_grouped, format_money
 from app.forms.portfolio_values import ApprovalSummary, OrderSummary, TradeSummary
 
 NO_ORDERS = (
-    "No order is working. `/order buy 50 MSFT limit 410` places one; `/desk orders all` lists final ones too."
+    "There are no working orders. `/order buy 50 MSFT limit 410` places one; `/desk orders all` includes "
+    "closed orders."
 )
 NO_TRADES = "No trade matches. `/trades` lists the newest ones, and `/trade` reports one."
 NO_APPROVALS = (

@@ -36,7 +36,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences
 
-NO_ORDERS = "No order is working. Orders that wait for a price or an approval appear here."
+NO_ORDERS = "There are no working orders. Orders that wait for a price or an approval appear here."
 NO_TRADES = "No trades yet. `/trade buy 100 AAPL @ 175 in Growth` reports the first one."
 TYPED_HELP = (
     "`/desk help` shows what you can type. In a direct message to me, type the same words without `/desk`."

@@ -52,7 +52,7 @@ def describe_portfolio(value: PortfolioValue) -> list[str]:
     currency = "" if value.equity is None else f" {escape(value.base_currency)}"
     return [
         f"*{format_literal(value.portfolio_name)}* · equity {_rounded(value.equity)}{currency}",
-        f"P&amp;L today {_signed(value.day_pnl)} · in all {_signed(value.total_pnl)} "
+        f"P&amp;L today {_signed(value.day_pnl)} · total {_signed(value.total_pnl)} "
         f"(realised {_signed(value.net_realized_pnl)}, unrealised {_signed(value.unrealized_pnl)})",
         f"Cash {_rounded(value.cash)} · buying power {_rounded(value.buying_power)} · "
         f"exposure {_rounded(value.gross_exposure)} gross, {_rounded(value.net_exposure)} net",
@@ -74,7 +74,7 @@ def build_portfolios_reply(values: Sequence[PortfolioValue], *, is_cut: bool) ->
 
 def build_portfolio_table(values: Sequence[PortfolioValue], *, is_cut: bool) -> Table:
     """Return the table of portfolios."""
-    columns = ("Portfolio", "Currency", "Equity", "Cash", "P&L today", "P&L in all", "Gross", "Net")
+    columns = ("Portfolio", "Currency", "Equity", "Cash", "P&L today", "Total P&L", "Gross", "Net")
     rows = [
         (
             portfolio.portfolio_name,

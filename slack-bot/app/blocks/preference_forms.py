@@ -19,7 +19,7 @@ from app.forms.request_context import RequestContext
 
 MAX_ENTRY_CHARACTERS = 3000
 MAX_LISTED = 50
-MODE_NAMES = {Mode.PING: "at once", Mode.BUNDLE: "together with others", Mode.OFF: "not at all"}
+MODE_NAMES = {Mode.PING: "at once", Mode.BUNDLE: "bundled", Mode.OFF: "off"}
 CHANGE = "Change settings…"
 
 
@@ -28,7 +28,7 @@ def build_settings_form(current: Preferences, context: RequestContext) -> Json:
     blocks = [
         *_build_order_entries(current),
         *_build_format_entries(current),
-        build_section("*Direct messages*: how you are told about events"),
+        build_section("*Direct messages*: when you are notified of events"),
         *(_build_mode(name, current) for name in NOTIFICATION_TYPES),
         *_build_watchlists(current),
     ]
@@ -54,7 +54,7 @@ def _build_order_entries(current: Preferences) -> list[Json]:
             "Default portfolio",
             portfolio,
             optional=True,
-            hint="Forms start with it, unless the command names another one.",
+            hint="Preselected in forms, unless the command names another portfolio.",
         ),
         build_input(
             preferences.ORDER_TYPE,
@@ -83,7 +83,7 @@ def _build_format_entries(current: Preferences) -> list[Json]:
             "Quiet hours",
             _build_text(current.quiet_hours.text if current.quiet_hours else "", "22:00 to 07:00", 40),
             optional=True,
-            hint="In your time zone. Direct messages wait until they end. Empty: none.",
+            hint="In your time zone. Direct messages wait until they end. Leave empty to turn off.",
         ),
     ]
 

@@ -18,12 +18,12 @@ TITLES = {
     "missing_position": "Position on one side only",
     "quantity_mismatch": "Quantities differ",
     "price_mismatch": "Average costs differ",
-    "unknown_order": "Order of somebody else",
+    "unknown_order": "Order not placed here",
     "missing_execution": "Fill that could not be booked",
     "cash_mismatch": "Cash differs",
 }
 ACTIONS = {
-    "adopt": "Adopt: book the trade that makes our position the broker's",
+    "adopt": "Adopt: book a trade that matches the broker's position",
     "book_missing": "Book the fill: try again",
     "adjust_cash": "Adjust our cash to the broker's",
     "watch": "Watch: leave it open, let the portfolio trade",
@@ -33,8 +33,8 @@ ALWAYS_POSSIBLE = ("watch", "ignore")
 SYMBOLS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":large_blue_circle:"}
 CONNECTION_WORDS = {
     "connected": (":white_check_mark:", "is connected"),
-    "down": (":red_circle:", "is down and tried again; orders wait or are refused"),
-    "refused": (":red_circle:", "was refused, and a person must correct it"),
+    "down": (":red_circle:", "is down and being reconnected; new orders wait or are rejected"),
+    "refused": (":red_circle:", "rejected the log-in. Correct the connection"),
 }
 NOTHING = "nothing"
 STOPS = "Orders that open positions are denied until it is resolved."
@@ -53,7 +53,9 @@ def build_issue_card(data: Mapping[str, Any]) -> Message:
         lines.append(STOPS)
     text = "\n".join(lines)
     value = build_issue_value(str(data.get("issue_id") or ""), proposed)
-    buttons = build_actions(build_button("Take it", TAKE, value), build_button("Resolve…", RESOLVE, value))
+    buttons = build_actions(
+        build_button("Assign to me", TAKE, value), build_button("Resolve…", RESOLVE, value)
+    )
     return Message(text, (build_section(text), buttons))
 
 

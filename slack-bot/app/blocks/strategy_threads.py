@@ -26,7 +26,7 @@ def build_strategy_message(data: Mapping[str, Any]) -> Message:
         *([f"in {format_literal(portfolio)}"] if portfolio else []),
         *([f"version {data['version']}, start {data['run']}"] if status else []),
     ]
-    return build_notice("\n".join([" · ".join(parts), "What happens to it is in the thread."]))
+    return build_notice("\n".join([" · ".join(parts), "Updates are posted in this thread."]))
 
 
 def describe_strategy_event(event_type: str, data: Mapping[str, Any]) -> str:
@@ -36,7 +36,7 @@ def describe_strategy_event(event_type: str, data: Mapping[str, Any]) -> str:
         return f":warning: {name} {_describe_drift(data)}"
     if event_type == ERROR:
         error = _format_text(data.get("last_error") or data.get("reason"))
-        return f":warning: {name} failed and does not run any more{error}"
+        return f":warning: {name} failed and was stopped{error}"
     mark, words = VERBS[event_type]
     actor = format_person(str(data.get("actor") or ""))
     return f"{mark} {name} {words} by {actor}{_format_text(data.get('reason'))}"
@@ -49,7 +49,7 @@ def _describe_drift(data: Mapping[str, Any]) -> str:
     order_id = str(data.get("order_id") or "")
     first = f"First at order {format_code(order_id)}" if order_id else "First"
     found = f"{differences} in {orders} and {fills}. {first}{_format_text(data.get('reason'))}"
-    return f"did not do what the replay of its journal gives: {found}"
+    return f"differs from the replay of its journal: {found}"
 
 
 def _format_name(data: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ def build_placing_view(context: FormContext) -> Json:
     """Return the view to show until the OMS answers."""
     return _build_notice_view(
         "Placing…",
-        "The trading system has not answered yet. The result will be shown here. "
+        "The trading system has not responded yet. The result will be shown here. "
         "If you close this view, you get a message.",
         context,
     )
@@ -19,8 +19,8 @@ def build_placing_view(context: FormContext) -> Json:
 def build_checking_view(context: FormContext) -> Json:
     """Return the view to show while the bot looks up whether the OMS recorded the trade."""
     sentence = (
-        "*Not known yet, checking.* The trade was sent, and the answer did not come. "
-        "It is being looked up, and is not sent again."
+        "*Not known yet, checking.* The trade was sent, but no response arrived. "
+        "The app is checking whether it was recorded, and does not send it again."
     )
     return _build_notice_view("Checking…", sentence, context)
 
@@ -48,13 +48,15 @@ def build_refused_view(text: str) -> Json:
 def build_working_view() -> Json:
     """Return the view to show until the OMS answers a request about an existing order or trade."""
     return _build_notice_view(
-        "Working…", "The trading system has not answered yet. The result will be shown here.", FormContext("")
+        "Working…",
+        "The trading system has not responded yet. The result will be shown here.",
+        FormContext(""),
     )
 
 
 def build_done_view() -> Json:
     """Return the view of a request that was carried out after the bot had answered."""
-    return _build_notice_view("Done", "This was done. The message in the channel shows it.", FormContext(""))
+    return _build_notice_view("Done", "Done. See the message in the channel.", FormContext(""))
 
 
 def build_busy_view() -> Json:

@@ -13,7 +13,9 @@ from app.errors import QueueFull, SlackError, SlackRateLimited, SlackRefused, Sl
 
 log = logging.getLogger(__name__)
 
-INVITE_HINT = "I could not post this in <#{channel}>. To have it there, type `/invite` and my name in it."
+INVITE_HINT = (
+    "I could not post this in <#{channel}>. To let me post there, type `/invite` and my name in that channel."
+)
 MAYBE_HINT = "Slack did not say whether this reached <#{channel}>."
 
 

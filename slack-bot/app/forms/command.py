@@ -20,8 +20,8 @@ TRADE_LINE = re.compile(
 IN = re.compile(r"\s+in\s", re.IGNORECASE)
 EXAMPLE = "`/trade buy 100 AAPL @ 175 in Growth`"
 POSITIONS_ADVICE = (
-    "`/trade` enters trades only. `/portfolio` and `/desk positions` show positions, `/trades` shows trades, "
-    "and `/desk orders` shows orders."
+    "`/trade` only records trades. `/portfolio` and `/desk positions` show positions, `/trades` shows "
+    "trades, and `/desk orders` shows orders."
 )
 UNDO_ADVICE = (
     "A recorded trade cannot be deleted. To undo it, enter the opposite trade with the same quantity and "

@@ -57,23 +57,25 @@ def build_portfolio_id(name: str) -> str:
 
 def build_price_question(ticket: Ticket, reason: str) -> Question:
     """Return the question about an implausible price."""
-    yes = f"Yes, {format_plain(ticket.price)} per share is meant"
-    return Question(build_price_id(ticket.symbol, ticket.price), "Is this price meant?", "price", reason, yes)
+    yes = f"Yes, {format_plain(ticket.price)} per share is correct"
+    return Question(
+        build_price_id(ticket.symbol, ticket.price), "Is this price correct?", "price", reason, yes
+    )
 
 
 def build_symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
     """Return the question about a symbol that is not listed and was never traded."""
-    reason = f"{symbol} is not a listed instrument, and nobody has traded it here.{_did_you_mean(nearest)}"
+    reason = f"{symbol} is not a listed instrument, and was never traded here.{_did_you_mean(nearest)}"
     return Question(
-        build_symbol_id(symbol), "Trade a new symbol?", "symbol", reason, f"Yes, {symbol} is meant"
+        build_symbol_id(symbol), "Trade a new symbol?", "symbol", reason, f"Yes, {symbol} is correct"
     )
 
 
 def build_portfolio_question(name: str, nearest: Iterable[str]) -> Question:
     """Return the question about a portfolio that the trade would create."""
-    reason = f"There is none called {name} yet.{_did_you_mean(nearest)}"
+    reason = f"There is no portfolio named {name}.{_did_you_mean(nearest)}"
     return Question(
-        build_portfolio_id(name), "Open a new portfolio?", "portfolio", reason, f"Yes, open {name}"
+        build_portfolio_id(name), "Create a new portfolio?", "portfolio", reason, f"Yes, create {name}"
     )
 
 
@@ -95,7 +97,7 @@ def build_short_question(ticket: Ticket, holding: Holding) -> Question | None:
         ticket.symbol, name_key(ticket.portfolio), format_plain(holding.quantity), format_plain(opened)
     )
     yes = f"Yes, sell {format_grouped(opened)} short"
-    return Question(fields.SHORT_OK_PREFIX + about, "Open a short?", "position", reason, yes)
+    return Question(fields.SHORT_OK_PREFIX + about, "Open a short position?", "position", reason, yes)
 
 
 def build_repeat_question(trade: Trade, placed_at: str) -> Question:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.config import Settings
-from app.errors import DenialReason, NotPlaced, OmsError, OmsForbidden, OutcomeUnknown
+from app.errors import DenialReason, NotPlaced, OmsError, OmsForbidden, OutcomeUnknown, UnreadableResponse
 from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
@@ -127,7 +127,7 @@ class OmsClient:
         try:
             return Holding() if found is None else parse_holding(found)
         except (KeyError, TypeError, ValueError):
-            raise OmsError("The OMS answered a position that cannot be read.") from None
+            raise UnreadableResponse("The OMS returned a position that cannot be read.") from None
 
     def list_own_trades(
         self, person: Person, ticket: Ticket, *, since: datetime, request_id: str
@@ -165,7 +165,7 @@ class OmsClient:
         parameters = {"limit": str(limit)} | ({"q": query} if query else {})
         names = self.read(person, "/api/v1/portfolios", parameters, request_id)
         if not isinstance(names, list):
-            raise OmsError("The OMS answered something that is no list.")
+            raise UnreadableResponse("The OMS returned a value that is not a list.")
         return [name for name in names if isinstance(name, str)]
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
@@ -320,4 +320,4 @@ def _parse_json(http_answer: HttpAnswer) -> Any:
     try:
         return http_answer.json()
     except ValueError:
-        raise OmsError("The OMS returned a response that is not JSON.") from None
+        raise UnreadableResponse("The OMS returned a response that is not JSON.") from None

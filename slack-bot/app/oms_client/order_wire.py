@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from app.errors import OmsError, OmsRejected
+from app.errors import OmsRejected, UnreadableResponse
 from app.forms.numbers import format_plain
 from app.forms.orders.order import Approval, Check, Denial, Fill, Order, OrderEvent, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
@@ -115,7 +115,7 @@ def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:
     try:
         return parse(values)
     except UNREADABLE:
-        raise OmsError(f"The OMS answered {what} that cannot be read.") from None
+        raise UnreadableResponse(f"The OMS returned {what} that cannot be read.") from None
 
 
 def _order(values: Json) -> Order:

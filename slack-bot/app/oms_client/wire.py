@@ -16,6 +16,7 @@ from app.errors import (
     OmsRejected,
     OutcomeUnknown,
     TooManyRequests,
+    UnreadableResponse,
 )
 from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
@@ -83,7 +84,7 @@ def parse_instruments(rows: Any) -> list[Instrument]:
     try:
         return [Instrument(str(row["symbol"]), str(row.get("name") or "")) for row in rows]
     except (AttributeError, KeyError, TypeError):
-        raise OmsError("The OMS answered instruments that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned instruments that cannot be read.") from None
 
 
 def parse_day_bars(rows: Any) -> list[DayBar]:
@@ -93,7 +94,7 @@ def parse_day_bars(rows: Any) -> list[DayBar]:
             DayBar(str(row["start"]), parse_amount(row["open"]), parse_amount(row["close"])) for row in rows
         ]
     except (KeyError, TypeError, ValueError):
-        raise OmsError("The OMS answered bars that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned bars that cannot be read.") from None
 
 
 def parse_own_trades(rows: Any, actor: str) -> list[Trade]:
@@ -108,7 +109,7 @@ def parse_own_trades(rows: Any, actor: str) -> list[Trade]:
             if row["actor"] == actor and not row.get("reversed_by") and not row.get("reverses")
         ]
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise OmsError("The OMS answered trades that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned trades that cannot be read.") from None
 
 
 def parse_amount(value: Any) -> Decimal:
@@ -173,13 +174,13 @@ def parse_placed_trade(content: bytes) -> Trade:
 def parse_first_trade(trades: Any) -> Trade | None:
     """Parse the first trade of a list, None if it is empty. Raises `OmsError`."""
     if not isinstance(trades, list):
-        raise OmsError("The OMS answered something that is no list.")
+        raise UnreadableResponse("The OMS returned a value that is not a list.")
     if not trades:
         return None
     try:
         return parse_trade(trades[0])
     except (KeyError, TypeError, ValueError):
-        raise OmsError("The OMS answered a trade that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned a trade that cannot be read.") from None
 
 
 def parse_next_cursor(link: str) -> str:

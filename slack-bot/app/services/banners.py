@@ -22,7 +22,7 @@ from app.services.slack_settings import find_report_channel
 log = logging.getLogger(__name__)
 
 NO_CHANNEL = (
-    "No channel got this message, because the form was not opened in one. "
+    "This was not posted to a channel, because the form was opened outside one. "
     "Type `/desk risk share` in the channel of the desk."
 )
 CHANNEL_IDS = ("C", "G")  # the first letters of ids of channels that are no direct messages

@@ -10,9 +10,11 @@ from app.errors import (
     OmsForbidden,
     OmsRejected,
     TooManyRequests,
+    UnreadableResponse,
 )
 from app.forms import fields
 
+UNEXPECTED_RESPONSE = "The trading system returned an unexpected response."
 NO_REASON = "The trading system does not accept this."
 AGAIN = "Please run `/trade` again."
 ORDER_AGAIN = "Please run `/order` again."
@@ -20,11 +22,9 @@ CLICK_AGAIN = "Please click again."
 TRIGGER_TOO_OLD = "The form could not be opened in time."
 FORM_NOT_OPENED = "Slack did not open the form."
 BUSY = "The app is busy, and nothing was sent. Please try again in a few seconds."
-NOT_KNOWN = "*Still not known whether this was placed.* The trading system has not confirmed it."
+NOT_KNOWN = "*It is still unknown whether this was placed.* The trading system has not confirmed it."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
-OTHER_FORMS_ARE_NOT = (
-    "Please check the portfolio first: if you place it from a new form, it could trade twice."
-)
+OTHER_FORMS_ARE_NOT = "Please check the portfolio first: a new form could place it twice."
 MAYBE_REPEATED = "The app was restarted while it sent this message, so you may see it twice."
 FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
 ORG_WIDE = (
@@ -80,7 +80,7 @@ def describe_unplaced_trade(error: OmsError, request_id: str, *, earlier_unknown
     With `earlier_unknown`, an earlier submission of the same form may have been recorded.
     """
     if earlier_unknown:
-        earlier = f"Whether it was placed before is still not known. {SAME_FORM_IS_SAFE}"
+        earlier = f"It is still unknown whether it was placed before. {SAME_FORM_IS_SAFE}"
         return add_reference(f"*Not placed this time.* {_describe_reason(error)} {earlier}", request_id)
     return add_reference(f"*Not placed.* {_describe_reason(error)}{_describe_effect(error)}", request_id)
 
@@ -113,13 +113,13 @@ def describe_earlier_trade(trade_text: str) -> str:
     """Return the message about a form that had traded before its entries were changed."""
     return (
         f"*This form had traded already*, before you changed it:\n{trade_text}\n"
-        "What you changed was not traded. For another trade, please run `/trade`."
+        "Your changes were not traded. For another trade, please run `/trade`."
     )
 
 
 def describe_bot_error(request_id: str, again: str = AGAIN) -> str:
     """Return the message about an internal error of the bot."""
-    return add_reference(f"*Something went wrong here.* {again}", request_id)
+    return add_reference(f"*An error occurred in the app.* {again}", request_id)
 
 
 def describe_form_error(request_id: str) -> str:
@@ -127,7 +127,7 @@ def describe_form_error(request_id: str) -> str:
 
     It is unknown whether the form traded.
     """
-    sentence = "*Something went wrong here*, and this may or may not have been placed."
+    sentence = "*An error occurred in the app*, and this may or may not have been placed."
     return add_reference(
         f"{sentence} Go back and place it again: from that form it can trade only once.", request_id
     )
@@ -138,16 +138,19 @@ def _describe_reason(error: OmsError) -> str:
         case OmsForbidden(reason=reason):
             return DENIAL_MESSAGES[reason]
         case TooManyRequests(retry_after_seconds=seconds):
-            return f"You have sent too many requests. {_format_retry_time(seconds)}"
+            return f"You have sent too many requests. {format_retry_time(seconds)}"
         case OmsRejected(problems=problems) if problems:
             return " ".join(_format_problem(problem) for problem in problems)
         case OmsRejected() | NotPlaced():
             return escape(str(error))
+        case UnreadableResponse():
+            return f"{UNEXPECTED_RESPONSE} Nothing was sent; please try again."
         case _:
-            return "The trading system does not answer. Nothing was sent; please try again."
+            return "The trading system does not respond. Nothing was sent; please try again."
 
 
-def _format_retry_time(seconds: int | None) -> str:
+def format_retry_time(seconds: int | None) -> str:
+    """Return when to try again, as a sentence."""
     if seconds is None:
         return "Please try again in a while."
     return f"Please try again in {seconds} second{'' if seconds == 1 else 's'}."

@@ -31,7 +31,7 @@ from app.services.request_failures import describe_failure
 
 log = logging.getLogger(__name__)
 
-WAITING = "The trading system has not answered yet. The result will be shown here."
+WAITING = "The trading system has not responded yet. The result will be shown here."
 BLOCKS_BY_FIELD = {"take_profit": "take_profit", "stop_loss": "stop_loss", "quantity": "close_quantity"}
 
 

@@ -5,19 +5,19 @@ from app.blocks.text import escape
 from app.errors import (
     DenialReason,
     IdempotencyKeyTaken,
+    NotPlaced,
     OmsError,
     OmsForbidden,
     OmsRejected,
     OutcomeUnknown,
     TooManyRequests,
+    UnreadableResponse,
 )
-from app.services.failure_messages import DENIAL_MESSAGES
+from app.services.failure_messages import DENIAL_MESSAGES, UNEXPECTED_RESPONSE, format_retry_time
 
 SUBMIT_AGAIN = "Submit this form again: it takes effect once only."
-CHECK_FIRST = (
-    "Please check orders and positions before you do it again: from a new form, it could take effect twice."
-)
-NO_ANSWER = "The trading system does not answer. Please try again."
+CHECK_FIRST = "Please check orders and positions before you retry: a new form could apply the change twice."
+NO_ANSWER = "The trading system does not respond. Please try again."
 
 
 def describe_failure(
@@ -44,10 +44,11 @@ def _explain(error: OmsError, permission: str) -> str:
         case OmsForbidden(reason=reason):
             return DENIAL_MESSAGES[reason]
         case TooManyRequests(retry_after_seconds=seconds):
-            return f"You have sent too many requests. Please try again in {seconds or 'a few'} seconds."
+            return f"You have sent too many requests. {format_retry_time(seconds)}"
         case OmsRejected(problems=problems) if problems:
             return " ".join(escape(problem.message) for problem in problems)
-        case OmsRejected() | IdempotencyKeyTaken():
+        case OmsRejected() | IdempotencyKeyTaken() | NotPlaced():
             return escape(str(error))
         case _:
-            return NO_ANSWER
+            is_unreadable = isinstance(error, UnreadableResponse)
+            return f"{UNEXPECTED_RESPONSE} Please try again." if is_unreadable else NO_ANSWER

@@ -17,7 +17,7 @@ from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
-NO_ANSWER = "The trading system does not answer. Please try again."
+NO_ANSWER = "The trading system does not respond. Please try again."
 NOT_ALLOWED = "You are not allowed to see portfolios here."
 BUSY = "Too many requests at the moment. Please try again."
 

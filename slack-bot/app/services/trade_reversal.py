@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 REVERSAL = "trade.reversal"  # type of the stored reversals
 NOT_AUTHOR = "Only <@{user}>, who reported this trade, can undo it here."
 TOO_LATE = (
-    "A trade can be undone here within a minute. To correct this one, report the opposite trade, or ask an "
-    "administrator to reverse it."
+    "A trade can be undone here for one minute only. To correct this one, report the opposite trade, or ask "
+    "an administrator to reverse it."
 )
 
 

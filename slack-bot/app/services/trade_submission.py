@@ -117,7 +117,7 @@ def _find(services: Services, order: TradeSubmission) -> Trade | None:
     try:
         return services.oms.find_trade(order.origin.person, order.key, request_id=order.origin.request_id)
     except OmsError as error:
-        log.info("Still not known", extra={"request_id": order.origin.request_id, "fault": str(error)})
+        log.info("Outcome still unknown", extra={"request_id": order.origin.request_id, "fault": str(error)})
         return None
 
 

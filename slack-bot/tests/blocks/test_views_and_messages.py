@@ -93,7 +93,7 @@ def test_question_keeps_the_entries_and_has_a_reason():
     view = build_question_form(ticket, CONTEXT, questions)
     check_view(view)
     assert "0.001 &lt; 0.01" in get_reasons(view)
-    assert "none called &lt;!channel&gt; yet" in get_reasons(view)
+    assert "no portfolio named &lt;!channel&gt;" in get_reasons(view)
     assert list_question_ids(view) == [question.id for question in questions]
     assert all(
         block["optional"] for block in view["blocks"] if block["block_id"] in list_question_ids(view)

@@ -112,8 +112,8 @@ def test_invalid_command_gets_one_private_hint(workspace: Workspace, text):
     ("text", "expected"),
     [
         ("positions", "`/desk positions` show positions"),
-        ("list", "enters trades only"),
-        ("LIST trades", "enters trades only"),
+        ("list", "only records trades"),
+        ("LIST trades", "only records trades"),
         ("undo", "`/trade sell 100 AAPL @ 175 in Growth`"),
         ("cancel T123", "enter the opposite trade"),
     ],

@@ -65,7 +65,7 @@ def test_name_that_exists_beyond_the_hundred_is_not_offered_as_new(workspace: Wo
     assert not any(option["text"]["text"].startswith("New") for option in offered)
 
 
-SILENT = "The trading system does not answer. Please try again."
+SILENT = "The trading system does not respond. Please try again."
 
 
 @pytest.mark.parametrize(

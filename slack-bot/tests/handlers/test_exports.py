@@ -74,7 +74,7 @@ def test_file_that_is_too_large_is_refused_with_what_to_do(exporter: PortfolioWo
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        (Response(drop=True), "does not answer"),
+        (Response(drop=True), "does not respond"),
         (Response(429, headers={"Retry-After": "7"}), "in 7 seconds"),
         (build_problem(403, "No.", kind="forbidden"), "does not include"),
     ],

@@ -78,7 +78,7 @@ def test_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(res
         assert "submit" not in view
         assert "had traded already" in get_notice(view)
         assert "BUY 100 AAPL" in get_notice(view)
-        assert "What you changed was not traded" in get_notice(view)
+        assert "Your changes were not traded" in get_notice(view)
     restarted_bot.bot.services.send_queue.close(2.0)
     messages = [call.body for call in restarted_bot.slack.named("chat.postMessage")][1:]
     assert [(message["channel"], "BUY 100 AAPL" in message["text"]) for message in messages] == [
@@ -126,7 +126,7 @@ def test_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
 ):
     restarted_bot.oms.script("find", looked_up)
     view = restarted_bot.submit(EDITED)["view"]
-    assert "Still not known" in get_banner(view)
+    assert "still unknown" in get_banner(view)
     assert "had traded already" in get_notice(restarted_bot.submit(EDITED)["view"])
     assert json.loads(view["private_metadata"])["attempt"] == 0
     restarted_bot.bot.services.send_queue.close(2.0)

@@ -177,7 +177,7 @@ def test_overview_of_an_inactive_user_is_not_redrawn():
 
 @pytest.mark.parametrize(
     ("trouble", "expected"),
-    [(Response(500), "does not answer"), (build_problem(403, "No.", kind="person-refused"), "not a member")],
+    [(Response(500), "does not respond"), (build_problem(403, "No.", kind="person-refused"), "not a member")],
 )
 def test_failing_oms_is_reported_in_the_overview(trading: PortfolioWorkspace, trouble, expected):
     trading.oms.script("me", trouble)

@@ -292,7 +292,7 @@ def test_portfolio_suggestions_of_one_user_are_hidden_from_others(workspace: Wor
     workspace.oms.narrowed[BOB] = ["Income"]
     assert workspace.submit(by="U1") == {"response_action": "clear"}
     body = workspace.submit(by="U2", id="V2", root_view_id="V2")
-    assert "There is none called Growth yet" in get_reasons(body["view"])
+    assert "There is no portfolio named Growth" in get_reasons(body["view"])
 
 
 def test_portfolio_that_is_not_the_persons_is_refused_at_its_field(workspace: Workspace):

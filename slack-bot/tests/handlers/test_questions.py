@@ -20,7 +20,7 @@ SLIP = factories.build_state(portfolio="Growht")
 def test_new_portfolio_needs_a_confirmation(workspace: Workspace):
     body = workspace.submit(SLIP)
     check_view(body["view"])
-    assert "There is none called Growht yet. Did you mean Growth?" in get_reasons(body["view"])
+    assert "There is no portfolio named Growht. Did you mean Growth?" in get_reasons(body["view"])
     assert workspace.oms.named("place") == []
     assert workspace.submit(SLIP | factories.build_new_portfolio_state("Growht")) == {
         "response_action": "clear"
@@ -41,7 +41,7 @@ def test_tick_for_one_portfolio_opens_no_other(workspace: Workspace):
     body = workspace.submit(
         factories.build_state(portfolio="Incoem") | factories.build_new_portfolio_state("Growht")
     )
-    assert "There is none called Incoem yet. Did you mean Income?" in get_reasons(body["view"])
+    assert "There is no portfolio named Incoem. Did you mean Income?" in get_reasons(body["view"])
 
 
 def test_choice_of_another_portfolio_answers_the_question(workspace: Workspace):
@@ -52,7 +52,7 @@ def test_choice_of_another_portfolio_answers_the_question(workspace: Workspace):
 def test_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace: Workspace):
     values = factories.build_state(portfolio="Fresh", portfolio_text="New portfolio: Fresh")
     body = workspace.submit(values)
-    assert "There is none called Fresh yet." in get_reasons(body["view"])
+    assert "There is no portfolio named Fresh." in get_reasons(body["view"])
     chosen = index_blocks(body)["portfolio"]["element"]["initial_option"]
     assert chosen["text"]["text"] == "New portfolio: Fresh"
     assert workspace.submit(values | factories.build_new_portfolio_state("Fresh")) == {
@@ -64,7 +64,7 @@ def test_portfolio_is_confirmed_even_if_the_nearest_names_cannot_be_loaded(
     workspace: Workspace,
 ):
     workspace.oms.always["portfolios"] = Response(500)
-    assert get_reasons(workspace.submit(SLIP)["view"]).endswith("There is none called Growht yet.")
+    assert get_reasons(workspace.submit(SLIP)["view"]).endswith("There is no portfolio named Growht.")
 
 
 def test_price_and_portfolio_are_asked_about_at_once(workspace: Workspace):
@@ -136,7 +136,7 @@ def test_name_that_was_typed_as_the_symbol_finds_its_instrument(workspace: Works
 def test_symbol_is_confirmed_even_if_instruments_cannot_be_loaded(workspace: Workspace):
     workspace.oms.always["symbols"] = Response(500)
     reasons = get_reasons(workspace.submit(factories.build_state(symbol="APPL"))["view"])
-    assert reasons.endswith("nobody has traded it here.")
+    assert reasons.endswith("was never traded here.")
 
 
 def test_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspace):

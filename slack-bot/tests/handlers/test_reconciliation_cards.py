@@ -59,7 +59,7 @@ def test_card_is_posted_once_and_edited_when_it_is_resolved(workspace_with_issue
     assert "*Quantities differ* (critical): AAPL in Growth at alpaca-paper" in posted["text"]
     assert "Ours: 100 · Broker's: 90" in posted["text"]
     assert "Owner: nobody" in posted["text"]
-    assert list_buttons(posted) == ["Take it", "Resolve…"]
+    assert list_buttons(posted) == ["Assign to me", "Resolve…"]
     outcome = {"action": "adopt", "reason": "Bought by phone", "resolved_by": "slack:T1:U1"}
     report_issue(workspace_with_issues, "resolved", status="resolved", **outcome)
     edited = workspace_with_issues.slack.wait_for("chat.update")[0].body
@@ -195,7 +195,7 @@ def test_lost_broker_is_reported_in_the_channel(workspace_with_issues: Workspace
     )
     body = workspace_with_issues.slack.wait_for("chat.postMessage")[0].body
     assert body["channel"] == "C9"
-    assert "*Broker alpaca-paper* is down and tried again" in body["text"]
+    assert "*Broker alpaca-paper* is down and being reconnected" in body["text"]
 
 
 def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(workspace: Workspace):

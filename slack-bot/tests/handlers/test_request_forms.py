@@ -133,7 +133,7 @@ def test_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
     [
         (Response(201, portfolio_oms.build_order(), slow=0.8), "*Position closed*"),
         (build_problem(422, "Nothing to close."), "*Not done.* Nothing to close."),
-        (Response(503), "before you do it again"),
+        (Response(503), "before you retry"),
     ],
 )
 def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
@@ -348,7 +348,7 @@ def test_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk_wor
     risk_workspace.submit_view(risk_workspace.wait_for_view(), reason="Bad prices")
     sent = risk_workspace.slack.wait_for("chat.postMessage")[0].body
     assert sent["channel"] == "D-U1"
-    assert "No channel got this message" in sent["text"]
+    assert "This was not posted to a channel" in sent["text"]
     object.__setattr__(risk_workspace.bot.services, "trading_channel", "C9")
     risk_workspace.click("form:open", "halt", channel=None)
     risk_workspace.slack.wait_for("views.update", 2)
@@ -370,7 +370,7 @@ def test_expired_trigger_is_reported_privately(trading: PortfolioWorkspace, text
 @pytest.mark.parametrize("text", ["halt", "resume", "cancel", "close AAPL"])
 def test_failing_oms_is_reported_in_the_view(trading: PortfolioWorkspace, text):
     trading.oms.script("me", Response(500))
-    assert "does not answer" in list_texts(open_form(trading, text))
+    assert "does not respond" in list_texts(open_form(trading, text))
 
 
 @pytest.mark.parametrize("action", ["position:open", "position:close", "position:exits", "form:open"])

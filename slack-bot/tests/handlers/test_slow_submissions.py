@@ -157,7 +157,7 @@ def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(works
     view = workspace.slack.wait_for("views.update")[-1].body["view"]
     if view["title"]["text"] != "New trade":
         view = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
-    assert "Still not known" in get_banner(view)
+    assert "still unknown" in get_banner(view)
     assert json.loads(view["private_metadata"])["attempt"] == 0
 
 
@@ -192,7 +192,7 @@ def unknown_outcome_metadata(workspace: Workspace):
     """Provide the metadata of a form whose outcome stayed unknown."""
     workspace.oms.script("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
-    wait_until(lambda: "Still not known" in str(workspace.slack.shown.get("V1")))
+    wait_until(lambda: "still unknown" in str(workspace.slack.shown.get("V1")))
     return workspace.slack.shown["V1"]["private_metadata"]
 
 
@@ -223,7 +223,7 @@ def test_refusal_after_an_unknown_outcome_keeps_the_key(
     workspace.oms.script("place", again)
     view = workspace.submit(EDITED, private_metadata=unknown_outcome_metadata)["view"]
     assert "*Not placed this time.*" in get_banner(view)
-    assert "Whether it was placed before is still not known" in get_banner(view)
+    assert "It is still unknown whether it was placed before" in get_banner(view)
     assert "Nothing was traded" not in get_banner(view)
     assert json.loads(view["private_metadata"]) == json.loads(unknown_outcome_metadata)
 
@@ -233,8 +233,8 @@ def test_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspace):
     workspace.slack.refuse("views.update", "not_found")
     workspace.submit()
     text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
-    assert "Still not known" in text
-    assert "it could trade twice" in text
+    assert "still unknown" in text
+    assert "could place it twice" in text
     assert "from this form" not in text
 
 
@@ -243,5 +243,5 @@ def test_unexpected_error_is_logged_and_reported_as_unknown(workspace: Workspace
         raise ZeroDivisionError
 
     monkeypatch.setattr(workspace.bot.services.oms, "place", broken)
-    assert "Still not known" in get_banner(workspace.submit()["view"])
+    assert "still unknown" in get_banner(workspace.submit()["view"])
     assert "Submission failed" in caplog.text

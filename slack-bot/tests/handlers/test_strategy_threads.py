@@ -44,7 +44,7 @@ def test_thread_starts_once_and_its_first_message_shows_the_status(reporting_wor
         reporting_workspace, "E2", "error", STATUS | {"status": "ERROR", "last_error": error, "actor": "host"}
     )
     failed = reporting_workspace.slack.wait_for("chat.postMessage", 3)[2].body
-    assert failed["text"] == f":warning: *trend* failed and does not run any more: {error}"
+    assert failed["text"] == f":warning: *trend* failed and was stopped: {error}"
     assert failed["thread_ts"] == "1.0"
     (edited,) = reporting_workspace.slack.named("chat.update")
     assert "*Strategy trend* · ERROR" in edited.body["text"]

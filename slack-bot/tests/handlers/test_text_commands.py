@@ -66,7 +66,7 @@ def test_help_without_an_oms_shows_everything(trading: PortfolioWorkspace):
 def test_portfolio_shows_equity_cash_profit_and_positions(trading: PortfolioWorkspace):
     message = trading.query("Growth", "/portfolio")
     assert "equity 1,000,500.00 USD" in message["text"]
-    assert "today -20.00 · in all +500.00" in message["text"]
+    assert "today -20.00 · total +500.00" in message["text"]
     assert "Cash 982,500.00" in message["text"]
     table = next(block for block in message["blocks"] if block["type"] == "data_table")
     assert [cell["text"] for cell in table["rows"][1]] == [
@@ -210,9 +210,9 @@ def test_junk_is_answered_privately_at_once(trading: PortfolioWorkspace, junk):
 @pytest.mark.parametrize(
     ("trouble", "expected"),
     [
-        (Response(drop=True), "does not answer"),
-        (Response(500), "does not answer"),
-        (Response(body={"rows": 1}), "does not answer"),
+        (Response(drop=True), "does not respond"),
+        (Response(500), "does not respond"),
+        (Response(body={"rows": 1}), "returned an unexpected response"),
         (Response(429, headers={"Retry-After": "7"}), "in 7 seconds"),
         (build_problem(403, "No.", kind="person-refused"), "not a member"),
         (build_problem(403, "No.", kind="tenant-suspended"), "suspended"),

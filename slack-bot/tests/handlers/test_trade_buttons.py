@@ -44,10 +44,10 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (lambda: build_button_value(61), "within a minute"),
+        (lambda: build_button_value(61), "for one minute only"),
         (lambda: build_button_value(user="U2"), "Only <@U2>, who reported this trade"),
-        (lambda: "{}", "within a minute"),
-        (lambda: "junk", "within a minute"),
+        (lambda: "{}", "for one minute only"),
+        (lambda: "junk", "for one minute only"),
     ],
     ids=["late", "another person", "empty", "junk"],
 )
@@ -59,7 +59,7 @@ def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, valu
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"recorded_at": "2026-11-21T10:00:00.000000Z"}, "within a minute"), ({"user": "U2"}, "Only <@U2>")],
+    [({"recorded_at": "2026-11-21T10:00:00.000000Z"}, "for one minute only"), ({"user": "U2"}, "Only <@U2>")],
     ids=["late", "another person"],
 )
 def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace, changes, said):

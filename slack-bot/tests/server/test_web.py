@@ -267,7 +267,7 @@ def test_internal_error_of_a_submission_is_shown_over_the_form(
     result = response.get_json()
     assert (response.status_code, result["response_action"]) == (200, "push"), "the form stays underneath"
     check_view(result["view"])
-    assert "Something went wrong here" in get_notice(result["view"])
+    assert "An error occurred in the app" in get_notice(result["view"])
     assert response.headers["X-Request-ID"] in get_notice(result["view"])
     assert "Handler failed" in caplog.text
 

@@ -190,7 +190,7 @@ def test_stop_from_a_direct_message_survives_a_bot_killed_after_the_answer(works
     wait_until(lambda: not list_rows(workspace))
     ((channel, text),) = list_posts(workspace)
     assert channel == "D-U1"
-    assert "Trading is stopped\nNo channel got this message" in text
+    assert "Trading is stopped\nThis was not posted to a channel" in text
 
 
 def test_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: Workspace, monkeypatch):
@@ -203,7 +203,7 @@ def test_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: Wo
     monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
     deliver_notifications(services)
     ((channel, text),) = list_posts(workspace)
-    assert (channel, "No channel got this message" in text) == ("D-U1", True)
+    assert (channel, "This was not posted to a channel" in text) == ("D-U1", True)
 
 
 def test_end_of_an_unposted_stop_is_shown_in_the_form_only(workspace: Workspace):

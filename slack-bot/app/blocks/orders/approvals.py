@@ -18,10 +18,10 @@ AMOUNTS = {
     "price": "Expected price",
     "value": "Value",
     "charges": "Charges",
-    "cash_after": "Cash after it",
-    "position_after": "Position after it",
-    "gross_exposure": "Gross exposure before it",
-    "net_exposure": "Net exposure before it",
+    "cash_after": "Resulting cash",
+    "position_after": "Resulting position",
+    "gross_exposure": "Current gross exposure",
+    "net_exposure": "Current net exposure",
     "equity": "Equity",
 }
 MAX_REASON_CHARACTERS = 500

@@ -267,12 +267,12 @@ def format_denial(denial: Denial) -> str:
 
 def _format_nearest(denial: Denial) -> str:
     if denial.nearest_price is not None:
-        return f" The nearest price that passes is {format_grouped(denial.nearest_price)}."
+        return f" The nearest allowed price is {format_grouped(denial.nearest_price)}."
     if denial.largest_passing is None:
         return ""
     if not denial.largest_passing:
-        return " No quantity passes."
-    return f" The largest quantity that passes is {format_grouped(denial.largest_passing)}."
+        return " No quantity is allowed."
+    return f" The largest allowed quantity is {format_grouped(denial.largest_passing)}."
 
 
 def _format_figure(text: str) -> str:

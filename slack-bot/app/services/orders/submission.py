@@ -174,7 +174,7 @@ def _find(services: Services, submitted: SubmittedOrder) -> Order | None:
     try:
         return services.orders.find(person, submitted.key, request_id=request_id)
     except OmsError as error:
-        log.info("Still not known", extra={"request_id": request_id, "fault": str(error)})
+        log.info("Outcome still unknown", extra={"request_id": request_id, "fault": str(error)})
         return None
 
 

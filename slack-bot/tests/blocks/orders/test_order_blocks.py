@@ -211,8 +211,8 @@ def test_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
         (
             "REDUCING",
             80,
-            " The largest quantity that passes is 80.",
-            "Limits pass at most 80 (reducing)",
+            " The largest allowed quantity is 80.",
+            "Largest quantity within limits: 80 (reducing)",
         ),
     ],
 )
@@ -249,7 +249,10 @@ def test_preview_shows_estimates_and_checks(denial, price, said):
     text = build_preview(preview, PortfolioCash("Growth", Decimal(1), "USD", Decimal(2)))
     assert said in text
     assert "It opens <!date^1796049000^{date_short_pretty} at {time}|2026-11-30 14:30:00 UTC>" in text
-    assert "Limits pass at most 971 (check 29), 972 (check 28), 973 (check 27), 974 (check 26)" in text
+    assert (
+        "Largest quantity within limits: 971 (check 29), 972 (check 28), 973 (check 27), 974 (check 26)"
+        in text
+    )
     check_view(build_order_form(OrderDraft(), OrderContext("C1"), lines=("x" * 2000, text)))
 
 

@@ -54,8 +54,8 @@ def test_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspace)
     check_view(shown)
     preview = next(block["text"]["text"] for block in shown["blocks"] if block["block_id"] == "order_preview")
     assert "50 MSFT at about 410.00 = 20,500.00 · charges 1.20" in preview
-    assert "cash 100,000.00 USD · after it 79,498.80 USD · buying power 100,000.00 USD" in preview
-    assert "Limits pass at most 243 (buying power)" in preview
+    assert "cash 100,000.00 USD · resulting cash 79,498.80 USD · buying power 100,000.00 USD" in preview
+    assert "Largest quantity within limits: 243 (buying power)" in preview
 
 
 def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
@@ -193,7 +193,7 @@ def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(worksp
     view = body["view"]
     check_view(view)
     assert "*Denied by max order quantity* (limit 40, asked 50)" in get_banner(view)
-    assert "The largest quantity that passes is 40." in get_banner(view)
+    assert "The largest allowed quantity is 40." in get_banner(view)
     button = index_blocks(body)["proposal"]["elements"][0]
     assert button["text"]["text"] == "Use quantity 40 instead"
     assert json.loads(view["private_metadata"])["attempt"] == 1
@@ -214,7 +214,10 @@ def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(worksp
     check_view(filled)
     assert "Quantity 40 is filled in" in get_banner(filled)
     assert workspace.oms.named("preview_order")[-1].body["quantity"] == "40"
-    assert "Limits pass at most 243" in index_blocks({"view": filled})["order_preview"]["text"]["text"]
+    assert (
+        "Largest quantity within limits: 243"
+        in index_blocks({"view": filled})["order_preview"]["text"]["text"]
+    )
     assert get_element(filled, "quantity~1")["initial_value"] == "40"
     assert get_element(filled, "limit_price~1")["initial_value"] == "410"
     values = {
@@ -246,7 +249,7 @@ def test_denied_price_is_offered_at_the_limit(workspace: Workspace):
 def test_denial_has_no_button_if_no_quantity_passes(workspace: Workspace):
     workspace.oms.orders.denial = denial_json(largest_passing="0")
     body = submit_form(workspace)
-    assert "No quantity passes." in get_banner(body["view"])
+    assert "No quantity is allowed." in get_banner(body["view"])
     assert "proposal" not in index_blocks(body)
 
 
