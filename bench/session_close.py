@@ -23,8 +23,8 @@ from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import empty_portfolio, portfolio_row
 from app.ledger.service.recording import LedgerBatchHandler
 from app.logs import AccessLog
 from app.market_data.service import Market

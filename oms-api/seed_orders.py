@@ -26,8 +26,8 @@ from app.instruments import queries as instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import empty_portfolio, portfolio_row
 from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, mark

@@ -40,22 +40,15 @@ from app.timestamps import iso
 from tests.orders.rig import ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `state_of`
-    "LedgerState": {"connection", "_ids", "_listed"},
-    "OrderStore": {"_books", "_connection", "_orders", "dirty"},
+    "OrderStore": {"_ledger", "_connection", "_orders", "dirty"},
     "BatchContext": {
-        *("batch", "services", "books", "connection", "order_store", "request_id", "_command", "_messages"),
+        *("ledger", "services", "connection", "order_store", "request_id", "_command", "_messages"),
         *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
     "LedgerBatch": {
-        "books",
-        "guard",
-        "get_reserved_quantity",
-        "originals",
-        "_rates",
-        "_cached_rates",
-        "_cached_ids",
-        "_tenants",
+        *("connection", "guard", "get_reserved_quantity", "originals"),
+        *("_ids", "_listed", "_rates", "_cached_rates"),
     },
 }
 
@@ -63,7 +56,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
 def state_of(context):
     """Return the whole memory of a batch, to be compared."""
     state = {}
-    for part in (context.books, context.order_store, context, context.batch):
+    for part in (context.ledger, context.order_store, context):
         kind = type(part).__name__
         for name, value in vars(part).items():
             if name not in NOT_COMPARED[kind]:

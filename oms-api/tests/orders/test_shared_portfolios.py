@@ -187,7 +187,7 @@ def portfolio_of(rig, name):
             position_key = PositionKey(rig.tenant, portfolio_key.portfolio_id, key.symbol, key.product)
             in_symbol = context.order_store.open_of(portfolio_key, key.symbol)
             assert book == build_book(context, position_key, in_symbol)
-        positions = dict(context.books.positions(portfolio_key))
+        positions = dict(context.ledger.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)
         update = create_cache_update(context)

@@ -5,12 +5,12 @@ from decimal import Decimal
 import pytest
 
 from app.database import unit_of_work
-from app.ledger.errors import AmountTooLarge, NoSuchPortfolio
+from app.ledger.errors import AmountTooLarge, NoSuchPortfolio, StalePortfolioIds
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import Valued
-from app.ledger.service.batch import StalePortfolioIds, empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin, Recorded, RecordTrade
+from app.ledger.service.portfolio_state import empty_portfolio, portfolio_row
 from app.ledger.service.reading import nearest_names
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll, ClosePosition, PlaceOrder, PreviewOrder
@@ -115,12 +115,11 @@ def test_order_after_a_rejected_trade_finds_no_portfolio(rig):
 
 def test_portfolio_created_by_another_process_is_looked_up_again(rig):
     with unit_of_work(rig.engine) as connection:
-        batch = rig.handler._ledger_handler.batch(connection, [record(rig)])
-        batch.load()
+        batch = rig.handler._ledger_handler.load(connection, [record(rig)])
         theirs = portfolio_row(
             empty_portfolio(4711, rig.tenant, "New", "new", opening_cash=Decimal(1_000_000)), rig.now
         )
         insert_portfolios(connection, [theirs])
         batch.portfolio_named(rig.tenant, "new").last_sequence = 1
         with pytest.raises(StalePortfolioIds):
-            batch.insert_portfolios()
+            batch.flush()

@@ -32,15 +32,11 @@ from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import action_of_key
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
-from app.ledger.service.batch import (
-    LedgerBatch,
-    Rates,
-    no_rates,
-    request_key,
-)  # fmt: skip
-from app.ledger.service.books import Entry, LedgerState, PortfolioState
+from app.ledger.service.batch import LedgerBatch, Rates, no_rates
+from app.ledger.service.command_loading import load_commands, request_key
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
+from app.ledger.service.portfolio_state import Entry, PortfolioState
 from app.ledger.service.reversals import build_reversal_entry
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
@@ -67,15 +63,14 @@ class LedgerBatchHandler:
         self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
     ) -> BatchResult[Recorded]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
-        batch = self.batch(connection, commands)
         try:
-            batch.load()
+            batch = self.load(connection, commands)
             return record_all(batch, commands)
         except Exception:
             self.forget()
             raise
 
-    def batch(
+    def load(
         self,
         connection: Connection,
         commands: Sequence[Command],
@@ -83,11 +78,11 @@ class LedgerBatchHandler:
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
     ) -> LedgerBatch:
-        """Return a batch of `commands`. `names` and `portfolio_keys` are further portfolios that it needs."""
-        books = LedgerState(connection, self._ids)
-        return LedgerBatch(
-            books, commands, self._portfolio_ids, names, portfolio_keys, tenants, self._guard, self._rates
-        )
+        """Lock and load what `commands` need, and further portfolios, and return the batch."""
+        batch = LedgerBatch(connection, self._ids, self._guard, self._rates)
+        set_tenant_scope(connection, {command.origin.tenant_id for command in commands}.union(tenants))
+        load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
+        return batch
 
     def forget(self) -> None:
         """Clear the cache of portfolio ids, because a restored database may have other ids."""
@@ -126,14 +121,14 @@ def record_command(batch: LedgerBatch, command: Command) -> Recorded | OmsError:
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
     the other commands.
     """
-    changes, key = batch.books.changes, request_key(command)
+    changes, key = batch.changes, request_key(command)
     try:
         repeated = _repeated(batch, command, key)
         if repeated:
             return repeated
         recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
     except OmsError as refusal:
-        if batch.books.changes != changes:
+        if batch.changes != changes:
             raise
         return refusal
     if key:
@@ -150,37 +145,37 @@ def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> R
     if not same:
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(same, key=lambda row: row.trade_id)
-    portfolio = batch.books.portfolio(oldest.portfolio_key)
+    portfolio = batch.portfolio(oldest.portfolio_key)
     return Recorded(oldest, portfolio.name, replayed=True)
 
 
 def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = command.origin.portfolios
-    return names is None or batch.books.portfolio(row.portfolio_key).name_key in names
+    return names is None or batch.portfolio(row.portfolio_key).name_key in names
 
 
 def _record(batch: LedgerBatch, command: RecordTrade) -> Recorded:
-    portfolio = batch.portfolio_of(command)
-    symbol = batch.books.symbol_of(portfolio.tenant_id, command.symbol)
+    portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
+    symbol = batch.symbol_of(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)
     key = PositionKey(portfolio.tenant_id, portfolio.id, symbol, command.product)
-    position = batch.books.position(key)
+    position = batch.position(key)
     refusal = batch.guard.find_refusal(command, portfolio)
     if refusal is not None:
         raise NotPermitted(refusal)
     _require_order(command, position)
     if portfolio.trading_state != ACTIVE:
         refuse_by_switch(batch, portfolio, position, command)
-    currency = batch.books.currency_of(portfolio, key)
+    currency = batch.currency_of(portfolio, key)
     rate = None if currency is None else batch.rate(command, currency, portfolio.base_currency)
     fill = _fill(command, currency, rate)
     charged = _charged_trade(batch, command, portfolio, currency, rate)
     entry = _trade_entry(command, fill, rate, _charges(command, portfolio, charged))
-    row = batch.books.append(portfolio, command.origin, entry, apply_fill(position, fill))
+    row = batch.append(portfolio, command.origin, entry, apply_fill(position, fill))
     if charged is not None:
-        book_dp_charge(batch.books, portfolio, command.origin, command.symbol, charged, position)
+        book_dp_charge(batch, portfolio, command.origin, command.symbol, charged, position)
     return Recorded(row, portfolio.name)
 
 
@@ -210,7 +205,7 @@ def _charged_trade(
     """Return what the charges of the trade depend on, None if its schedule does not compute them."""
     if command.charges is not None:
         return None
-    exchange = batch.books.exchange_of(portfolio.tenant_id, command.symbol)
+    exchange = batch.exchange_of(portfolio.tenant_id, command.symbol)
     schedule = portfolio.schedule_in(exchange)
     if schedule == Schedule.NONE:
         return None
@@ -250,7 +245,7 @@ def refuse_by_switch(
             free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
             room = min(room, max(free, ZERO))
     if room < quantity:
-        scope = batch.guard.get_switch_scope(batch.books.connection, portfolio)
+        scope = batch.guard.get_switch_scope(batch.connection, portfolio)
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
@@ -285,24 +280,24 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> Recorded:
         raise NoSuchTrade(command.trade_id)
     if original.kind == "reversal":
         raise ReversalOfReversal(command.trade_id)
-    if key in batch.reversed:
-        raise AlreadyReversed(command.trade_id, batch.reversed[key])
+    if key in batch.reversals:
+        raise AlreadyReversed(command.trade_id, batch.reversals[key])
     require_no_action(batch, original)
     recorded = _book_reversal(batch, command, original)
-    batch.reversed[key] = recorded.row.trade_id
+    batch.reversals[key] = recorded.row.trade_id
     return recorded
 
 
 def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> Recorded:
     batch.flush()  # so that the replay also reads the rows of this batch
-    portfolio = batch.books.portfolio(original.portfolio_key)
+    portfolio = batch.portfolio(original.portfolio_key)
     key = original.position_key
-    after = replay_position(batch.books.connection, key, without=original.trade_id)
-    positions = (batch.books.position(key), after)
+    after = replay_position(batch.connection, key, without=original.trade_id)
+    positions = (batch.position(key), after)
     if any(position.quantity and position.currency != original.currency for position in positions):
         raise MixesCurrencies(original.trade_id)
     entry = build_reversal_entry(original, command.reason)
-    return Recorded(batch.books.append(portfolio, command.origin, entry, after), portfolio.name)
+    return Recorded(batch.append(portfolio, command.origin, entry, after), portfolio.name)
 
 
 def require_no_action(batch: LedgerBatch, original: TradeRow) -> None:
@@ -310,7 +305,7 @@ def require_no_action(batch: LedgerBatch, original: TradeRow) -> None:
     action_id = action_of_key(original.idempotency_key)
     if action_id is not None:
         raise BookedByCorporateAction(original.trade_id, action_id)
-    later = find_later_action(batch.books.connection, original)
+    later = find_later_action(batch.connection, original)
     if later is not None:
         action_id = action_of_key(later.idempotency_key)
         raise BeforeCorporateAction(original.trade_id, action_id or later.trade_id)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS
-from app.ledger.service.books import Entry
+from app.ledger.service.portfolio_state import Entry
 from app.money import share
 
 

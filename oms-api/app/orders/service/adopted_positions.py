@@ -32,7 +32,7 @@ def reverse_adoption(
     now = datetime.fromisoformat(at)
     if not is_remote(order) or now - reported_at < _PROMPT:
         return
-    context.batch.flush()
+    context.ledger.flush()
     found = find_adoption(context.connection, order.tenant_id, order.portfolio_id, order.symbol, reported_at)
     if found is None:
         return

@@ -55,7 +55,7 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
     totals: dict[str, Totals] = dict(context.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
-            base = context.books.portfolio(portfolio_key).base_currency
+            base = context.ledger.portfolio(portfolio_key).base_currency
             totals[base] = add_totals(totals.get(base, NOTHING), exposure_in(context, portfolio_key).total)
     found = _in_one_currency(context, order, totals)
     return found if has_value else found._replace(missing=None)  # a count of orders needs no rate

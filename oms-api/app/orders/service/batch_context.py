@@ -20,8 +20,8 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.books import LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import PortfolioState
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.metrics import Metrics
@@ -78,19 +78,18 @@ class BatchContext:
 
     def __init__(
         self,
-        batch: LedgerBatch,
+        ledger: LedgerBatch,
         services: BatchServices,
         now: datetime,
         plan: LockPlan | None = None,
         rate_counts: dict[int, int] | None = None,
     ) -> None:
-        self.batch = batch
+        self.ledger = ledger  # portfolios and positions
         self.plan = plan or LockPlan()  # what the commands need
         self.now = now  # the newest request time of the batch
         self.services = services
-        self.books: LedgerState = batch.books
-        self.connection: Connection = batch.books.connection
-        self.order_store = OrderStore(self.books)
+        self.connection: Connection = ledger.connection
+        self.order_store = OrderStore(ledger)
         self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
         self.writes: list[Write] = []  # further statements of the batch
         self.entries: list[AuditEntry] = []  # audit entries, written last
@@ -126,7 +125,7 @@ class BatchContext:
 
     def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
         """Return how a portfolio enforces trading sessions."""
-        state = self.books.portfolio(portfolio_key)
+        state = self.ledger.portfolio(portfolio_key)
         return get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
@@ -193,24 +192,24 @@ class BatchContext:
     def get_portfolio_key(self, command: PortfolioRequest) -> PortfolioKey:
         """Return the key of the portfolio that the command names. Raises NoSuchPortfolio."""
         names = (command.portfolio_name, command.portfolio_name_key)
-        return self.batch.get_existing_portfolio(command.origin.tenant_id, *names).key
+        return self.ledger.get_existing_portfolio(command.origin.tenant_id, *names).key
 
     @property
     def changes(self) -> int:
         """The number of changes so far. It differs after any change."""
-        return self.books.changes + self.order_store.changes + len(self.entries)
+        return self.ledger.changes + self.order_store.changes + len(self.entries)
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
-        return self.books.portfolios[order.tenant_id, order.portfolio_id]
+        return self.ledger.portfolios[order.tenant_id, order.portfolio_id]
 
     def position(self, order: Order) -> Position:
         """Return the position in the order's symbol and product."""
-        return self.books.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+        return self.ledger.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
 
     def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
         """Return whether the caller may see the portfolio."""
-        return origin.portfolios is None or self.books.portfolio(portfolio_key).name_key in origin.portfolios
+        return origin.portfolios is None or self.ledger.portfolio(portfolio_key).name_key in origin.portfolios
 
     def order_for(self, origin: Origin, order_id: str) -> Order:
         """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
@@ -231,7 +230,7 @@ class BatchContext:
 
     def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
-        if self.books.portfolio(portfolio_key).trading_state == TradingState.HALTED:
+        if self.ledger.portfolio(portfolio_key).trading_state == TradingState.HALTED:
             return True
         return TradingState.HALTED in self.switches.get(portfolio_key.tenant_id, ALL_ACTIVE).states.values()
 
@@ -248,9 +247,8 @@ class BatchContext:
 
     def flush(self) -> None:
         """Write all changes of the batch."""
-        self.batch.insert_portfolios()
         self.order_store.renew_stamps()
-        self.books.flush(*self.order_store.writes(), *self.writes)
+        self.ledger.flush(*self.order_store.writes(), *self.writes)
         self.order_store.note_row_version(get_row_version(self.connection))
         if self.entries:
             record(self.connection, self.entries)

@@ -51,8 +51,7 @@ class OrderBatchHandler:
         self, connection: Connection, commands: Sequence[LedgerCommand]
     ) -> BatchResult[Recorded]:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
-        batch = self._ledger_handler.batch(connection, commands)
-        batch.load()
+        batch = self._ledger_handler.load(connection, commands)
         match_before_trades(self._services, batch, max(map(get_time, commands)))
         result = record_all(batch, commands)
         update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 from app.database import set_tenant_scope
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
-from app.ledger.service.batch import ReservedQuantity
-from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import RecordTrade
+from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.recording import LedgerBatchHandler
+from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
@@ -47,14 +47,13 @@ def load_batch(
     plan = build_lock_plan(
         connection, [command for command in commands if not isinstance(command, LedgerCommand)]
     )
-    batch = ledger_handler.batch(connection, ledger, plan.portfolio_names, plan.portfolio_keys, tenants)
-    batch.load()
+    batch = ledger_handler.load(connection, ledger, plan.portfolio_names, plan.portfolio_keys, tenants)
     commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
     context = BatchContext(batch, services, max(map(get_time, commands)), plan, rate_counts)
     context.signals = signals
     if signals is not None:
         signals.load(connection)
-    plan.portfolio_keys |= batch.list_named_portfolios()
+    plan.portfolio_keys |= batch.list_portfolio_keys(plan.portfolio_names)
     if ledger:
         plan.portfolio_keys |= find_portfolios_to_match(batch)
     load_portfolios(context, plan.portfolio_keys, list_instrument_keys(commands))

@@ -8,8 +8,8 @@ from app.costs.rules.booking import parse_components
 from app.ledger.errors import NoRate
 from app.ledger.queries.cash import find_movement_amount
 from app.ledger.rules.cash import CashKind
-from app.ledger.service.books import CashEntry
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import CashEntry
 from app.money import ZERO, product
 from app.orders.queries.executions import executions_of
 from app.orders.rules.execution_verification import get_charge_key
@@ -47,7 +47,7 @@ def refund_broker_charges(context: BatchContext, order: Order, execution_id: str
 
 
 def _find_booked(context: BatchContext, execution: ExecutionRow) -> Decimal | None:
-    context.batch.flush()  # so that the query also reads the rows of this batch
+    context.ledger.flush()  # so that the query also reads the rows of this batch
     place = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
     return find_movement_amount(context.connection, *place, _get_key(execution))
 
@@ -81,4 +81,4 @@ def _append(
     instant = datetime.fromisoformat(at)
     origin = Origin(order.tenant_id, order.source, None, instant, key, None, order.broker)
     entry = CashEntry(kind, amount, reason, symbol=execution.symbol, day=execution.executed_at[:10])
-    context.books.append_cash(context.portfolio(order), origin, entry)
+    context.ledger.append_cash(context.portfolio(order), origin, entry)

@@ -132,7 +132,7 @@ def reverse_trade(
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
-    context.batch.flush()  # so that the replay also reads the rows of this batch
+    context.ledger.flush()  # so that the replay also reads the rows of this batch
     trade_key = TradeKey(execution.tenant_id, execution.trade_id)
     (original,) = map(canonical_trade, trades_by_id(context.connection, [trade_key]))
     origin = command.origin._replace(idempotency_key=None, request_hash=None)
@@ -144,7 +144,7 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
-    batch, connection, key = context.batch, context.connection, original.position_key
+    batch, connection, key = context.ledger, context.connection, original.position_key
     undone = reversals_of(connection, [original.trade_key])
     if undone:
         raise AlreadyReversed(original.trade_id, undone[original.trade_key])
@@ -152,8 +152,8 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
     after = replay_position(connection, key, without=original.trade_id)
     if after.quantity and after.currency == MIXED:
         raise MixesCurrencies(original.trade_id)
-    portfolio = batch.books.portfolio(original.portfolio_key)
-    return batch.books.append(portfolio, origin, build_reversal_entry(original, reason), after)
+    portfolio = batch.portfolio(original.portfolio_key)
+    return batch.append(portfolio, origin, build_reversal_entry(original, reason), after)
 
 
 def _negate(amount: str) -> str:

@@ -102,7 +102,7 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
     """
     changes = context.changes
     if isinstance(command, (RecordTrade, ReverseTrade)):
-        recorded = record_command(context.batch, command)
+        recorded = record_command(context.ledger, command)
         if isinstance(recorded, Recorded):
             apply_trade_to_orders(context, recorded)
             row = recorded.row

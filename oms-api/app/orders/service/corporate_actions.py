@@ -39,7 +39,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     """
     action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     booking = Booking(
-        *(context.batch, context.books.portfolio(portfolio_key), command.origin, action),
+        *(context.ledger, context.ledger.portfolio(portfolio_key), command.origin, action),
         partial(_find_rate, context, portfolio_key, action.symbol),
     )
     changes = context.changes
@@ -56,7 +56,7 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
 def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
     rate = rate_now(context, portfolio_key, currency)
     if rate is None:
-        raise NoRate(symbol, currency, context.books.portfolio(portfolio_key).base_currency)
+        raise NoRate(symbol, currency, context.ledger.portfolio(portfolio_key).base_currency)
     return rate
 
 

@@ -18,7 +18,7 @@ def currency_in(
 ) -> str | None:
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
     listed = context.instrument(portfolio_key.tenant_id, symbol)
-    base = context.books.portfolios[portfolio_key].base_currency
+    base = context.ledger.portfolios[portfolio_key].base_currency
     return currency_of_fill(held, listed.currency if listed.is_listed else None, base)
 
 
@@ -32,7 +32,7 @@ def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str
 def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
     """Return the current price of a currency in the portfolio's currency, None if no rate is known."""
     return rate_between(
-        context, portfolio_key.tenant_id, currency, context.books.portfolio(portfolio_key).base_currency
+        context, portfolio_key.tenant_id, currency, context.ledger.portfolio(portfolio_key).base_currency
     )
 
 
@@ -40,7 +40,7 @@ def rate_to_value_by(
     context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
 ) -> Decimal | None:
     """Return the rate to value a position and its orders, None in the portfolio's own currency."""
-    base = context.books.portfolios[portfolio_key].base_currency
+    base = context.ledger.portfolios[portfolio_key].base_currency
     return rate_to_value_in(context, portfolio_key.tenant_id, base, symbol, held)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from app.ledger.rules.keys import PortfolioNameKey
 from app.orders.queries import book as queries
 from app.orders.rules.values import Order, Status
 from app.orders.service.batch_context import BatchContext
@@ -38,7 +39,8 @@ def plan_repeat_checks(context: BatchContext, commands: Sequence[Command]) -> No
     for command in commands:
         if isinstance(command, PlaceOrder) and command.origin.actor is not None:
             tenant_id, symbol, actor = command.origin.tenant_id, command.ticket.symbol, command.origin.actor
-            portfolio_id = context.batch.find_portfolio_id(tenant_id, command.portfolio_name_key)
+            name = PortfolioNameKey(tenant_id, command.portfolio_name_key)
+            portfolio_id = context.ledger.portfolio_ids.get(name)
             if portfolio_id is not None:
                 context.repeat_keys.add(queries.RepeatKey(tenant_id, symbol, portfolio_id, actor))
 

@@ -54,7 +54,7 @@ def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, 
 
     Return the exits that were changed or placed.
     """
-    held = context.books.position(reversed_reduction.position_key).quantity
+    held = context.ledger.position(reversed_reduction.position_key).quantity
     groups = _list_groups(context, reversed_reduction, "SELL" if held > 0 else "BUY")
     covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
     room, left = abs(held) - sum(covered.values(), ZERO), reversed_reduction.quantity

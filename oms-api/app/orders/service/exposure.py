@@ -21,7 +21,7 @@ def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
     exposure = context.exposures.get(portfolio_key)
     if exposure is None:
         exposure = context.exposures[portfolio_key] = Exposure()
-        positions = context.books.positions(portfolio_key)
+        positions = context.ledger.positions(portfolio_key)
         due = {key.holding_key for key, held in positions.items() if held.quantity}
         due |= {order.holding_key for order in context.order_store.open_in(portfolio_key)}
         context.order_store.dirty.pop(portfolio_key, None)
@@ -39,7 +39,7 @@ def build_book(
 ) -> SymbolExposure:
     """Return the book of a position of a locked portfolio with those of its open orders that count."""
     portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
-    held = context.books.position(position_key)
+    held = context.ledger.position(position_key)
     mark = find_mark(context, position_key, held)
     rate = rate_to_value_by(context, portfolio_key, symbol, held)
     if not orders:
@@ -53,7 +53,7 @@ def build_book(
 def _has_new_rate(
     context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
 ) -> bool:
-    held = context.books.position(PositionKey(*portfolio_key, *holding_key))
+    held = context.ledger.position(PositionKey(*portfolio_key, *holding_key))
     rate = rate_to_value_by(context, portfolio_key, holding_key.symbol, held)
     return rate != exposure.valuations[holding_key].book.rate
 
@@ -113,5 +113,5 @@ def charged_market_of(
 ) -> ChargedMarket:
     """Return where the portfolio's orders in a symbol are charged."""
     currency = currency_in(context, portfolio_key, symbol, held)
-    base = context.books.portfolio(portfolio_key).base_currency
+    base = context.ledger.portfolio(portfolio_key).base_currency
     return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)

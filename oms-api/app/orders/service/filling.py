@@ -10,9 +10,9 @@ from app.costs.rules.values import Execution
 from app.ledger.rules.accounting import Side, apply_fill, build_fill
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import MAX_AHEAD
-from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
 from app.ledger.service.dp_charges import book_dp_charge
+from app.ledger.service.portfolio_state import Entry
 from app.money import fixed
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
@@ -152,8 +152,8 @@ def record_trade(
         fee_totals=charges.fee_totals,
     )
     portfolio = context.portfolio(order)
-    trade = context.books.append(portfolio, origin, entry, after)
-    book_dp_charge(context.books, portfolio, origin, order.symbol, charged, held)
+    trade = context.ledger.append(portfolio, origin, entry, after)
+    book_dp_charge(context.ledger, portfolio, origin, order.symbol, charged, held)
     return trade, charges
 
 

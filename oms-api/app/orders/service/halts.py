@@ -24,7 +24,7 @@ def opening_in(context: BatchContext, portfolio_key: PortfolioKey, symbol: str |
         orders_by_position.setdefault(order.position_key, []).append(order)
     found = []
     for position_key, orders in orders_by_position.items():
-        found += opening_orders(orders, context.books.position(position_key).quantity)
+        found += opening_orders(orders, context.ledger.position(position_key).quantity)
     return found
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.database import write
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.books import PortfolioState
+from app.ledger.service.portfolio_state import PortfolioState
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import NO_ORDERS, OrderResult
 from app.orders.service.internal_commands import CheckLosses
@@ -53,11 +53,11 @@ def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
 
 def compute_equity(context: BatchContext, portfolio_key: PortfolioKey) -> Decimal:
     """Return cash plus the market value of the positions, in the portfolio's currency."""
-    return context.books.portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key)[1]
+    return context.ledger.portfolio(portfolio_key).cash + sum_exposures(context, portfolio_key)[1]
 
 
 def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBaseline, at: Timestamp) -> None:
-    portfolio, connection = context.books.portfolio(portfolio_key), context.connection
+    portfolio, connection = context.ledger.portfolio(portfolio_key), context.connection
     is_live = portfolio.kind == "live"
     subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
     limits = context.services.controls.limits(portfolio.tenant_id, subject)

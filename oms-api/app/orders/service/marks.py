@@ -33,7 +33,7 @@ def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Pos
 
 def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal | None:
     """Return the price of the newest trade in a position, of this batch or stored."""
-    price = context.books.get_new_price(key)
+    price = context.ledger.get_new_price(key)
     if price is None and key not in context.last_trade_prices:
-        load_last_trade_prices(context, context.books.positions(key.portfolio_key))
+        load_last_trade_prices(context, context.ledger.positions(key.portfolio_key))
     return context.last_trade_prices.get(key) if price is None else price

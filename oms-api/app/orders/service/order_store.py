@@ -8,7 +8,7 @@ import orjson
 from app.database.bulk import Write
 from app.events.rules import NewEvent
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
-from app.ledger.service.books import LedgerState
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.stamps import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
@@ -28,9 +28,9 @@ _UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has
 class OrderStore:
     """The open orders of the locked portfolios, other orders that were loaded, and all their changes."""
 
-    def __init__(self, books: LedgerState) -> None:
-        self._books = books
-        self._connection = books.connection
+    def __init__(self, ledger: LedgerBatch) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
         self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until the batch changes one
         self._copied: set[PortfolioKey] = set()
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
@@ -197,7 +197,7 @@ class OrderStore:
         subject = str(next(iter(facts.values())))
         if kind.startswith("approval."):
             subject = f"{subject} {kind}"  # a separate row
-        self._books.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
+        self._ledger.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
 
     @property
     def created(self) -> list[Order]:
@@ -230,9 +230,9 @@ class OrderStore:
         An order that was created and ended in this batch changes no portfolio's open orders.
         """
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
-            stamp = renew_stamp(self._books.portfolio(portfolio_key).orders_stamp)
+            stamp = renew_stamp(self._ledger.portfolio(portfolio_key).orders_stamp)
             self._open[portfolio_key].stamp = stamp
-            self._books.stamp(portfolio_key, stamp)
+            self._ledger.stamp(portfolio_key, stamp)
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
         """Return whether the order is open, or was before the batch."""
@@ -276,11 +276,11 @@ class OrderStore:
         event = OrderEvent(updated.tenant_id, updated.id, count, from_status, to_status, at, actor, *facts)
         self._events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
-            self._last_payload = build_order_facts(updated, self._books.portfolio(portfolio_key).name)
+            self._last_payload = build_order_facts(updated, self._ledger.portfolio(portfolio_key).name)
         self._last_published = updated
         execution = self._executions[-1] if execution_id is not None else None
         text = orjson.dumps(add_event_facts(self._last_payload, updated, event, execution)).decode()
-        self._books.add_event(NewEvent(updated.tenant_id, event_type_of(event), text, at, updated.id))
+        self._ledger.add_event(NewEvent(updated.tenant_id, event_type_of(event), text, at, updated.id))
         return updated
 
     def _store(self, order: Order, before: Order) -> PortfolioKey:

@@ -176,7 +176,7 @@ def build_placement(
 ) -> Placement:
     """Return the portfolio, the cost schedule and the placer of a new order."""
     exchange = context.instrument(origin.tenant_id, symbol).exchange
-    portfolio = context.books.portfolio(portfolio_key)
+    portfolio = context.ledger.portfolio(portfolio_key)
     return Placement(
         *portfolio_key,
         source=origin.source,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from app.database.versioned_cache import VersionedCache
 from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
-from app.ledger.service.books import Held, PortfolioState
+from app.ledger.service.portfolio_state import Held, PortfolioState
 from app.ledger.service.stamps import get_epoch
 from app.market_data.rules.values import Quote
 from app.orders.service.open_orders import OpenOrders

@@ -35,9 +35,9 @@ def load_portfolios(
 
 def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKey]) -> None:
     """Take positions, open orders and exposures from the cache, and read later changes."""
-    books, cache = context.books, context.services.portfolios
-    cached = {key: cache.take(context.connection, books.portfolio(key)) for key in keys}
-    read = books.load_all_positions({key: (one.positions, one.last_sequence) for key, one in cached.items()})
+    ledger, cache = context.ledger, context.services.portfolios
+    cached = {key: cache.take(context.connection, ledger.portfolio(key)) for key in keys}
+    read = ledger.load_all_positions({key: (one.positions, one.last_sequence) for key, one in cached.items()})
     changed = _load_open_orders(context, {key: one.open_orders for key, one in cached.items()})
     for position_key in read:
         changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
@@ -56,7 +56,7 @@ def _load_open_orders(
     """
     loaded, outdated = dict(cached), []
     for portfolio_key, known in cached.items():
-        stamp = context.books.portfolio(portfolio_key).orders_stamp
+        stamp = context.ledger.portfolio(portfolio_key).orders_stamp
         if known.stamp != stamp:
             loaded[portfolio_key] = known.copied()
             loaded[portfolio_key].stamp = stamp
@@ -91,7 +91,7 @@ def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> li
         symbols = by_tenant.setdefault(key.tenant_id, set())
         exposure = context.exposures.get(key)
         if exposure is None:
-            held = context.books.positions(key).items()
+            held = context.ledger.positions(key).items()
             symbols |= {position_key.symbol for position_key, position in held if position.quantity}
         else:
             symbols |= exposure.list_symbols()
@@ -110,15 +110,15 @@ def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
 
 def create_cache_update(context: BatchContext) -> Callable[[], None]:
     """Return a function that caches the written state of the portfolios. Call it after the commit."""
-    books, cache, updates = context.books, context.services.portfolios, []
+    ledger, cache, updates = context.ledger, context.services.portfolios, []
     for portfolio_key in context.order_store.portfolio_keys:
-        state, exposure = books.portfolio(portfolio_key), context.exposures.get(portfolio_key)
+        state, exposure = ledger.portfolio(portfolio_key), context.exposures.get(portfolio_key)
         if exposure is not None:
             exposure.stale = context.order_store.dirty.get(portfolio_key, set())
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
         written = CachedPortfolio(
-            *(books.positions(portfolio_key), state.last_sequence, state.last_hash),
+            *(ledger.positions(portfolio_key), state.last_sequence, state.last_hash),
             *(context.order_store.get_open_orders(portfolio_key), exposure),
         )
         updates.append((portfolio_key, get_version(context.connection, state), written))

@@ -44,7 +44,7 @@ def close_in_portfolio(
 ) -> OrderResult:
     """Send the order that closes the position in a locked portfolio; see `close_position`."""
     origin = command.origin
-    held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
+    held = context.ledger.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):

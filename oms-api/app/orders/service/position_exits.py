@@ -35,7 +35,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
     if repeated is not None:
         return repeated
     portfolio_key = context.get_portfolio_key(command)
-    held = context.books.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
+    held = context.ledger.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
     if not held:
         raise NothingToClose(command.symbol)
     current_exits = _list_exits(context, command, portfolio_key, held)

@@ -31,10 +31,10 @@ from app.timestamps import Timestamp, iso
 
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
     """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
-    found = {state.key for state in batch.books.locked_portfolios() if state.orders_stamp}
+    found = {state.key for state in batch.locked_portfolios() if state.orders_stamp}
     if not found:
         return found
-    tenants = find_tenants_with_unmatched_quotes(batch.books.connection, {key.tenant_id for key in found})
+    tenants = find_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in found})
     return {key for key in found if key.tenant_id in tenants}
 
 

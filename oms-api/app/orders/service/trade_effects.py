@@ -46,11 +46,11 @@ def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
     A reversal that takes a reduction back restores them.
     """
     row = recorded.row
-    if not _may_concern_orders(context.batch, recorded):
+    if not _may_concern_orders(context.ledger, recorded):
         return
     portfolio_key = row.portfolio_key
     if portfolio_key not in context.order_store.portfolio_keys:
-        context.batch.flush()  # the load below reads the database
+        context.ledger.flush()  # the load below reads the database
         load_portfolios(context, [portfolio_key])
     reduce_competing_orders(context, row, row.created_at)
     if row.kind == REVERSAL:
@@ -68,7 +68,7 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
 def _may_concern_orders(batch: LedgerBatch, recorded: Recorded) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
     row = recorded.row
-    if recorded.replayed or not batch.books.portfolio(row.portfolio_key).orders_stamp:
+    if recorded.replayed or not batch.portfolio(row.portfolio_key).orders_stamp:
         return False
     if row.kind == REVERSAL:
         return True
@@ -83,7 +83,7 @@ def _with_open_orders(context: BatchContext, reduced: Iterable[Recorded]) -> lis
             found.append(one)
             continue
         portfolio_key = one.row.portfolio_key
-        state = context.books.portfolio(portfolio_key)
+        state = context.ledger.portfolio(portfolio_key)
         known = context.services.portfolios.find_open_orders(context.connection, state)
         if known is not None:
             has_orders = bool(known.by_symbol.get(one.row.symbol))
