@@ -7,20 +7,27 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from app.database import unit_of_work
+from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.queries.executions import executions_of
 from app.orders.rules.order_views import Changes
-from app.orders.rules.values import GroupKind, Protection, Status, Target
+from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
 from app.orders.service import batch_handler
 from app.orders.service.command_execution import execute_all
 from app.orders.service.commands import (
+    BustExecution,
     CancelAll,
     CancelOrder,
     ClosePosition,
+    CorrectExecution,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.service.limiting import set_limit
 from app.timestamps import iso
 from tests.orders.rig import Rig, ticket
 
@@ -114,4 +121,80 @@ def test_decisions_after_a_restart_run_no_statement(rig, entry, monkeypatch):
     rig.restart()
     with statements_of_decisions(rig, monkeypatch) as statements:
         rig.run(quote(rig, "94"), place(rig))
+        assert statements == []
+
+
+def set_limit_of_tenant(rig, code, most):
+    limit = SetLimit(LimitScope.TENANT, "", "", code, Decimal(most), set_at=iso(rig.now))
+    with unit_of_work(rig.engine) as connection:
+        set_limit(connection, rig.tenant, limit)
+    rig.restart()
+
+
+def find_execution(rig, order):
+    """Return the id of the order's execution."""
+    with rig.engine.connect() as connection:
+        (execution,) = executions_of(connection, rig.tenant, [order.id])
+    return execution.execution_id
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_decisions_on_changed_executions_run_no_statement(rig, entry, monkeypatch, side):
+    """A sale reduced the position and its exits: they are restored."""
+    rig.place(quantity="5", **EXITS)
+    busted, corrected = (rig.place(quantity="53", side=side) for _ in range(2))
+    rig.tick()
+    named = (busted.id, find_execution(rig, busted)), (corrected.id, find_execution(rig, corrected))
+    with statements_of_decisions(rig, monkeypatch) as statements:
+        bust = BustExecution(rig.origin("bust"), *named[0], "Clearly erroneous")
+        (done,) = rig.run(bust)
+        assert done.orders[0].order.filled_quantity == 0
+        (repeated,) = rig.run(bust)
+        assert repeated.replayed
+        (done,) = rig.run(CorrectExecution(rig.origin(), *named[1], Decimal(52), None, "Wrong size"))
+        assert done.orders[0].order.filled_quantity == 52
+        assert statements == []
+
+
+def test_decisions_that_reduce_exits_run_no_statement(rig, entry, monkeypatch):
+    for _ in range(3):
+        rig.place(quantity="5", **EXITS)
+    rig.restart()
+    with statements_of_decisions(rig, monkeypatch) as statements:
+        assert rig.place(side="SELL", quantity="57").status is Status.FILLED
+        assert statements == []
+    with rig.engine.connect() as connection:
+        working = list_open_orders_in_symbol(connection, entry.portfolio_key, "AAPL")
+    stops = [order.leaves_quantity for order in working if order.role is Role.STOP_LOSS]
+    assert sum(stops) == 8 + entry.quantity  # the position of 65 less 57, and the exits of the resting entry
+
+
+def test_decisions_at_quotes_with_sizes_run_no_statement(rig, entry, monkeypatch):
+    with statements_of_decisions(rig, monkeypatch) as statements:
+        rig.quote("99", "101", "100", bid_size="5", ask_size="5")
+        partly = rig.place(quantity="8", type="LIMIT", limit_price="101")
+        assert partly.filled_quantity == 5
+        rig.quote("99", "101", "100", bid_size="5", ask_size="2")
+        rig.quote("99", "101", "100", bid_size="5", ask_size="2")
+        assert rig.order(partly).status is Status.FILLED
+        assert statements == []
+
+
+@pytest.mark.parametrize(
+    "code", [LimitCode.MAX_GROSS_EXPOSURE, LimitCode.MAX_OPEN_ORDERS, LimitCode.MAX_DAILY_LOSS]
+)
+def test_decisions_under_firm_limits_run_no_statement(rig, entry, monkeypatch, code):
+    rig.place(portfolio="Other", **RESTING)
+    set_limit_of_tenant(rig, code, 10**8)
+    with statements_of_decisions(rig, monkeypatch) as statements:
+        assert rig.place().status is Status.FILLED
+        assert statements == []
+
+
+def test_decisions_that_count_executions_run_no_statement(rig, entry, monkeypatch):
+    set_limit_of_tenant(rig, LimitCode.REPEATED_EXECUTIONS, 10)
+    with statements_of_decisions(rig, monkeypatch) as statements:
+        assert rig.place().status is Status.FILLED
+        rig.run(quote(rig, "94"))
+        assert rig.order(entry).status is Status.FILLED
         assert statements == []

@@ -27,6 +27,7 @@ from app.ledger.service.portfolio_state import (
     Entry,
     Held,
     PortfolioState,
+    ReversalInputs,
     build_state,
     build_trade_row,
 )
@@ -64,6 +65,7 @@ class LedgerBatch:
         self.new_portfolios: dict[PortfolioKey, tuple[str | int, ...]] = {}
         self.originals: dict[TradeKey, TradeRow] = {}
         self.reversals: dict[TradeKey, str] = {}
+        self.reversal_inputs: dict[TradeKey, ReversalInputs] = {}
         self.rows_by_request_key: dict[RequestKey, list[TradeRow]] = {}
         # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
         self.portfolios: dict[tuple[int, int], PortfolioState] = {}

@@ -11,6 +11,7 @@ from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, R
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.portfolio_state import empty_portfolio, portfolio_row
+from app.ledger.service.reversals import load_reversal_inputs
 
 _MAX_CACHED_PORTFOLIOS = 100_000
 
@@ -41,6 +42,7 @@ def load_commands(
     recorded = chain.from_iterable(batch.rows_by_request_key.values())
     batch.load_unlocked(row.portfolio_key for row in recorded)
     batch.load_positions(_list_position_keys(batch, records))
+    load_reversal_inputs(batch)
     if records:
         tenants = {command.origin.tenant_id for command in records}
         batch.guard.load(batch.connection, tenants, max(command.origin.at for command in records))

@@ -112,6 +112,17 @@ class CashEntry(NamedTuple):
     day: str | None = None
 
 
+class ReversalInputs(NamedTuple):
+    """What the reversal of a trade depends on: the current position, and the position without the trade.
+
+    `later_action` is a row of a corporate action that acted on the trade, None if there is none.
+    """
+
+    current: Position
+    after: Position
+    later_action: TradeRow | None
+
+
 Held = dict[PositionKey, Position]
 
 

@@ -16,8 +16,6 @@ from app.group_commit import BatchResult, CommitCheck, Retained
 from app.ids import SortableIds
 from app.ledger.errors import (
     AlreadyReversed,
-    BeforeCorporateAction,
-    BookedByCorporateAction,
     ExecutedBeforePrevious,
     KeyReused,
     MixesCurrencies,
@@ -27,17 +25,16 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.queries.corporate_actions import find_later_action, replay_position
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import action_of_key
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
+from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch, Rates, no_rates
 from app.ledger.service.command_loading import load_commands, request_key
 from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.portfolio_state import Entry, PortfolioState
-from app.ledger.service.reversals import build_reversal_entry
+from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, product
 from app.timestamps import iso
@@ -278,34 +275,21 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> Recorded:
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, command, original):
         raise NoSuchTrade(command.trade_id)
-    if original.kind == "reversal":
+    if original.kind == REVERSAL:
         raise ReversalOfReversal(command.trade_id)
     if key in batch.reversals:
         raise AlreadyReversed(command.trade_id, batch.reversals[key])
-    require_no_action(batch, original)
     recorded = _book_reversal(batch, command, original)
     batch.reversals[key] = recorded.row.trade_id
     return recorded
 
 
 def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> Recorded:
-    batch.flush()  # so that the replay also reads the rows of this batch
+    inputs = get_reversal_inputs(batch, original)
+    require_no_action(original, inputs)
     portfolio = batch.portfolio(original.portfolio_key)
-    key = original.position_key
-    after = replay_position(batch.connection, key, without=original.trade_id)
-    positions = (batch.position(key), after)
+    positions = (inputs.current, inputs.after)
     if any(position.quantity and position.currency != original.currency for position in positions):
         raise MixesCurrencies(original.trade_id)
     entry = build_reversal_entry(original, command.reason)
-    return Recorded(batch.append(portfolio, command.origin, entry, after), portfolio.name)
-
-
-def require_no_action(batch: LedgerBatch, original: TradeRow) -> None:
-    """Raise where a corporate action booked the trade, or acted on its position since."""
-    action_id = action_of_key(original.idempotency_key)
-    if action_id is not None:
-        raise BookedByCorporateAction(original.trade_id, action_id)
-    later = find_later_action(batch.connection, original)
-    if later is not None:
-        action_id = action_of_key(later.idempotency_key)
-        raise BeforeCorporateAction(original.trade_id, action_id or later.trade_id)
+    return Recorded(batch.append(portfolio, command.origin, entry, inputs.after), portfolio.name)

@@ -1,6 +1,6 @@
 """Sum up the exposure of all portfolios of a tenant, for firm-wide limits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -44,14 +44,11 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
     Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
     from adding to them meanwhile.
     """
-    has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
-    if not has_value and limits.firm_open_orders is None:
+    has_value, has_count = _has_firm_limits(limits)
+    if not has_value and not has_count:
         return _NO_TOTALS
     tenant_id, own = order.tenant_id, order.portfolio_key
-    if tenant_id not in context.unlocked_totals:
-        _lock(context)
-        context.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
-        context.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
+    _load_unlocked_totals(context, tenant_id)
     totals: dict[str, Totals] = dict(context.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
@@ -59,6 +56,33 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
             totals[base] = add_totals(totals.get(base, NOTHING), exposure_in(context, portfolio_key).total)
     found = _in_one_currency(context, order, totals)
     return found if has_value else found._replace(missing=None)  # a count of orders needs no rate
+
+
+def load_firm_totals(context: BatchContext, tenants: Sequence[int]) -> None:
+    """Load the totals of the portfolios that the batch has not locked, where a firm-wide limit needs them."""
+    for tenant_id in tenants:
+        if any(_has_firm_limits(context.services.controls.get_firm_limits(tenant_id))):
+            _load_unlocked_totals(context, tenant_id)
+
+
+def get_firm_currency(context: BatchContext, tenant_id: int) -> str:
+    """Return the currency of firm-wide limits."""
+    if tenant_id not in context.firm_currencies:
+        context.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
+    return context.firm_currencies[tenant_id]
+
+
+def _has_firm_limits(limits: Limits) -> tuple[bool, bool]:
+    """Return whether exposures of all portfolios are limited, and whether their open orders are."""
+    has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
+    return has_value, limits.firm_open_orders is not None
+
+
+def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
+    if tenant_id not in context.unlocked_totals:
+        _lock(context)
+        context.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
+        get_firm_currency(context, tenant_id)
 
 
 def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:

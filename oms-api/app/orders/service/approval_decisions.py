@@ -29,6 +29,7 @@ from app.orders.service.commands import DecideApproval, RequestOverride
 from app.orders.service.groups import cancel_open_orders, complete_order, deny_order, finalize_order
 from app.orders.service.idempotent_replay import find_repeated_change, find_repeated_request
 from app.orders.service.matching import match_released_orders
+from app.orders.service.order_records import list_history
 from app.orders.service.order_results import build_result
 from app.orders.service.placement import send_order, store_order
 from app.orders.service.protection import change_denial
@@ -213,7 +214,7 @@ def _find_request_key(command: DecideApproval, named: Order, order: Order) -> st
 
 def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
     """Return how, by whom and when the wait of an order ended, None if it never did."""
-    for event in context.order_store.list_history(order):
+    for event in list_history(context, order):
         if event.from_status == Status.AWAITING_APPROVAL != event.to_status:
             decision = _DECISIONS.get(Status(event.to_status), "decided")
             if decision == "denied" and event.actor != "risk":

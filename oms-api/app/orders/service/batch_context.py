@@ -28,6 +28,7 @@ from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
@@ -48,6 +49,8 @@ from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
 from app.risk.rules.values import Limits, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
+
+ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,11 @@ class BatchContext:
         self.limits: dict[OrderKey, Limits] = {}  # of orders of the batch
         self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
         self.firm_currencies: dict[int, str] = {}  # by tenant
+        self.histories: dict[OrderKey, list[OrderEvent]] = {}  # see `order_records`
+        self.executions: dict[OrderKey, list[ExecutionRow]] = {}
+        self.executed_orders: dict[ExecutionKey, str | None] = {}
+        # The exits that were open after a time: see `exit_restoration`.
+        self.recent_exits: dict[tuple[PositionKey, str], list[Order]] = {}
         # Executions of earlier batches by (tenant id, symbol, time of the quote).
         self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
         # By command, over all attempts of the batch.
@@ -233,10 +241,6 @@ class BatchContext:
         if self.ledger.portfolio(portfolio_key).trading_state == TradingState.HALTED:
             return True
         return TradingState.HALTED in self.switches.get(portfolio_key.tenant_id, ALL_ACTIVE).states.values()
-
-    def has_request_key(self, order: Order, request_key: str) -> bool:
-        """Return whether the order was changed under that idempotency key."""
-        return queries.has_request_key(self.connection, order.tenant_id, order.id, request_key)
 
     def index_request_keys(self, orders: Iterable[Order]) -> None:
         """Index recorded orders by client order id and by idempotency key."""

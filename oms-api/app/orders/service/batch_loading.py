@@ -18,6 +18,7 @@ from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.commands import ApplyCorporateAction, Command, get_tenant_id, get_time
+from app.orders.service.decision_loading import load_decision_inputs
 from app.orders.service.duplicate_orders import plan_repeat_checks
 from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
@@ -64,9 +65,11 @@ def load_batch(
     context.index_request_keys(plan.recorded_orders)
     plan_repeat_checks(context, commands)
     named = context.order_store.load_orders(plan.portfolios_by_order)
-    context.order_store.load_relatives([*named, *_list_orders_to_match(context, commands)])
+    matched = _list_orders_to_match(context, commands)
+    context.order_store.load_relatives([*named, *matched])
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
     plan.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
+    load_decision_inputs(context, commands, matched)
     match_unmatched_quotes(context)
     return context, commands
 

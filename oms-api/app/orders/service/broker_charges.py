@@ -11,13 +11,13 @@ from app.ledger.rules.cash import CashKind
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import CashEntry
 from app.money import ZERO, product
-from app.orders.queries.executions import executions_of
 from app.orders.rules.execution_verification import get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.busts import find_execution
 from app.orders.service.currency_conversion import rate_now
+from app.orders.service.order_records import list_executions
 from app.timestamps import Timestamp
 
 
@@ -38,8 +38,7 @@ def book_broker_charges(context: BatchContext, order: Order, event: Charged, at:
 
 def refund_broker_charges(context: BatchContext, order: Order, execution_id: str, at: Timestamp) -> None:
     """Return what was booked beyond the charges of an execution's trade, after the trade was reversed."""
-    found = executions_of(context.connection, order.tenant_id, [order.id])
-    for execution in found:
+    for execution in list_executions(context, [order]):
         booked = _find_booked(context, execution) if execution.execution_id == execution_id else None
         if booked is not None:
             reason = f"{order.broker} took {execution_id} back"

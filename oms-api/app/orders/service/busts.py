@@ -7,18 +7,18 @@ import orjson
 
 from app.costs.rules.booking import parse_components
 from app.ledger.errors import AlreadyReversed, MixesCurrencies
-from app.ledger.queries.books import reversals_of, trades_by_id
-from app.ledger.queries.canonical import canonical_trade
-from app.ledger.queries.corporate_actions import replay_position
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import TradeKey
 from app.ledger.service.commands import Origin
-from app.ledger.service.recording import require_no_action
-from app.ledger.service.reversals import build_reversal_entry
+from app.ledger.service.reversals import (
+    build_reversal_entry,
+    get_reversal_inputs,
+    load_reversed_trades,
+    require_no_action,
+)
 from app.money import fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
-from app.orders.queries.executions import executions_of
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
@@ -31,6 +31,7 @@ from app.orders.service.exit_restoration import find_reversed_reduction, restore
 from app.orders.service.filling import find_successor
 from app.orders.service.idempotent_replay import find_repeated_change
 from app.orders.service.order_changes import actor_of
+from app.orders.service.order_records import list_executions
 from app.orders.service.order_results import build_result
 from app.timestamps import iso
 
@@ -114,9 +115,7 @@ def build_answer(context: BatchContext, order: Order) -> OrderResult:
 
 def find_execution(context: BatchContext, order: Order, execution_id: str) -> ExecutionRow:
     """Return an execution of the order. Raises NoSuchExecution and AlreadyBusted."""
-    rows = executions_of(context.connection, order.tenant_id, [order.id])
-    rows += [one for one in context.order_store.executions if one.order_id == order.id]
-    found = {row.execution_id: row for row in rows}
+    found = {row.execution_id: row for row in list_executions(context, [order])}
     if execution_id not in found or found[execution_id].note == BUST:
         raise NoSuchExecution(order.id, execution_id)
     bust = found.get(get_bust_id(execution_id))
@@ -132,28 +131,35 @@ def reverse_trade(
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
-    context.ledger.flush()  # so that the replay also reads the rows of this batch
-    trade_key = TradeKey(execution.tenant_id, execution.trade_id)
-    (original,) = map(canonical_trade, trades_by_id(context.connection, [trade_key]))
+    original = _get_trade(context, TradeKey(execution.tenant_id, execution.trade_id))
     origin = command.origin._replace(idempotency_key=None, request_hash=None)
     return original, append_reversal(context, origin, original, command.reason)
 
 
+def _get_trade(context: BatchContext, trade_key: TradeKey) -> TradeRow:
+    """Return the trade of an execution, which this batch may have recorded."""
+    if trade_key not in context.ledger.originals:
+        context.ledger.flush()
+        load_reversed_trades(context.ledger, [trade_key])
+    return context.ledger.originals[trade_key]
+
+
 def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, reason: str) -> TradeRow:
-    """Append the reversal of a trade, and return it. The rows of the batch must be flushed.
+    """Append the reversal of a loaded trade, and return it.
 
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
-    batch, connection, key = context.ledger, context.connection, original.position_key
-    undone = reversals_of(connection, [original.trade_key])
-    if undone:
-        raise AlreadyReversed(original.trade_id, undone[original.trade_key])
-    require_no_action(batch, original)
-    after = replay_position(connection, key, without=original.trade_id)
-    if after.quantity and after.currency == MIXED:
+    batch, key = context.ledger, original.trade_key
+    if key in batch.reversals:
+        raise AlreadyReversed(original.trade_id, batch.reversals[key])
+    inputs = get_reversal_inputs(batch, original)
+    require_no_action(original, inputs)
+    if inputs.after.quantity and inputs.after.currency == MIXED:
         raise MixesCurrencies(original.trade_id)
-    portfolio = batch.portfolio(original.portfolio_key)
-    return batch.append(portfolio, origin, build_reversal_entry(original, reason), after)
+    portfolio, entry = batch.portfolio(original.portfolio_key), build_reversal_entry(original, reason)
+    row = batch.append(portfolio, origin, entry, inputs.after)
+    batch.reversals[key] = row.trade_id
+    return row
 
 
 def _negate(amount: str) -> str:

@@ -25,6 +25,7 @@ from app.orders.service.command_results import CorporateActionResult
 from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.currency_conversion import rate_now
 from app.orders.service.groups import cancel_open_orders
+from app.orders.service.order_records import list_history
 from app.orders.service.price_restatement import ACTOR, restate_prices
 from app.timestamps import Timestamp, iso
 
@@ -102,7 +103,7 @@ def _find_previous_terms(
         previous = {"quantity": predecessor.quantity, "trail_amount": predecessor.trail_amount}
         return restore_order(order, previous, command.action.ratio, terms)
     mark = _build_mark(command.action)
-    history = context.order_store.list_history(order)
+    history = list_history(context, order)
     words = [event.broker_reason for event in history if event.reason == mark and event.broker_reason]
     return restore_order(order, parse_terms(words[-1]), command.action.ratio, terms) if words else None
 
@@ -113,7 +114,7 @@ def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) 
     An order that was placed after the action took effect is in the new units.
     """
     mark = _build_mark(command.action)
-    history = context.order_store.list_history(order)
+    history = list_history(context, order)
     reasons = [event.reason for event in history]
     is_restated = reasons.count(mark) > reasons.count(f"{_REVERSED}{mark}")
     if command.is_reversal:

@@ -1,10 +1,10 @@
 """Find the losses of an order's portfolio and of its tenant now, for the risk checks."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-from app.identity.queries.tenants import get_base_currency
 from app.ledger.models import PositionRow
 from app.ledger.queries.valuation import list_open_positions
 from app.ledger.rules.equity import NO_EXPOSURE
@@ -12,6 +12,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.valuation import value_positions
 from app.money import ZERO, product
 from app.orders.rules.values import Order
+from app.orders.service.aggregates import get_firm_currency
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import rate_between
 from app.orders.service.loss_limits import compute_equity
@@ -76,14 +77,25 @@ def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) ->
     """
     if limits.firm_daily_loss is None:
         return None
-    tenant_id = order.tenant_id
-    firm, total = get_base_currency(context.connection, tenant_id), ZERO
-    read = partial(_read_profits, context, tenant_id)
-    profits = context.services.firm_profits.get(tenant_id, "", context.now, read)
-    for base, pnl in profits.items():
+    tenant_id, total = order.tenant_id, ZERO
+    firm = get_firm_currency(context, tenant_id)
+    for base, pnl in _get_profits(context, tenant_id).items():
         rate = Decimal(1) if base == firm else rate_between(context, tenant_id, base, firm)
         total += product(pnl, rate or ZERO)
     return total
+
+
+def load_firm_profits(context: BatchContext, tenants: Sequence[int]) -> None:
+    """Load the P&L of the day of all portfolios, where a limit needs it."""
+    for tenant_id in tenants:
+        if context.services.controls.get_firm_limits(tenant_id).firm_daily_loss is not None:
+            get_firm_currency(context, tenant_id)
+            _get_profits(context, tenant_id)
+
+
+def _get_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
+    read = partial(_read_profits, context, tenant_id)
+    return context.services.firm_profits.get(tenant_id, "", context.now, read)
 
 
 def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:

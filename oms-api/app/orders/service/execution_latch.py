@@ -45,18 +45,19 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
         return
     holder = holders[0]
     key = (order.tenant_id, holder)
-    if key not in context.repeats:
-        context.repeats[key] = _executed(context, order.tenant_id, holder, at)
+    load_execution_count(context, key)
     context.repeats[key].add(order.id)
     if len(context.repeats[key]) >= most:
         _set(context, key, most, at)
 
 
-def _executed(context: BatchContext, tenant_id: int, holder: LatchSubject, at: Timestamp) -> set[str]:
-    """Return the orders executed within the last minute and since the last release of the latch."""
-    since = iso(datetime.fromisoformat(at) - WINDOW)
-    released = queries.released_at(context.connection, tenant_id, holder)
-    return find_executed_order_ids(context.connection, tenant_id, holder, max(since, released or since))
+def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -> None:
+    """Load the orders that a holder executed within the last minute, after the last release of its latch."""
+    if key not in context.repeats and context.services.controls.counts_executions(key[0]):
+        since = iso(context.now - WINDOW)
+        released = queries.released_at(context.connection, *key)
+        executed = find_executed_order_ids(context.connection, *key, max(since, released or since))
+        context.repeats[key] = executed
 
 
 def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:

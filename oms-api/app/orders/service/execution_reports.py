@@ -23,10 +23,9 @@ from app.errors import Conflict, NotFound
 from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.service.commands import Origin
 from app.orders.errors import InvalidTransition
-from app.orders.queries.executions import find_booked_executions, find_executed_order
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL, PENDING, Order, Status
 from app.orders.service.adopted_positions import reverse_adoption
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
@@ -41,11 +40,11 @@ from app.orders.service.groups import finalize_order
 from app.orders.service.internal_commands import BrokerReport
 from app.orders.service.linked_exits import release_at_broker
 from app.orders.service.matching import match_released_orders
+from app.orders.service.order_records import find_executed_order
 from app.orders.service.order_results import build_result
 from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
 
-_PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 _ENDS: dict[type[BrokerEvent], Status] = {
     Canceled: Status.CANCELED,
     Expired: Status.EXPIRED,
@@ -85,21 +84,17 @@ def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
     """Return whether the event was applied before. Brokers report again after a lost connection."""
     match event:
         case Executed():
-            return _is_booked(context, order, event.execution_id)
+            return (
+                find_executed_order(context, (order.tenant_id, order.broker, event.execution_id)) is not None
+            )
         case Accepted():
-            return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - _PENDING
+            return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING
         case Triggered():
             return order.is_triggered
         case Refused():
             return is_remote(order) and order.status in FINAL  # its end was reported first
         case _:
             return order.status is _ENDS.get(type(event))
-
-
-def _is_booked(context: BatchContext, order: Order, execution_id: str) -> bool:
-    key = (order.tenant_id, order.broker, execution_id)
-    unflushed = {(row.tenant_id, row.broker, row.execution_id) for row in context.order_store.executions}
-    return key in unflushed or bool(find_booked_executions(context.connection, [key]))
 
 
 def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
@@ -142,7 +137,7 @@ def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **fac
 
 
 def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if order.status in _PENDING:  # the request crossed the acceptance
+    if order.status in PENDING:  # the request crossed the acceptance
         context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
     elif order.status is Status.HELD:  # an exit that the broker got with its entry
         trim_accepted(context, release_at_broker(context, order, at, order.broker), at)
@@ -151,7 +146,7 @@ def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 
 def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
-    if order.status in _PENDING:
+    if order.status in PENDING:
         context.order_store.replace(order, is_triggered=True)
     else:
         context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
@@ -159,7 +154,7 @@ def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
 
 def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
     """Return the order to its status before a request that the broker refused."""
-    if order.status not in _PENDING:
+    if order.status not in PENDING:
         raise InvalidTransition(order.id, order.status, "a refused request")
     is_accepted = order.accepted_at is not None
     back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
@@ -172,11 +167,7 @@ def _find_executed_order(context: BatchContext, order: Order, execution_id: str)
     A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
     again after a restart.
     """
-    key = (order.tenant_id, order.broker, execution_id)
-    unflushed = {
-        (row.tenant_id, row.broker, row.execution_id): row.order_id for row in context.order_store.executions
-    }
-    order_id = unflushed.get(key) or find_executed_order(context.connection, *key)
+    order_id = find_executed_order(context, (order.tenant_id, order.broker, execution_id))
     return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
 
 

@@ -15,6 +15,7 @@ from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL, OPEN, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.groups import GROUPS, release_order
+from app.orders.service.order_records import list_history
 from app.orders.service.pair_swaps import is_watched_order
 from app.timestamps import Timestamp
 
@@ -81,8 +82,7 @@ def _list_groups(
 ) -> dict[str, list[Order]]:
     """Return by group the last exit of each role, as this batch sees them, the newest group first."""
     store = context.order_store
-    recent = list_recent_exits(context.connection, reversed_reduction.position_key, reversed_reduction.since)
-    store.take(recent)
+    recent = load_recent_exits(context, reversed_reduction.position_key, reversed_reduction.since)
     known = {order.id: store.get_current(order) for order in [*recent, *store.created]}
     legs: dict[str, dict[Role | None, Order]] = {}
     for order in sorted(known.values(), key=lambda one: one.id):
@@ -95,6 +95,15 @@ def _list_groups(
         else legs.keys() & {reversed_reduction.group_id}
     )
     return {name: list(legs[name].values()) for name in names}
+
+
+def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp) -> list[Order]:
+    """Load the exits of a position that are open or changed at `since` or later, and return them."""
+    found = context.recent_exits.get((key, since))
+    if found is None:
+        found = context.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
+        context.order_store.take(found)
+    return found
 
 
 def _covered_quantity(legs: Iterable[Order]) -> Decimal:
@@ -176,7 +185,7 @@ def was_ended_by_group(context: BatchContext, leg: Order) -> bool:
         return True
     if leg.status is not Status.CANCELED:
         return False
-    history = context.order_store.list_history(leg)
+    history = list_history(context, leg)
     return any(
         event.actor == GROUPS
         and event.to_status in {Status.PENDING_CANCEL, Status.CANCELED}

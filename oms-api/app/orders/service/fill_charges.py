@@ -10,12 +10,12 @@ from app.costs.rules.markets import MARKETS, find_trading_day
 from app.costs.rules.values import Execution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
-from app.orders.queries.executions import executions_of
 from app.orders.rules.execution_verification import list_unbusted
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.trading_sessions import is_square_off
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.order_records import list_executions
 from app.timestamps import Timestamp
 
 _BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
@@ -114,10 +114,4 @@ def _earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRo
         chain = context.order_store.chain_of(order)
     if not any(one.filled_quantity for one in chain):
         return []
-    ids = [one.id for one in chain]
-    stored = executions_of(context.connection, order.tenant_id, ids)
-    return stored + [
-        row
-        for row in context.order_store.executions
-        if row.tenant_id == order.tenant_id and row.order_id in ids
-    ]
+    return list_executions(context, chain)

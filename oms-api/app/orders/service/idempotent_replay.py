@@ -6,6 +6,7 @@ from app.orders.rules.values import GroupKind, Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import PlaceGroup, PlaceOrder
+from app.orders.service.order_records import list_history
 from app.orders.service.order_results import build_result
 
 
@@ -40,7 +41,8 @@ def find_repeated_request(
 
 def find_repeated_change(context: BatchContext, origin: Origin, order: Order) -> OrderResult | None:
     """Return the order if it was changed under the request's idempotency key, else None."""
-    if not origin.idempotency_key or not context.has_request_key(order, origin.idempotency_key):
+    key = origin.idempotency_key
+    if not key or all(event.request_key != key for event in list_history(context, order)):
         return None
     return build_result(context, order.tenant_id, [order.id])._replace(replayed=True)
 

@@ -17,6 +17,7 @@ from app.orders.rules.broker_requests import (
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.order_records import list_history
 from app.timestamps import Timestamp
 
 _WORKED = "The entry filled. The exit is now working at the broker."
@@ -59,7 +60,7 @@ def was_sent_with_entry(context: BatchContext, leg: Order) -> bool:
     """Return whether the broker got an exit with its entry."""
     if not is_remote(leg) or leg.role not in EXITS:
         return False
-    return any(event.reason == SENT_WITH_ENTRY for event in context.order_store.list_history(leg))
+    return any(event.reason == SENT_WITH_ENTRY for event in list_history(context, leg))
 
 
 def find_open_entry(context: BatchContext, leg: Order) -> Order | None:

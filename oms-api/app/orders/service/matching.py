@@ -1,6 +1,6 @@
 """Match orders against quotes and apply the broker's events to the books and the groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
 from app.money import ZERO, product
-from app.orders.queries.executions import executions_of, list_execution_quantities
+from app.orders.queries.executions import list_execution_quantities
 from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXITS, exclusive_id
 from app.orders.rules.trading_sessions import AT_AUCTION, is_closing_price
@@ -21,6 +21,7 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.exit_quantities import trim_to_position
 from app.orders.service.filling import record_fill
 from app.orders.service.groups import finalize_order, get_closable_quantity
+from app.orders.service.order_records import list_executions
 from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.orders.service.trading_sessions import find_calendars, select_tradable
 from app.timestamps import Timestamp, iso
@@ -172,9 +173,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
 
 def _number_execution(context: BatchContext, order: Order, event: Executed) -> Executed:
     """Return the fill with a new id: after a bust, an order fills again from a quantity filled before."""
-    stored = executions_of(context.connection, order.tenant_id, [order.id])
-    rows = (*stored, *context.order_store.executions)
-    known = {row.execution_id for row in rows if row.order_id == order.id}
+    known = {row.execution_id for row in list_executions(context, [order])}
     numbered, number = event.execution_id, 1
     while numbered in known:
         number += 1
@@ -189,6 +188,18 @@ def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
         context.order_store.replace(order, is_triggered=True)
 
 
+def load_consumed_liquidity(context: BatchContext, quotes: Iterable[tuple[int, Quote]]) -> None:
+    """Load what was executed since quotes, each given with its tenant, where they have sizes."""
+    for tenant_id, quote in quotes:
+        if quote.bid_size is not None or quote.ask_size is not None:
+            _load_consumed_liquidity(context, (tenant_id, quote.symbol, iso(quote.at)))
+
+
+def _load_consumed_liquidity(context: BatchContext, quote_key: tuple[int, str, Timestamp]) -> None:
+    if quote_key not in context.consumed_liquidity:
+        context.consumed_liquidity[quote_key] = list_execution_quantities(context.connection, *quote_key)
+
+
 def _sum_consumed_liquidity(
     context: BatchContext, tenant_id: int, quote: Quote
 ) -> dict[tuple[int, Side], Decimal]:
@@ -197,8 +208,7 @@ def _sum_consumed_liquidity(
         return {}
     since = iso(quote.at)
     quote_key = (tenant_id, quote.symbol, since)
-    if quote_key not in context.consumed_liquidity:
-        context.consumed_liquidity[quote_key] = list_execution_quantities(context.connection, *quote_key)
+    _load_consumed_liquidity(context, quote_key)
     rows = context.consumed_liquidity[quote_key] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in context.order_store.executions

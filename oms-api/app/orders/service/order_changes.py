@@ -19,7 +19,7 @@ from app.orders.rules.contingency import SHARING
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
-from app.orders.rules.values import FINAL, Order, Role, Status, Ticket, TimeInForce, changed
+from app.orders.rules.values import FINAL, PENDING, Order, Role, Status, Ticket, TimeInForce, changed
 from app.orders.service.approval_decisions import expire_request
 from app.orders.service.approvals import find_required_request
 from app.orders.service.batch_context import BatchContext
@@ -47,7 +47,6 @@ from app.risk.rules.values import Denial, TradingState
 from app.timestamps import Timestamp, iso
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
-_PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
 def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
@@ -112,7 +111,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     order = _as_of_now(context, named, iso(origin.at))
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
-    if order.status in _PENDING:
+    if order.status in PENDING:
         repeated = find_repeated_change(context, origin, order)
         if repeated is None:
             raise OrderIsPending(order.id, order.status)
@@ -155,7 +154,9 @@ def expire_orders(
     context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
-    overdue = chain.from_iterable(context.order_store.overdue_in(key, at) for key in portfolio_keys)
+    overdue = chain.from_iterable(
+        context.order_store.get_open_orders(key).overdue(at) for key in portfolio_keys
+    )
     for known in islice(overdue, limit):
         _as_of_now(context, context.order_store.get_current(known), at)
 

@@ -31,16 +31,15 @@ class OrderStore:
     def __init__(self, ledger: LedgerBatch) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
-        self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until the batch changes one
+        self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until they are changed
         self._copied: set[PortfolioKey] = set()
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
         self._new: dict[tuple[int, str], None] = {}
         self._read: set[tuple[str, OrderColumnValue]] = set()  # columns and names of relatives that were read
         self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
-        # The order of the last event, and its payload, which the next event may reuse.
-        self._last_published: Order | None = None
-        self._last_payload: dict[str, Any] = {}
+        self._last_published: Order | None = None  # the order of the last event
+        self._last_payload: dict[str, Any] = {}  # of that event, which the next one may reuse
         self._events: list[OrderEvent] = []
         self._executions: list[ExecutionRow] = []
         self.changes = 0  # the number of changes
@@ -64,10 +63,6 @@ class OrderStore:
         """Return the open orders of a portfolio, oldest first."""
         return list(self._open[portfolio_key].orders.values())
 
-    def overdue_in(self, portfolio_key: PortfolioKey, at: Timestamp) -> list[Order]:
-        """Return the open orders of a portfolio that expire at `at` or before, oldest first."""
-        return self._open[portfolio_key].overdue(at)
-
     def symbols_in(self, portfolio_key: PortfolioKey) -> Iterable[str]:
         """Return the symbols in which a portfolio has open orders."""
         return [symbol for symbol, ids in self._open[portfolio_key].by_symbol.items() if ids]
@@ -84,9 +79,13 @@ class OrderStore:
 
     def load_orders(self, keys: Collection[OrderKey]) -> list[Order]:
         """Return orders that exist in locked portfolios. Those that are not open are read."""
-        closed = [key for key in keys if not any(key.order_id in held.orders for held in self._open.values())]
+        closed = [key for key in keys if key not in self._orders and not self._find_open(*key)]
         self.take(queries.orders_by_id(self._connection, sorted(closed)))
         return [self.get(*key) for key in keys]
+
+    def load_parents(self, orders: Iterable[Order]) -> None:
+        """Load the parents of orders."""
+        self.load_orders({OrderKey(one.tenant_id, one.parent_id) for one in orders if one.parent_id})
 
     def load_relatives(self, orders: Iterable[Order]) -> None:
         """Load the groups, the child orders and the parents of orders."""
@@ -119,11 +118,16 @@ class OrderStore:
         known = self._orders.get((tenant_id, order_id))
         if known is not None:
             return known
+        if (found := self._find_open(tenant_id, order_id)) is not None:
+            return found
+        self.take(queries.orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+        return self._orders.get((tenant_id, order_id))
+
+    def _find_open(self, tenant_id: int, order_id: str) -> Order | None:
         for portfolio_key, held in self._open.items():
             if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
                 return held.orders[order_id]
-        self.take(queries.orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
-        return self._orders.get((tenant_id, order_id))
+        return None
 
     def get_current(self, order: Order) -> Order:
         """Return the current state of the order in the batch."""
@@ -131,12 +135,7 @@ class OrderStore:
 
     def parent_of(self, order: Order) -> Order | None:
         """Return the order's parent, which is in the same portfolio, or None."""
-        if order.parent_id is None:
-            return None
-        known = self._orders.get((order.tenant_id, order.parent_id))
-        if known is None:
-            known = self._open[order.portfolio_key].orders.get(order.parent_id)
-        return known or self.find(order.tenant_id, order.parent_id)
+        return None if order.parent_id is None else self.find(order.tenant_id, order.parent_id)
 
     def chain_of(self, order: Order) -> list[Order]:
         """Return the order with those that it replaced and those that replaced it, the newest first."""
@@ -201,7 +200,7 @@ class OrderStore:
 
     @property
     def created(self) -> list[Order]:
-        """The orders created in this batch, in their current state."""
+        """The orders of this batch, as they are now."""
         return [self._orders[key] for key in self._new]
 
     @property
@@ -209,10 +208,10 @@ class OrderStore:
         """The executions that are not written yet."""
         return self._executions
 
-    def list_history(self, order: Order) -> list[OrderEvent]:
-        """Return the order's history, oldest first, with the rows that are not written yet."""
-        stored = queries.list_order_events(self._connection, order.tenant_id, order.id)
-        return stored + [event for event in self._events if (event.tenant_id, event.order_id) == order.key]
+    @property
+    def events(self) -> Sequence[OrderEvent]:
+        """The history rows that are not written yet."""
+        return self._events
 
     @property
     def commit_marker(self) -> OrderEvent | None:
@@ -245,12 +244,10 @@ class OrderStore:
 
     def writes(self) -> list[Write]:
         """Return the statements that write the batch's orders."""
-        changes = [
-            (previous, self._orders[key]) for key, previous in self._changed.items() if key not in self._new
-        ]
+        changed_keys = [key for key in self._changed if key not in self._new]
         return [
             queries.insert_orders([self._orders[key] for key in self._new]),
-            queries.update_orders(changes),
+            queries.update_orders([(self._changed[key], self._orders[key]) for key in changed_keys]),
             queries.insert_order_events(self._events),
             insert_executions(self._executions),
         ]

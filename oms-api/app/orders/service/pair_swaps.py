@@ -5,6 +5,7 @@ from app.orders.rules.contingency import find_siblings
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Order, Status
 from app.orders.service.batch_context import BatchContext
+from app.orders.service.order_records import list_history
 
 SWAPPED = "The market reached the other order of the pair, which is sent in its place."
 WITHDRAWN = "The market left the limit: the stop of the pair is sent in its place."
@@ -40,5 +41,5 @@ def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent
 
     Changes of an order whose cancel is pending, such as a part that fills, are left out.
     """
-    history = context.order_store.list_history(order)
+    history = list_history(context, order)
     return [one for one in history if one.to_status == Status.PENDING_CANCEL != one.from_status]

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.ledger.queries.books import trades_by_id
-from app.ledger.queries.canonical import canonical_trade
 from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.keys import TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Recorded
@@ -58,11 +57,10 @@ def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
 
 
 def _restore_exits(context: BatchContext, row: TradeRow) -> None:
-    found = trades_by_id(context.connection, [(row.tenant_id, row.reverses or "")])
-    for original in map(canonical_trade, found):
-        reversed_reduction = find_reversed_reduction(original, row, f"{original.trade_id} was reversed")
-        if reversed_reduction is not None:
-            restore_exits(context, reversed_reduction, row.created_at)
+    original = context.ledger.originals[TradeKey(row.tenant_id, row.reverses or "")]
+    reversed_reduction = find_reversed_reduction(original, row, f"{original.trade_id} was reversed")
+    if reversed_reduction is not None:
+        restore_exits(context, reversed_reduction, row.created_at)
 
 
 def _may_concern_orders(batch: LedgerBatch, recorded: Recorded) -> bool:
