@@ -1,6 +1,6 @@
 """Sum up the exposure of all portfolios of a tenant, for firm-wide limits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
     Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
     from adding to them meanwhile.
     """
-    has_value, has_count = _has_firm_limits(limits)
+    has_value, has_count = _find_firm_limits(limits)
     if not has_value and not has_count:
         return _NO_TOTALS
     tenant_id, own = order.tenant_id, order.portfolio_key
@@ -58,11 +58,16 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
     return found if has_value else found._replace(missing=None)  # a count of orders needs no rate
 
 
-def load_firm_totals(context: BatchContext, tenants: Sequence[int]) -> None:
-    """Load the totals of the portfolios that the batch has not locked, where a firm-wide limit needs them."""
-    for tenant_id in tenants:
-        if any(_has_firm_limits(context.services.controls.get_firm_limits(tenant_id))):
-            _load_unlocked_totals(context, tenant_id)
+def has_firm_limits(context: BatchContext, tenant_id: int) -> bool:
+    """Return whether the tenant limits the sum of its portfolios."""
+    limits = context.services.controls.get_firm_limits(tenant_id)
+    return any(_find_firm_limits(limits)) or limits.firm_daily_loss is not None
+
+
+def load_firm_totals(context: BatchContext, tenant_id: int) -> None:
+    """Load the totals of the portfolios that the batch has not locked, if a firm-wide limit needs them."""
+    if any(_find_firm_limits(context.services.controls.get_firm_limits(tenant_id))):
+        _load_unlocked_totals(context, tenant_id)
 
 
 def get_firm_currency(context: BatchContext, tenant_id: int) -> str:
@@ -72,7 +77,7 @@ def get_firm_currency(context: BatchContext, tenant_id: int) -> str:
     return context.firm_currencies[tenant_id]
 
 
-def _has_firm_limits(limits: Limits) -> tuple[bool, bool]:
+def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
     """Return whether exposures of all portfolios are limited, and whether their open orders are."""
     has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
     return has_value, limits.firm_open_orders is not None

@@ -57,7 +57,8 @@ def load_batch(
     plan.portfolio_keys |= batch.list_portfolio_keys(plan.portfolio_names)
     if ledger:
         plan.portfolio_keys |= find_portfolios_to_match(batch)
-    load_portfolios(context, plan.portfolio_keys, list_instrument_keys(commands))
+    instruments = list_instrument_keys(commands)
+    load_portfolios(context, plan.portfolio_keys, instruments)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
@@ -69,7 +70,7 @@ def load_batch(
     context.order_store.load_relatives([*named, *matched])
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
     plan.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
-    load_decision_inputs(context, commands, matched)
+    load_decision_inputs(context, commands, instruments, matched)
     match_unmatched_quotes(context)
     return context, commands
 

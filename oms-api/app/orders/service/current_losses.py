@@ -1,6 +1,5 @@
 """Find the losses of an order's portfolio and of its tenant now, for the risk checks."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
@@ -85,12 +84,11 @@ def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) ->
     return total
 
 
-def load_firm_profits(context: BatchContext, tenants: Sequence[int]) -> None:
-    """Load the P&L of the day of all portfolios, where a limit needs it."""
-    for tenant_id in tenants:
-        if context.services.controls.get_firm_limits(tenant_id).firm_daily_loss is not None:
-            get_firm_currency(context, tenant_id)
-            _get_profits(context, tenant_id)
+def load_firm_profits(context: BatchContext, tenant_id: int) -> None:
+    """Load the P&L of the day of all portfolios, if a limit needs it."""
+    if context.services.controls.get_firm_limits(tenant_id).firm_daily_loss is not None:
+        get_firm_currency(context, tenant_id)
+        _get_profits(context, tenant_id)
 
 
 def _get_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:

@@ -1,6 +1,6 @@
 """Load what the rarer commands read while they are decided, so that deciding runs no statement."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from decimal import Decimal
 
 from app.brokers.rules.values import Busted, Charged, Executed
@@ -11,8 +11,8 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import EXITS, reduction_of
-from app.orders.rules.values import FINAL, PENDING, Order, Status, Ticket
-from app.orders.service.aggregates import load_firm_totals
+from app.orders.rules.values import FINAL, PENDING, Order, Status
+from app.orders.service.aggregates import has_firm_limits, load_firm_totals
 from app.orders.service.batch_context import BatchContext, ExecutionKey
 from app.orders.service.commands import (
     BustExecution,
@@ -35,11 +35,10 @@ from app.orders.service.commands import (
     list_tickets,
 )
 from app.orders.service.current_losses import load_firm_profits
-from app.orders.service.execution_latch import holders_for, load_execution_count
+from app.orders.service.execution_latch import list_holders, load_execution_count
 from app.orders.service.exit_restoration import load_recent_exits
 from app.orders.service.filling import find_successor
 from app.orders.service.internal_commands import BrokerReport, QuoteArrived, ReleaseOrders
-from app.orders.service.lock_plan import list_instrument_keys
 from app.orders.service.matching import load_consumed_liquidity
 from app.orders.service.order_records import (
     list_executions,
@@ -49,43 +48,44 @@ from app.orders.service.order_records import (
 )
 from app.risk.rules.latches import list_latch_subjects
 
+# Built once: to build a union on each call is slow.
 _ExecutionChange = BustExecution | CorrectExecution
+_Reducing = ClosePosition | RecordTrade
+_Reporting = _ExecutionChange | BrokerReport
+_Placing = PlaceOrder | PlaceGroup
+_Resent = ReplaceOrder | DecideApproval
 _RiskChecked = (
     PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
     | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
 )  # fmt: skip
-# Built once: to build a union on each call is slow.
-_Placement = PlaceOrder | PlaceGroup
-_Reducing = _Placement | ClosePosition | RecordTrade
-_WithSymbol = ClosePosition | RecordTrade
-_Reporting = _ExecutionChange | BrokerReport
-_Resent = ReplaceOrder | DecideApproval
 _OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it names
 
 
 def load_decision_inputs(
-    context: BatchContext, commands: Sequence[Command], matched: Sequence[Order]
+    context: BatchContext,
+    commands: Sequence[Command],
+    instruments: Set[InstrumentKey],
+    matched: Sequence[Order],
 ) -> None:
-    """Load what the commands read beyond portfolios and orders. `matched` are the orders of quotes.
+    """Load what the commands read beyond portfolios and orders.
 
     Nothing may be changed before, because the statements do not see changes that are not written.
+    `instruments` are those of the tickets, `matched` the orders of quotes.
     """
-    plan, store = context.plan, context.order_store
+    placed = [command for command in commands if isinstance(command, PlaceOrder)]
+    rarer = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
-        (command, store.get(*get_order_key(command)))
-        for command in commands
-        if isinstance(command, CommandOnOrder) and plan.has_order(command)
+        (command, context.order_store.get(*get_order_key(command)))
+        for command in rarer
+        if isinstance(command, CommandOnOrder) and context.plan.has_order(command)
     ]
     _load_histories(context, actions)
     _load_executions(context, actions, matched)
     _load_busted_trades(context, actions)
-    _load_entries(context, commands)
-    load_consumed_liquidity(context, _list_matched_quotes(context, commands, matched))
-    checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
-    tenants = sorted(checked & context.switches.keys())  # those with a locked portfolio
-    load_firm_totals(context, tenants)
-    load_firm_profits(context, tenants)
-    _load_execution_counts(context, commands, matched)
+    _load_entries(context, placed, rarer, actions)
+    load_consumed_liquidity(context, _list_matched_quotes(context, rarer, instruments, matched))
+    _load_firm_values(context, commands)
+    _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
 
 
 def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
@@ -142,81 +142,82 @@ def _load_busted_trades(context: BatchContext, actions: Sequence[_OrderAction]) 
     load_histories(context, [one for one in exits if one.status is Status.CANCELED])
 
 
-def _load_entries(context: BatchContext, commands: Sequence[Command]) -> None:
+def _load_entries(
+    context: BatchContext,
+    placed: Sequence[PlaceOrder],
+    rarer: Sequence[Command],
+    actions: Sequence[_OrderAction],
+) -> None:
     """Load the entries of the exits in positions that the commands may reduce."""
-    locked, store = context.order_store.portfolio_keys, context.order_store
-    open_orders: list[Order] = []
-    for portfolio_key, symbol in {key for command in commands for key in _list_reduced(context, command)}:
-        if portfolio_key in locked:
-            open_orders += store.open_of(portfolio_key, symbol)
+    store, originals = context.order_store, context.ledger.originals
+    named = {(one.origin.tenant_id, one.portfolio_name_key, one.ticket.symbol) for one in placed}
+    keys = {
+        (order.portfolio_key, order.symbol) for command, order in actions if isinstance(command, _Reporting)
+    }
+    for one in rarer:
+        if isinstance(one, _Reducing):
+            named.add((one.origin.tenant_id, one.portfolio_name_key, one.symbol))
+        elif isinstance(one, PlaceGroup):
+            place = (one.origin.tenant_id, one.portfolio_name_key)
+            named |= {(*place, ticket.symbol) for ticket in one.tickets}
+        elif isinstance(one, ReverseTrade):
+            row = originals.get(TradeKey(one.origin.tenant_id, one.trade_id))
+            keys |= set() if row is None else {(row.portfolio_key, row.symbol)}
+    for tenant_id, name_key, symbol in named:
+        portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))
+        keys |= set() if portfolio_id is None else {(PortfolioKey(tenant_id, portfolio_id), symbol)}
+    open_orders = [one for key in keys if key[0] in store.portfolio_keys for one in store.open_of(*key)]
     store.load_parents([order for order in open_orders if order.role in EXITS])
 
 
-def _list_reduced(context: BatchContext, command: Command) -> list[tuple[PortfolioKey, str]]:
-    """Return the portfolios and symbols in which a command may reduce a position."""
-    if isinstance(command, _Reducing):
-        name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
-        portfolio_id = context.ledger.portfolio_ids.get(name)
-        if portfolio_id is None:
-            return []
-        key = PortfolioKey(name.tenant_id, portfolio_id)
-        if isinstance(command, _WithSymbol):
-            return [(key, command.symbol)]
-        return [(key, one.symbol) for one in list_tickets(command) if _is_reducing(context, key, one)]
-    if isinstance(command, ReverseTrade):
-        original = context.ledger.originals.get(TradeKey(command.origin.tenant_id, command.trade_id))
-        return [] if original is None else [(original.portfolio_key, original.symbol)]
-    if isinstance(command, _Reporting) and context.plan.has_order(command):
-        order = context.order_store.get(*get_order_key(command))
-        return [(order.portfolio_key, order.symbol)]
-    return []
-
-
-def _is_reducing(context: BatchContext, portfolio_key: PortfolioKey, ticket: Ticket) -> bool:
-    """Return whether the ticket's side reduces the position in its symbol and product."""
-    held = context.ledger.position((*portfolio_key, ticket.symbol, ticket.product)).quantity
-    return held > 0 if ticket.side == "SELL" else held < 0
-
-
 def _list_matched_quotes(
-    context: BatchContext, commands: Sequence[Command], matched: Sequence[Order]
+    context: BatchContext,
+    rarer: Sequence[Command],
+    instruments: Set[InstrumentKey],
+    matched: Sequence[Order],
 ) -> set[tuple[int, Quote]]:
     """Return the quotes that orders of the commands may match, with their tenants."""
     found: set[tuple[int, Quote]] = set()
-    matched_instruments = {order.instrument_key for order in matched}
-    instruments = list_instrument_keys(commands)
-    for command in commands:
+    keys = set(instruments) | {order.instrument_key for order in matched}
+    for command in rarer:
         tenant_id = get_tenant_id(command)
         if isinstance(command, ClosePosition):
-            instruments.add(InstrumentKey(tenant_id, command.symbol))
+            keys.add(InstrumentKey(tenant_id, command.symbol))
         elif isinstance(command, ReleaseOrders):
-            instruments |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
-        elif isinstance(command, QuoteArrived) and command.instrument_key in matched_instruments:
-            instruments.add(command.instrument_key)
-            found |= {(tenant_id, command.quote)} if command.is_new else set()
+            keys |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
+        elif isinstance(command, QuoteArrived) and command.is_new and command.instrument_key in keys:
+            found.add((tenant_id, command.quote))
         elif isinstance(command, _Resent) and context.plan.has_order(command):
-            instruments.add(context.order_store.get(*get_order_key(command)).instrument_key)
-    for key in instruments:
-        quote = context.quote(*key)
-        if quote is not None:
-            found.add((key.tenant_id, quote))
-    return found
+            keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
+    quotes = {(key.tenant_id, context.quote(*key)) for key in keys}
+    return found | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
+
+
+def _load_firm_values(context: BatchContext, commands: Sequence[Command]) -> None:
+    """Load the totals and the P&L of all portfolios for commands that a firm-wide limit may deny."""
+    limited = {one for one in context.switches if has_firm_limits(context, one)}
+    if limited:
+        checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
+        for tenant_id in sorted(checked & limited):
+            load_firm_totals(context, tenant_id)
+            load_firm_profits(context, tenant_id)
 
 
 def _load_execution_counts(
-    context: BatchContext, commands: Sequence[Command], matched: Sequence[Order]
+    context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
 ) -> None:
     """Load what those who place orders automatically have executed, where repeated executions are limited."""
-    holders = {(order.tenant_id, one) for order in matched for one in holders_for(order)[:1]}
+    counting = {one for one in context.switches if context.services.controls.counts_executions(one)}
+    if not counting:
+        return
+    holders = {(order.tenant_id, one) for order in orders for one in list_holders(order)[:1]}
     for command in commands:
-        if isinstance(command, _Placement):
-            origin = command.origin
-            for ticket in list_tickets(command):
-                subjects = list_latch_subjects(ticket.symbol, ticket.strategy, origin.source, origin.actor)
-                holders |= {(origin.tenant_id, one) for one in subjects[:1]}
-        elif isinstance(command, BrokerReport) and context.plan.has_order(command):
-            order = context.order_store.get(*get_order_key(command))
-            holders |= {(order.tenant_id, one) for one in holders_for(order)[:1]}
+        if not isinstance(command, _Placing):
+            continue
+        origin = command.origin
+        for ticket in list_tickets(command):
+            subjects = list_latch_subjects(ticket.symbol, ticket.strategy, origin.source, origin.actor)
+            holders |= {(origin.tenant_id, one) for one in subjects[:1]}
     for key in sorted(holders):
-        if key[0] in context.switches:
+        if key[0] in counting:
             load_execution_count(context, key)

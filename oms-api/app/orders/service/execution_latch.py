@@ -20,12 +20,12 @@ def latch_of(context: BatchContext, order: Order) -> Latch | None:
     tenant_id, controls = order.tenant_id, context.services.controls
     found = (
         context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
-        for holder in holders_for(order)
+        for holder in list_holders(order)
     )
     return next(filter(None, found), None)
 
 
-def holders_for(order: Order) -> list[LatchSubject]:
+def list_holders(order: Order) -> list[LatchSubject]:
     """Return who placed the order automatically; executions count for the first one.
 
     Bracket exits close a position that was allowed to open. They are neither counted nor stopped.
@@ -40,7 +40,7 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
 
     Zero is no limit. While a latch is set nothing is counted.
     """
-    holders = holders_for(order)
+    holders = list_holders(order)
     if not most or not holders or latch_of(context, order) is not None:
         return
     holder = holders[0]

@@ -21,6 +21,7 @@ from app.orders.service.commands import (
     Command,
     CommandOnOrder,
     OrderCommand,
+    PlaceOrder,
     PlaceSignal,
     PortfolioRequest,
     ReplaceOrder,
@@ -92,10 +93,12 @@ def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) ->
     plan = LockPlan()
     _collect_names(plan, commands)
     _find_recorded_orders(connection, plan)
-    _find_orders(connection, plan, commands)
-    _find_portfolios(connection, plan, commands)
-    _find_portfolios_by_symbol(connection, plan, commands)
-    _find_overdue(connection, plan, [one for one in commands if isinstance(one, ExpireOrders)])
+    rarer = [command for command in commands if type(command) is not PlaceOrder]
+    if rarer:
+        _find_orders(connection, plan, rarer)
+        _find_portfolios(connection, plan, rarer)
+        _find_portfolios_by_symbol(connection, plan, rarer)
+        _find_overdue(connection, plan, [one for one in rarer if isinstance(one, ExpireOrders)])
     return plan
 
 
