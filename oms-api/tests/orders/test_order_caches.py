@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.database.versioned_cache import VersionedCache
-from app.ledger.service.portfolio_state import empty_portfolio
-from app.ledger.service.stamps import create_stamp, get_epoch, renew_stamp
+from app.ledger.service.portfolio_state import create_stamp, empty_portfolio, get_epoch, renew_stamp
 from app.money import ZERO
 from app.orders.service.portfolio_cache import CachedPortfolio
 

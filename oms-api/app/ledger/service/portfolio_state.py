@@ -1,5 +1,6 @@
 """The state of a locked portfolio, and the rows that are built from it."""
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,7 +27,7 @@ class PortfolioState:
     """A locked portfolio as the batch sees it.
 
     `last_created_at` is canonical text. `orders_stamp` changes when an open order changes or projections are
-    repaired: see `service.stamps`. `cost_schedule` and `fee_totals` are as in `costs.rules.booking`; the
+    repaired: see `renew_stamp`. `cost_schedule` and `fee_totals` are as in `costs.rules.booking`; the
     settings after them as in `ledger.models.Portfolio`.
     """
 
@@ -228,3 +229,22 @@ def build_state(row: tuple[Any, ...]) -> PortfolioState:
         values[name] = parse_decimal(values[name])
     values["last_created_at"] = convert_instant(values["last_created_at"])
     return PortfolioState(**values)
+
+
+_EPOCH_LENGTH = 6
+_FIRST_EPOCH = "A" * _EPOCH_LENGTH  # of portfolios that had no open orders yet
+
+
+def create_stamp() -> str:
+    """Return a stamp of a new epoch."""
+    return secrets.token_urlsafe(12)  # 16 characters
+
+
+def renew_stamp(stamp: str) -> str:
+    """Return a new stamp of the same epoch."""
+    return get_epoch(stamp) + secrets.token_urlsafe(8)[:10]
+
+
+def get_epoch(stamp: str) -> str:
+    """Return the epoch of a stamp."""
+    return stamp[:_EPOCH_LENGTH] or _FIRST_EPOCH

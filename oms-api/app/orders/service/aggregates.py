@@ -11,12 +11,11 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import FLAT, Position
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
-from app.orders.queries.firm import firm_books
+from app.orders.queries.open_positions import firm_books
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import rate_between, rate_to_value_in
-from app.orders.service.exposure import exposure_in, working_of
-from app.orders.service.marks import find_mark, load_last_trade_prices
+from app.orders.service.exposure import exposure_in, find_mark, load_last_trade_prices, working_of
 from app.risk.rules.exposure import add_totals, build_symbol_book, convert_totals, total_of
 from app.risk.rules.values import NOTHING, Limits, SymbolExposure, Totals
 

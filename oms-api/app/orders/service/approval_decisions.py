@@ -27,10 +27,9 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import DecideApproval, RequestOverride
 from app.orders.service.groups import cancel_open_orders, complete_order, deny_order, finalize_order
-from app.orders.service.idempotent_replay import find_repeated_change, find_repeated_request
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_records import list_history
-from app.orders.service.order_results import build_result
+from app.orders.service.order_results import build_result, find_repeated_change, find_repeated_request
 from app.orders.service.placement import send_order, store_order
 from app.orders.service.protection import change_denial
 from app.orders.service.risk_evaluation import count_order_message, denial_text, find_denial, risk_input

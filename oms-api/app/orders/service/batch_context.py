@@ -37,8 +37,7 @@ from app.orders.service.lock_plan import LockPlan
 from app.orders.service.loss_baselines import read_loss_baselines
 from app.orders.service.open_orders import RecentOrders
 from app.orders.service.order_store import OrderStore
-from app.orders.service.portfolio_cache import Exposure, PortfolioCache
-from app.orders.service.recent_values import RecentValues
+from app.orders.service.portfolio_cache import Exposure, PortfolioCache, RecentValues
 from app.orders.service.signal_orders import SignalBatch, SignalHandler
 from app.orders.service.submission_queue import CommittedOrder
 from app.orders.service.symbol_state import SymbolState, build_symbol_state
@@ -104,7 +103,7 @@ class BatchContext:
         self.request_id: str | None = None  # of the current command, None for a quote
         self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
         self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # set by this batch: see `execution_latch`
-        self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `marks`
+        self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `exposure`
         self.repeats: dict[tuple[int, LatchSubject], set[str]] = {}  # ids of recently executed orders
         # By tenant id, and idempotency key or "/" + client order id.
         self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}

@@ -1,25 +1,33 @@
 """Process batches of trades and orders. One batch is one transaction, and its commands run in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
+import orjson
 from sqlalchemy import Connection
 
+from app.database import set_tenant_scope
 from app.errors import OmsError
-from app.group_commit import BatchResult, Retained
+from app.group_commit import BatchResult, CommitCheck, Retained
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.ledger_state import REVERSAL
+from app.ledger.service import recording
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Recorded
 from app.ledger.service.recording import LedgerBatchHandler, record_all
-from app.market_data.queries import build_quote_writes
+from app.market_data.queries import build_quote_writes, find_quotes
+from app.market_data.rules.values import Quote
+from app.metrics import Metrics
+from app.orders.queries.book import is_event_recorded
+from app.orders.rules.values import Status
 from app.orders.service.batch_context import BatchContext, BatchServices
 from app.orders.service.batch_loading import load_batch
 from app.orders.service.command_execution import execute_all
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, get_time
 from app.orders.service.internal_commands import QuoteArrived
-from app.orders.service.lost_commit import build_commit_check
-from app.orders.service.order_metrics import count_changes, count_trades
+from app.orders.service.order_store import OrderStore
 from app.orders.service.portfolio_loading import create_cache_update
 from app.orders.service.quote_processing import match_before_trades
 from app.orders.service.trade_effects import apply_trades_to_orders
@@ -98,3 +106,55 @@ class OrderBatchHandler:
                 context.signals.count_committed()
 
         return run_after_commit
+
+
+def build_commit_check(
+    context: BatchContext, outcomes: Sequence[object], arrived: Sequence[tuple[int, Quote]]
+) -> CommitCheck:
+    """Return a function that checks whether the batch was committed.
+
+    It looks for one row that the batch wrote: a row of an order's history, else a trade, else a signal, else
+    a quote.
+    `arrived` are the stored quotes (tenant id, quote).
+    """
+    event = context.order_store.commit_marker
+    if event is not None:
+        return lambda connection: is_event_recorded(set_tenant_scope(connection, [event.tenant_id]), event)
+    trade_check = recording.build_commit_check(outcomes)
+    if trade_check is not None:
+        return trade_check
+    signal_check = context.signals.find_commit_check() if context.signals else None
+    if signal_check is not None:
+        return signal_check
+    if arrived:
+        tenant_id, quote = arrived[-1]
+        return lambda connection: _is_stored(set_tenant_scope(connection, [tenant_id]), tenant_id, quote)
+    return lambda _: True  # nothing was written that an outcome depends on
+
+
+def _is_stored(connection: Connection, tenant_id: int, quote: Quote) -> bool:
+    """Return whether the quote, or a newer one, is stored."""
+    key = InstrumentKey(tenant_id, quote.symbol)
+    found = find_quotes(connection, [key]).get(key)
+    return found is not None and (found == quote or found.at > quote.at)
+
+
+def count_changes(metrics: Metrics | None, order_store: OrderStore) -> None:
+    """Count the changed orders by type and status, the fills, and the denials by code."""
+    if metrics is None:
+        return
+    for order in order_store.changed:
+        metrics.orders.count_order(order.type, order.status)
+        if order.status is Status.DENIED and order.denial:
+            metrics.orders.count_denial(orjson.loads(order.denial)["code"])
+    metrics.orders.count_fills(len(order_store.executions))
+
+
+def count_trades(metrics: Metrics | None, outcomes: Iterable[object]) -> None:
+    """Count the trades of a batch that were reported without an order, and the reversals."""
+    if metrics is None:
+        return
+    rows = [one.row for one in outcomes if isinstance(one, Recorded) and not one.replayed]
+    reversals = sum(row.kind == REVERSAL for row in rows)
+    metrics.orders.count_trades("reversal", reversals)
+    metrics.orders.count_trades("trade", len(rows) - reversals)

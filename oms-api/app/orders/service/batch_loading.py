@@ -1,12 +1,14 @@
 """Load what the commands of a batch need: lock their portfolios, and read the state under the locks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from typing import TypeGuard
 
 from sqlalchemy import Connection
 
 from app.database import set_tenant_scope
+from app.instruments.queries import find_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.service.commands import Command as LedgerCommand
@@ -17,10 +19,22 @@ from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch_context import BatchContext, BatchServices
-from app.orders.service.commands import ApplyCorporateAction, Command, get_tenant_id, get_time
+from app.orders.service.commands import (
+    ApplyCorporateAction,
+    CancelAll,
+    ClosePosition,
+    Command,
+    PlaceGroup,
+    PlaceOrder,
+    PlaceSignal,
+    PreviewOrder,
+    SetExits,
+    get_tenant_id,
+    get_time,
+    list_tickets,
+)
 from app.orders.service.decision_loading import load_decision_inputs
 from app.orders.service.duplicate_orders import plan_repeat_checks
-from app.orders.service.instrument_names import resolve_aliases
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.lock_plan import build_lock_plan, list_instrument_keys
 from app.orders.service.order_store import OrderStore
@@ -108,3 +122,40 @@ def _get_reserved_quantity(
     if portfolio.key in order_store.portfolio_keys:
         return get_working_quantity(order_store.open_of(portfolio.key, command.symbol), command, held)
     return get_stored_quantity(portfolio, command, held)
+
+
+def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
+    """Return the commands with symbols instead of aliases, read by one statement.
+
+    The alias of a trade is resolved with its position. Quotes and kill switch closes never use an alias.
+    """
+    named = sorted({key for command in commands for key in _list_names(command)})
+    symbols = find_symbols_by_alias(connection, named) if named else {}
+    return [_replace_names(command, symbols) for command in commands] if symbols else commands
+
+
+def _list_names(command: Command) -> list[InstrumentKey]:
+    names: list[str | None] = [ticket.symbol for ticket in list_tickets(command)]
+    if _may_use_alias(command):
+        names.append(command.symbol)
+    return [InstrumentKey(get_tenant_id(command), name) for name in names if name is not None]
+
+
+def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
+    if isinstance(command, ClosePosition):
+        return not command.ignores_halt
+    return isinstance(command, (CancelAll, SetExits, PlaceSignal))
+
+
+def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Command:
+    def resolve(name: str) -> str:
+        return symbols.get(InstrumentKey(get_tenant_id(command), name), name)
+
+    if isinstance(command, (PlaceOrder, PreviewOrder)):
+        return command._replace(ticket=command.ticket._replace(symbol=resolve(command.ticket.symbol)))
+    if isinstance(command, PlaceGroup):
+        tickets = [ticket._replace(symbol=resolve(ticket.symbol)) for ticket in command.tickets]
+        return command._replace(tickets=tuple(tickets))
+    if _may_use_alias(command) and command.symbol is not None:
+        return command._replace(symbol=resolve(command.symbol))
+    return command

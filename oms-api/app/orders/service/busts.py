@@ -1,12 +1,21 @@
-"""Bust an execution that its venue cancelled: add rows to the ledger and to the executions."""
+"""Bust an execution that its venue cancelled: add rows to the ledger and to the executions.
 
+An adoption makes our position equal to the broker's. A fill or a bust from before it, which is booked after
+it, would count twice: `reverse_adoption` takes the adoption back. Where it contained more than that, the next
+comparison shows the rest.
+"""
+
+import logging
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from app.costs.rules.booking import parse_components
+from app.errors import Conflict
 from app.ledger.errors import AlreadyReversed, MixesCurrencies
+from app.ledger.queries.reversals import find_adoption
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import TradeKey
@@ -19,6 +28,7 @@ from app.ledger.service.reversals import (
 )
 from app.money import fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
+from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.execution_verification import BUST, get_bust_id
 from app.orders.rules.rows import ExecutionRow
@@ -29,11 +39,10 @@ from app.orders.service.commands import BustExecution, CorrectExecution
 from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.filling import find_successor
-from app.orders.service.idempotent_replay import find_repeated_change
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_records import list_executions
-from app.orders.service.order_results import build_result
-from app.timestamps import iso
+from app.orders.service.order_results import build_result, find_repeated_change
+from app.timestamps import Timestamp, iso
 
 ExecutionChange = BustExecution | CorrectExecution
 
@@ -170,3 +179,33 @@ def _negate_charges(charges: str | None) -> str | None:
     if charges is None:
         return None
     return orjson.dumps({name: fixed(-amount) for name, amount in parse_components(charges).items()}).decode()
+
+
+_PROMPT = timedelta(seconds=2)  # no position is adopted so soon after a fill
+_LOG = logging.getLogger(__name__)
+
+
+def reverse_adoption(
+    context: BatchContext, order: Order, reported_at: datetime, at: Timestamp, execution_id: str
+) -> None:
+    """Reverse the adoption that contained an execution, or its bust, which is booked now.
+
+    `reported_at` is the broker's time of it. An adoption that cannot be reversed stays: the next comparison
+    finds that the quantities differ.
+    """
+    now = datetime.fromisoformat(at)
+    if not is_remote(order) or now - reported_at < _PROMPT:
+        return
+    context.ledger.flush()
+    found = find_adoption(context.connection, order.tenant_id, order.portfolio_id, order.symbol, reported_at)
+    if found is None:
+        return
+    origin = Origin(order.tenant_id, order.broker, None, now, None, None, order.broker)
+    reason = f"The adopted position contained {execution_id}, which is booked now."
+    try:
+        reversal = append_reversal(context, origin, found, reason)
+    except Conflict as refusal:
+        _LOG.warning("the adoption %s was not reversed: %s", found.trade_id, refusal.detail)
+        return
+    context.order_store.dirty.setdefault(reversal.portfolio_key, set()).add(reversal.holding_key)
+    reduce_competing_orders(context, reversal, at)

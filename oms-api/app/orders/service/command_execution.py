@@ -50,7 +50,6 @@ from app.orders.service.internal_commands import (
     SquareOff,
 )
 from app.orders.service.loss_limits import check_losses
-from app.orders.service.order_adoption import adopt_order
 from app.orders.service.order_changes import (
     cancel_all,
     cancel_in_portfolio,
@@ -59,7 +58,7 @@ from app.orders.service.order_changes import (
     expire_orders,
     replace_order,
 )
-from app.orders.service.placement import place_group, place_order
+from app.orders.service.placement import adopt_order, place_group, place_order
 from app.orders.service.position_closes import close_position
 from app.orders.service.position_exits import set_exits
 from app.orders.service.previewing import preview_order

@@ -37,8 +37,8 @@ from app.orders.service.filling import (
     record_trade,
 )
 from app.orders.service.groups import apply_fill_to_group
-from app.orders.service.idempotent_replay import find_repeated_change
 from app.orders.service.order_changes import actor_of
+from app.orders.service.order_results import find_repeated_change
 from app.timestamps import iso
 
 

@@ -72,7 +72,7 @@ def _is_overruled(context: BatchContext, order: Order) -> bool:
 def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) -> Decimal | None:
     """Return the P&L of the day of all portfolios in the tenant's currency, None where no limit needs it.
 
-    It may be a moment old: see `recent_values`. Portfolios without a rate to that currency are left out.
+    It may be a moment old: see `RecentValues`. Portfolios without a rate to that currency are left out.
     """
     if limits.firm_daily_loss is None:
         return None

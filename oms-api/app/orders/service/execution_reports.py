@@ -26,12 +26,11 @@ from app.orders.errors import InvalidTransition
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, PENDING, Order, Status
-from app.orders.service.adopted_positions import reverse_adoption
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_exits import continue_pair
 from app.orders.service.broker_orders import confirm_replacement
-from app.orders.service.busts import bust_execution
+from app.orders.service.busts import bust_execution, reverse_adoption
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution
 from app.orders.service.exit_quantities import trim_accepted

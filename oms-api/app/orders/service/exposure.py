@@ -1,8 +1,10 @@
 """Compute the exposure of locked portfolios: positions and working orders, kept up to date within a batch."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from app.costs.rules.values import Schedule
+from app.ledger.queries.valuation import find_last_prices
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
 from app.orders.rules.contingency import closes_only, exclusive_id
@@ -10,8 +12,8 @@ from app.orders.rules.values import COUNTED, WORKING, Order
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.fill_charges import ChargedMarket, estimate_charges
-from app.orders.service.marks import find_mark
 from app.orders.service.portfolio_cache import Exposure, Valuation
+from app.orders.service.symbol_state import mark_of
 from app.risk.rules.exposure import NO_PRICES, build_symbol_book, price_of, total_of
 from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
 
@@ -115,3 +117,29 @@ def charged_market_of(
     currency = currency_in(context, portfolio_key, symbol, held)
     base = context.ledger.portfolio(portfolio_key).base_currency
     return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)
+
+
+def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
+    """Return the mark of a position in its currency, None for a flat one without a quote."""
+    price = context.symbol_state(key.tenant_id, key.symbol).mark
+    return _find_last_trade_price(context, key) if price is None and held.quantity else price
+
+
+def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Position]) -> None:
+    """Load the last trade's price of those open positions whose symbols have no mark in a quote."""
+    keys = [
+        key
+        for key, position in held.items()
+        if position.quantity
+        and key not in context.last_trade_prices
+        and mark_of(context.quote(key.tenant_id, key.symbol)) is None
+    ]
+    context.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
+
+
+def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal | None:
+    """Return the price of the newest trade in a position, of this batch or stored."""
+    price = context.ledger.get_new_price(key)
+    if price is None and key not in context.last_trade_prices:
+        load_last_trade_prices(context, context.ledger.positions(key.portfolio_key))
+    return context.last_trade_prices.get(key) if price is None else price

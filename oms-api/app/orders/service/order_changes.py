@@ -34,11 +34,10 @@ from app.orders.service.groups import (
     finalize_order,
 )
 from app.orders.service.halts import opening_in
-from app.orders.service.idempotent_replay import find_repeated_change, find_repeated_request
 from app.orders.service.linked_exits import find_open_entry
 from app.orders.service.matching import match_at_close, match_released_orders
 from app.orders.service.order_quantities import find_quantity_denial
-from app.orders.service.order_results import build_result
+from app.orders.service.order_results import build_result, find_repeated_change, find_repeated_request
 from app.orders.service.placement import send_or_request_approval, send_order, store_order
 from app.orders.service.protection import change_denial, is_exit_change
 from app.orders.service.risk_evaluation import count_order_message, find_denial

@@ -9,7 +9,7 @@ from app.database.bulk import Write
 from app.events.rules import NewEvent
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.stamps import renew_stamp
+from app.ledger.service.portfolio_state import renew_stamp
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderColumnValue

@@ -7,9 +7,17 @@ from app.brokers.rules.rejections import simulate_rejection
 from app.errors import FieldError, Invalid
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
+from app.orders.errors import NotAtBroker
 from app.orders.rules.broker_requests import is_remote, is_watched
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.order_factory import NO_LINKS, OrderLinks, Placement, build_exit_tickets, new_order
+from app.orders.rules.order_factory import (
+    NO_LINKS,
+    PAPER,
+    OrderLinks,
+    Placement,
+    build_exit_tickets,
+    new_order,
+)
 from app.orders.rules.states import resting_status
 from app.orders.rules.tickets import validate_expiry
 from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
@@ -17,12 +25,11 @@ from app.orders.service.approvals import await_approval, find_required_request
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import find_broker_denial, find_broker_hold_reason, request_submission
 from app.orders.service.command_results import OrderResult
-from app.orders.service.commands import PlaceGroup, PlaceOrder
+from app.orders.service.commands import AdoptOrder, PlaceGroup, PlaceOrder
 from app.orders.service.groups import RISK, deny_order, finalize_order
-from app.orders.service.idempotent_replay import find_repeated_placement
 from app.orders.service.matching import match_new_order
 from app.orders.service.order_quantities import find_quantity_denial, resolve_quantity
-from app.orders.service.order_results import build_result
+from app.orders.service.order_results import build_result, find_repeated_placement
 from app.orders.service.protection import build_legs, find_follower_denial, find_legs_denial, find_pair_denial
 from app.orders.service.risk_evaluation import count_order_message, find_denial
 from app.orders.service.trading_sessions import find_order_hold, set_session_end
@@ -241,3 +248,27 @@ def cancel_unsent(context: BatchContext, orders: list[Order], at: Timestamp) -> 
             finalize_order(
                 context, current, Status.CANCELED, at, RISK, reason="The other order of the group was denied."
             )
+
+
+EXTERNAL = "external"  # the source of an adopted order
+
+
+def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
+    """Store the order as accepted by its broker. An order that is adopted already does not change.
+
+    It keeps the broker's id, so that the broker's events and its fills are those of the order. No risk check
+    runs, because it works already; it counts from now on. Raises NoSuchPortfolio and NotAtBroker.
+    """
+    origin, ticket = command.origin, command.ticket
+    tenant_id, at = origin.tenant_id, iso(origin.at)
+    portfolio_key = context.get_portfolio_key(command)
+    if context.order_store.find(tenant_id, command.order_id) is not None:
+        return build_result(context, tenant_id, [command.order_id])
+    placement = build_placement(context, origin, portfolio_key, ticket.symbol)._replace(source=EXTERNAL)
+    if placement.broker == PAPER:
+        raise NotAtBroker(command.portfolio_name)
+    assert ticket.quantity is not None  # noqa: S101  # the broker's orders have one
+    order = store_order(context, new_order(command.order_id, placement, ticket, ticket.quantity))
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, order.placed_by)
+    context.order_store.change_status(sent, Status.ACCEPTED, at, order.broker, accepted_at=at)
+    return build_result(context, tenant_id, [order.id])

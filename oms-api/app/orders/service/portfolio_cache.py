@@ -5,20 +5,49 @@ changes it, and puts it back after its commit.
 """
 
 import secrets
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
 from app.database.versioned_cache import VersionedCache
 from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
-from app.ledger.service.portfolio_state import Held, PortfolioState
-from app.ledger.service.stamps import get_epoch
+from app.ledger.service.portfolio_state import Held, PortfolioState, get_epoch
 from app.market_data.rules.values import Quote
 from app.orders.service.open_orders import OpenOrders
 from app.risk.rules.exposure import replace_totals
 from app.risk.rules.values import NOTHING, SymbolExposure, Totals
+
+MAX_AGE = timedelta(seconds=2)  # the batch has not locked all that these values are computed from
+MAX_VALUES = 5_000
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Recent(NamedTuple, Generic[Value]):
+    """A value, and when it was read."""
+
+    value: Value
+    read_at: datetime
+
+
+class RecentValues(Generic[Key, Value]):
+    """The values of MAX_VALUES keys, each at most MAX_AGE old and of one version."""
+
+    def __init__(self) -> None:
+        self._cache: VersionedCache[Key, Recent[Value]] = VersionedCache(MAX_VALUES)
+
+    def get(self, key: Key, version: str, now: datetime, read: Callable[[], Value]) -> Value:
+        """Return the value of the key, which is read if it is not known."""
+        recent = self._cache.get(key, version)
+        if recent is None or not timedelta(0) <= now - recent.read_at < MAX_AGE:
+            recent = Recent(read(), now)
+            self._cache.put(key, version, recent)
+        return recent.value
+
 
 MAX_CACHED_ROWS = 500_000  # positions and open orders
 MAX_PRICES = 100_000
@@ -123,7 +152,7 @@ class PortfolioCache:
     """Cached portfolios of one writer thread.
 
     A value is used only in the session with the database in which it was cached, because a fail-over can lose
-    a commit, and only in the same epoch of the portfolio (see `ledger.service.stamps`).
+    a commit, and only in the same epoch of the portfolio (see `renew_stamp`).
     """
 
     def __init__(self) -> None:

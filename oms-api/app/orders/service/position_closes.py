@@ -12,8 +12,7 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import ClosePosition
 from app.orders.service.groups import cancel_open_orders, deny_order
-from app.orders.service.idempotent_replay import find_repeated_request
-from app.orders.service.order_results import build_result
+from app.orders.service.order_results import build_result, find_repeated_request
 from app.orders.service.placement import build_order, send_order, store_held_order, store_order
 from app.orders.service.risk_evaluation import count_order_message, find_denial, limits_of
 

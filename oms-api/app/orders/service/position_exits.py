@@ -14,9 +14,8 @@ from app.orders.service.broker_orders import find_broker_denial
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import SetExits
 from app.orders.service.groups import cancel_open_orders, deny_order
-from app.orders.service.idempotent_replay import find_repeated_request
 from app.orders.service.order_changes import actor_of
-from app.orders.service.order_results import build_result
+from app.orders.service.order_results import build_result, find_repeated_request
 from app.orders.service.placement import build_placement, cancel_unsent, send_pair, store_order
 from app.orders.service.protection import exit_denial
 from app.orders.service.risk_evaluation import count_order_message
