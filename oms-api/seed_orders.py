@@ -34,8 +34,8 @@ from app.market_data.rules.values import Quote, mark
 from app.market_data.service import Market
 from app.money import fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceOrder
 from app.orders.service.internal_commands import BrokerReport, QuoteArrived

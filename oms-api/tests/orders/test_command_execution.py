@@ -12,8 +12,8 @@ from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.executions import executions_of
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
-from app.orders.service import batch_handler
-from app.orders.service.command_execution import execute_all
+from app.orders.service.batch_processing import batch_handler
+from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,

@@ -19,7 +19,7 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import command_execution, placement
+from app.orders.service.batch_processing import command_execution
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -35,7 +35,8 @@ from app.orders.service.commands import (
     SetExits,
     get_lock_group,
 )
-from app.orders.service.exposure import exposure_in
+from app.orders.service.execution import placement
+from app.orders.service.risk_checks.exposure import exposure_in
 from app.timestamps import iso
 from tests.orders.rig import ticket
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO, to_places
 from app.orders.rules.contingency import EXITS
-from app.orders.service.batch_context import BatchContext
-from app.orders.service.currency_conversion import rate_now
-from app.orders.service.loss_limits import compute_equity
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.risk_checks.currency_conversion import rate_now
+from app.orders.service.risk_checks.loss_limits import compute_equity
 from app.signals.errors import refuse_field
 from app.signals.rules.planning import NO_PRODUCT
 from app.signals.rules.sizing import SizedOrder, compute_notional, size_to_target
