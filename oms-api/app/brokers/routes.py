@@ -16,7 +16,7 @@ from app.brokers.schemas import (
     ConnectionPatch,
     NoFields,
 )
-from app.brokers.service.account_checks import check_connection
+from app.brokers.service.account_checks import check_connection, check_ownership
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
 from app.identity.dependencies import require_permission
 from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
@@ -147,6 +147,7 @@ async def test_connection(
     check = await asyncio.to_thread(
         check_connection, stored, connections.keys, connections.policy, create_broker
     )
+    check = await readers.run(lambda connection: check_ownership(connection, stored, check), tenant_id)
     return answer(
         {
             "ok": check.is_ok,

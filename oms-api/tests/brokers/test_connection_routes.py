@@ -146,6 +146,15 @@ def test_test_answers_the_account(api, connect):
     assert (body["ok"], body["error"]) == (False, "The broker did not answer.")
 
 
+def test_test_names_the_connection_that_has_the_account(api, connect):
+    assert_ok(api.post("/broker-connections", BODY | {"account": "PA1"}), 201)
+    assert_ok(api.post("/broker-connections", BODY | {"name": "other"}), 201)
+    connect(AnsweringBroker())
+    assert assert_ok(api.post("/broker-connections/paper:test"))["ok"]
+    body = assert_ok(api.post("/broker-connections/other:test"))
+    assert (body["ok"], body["error"]) == (False, "The connection 'paper' has the account PA1 already.")
+
+
 @pytest.mark.parametrize("is_paper", [False, None])
 def test_paper_connection_refuses_an_account_that_is_not_paper(api, connect, is_paper):
     assert_ok(api.post("/broker-connections", BODY), 201)

@@ -4,10 +4,12 @@ import pytest
 from sqlalchemy import text
 
 from app.brokers.errors import RateLimitUsedUp
+from app.brokers.queries import find_connection, insert_connection
 from app.database import set_tenant_scope, unit_of_work
+from app.order_routing.service.broker_session import BrokerSession
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import Status
-from tests.order_routing.scripted_broker import DOWN, LOST
+from tests.order_routing.scripted_broker import DOWN, LOST, ScriptedBroker
 from tests.orders.rig import Rig
 
 pytestmark = pytest.mark.any_database
@@ -87,6 +89,28 @@ def test_order_does_not_wait_for_a_connection_that_a_person_must_correct(routing
     routing.run(5)
     assert routing.stored().status == "refused"
     assert routing.place().status is Status.DENIED
+
+
+def find_again(routing):
+    """Return the second connection."""
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        return find_connection(connection, routing.rig.tenant, "again")
+
+
+def test_second_connection_to_an_account_is_refused_with_the_name_of_the_first(routing):
+    assert routing.stored().account == "PA1"
+    changes = {"id": "bc_2", "name": "again", "account": None, "status": "new"}
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        insert_connection(connection, routing.stored()._replace(**changes))
+    session = BrokerSession(
+        *(routing.rig.engine, find_again(routing), ScriptedBroker(), lambda _: [], lambda: routing.rig.now)
+    )
+    assert not session.step()
+    refused = find_again(routing)
+    assert (refused.status, refused.account) == ("refused", None)
+    assert refused.error == f"The connection '{routing.stored().name}' has the account PA1 already."
 
 
 def test_broker_that_stays_down_is_asked_less_often(routing):

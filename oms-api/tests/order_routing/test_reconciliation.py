@@ -75,6 +75,15 @@ def test_position_that_differs_is_one_issue_until_it_agrees(routing):
     assert (resolved.action, resolved.resolved_by) == ("gone", "reconciliation")
 
 
+@pytest.mark.parametrize(("number", "is_paper"), [("PA1", False), ("PA2", True)])
+def test_account_that_has_become_another_one_is_not_compared(routing, number, is_paper):
+    routing.broker.number, routing.broker.is_paper = number, is_paper
+    hold(routing, 7)
+    reconcile(routing)
+    assert issues(routing) == []
+    assert routing.stored().status == "refused"
+
+
 def test_ignored_issue_comes_back_with_other_figures_only(routing):
     hold(routing, 7)
     reconcile(routing)

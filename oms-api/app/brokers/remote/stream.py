@@ -176,6 +176,6 @@ def parse_frame(frame: str | bytes) -> dict[str, Any]:
     """Return the JSON object of a frame, an empty one for other JSON. Raises MalformedResponse."""
     try:
         message = json.loads(frame, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MalformedResponse("a frame that is not JSON") from None
     return message if isinstance(message, dict) else {}

@@ -86,6 +86,18 @@ def get_default_address(broker: BrokerName, *, is_live: bool) -> str | None:
     return f"https://{hosts[0]}" if hosts else None
 
 
+def normalize_address(broker: BrokerName, base_url: str) -> str:
+    """Return the usual form of an address of the broker itself, any other address as it is.
+
+    The adapters recognize the broker's address by its text.
+    """
+    target = None if broker is BrokerName.IBKR else parse_url(base_url)
+    if target is None or not target.is_encrypted or (target.port, target.path) != (_HTTPS_PORT, "/"):
+        return base_url
+    hosts = _HOSTS[broker]
+    return f"https://{target.host}" if target.host in {*hosts.paper, *hosts.live} else base_url
+
+
 def find_address_problem(
     broker: BrokerName, base_url: str, *, is_live: bool, policy: AddressPolicy
 ) -> str | None:

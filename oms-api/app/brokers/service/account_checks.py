@@ -5,9 +5,11 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen, SessionNeeded
 from app.brokers.protocol import Broker
-from app.brokers.queries import StoredConnection
+from app.brokers.queries import StoredConnection, find_connection_by_account
 from app.brokers.rules.connections import (
     AddressPolicy,
     BrokerName,
@@ -76,6 +78,19 @@ def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None,
     return account.number, account.is_paper
 
 
+def require_own_account(connection: Connection, stored: StoredConnection, number: str | None) -> None:
+    """Raise ConnectionRefused if another connection of the tenant has the account.
+
+    Two connections to one account would read each other's orders as unknown, and nobody could divide its
+    positions between their portfolios.
+    """
+    if number is None:
+        return
+    other = find_connection_by_account(connection, stored.tenant_id, stored.broker, number)
+    if other is not None and other.name != stored.name:
+        raise ConnectionRefused(f"The connection {other.name!r} has the account {number} already.")
+
+
 def check_connection(
     stored: StoredConnection, keys: KeyRing, policy: AddressPolicy, create_broker: CreateBroker
 ) -> ConnectionCheck:
@@ -93,3 +108,14 @@ def check_connection(
         error = f"The broker's answer was not understood: {type(failure).__name__}."
     latency_ms = int((monotonic_seconds() - started) * 1000)
     return ConnectionCheck(error is None, number, is_paper, latency_ms, error)
+
+
+def check_ownership(
+    connection: Connection, stored: StoredConnection, check: ConnectionCheck
+) -> ConnectionCheck:
+    """Return a check that fails if another connection of the tenant has the account."""
+    try:
+        require_own_account(connection, stored, check.account)
+    except ConnectionRefused as refusal:
+        return check._replace(is_ok=False, error=str(refusal))
+    return check

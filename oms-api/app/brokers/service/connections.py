@@ -29,6 +29,7 @@ from app.brokers.rules.connections import (
     find_address_problem,
     find_credentials_problem,
     get_default_address,
+    normalize_address,
     parse_people,
 )
 from app.brokers.service.credentials import encrypt_credentials
@@ -67,6 +68,7 @@ class BrokerConnections:
         """Create a connection. Raises ConnectionNotValid, ConnectionExists or TooManyConnections."""
         caller = context.caller
         base_url = new.base_url or get_default_address(new.broker, is_live=new.is_live)
+        base_url = None if base_url is None else normalize_address(new.broker, base_url)
         self._check(new.broker, base_url, is_live=new.is_live)
         _require_credentials(new.broker, new.credentials)
         if queries.count_connections(connection, caller.tenant_id) >= MAX_CONNECTIONS:
@@ -103,7 +105,8 @@ class BrokerConnections:
         broker, values = BrokerName(stored.broker), dict(changes)
         if values.keys() == {"people"}:
             return self._save(connection, context, stored, values | {"updated_at": now}, now)
-        self._check(broker, values.get("base_url", stored.base_url), is_live=stored.is_live)
+        values["base_url"] = normalize_address(broker, values.get("base_url", stored.base_url))
+        self._check(broker, values["base_url"], is_live=stored.is_live)
         credentials = values.pop("credentials", None)
         if credentials is not None:
             _require_credentials(broker, credentials)
