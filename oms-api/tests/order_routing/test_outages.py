@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import text
 
-from app.brokers.errors import RateLimitUsedUp
-from app.brokers.queries import find_connection, insert_connection
+from app.brokers.errors import RateLimitUsedUp, SessionNeeded
+from app.brokers.queries import find_connection, insert_connection, update_session_state
 from app.database import set_tenant_scope, unit_of_work
 from app.order_routing.service.broker_session import BrokerSession
 from app.orders.errors import NotReplaceable
@@ -89,6 +89,24 @@ def test_order_does_not_wait_for_a_connection_that_a_person_must_correct(routing
     routing.run(5)
     assert routing.stored().status == "refused"
     assert routing.place().status is Status.DENIED
+
+
+def test_session_that_ended_early_has_no_expiry_any_more(routing, monkeypatch):
+    def ask():
+        raise SessionNeeded("Zerodha")
+
+    with unit_of_work(routing.rig.engine) as connection:
+        set_tenant_scope(connection, [routing.rig.tenant])
+        stored, changes = routing.stored(), {"session_expires_at": routing.rig.now}
+        assert update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes)
+    routing.broker.number = "ANOTHER"
+    routing.restart()
+    routing.run()
+    assert routing.stored().session_expires_at is not None  # its account is another one
+    monkeypatch.setattr(routing.broker, "account", ask)
+    routing.restart()
+    routing.run()
+    assert (routing.stored().status, routing.stored().session_expires_at) == ("refused", None)
 
 
 def find_again(routing):

@@ -84,6 +84,22 @@ def test_account_that_has_become_another_one_is_not_compared(routing, number, is
     assert routing.stored().status == "refused"
 
 
+def test_open_issue_is_reported_again_when_a_figure_changes(routing):
+    def list_reports():
+        statement = "SELECT type, payload FROM events WHERE type LIKE 'reconciliation.%' ORDER BY id"
+        return [row for row in routing.rig.rows(statement) if "missing_position" in str(row)]
+
+    hold(routing, 7)
+    reconcile(routing)
+    reconcile(routing)
+    assert [kind for kind, _ in list_reports()] == ["reconciliation.opened"]
+    hold(routing, 8)
+    reconcile(routing)
+    reconcile(routing)
+    assert [kind for kind, _ in list_reports()] == ["reconciliation.opened", "reconciliation.changed"]
+    assert [one.theirs for one in issues(routing)] == ["8"]
+
+
 def test_ignored_issue_comes_back_with_other_figures_only(routing):
     hold(routing, 7)
     reconcile(routing)

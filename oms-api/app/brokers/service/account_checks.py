@@ -29,6 +29,10 @@ class ConnectionRefused(Exception):
     """Raised when the connection must not be used. The message states the reason, without any credential."""
 
 
+class LogInNeeded(ConnectionRefused):
+    """Raised when the broker's session ended, perhaps before its time."""
+
+
 class ConnectionCheck(NamedTuple):
     """The result of a test. `is_paper` is None if the broker did not answer or does not report it."""
 
@@ -69,7 +73,7 @@ def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None,
     try:
         account = broker.account()
     except SessionNeeded as error:
-        raise ConnectionRefused(str(error)) from None
+        raise LogInNeeded(str(error)) from None
     problem = find_account_problem(
         is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
     )
