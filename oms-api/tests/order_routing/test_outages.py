@@ -92,7 +92,7 @@ def test_order_does_not_wait_for_a_connection_that_a_person_must_correct(routing
 
 
 def test_session_that_ended_early_has_no_expiry_any_more(routing, monkeypatch):
-    def ask():
+    def require_log_in():
         raise SessionNeeded("Zerodha")
 
     with unit_of_work(routing.rig.engine) as connection:
@@ -103,7 +103,7 @@ def test_session_that_ended_early_has_no_expiry_any_more(routing, monkeypatch):
     routing.restart()
     routing.run()
     assert routing.stored().session_expires_at is not None  # its account is another one
-    monkeypatch.setattr(routing.broker, "account", ask)
+    monkeypatch.setattr(routing.broker, "account", require_log_in)
     routing.restart()
     routing.run()
     assert (routing.stored().status, routing.stored().session_expires_at) == ("refused", None)
