@@ -196,6 +196,24 @@ def test_field_that_is_not_valid_is_named(api, change, field):
     assert assert_ok(api.get("/broker-connections")) == []
 
 
+def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect):
+    gateway = {"name": "gateway", "broker": "ibkr", "credentials": {}}
+    refused = api.post("/broker-connections", gateway)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "base_url")
+    assert f"{api.tenant_id}=host:port" in refused.text
+    assert_ok(api.post("/broker-connections", BODY), 201)
+    given = connect(AnsweringBroker("DU1"))
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        forged = (
+            "UPDATE broker_connections SET broker = 'ibkr', base_url = '127.0.0.1:4002' WHERE tenant_id = :id"
+        )
+        connection.execute(text(forged), {"id": api.tenant_id})
+    body = assert_ok(api.post("/broker-connections/paper:test"))
+    assert (body["ok"], given) == (False, [])
+    assert "The operator must list it for this tenant" in body["error"]
+
+
 def test_name_and_account_are_unique_in_the_tenant(api, service):
     assert_ok(api.post("/broker-connections", BODY | {"account": "PA7"}), 201)
     assert api.post("/broker-connections", BODY).status_code == 409

@@ -16,6 +16,7 @@ from app.brokers.rules.connections import (
     ConnectionTerms,
     find_account_problem,
     find_address_problem,
+    find_gateway_owner_problem,
 )
 from app.brokers.service.credentials import CredentialsUnreadable, get_terms
 from app.clock import monotonic_seconds
@@ -50,9 +51,9 @@ def open_broker(
 
     The address is checked again here, because the row could have been changed in the database.
     """
-    problem = find_address_problem(
-        BrokerName(stored.broker), stored.base_url, is_live=stored.is_live, policy=policy
-    )
+    broker = BrokerName(stored.broker)
+    problem = find_address_problem(broker, stored.base_url, is_live=stored.is_live, policy=policy)
+    problem = problem or find_gateway_owner_problem(stored.tenant_id, broker, stored.base_url, policy)
     if problem is not None:
         raise ConnectionRefused(f"base_url: {problem}")
     if stored.is_live and stored.live_enabled_by is None:

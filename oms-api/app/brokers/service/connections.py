@@ -28,6 +28,7 @@ from app.brokers.rules.connections import (
     NewConnection,
     find_address_problem,
     find_credentials_problem,
+    find_gateway_owner_problem,
     get_default_address,
     normalize_address,
     parse_people,
@@ -69,7 +70,7 @@ class BrokerConnections:
         caller = context.caller
         base_url = new.base_url or get_default_address(new.broker, is_live=new.is_live)
         base_url = None if base_url is None else normalize_address(new.broker, base_url)
-        self._check(new.broker, base_url, is_live=new.is_live)
+        self._check(caller.tenant_id, new.broker, base_url, is_live=new.is_live)
         _require_credentials(new.broker, new.credentials)
         if queries.count_connections(connection, caller.tenant_id) >= MAX_CONNECTIONS:
             raise TooManyConnections(MAX_CONNECTIONS)
@@ -106,7 +107,7 @@ class BrokerConnections:
         if values.keys() == {"people"}:
             return self._save(connection, context, stored, values | {"updated_at": now}, now)
         values["base_url"] = normalize_address(broker, values.get("base_url", stored.base_url))
-        self._check(broker, values["base_url"], is_live=stored.is_live)
+        self._check(stored.tenant_id, broker, values["base_url"], is_live=stored.is_live)
         credentials = values.pop("credentials", None)
         if credentials is not None:
             _require_credentials(broker, credentials)
@@ -166,11 +167,12 @@ class BrokerConnections:
         entry = context.entry(now, "broker_connection.deleted", _target(stored), _facts(stored), None)
         return Change({}, [entry], 204)
 
-    def _check(self, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
+    def _check(self, tenant_id: int, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
         if base_url is None:
             message = "The broker has no paper environment: give the address of a stand-in, or set `live`."
             raise ConnectionNotValid("base_url", message)
         problem = find_address_problem(broker, base_url, is_live=is_live, policy=self.policy)
+        problem = problem or find_gateway_owner_problem(tenant_id, broker, base_url, self.policy)
         if problem is not None:
             raise ConnectionNotValid("base_url", problem)
 
