@@ -29,6 +29,7 @@ class Broker:
         handler.send_response(self.status)
         for name, value in self.headers.items():
             handler.send_header(name, value)
+        handler.send_header("Connection", "close")
         handler.end_headers()
         with suppress(OSError):  # the client gave up
             for part in self.parts:
@@ -41,6 +42,8 @@ def serving(broker: Broker) -> Iterator[str]:
     """Run the server, and yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             broker.answer(self)
 
