@@ -204,11 +204,17 @@ def get_serialized(connection: Connection, tenant_id: int, name: str, now: datet
     return serialize_connection(stored, queries.find_portfolio_names(connection, tenant_id).get(name), now)
 
 
+def compute_lag(stored: StoredConnection, now: datetime) -> float | None:
+    """Return the seconds since the broker responded last, None if it never did."""
+    return (
+        None if stored.checked_at is None else round(max((now - stored.checked_at).total_seconds(), 0.0), 3)
+    )
+
+
 def serialize_connection(
     stored: StoredConnection, portfolio_name: str | None, now: datetime
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
-    lag = None if stored.checked_at is None else max((now - stored.checked_at).total_seconds(), 0.0)
     instants = (
         *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
         *("circuit_opened_at", "next_attempt_at"),
@@ -222,7 +228,7 @@ def serialize_connection(
         "portfolio_name": portfolio_name,
         "status": stored.status,
         "error": stored.error,
-        "lag_seconds": None if lag is None else round(lag, 3),
+        "lag_seconds": compute_lag(stored, now),
         "requests_left": stored.requests_left,
         "circuit": stored.circuit,
         "failures": stored.failures,
