@@ -15,7 +15,7 @@ from app.brokers.rules.connections import find_account_problem
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
-from app.money import fixed, quantity_text
+from app.money import format_fixed, shorten_quantity
 from app.orders.service.known_fills import drop_known_fills
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
@@ -191,5 +191,6 @@ def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
 
 
 def _describe(execution: Executed, severity: Severity) -> Difference:
-    figures = f"{execution.execution_id}: {quantity_text(fixed(execution.quantity))} at {execution.price:f}"
+    quantity = shorten_quantity(format_fixed(execution.quantity))
+    figures = f"{execution.execution_id}: {quantity} at {execution.price:f}"
     return Difference(IssueType.MISSING_EXECUTION, severity, None, execution.order_id, None, figures)

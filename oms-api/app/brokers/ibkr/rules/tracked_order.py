@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.brokers.ibkr.rules.reports import FillReport, OrderReport
 from app.brokers.protocol import OrderState
 from app.brokers.rules.values import BrokerOrder, Canceled, Charged, Executed, Rejected, Replaced
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 
 class Chain(NamedTuple):
@@ -88,5 +88,5 @@ class TrackedOrder:
 
 def build_execution(order_id: str, fill: FillReport) -> Executed:
     """Return the execution of a fill."""
-    value = product(fill.quantity, fill.price)
+    value = multiply(fill.quantity, fill.price)
     return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at)

@@ -22,7 +22,7 @@ from app.brokers.rules.order_reports import (
 )
 from app.brokers.rules.values import Account, Holding, TimeInForce
 from app.ledger.rules.accounting import Side
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 Json = Mapping[str, Any]
 ResolveId = Callable[[Json], str]  # returns our id of an order
@@ -94,11 +94,11 @@ def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id:
         amounts: dict[str, tuple[Decimal, Decimal]] = {}
         for json in holdings:
             quantity = parse_amount(json["opening_quantity"])
-            cost = product(quantity, parse_amount(json["average_price"]))
+            cost = multiply(quantity, parse_amount(json["average_price"]))
             _add(amounts, parse_name(json["tradingsymbol"]), quantity, cost)
         for json in net:
             quantity = parse_amount(json["quantity"])
-            cost = product(quantity, parse_amount(json["average_price"]))
+            cost = multiply(quantity, parse_amount(json["average_price"]))
             _add(amounts, parse_name(json["tradingsymbol"]), quantity, cost)
     except (KeyError, ValueError, TypeError) as error:
         raise _build_error(_POSITION, error) from None
