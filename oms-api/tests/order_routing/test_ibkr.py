@@ -14,6 +14,7 @@ from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
+from tests.brokers.ibkr.conftest import wait_for
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
@@ -281,6 +282,72 @@ def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_fil
     charges = "SELECT amount FROM cash_movements WHERE kind = 'charges'"
     run_until(routing, lambda: routing.rig.rows(charges))
     assert [Decimal(str(amount)) for (amount,) in routing.rig.rows(charges)] == [Decimal(-1)]
+
+
+def list_sent(tws, *, since=0):
+    """Return (type, quantity) of the sales that were sent to TWS."""
+    return [(one.kind, int(one.sent_quantity)) for one in tws.exchange.orders[since:] if one.sign < 0]
+
+
+def test_entry_ends_after_the_execution_that_its_cancel_crossed(routing, tws, entry):
+    tws.exchange.crossing, tws.exchange.holds_executions = {entry.id: "4"}, True
+    routing.rig.cancel(entry)
+    run_until(routing, lambda: tws.exchange.find_by_ref(entry.id).status == "Cancelled")
+    routing.run(3)
+    assert find_status(routing, entry) is Status.PENDING_CANCEL
+    assert len(tws.exchange.orders) == 3  # new exits wait for the execution
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: set(describe(routing).values()) == {("ACCEPTED", 4)})
+    assert routing.rig.rows("SELECT note FROM executions") == [(None,)]  # not late
+    assert list_sent(tws, since=3) == [("LMT", 4), ("STP", 4)]
+
+
+def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(routing, tws):
+    bought = routing.place(limit_price="101")
+    run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
+    set_exits(routing, 120, 80)
+    both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == both)
+    target = next(one for one in tws.exchange.orders if one.kind == "LMT" and one.sign < 0)
+    tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
+    set_exits(routing, 130, 70)
+    run_until(routing, lambda: target.status == "Cancelled")
+    routing.run(3)
+    assert len(tws.exchange.orders) == 3  # the new exits wait for the execution
+    tws.call(tws.exchange.report_executions)
+    smaller = [("LIMIT", "ACCEPTED", 6), ("STOP", "ACCEPTED", 6)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == smaller)
+    assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
+
+
+@pytest.mark.parametrize("keeps_reductions", [False, True])
+def test_change_of_a_stop_that_crosses_a_fill_of_its_target_leaves_the_smaller_quantity(
+    routing, tws, protected, keeps_reductions
+):
+    target, stop = (tws.exchange.find_by_ref(protected[role].id) for role in ("take_profit", "stop_loss"))
+    tws.exchange.keeps_reductions = keeps_reductions
+    tws.exchange.crossing = {target.ref: "4"}
+    routing.rig.replace(protected["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.REPLACED)
+    run_until(routing, lambda: stop.remaining == target.remaining == 6)
+    run_until(routing, lambda: describe(routing)["stop_loss"] == ("ACCEPTED", 6))
+    assert describe(routing)["take_profit"] == ("PARTIALLY_FILLED", 6)
+    tws.quote("AAPL", "84", "85")
+    run_until(routing, lambda: find_status(routing, protected["take_profit"]) is Status.CANCELED)
+    assert count_held(tws) == 0
+
+
+def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, tws, protected):
+    target, stop = (tws.exchange.find_by_ref(protected[role].id) for role in ("take_profit", "stop_loss"))
+    booked = len(routing.broker.executions())
+    tws.call(lambda: tws.exchange.fill(target, "4", "120"))
+    wait_for(lambda: len(routing.broker.executions()) > booked)
+    routing.rig.replace(protected["stop_loss"], stop_price=85)  # before the fill is booked
+    run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.REPLACED)
+    assert describe(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}
+    assert (stop.remaining, stop.aux_price) == (6, "85")
+    changes = [fields for message, fields in tws.requests if message == PLACE_ORDER][3:]
+    assert len(changes) == 1
 
 
 def break_something(draw, tws, routing):

@@ -5,9 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from app.brokers.rules.values import Executed
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
 from app.verify import verify_database
+from tests.brokers.alpaca.conftest import wait_for
 from tests.order_routing.alpaca import connect, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed
@@ -244,6 +246,18 @@ def test_held_exit_is_changed_once_it_works(routing, alpaca, entry):
     alpaca.exchange.quote("AAPL", "85", "86")
     run_until(routing, lambda: not list_exits(routing))
     assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
+
+
+def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected):
+    reported = len(routing.broker.events())
+    alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
+    wait_for(lambda: any(isinstance(one.event, Executed) for one in routing.broker.events()[reported:]))
+    routing.rig.replace(protected[1], stop_price="85")  # before the fill is booked
+    run_until(routing, lambda: find_status(routing, protected[1]) is Status.REPLACED)
+    reduced = [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]
+    run_until(routing, lambda: describe(routing) == reduced)
+    assert list_legs(alpaca) == [("limit", "partially_filled", 6), ("stop", "held", 6)]
+    assert find_at_alpaca(alpaca, "stop").stop_price == 85
 
 
 def test_exit_that_a_fill_has_reduced_is_not_replaced_by_its_former_quantity(routing, alpaca, protected):

@@ -31,7 +31,6 @@ from app.orders.service.adopted_positions import reverse_adoption
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_exits import continue_pair
-from app.orders.service.broker_orders import confirm_replacement
 from app.orders.service.busts import bust_execution
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import BustExecution
@@ -42,6 +41,7 @@ from app.orders.service.internal_commands import BrokerReport
 from app.orders.service.linked_exits import release_at_broker
 from app.orders.service.matching import match_released_orders
 from app.orders.service.order_results import build_result
+from app.orders.service.replacement_confirmation import confirm_replacement
 from app.orders.service.risk_evaluation import count_execution_for_latch
 from app.timestamps import Timestamp
 
