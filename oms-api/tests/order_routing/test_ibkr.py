@@ -337,6 +337,18 @@ def test_change_of_a_stop_that_crosses_a_fill_of_its_target_leaves_the_smaller_q
     assert count_held(tws) == 0
 
 
+def test_fill_that_is_reported_after_the_change_that_it_crossed_reduces_the_stop(routing, tws, protected):
+    target, stop = (tws.exchange.find_by_ref(protected[role].id) for role in ("take_profit", "stop_loss"))
+    tws.exchange.now = lambda: routing.rig.now
+    tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
+    routing.rig.replace(protected["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.REPLACED)
+    assert (stop.remaining, describe(routing)["stop_loss"]) == (10, ("ACCEPTED", 10))
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: stop.remaining == target.remaining == 6)
+    run_until(routing, lambda: describe(routing)["stop_loss"] == ("ACCEPTED", 6))
+
+
 def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, tws, protected):
     target, stop = (tws.exchange.find_by_ref(protected[role].id) for role in ("take_profit", "stop_loss"))
     booked = len(routing.broker.executions())

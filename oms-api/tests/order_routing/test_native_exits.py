@@ -403,12 +403,18 @@ def move_market(routing, alpaca):
     return True
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+LONGEST = pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
+
+
+@pytest.mark.parametrize(
+    "seed", [1, LONGEST, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 9))]
+)
 def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
     alpaca.faults.orders.hides_held_legs = True
-    trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, 20 if seed == 1 else 500)
+    counts = {1: 20, 2: 500}
+    trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, counts.get(seed, 60))
     alpaca.faults.clear()
     alpaca.stream.flush()
     run_until(routing, lambda: move_market(routing, alpaca) and not list_open_ids(routing))

@@ -25,6 +25,7 @@ from app.orders.service.exit_quantities import reduce_competing_orders
 from app.orders.service.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.groups import apply_fill_to_group
+from app.orders.service.replacement_confirmation import confirm_reductions
 from app.timestamps import Timestamp, iso
 
 _SIDES = {side.value: side for side in Side}
@@ -48,6 +49,7 @@ def record_fill(context: BatchContext, order: Order, event: Executed, at: Timest
         protect_fill(context, moved, event.quantity, at)
     else:
         apply_fill_to_group(context, moved, event.quantity, at)
+        confirm_reductions(context, moved, event.at, at)
     if anomaly is not None and moved.role is Role.ENTRY and not is_broker_entry(moved):
         reason = f"{event.execution_id} filled {anomaly}"
         late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)

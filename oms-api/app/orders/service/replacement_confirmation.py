@@ -4,19 +4,24 @@ from datetime import datetime
 
 import orjson
 
+from app.brokers.rules.linked_orders import Pairing
 from app.brokers.rules.values import Replaced
 from app.orders.errors import InvalidTransition
 from app.orders.queries.broker_requests import list_requests_of_order
+from app.orders.rules.broker_requests import get_pairing, is_remote
+from app.orders.rules.contingency import SHARING, find_siblings
 from app.orders.rules.order_factory import copy_order
 from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import order_of
 from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, Order, Status
+from app.orders.rules.values import FINAL, WORKING, Order, Status
 from app.orders.service.batch_context import BatchContext
 from app.orders.service.broker_orders import adopt_children, request_cancel, request_replacement
 from app.orders.service.groups import GROUPS
 from app.orders.service.pair_swaps import list_cancel_requests
 from app.timestamps import Timestamp
+
+_RESTING = WORKING - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
 
 
 def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at: Timestamp) -> None:
@@ -71,6 +76,23 @@ def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
         created_at=at,
         updated_at=at,
     )
+
+
+def confirm_reductions(context: BatchContext, filled: Order, executed_at: datetime, at: Timestamp) -> None:
+    """Ask the broker again for the quantity of orders that a fill reduced, if their change crossed it.
+
+    A broker that links orders reduces them when the fill happens. A change that it applied afterwards may
+    have set the former quantity again, although the fill was reported later.
+    """
+    if not is_remote(filled) or filled.role not in SHARING:
+        return
+    instrument = context.instrument(filled.tenant_id, filled.symbol)
+    if get_pairing(filled, instrument) is not Pairing.NATIVE:
+        return
+    for one in find_siblings(filled, context.order_store.open_of(filled.portfolio_key, filled.symbol)):
+        is_changed = one.replaces is not None and one.status in _RESTING and one.accepted_at is not None
+        if is_changed and executed_at <= datetime.fromisoformat(one.accepted_at or at):
+            _request_reduction(context, one, at)
 
 
 def _request_reduction(context: BatchContext, order: Order, at: Timestamp) -> None:

@@ -29,6 +29,7 @@ class Exchange:
 
     def __init__(self, account: str, publish: Publish) -> None:
         self.account, self._publish = account, publish
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.holds_commissions = False
         self.clear()
 
@@ -128,7 +129,7 @@ class Exchange:
         order.status = "Filled" if order.remaining <= ZERO else order.status
         execution = Execution(
             f"{self._started}.{next(self._numbers):08x}.01.01",
-            *(order, amount, Decimal(price), order.filled, datetime.now(UTC), COMMISSION),
+            *(order, amount, Decimal(price), order.filled, self.now(), COMMISSION),
         )
         order.executions.append(execution)
         self._book(order, amount, Decimal(price))
