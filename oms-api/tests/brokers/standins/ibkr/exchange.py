@@ -156,9 +156,9 @@ class Exchange:
     def _cross(self) -> None:
         """Fill what crosses a request on its way."""
         crossing, self.crossing = self.crossing, {}
-        for ref, quantity in crossing.items():
-            order = self.find_by_ref(ref)
-            self.fill(order, quantity, order.limit_price or order.aux_price)
+        for order in [one for one in self.orders if one.ref in crossing and one.is_open]:
+            quantity = min(Decimal(crossing[order.ref]), order.remaining)
+            self.fill(order, str(quantity), order.limit_price or order.aux_price)
 
     def drop_untransmitted(self, client_id: int) -> None:
         """Forget the orders that a client did not transmit."""
