@@ -9,7 +9,7 @@ from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.rules.responses import format_client_order_id, parse_activity, parse_order
 from app.brokers.remote.rest_client import RequestRefused
 from app.brokers.rules.order_reports import FillReport, OrderReport
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_ORDERS_PER_PAGE = 500
 MAX_FILLS_PER_PAGE = 100
@@ -88,7 +88,7 @@ class OrderReader:
         while True:
             parameters = selection | {"limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
             if since is not None:
-                parameters["after"] = iso(since)
+                parameters["after"] = format_timestamp(since)
             page = [parse_order(item) for item in self._client.get("/v2/orders", parameters)]
             fresh = [order for order in page if order.broker_id not in seen]
             seen.update(order.broker_id for order in fresh)
@@ -100,7 +100,11 @@ class OrderReader:
     def _list_activities(self, since: datetime) -> Iterator[dict[str, Any]]:
         token = None
         while True:
-            parameters = {"after": iso(since), "direction": "asc", "page_size": str(MAX_FILLS_PER_PAGE)}
+            parameters = {
+                "after": format_timestamp(since),
+                "direction": "asc",
+                "page_size": str(MAX_FILLS_PER_PAGE),
+            }
             if token is not None:
                 parameters["page_token"] = token
             page = self._client.get("/v2/account/activities/FILL", parameters)

@@ -16,8 +16,8 @@ from app.brokers.ibkr.rules.tracked_order import TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Charged, Executed, Holding, Refused
-from app.clock import Now, milliseconds, utc_now
-from app.money import product
+from app.clock import Now, to_milliseconds, utc_now
+from app.money import multiply
 
 NAME = "ibkr"
 READY_SECONDS = 5.0
@@ -57,7 +57,7 @@ class IbkrBroker:
         load_chains: LoadChains = tuple,
     ) -> None:
         self._account, self._portfolio_id, self._now = account, portfolio_id, now
-        log = EventLog(milliseconds(now()) * _CURSORS_PER_MILLISECOND)
+        log = EventLog(to_milliseconds(now()) * _CURSORS_PER_MILLISECOND)
         self._orders = OrderLog(address.client_id, log, now)
         self._receiver = MessageReceiver(self._orders, address.client_id)
         self._receiver.account = account
@@ -154,7 +154,7 @@ class IbkrBroker:
         self._require_ready()
         rows = self.gateway.run(self.gateway.query("positions", "reqPositions", end="cancelPositions"))
         return [
-            Holding(self._portfolio_id, symbol, quantity, product(quantity, average))
+            Holding(self._portfolio_id, symbol, quantity, multiply(quantity, average))
             for account, symbol, quantity, average in rows
             if quantity and account == (self._account or account)
         ]

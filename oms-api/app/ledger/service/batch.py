@@ -13,14 +13,14 @@ from app.identity.queries.tenants import find_opening_cash
 from app.ids import new_row_id
 from app.ledger.errors import NoRate, NoSuchPortfolio
 from app.ledger.queries import books as queries
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.chain import GENESIS, TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
 from app.ledger.service.books import LedgerState, PortfolioState
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
 from app.ledger.service.trade_guard import UNGUARDED, Guard
-from app.money import ZERO, fixed
-from app.timestamps import iso
+from app.money import ZERO, format_fixed
+from app.timestamps import format_timestamp
 
 BASE_CURRENCY = "USD"
 _MAX_CACHED_PORTFOLIOS = 100_000
@@ -31,7 +31,7 @@ ReservedQuantity = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
 
 
-def no_rates(*_: object) -> None:
+def find_no_rate(*_: object) -> None:
     """Return None: there are no exchange rates."""
 
 
@@ -54,7 +54,7 @@ class LedgerBatch:
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
         guard: Guard = UNGUARDED,
-        rates: Rates = no_rates,
+        rates: Rates = find_no_rate,
     ) -> None:
         self.books = books
         self._rates = rates
@@ -81,14 +81,14 @@ class LedgerBatch:
         commands: list[Command] = [*self._records, *self._reversals]
         self._lock_and_index_request_keys(commands)
         targets = [TradeKey(command.origin.tenant_id, command.trade_id) for command in self._reversals]
-        originals = map(canonical_trade, queries.trades_by_id(connection, targets))
+        originals = map(format_trade, queries.load_trades(connection, targets))
         self.originals = {row.trade_key: row for row in originals}
         self._resolve_portfolios()
         locked_keys = {PortfolioKey(name.tenant_id, portfolio_id) for name, portfolio_id in self._ids.items()}
         locked_keys |= self._portfolio_keys
         locked_keys -= self._new.keys()
         self.books.lock(locked_keys | {row.portfolio_key for row in self.originals.values()})
-        self.reversed = queries.reversals_of(connection, targets)
+        self.reversed = queries.load_reversals(connection, targets)
         recorded = chain.from_iterable(self.rows_by_request_key.values())
         self.books.load_unlocked(row.portfolio_key for row in recorded)
         self.books.load_positions(self._position_keys())
@@ -151,7 +151,7 @@ class LedgerBatch:
             return
         names = sorted(opened)
         queries.insert_portfolios(self.books.connection, [opened[name] for name in names])
-        stored = queries.portfolio_ids(self.books.connection, names)
+        stored = queries.load_portfolio_ids(self.books.connection, names)
         if any(stored[name] != self._ids[name] for name in names):
             raise StalePortfolioIds
 
@@ -167,7 +167,7 @@ class LedgerBatch:
         unknown = sorted(portfolio_name_keys - self._ids.keys())
         if not unknown:
             return
-        found = queries.portfolio_ids(self.books.connection, unknown)
+        found = queries.load_portfolio_ids(self.books.connection, unknown)
         self._cache_ids(found)
         if len(found) < len(unknown):
             found |= self._prepare_portfolios([name for name in unknown if name not in found])
@@ -183,7 +183,7 @@ class LedgerBatch:
         first: dict[PortfolioNameKey, RecordTrade] = {}
         request_keys = set(self.rows_by_request_key)
         for command in self._records:
-            key = request_key(command)
+            key = build_request_key(command)
             if key not in request_keys or command.origin.portfolios is not None:
                 first.setdefault(_name(command), command)
             if key:
@@ -194,7 +194,7 @@ class LedgerBatch:
             if name in first:
                 state = self.guard.opening_state(self.books.connection, *name)
                 display_name, opening = first[name].portfolio_name, cash[name.tenant_id]
-                portfolio = empty_portfolio(
+                portfolio = build_portfolio(
                     new_row_id(),
                     name.tenant_id,
                     display_name,
@@ -203,7 +203,7 @@ class LedgerBatch:
                     trading_state=state,
                 )
                 self.books.add_hypothetical(portfolio)
-                self._new[portfolio.key] = portfolio_row(portfolio, first[name].origin.at)
+                self._new[portfolio.key] = build_portfolio_row(portfolio, first[name].origin.at)
                 prepared[name] = portfolio.id
         return prepared
 
@@ -218,8 +218,8 @@ class LedgerBatch:
 
         Whoever records a row with such a key holds its lock until the commit.
         """
-        keys = [key for key in map(request_key, commands) if key]
-        for row in map(canonical_trade, queries.lock_trades_by_key(self.books.connection, keys)):
+        keys = [key for key in map(build_request_key, commands) if key]
+        for row in map(format_trade, queries.lock_trades_by_key(self.books.connection, keys)):
             self.rows_by_request_key.setdefault(
                 RequestKey(row.tenant_id, row.kind, row.idempotency_key or ""), []
             ).append(row)
@@ -233,7 +233,7 @@ class LedgerBatch:
             yield row.position_key
 
 
-def request_key(command: Command) -> RequestKey | None:
+def build_request_key(command: Command) -> RequestKey | None:
     """Return the key of the command's request, None without an idempotency key."""
     key = command.origin.idempotency_key
     return RequestKey(command.origin.tenant_id, command.kind, key) if key else None
@@ -243,7 +243,7 @@ def _name(command: RecordTrade) -> PortfolioNameKey:
     return PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
 
 
-def empty_portfolio(
+def build_portfolio(
     portfolio_id: int,
     tenant_id: int,
     name: str,
@@ -275,10 +275,19 @@ def empty_portfolio(
     )
 
 
-def portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | int, ...]:
+def build_portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | int, ...]:
     """Return the row of a portfolio that is created at `at`."""
-    cash = fixed(portfolio.cash)
+    cash = format_fixed(portfolio.cash)
     naming = (portfolio.tenant_id, portfolio.name, portfolio.name_key)
     terms = (portfolio.base_currency, portfolio.kind)
-    counters = (fixed(ZERO), 0, 0, 0, GENESIS)
-    return (portfolio.id, *naming, *terms, cash, cash, *counters, iso(at), portfolio.trading_state)
+    counters = (format_fixed(ZERO), 0, 0, 0, GENESIS)
+    return (
+        portfolio.id,
+        *naming,
+        *terms,
+        cash,
+        cash,
+        *counters,
+        format_timestamp(at),
+        portfolio.trading_state,
+    )

@@ -9,23 +9,23 @@ from sqlalchemy import Connection
 
 from app.column_values import convert_instant, parse_decimal
 from app.costs.rules.markets import MARKETS
-from app.database import write
-from app.database.bulk import Row, Write
+from app.database import execute_writes
+from app.database.bulk import BulkWrite, Row
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.ids import SortableIds
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import AmountTooLarge
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
-from app.ledger.rules.cash import CashKind, CashRow, build_cash_payload, build_cash_row, moved_amount
+from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
+from app.ledger.rules.cash import CashKind, CashRow, build_cash_payload, build_cash_row, compute_moved_amount
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.rules.settings import schedule_for
 from app.ledger.service.commands import Origin
-from app.money import DIGITS, PLACES, ZERO, fixed
-from app.timestamps import BEFORE_ALL, Timestamp, iso
+from app.money import DIGITS, PLACES, ZERO, format_fixed
+from app.timestamps import BEFORE_ALL, Timestamp, format_timestamp
 
 MAX_AMOUNT = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
 
@@ -154,7 +154,7 @@ class LedgerState:
     def load_unlocked(self, keys: Iterable[PortfolioKey]) -> None:
         """Load portfolios without a lock, for reading. A repeated request may use an old name."""
         self._add_states(
-            queries.portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys()))
+            queries.load_portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys()))
         )
 
     def _add_states(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
@@ -175,11 +175,11 @@ class LedgerState:
     def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
         """Load positions. Return the keys with instruments' symbols for those that name an alias."""
         renamed = []
-        for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
+        for row in queries.load_positions(self.connection, list(set(keys) - self._positions.keys())):
             *_, currency, exchange, symbol = row
             key = PositionKey(*row[:4])
             if row[4] is not None:
-                self._positions[key] = queries.position_of(row[4:-3])
+                self._positions[key] = queries.parse_position(row[4:-3])
             if currency is not None:
                 self._listed[key.instrument_key] = currency
                 self._exchanges[key.instrument_key] = exchange
@@ -206,8 +206,8 @@ class LedgerState:
             if sequence < self.portfolio(portfolio_key).last_sequence:
                 outdated.append((*portfolio_key, sequence + 1))
         read = set()
-        for row in queries.positions_since(self.connection, outdated):
-            key, position = PositionKey(*row[:4]), queries.position_of(row[4:])
+        for row in queries.load_positions_since(self.connection, outdated):
+            key, position = PositionKey(*row[:4]), queries.parse_position(row[4:])
             self._positions[key] = self._complete_positions[key.portfolio_key][key] = position
             read.add(key)
         return read
@@ -236,14 +236,14 @@ class LedgerState:
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         listed = self._listed.get(key.instrument_key) if self._listed else None
-        return currency_of_fill(self.position(key), listed, portfolio.base_currency)
+        return find_fill_currency(self.position(key), listed, portfolio.base_currency)
 
     def exchange_of(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
         return self._exchanges.get(InstrumentKey(tenant_id, symbol), "") if self._exchanges else ""
 
     def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
-        """Append a row to the ledger's hash chain and update the projections."""
+        """Append a row to the ledger's hash chain and update the projections. Raises AmountTooLarge."""
         portfolio_key = portfolio.key
         key = PositionKey(*portfolio_key, entry.symbol, entry.product)
         before = self.position(key)
@@ -257,7 +257,7 @@ class LedgerState:
         portfolio.total_buys += entry.buys
         portfolio.last_sequence += 1
         portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
-        at = iso(origin.at)
+        at = format_timestamp(origin.at)
         portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
         portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = _build_trade_row(portfolio, origin, at, entry, before, after)
@@ -281,13 +281,19 @@ class LedgerState:
             raise AmountTooLarge(portfolio.name)
         self.changes += 1
         portfolio.cash += entry.amount
-        portfolio.moved_cash += moved_amount(entry.kind, entry.amount)
+        portfolio.moved_cash += compute_moved_amount(entry.kind, entry.amount)
         portfolio.cash_sequence += 1
         values = (
             *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
-            *(fixed(entry.amount), portfolio.base_currency, fixed(portfolio.cash)),
+            *(format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash)),
             *(portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason),
-            *(origin.source, origin.actor, origin.request_id, origin.idempotency_key, iso(origin.at)),
+            *(
+                origin.source,
+                origin.actor,
+                origin.request_id,
+                origin.idempotency_key,
+                format_timestamp(origin.at),
+            ),
         )
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash
@@ -312,15 +318,15 @@ class LedgerState:
         self.portfolios[portfolio_key].orders_stamp = stamp
         self._changed_portfolios.add(portfolio_key)
 
-    def flush(self, *others: Write) -> None:
+    def flush(self, *others: BulkWrite) -> None:
         """Write the changes so far, together with `others`."""
         portfolios = [_build_portfolio_update(self.portfolios[key]) for key in self._changed_portfolios]
         moved = {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self._cash_rows}
-        write(
+        execute_writes(
             self.connection,
             queries.insert_trades(self._rows),
             queries.insert_cash_movements(self._cash_rows),
-            queries.upsert_positions([self._position_row(key) for key in self._last_rows]),
+            queries.build_position_upsert([self._position_row(key) for key in self._last_rows]),
             queries.update_portfolios_and_stamps(portfolios),
             queries.update_cash([_build_cash_update(self.portfolios[key]) for key in sorted(moved)]),
             build_packed_insert(self._build_events()),
@@ -380,28 +386,28 @@ def _build_trade_row(
         entry.symbol,
         entry.product,
         entry.side,
-        fixed(entry.quantity),
-        fixed(entry.price),
-        fixed(entry.gmv),
-        fixed(entry.charges),
-        fixed(after.realized_pnl - before.realized_pnl),
-        origin.user_id,
+        format_fixed(entry.quantity),
+        format_fixed(entry.price),
+        format_fixed(entry.gmv),
+        format_fixed(entry.charges),
+        format_fixed(after.realized_pnl - before.realized_pnl),
+        origin.user_label,
         origin.source,
         entry.order_id,
         entry.note,
         *(origin.idempotency_key, origin.request_hash, entry.reverses),
         entry.executed_at or at,
         state.last_created_at,
-        fixed(after.quantity - before.quantity),
-        fixed(after.cost - before.cost),
-        fixed(entry.cash_delta),
-        fixed(after.quantity),
-        fixed(after.cost),
-        fixed(after.realized_pnl),
+        format_fixed(after.quantity - before.quantity),
+        format_fixed(after.cost - before.cost),
+        format_fixed(entry.cash_delta),
+        format_fixed(after.quantity),
+        format_fixed(after.cost),
+        format_fixed(after.realized_pnl),
         state.total_trades,
         state.total_buys,
-        fixed(state.realized_pnl),
-        fixed(state.cash),
+        format_fixed(state.realized_pnl),
+        format_fixed(state.cash),
         origin.actor,
         origin.request_id,
         *(_NOT_LOCAL if entry.fx_rate is None else _build_local_amounts(entry, entry.fx_rate, before, after)),
@@ -418,11 +424,11 @@ def _build_local_amounts(
     entry: Entry, fx_rate: Decimal, before: Position, after: Position
 ) -> tuple[str | None, ...]:
     delta = after.local_cost - before.local_cost
-    return (entry.currency, fixed(fx_rate), fixed(delta), fixed(after.local_cost))
+    return (entry.currency, format_fixed(fx_rate), format_fixed(delta), format_fixed(after.local_cost))
 
 
 def _build_portfolio_update(state: PortfolioState) -> Row:
-    amounts = (fixed(state.cash), fixed(state.realized_pnl))
+    amounts = (format_fixed(state.cash), format_fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
     counts = (state.total_trades, state.total_buys)
     return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
@@ -430,7 +436,7 @@ def _build_portfolio_update(state: PortfolioState) -> Row:
 
 def _build_cash_update(state: PortfolioState) -> Row:
     chain = (state.cash_sequence, state.cash_hash)
-    return (fixed(state.cash), fixed(state.moved_cash), *chain, state.tenant_id, state.id)
+    return (format_fixed(state.cash), format_fixed(state.moved_cash), *chain, state.tenant_id, state.id)
 
 
 def _build_state(row: tuple[Any, ...]) -> PortfolioState:

@@ -13,7 +13,7 @@ from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashKind
 from app.ledger.service.books import CashEntry, LedgerState, PortfolioState
 from app.ledger.service.commands import Origin
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 
 def book_dp_charge(
@@ -43,7 +43,7 @@ def book_dp_charge(
         return
     if books.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, day.isoformat()):
         return
-    amount = amount if trade.rate is None else product(amount, trade.rate)
+    amount = amount if trade.rate is None else multiply(amount, trade.rate)
     reason = f"DP charge of {symbol} on {day.isoformat()}"
     entry = CashEntry(CashKind.DP_CHARGES, -amount, reason, symbol=symbol, day=day.isoformat())
     books.append_cash(portfolio, origin, entry)

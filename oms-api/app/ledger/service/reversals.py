@@ -6,7 +6,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS
 from app.ledger.service.books import Entry
-from app.money import share
+from app.money import compute_share
 
 
 def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None = None) -> Entry:
@@ -37,4 +37,4 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
 
 def restate_price(price: Decimal, new_units: Decimal, old_units: Decimal) -> Decimal:
     """Return a price after a split, at least the smallest one."""
-    return max(share(price, old_units, new_units), Decimal("0.00000001"))
+    return max(compute_share(price, old_units, new_units), Decimal("0.00000001"))

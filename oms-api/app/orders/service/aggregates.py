@@ -17,7 +17,7 @@ from app.orders.service.batch_context import BatchContext
 from app.orders.service.currency_conversion import rate_between, rate_to_value_in
 from app.orders.service.exposure import exposure_in, working_of
 from app.orders.service.marks import find_mark, load_last_trade_prices
-from app.risk.rules.exposure import add_totals, build_symbol_book, convert_totals, total_of
+from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, convert_totals
 from app.risk.rules.values import NOTHING, Limits, SymbolExposure, Totals
 
 _LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
@@ -105,7 +105,9 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
     load_last_trade_prices(context, held)
     totals: dict[str, Totals] = {}
     for portfolio_key, book in _books(context, bases, held, orders, position_keys):
-        totals[bases[portfolio_key]] = add_totals(totals.get(bases[portfolio_key], NOTHING), total_of(book))
+        totals[bases[portfolio_key]] = add_totals(
+            totals.get(bases[portfolio_key], NOTHING), compute_totals(book)
+        )
     return totals
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.errors import OmsError
 from app.group_commit import BatchResult, Retained
 from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Recorded
+from app.ledger.service.commands import RecordedTrade
 from app.ledger.service.recording import LedgerBatchHandler, record_all
 from app.market_data.queries import build_quote_writes
 from app.orders.service.batch_context import BatchContext, BatchServices
@@ -49,7 +49,7 @@ class OrderBatchHandler:
 
     def _record_trades(
         self, connection: Connection, commands: Sequence[LedgerCommand]
-    ) -> BatchResult[Recorded]:
+    ) -> BatchResult[RecordedTrade]:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
         batch = self._ledger_handler.batch(connection, commands)
         batch.load()

@@ -7,8 +7,8 @@ import orjson
 
 from app.costs.rules.booking import parse_components
 from app.ledger.errors import AlreadyReversed, MixesCurrencies
-from app.ledger.queries.books import reversals_of, trades_by_id
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.books import load_reversals, load_trades
+from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import replay_position
 from app.ledger.rules.accounting import MIXED
 from app.ledger.rules.chain import TradeRow
@@ -16,7 +16,7 @@ from app.ledger.rules.keys import TradeKey
 from app.ledger.service.commands import Origin
 from app.ledger.service.recording import require_no_action
 from app.ledger.service.reversals import build_reversal_entry
-from app.money import fixed
+from app.money import format_fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
 from app.orders.queries.executions import executions_of
 from app.orders.rules.contingency import EXITS
@@ -32,7 +32,7 @@ from app.orders.service.filling import find_successor
 from app.orders.service.idempotent_replay import find_repeated_change
 from app.orders.service.order_changes import actor_of
 from app.orders.service.order_results import build_result
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 ExecutionChange = BustExecution | CorrectExecution
 
@@ -45,7 +45,7 @@ def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult
     AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     origin = command.origin
-    order, at = context.order_for(origin, command.order_id), iso(origin.at)
+    order, at = context.order_for(origin, command.order_id), format_timestamp(origin.at)
     if find_repeated_change(context, origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
@@ -78,7 +78,7 @@ def record_bust(
     busted = find_successor(context, order)
     return context.order_store.record_change(
         busted,
-        iso(command.origin.at),
+        format_timestamp(command.origin.at),
         actor_of(command.origin),
         reason=BUST,
         broker_reason=command.reason,
@@ -134,7 +134,7 @@ def reverse_trade(
     """
     context.batch.flush()  # so that the replay also reads the rows of this batch
     trade_key = TradeKey(execution.tenant_id, execution.trade_id)
-    (original,) = map(canonical_trade, trades_by_id(context.connection, [trade_key]))
+    (original,) = map(format_trade, load_trades(context.connection, [trade_key]))
     origin = command.origin._replace(idempotency_key=None, request_hash=None)
     return original, append_reversal(context, origin, original, command.reason)
 
@@ -145,7 +145,7 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
     Raises AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     batch, connection, key = context.batch, context.connection, original.position_key
-    undone = reversals_of(connection, [original.trade_key])
+    undone = load_reversals(connection, [original.trade_key])
     if undone:
         raise AlreadyReversed(original.trade_id, undone[original.trade_key])
     require_no_action(batch, original)
@@ -157,10 +157,12 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
 
 
 def _negate(amount: str) -> str:
-    return fixed(-Decimal(amount))
+    return format_fixed(-Decimal(amount))
 
 
 def _negate_charges(charges: str | None) -> str | None:
     if charges is None:
         return None
-    return orjson.dumps({name: fixed(-amount) for name, amount in parse_components(charges).items()}).decode()
+    return orjson.dumps(
+        {name: format_fixed(-amount) for name, amount in parse_components(charges).items()}
+    ).decode()

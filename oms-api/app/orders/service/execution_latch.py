@@ -10,7 +10,7 @@ from app.orders.service.batch_context import BatchContext
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import WINDOW, Latch, LatchSubject, list_latch_subjects
 from app.risk.service.audit_entries import RISK, serialize_latch_values
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 
 def latch_of(context: BatchContext, order: Order) -> Latch | None:
@@ -54,8 +54,8 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
 
 def _executed(context: BatchContext, tenant_id: int, holder: LatchSubject, at: Timestamp) -> set[str]:
     """Return the orders executed within the last minute and since the last release of the latch."""
-    since = iso(datetime.fromisoformat(at) - WINDOW)
-    released = queries.released_at(context.connection, tenant_id, holder)
+    since = format_timestamp(datetime.fromisoformat(at) - WINDOW)
+    released = queries.find_release_time(context.connection, tenant_id, holder)
     return find_executed_order_ids(context.connection, tenant_id, holder, max(since, released or since))
 
 
@@ -73,4 +73,4 @@ def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Ti
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)
     entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**facts}))
-    context.entries.append(entry)
+    context.audit_entries.append(entry)

@@ -13,7 +13,7 @@ from app.ledger.rules.tickets import MAX_AHEAD
 from app.ledger.service.books import Entry
 from app.ledger.service.commands import Origin
 from app.ledger.service.dp_charges import book_dp_charge
-from app.money import fixed
+from app.money import format_fixed
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
@@ -26,7 +26,7 @@ from app.orders.service.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.fill_charges import build_charged_trade, compute_charges
 from app.orders.service.groups import apply_fill_to_group
 from app.orders.service.replacement_confirmation import confirm_reductions
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _SIDES = {side.value: side for side in Side}
 # What is unexpected about an execution, as stored in its note: it came after the order's end, exceeds the
@@ -62,7 +62,7 @@ def _get_execution_time(order: Order, event: Executed, at: Timestamp) -> Timesta
     """Return the broker's time, None for the paper market and for a clock that is far ahead of ours."""
     if not is_remote(order) or event.at - datetime.fromisoformat(at) > MAX_AHEAD:
         return None
-    return iso(event.at)
+    return format_timestamp(event.at)
 
 
 def apply_execution(
@@ -171,9 +171,9 @@ def build_execution(
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
         side=order.side,
-        quantity=fixed(event.quantity),
-        price=fixed(event.price),
-        value=fixed(event.value),
+        quantity=format_fixed(event.quantity),
+        price=format_fixed(event.price),
+        value=format_fixed(event.value),
         trade_id=trade.trade_id,
         note=anomaly,
         executed_at=trade.executed_at,

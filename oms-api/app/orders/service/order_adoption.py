@@ -8,7 +8,7 @@ from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import AdoptOrder
 from app.orders.service.order_results import build_result
 from app.orders.service.placement import build_placement, store_order
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 EXTERNAL = "external"  # the source of an adopted order
 
@@ -20,7 +20,7 @@ def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     runs, because it works already; it counts from now on. Raises NoSuchPortfolio and NotAtBroker.
     """
     origin, ticket = command.origin, command.ticket
-    tenant_id, at = origin.tenant_id, iso(origin.at)
+    tenant_id, at = origin.tenant_id, format_timestamp(origin.at)
     portfolio_key = context.get_portfolio_key(command)
     if context.order_store.find(tenant_id, command.order_id) is not None:
         return build_result(context, tenant_id, [command.order_id])

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import orjson
 
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service.commands import Recorded
+from app.ledger.service.commands import RecordedTrade
 from app.metrics import Metrics
 from app.orders.rules.values import Status
 from app.orders.service.order_store import OrderStore
@@ -26,7 +26,7 @@ def count_trades(metrics: Metrics | None, outcomes: Iterable[object]) -> None:
     """Count the trades of a batch that were reported without an order, and the reversals."""
     if metrics is None:
         return
-    rows = [one.row for one in outcomes if isinstance(one, Recorded) and not one.replayed]
+    rows = [one.row for one in outcomes if isinstance(one, RecordedTrade) and not one.replayed]
     reversals = sum(row.kind == REVERSAL for row in rows)
     metrics.orders.count_trades("reversal", reversals)
     metrics.orders.count_trades("trade", len(rows) - reversals)

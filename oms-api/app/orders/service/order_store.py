@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.database.bulk import Write
+from app.database.bulk import BulkWrite
 from app.events.rules import NewEvent
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.books import LedgerState
@@ -243,7 +243,7 @@ class OrderStore:
         for order in self.changed:
             self._open[order.portfolio_key].note_row_version(order.id, version)
 
-    def writes(self) -> list[Write]:
+    def writes(self) -> list[BulkWrite]:
         """Return the statements that write the batch's orders."""
         changes = [
             (previous, self._orders[key]) for key, previous in self._changed.items() if key not in self._new

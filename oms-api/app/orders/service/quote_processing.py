@@ -26,7 +26,7 @@ from app.orders.service.matching import can_match, match_open_orders
 from app.orders.service.order_changes import expire_orders
 from app.orders.service.pair_swaps import waits_for_quote
 from app.orders.service.portfolio_loading import load_portfolios
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
@@ -58,7 +58,7 @@ def match_unmatched_quotes(context: BatchContext) -> None:
     for portfolio_key in sorted(context.order_store.portfolio_keys):
         for symbol in context.order_store.symbols_in(portfolio_key):
             by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
-    at = iso(context.now)
+    at = format_timestamp(context.now)
     for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
         quote = context.quote(*key)
         if quote is not None:

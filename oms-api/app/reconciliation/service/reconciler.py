@@ -13,7 +13,7 @@ from app.brokers.queries import StoredConnection
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
-from app.money import fixed, quantity_text
+from app.money import format_fixed, shorten_quantity
 from app.orders.service.known_fills import drop_known_fills
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
@@ -182,5 +182,6 @@ def _read_books(broker: Broker) -> _BrokerBooks:
 
 
 def _describe(execution: Executed, severity: Severity) -> Difference:
-    figures = f"{execution.execution_id}: {quantity_text(fixed(execution.quantity))} at {execution.price:f}"
+    quantity = shorten_quantity(format_fixed(execution.quantity))
+    figures = f"{execution.execution_id}: {quantity} at {execution.price:f}"
     return Difference(IssueType.MISSING_EXECUTION, severity, None, execution.order_id, None, figures)

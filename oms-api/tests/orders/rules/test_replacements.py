@@ -9,7 +9,7 @@ from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Role
 from app.timestamps import Timestamp
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 AT = Timestamp("2026-11-20T12:00:00.000000Z")
 REQUESTED = ("ACCEPTED", "PENDING_REPLACE", "trader")
@@ -19,7 +19,7 @@ CANCELLED = ("PENDING_REPLACE", "PENDING_CANCEL", "trader")
 
 
 def build_order(quantity, role=Role.STOP_LOSS):
-    order = new_order("O1", Placement(1, 7, "key", None, AT), ticket(), Decimal(quantity), OrderLinks())
+    order = new_order("O1", Placement(1, 7, "key", None, AT), build_ticket(), Decimal(quantity), OrderLinks())
     return order._replace(role=role)
 
 

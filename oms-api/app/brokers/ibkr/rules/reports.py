@@ -151,7 +151,7 @@ class ChargeReport(NamedTuple):
 class Attachment(NamedTuple):
     """How an order is sent with others: TWS holds a group until its last order is transmitted.
 
-    `parent_venue_id` is 0 for an order that is no exit of an entry in the group.
+    `parent_venue_id` is 0 for an order that is not an exit of an entry in the group.
     """
 
     parent_venue_id: int = 0

@@ -17,7 +17,7 @@ from app.brokers.rules.values import (
     Rejected,
     Replaced,
 )
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 MAX_INCOMPLETE_READINGS = 5  # of executions, before the end of an order is reported without its last fills
 ENDED_BY_BROKER = "IBKR canceled the order."
@@ -151,5 +151,5 @@ class TrackedOrder:
 
 def build_execution(order_id: str, fill: FillReport) -> Executed:
     """Return the execution of a fill."""
-    value = product(fill.quantity, fill.price)
+    value = multiply(fill.quantity, fill.price)
     return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at)

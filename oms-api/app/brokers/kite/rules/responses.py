@@ -12,7 +12,7 @@ from app.brokers.kite.rules.requests import ORDER_TYPES
 from app.brokers.rules.order_reports import FillReport, MalformedResponse, OrderReport, parse_amount
 from app.brokers.rules.values import Account, Holding, TimeInForce
 from app.ledger.rules.accounting import Side
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 Json = Mapping[str, Any]
 ResolveId = Callable[[Json], str]  # returns our id of an order
@@ -84,11 +84,11 @@ def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id:
         amounts: dict[str, tuple[Decimal, Decimal]] = {}
         for json in holdings:
             quantity = parse_amount(json["opening_quantity"])
-            cost = product(quantity, parse_amount(json["average_price"]))
+            cost = multiply(quantity, parse_amount(json["average_price"]))
             _add(amounts, str(json["tradingsymbol"]), quantity, cost)
         for json in net:
             quantity = parse_amount(json["quantity"])
-            cost = product(quantity, parse_amount(json["average_price"]))
+            cost = multiply(quantity, parse_amount(json["average_price"]))
             _add(amounts, str(json["tradingsymbol"]), quantity, cost)
     except (KeyError, ValueError, TypeError) as error:
         raise _build_error(_POSITION, error) from None
