@@ -23,6 +23,7 @@ from app.orders.service.contingent_orders.broker_exits import is_broker_entry, p
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
+from app.orders.service.contingent_orders.replacement_confirmation import confirm_reductions
 from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
 from app.timestamps import Timestamp, format_timestamp
@@ -48,6 +49,7 @@ def record_fill(context: BatchContext, order: Order, event: Executed, at: Timest
         protect_fill(context, moved, event.quantity, at)
     else:
         apply_fill_to_group(context, moved, event.quantity, at)
+        confirm_reductions(context, moved, event.at, at)
     if anomaly is not None and moved.role is Role.ENTRY and not is_broker_entry(moved):
         reason = f"{event.execution_id} filled {anomaly}"
         late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
