@@ -34,8 +34,10 @@ SYMBOLS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info
 CONNECTION_WORDS = {
     "connected": (":white_check_mark:", "is connected"),
     "down": (":red_circle:", "is down and being reconnected; new orders wait or are rejected"),
-    "refused": (":red_circle:", "rejected the log-in. Correct the connection"),
+    "refused": (":red_circle:", "rejected the log-in"),
 }
+CORRECT = "An administrator must correct the connection."
+LOG_IN = "To log in, type `/desk login`."
 NOTHING = "nothing"
 STOPS = "Orders that open positions are denied until it is resolved."
 
@@ -62,8 +64,12 @@ def build_issue_card(data: Mapping[str, Any]) -> Message:
 def describe_connection(data: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about a broker connection that has another status."""
     name, reason = format_literal(str(data.get("connection") or "")), str(data.get("reason") or "")
-    mark, words = CONNECTION_WORDS.get(str(data.get("status")), ("", escape(str(data.get("status")))))
-    return f"{mark} *Broker {name}* {words}{f': {format_literal(reason)}' if reason else '.'}"
+    status, broker = str(data.get("status")), data.get("broker")
+    mark, words = CONNECTION_WORDS.get(status, ("", escape(status)))
+    line = f"{mark} *Broker {name}* {words}{f': {format_literal(reason)}' if reason else '.'}"
+    if status != "refused":
+        return line
+    return f"{line.removesuffix('.')}. {LOG_IN if broker == 'zerodha' else CORRECT}"
 
 
 def build_issue_value(issue_id: str, proposed_action: str) -> str:
