@@ -225,8 +225,6 @@ def test_nothing_is_posted_without_a_channel(workspace: Workspace):
 def test_refused_broker_that_needs_a_log_in_names_the_command():
     refused = {"connection": "kite", "broker": "zerodha", "status": "refused", "reason": "No session."}
     line = describe_connection(refused)
-    assert line.endswith(
-        "rejected the log-in: No session. To log in, type `/desk login`."
-    )
+    assert line.endswith("rejected the log-in: No session. To log in, type `/desk login`.")
     for changes in ({"broker": "alpaca"}, {"status": "down"}):
         assert "/desk login" not in describe_connection(refused | changes)
