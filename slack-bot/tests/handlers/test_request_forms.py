@@ -134,6 +134,10 @@ def test_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
         (Response(201, portfolio_oms.build_order(), slow=0.8), "*Position closed*"),
         (build_problem(422, "Nothing to close."), "*Not done.* Nothing to close."),
         (Response(503), "before you retry"),
+        (
+            build_problem(503, "Busy.", kind="not-placed"),
+            "*Not done.* The trading system cannot record anything at the moment.",
+        ),
     ],
 )
 def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
