@@ -76,7 +76,7 @@ class FakeOms(FakeServer):
         return [person_of(call) for call in self.calls if call.path not in FOR_NOBODY]
 
     @override
-    def usual(self, call: Request) -> Response:
+    def build_default_response(self, call: Request) -> Response:
         if call.path == WEBHOOK:
             return Response(201, {"id": "wh_1", "secret": "whsec_c2VjcmV0", "created_at": CREATED_AT})
         if call.path in FOR_NOBODY:

@@ -46,8 +46,8 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.calls: list[Request] = []
-        self.scripts: dict[str, deque[Response]] = defaultdict(deque)
-        self.always: dict[str, Response] = {}
+        self.queued_responses: dict[str, deque[Response]] = defaultdict(deque)
+        self.default_responses: dict[str, Response] = {}
         self.changed = threading.Condition()
         self.released = threading.Event()
         self._httpd = _Httpd(("127.0.0.1", 0), _handler_for(self))
@@ -55,36 +55,36 @@ class FakeServer:
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
-    def script(self, name: str, *answers: Response) -> None:
+    def queue_responses(self, name: str, *answers: Response) -> None:
         """Set the answers of the next calls of `name`, in order."""
-        self.scripts[name].extend(answers)
+        self.queued_responses[name].extend(answers)
 
     def stop(self) -> None:
         self.released.set()
         self._httpd.shutdown()
         self._httpd.server_close()
 
-    def named(self, name: str) -> list[Request]:
+    def list_requests(self, name: str) -> list[Request]:
         with self.changed:
             return [call for call in self.calls if self.name_of(call) == name]
 
     def wait_for(self, name: str, count: int = 1, seconds: float = 30.0) -> list[Request]:
         """Return the calls of `name` when there are at least `count`. Fail after a timeout."""
         with self.changed:
-            enough = self.changed.wait_for(lambda: len(self._named(name)) >= count, seconds)
+            enough = self.changed.wait_for(lambda: len(self._list_requests(name)) >= count, seconds)
             assert enough, f"{count} × {name} expected, got {[self.name_of(call) for call in self.calls]}"
-            return self._named(name)
+            return self._list_requests(name)
 
-    def _named(self, name: str) -> list[Request]:
+    def _list_requests(self, name: str) -> list[Request]:
         return [call for call in self.calls if self.name_of(call) == name]
 
     def receive(self, call: Request) -> Response:
         name = self.name_of(call)
         with self.changed:
-            script = self.scripts[name]
-            answer = script.popleft() if script else self.always.get(name)
+            queued = self.queued_responses[name]
+            answer = queued.popleft() if queued else self.default_responses.get(name)
             if answer is None:
-                answer = self.usual(call)
+                answer = self.build_default_response(call)
             self.calls.append(call)
             self.changed.notify_all()
         if answer.slow:
@@ -94,7 +94,7 @@ class FakeServer:
     def name_of(self, call: Request) -> str:
         raise NotImplementedError
 
-    def usual(self, call: Request) -> Response:
+    def build_default_response(self, call: Request) -> Response:
         raise NotImplementedError
 
 
@@ -107,7 +107,6 @@ class FakeSlack(FakeServer):
         self.files = 0
         self.teams: dict[str, str] = {}  # workspaces of people, `T1` by default
         self.hashes = 0
-        self.posts = 0
         self.current_hash: dict[str, str] = {}
         self.shown: dict[str, Any] = {}  # the views that people see, by view id
         super().__init__()
@@ -121,7 +120,7 @@ class FakeSlack(FakeServer):
         return f"{self.url}/respond/T1/abc"
 
     def refuse(self, method: str, code: str) -> None:
-        self.always[method] = Response(body={"ok": False, "error": code})
+        self.default_responses[method] = Response(body={"ok": False, "error": code})
 
     @override
     def name_of(self, call: Request) -> str:
@@ -129,7 +128,7 @@ class FakeSlack(FakeServer):
         return kind if kind in ("respond", "upload") else call.path.rpartition("/")[2]
 
     @override
-    def usual(self, call: Request) -> Response:
+    def build_default_response(self, call: Request) -> Response:
         name = self.name_of(call)
         if name in ("respond", "upload"):
             return Response(body={"ok": True})

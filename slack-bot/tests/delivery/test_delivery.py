@@ -56,8 +56,8 @@ def test_refused_channel_message_falls_back_to_the_response_url(delivery, slack,
 
 @pytest.mark.parametrize("url_known", [True, False])
 def test_expired_response_url_falls_back_to_a_direct_message_with_a_hint(delivery, slack, url_known):
-    slack.script("chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"}))
-    slack.always["respond"] = Response(404, b"used_url")
+    slack.queue_responses("chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"}))
+    slack.default_responses["respond"] = Response(404, b"used_url")
     if url_known:
         delivery.urls.remember("V1", slack.response_url)
     delivery.sender.post_to_channel(TO, MESSAGE)
@@ -65,11 +65,11 @@ def test_expired_response_url_falls_back_to_a_direct_message_with_a_hint(deliver
     assert body["channel"] == "D-U1"
     assert "Done." in body["text"]
     assert "/invite" in body["text"]
-    assert len(slack.named("respond")) == url_known
+    assert len(slack.list_requests("respond")) == url_known
 
 
 def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(delivery, slack):
-    slack.script("chat.postMessage", Response(drop=True))
+    slack.queue_responses("chat.postMessage", Response(drop=True))
     delivery.sender.post_to_channel(TO, MESSAGE)
     calls = slack.wait_for("chat.postMessage", 2)
     assert [call.body["channel"] for call in calls] == ["C1", "D-U1"]
@@ -90,7 +90,9 @@ def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(delivery
 )
 def test_claim_records_each_attempt(delivery, slack, answers, states):
     claim = Mock(spec=ConfirmationClaim)
-    slack.script("chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers])
+    slack.queue_responses(
+        "chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers]
+    )
     delivery.sender.post_to_channel(replace(TO, claim=claim), MESSAGE)
     assert delivery.send_queue.close(5.0)
     assert [name for name, _, _ in claim.method_calls] == states
@@ -100,12 +102,12 @@ def test_private_message_is_sent_to_its_user_only(delivery, slack):
     delivery.urls.remember("V1", slack.response_url)
     delivery.sender.send_privately(TO, MESSAGE)
     assert slack.wait_for("respond")[0].body["response_type"] == "ephemeral"
-    assert slack.named("chat.postMessage") == []
-    assert slack.named("chat.postEphemeral") == []
+    assert slack.list_requests("chat.postMessage") == []
+    assert slack.list_requests("chat.postEphemeral") == []
 
 
 def test_response_url_that_drops_is_replaced_by_a_direct_message(delivery, slack):
-    slack.script("respond", Response(drop=True), Response(429, b"", {"Retry-After": "1"}))
+    slack.queue_responses("respond", Response(drop=True), Response(429, b"", {"Retry-After": "1"}))
     for _ in range(2):
         delivery.sender.respond(TO, slack.response_url, MESSAGE)
     assert [call.body["channel"] for call in slack.wait_for("chat.postMessage", 2)] == ["D-U1", "D-U1"]
@@ -120,17 +122,19 @@ def test_unreachable_person_is_logged(delivery, slack, caplog):
 
 
 def test_429_delays_a_message_outside_the_request_threads(delivery, slack):
-    slack.script(
+    slack.queue_responses(
         "chat.postMessage", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})
     )
     delivery.sender.post_to_channel(TO, MESSAGE)
-    assert len(slack.named("chat.postMessage")) <= 1  # the caller does not wait for the second attempt
+    assert (
+        len(slack.list_requests("chat.postMessage")) <= 1
+    )  # the caller does not wait for the second attempt
     calls = slack.wait_for("chat.postMessage", 2)
     assert calls[1].at - calls[0].at >= 1.0
 
 
 def test_429_delays_a_direct_message(delivery, slack):
-    slack.script(
+    slack.queue_responses(
         "chat.postMessage", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
     )
     delivery.sender.send_privately(TO, MESSAGE)
@@ -150,7 +154,7 @@ def test_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(sl
 
 
 def test_slow_channel_does_not_delay_others(delivery, slack):
-    slack.script("chat.postMessage", Response(slow=5.0))
+    slack.queue_responses("chat.postMessage", Response(slow=5.0))
     delivery.sender.post_to_channel(TO, MESSAGE)
     slack.wait_for("chat.postMessage")
     began = time.monotonic()
@@ -195,7 +199,7 @@ def test_close_sends_the_queued_messages(delivery, slack):
     for _ in range(5):
         delivery.sender.post_to_channel(TO, MESSAGE)
     assert delivery.send_queue.close(5.0)
-    assert len(slack.named("chat.postMessage")) == 5
+    assert len(slack.list_requests("chat.postMessage")) == 5
 
 
 def test_close_has_a_timeout(slack):
@@ -237,9 +241,9 @@ def test_only_the_latest_response_urls_are_kept():
     ],
 )
 def test_each_failure_of_slack_is_named(slack, answer, error):
-    slack.script("auth.test", answer)
+    slack.queue_responses("auth.test", answer)
     api = SlackApi(factories.build_settings(slack.api_url), timeout_seconds=1)
     with pytest.raises(error):
         api.identify()
     slack.released.set()
-    assert len(slack.named("auth.test")) == 1, "the SDK's own retries are off"
+    assert len(slack.list_requests("auth.test")) == 1, "the SDK's own retries are off"

@@ -53,7 +53,10 @@ def fire_alert(workspace: Workspace, event_id="E1", **changes):
 def list_sent_messages(workspace: Workspace):
     """Return the channels and texts of the messages, after those that are due were sent."""
     deliver_notifications(workspace.bot.services)
-    return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
+    return [
+        (call.body["channel"], call.body["text"])
+        for call in workspace.slack.list_requests("chat.postMessage")
+    ]
 
 
 def advance_clock(monkeypatch, seconds):
@@ -131,10 +134,10 @@ def test_quiet_hours_hold_messages_until_they_end(quiet_workspace: Workspace, mo
 
 def test_rate_limit_delays_a_message_and_loses_none(quiet_workspace: Workspace, monkeypatch):
     quiet_workspace.slack.refuse("chat.postMessage", "ratelimited")
-    quiet_workspace.slack.always["chat.postMessage"].status = 429
+    quiet_workspace.slack.default_responses["chat.postMessage"].status = 429
     fire_alert(quiet_workspace)
     list_sent_messages(quiet_workspace)
-    del quiet_workspace.slack.always["chat.postMessage"]
+    del quiet_workspace.slack.default_responses["chat.postMessage"]
     before = len(list_sent_messages(quiet_workspace))
     advance_clock(monkeypatch, 31)
     assert len(list_sent_messages(quiet_workspace)) == before + 1
@@ -144,7 +147,7 @@ def test_channel_that_refuses_an_alert_sends_it_to_its_owner(quiet_workspace: Wo
     quiet_workspace.slack.refuse("chat.postMessage", "not_in_channel")
     fire_alert(quiet_workspace, deliver_to="C7")
     deliver_notifications(quiet_workspace.bot.services)
-    del quiet_workspace.slack.always["chat.postMessage"]
+    del quiet_workspace.slack.default_responses["chat.postMessage"]
     calls = list_sent_messages(quiet_workspace)
     assert [channel for channel, _ in calls] == ["C7", "D-U1"]
     assert "`/invite`" in calls[1][1]
@@ -152,7 +155,7 @@ def test_channel_that_refuses_an_alert_sends_it_to_its_owner(quiet_workspace: Wo
 
 
 def test_alert_that_slack_may_have_taken_is_repeated_with_a_mark(quiet_workspace: Workspace, monkeypatch):
-    quiet_workspace.slack.script("chat.postMessage", Response(status=503))
+    quiet_workspace.slack.queue_responses("chat.postMessage", Response(status=503))
     fire_alert(quiet_workspace)
     assert len(list_sent_messages(quiet_workspace)) == 1
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
@@ -240,12 +243,12 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
         "approvers": ["slack:T1:U2"], "requested_by": "slack:T1:U2",
     }  # fmt: skip
     handle_event(quiet_workspace, "approval.requested", request, created_at=asked.isoformat())
-    quiet_workspace.oms.script("get_order", Response(drop=True))  # a failure delays the reminder
+    quiet_workspace.oms.queue_responses("get_order", Response(drop=True))  # a failure delays the reminder
     list_sent_messages(quiet_workspace)
     advance_clock(monkeypatch, 31)
     for _ in range(2):
         list_sent_messages(quiet_workspace)
-    reminders = [call.body for call in quiet_workspace.slack.named("chat.postMessage")]
+    reminders = [call.body for call in quiet_workspace.slack.list_requests("chat.postMessage")]
     assert [(reminder["channel"], reminder["thread_ts"]) for reminder in reminders] == [("C1", "1.0")] * count
     assert all("<@U2> This order still waits for a decision." in reminder["text"] for reminder in reminders)
 
@@ -263,7 +266,7 @@ def test_reminder_that_slack_did_not_confirm_is_repeated(
     request = {"order_id": "O1", "expires_at": expires_at, "approvers": ["slack:T1:U2"]}
     add_reminder(quiet_workspace.bot.services, asked.isoformat(), request)
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
-    quiet_workspace.slack.script("chat.postMessage", answer)
+    quiet_workspace.slack.queue_responses("chat.postMessage", answer)
     list_sent_messages(quiet_workspace)
     advance_clock(monkeypatch, 31)
     for _ in range(2):

@@ -77,13 +77,13 @@ def receiver(services, handled_events):
 
 @pytest.fixture
 def registered_receiver(receiver, api, oms):
-    oms.script(BY_NAME, CREATED)
+    oms.queue_responses(BY_NAME, CREATED)
     receiver.register(api, URL)
     return receiver
 
 
 def test_registration_names_the_address_and_the_subscribed_types(registered_receiver, oms):
-    (call,) = oms.named(BY_NAME)
+    (call,) = oms.list_requests(BY_NAME)
     assert (call.method, call.body) == ("PUT", {"url": URL, "event_types": ["order.*"]})
     assert "x-on-behalf-of" not in call.headers
 
@@ -132,8 +132,8 @@ def test_signed_body_that_is_no_event_is_a_400(registered_receiver, body):
 
 
 def test_secret_that_was_shown_before_is_rotated(receiver, api, oms, handled_events):
-    oms.script(BY_NAME, KNOWN)
-    oms.script(ROTATE, Response(201, {"id": "wh_1", "secret": SECRET}))
+    oms.queue_responses(BY_NAME, KNOWN)
+    oms.queue_responses(ROTATE, Response(201, {"id": "wh_1", "secret": SECRET}))
     receiver.register(api, URL)
     body = json.dumps(build_event_body()).encode()
     assert receiver.receive(sign_event(body), body) == 204
@@ -165,11 +165,11 @@ def other_receiver(services, handled_events, slack, oms):
 def test_bots_share_the_secret_and_handle_each_event_once(
     registered_receiver, other_receiver, api, oms, handled_events
 ):
-    oms.script(BY_NAME, KNOWN)
-    oms.script("/events", Response(200, []))
+    oms.queue_responses(BY_NAME, KNOWN)
+    oms.queue_responses("/events", Response(200, []))
     other_receiver._store.add("start", "2026-11-29T10:00:00Z")
     other_receiver.register(api, URL)
-    assert oms.named(ROTATE) == []
+    assert oms.list_requests(ROTATE) == []
     body = json.dumps(build_event_body()).encode()
     assert (
         other_receiver.receive(sign_event(body), body)
@@ -202,56 +202,56 @@ def test_secret_that_the_other_bot_replaced_is_loaded(registered_receiver, servi
 
 def test_one_bot_replaces_a_lost_secret(receiver, other_receiver, api, oms):
     receiver._clock = other_receiver._clock = lambda: 1000.0  # both within one minute
-    oms.always[BY_NAME] = KNOWN
-    oms.script(ROTATE, Response(201, {"id": "wh_1", "secret": SECRET}))
-    oms.always["/events"] = Response(200, [])
+    oms.default_responses[BY_NAME] = KNOWN
+    oms.queue_responses(ROTATE, Response(201, {"id": "wh_1", "secret": SECRET}))
+    oms.default_responses["/events"] = Response(200, [])
     receiver.register(api, URL)
     receiver._services.webhook_secrets.save("wh_1", "")
     with pytest.raises(OmsError, match="Another bot"):
         other_receiver.register(api, URL)
-    assert len(oms.named(ROTATE)) == 1
+    assert len(oms.list_requests(ROTATE)) == 1
 
 
 def test_missed_events_are_handled_once_and_in_order_after_a_restart(
     services, receiver, api, oms, handled_events
 ):
     services.handled_events.add("e1", "2026-11-29T10:00:01.000000Z")
-    oms.script(BY_NAME, CREATED)
+    oms.queue_responses(BY_NAME, CREATED)
     newest = [build_event_body("e4", created_at="2026-11-29T11:00:00Z"), build_event_body("e3")]
     next_page = {"Link": '</api/v1/events?from=x&cursor=e3>; rel="next"'}
-    oms.script(
+    oms.queue_responses(
         "/events",
         Response(200, newest, next_page),
         Response(200, [build_event_body("e2"), build_event_body("e1")]),
     )
     receiver.register(api, URL)
     assert handled_events == ["e2", "e3", "e4"]
-    first, second = oms.named("/events")
+    first, second = oms.list_requests("/events")
     assert first.query["from"] == "2026-11-29T09:55:01Z"
     assert (first.query["type"], second.query["cursor"]) == ("order.*", "e3")
     assert receiver.handle_once(Event("e3", "order.filled", "2026-11-29T10:00:01Z")) is False
 
 
 def test_first_start_handles_no_history_and_the_next_one_begins_there(registered_receiver, services, oms):
-    assert oms.named("/events") == []
+    assert oms.list_requests("/events") == []
     assert services.handled_events.find_cursor() == "2026-11-29T10:00:00.000000Z"
 
 
 def test_registration_is_tried_again_until_the_oms_answers(receiver, services, api, oms):
-    oms.script(BY_NAME, Response(503), Response(200, []), CREATED)
+    oms.queue_responses(BY_NAME, Response(503), Response(200, []), CREATED)
     object.__setattr__(services, "waits", type(SHORT)(register_again=0.01, register_every=60.0))
     thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
     thread.start()
     oms.wait_for(BY_NAME, 3)
     services.stopping.set()
     thread.join(10)
-    assert len(oms.named(BY_NAME)) == 3
+    assert len(oms.list_requests(BY_NAME)) == 3
 
 
 def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
     receiver, services, api, oms, caplog
 ):
-    oms.script(BY_NAME, build_problem(403, "no", kind="forbidden"), CREATED)
+    oms.queue_responses(BY_NAME, build_problem(403, "no", kind="forbidden"), CREATED)
     object.__setattr__(services, "waits", type(SHORT)(register_again=0.01))
     thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
     thread.start()
@@ -259,7 +259,7 @@ def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
     time.sleep(0.2)
     services.stopping.set()
     thread.join(10)
-    assert len(oms.named(BY_NAME)) == 1
+    assert len(oms.list_requests(BY_NAME)) == 1
     assert [record.message for record in caplog.records] == [
         "Not registered for events: the API key needs the scope `bot`"
     ]

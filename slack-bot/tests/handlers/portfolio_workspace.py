@@ -22,7 +22,7 @@ class PortfolioWorkspace(Workspace):
 
     def query(self, text: str, name: str = "/desk", **changes: Any) -> Any:
         """Type a command and return the reply that came by its response URL."""
-        before = len(self.slack.named("respond"))
+        before = len(self.slack.list_requests("respond"))
         response = self.type(text, name, **changes)
         if response.data:
             return response.get_json()

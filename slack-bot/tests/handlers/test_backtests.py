@@ -103,7 +103,7 @@ def test_every_form_has_a_button_for_direct_messages():
 
 def test_person_gets_the_numbers_and_a_chart(finished_backtest: PortfolioWorkspace):
     cursor = {"Link": f'</api/v1{EQUITY}?limit=1000&cursor=next%3D>; rel="next"'}
-    finished_backtest.oms.script(
+    finished_backtest.oms.queue_responses(
         f"GET {EQUITY}", Response(body=portfolio_oms.build_equities(15), headers=cursor)
     )
     report_state(finished_backtest)
@@ -147,7 +147,7 @@ def test_image_has_more_points_than_the_chart(finished_backtest: PortfolioWorksp
     blocks = finished_backtest.slack.wait_for("chat.postMessage")[0].body["blocks"]
     assert [block["type"] for block in blocks] == ["section", "image"]
     assert len(drawn[0]["chart"]["series"][0]["data"]) == 30
-    assert finished_backtest.slack.named("upload")[0].body[:8] == PNG
+    assert finished_backtest.slack.list_requests("upload")[0].body[:8] == PNG
 
 
 def test_long_curve_is_thinned_to_what_slack_accepts():
@@ -177,7 +177,7 @@ def test_unreadable_result_is_reported_as_a_sentence(trading: PortfolioWorkspace
     trading.oms.wait_for("GET /backtests/B1")
     (pending,) = trading.bot.services.notifications.list_due(1e12)
     assert pending.text == "The backtest of *trend* is done (`B1`)."
-    assert trading.slack.named("chat.postMessage") == []
+    assert trading.slack.list_requests("chat.postMessage") == []
 
 
 @pytest.mark.parametrize("actor", ["key:k1", "slack:T2:U1", None])

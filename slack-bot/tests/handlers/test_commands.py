@@ -18,7 +18,7 @@ def get_entry(view, block_id):
 
 
 def test_command_is_acknowledged_before_slack_has_opened_the_form(workspace: Workspace):
-    workspace.slack.script("views.open", Response(slow=5.0))
+    workspace.slack.queue_responses("views.open", Response(slow=5.0))
     began = time.monotonic()
     response = workspace.type("AAPL")
     assert (response.status_code, response.data) == (200, b"")
@@ -61,13 +61,13 @@ def test_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspace:
 
 
 def test_form_is_not_redrawn_during_typing(workspace: Workspace):
-    workspace.oms.script("symbols", Response(body=[], slow=30.0))
+    workspace.oms.queue_responses("symbols", Response(body=[], slow=30.0))
     workspace.type("AAPL")
     workspace.oms.wait_for("symbols")
     postpone_redraw(workspace.bot.services.open_forms, "V1")  # a keystroke
     workspace.oms.released.set()
     workspace.oms.wait_for("/preferences")  # read after the quote
-    assert workspace.slack.named("views.update") == []
+    assert workspace.slack.list_requests("views.update") == []
 
 
 def test_full_line_fills_the_whole_form(workspace: Workspace):
@@ -149,15 +149,15 @@ def test_trigger_that_is_too_old_asks_privately_to_run_the_command_again(workspa
     "trouble", [Response(drop=True), Response(503, b"oops"), Response(body={"ok": False, "error": "fatal"})]
 )
 def test_any_other_failure_is_reported_privately_with_a_reference(workspace: Workspace, trouble):
-    workspace.slack.script("views.open", trouble)
+    workspace.slack.queue_responses("views.open", trouble)
     request_id = workspace.type("AAPL").headers["X-Request-ID"]
     assert request_id in workspace.slack.wait_for("respond")[0].body["text"]
-    assert len(workspace.slack.named("views.open")) == 1, "a send is never repeated blindly"
+    assert len(workspace.slack.list_requests("views.open")) == 1, "a send is never repeated blindly"
 
 
 def test_answer_without_a_response_url_is_sent_as_a_direct_message(workspace: Workspace):
     workspace.slack.refuse("views.open", "expired_trigger_id")
-    workspace.slack.always["respond"] = Response(404, b"expired_url")
+    workspace.slack.default_responses["respond"] = Response(404, b"expired_url")
     workspace.type("AAPL")
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
 

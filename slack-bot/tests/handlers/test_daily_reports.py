@@ -59,10 +59,10 @@ def test_report_is_uploaded_to_the_channel_once(reporting_workspace: PortfolioWo
     assert sent["channel_id"] == "C9"
     assert sent["initial_comment"] == "*P&amp;L, 2026-11-20*"
     assert sent["files"] == [{"id": "F1", "title": "P&L, 2026-11-20"}]
-    assert reporting_workspace.slack.named("files.getUploadURLExternal")[0].body["filename"] == (
+    assert reporting_workspace.slack.list_requests("files.getUploadURLExternal")[0].body["filename"] == (
         f"pnl-2026-11-20.{file_format}"
     )
-    assert reporting_workspace.slack.named("upload")[0].body == PNL
+    assert reporting_workspace.slack.list_requests("upload")[0].body == PNL
     query = {"from": READY["period_start"], "to": READY["period_end"], "format": file_format}
     assert reporting_workspace.oms.reads()[-1] == ("/exports/pnl", query)
     assert reporting_workspace.oms.person_of_calls() == {""}
@@ -106,7 +106,7 @@ def test_refused_report_waits_and_is_uploaded_without_a_mark(
     assert len(list_uploads(reporting_workspace)) == 1
     wait_until(lambda: list_pending(reporting_workspace)[0].attempts == 0)
     assert list_pending(reporting_workspace, time.time() + daily_reports.CLAIM_SECONDS - 60) == []
-    reporting_workspace.slack.always.clear()
+    reporting_workspace.slack.default_responses.clear()
     advance_clock(monkeypatch, daily_reports.CLAIM_SECONDS + 1)
     assert DUPLICATE not in list_uploads(reporting_workspace, 2)[1]["initial_comment"]
     wait_until(lambda: not list_pending(reporting_workspace))
@@ -115,7 +115,7 @@ def test_refused_report_waits_and_is_uploaded_without_a_mark(
 def test_report_that_slack_may_have_is_repeated_with_a_mark(
     reporting_workspace: PortfolioWorkspace, monkeypatch
 ):
-    reporting_workspace.slack.script("files.completeUploadExternal", Response(drop=True))
+    reporting_workspace.slack.queue_responses("files.completeUploadExternal", Response(drop=True))
     announce_report(reporting_workspace)
     assert DUPLICATE not in list_uploads(reporting_workspace)[0]["initial_comment"]
     reporting_workspace.bot.services.export_workers.submit("r", lambda: None).result()
@@ -137,14 +137,14 @@ def test_oms_that_does_not_answer_delays_a_report_for_up_to_a_day(
     reporting_workspace: PortfolioWorkspace, monkeypatch
 ):
     unavailable = build_problem(503, "Not available.", kind="unavailable")
-    reporting_workspace.oms.script("GET /exports/pnl", unavailable, unavailable)
+    reporting_workspace.oms.queue_responses("GET /exports/pnl", unavailable, unavailable)
     announce_report(reporting_workspace)
     deliver_notifications(reporting_workspace.bot.services)
     wait_until(lambda: list_pending(reporting_workspace)[0].attempts == 0)
     advance_clock(monkeypatch, daily_reports.GIVE_UP_SECONDS + 1)
     deliver_notifications(reporting_workspace.bot.services)
     wait_until(lambda: not list_pending(reporting_workspace))
-    assert reporting_workspace.slack.named("files.completeUploadExternal") == []
+    assert reporting_workspace.slack.list_requests("files.completeUploadExternal") == []
 
 
 def test_report_that_is_too_large_is_named_with_its_route(

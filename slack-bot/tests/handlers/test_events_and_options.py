@@ -41,7 +41,7 @@ def test_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
         "Income · 100,000.00 USD",
         "New portfolio: Inc",
     ]
-    assert workspace.oms.named("portfolios")[0].query == {
+    assert workspace.oms.list_requests("portfolios")[0].query == {
         "q": "Inc",
         "limit": "101",
         "detail": "true",
@@ -81,7 +81,7 @@ SILENT = "The trading system does not respond. Please try again."
     ],
 )
 def test_failing_oms_is_explained_by_the_only_option(workspace: Workspace, trouble, reason):
-    workspace.oms.script("portfolios", trouble)
+    workspace.oms.queue_responses("portfolios", trouble)
     offered = request_options(workspace, "x")
     check_options(offered, 1)
     assert [option["text"]["text"] for option in offered] == [reason]
@@ -100,14 +100,14 @@ def test_failing_oms_is_explained_by_the_only_option(workspace: Workspace, troub
 def test_only_option_explains_an_empty_result(workspace: Workspace, typed, reason, trouble):
     workspace.oms.portfolios = []
     if trouble and typed:
-        workspace.oms.script("portfolios", trouble)
+        workspace.oms.queue_responses("portfolios", trouble)
     offered = request_options(workspace, typed)
     check_options(offered, 1)
     assert [option["text"]["text"] for option in offered] == [reason]
 
 
 def test_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Workspace):
-    workspace.oms.script("portfolios", Response(500))
+    workspace.oms.queue_responses("portfolios", Response(500))
     (option,) = request_options(workspace, "x")
     body = workspace.submit(
         factories.build_state(portfolio=option["value"], portfolio_text=option["text"]["text"])
@@ -116,7 +116,7 @@ def test_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Work
 
 
 def test_suggestions_arrive_in_time_or_report_a_timeout(workspace: Workspace):
-    workspace.oms.script("portfolios", Response(slow=5.0))
+    workspace.oms.queue_responses("portfolios", Response(slow=5.0))
     began = time.monotonic()
     assert [option["text"]["text"] for option in request_options(workspace, "x")] == [SILENT]
     assert time.monotonic() - began < 4.0
@@ -164,7 +164,7 @@ def test_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
     type_in_form(workspace, quantity="100", gmv="")
     redrawn = workspace.slack.wait_for("views.update")[0].body
     assert "Quote: 174.95, 2 s old" in str(redrawn["view"]["blocks"])
-    assert workspace.oms.named("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
+    assert workspace.oms.list_requests("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspace,
 
 @pytest.mark.parametrize("trouble", [Response(500), Response(403), Response(drop=True), Response(body=b"x")])
 def test_price_per_share_is_shown_without_a_quote(workspace: Workspace, trouble):
-    workspace.oms.script("quoted_price", trouble)
+    workspace.oms.queue_responses("quoted_price", trouble)
     type_in_form(workspace, quantity="100", gmv="17500")
     assert "Price per share: 175.00" in str(
         workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
@@ -205,7 +205,7 @@ def test_line_that_stays_the_same_is_not_redrawn(workspace: Workspace):
     type_in_form(workspace, quantity="100", gmv="", symbol="")
     type_in_form(workspace, quantity="100", gmv="17500", at="2.0")
     workspace.slack.wait_for("views.update")
-    assert len(workspace.slack.named("views.update")) == 1
+    assert len(workspace.slack.list_requests("views.update")) == 1
 
 
 def test_last_of_quick_keystrokes_is_shown(workspace: Workspace):
@@ -248,11 +248,11 @@ def test_form_with_typed_text_is_not_redrawn(workspace: Workspace, monkeypatch):
         request_options(workspace, text)
         clock.now += pause * 0.9
     time.sleep(3 * pause)  # the waiting thread reads the clock repeatedly
-    assert workspace.slack.named("views.update") == []
+    assert workspace.slack.list_requests("views.update") == []
     clock.now += pause
     workspace.slack.wait_for("views.update")
     workspace.bot.services.price_workers.stop(wait=True)
-    assert len(workspace.slack.named("views.update")) == 1
+    assert len(workspace.slack.list_requests("views.update")) == 1
     assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 
 
@@ -297,7 +297,7 @@ def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None
 
 
 def test_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
-    workspace.oms.script("/slack-status", Response(503), Response(drop=True))
+    workspace.oms.queue_responses("/slack-status", Response(503), Response(drop=True))
     deliver_profile(workspace, "Ev1")
     deliver_profile(workspace, "Ev1")
     calls = workspace.oms.wait_for("/slack-status", 3)
@@ -312,17 +312,17 @@ def test_changes_of_a_profile_are_reported_only_if_the_status_changed(workspace:
     for number, deleted in enumerate([False, False, True, False, False]):
         deliver_profile(workspace, f"Ev{number}", deleted=deleted)
     workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
-    statuses = [call.body["status"] for call in workspace.oms.named("/slack-status")]
+    statuses = [call.body["status"] for call in workspace.oms.list_requests("/slack-status")]
     assert statuses == ["active", "deactivated", "active"]
 
 
 def test_people_of_other_workspaces_and_strangers_to_the_oms_are_not_reported_again(workspace: Workspace):
     deliver_profile(workspace, "Ev1", team_id="T2")
     deliver_profile(workspace, "Ev2", id="no id")
-    workspace.oms.script("/slack-status", build_problem(404, "No such person.", kind="not-found"))
+    workspace.oms.queue_responses("/slack-status", build_problem(404, "No such person.", kind="not-found"))
     deliver_profile(workspace, "Ev3")
     workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
-    assert len(workspace.oms.named("/slack-status")) == 1
+    assert len(workspace.oms.list_requests("/slack-status")) == 1
 
 
 def test_people_who_were_deactivated_while_the_bot_was_down_are_reported_at_its_start(workspace: Workspace):
@@ -334,7 +334,7 @@ def test_people_who_were_deactivated_while_the_bot_was_down_are_reported_at_its_
     def member(user, **more):
         return {"id": user, "team_id": "T1", "deleted": True} | more
 
-    workspace.slack.script(
+    workspace.slack.queue_responses(
         "users.list",
         page("more", member("U2"), member("U3", deleted=False), member("U4", is_bot=True)),
         page("", member("U5", team_id="T2"), member("U6")),

@@ -129,14 +129,14 @@ def test_ids_that_slack_does_not_make_are_not_logged(workspace: Workspace, caplo
 def forget_installation(workspace, *answers):
     slack = workspace.bot.services.slack
     slack.installation = InstallationCache(slack._load_installation)
-    workspace.slack.script("auth.test", *answers)
+    workspace.slack.queue_responses("auth.test", *answers)
 
 
 def test_first_request_reads_the_workspace_of_the_token(workspace: Workspace):
     forget_installation(workspace)
     assert workspace.type("AAPL", team_id="T2").get_json()["response_type"] == "ephemeral"
     assert workspace.submit() == {"response_action": "clear"}
-    assert len(workspace.slack.named("auth.test")) == 1
+    assert len(workspace.slack.list_requests("auth.test")) == 1
 
 
 def test_form_keeps_its_entries_and_sends_nothing_while_the_workspace_is_unknown(workspace: Workspace):

@@ -15,13 +15,13 @@ def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(worksp
     payload = factories.build_submission()
     answers = [workspace.deliver(payload).get_json() for _ in range(8)]
     assert answers == [{"response_action": "clear"}] * 8
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
     workspace.bot.services.send_queue.close(2.0)
-    assert len(workspace.slack.named("chat.postMessage")) == 1
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
 def test_eight_deliveries_at_once_give_one_trade_and_one_confirmation(workspace: Workspace):
-    workspace.oms.script("place", Response(201, {"trade": build_recorded_trade()}, slow=0.1))
+    workspace.oms.queue_responses("place", Response(201, {"trade": build_recorded_trade()}, slow=0.1))
     payloads = [factories.build_submission() for _ in range(4)]
     threads = [threading.Thread(target=workspace.deliver, args=(payload,)) for payload in payloads * 2]
     for thread in threads:
@@ -29,16 +29,16 @@ def test_eight_deliveries_at_once_give_one_trade_and_one_confirmation(workspace:
     for thread in threads:
         thread.join(10)
     workspace.bot.services.send_queue.close(2.0)
-    assert len(workspace.oms.named("place")) == 1
-    assert len(workspace.slack.named("chat.postMessage")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
 def test_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(workspace: Workspace):
-    workspace.oms.script("place", NOTHING_RECORDED)
+    workspace.oms.queue_responses("place", NOTHING_RECORDED)
     payload = factories.build_submission()
     first, second = workspace.deliver(payload).get_json(), workspace.deliver(payload).get_json()
     assert first == second
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BRK-B"])
@@ -80,7 +80,7 @@ def test_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(res
         assert "BUY 100 AAPL" in get_notice(view)
         assert "Your changes were not traded" in get_notice(view)
     restarted_bot.bot.services.send_queue.close(2.0)
-    messages = [call.body for call in restarted_bot.slack.named("chat.postMessage")][1:]
+    messages = [call.body for call in restarted_bot.slack.list_requests("chat.postMessage")][1:]
     assert [(message["channel"], "BUY 100 AAPL" in message["text"]) for message in messages] == [
         ("D-U1", True)
     ]
@@ -102,7 +102,7 @@ def test_another_symbol_is_another_trade(restarted_bot: Workspace):
 def test_denial_of_an_edited_form_that_has_traded_shows_the_trade_and_keeps_the_key(
     restarted_bot: Workspace, trouble
 ):
-    restarted_bot.oms.script("place", trouble)
+    restarted_bot.oms.queue_responses("place", trouble)
     assert "had traded already" in get_notice(restarted_bot.submit(EDITED)["view"])
     restarted_bot.submit(EDITED)
     assert len(restarted_bot.oms.trades) == 1
@@ -113,8 +113,8 @@ def test_form_that_has_traded_asks_no_questions(restarted_bot: Workspace):
 
 
 def test_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: Workspace):
-    workspace.oms.script("place", build_problem(422, "No."))
-    workspace.oms.script("find", Response(500))
+    workspace.oms.queue_responses("place", build_problem(422, "No."))
+    workspace.oms.queue_responses("find", Response(500))
     view = workspace.submit()["view"]
     assert get_banner(view).startswith("*Not placed.* No.")
     assert json.loads(view["private_metadata"])["attempt"] == 0
@@ -124,10 +124,13 @@ def test_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: W
 def test_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
     restarted_bot: Workspace, looked_up
 ):
-    restarted_bot.oms.script("find", looked_up)
+    restarted_bot.oms.queue_responses("find", looked_up)
     view = restarted_bot.submit(EDITED)["view"]
     assert "still unknown" in get_banner(view)
     assert "had traded already" in get_notice(restarted_bot.submit(EDITED)["view"])
     assert json.loads(view["private_metadata"])["attempt"] == 0
     restarted_bot.bot.services.send_queue.close(2.0)
-    assert [call.body["channel"] for call in restarted_bot.slack.named("chat.postMessage")] == ["C1", "D-U1"]
+    assert [call.body["channel"] for call in restarted_bot.slack.list_requests("chat.postMessage")] == [
+        "C1",
+        "D-U1",
+    ]

@@ -17,14 +17,14 @@ from tests.limits import check_overview
 
 def open_overview(trading: PortfolioWorkspace, user="U1", **changes):
     """Open the home tab and return the view that was published."""
-    before = len(trading.slack.named("views.publish"))
+    before = len(trading.slack.list_requests("views.publish"))
     event = {"type": "app_home_opened", "user": user, "channel": "D1", "tab": "home"}
     assert trading.send_event(event | changes) == 200
     return trading.slack.wait_for("views.publish", before + 1)[-1].body["view"]
 
 
 def choose_tab(trading: PortfolioWorkspace, tab: str, user="U1"):
-    before = len(trading.slack.named("views.publish"))
+    before = len(trading.slack.list_requests("views.publish"))
     assert trading.click(f"overview:tab:{tab}", tab, by=user) == 200
     return trading.slack.wait_for("views.publish", before + 1)[-1].body["view"]
 
@@ -128,7 +128,7 @@ def test_two_hundred_positions_and_a_hundred_orders_are_published(trading: Portf
 
 
 def test_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
-    trading.slack.script("views.publish", Response(body={"ok": False, "error": "invalid_blocks"}))
+    trading.slack.queue_responses("views.publish", Response(body={"ok": False, "error": "invalid_blocks"}))
     trading.click("overview:tab:positions", "positions")
     view = trading.slack.wait_for("views.publish", 2)[-1].body["view"]
     check_overview(view)
@@ -139,19 +139,19 @@ def test_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
 def test_burst_of_events_redraws_each_overview_at_most_twice(trading: PortfolioWorkspace):
     open_overview(trading)
     open_overview(trading, user="U2")
-    services, before = trading.bot.services, len(trading.slack.named("views.publish"))
+    services, before = trading.bot.services, len(trading.slack.list_requests("views.publish"))
     for _ in range(50):
         queue_changed_overviews(services, "trade.recorded", "req-1")
     trading.slack.wait_for("views.publish", before + 2)
     time.sleep(0.3)
-    assert len(trading.slack.named("views.publish")) <= before + 4
+    assert len(trading.slack.list_requests("views.publish")) <= before + 4
     assert services.overview_queue is not services.send_queue, "confirmations must not wait for overviews"
 
 
 def test_only_the_tabs_that_change_are_redrawn(trading: PortfolioWorkspace):
     choose_tab(trading, "settings")
     choose_tab(trading, "orders", user="U2")
-    before = len(trading.slack.named("views.publish"))
+    before = len(trading.slack.list_requests("views.publish"))
     for event_type in ("trade.recorded", "order.filled", "limit.changed", "webhook.disabled"):
         queue_changed_overviews(trading.bot.services, event_type, "req-1")
     drawn = trading.slack.wait_for("views.publish", before + 1)[before:]
@@ -162,7 +162,7 @@ def test_only_the_tabs_that_change_are_redrawn(trading: PortfolioWorkspace):
 def test_overviews_of_other_users_are_not_redrawn(trading: PortfolioWorkspace):
     queue_changed_overviews(trading.bot.services, "kill_switch.halted", "req-1")
     time.sleep(0.1)
-    assert trading.slack.named("views.publish") == []
+    assert trading.slack.list_requests("views.publish") == []
 
 
 def test_overview_of_an_inactive_user_is_not_redrawn():
@@ -180,7 +180,7 @@ def test_overview_of_an_inactive_user_is_not_redrawn():
     [(Response(500), "does not respond"), (build_problem(403, "No.", kind="person-refused"), "not a member")],
 )
 def test_failing_oms_is_reported_in_the_overview(trading: PortfolioWorkspace, trouble, expected):
-    trading.oms.script("me", trouble)
+    trading.oms.queue_responses("me", trouble)
     view = open_overview(trading)
     check_overview(view)
     assert expected in list_words(view)
@@ -200,6 +200,6 @@ def test_messages_tab_is_left_alone(trading: PortfolioWorkspace):
 
 
 def test_after_a_rate_limit_the_overview_is_published(trading: PortfolioWorkspace):
-    trading.slack.script("views.publish", Response(429, headers={"Retry-After": "0"}))
+    trading.slack.queue_responses("views.publish", Response(429, headers={"Retry-After": "0"}))
     trading.click("overview:tab:orders", "orders")
     assert trading.slack.wait_for("views.publish", 2)[-1].body["view"]["private_metadata"] == "orders"

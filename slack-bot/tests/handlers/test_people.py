@@ -41,7 +41,7 @@ def test_every_call_to_the_oms_names_the_person(workspace: Workspace):
 
 
 def test_lookup_of_a_trade_names_the_person_too(workspace: Workspace):
-    workspace.oms.script("place", build_problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit(by="U2")
     assert workspace.oms.wait_for("find")[0].headers["x-on-behalf-of"] == BOB
 
@@ -137,7 +137,7 @@ def test_command_without_a_person_is_refused_privately(workspace: Workspace):
 
 def test_form_that_slack_opened_for_another_installation_is_taken_back(workspace: Workspace):
     view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T2"}
-    workspace.slack.script("views.open", Response(body={"ok": True, "view": view}))
+    workspace.slack.queue_responses("views.open", Response(body={"ok": True, "view": view}))
     workspace.type("AAPL")
     shown = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "Only members of the workspace" in get_notice(shown)
@@ -170,7 +170,7 @@ REFUSALS = [
 def test_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
     workspace: Workspace, answer, sentence, at, caplog
 ):
-    workspace.oms.script(at, answer)
+    workspace.oms.queue_responses(at, answer)
     delivered = workspace.deliver(factories.build_submission(factories.build_state(note="why")))
     shown = delivered.get_json()
     check_view(shown["view"])
@@ -187,7 +187,7 @@ def test_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
     assert workspace.submit(private_metadata=shown["view"]["private_metadata"]) == {
         "response_action": "clear"
     }
-    assert workspace.oms.named("place")[-1].headers["idempotency-key"] == "T1:V1:0"
+    assert workspace.oms.list_requests("place")[-1].headers["idempotency-key"] == "T1:V1:0"
 
 
 def test_viewer_is_refused_when_the_form_opens(workspace: Workspace):
@@ -209,7 +209,7 @@ def test_viewer_is_refused_at_submission(workspace: Workspace):
 
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
 def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Workspace, answer, sentence):
-    workspace.oms.script("me", answer)
+    workspace.oms.queue_responses("me", answer)
     workspace.type("AAPL")
     assert sentence in get_notice(workspace.slack.wait_for("views.update")[0].body["view"])
 
@@ -226,14 +226,14 @@ def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Wor
     ],
 )
 def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, answer):
-    workspace.oms.script("me", answer)
+    workspace.oms.queue_responses("me", answer)
     check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
-    assert len(workspace.oms.named("me")) == 1
+    assert len(workspace.oms.list_requests("me")) == 1
     assert workspace.slack.calls == []
 
 
 def test_forms_open_at_once_while_the_oms_hangs(slack, oms):
-    oms.always["me"] = Response(slow=5.0)
+    oms.default_responses["me"] = Response(slow=5.0)
     bot = create_test_bot(slack, oms, read=5.0)
     workspace = Workspace(bot, slack, oms)
     for number in range(60):
@@ -271,7 +271,7 @@ def test_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_latest(
 def test_rate_limited_user_sees_when_to_try_again(workspace: Workspace, at, retry_after, expected):
     refusal = build_problem(429, "raw", kind="rate-limited")
     refusal.headers |= {"Retry-After": retry_after.encode().decode("latin-1")} if retry_after else {}
-    workspace.oms.script(at, refusal)
+    workspace.oms.queue_responses(at, refusal)
     banner = get_banner(workspace.submit()["view"])
     assert banner.startswith("*Not placed.* You have sent too many requests")
     assert expected in banner

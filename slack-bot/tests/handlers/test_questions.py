@@ -21,20 +21,20 @@ def test_new_portfolio_needs_a_confirmation(workspace: Workspace):
     body = workspace.submit(SLIP)
     check_view(body["view"])
     assert "There is no portfolio named Growht. Did you mean Growth?" in get_reasons(body["view"])
-    assert workspace.oms.named("place") == []
+    assert workspace.oms.list_requests("place") == []
     assert workspace.submit(SLIP | factories.build_new_portfolio_state("Growht")) == {
         "response_action": "clear"
     }
-    assert workspace.oms.named("place")[0].body["portfolio_name"] == "Growht"
+    assert workspace.oms.list_requests("place")[0].body["portfolio_name"] == "Growht"
 
 
 def test_portfolio_is_looked_up_until_it_exists(workspace: Workspace):
     for form in ("V1", "V2", "V3"):
         workspace.submit(factories.build_state(portfolio="GROWTH"), id=form, root_view_id=form)
-    assert len(workspace.oms.named("portfolio_named")) == 1
+    assert len(workspace.oms.list_requests("portfolio_named")) == 1
     for _ in range(2):
         workspace.submit(SLIP, id="V4", root_view_id="V4")
-    assert len(workspace.oms.named("portfolio_named")) == 3
+    assert len(workspace.oms.list_requests("portfolio_named")) == 3
 
 
 def test_tick_for_one_portfolio_opens_no_other(workspace: Workspace):
@@ -63,7 +63,7 @@ def test_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace: W
 def test_portfolio_is_confirmed_even_if_the_nearest_names_cannot_be_loaded(
     workspace: Workspace,
 ):
-    workspace.oms.always["portfolios"] = Response(500)
+    workspace.oms.default_responses["portfolios"] = Response(500)
     assert get_reasons(workspace.submit(SLIP)["view"]).endswith("There is no portfolio named Growht.")
 
 
@@ -121,7 +121,7 @@ def test_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(works
     assert list_question_ids(body["view"]) == ["symbol_ok:APPL"]
     assert "APPL is not a listed instrument" in get_reasons(body["view"])
     assert "Did you mean AAPL (Apple Inc.)?" in get_reasons(body["view"])
-    assert workspace.oms.named("place") == []
+    assert workspace.oms.list_requests("place") == []
     assert workspace.submit(values | factories.build_answered_state("symbol_ok:APPL")) == {
         "response_action": "clear"
     }
@@ -134,7 +134,7 @@ def test_name_that_was_typed_as_the_symbol_finds_its_instrument(workspace: Works
 
 
 def test_symbol_is_confirmed_even_if_instruments_cannot_be_loaded(workspace: Workspace):
-    workspace.oms.always["symbols"] = Response(500)
+    workspace.oms.default_responses["symbols"] = Response(500)
     reasons = get_reasons(workspace.submit(factories.build_state(symbol="APPL"))["view"])
     assert reasons.endswith("was never traded here.")
 
@@ -145,7 +145,7 @@ def test_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspac
     del workspace.oms.quotes["APPL"]
     again = factories.build_state(symbol="APPL", quantity="90", gmv="15750")
     assert workspace.submit(again, id="V2", root_view_id="V2") == {"response_action": "clear"}
-    assert workspace.oms.named("is_listed") == []
+    assert workspace.oms.list_requests("is_listed") == []
 
 
 def test_corrected_symbol_answers_the_question_and_a_tick_confirms_one_symbol(workspace: Workspace):
@@ -191,7 +191,7 @@ def test_sale_that_opens_a_short_needs_a_confirmation(workspace: Workspace, posi
     check_view(body["view"])
     assert reason in get_reasons(body["view"])
     (question,) = list_question_ids(body["view"])
-    assert workspace.oms.named("place") == []
+    assert workspace.oms.list_requests("place") == []
     assert workspace.submit(SALE | factories.build_answered_state(question)) == {"response_action": "clear"}
 
 
@@ -206,9 +206,9 @@ def test_short_needs_a_new_confirmation_after_a_change_of_quantity_or_position(w
 
 
 def test_unreadable_position_prevents_a_trade(workspace: Workspace):
-    workspace.oms.script("holding", Response(body={"quantity": 3}))
+    workspace.oms.queue_responses("holding", Response(body={"quantity": 3}))
     assert get_banner(workspace.submit(SALE)["view"]).startswith("*Not placed.*")
-    assert workspace.oms.named("place") == []
+    assert workspace.oms.list_requests("place") == []
 
 
 # The same trade again

@@ -70,7 +70,7 @@ def test_card_is_posted_once_and_edited_when_it_is_resolved(workspace_with_issue
     edited = workspace_with_issues.slack.wait_for("chat.update")[0].body
     assert "*Resolved* by <@U1> (adopt): Bought by phone" in edited["text"]
     assert list_buttons(edited) == []
-    assert len(workspace_with_issues.slack.named("chat.postMessage")) == 1
+    assert len(workspace_with_issues.slack.list_requests("chat.postMessage")) == 1
 
 
 def send_due_messages(workspace: Workspace, monkeypatch):
@@ -86,14 +86,14 @@ def list_pending(workspace: Workspace):
 
 
 def list_cards(workspace: Workspace):
-    return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
+    return [call.body["text"] for call in workspace.slack.list_requests("chat.postMessage")]
 
 
 @pytest.mark.parametrize("answer", [Response(503), Response(drop=True)])
 def test_card_that_slack_may_have_is_repeated_with_a_mark(
     workspace_with_issues: Workspace, answer, monkeypatch
 ):
-    workspace_with_issues.slack.script("chat.postMessage", answer)
+    workspace_with_issues.slack.queue_responses("chat.postMessage", answer)
     report_issue(workspace_with_issues)
     workspace_with_issues.slack.wait_for("chat.postMessage")
     for _ in range(2):
@@ -131,14 +131,14 @@ def test_earlier_state_of_an_issue_is_never_shown_after_a_later_one(
     send_due_messages(workspace_with_issues, monkeypatch)
     (text,) = list_cards(workspace_with_issues)
     assert "*Resolved*" in text
-    assert workspace_with_issues.slack.named("chat.update") == []
+    assert workspace_with_issues.slack.list_requests("chat.update") == []
 
 
 def test_card_that_was_deleted_is_posted_again(workspace_with_issues: Workspace):
     report_issue(workspace_with_issues)
     workspace_with_issues.slack.wait_for("chat.postMessage")
     wait_until(lambda: not list_pending(workspace_with_issues))
-    workspace_with_issues.slack.script(
+    workspace_with_issues.slack.queue_responses(
         "chat.update", Response(body={"ok": False, "error": "message_not_found"})
     )
     report_issue(workspace_with_issues, "changed", ours="95")
@@ -154,7 +154,7 @@ def test_card_that_slack_refuses_is_given_up(workspace_with_issues: Workspace, m
 
 
 def test_person_takes_an_issue(workspace_with_issues: Workspace):
-    workspace_with_issues.oms.script(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
+    workspace_with_issues.oms.queue_responses(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
     click_button(workspace_with_issues, "issue_take", build_issue_value("ri_1", "adopt"))
     sent = workspace_with_issues.oms.wait_for(PATH.removeprefix("/api/v1"))[0]
     assert sent.body == {"action": "assign", "reason": "Taken in Slack"}
@@ -162,7 +162,7 @@ def test_person_takes_an_issue(workspace_with_issues: Workspace):
 
 
 def test_user_without_the_right_is_refused(workspace_with_issues: Workspace):
-    workspace_with_issues.oms.script(
+    workspace_with_issues.oms.queue_responses(
         PATH.removeprefix("/api/v1"), build_problem(403, "Not allowed.", kind="forbidden")
     )
     click_button(workspace_with_issues, "issue_take", build_issue_value("ri_1", "adopt"))
@@ -178,9 +178,9 @@ def test_form_offers_what_is_possible_and_needs_a_reason(workspace_with_issues: 
     options = view["blocks"][1]["element"]["options"]
     assert [option["value"] for option in options] == ["adopt", "watch", "ignore"]
     assert resolve_issue(workspace_with_issues, "adopt", " ")["response_action"] == "errors"
-    workspace_with_issues.oms.script(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
+    workspace_with_issues.oms.queue_responses(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
     assert resolve_issue(workspace_with_issues, "adopt", "Bought by phone")["response_action"] == "update"
-    sent = workspace_with_issues.oms.named(PATH.removeprefix("/api/v1"))[-1]
+    sent = workspace_with_issues.oms.list_requests(PATH.removeprefix("/api/v1"))[-1]
     assert sent.body == {"action": "adopt", "reason": "Bought by phone"}
 
 
@@ -219,7 +219,7 @@ def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(
 
 def test_nothing_is_posted_without_a_channel(workspace: Workspace):
     report_issue(workspace)
-    assert workspace.slack.named("chat.postMessage") == []
+    assert workspace.slack.list_requests("chat.postMessage") == []
 
 
 def test_refused_broker_that_needs_a_log_in_names_the_command():

@@ -72,7 +72,7 @@ def test_position_is_closed_once_per_form(trading: PortfolioWorkspace):
     message = trading.slack.wait_for("chat.postMessage")[0].body
     assert (message["channel"], "SELL 100 AAPL" in message["text"]) == ("C1", True)
     wait_until(lambda: not trading.bot.services.storage.database.execute("SELECT key FROM pending_orders"))
-    assert len(trading.slack.named("chat.postMessage")) == 1
+    assert len(trading.slack.list_requests("chat.postMessage")) == 1
 
 
 def test_exits_are_set_and_removed(trading: PortfolioWorkspace):
@@ -109,19 +109,19 @@ def test_denial_keeps_the_form_and_gets_a_new_key(trading: PortfolioWorkspace):
 
 
 def test_same_key_is_sent_again_after_a_lost_answer(trading: PortfolioWorkspace):
-    trading.oms.script("POST /positions:close", Response(drop=True))
+    trading.oms.queue_responses("POST /positions:close", Response(drop=True))
     trading.oms.results["POST /positions:close"] = Response(201, portfolio_oms.build_order())
     view = open_form(trading, "close AAPL in Growth")
     body = trading.submit_view(view)
     assert "*Not known yet.*" in list_texts(body["view"])
     trading.submit_view(body["view"])
-    keys = [call.headers["idempotency-key"] for call in trading.oms.named("POST /positions:close")]
+    keys = [call.headers["idempotency-key"] for call in trading.oms.list_requests("POST /positions:close")]
     assert len(set(keys)) == 1
     assert len(keys) == 2
 
 
 def test_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
-    trading.oms.script("POST /positions:close", Response(201, portfolio_oms.build_order(), slow=0.8))
+    trading.oms.queue_responses("POST /positions:close", Response(201, portfolio_oms.build_order(), slow=0.8))
     body = trading.submit_view(open_form(trading, "close AAPL in Growth"))
     assert body["view"]["title"]["text"] == "Working…"
     trading.slack.wait_for("views.update", 2)
@@ -144,7 +144,7 @@ def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
     trading: PortfolioWorkspace, answer, text
 ):
     answer.slow = 0.8
-    trading.oms.script("POST /positions:close", answer)
+    trading.oms.queue_responses("POST /positions:close", answer)
     view = open_form(trading, "close AAPL in Growth")
     trading.slack.refuse("views.update", "not_found")
     trading.submit_view(view)
@@ -155,8 +155,8 @@ def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
 def test_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
     trading: PortfolioWorkspace, monkeypatch
 ):
-    trading.oms.script("POST /positions:close", build_problem(422, "Nothing to close."))
-    trading.oms.scripts["POST /positions:close"][0].slow = 0.8
+    trading.oms.queue_responses("POST /positions:close", build_problem(422, "Nothing to close."))
+    trading.oms.queued_responses["POST /positions:close"][0].slow = 0.8
     view = open_form(trading, "close AAPL in Growth")
 
     answered = threading.Event()
@@ -173,7 +173,7 @@ def list_pending_notes(trading: PortfolioWorkspace):
 
 
 def list_notes(trading: PortfolioWorkspace):
-    messages = [call.body for call in trading.slack.named("chat.postMessage")]
+    messages = [call.body for call in trading.slack.list_requests("chat.postMessage")]
     return [message for message in messages if message["channel"] == "D-U1"]
 
 
@@ -309,7 +309,9 @@ def test_user_who_halted_cannot_resume(risk_workspace: PortfolioWorkspace):
 
 
 def test_refused_banner_is_sent_to_its_user(risk_workspace: PortfolioWorkspace):
-    risk_workspace.slack.script("chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"}))
+    risk_workspace.slack.queue_responses(
+        "chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"})
+    )
     risk_workspace.submit_view(open_form(risk_workspace, "halt"), reason="Bad prices")
     sent = risk_workspace.slack.wait_for("chat.postMessage", 2)[-1].body
     assert sent["channel"] == "D-U1"
@@ -344,7 +346,7 @@ def test_button_of_a_member_does_not_become_the_banner(risk_workspace: Portfolio
     risk_workspace.slack.wait_for("views.open", 2)
     risk_workspace.submit_view(view, reason="Bad prices")
     assert risk_workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
-    assert risk_workspace.slack.named("chat.update") == []
+    assert risk_workspace.slack.list_requests("chat.update") == []
 
 
 def test_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk_workspace: PortfolioWorkspace):
@@ -373,7 +375,7 @@ def test_expired_trigger_is_reported_privately(trading: PortfolioWorkspace, text
 
 @pytest.mark.parametrize("text", ["halt", "resume", "cancel", "close AAPL"])
 def test_failing_oms_is_reported_in_the_view(trading: PortfolioWorkspace, text):
-    trading.oms.script("me", Response(500))
+    trading.oms.queue_responses("me", Response(500))
     assert "does not respond" in list_texts(open_form(trading, text))
 
 

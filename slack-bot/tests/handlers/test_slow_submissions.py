@@ -14,7 +14,7 @@ from tests.reading import build_recorded_trade, get_banner, get_notice, wait_unt
 
 
 def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(workspace: Workspace):
-    workspace.oms.script("place", Response(201, {"trade": build_recorded_trade()}, slow=0.8))
+    workspace.oms.queue_responses("place", Response(201, {"trade": build_recorded_trade()}, slow=0.8))
     body = workspace.submit()
     assert body["view"]["title"]["text"] == "Placing…"
     redrawn = workspace.slack.wait_for("views.update")[0].body
@@ -24,7 +24,7 @@ def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_com
 
 
 def test_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspace):
-    workspace.oms.script("place", Response(422, build_problem(422, "No.").body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert view["callback_id"] == "trade_form"
@@ -34,7 +34,7 @@ def test_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspace)
 
 def test_slow_refusal_names_the_fields(workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "gmv", "message": "Too much."}]
-    workspace.oms.script("place", Response(422, build_problem(422, "No.", errors).body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.", errors).body, slow=0.8))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "*Not placed.* Quantity: Too many. GMV: Too much." in get_banner(view)
@@ -42,7 +42,7 @@ def test_slow_refusal_names_the_fields(workspace: Workspace):
 
 def test_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
     workspace.slack.refuse("views.update", "not_found")
-    workspace.oms.script("place", Response(422, build_problem(422, "No.").body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
     workspace.submit()
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "D-U1"
@@ -50,17 +50,19 @@ def test_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
 
 
 def test_redraw_waits_out_a_429(workspace: Workspace):
-    workspace.slack.script(
+    workspace.slack.queue_responses(
         "views.update", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
     )
-    workspace.oms.script("place", Response(422, build_problem(422, "No.").body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
     workspace.submit()
     assert len(workspace.slack.wait_for("views.update", 2)) == 2
 
 
 def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(patient_workspace: Workspace):
     workspace = patient_workspace
-    workspace.oms.always["last_price"] = workspace.oms.always["place"] = Response(slow=60.0)
+    workspace.oms.default_responses["last_price"] = workspace.oms.default_responses["place"] = Response(
+        slow=60.0
+    )
     answers, threads = [], []
 
     def submit(number):
@@ -78,7 +80,7 @@ def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(pat
 
 
 def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(slack, oms):
-    oms.always["place"] = Response(slow=60.0)
+    oms.default_responses["place"] = Response(slow=60.0)
     bot = create_test_bot(slack, oms, waits=Waits(), write=60.0, read=30.0)
     workspace, answers = Workspace(bot, slack, oms), []
 
@@ -107,12 +109,12 @@ def test_form_shows_busy_and_sends_nothing_without_a_free_worker(workspace: Work
 
 
 def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Workspace):
-    workspace.oms.always["last_price"] = Response(slow=2.0)
+    workspace.oms.default_responses["last_price"] = Response(slow=2.0)
     view = workspace.submit()["view"]
     if "Nothing was sent" not in str(view):  # the answer came after the time limit
         view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "Nothing was sent" in get_banner(view)
-    assert workspace.oms.named("place") == []
+    assert workspace.oms.list_requests("place") == []
 
 
 # Unknown outcomes
@@ -120,15 +122,15 @@ def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Worksp
 
 def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(workspace: Workspace):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
-    workspace.oms.script("place", Response(slow=2.0))
-    workspace.oms.script("find", Response(body=[]), Response(500, b"?"))
+    workspace.oms.queue_responses("place", Response(slow=2.0))
+    workspace.oms.queue_responses("find", Response(body=[]), Response(500, b"?"))
     workspace.submit()
     workspace.oms.wait_for("find", 2)
     workspace.oms.record("T1:V1:0", body)
     updates = workspace.slack.wait_for("views.update", 2)
     assert [call.body["view"]["title"]["text"] for call in updates] == ["Checking…", "Trade placed"]
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,15 +146,15 @@ def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(work
     ],
 )
 def test_unclear_answer_is_looked_up(workspace: Workspace, answer):
-    workspace.oms.script("place", answer)
-    workspace.oms.script("find", Response(body=[build_recorded_trade()]))
+    workspace.oms.queue_responses("place", answer)
+    workspace.oms.queue_responses("find", Response(body=[build_recorded_trade()]))
     workspace.submit()
     assert "T9" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
 
 
 def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(workspace: Workspace):
-    workspace.oms.script("place", build_problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[-1].body["view"]
     if view["title"]["text"] != "New trade":
@@ -170,8 +172,8 @@ def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(workspace
         "portfolio_name": "Growth",
         "user_id": "U1",
     }
-    workspace.oms.script("place", build_problem(503, "?", kind="outcome-unknown"))
-    workspace.oms.always["find"] = Response(500, b"?")
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.default_responses["find"] = Response(500, b"?")
     workspace.submit()
     workspace.slack.wait_for("views.update", 1)
     wait_until(workspace.bot.services.confirmations.list_unresolved)
@@ -190,7 +192,7 @@ EDITED = factories.build_state(quantity="90", gmv="15750")
 @pytest.fixture
 def unknown_outcome_metadata(workspace: Workspace):
     """Provide the metadata of a form whose outcome stayed unknown."""
-    workspace.oms.script("place", build_problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(lambda: "still unknown" in str(workspace.slack.shown.get("V1")))
     return workspace.slack.shown["V1"]["private_metadata"]
@@ -201,12 +203,12 @@ def test_submitting_an_edited_form_again_trades_only_once(workspace: Workspace, 
     view = workspace.submit(EDITED, private_metadata=unknown_outcome_metadata)["view"]
     assert "had traded already" in get_notice(view)
     workspace.bot.services.send_queue.close(2.0)
-    messages = [call.body for call in workspace.slack.named("chat.postMessage")]
+    messages = [call.body for call in workspace.slack.list_requests("chat.postMessage")]
     assert sorted(message["channel"] for message in messages) == ["C1", "D-U1"], (
         "the confirmation of the channel was pending"
     )
     assert len(workspace.oms.trades) == 1
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
 
 
 def test_edited_form_trades_its_new_entries_if_the_first_submission_did_not_trade(
@@ -220,7 +222,7 @@ def test_edited_form_trades_its_new_entries_if_the_first_submission_did_not_trad
 def test_refusal_after_an_unknown_outcome_keeps_the_key(
     workspace: Workspace, unknown_outcome_metadata, again
 ):
-    workspace.oms.script("place", again)
+    workspace.oms.queue_responses("place", again)
     view = workspace.submit(EDITED, private_metadata=unknown_outcome_metadata)["view"]
     assert "*Not placed this time.*" in get_banner(view)
     assert "It is still unknown whether it was placed before" in get_banner(view)
@@ -229,7 +231,7 @@ def test_refusal_after_an_unknown_outcome_keeps_the_key(
 
 
 def test_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspace):
-    workspace.oms.script("place", build_problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.slack.refuse("views.update", "not_found")
     workspace.submit()
     text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]

@@ -103,13 +103,15 @@ def test_clicks_pause_start_and_stop_once_as_the_person(running_strategy: Portfo
 
 def test_refused_click_is_explained_to_the_person(running_strategy: PortfolioWorkspace):
     path = "POST /strategies/trend:start"
-    running_strategy.oms.script(path, build_problem(403, "Not allowed.", kind="forbidden"))
+    running_strategy.oms.queue_responses(path, build_problem(403, "Not allowed.", kind="forbidden"))
     running_strategy.click(
         "strategy:start", "trend", trigger_id="t1", response_url=running_strategy.slack.response_url
     )
     text = running_strategy.slack.wait_for("respond")[0].body["text"]
     assert "*Not done.* Your role at this desk does not include starting and stopping strategies." in text
-    running_strategy.oms.script(path, build_problem(409, "The strategy failed.", kind="strategy-status"))
+    running_strategy.oms.queue_responses(
+        path, build_problem(409, "The strategy failed.", kind="strategy-status")
+    )
     running_strategy.click(
         "strategy:start", "trend", trigger_id="t2", response_url=running_strategy.slack.response_url
     )

@@ -46,7 +46,7 @@ def test_thread_starts_once_and_its_first_message_shows_the_status(reporting_wor
     failed = reporting_workspace.slack.wait_for("chat.postMessage", 3)[2].body
     assert failed["text"] == f":warning: *trend* failed and was stopped: {error}"
     assert failed["thread_ts"] == "1.0"
-    (edited,) = reporting_workspace.slack.named("chat.update")
+    (edited,) = reporting_workspace.slack.list_requests("chat.update")
     assert "*Strategy trend* · ERROR" in edited.body["text"]
     assert edited.body["ts"] == "1.0"
 
@@ -56,7 +56,7 @@ def test_drift_keeps_the_status(reporting_workspace: Workspace):
     report_event(reporting_workspace, "E2", "drift", DRIFT)
     text = reporting_workspace.slack.wait_for("chat.postMessage", 3)[2].body["text"]
     assert "1 difference in 12 orders and 10 fills. First at order `O1`: price: the quote was older" in text
-    assert reporting_workspace.slack.named("chat.update") == []
+    assert reporting_workspace.slack.list_requests("chat.update") == []
 
 
 def test_first_message_that_was_deleted_is_posted_again(reporting_workspace: Workspace):
@@ -96,7 +96,7 @@ def test_pending_thread_line_of_a_killed_bot_is_posted(reporting_workspace: Work
 
 def test_without_a_channel_nothing_is_posted(workspace: Workspace):
     report_event(workspace, "E1", "started", STATUS)
-    assert workspace.slack.named("chat.postMessage") == []
+    assert workspace.slack.list_requests("chat.postMessage") == []
     assert workspace.bot.services.notifications.list_due(1e12) == []
 
 

@@ -59,7 +59,7 @@ def test_help_shows_what_the_role_may_do(trading: PortfolioWorkspace):
 
 
 def test_help_without_an_oms_shows_everything(trading: PortfolioWorkspace):
-    trading.oms.script("me", Response(drop=True))
+    trading.oms.queue_responses("me", Response(drop=True))
     assert "/desk halt" in trading.query("help")["text"]
 
 
@@ -107,7 +107,7 @@ def test_largest_charts_fit(trading: PortfolioWorkspace):
     ],
 )
 def test_portfolio_without_history_has_no_curve(trading: PortfolioWorkspace, answer):
-    trading.oms.script("GET /portfolio/Growth/history", answer)
+    trading.oms.queue_responses("GET /portfolio/Growth/history", answer)
     assert list_charts(trading.query("Growth", "/portfolio")) == []
 
 
@@ -174,7 +174,7 @@ def test_two_hundred_usual_positions_are_all_shown(trading: PortfolioWorkspace):
 
 
 def test_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
-    trading.slack.script("respond", Response(400, b"invalid_blocks"))
+    trading.slack.queue_responses("respond", Response(400, b"invalid_blocks"))
     trading.oms.rows["/positions"] = [portfolio_oms.build_position(f"SYM{number}") for number in range(200)]
     trading.type("positions", "/desk")
     message = trading.slack.wait_for("respond", 2)[-1].body
@@ -220,14 +220,14 @@ def test_junk_is_answered_privately_at_once(trading: PortfolioWorkspace, junk):
     ],
 )
 def test_failing_oms_is_explained_with_a_reference(trading: PortfolioWorkspace, trouble, expected):
-    trading.oms.script("GET /positions", trouble)
+    trading.oms.queue_responses("GET /positions", trouble)
     message = trading.query("positions")
     assert expected in message["text"]
     assert "Reference: `req-" in message["text"]
 
 
 def test_dead_response_url_becomes_a_direct_message(trading: PortfolioWorkspace):
-    trading.slack.always["respond"] = Response(404, b"expired_url")
+    trading.slack.default_responses["respond"] = Response(404, b"expired_url")
     trading.type("quote AAPL", "/desk")
     call = trading.slack.wait_for("chat.postMessage")[0].body
     assert call["channel"] == "D-U1"
@@ -244,7 +244,7 @@ def test_people_of_another_workspace_read_nothing(trading: PortfolioWorkspace, v
 def test_repeated_delivery_is_answered_once(trading: PortfolioWorkspace):
     trading.query("quote AAPL", trigger_id="same")
     assert trading.type("quote AAPL", "/desk", trigger_id="same").status_code == 200
-    assert len(trading.oms.named("GET /quotes/AAPL")) == 1
+    assert len(trading.oms.list_requests("GET /quotes/AAPL")) == 1
 
 
 def test_user_gets_a_message_without_a_free_worker(trading: PortfolioWorkspace):

@@ -33,7 +33,7 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
     view = open_reversal(workspace)
     check_view(view)
     assert submit_reason(workspace, view) == {"response_action": "clear"}
-    sent = workspace.oms.named("reverse")[0]
+    sent = workspace.oms.list_requests("reverse")[0]
     assert (sent.path, sent.body) == ("/api/v1/trades/T1X:reverse", {"reason": "Reported twice"})
     assert sent.headers["idempotency-key"] == "T1:T1X:reverse"
     edited = workspace.slack.wait_for("chat.update")[0].body
@@ -54,7 +54,7 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
 def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, value, said):
     click_button(workspace, "trade_undo", value())
     assert said in workspace.slack.wait_for("respond")[0].body["text"]
-    assert workspace.slack.named("views.open") == []
+    assert workspace.slack.list_requests("views.open") == []
 
 
 @pytest.mark.parametrize(
@@ -68,16 +68,18 @@ def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace,
     body = submit_reason(workspace, {"private_metadata": json.dumps(context)})
     check_view(body["view"])
     assert said in body["view"]["blocks"][0]["text"]["text"]
-    assert workspace.oms.named("reverse") == []
+    assert workspace.oms.list_requests("reverse") == []
 
 
 def test_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
     view = open_reversal(workspace)
-    workspace.oms.script("reverse", build_problem(409, "The trade is reversed already.", kind="conflict"))
+    workspace.oms.queue_responses(
+        "reverse", build_problem(409, "The trade is reversed already.", kind="conflict")
+    )
     body = submit_reason(workspace, view)
     check_view(body["view"])
     assert "The trade is reversed already." in body["view"]["blocks"][0]["text"]["text"]
-    assert workspace.slack.named("chat.update") == []
+    assert workspace.slack.list_requests("chat.update") == []
 
 
 def test_trade_again_fills_in_the_form(workspace: Workspace):

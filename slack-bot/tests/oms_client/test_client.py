@@ -35,7 +35,7 @@ def test_trade_is_recorded_once_and_a_repeat_is_recognized(client, oms):
     assert first.trade == second.trade
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") == first.trade
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
-    traces = [call.headers["traceparent"].split("-") for call in oms.named("place")]
+    traces = [call.headers["traceparent"].split("-") for call in oms.list_requests("place")]
     assert traces[0][1] == traces[1][1]
     assert traces[0][2] != traces[1][2]
 
@@ -53,22 +53,22 @@ def test_refused_connection_is_not_placed(client, oms):
 
 @pytest.mark.parametrize("trouble", [Response(slow=5.0), Response(drop=True)])
 def test_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
-    oms.script("place", trouble)
+    oms.queue_responses("place", trouble)
     with pytest.raises(OutcomeUnknown):
         place_trade(client)
-    assert len(oms.named("place")) == 1
+    assert len(oms.list_requests("place")) == 1
 
 
 @pytest.mark.parametrize("answer", OTHER_TRADES)
 def test_list_that_cannot_be_read_is_no_trade(client, oms, answer):
-    oms.script("last_price", answer)
+    oms.queue_responses("last_price", answer)
     with pytest.raises(OmsError):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_api_key_is_reported(client, oms, status):
-    oms.script("last_price", Response(status))
+    oms.queue_responses("last_price", Response(status))
     with pytest.raises(OmsForbidden, match="key"):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
 

@@ -30,7 +30,7 @@ REDIRECT = "/slack/oauth_redirect"
 def open_workspace(slack, oms):
     """Provide a bot that other workspaces can install."""
     workspace = Workspace(create_test_bot(slack, oms, changes=CLIENT), slack, oms)
-    slack.always["oauth.v2.access"] = Response(body=GRANTED)
+    slack.default_responses["oauth.v2.access"] = Response(body=GRANTED)
     yield workspace
     workspace.bot.stop(1.0)
 
@@ -67,7 +67,7 @@ def test_workspace_that_consents_is_stored_and_waits_for_the_operator(open_works
     assert response.status_code == 200
     assert "Second &lt;desk&gt; (T2)" in response.text
     assert "no-referrer" in response.headers["Referrer-Policy"]
-    (call,) = slack.named("oauth.v2.access")
+    (call,) = slack.list_requests("oauth.v2.access")
     assert call.body["code"] == "c1"
     found = open_workspace.bot.services.installations.find("T2")
     assert (found.bot_token, found.oms_key, found.scopes) == ("xoxb-second", "", "commands,chat:write")
@@ -97,13 +97,15 @@ def test_person_who_declines_installs_nothing(open_workspace, slack):
 
 
 def test_organization_is_refused_with_a_sentence_and_its_token_returned(open_workspace, slack):
-    slack.script("oauth.v2.access", Response(body=GRANTED | {"is_enterprise_install": True, "team": None}))
+    slack.queue_responses(
+        "oauth.v2.access", Response(body=GRANTED | {"is_enterprise_install": True, "team": None})
+    )
     response = finish_installation(
         open_workspace, code="c1", state=get_state(start_installation(open_workspace))
     )
     assert response.status_code == 400
     assert "whole organization" in response.text
-    assert len(slack.named("auth.revoke")) == 1
+    assert len(slack.list_requests("auth.revoke")) == 1
     assert open_workspace.bot.services.installations.list_all() == []
 
 
@@ -118,7 +120,7 @@ def test_organization_is_refused_with_a_sentence_and_its_token_returned(open_wor
     ],
 )
 def test_refused_installation_is_reported_and_not_stored(open_workspace, slack, trouble, status, caplog):
-    slack.script("oauth.v2.access", trouble)
+    slack.queue_responses("oauth.v2.access", trouble)
     response = finish_installation(
         open_workspace, code="code-canary", state=get_state(start_installation(open_workspace))
     )

@@ -144,8 +144,8 @@ def kill_program(program):
 
 def test_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(start_bot, slack, oms):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
-    oms.script("place", Response(slow=60.0))
-    slack.script("chat.postMessage", Response(slow=60.0), Response(slow=60.0))
+    oms.queue_responses("place", Response(slow=60.0))
+    slack.queue_responses("chat.postMessage", Response(slow=60.0), Response(slow=60.0))
     program, url = start_bot()
     wait_for_health(url)
     send_in_background(url, factories.build_submission())
@@ -172,7 +172,7 @@ def test_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(
     wait_for_health(url)
     assert post_payload(url, factories.build_submission()) == 200
     slack.wait_for("chat.postMessage", 3)
-    channels = [call.body["channel"] for call in slack.named("chat.postMessage")]
+    channels = [call.body["channel"] for call in slack.list_requests("chat.postMessage")]
     assert channels == ["C1", "C1", "D-U1"], "a later submission gets a private message"
     assert len(oms.trades) == 1
 
@@ -199,7 +199,7 @@ def test_port_in_use_is_reported_in_a_sentence(slack, oms):
 def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, oms, caplog):
     caplog.set_level("INFO")
     bot = create_test_bot(slack, oms)
-    slack.always["apps.connections.open"] = Response(body={"ok": False, "error": "invalid_auth"})
+    slack.default_responses["apps.connections.open"] = Response(body={"ok": False, "error": "invalid_auth"})
     object.__setattr__(bot.settings, "slack_app_token", "xapp-1")
     thread = threading.Thread(target=connect_forever, args=(bot,))
     thread.start()

@@ -41,14 +41,14 @@ def test_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slack, o
     programs = [start_process(slack, oms, postgres_url) for _ in range(2)]
     try:
         (first, address), _ = programs
-        slack.script("chat.postMessage", Response(slow=60.0))
+        slack.queue_responses("chat.postMessage", Response(slow=60.0))
         assert post_payload(address, factories.build_submission()) == 200
         slack.wait_for("chat.postMessage")
         first.kill()
         _, repeated = slack.wait_for("chat.postMessage", 2, 60.0)
         assert "you may see it twice" in repeated.body["text"]
         time.sleep(6)  # the next round of the recovery
-        assert len(slack.named("chat.postMessage")) == 2
+        assert len(slack.list_requests("chat.postMessage")) == 2
         assert len(oms.trades) == 1
     finally:
         for program, _ in programs:
@@ -70,7 +70,7 @@ def test_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postg
     programs = [start_process(slack, oms, postgres_url) for _ in range(2)]
     try:
         (first, address), _ = programs
-        slack.script("chat.postMessage", Response(slow=60.0))
+        slack.queue_responses("chat.postMessage", Response(slow=60.0))
         entries = {"scope": EVERYTHING, "mode": HALT, "reason": "Bad prices"}
         values = {
             block: {
@@ -89,7 +89,7 @@ def test_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postg
         assert "Trading of the whole desk is" in repeated.body["text"]
         assert "you may see it twice" in repeated.body["text"]
         time.sleep(6)  # the next round of the recovery
-        assert len(slack.named("chat.postMessage")) == 2
+        assert len(slack.list_requests("chat.postMessage")) == 2
         assert len(oms.changes) == 1
     finally:
         for program, _ in programs:

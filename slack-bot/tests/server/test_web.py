@@ -178,22 +178,22 @@ def test_first_health_check_probes_both_services_and_returns_the_age_of_the_resu
 
 def test_service_that_does_not_answer_within_the_time_out_is_failing(workspace: Workspace, monkeypatch):
     monkeypatch.setattr(workspace.bot.health, "_timeout_seconds", 0.1)
-    workspace.slack.always["auth.test"] = Response(slow=5.0)
+    workspace.slack.default_responses["auth.test"] = Response(slow=5.0)
     workspace.bot.health._probes["oms"].run()
     result = get_health(workspace)
     assert (result["slack"], result["oms"]) == ("failing", "ok")
     assert get_health(workspace)["slack"] == "failing"
     workspace.slack.wait_for("auth.test")
-    assert len(workspace.slack.named("auth.test")) == 1, "one check at a time"
+    assert len(workspace.slack.list_requests("auth.test")) == 1, "one check at a time"
 
 
 def test_health_distinguishes_slack_oms_and_bot(workspace: Workspace):
-    workspace.oms.always["/health/ready"] = Response(503)
+    workspace.oms.default_responses["/health/ready"] = Response(503)
     workspace.bot.health.probe()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "ok", "oms": "failing"} == result
     workspace.slack.refuse("auth.test", "invalid_auth")
-    workspace.oms.always["/health/ready"] = Response()
+    workspace.oms.default_responses["/health/ready"] = Response()
     workspace.bot.health.probe()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "failing", "oms": "ok"} == result
@@ -202,24 +202,28 @@ def test_health_distinguishes_slack_oms_and_bot(workspace: Workspace):
 def test_health_result_is_cached_between_probes(workspace: Workspace, clock):
     for _ in range(20):
         get_health(workspace)
-    assert len(workspace.slack.named("auth.test")) == len(workspace.oms.named("/health/ready")) == 1
+    assert (
+        len(workspace.slack.list_requests("auth.test"))
+        == len(workspace.oms.list_requests("/health/ready"))
+        == 1
+    )
 
 
 def test_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace, clock):
     assert get_health(workspace)["oms"] == "ok"
-    workspace.oms.always["/health/ready"] = Response(503)
+    workspace.oms.default_responses["/health/ready"] = Response(503)
     clock[0] += 3600.0
     result = get_health(workspace)
     assert (result["oms"], result["age_seconds"]) == ("failing", 0.0)
 
 
 def test_health_probes_again_soon_after_a_failure(workspace: Workspace, clock):
-    workspace.oms.always["/health/ready"] = Response(503)
+    workspace.oms.default_responses["/health/ready"] = Response(503)
     workspace.bot.health.probe()
-    workspace.oms.always["/health/ready"] = Response()
+    workspace.oms.default_responses["/health/ready"] = Response()
     clock[0] += 1.0
     assert get_health(workspace)["oms"] == "failing"
-    assert len(workspace.oms.named("/health/ready")) == 1
+    assert len(workspace.oms.list_requests("/health/ready")) == 1
     clock[0] += 2.0
     get_health(workspace)
     workspace.oms.wait_for("/health/ready", 2)
@@ -229,7 +233,9 @@ def test_health_probes_again_soon_after_a_failure(workspace: Workspace, clock):
 @pytest.mark.parametrize("age", [8.0, 15.0])
 def test_recent_result_is_returned_at_once_and_refreshed_in_the_background(workspace: Workspace, clock, age):
     get_health(workspace)
-    workspace.oms.always["/health/ready"] = workspace.slack.always["auth.test"] = Response(slow=5.0)
+    workspace.oms.default_responses["/health/ready"] = workspace.slack.default_responses["auth.test"] = (
+        Response(slow=5.0)
+    )
     clock[0] += age
     result = get_health(workspace)
     assert (result["oms"], result["slack"], result["age_seconds"]) == ("ok", "ok", age)

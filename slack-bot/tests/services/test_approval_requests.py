@@ -44,7 +44,7 @@ def find_message(workspace: Workspace, order_id):
 
 
 def list_posts(workspace: Workspace):
-    return [call.body for call in workspace.slack.named("chat.postMessage")]
+    return [call.body for call in workspace.slack.list_requests("chat.postMessage")]
 
 
 def test_order_of_a_program_is_posted_to_the_approvers_once(approval_workspace: Workspace):
@@ -60,7 +60,9 @@ def test_order_of_a_program_is_posted_to_the_approvers_once(approval_workspace: 
     assert "*Approval needed*: BUY 50 MSFT" in message["text"]
     assert "Requested by strategy-1" in message["text"]
     assert message["metadata"]["event_type"] == "approval_request"
-    (read,) = {call.headers.get("x-on-behalf-of", "") for call in approval_workspace.oms.named("get_order")}
+    (read,) = {
+        call.headers.get("x-on-behalf-of", "") for call in approval_workspace.oms.list_requests("get_order")
+    }
     assert read == "", "read with the key of the bot: nobody in Slack has placed it"
 
 
@@ -129,7 +131,7 @@ def test_request_is_posted_later_if_the_oms_fails_or_the_bot_is_killed(
     approval_workspace: Workspace, monkeypatch
 ):
     services, order_id = approval_workspace.bot.services, place_order(approval_workspace)
-    approval_workspace.oms.script("get_order", Response(500))
+    approval_workspace.oms.queue_responses("get_order", Response(500))
     request_approval(approval_workspace, order_id)
     approval_workspace.oms.wait_for("get_order")
     with monkeypatch.context() as killed:
@@ -149,7 +151,7 @@ def test_request_that_slack_has_is_not_posted_again_after_a_crash(approval_works
     services.storage.database.execute("DELETE FROM order_messages")
     metadata = list_posts(approval_workspace)[0]["metadata"]
     history = {"ok": True, "messages": [{"ts": row[0], "metadata": metadata}]}
-    approval_workspace.slack.always["conversations.history"] = Response(body=history)
+    approval_workspace.slack.default_responses["conversations.history"] = Response(body=history)
     services.storage.database.execute(
         """INSERT INTO pending_orders
         (key, submitted_at, team, "user", channel, request_id, order_text, state, owner)
@@ -166,7 +168,7 @@ def test_nothing_is_posted_without_a_channel_or_for_another_workspace(workspace:
     request_approval(workspace, order_id)
     object.__setattr__(workspace.bot.services, "trading_channel", "C9")
     request_approval(workspace, order_id, by="slack:T2:U1", event_id="E2")
-    assert workspace.oms.named("get_order") == []
+    assert workspace.oms.list_requests("get_order") == []
     request_approval(workspace, order_id, event_id="E3")
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C9"
 

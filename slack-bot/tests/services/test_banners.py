@@ -30,7 +30,10 @@ def list_rows(workspace: Workspace):
 
 
 def list_posts(workspace: Workspace):
-    return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
+    return [
+        (call.body["channel"], call.body["text"])
+        for call in workspace.slack.list_requests("chat.postMessage")
+    ]
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_old_banner_is_dropped(killed_bot: Workspace):
 
 def test_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(reporting_workspace: Workspace):
     services, workspace = reporting_workspace.bot.services, reporting_workspace
-    workspace.slack.script("chat.postMessage", Response(429, headers={"Retry-After": "3600"}))
+    workspace.slack.queue_responses("chat.postMessage", Response(429, headers={"Retry-After": "3600"}))
     show_banner(services, "Growth", STOPPED)
     workspace.slack.wait_for("chat.postMessage")
     wait_until(lambda: services.storage.database.execute("SELECT key FROM owed_banners WHERE owner = ''"))
@@ -119,7 +122,7 @@ def set_switch(workspace: Workspace, state: str, set_by: str = "slack:T1:U1", mi
     switch = {"scope": "portfolio", "name": "growth", "state": state, "reason": "Bad prices"}
     other = switch | {"name": "Income", "set_by": "slack:T1:U1", "set_at": set_at}
     rows = [other, switch | {"set_by": set_by, "set_at": set_at}]
-    workspace.oms.always["/kill-switch"] = Response(body=rows)
+    workspace.oms.default_responses["/kill-switch"] = Response(body=rows)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def test_change_whose_outcome_is_unknown_is_shown_once_the_oms_answers(workspace
     services = workspace.bot.services
     with pytest.raises(OutcomeUnknown):
         change_switch(workspace, OutcomeUnknown("No answer."))
-    workspace.oms.always["/kill-switch"] = Response(503)
+    workspace.oms.default_responses["/kill-switch"] = Response(503)
     recover_banners(services, time.time() + 30)
     assert list_rows(workspace)
     set_switch(workspace, "HALTED")
@@ -217,7 +220,7 @@ def test_end_of_an_unposted_stop_is_shown_in_the_form_only(workspace: Workspace)
 
 def test_stop_by_a_loss_limit_that_slack_may_have_is_repeated_with_a_mark(reporting_workspace: Workspace):
     services = reporting_workspace.bot.services
-    reporting_workspace.slack.script("chat.postMessage", Response(503))
+    reporting_workspace.slack.queue_responses("chat.postMessage", Response(503))
     show_banner(services, "Growth", STOPPED)
     reporting_workspace.slack.wait_for("chat.postMessage")
     wait_until(lambda: services.storage.database.execute("SELECT key FROM owed_banners WHERE owner = ''"))
@@ -230,7 +233,7 @@ def test_stop_by_a_loss_limit_that_slack_may_have_is_repeated_with_a_mark(report
 def test_banner_whose_message_was_deleted_is_posted_again(reporting_workspace: Workspace, is_end):
     services = reporting_workspace.bot.services
     services.banners.add("Growth", Banner("C1", "5.0"))
-    reporting_workspace.slack.script(
+    reporting_workspace.slack.queue_responses(
         "chat.update", Response(body={"ok": False, "error": "message_not_found"})
     )
     (replace_banner if is_end else show_banner)(services, "Growth", RESUMED if is_end else STOPPED)

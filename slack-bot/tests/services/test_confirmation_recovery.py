@@ -35,7 +35,10 @@ def run_due_recovery(workspace: Workspace, now=NOW):
 def list_posts(workspace: Workspace, count=1):
     workspace.slack.wait_for("chat.postMessage", count)
     wait_until(lambda: not workspace.bot.services.send_queue._waiting)
-    return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
+    return [
+        (call.body["channel"], call.body["text"])
+        for call in workspace.slack.list_requests("chat.postMessage")
+    ]
 
 
 def test_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn(
@@ -48,7 +51,7 @@ def test_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn
     assert channel == "C1"
     assert "BUY 100 AAPL" in text
     assert "twice" not in text
-    assert workspace_after_crash.oms.named("find")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
+    assert workspace_after_crash.oms.list_requests("find")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
     assert workspace_after_crash.slack.shown["V1"]["title"]["text"] == "Trade placed"
 
 
@@ -56,7 +59,7 @@ def test_confirmation_names_its_trade_in_the_metadata(workspace_after_crash: Wor
     workspace_after_crash.oms.record(OWED.key, BODY)
     run_due_recovery(workspace_after_crash)
     list_posts(workspace_after_crash)
-    metadata = workspace_after_crash.slack.named("chat.postMessage")[0].body["metadata"]
+    metadata = workspace_after_crash.slack.list_requests("chat.postMessage")[0].body["metadata"]
     payload = {"trade_id": workspace_after_crash.oms.trades[OWED.key]["trade_id"]}
     assert metadata == {"event_type": "trade_confirmed", "event_payload": payload}
 
@@ -83,7 +86,7 @@ def test_trade_that_the_oms_may_still_be_recording_is_waited_for(workspace_after
 )
 def test_confirmation_stays_pending_while_the_oms_is_down(workspace_after_crash: Workspace, trouble):
     workspace_after_crash.oms.record(OWED.key, BODY)
-    workspace_after_crash.oms.script("find", trouble)
+    workspace_after_crash.oms.queue_responses("find", trouble)
     run_due_recovery(workspace_after_crash)
     assert workspace_after_crash.slack.calls == []
     run_due_recovery(workspace_after_crash)
@@ -105,7 +108,7 @@ def test_recovered_confirmation_is_sent_by_response_url_if_the_bot_is_not_in_the
     workspace_after_crash.bot.services.confirmations.add(fresh)
     workspace_after_crash.bot.services.confirmations.release(key, is_unknown=True)
     workspace_after_crash.oms.record(key, BODY)
-    workspace_after_crash.slack.script(
+    workspace_after_crash.slack.queue_responses(
         "chat.postMessage", *[Response(body={"ok": False, "error": "not_in_channel"})] * 2
     )
     run_due_recovery(workspace_after_crash)
@@ -129,7 +132,7 @@ def test_repeated_submission_after_a_recovery_is_answered_privately(workspace_af
 
 
 def test_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(workspace: Workspace):
-    workspace.oms.script("place", build_problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(workspace.bot.services.confirmations.list_unresolved)
     workspace.oms.record("T1:V1:0", BODY)
@@ -142,7 +145,7 @@ def test_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(wo
 )
 def test_sent_confirmation_is_not_pending(workspace: Workspace, answer):
     if answer.body:
-        workspace.oms.script("place", answer)
+        workspace.oms.queue_responses("place", answer)
     workspace.submit()
     wait_until(lambda: not workspace.bot.services.send_queue._waiting)
     database = workspace.bot.services.storage.database

@@ -49,7 +49,7 @@ def bots(slack: FakeSlack) -> Iterator[tuple[PortfolioWorkspace, PortfolioWorksp
 
 
 def list_posts(workspace: PortfolioWorkspace) -> list[str]:
-    return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
+    return [call.body["text"] for call in workspace.slack.list_requests("chat.postMessage")]
 
 
 def add_waiting_order(workspace: PortfolioWorkspace, *kinds: MessageKind) -> str:
@@ -79,19 +79,19 @@ def decide_order(workspace: PortfolioWorkspace, order_id: str) -> None:
 @pytest.mark.parametrize("method", ["files.getUploadURLExternal", "upload", "files.completeUploadExternal"])
 def test_report_is_uploaded_by_the_other_bot_with_a_mark_and_once(bots, method, monkeypatch):
     first, second = bots
-    first.slack.script(method, HANGS)
+    first.slack.queue_responses(method, HANGS)
     store_report(first.bot.services, "C9", REPORT, "E1")
     deliver_notifications(first.bot.services)
     first.slack.wait_for(method)
     deliver_notifications(second.bot.services)
-    assert len(first.slack.named("files.getUploadURLExternal")) == 1, "the first bot is uploading"
+    assert len(first.slack.list_requests("files.getUploadURLExternal")) == 1, "the first bot is uploading"
     clock = time.time
     monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + CLAIM_SECONDS + 1)
     deliver_notifications(second.bot.services)
     store = second.bot.services.notifications
     wait_until(lambda: not store.list_due(1e12))
     deliver_notifications(second.bot.services)
-    shared = [call.body for call in second.slack.named("files.completeUploadExternal")]
+    shared = [call.body for call in second.slack.list_requests("files.completeUploadExternal")]
     assert [each["channel_id"] for each in shared] == ["C9"] * len(shared)
     assert MARK in shared[-1]["initial_comment"]
     assert sum(MARK in each["initial_comment"] for each in shared) == 1
@@ -102,7 +102,7 @@ def test_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots, m
     first, second = bots
     order_id = add_waiting_order(first, MessageKind.ORDER, MessageKind.APPROVAL)
     first.oms.orders.move(order_id, "ACCEPTED", "slack:T1:U2", "Fine")
-    first.slack.script(method, HANGS)
+    first.slack.queue_responses(method, HANGS)
     decide_order(first, order_id)
     first.slack.wait_for(method)
     expire_lease(first.bot.services.storage)
@@ -134,7 +134,10 @@ def test_decision_of_the_oms_is_shown_after_a_crash_of_the_bot(bots, monkeypatch
     (line,) = list_posts(second)
     assert "was approved by <@U2>: Fine" in line
     assert MARK not in line
-    keys = [call.headers["idempotency-key"] for call in second.oms.named(f"POST /orders/{order_id}/approve")]
+    keys = [
+        call.headers["idempotency-key"]
+        for call in second.oms.list_requests(f"POST /orders/{order_id}/approve")
+    ]
     assert len(keys) == 2
     assert len(set(keys)) == 1, "the OMS decides once"
 
@@ -143,7 +146,7 @@ def test_banner_is_posted_by_the_other_bot_with_a_mark_and_once(bots):
     first, second = bots
     for workspace in bots:
         object.__setattr__(workspace.bot.services, "trading_channel", "C9")
-    first.slack.script("chat.postMessage", HANGS)
+    first.slack.queue_responses("chat.postMessage", HANGS)
     show_banner(first.bot.services, "Growth", build_notice("Trading is stopped"))
     first.slack.wait_for("chat.postMessage")
     recover_banners(second.bot.services, time.time())
@@ -172,11 +175,11 @@ def test_reversal_is_shown_by_the_other_bot_if_the_oms_has_made_it(bots, is_reve
         killed.setattr("app.services.trade_reversal._show_reversal", lambda *_: None)
         first.deliver(factories.build_interaction("view_submission", view=view))
     deliver_notifications(second.bot.services)
-    assert second.slack.named("chat.update") == [], "the first bot shows it"
+    assert second.slack.list_requests("chat.update") == [], "the first bot shows it"
     clock = time.time
     monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
     for _ in range(2):
         deliver_notifications(second.bot.services)
-    edits = [call.body for call in second.slack.named("chat.update")]
+    edits = [call.body for call in second.slack.list_requests("chat.update")]
     assert [edit["text"] for edit in edits] == ["BUY 1 AAPL\n*Reversed* by <@U1>: Twice"] * is_reversed
     assert list_posts(second) == []

@@ -39,7 +39,7 @@ def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace)
     wait_until(lambda: not workspace.bot.services.pending_orders.list_unresolved())
     recover_orders(workspace.bot.services, 1035.0)
     workspace.bot.services.send_queue.close(5.0)
-    assert len(workspace.slack.named("chat.postMessage")) == 1
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
 def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
@@ -70,7 +70,7 @@ def test_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Worksp
     clock = time.time
     monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
     deliver_notifications(services)
-    (call,) = workspace.slack.named("chat.postMessage")
+    (call,) = workspace.slack.list_requests("chat.postMessage")
     assert (call.body["channel"], "no record of BUY 50 MSFT" in call.body["text"]) == ("D-U1", True)
 
 
@@ -89,7 +89,7 @@ def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     assert sum(text.startswith("*Approval needed*") for text in texts) == 1
     wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
     services.send_queue.close(5.0)
-    assert len(workspace.slack.named("chat.postMessage")) == 2
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 2
     assert services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
 
 
@@ -107,9 +107,9 @@ def test_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
 def test_oms_has_time_to_record_an_order(workspace: Workspace):
     workspace.bot.services.pending_orders.add(PENDING)
     recover_orders(workspace.bot.services, 1005.0)
-    workspace.oms.always["find_order"] = Response(500)
+    workspace.oms.default_responses["find_order"] = Response(500)
     recover_orders(workspace.bot.services, 1030.0)
-    assert workspace.slack.named("chat.postMessage") == []
+    assert workspace.slack.list_requests("chat.postMessage") == []
     assert workspace.bot.services.pending_orders.list_unresolved() == [PENDING]
 
 

@@ -86,7 +86,7 @@ def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace
     monkeypatch.setattr("app.services.daily_reports.CLAIM_SECONDS", 0.2)
     monkeypatch.setattr("app.services.notification_pace.BURST_SECONDS", 0.0)
     monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
-    for each in (shared_bot.slack.calls, shared_bot.slack.scripts):
+    for each in (shared_bot.slack.calls, shared_bot.slack.queued_responses):
         each.clear()
     for table in ("banners", "owed_banners", "order_messages", "pending_orders", "notifications"):
         shared_bot.bot.services.storage.database.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
@@ -102,7 +102,7 @@ def list_posts(workspace: PortfolioWorkspace, text: str) -> list[dict]:
     calls = [
         call.body
         for method in ("chat.postMessage", "chat.postEphemeral", "respond", "chat.update")
-        for call in workspace.slack.named(method)
+        for call in workspace.slack.list_requests(method)
     ]
     return [each for each in calls if text in json.dumps(each, ensure_ascii=False)]
 
@@ -206,7 +206,7 @@ def answer_command(workspace: PortfolioWorkspace) -> Reached:
 
 def mention_without_team(workspace: PortfolioWorkspace) -> Reached:
     workspace.mention("positions", team="", user=f"U{next(NUMBERS)}")
-    return lambda: bool(workspace.slack.named("chat.postEphemeral"))
+    return lambda: bool(workspace.slack.list_requests("chat.postEphemeral"))
 
 
 def respond_to_command(workspace: PortfolioWorkspace) -> Reached:
@@ -216,22 +216,22 @@ def respond_to_command(workspace: PortfolioWorkspace) -> Reached:
 
 def open_form(workspace: PortfolioWorkspace) -> Reached:
     workspace.type("buy 50 MSFT in Growth", "/order")
-    return lambda: bool(workspace.slack.named("respond"))
+    return lambda: bool(workspace.slack.list_requests("respond"))
 
 
 def open_request_form(workspace: PortfolioWorkspace) -> Reached:
     workspace.type("close MSFT", "/desk")
-    return lambda: bool(workspace.slack.named("respond"))
+    return lambda: bool(workspace.slack.list_requests("respond"))
 
 
 def fill_in_form(workspace: PortfolioWorkspace) -> Reached:
     workspace.type("close MSFT", "/desk")
-    return lambda: len(workspace.slack.named("views.update")) >= 2
+    return lambda: len(workspace.slack.list_requests("views.update")) >= 2
 
 
 def publish_overview(workspace: PortfolioWorkspace) -> Reached:
     show_overview(workspace.bot.services, AVA, "r")
-    return lambda: len(workspace.slack.named("views.publish")) >= 2
+    return lambda: len(workspace.slack.list_requests("views.publish")) >= 2
 
 
 def export_trades(workspace: PortfolioWorkspace) -> Reached:
@@ -249,7 +249,7 @@ def upload_report(workspace: PortfolioWorkspace) -> Reached:
 
     def is_uploaded() -> bool:
         deliver_notifications(services)
-        return bool(workspace.slack.named("files.completeUploadExternal")) and not (
+        return bool(workspace.slack.list_requests("files.completeUploadExternal")) and not (
             services.notifications.list_due(1e12)
         )
 
@@ -331,7 +331,9 @@ def submit_cancel(workspace: PortfolioWorkspace) -> Reached:
     services, order = workspace.bot.services, place_order(workspace)
     show_order(workspace, order)
     cancel_order(services, build_origin(), order.id, ClickedMessage("C1", "5.0", "BUY", ()))
-    return lambda: is_repeated(workspace, "BUY 50 MSFT") or len(workspace.slack.named("chat.update")) >= 2
+    return lambda: (
+        is_repeated(workspace, "BUY 50 MSFT") or len(workspace.slack.list_requests("chat.update")) >= 2
+    )
 
 
 def submit_reversal(workspace: PortfolioWorkspace) -> Reached:
@@ -346,7 +348,7 @@ def submit_reversal(workspace: PortfolioWorkspace) -> Reached:
 def push_form(workspace: PortfolioWorkspace) -> Reached:
     view = {"type": "modal", "id": "V1"}
     workspace.click("position:close", "/Growth/AAPL", view=view, response_url=workspace.slack.response_url)
-    return lambda: bool(workspace.slack.named("respond"))
+    return lambda: bool(workspace.slack.list_requests("respond"))
 
 
 def sync_groups(workspace: PortfolioWorkspace) -> Reached:
@@ -441,18 +443,18 @@ COMBINATIONS = [
 @pytest.mark.parametrize(("site", "failure"), COMBINATIONS)
 def test_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
     method, act, _ = SITES[site]
-    workspace.slack.script(method, FAILURES[failure])
+    workspace.slack.queue_responses(method, FAILURES[failure])
     wait_until(act(workspace), 10.0)
 
 
 @pytest.mark.parametrize("failure", sorted(REPEATABLE))
 def test_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
-    workspace.slack.script("views.update", FAILURES[failure])
+    workspace.slack.queue_responses("views.update", FAILURES[failure])
     wait_until(fill_in_form(workspace), 10.0)
 
 
 def test_line_that_slack_may_have_is_marked_when_it_is_repeated(workspace: PortfolioWorkspace):
-    workspace.slack.script("chat.postMessage", FAILURES["503"])
+    workspace.slack.queue_responses("chat.postMessage", FAILURES["503"])
     wait_until(edit_order(workspace), 10.0)
     wait_until(lambda: is_repeated(workspace, "Filled 50 at"))
     first, second = list_posts(workspace, "Filled 50 at")

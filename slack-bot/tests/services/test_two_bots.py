@@ -167,7 +167,7 @@ def bots(slack, oms) -> Iterator[tuple[Workspace, Workspace]]:
 
 
 def list_texts(workspace: Workspace) -> list[str]:
-    return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
+    return [call.body["text"] for call in workspace.slack.list_requests("chat.postMessage")]
 
 
 def test_submission_that_reaches_both_bots_is_confirmed_once(bots):
@@ -177,14 +177,14 @@ def test_submission_that_reaches_both_bots_is_confirmed_once(bots):
     wait_until(
         lambda: not (first.bot.services.send_queue._waiting or second.bot.services.send_queue._waiting)
     )
-    channels = [call.body["channel"] for call in first.slack.named("chat.postMessage")]
+    channels = [call.body["channel"] for call in first.slack.list_requests("chat.postMessage")]
     assert sorted(channels) == ["C1", "D-U1"], "one confirmation, and a private note"
     assert len(first.oms.trades) == 1
 
 
 def test_confirmation_of_a_bot_that_was_killed_is_sent_by_the_other_one_with_a_mark(bots):
     first, second = bots
-    first.slack.script("chat.postMessage", Response(slow=30.0))
+    first.slack.queue_responses("chat.postMessage", Response(slow=30.0))
     first.submit()
     first.slack.wait_for("chat.postMessage")
     expire_lease(first.bot.services.storage)
@@ -198,12 +198,12 @@ def test_confirmation_of_a_bot_that_was_killed_is_sent_by_the_other_one_with_a_m
 
 def test_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
     first, second = bots
-    first.slack.script("chat.postMessage", Response(slow=30.0))
+    first.slack.queue_responses("chat.postMessage", Response(slow=30.0))
     first.submit()
     (posted,) = first.slack.wait_for("chat.postMessage")
     expire_lease(first.bot.services.storage)
     seen = {"ts": "7.0", "metadata": posted.body["metadata"]}
-    first.slack.always["conversations.history"] = Response(
+    first.slack.default_responses["conversations.history"] = Response(
         body={"ok": True, "messages": [{"ts": "6.0"}, seen]}
     )
     recover_confirmations(second.bot.services, time.time())
@@ -238,7 +238,7 @@ def test_event_at_one_bot_redraws_the_overview_of_a_user_at_the_other(bots):
     assert second.bot.services.overview_viewers.get_tab(ava) is Tab.ORDERS
     queue_changed_overviews(second.bot.services, "cash.deposited", "e2")  # not on this tab
     wait_until(lambda: not second.bot.services.overview_queue._waiting)
-    assert len(second.slack.named("views.publish")) == 2
+    assert len(second.slack.list_requests("views.publish")) == 2
 
 
 def test_banner_of_one_bot_is_edited_by_the_other(bots):

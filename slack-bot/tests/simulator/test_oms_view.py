@@ -37,7 +37,7 @@ class FakeOms(Fake):
         return call.path.removeprefix("/api/v1/")
 
     @override
-    def usual(self, call: Request) -> Response:
+    def build_default_response(self, call: Request) -> Response:
         return Response(body=self.rows.get(self.name_of(call), {"day_pnl": "-12.50"}))
 
 
@@ -72,7 +72,9 @@ def test_oms_view_shows_working_orders_and_positions(page, oms):
     oms_view = get_oms_view(page)
     assert oms_view["problem"] == ""
     assert oms_view["portfolios"] == [{**oms.rows["portfolios"][0], "day_pnl": "-12.50"}]
-    assert oms.named("portfolio/Growth")[0].headers["x-on-behalf-of"] == "slack:T0DESK00001:U0AVACHEN01"
+    assert (
+        oms.list_requests("portfolio/Growth")[0].headers["x-on-behalf-of"] == "slack:T0DESK00001:U0AVACHEN01"
+    )
     assert oms_view["orders"] == oms.rows["orders"]
     assert oms_view["positions"] == [dict.fromkeys(POSITION_FIELDS) | oms.rows["positions"][0]]
     assert page.screen()["has_desk"]
@@ -83,13 +85,13 @@ def test_oms_view_has_the_data_of_its_user(page, oms):
     persons = [call.headers["x-on-behalf-of"] for call in oms.calls]
     assert persons == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
     assert {call.headers["x-api-key"] for call in oms.calls} == {KEY}
-    assert oms.named("orders")[0].query["open"] == "true"
-    assert oms.named("portfolios")[0].query["detail"] == "true"
+    assert oms.list_requests("orders")[0].query["open"] == "true"
+    assert oms.list_requests("portfolios")[0].query["detail"] == "true"
 
 
 def test_page_never_gets_the_key(page, oms):
     for problem in (Response(), Response(403, {"detail": "Not yours."}), Response(drop=True)):
-        oms.script("orders", problem)
+        oms.queue_responses("orders", problem)
         for path in ("/control/desk?user=ava", "/control/state", "/control/state?user=ava", "/control/log"):
             assert KEY not in str(page.get(path))
 
@@ -107,7 +109,7 @@ def test_page_never_gets_the_key(page, oms):
 def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, problem, what):
     oms.rows["orders"] = [build_order("O1")]
     oms.rows["portfolios"] = [{"portfolio_name": "Growth"}]
-    oms.script(what, answer)
+    oms.queue_responses(what, answer)
     assert get_oms_view(page) == {
         "orders": [],
         "positions": [],
@@ -121,7 +123,7 @@ def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, pro
 def test_oms_view_names_incomplete_lists(page, oms, what):
     link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
     row = build_order("O1") if what == "orders" else {"symbol": "AAPL", "portfolio_name": "Growth"}
-    oms.script(what, Response(200, [row], link))
+    oms.queue_responses(what, Response(200, [row], link))
     assert get_oms_view(page)["more"] == [what]
     assert get_oms_view(page)["more"] == []
 

@@ -35,7 +35,7 @@ def order_id(workspace: Workspace):
 
 
 def get_approval_request(workspace: Workspace):
-    posted = workspace.slack.named("chat.postMessage")
+    posted = workspace.slack.list_requests("chat.postMessage")
     return next(call.body for call in posted if call.body["channel"] == "C-APPROVERS")
 
 
@@ -91,7 +91,7 @@ def test_form_reports_an_unchanged_order_once(workspace: Workspace, order_id):
 
 def test_approval_notifies_the_requester_and_closes_the_request(workspace: Workspace, order_id):
     assert submit_decision(workspace, open_decision(workspace, order_id)) == {"response_action": "clear"}
-    sent = workspace.oms.named("approve")[0]
+    sent = workspace.oms.list_requests("approve")[0]
     assert (sent.body, sent.headers["x-on-behalf-of"]) == ({"reason": "Within the mandate"}, "slack:T1:U2")
     thread = workspace.slack.wait_for("chat.postMessage", 3)[2].body
     assert thread["text"] == "<@U1>, your order was approved by <@U2>: Within the mandate"
@@ -131,12 +131,12 @@ def test_second_approver_sees_the_first_decision(workspace: Workspace, order_id)
 def test_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Workspace, order_id):
     moved = build_problem(409, "The price has moved.", kind="price-moved")
     moved.body |= {"price_seen": "410.00", "price": "421.00", "max_move_percent": "1"}
-    workspace.oms.script("approve", moved)
+    workspace.oms.queue_responses("approve", moved)
     view = submit_decision(workspace, open_decision(workspace, order_id))["view"]
     check_view(view)
     assert "from 410.00 to 421.00" in view["blocks"][0]["text"]["text"]
     assert submit_decision(workspace, view) == {"response_action": "clear"}
-    first, second = workspace.oms.named("approve")
+    first, second = workspace.oms.list_requests("approve")
     assert second.body["price_seen"] == "421.00"
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
 
@@ -148,8 +148,8 @@ def test_person_of_another_workspace_decides_nothing(workspace: Workspace, order
         actions=[{"type": "button", "action_id": "approval_approve", "value": order_id}],
     )  # fmt: skip
     workspace.deliver(payload)
-    assert workspace.slack.named("views.open") == []
-    assert workspace.oms.named("approve") == []
+    assert workspace.slack.list_requests("views.open") == []
+    assert workspace.oms.list_requests("approve") == []
 
 
 def test_form_that_opens_too_late_is_reported_to_its_user(workspace: Workspace, order_id):
@@ -165,7 +165,7 @@ def test_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace,
     moved = build_problem(409, "The price has moved.", kind="price-moved")
     moved.body |= {"price_seen": "410.00", "price": "421.00"}
     moved.slow = 1.0
-    workspace.oms.script("approve", moved)
+    workspace.oms.queue_responses("approve", moved)
     body = submit_decision(workspace, view)
     check_view(body["view"])
     assert body["view"]["title"]["text"] == "Working…"

@@ -70,7 +70,7 @@ def test_help_and_junk_are_answered_privately(workspace: Workspace):
         answer = workspace.type(text, "/order").get_json()
         assert answer["response_type"] == "ephemeral"
         assert said in answer["text"]
-    assert workspace.slack.named("views.open") == []
+    assert workspace.slack.list_requests("views.open") == []
 
 
 def test_only_the_fields_of_the_type_are_shown_and_typed_entries_are_kept(workspace: Workspace):
@@ -113,7 +113,7 @@ def test_price_that_another_type_hides_returns_with_its_type(workspace: Workspac
 
 def test_order_is_placed_once_and_its_message_is_posted_in_the_channel(workspace: Workspace):
     assert submit_form(workspace) == {"response_action": "clear"}
-    call = workspace.oms.named("place_order")[0]
+    call = workspace.oms.list_requests("place_order")[0]
     assert call.body == {
         "portfolio_name": "Growth",
         "symbol": "MSFT",
@@ -143,12 +143,14 @@ def test_eight_deliveries_place_one_order_with_one_message(workspace: Workspace)
     for _ in range(8):
         assert workspace.deliver(payload).get_json() == {"response_action": "clear"}
     workspace.slack.wait_for("chat.postMessage")
-    assert len(workspace.oms.named("place_order")) == 1
-    assert len(workspace.slack.named("chat.postMessage")) == 1
+    assert len(workspace.oms.list_requests("place_order")) == 1
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
 def test_message_without_a_usable_channel_is_sent_as_a_direct_message(workspace: Workspace):
-    workspace.slack.script("chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"}))
+    workspace.slack.queue_responses(
+        "chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"})
+    )
     submit_form(workspace)
     posted = workspace.slack.wait_for("chat.postMessage", 2)[1].body
     assert posted["channel"] == "D-U1"
@@ -161,7 +163,7 @@ def test_all_bad_fields_are_reported_at_once(workspace: Workspace):
     )
     errors = submit_form(workspace, values)["errors"]
     assert set(errors) == {"quantity", "symbol", "portfolio", "stop_price", "limit_price"}
-    assert workspace.oms.named("place_order") == []
+    assert workspace.oms.list_requests("place_order") == []
 
 
 @pytest.mark.parametrize(
@@ -178,12 +180,14 @@ def test_fields_that_contradict_each_other_are_refused(workspace: Workspace, cha
 
 def test_errors_of_the_oms_are_shown_at_their_fields(workspace: Workspace):
     errors = [{"field": "stop_loss.stop_price", "message": "Must be below the limit."}]
-    workspace.oms.script("place_order", build_problem(422, "Invalid.", errors))
+    workspace.oms.queue_responses("place_order", build_problem(422, "Invalid.", errors))
     assert submit_form(workspace)["errors"] == {"stop_loss": "Must be below the limit."}
 
 
 def test_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
-    workspace.oms.script("place_order", build_problem(404, "There is no portfolio.", kind="not-found"))
+    workspace.oms.queue_responses(
+        "place_order", build_problem(404, "There is no portfolio.", kind="not-found")
+    )
     assert "There is no portfolio called Growth" in submit_form(workspace)["errors"]["portfolio"]
 
 
@@ -213,7 +217,7 @@ def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(worksp
     filled = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
     check_view(filled)
     assert "Quantity 40 is filled in" in get_banner(filled)
-    assert workspace.oms.named("preview_order")[-1].body["quantity"] == "40"
+    assert workspace.oms.list_requests("preview_order")[-1].body["quantity"] == "40"
     assert (
         "Largest quantity within limits: 243"
         in index_blocks({"view": filled})["order_preview"]["text"]["text"]
@@ -227,7 +231,7 @@ def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(worksp
     assert submit_form(workspace, values, private_metadata=filled["private_metadata"]) == {
         "response_action": "clear"
     }
-    placed = workspace.oms.named("place_order")[-1]
+    placed = workspace.oms.list_requests("place_order")[-1]
     assert (placed.body["quantity"], placed.headers["idempotency-key"]) == ("40", "T1:V1:1")
 
 
@@ -276,7 +280,7 @@ def test_repeated_order_within_a_minute_needs_a_confirmation(workspace: Workspac
         workspace, LIMIT | factories.build_answered_state(*repeat), id="V2", root_view_id="V2"
     )
     assert again == {"response_action": "clear"}
-    assert workspace.oms.named("place_order")[-1].body["confirm_repeat"] is True
+    assert workspace.oms.list_requests("place_order")[-1].body["confirm_repeat"] is True
 
 
 def test_unusual_limit_price_needs_a_confirmation(workspace: Workspace):
@@ -312,7 +316,7 @@ def test_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
     assert "The quote at 410.00 is at or above the stop at 400.00, so the order triggers at once." in str(
         view["blocks"]
     )
-    assert not workspace.oms.named("place_order")
+    assert not workspace.oms.list_requests("place_order")
     again = submit_form(
         workspace,
         values | factories.build_answered_state(*list_question_ids(view)),
@@ -320,14 +324,14 @@ def test_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
         root_view_id="V2",
     )
     assert again == {"response_action": "clear"}
-    assert workspace.oms.named("place_order")[-1].body["stop_price"] == "400"
+    assert workspace.oms.list_requests("place_order")[-1].body["stop_price"] == "400"
 
 
 def test_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
     workspace.oms.orders.is_answer_lost = True
     answer = submit_form(workspace)
-    wait_until(lambda: workspace.slack.named("chat.postMessage"))
-    assert len(workspace.oms.named("place_order")) == 1
+    wait_until(lambda: workspace.slack.list_requests("chat.postMessage"))
+    assert len(workspace.oms.list_requests("place_order")) == 1
     assert answer == {"response_action": "clear"}
 
 
@@ -348,11 +352,11 @@ def test_user_without_trading_rights_sees_a_refusal_instead_of_the_form(workspac
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "You cannot trade here" in view["blocks"][0]["text"]["text"]
     workspace.bot.services.stop_workers(wait=True)
-    assert len(workspace.slack.named("views.update")) == 1
+    assert len(workspace.slack.list_requests("views.update")) == 1
 
 
 def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
-    workspace.oms.script("preview_order", Response(500, slow=0.5))
+    workspace.oms.queue_responses("preview_order", Response(500, slow=0.5))
     workspace.type(LINE, "/order")
     workspace.oms.wait_for("preview_order")
     workspace.slack.current_hash["V1"] = "changed by the answer to the submission"
@@ -417,6 +421,6 @@ def test_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace
     workspace = patient_workspace
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
     assert [search_symbols(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3
-    asked = [call.path for call in workspace.oms.named("quoted_price")]
+    asked = [call.path for call in workspace.oms.list_requests("quoted_price")]
     assert sum(path.endswith("/AAPL") for path in asked) == 1
-    assert len(workspace.oms.named("bars")) == 1
+    assert len(workspace.oms.list_requests("bars")) == 1

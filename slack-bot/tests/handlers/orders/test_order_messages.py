@@ -89,8 +89,8 @@ def test_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
     refresh_open_orders(workspace.bot.services)
     workspace.oms.wait_for("get_order", 4)
     workspace.bot.services.send_queue.close(5.0)
-    assert len(workspace.slack.named("chat.update")) == 1
-    assert len(workspace.slack.named("chat.postMessage")) == 2
+    assert len(workspace.slack.list_requests("chat.update")) == 1
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 2
 
 
 def test_refresh_finds_changes_without_an_event(workspace: Workspace, order_id):
@@ -116,7 +116,7 @@ def test_cancel_strips_the_buttons_at_once_and_shows_who_cancelled(workspace: Wo
     assert list_buttons(first.body) == []
     assert "Cancelling…" in first.body["blocks"][-1]["text"]["text"]
     assert "Status: *Cancelled*" in last.body["text"]
-    assert workspace.oms.named("cancel_order")[0].headers["x-on-behalf-of"] == "slack:T1:U2"
+    assert workspace.oms.list_requests("cancel_order")[0].headers["x-on-behalf-of"] == "slack:T1:U2"
     assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Cancelled by <@U2>"
 
 
@@ -133,7 +133,7 @@ def test_late_cancel_is_reported_privately_and_restores_the_buttons(workspace: W
 
 
 def test_user_without_trading_rights_cannot_cancel(workspace: Workspace, order_id):
-    workspace.oms.script("cancel_order", build_problem(403, "Not allowed.", kind="forbidden"))
+    workspace.oms.queue_responses("cancel_order", build_problem(403, "Not allowed.", kind="forbidden"))
     click_button(workspace, "order_cancel", order_id, by="U9")
     assert (
         "Your role at this desk does not include trading"
@@ -150,7 +150,7 @@ def test_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
     for _ in range(3):
         workspace.deliver(payload)
     workspace.slack.wait_for("chat.update", 2)
-    assert len(workspace.oms.named("cancel_order")) == 1
+    assert len(workspace.oms.list_requests("cancel_order")) == 1
 
 
 def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(workspace: Workspace, order_id):
@@ -169,7 +169,7 @@ def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(wo
         root_view_id="V7",
     )
     assert answer == {"response_action": "clear"}
-    changed = workspace.oms.named("replace_order")[0]
+    changed = workspace.oms.list_requests("replace_order")[0]
     assert changed.body == {"limit_price": "409.5", "client_order_id": "T1:V7:0"}
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert "limit 409.50" in edited["text"]
@@ -197,7 +197,7 @@ def test_change_without_a_difference_is_refused(workspace: Workspace, order_id):
         root_view_id="V7",
     )
     assert "Nothing was changed" in body["view"]["blocks"][0]["text"]["text"]
-    assert workspace.oms.named("replace_order") == []
+    assert workspace.oms.list_requests("replace_order") == []
 
 
 def test_final_order_cannot_be_changed(workspace: Workspace, order_id):
@@ -217,12 +217,14 @@ def test_close_posts_the_closing_order_and_a_second_click_closes_nothing(workspa
     assert list_buttons(closing) == ["Trade again"]
     click_button(workspace, "order_close", order_id)
     assert "being closed already" in workspace.slack.wait_for("respond")[0].body["text"]
-    assert len(workspace.oms.named("close_position")) == 1
+    assert len(workspace.oms.list_requests("close_position")) == 1
 
 
 def test_close_that_the_oms_refused_can_be_clicked_again_at_once(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
-    workspace.oms.script("close_position", build_problem(409, "The market is closed.", kind="conflict"))
+    workspace.oms.queue_responses(
+        "close_position", build_problem(409, "The market is closed.", kind="conflict")
+    )
     click_button(workspace, "order_close", order_id)
     assert "The market is closed." in workspace.slack.wait_for("respond")[0].body["text"]
     click_button(workspace, "order_close", order_id)
@@ -273,5 +275,5 @@ def test_events_without_a_change_do_not_delay_other_messages(slack, oms):
     workspace.submit(other, callback_id="order_form", id="V2", root_view_id="V2")
     slack.wait_for("chat.postMessage", 2)
     assert time.monotonic() - began < 15.0
-    assert slack.named("chat.update") == []
+    assert slack.list_requests("chat.update") == []
     close_bot(workspace)
