@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from app.database import unit_of_work
 from app.orders.queries.book import list_open_orders_in_symbol
@@ -20,10 +20,12 @@ from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
     CorrectExecution,
+    DecideApproval,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    ReviewApprovals,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
@@ -197,4 +199,24 @@ def test_decisions_that_count_executions_run_no_statement(rig, entry, monkeypatc
         assert rig.place().status is Status.FILLED
         rig.run(quote(rig, "94"))
         assert rig.order(entry).status is Status.FILLED
+        assert statements == []
+
+
+@pytest.mark.parametrize("is_granted", [True, False])
+def test_decisions_on_approvals_run_no_statement(rig, entry, monkeypatch, is_granted):
+    with unit_of_work(rig.engine) as connection:
+        connection.execute(text("UPDATE portfolios SET approval = :policy"), {"policy": '{"mode":"always"}'})
+    rig.restart()
+    single = rig.place(**RESTING)
+    buy = {"quantity": "2", "time_in_force": "GTC"}
+    low, high = ticket(type="LIMIT", limit_price="90", **buy), ticket(type="STOP", stop_price="115", **buy)
+    first, _ = rig.pair("OCO", low, high)
+    rig.restart()
+    approver = rig.origin()._replace(actor="slack:T1:U9")
+    with statements_of_decisions(rig, monkeypatch) as statements:
+        (review,) = rig.run(ReviewApprovals(approver, "approver", 10))
+        assert [one.request.order_id for one in review.approvals][:1] == [single.id]
+        for order in (single, first):
+            rig.run(DecideApproval(approver, order.id, is_granted, "Because", None, "approver"))
+            assert rig.order(order).status is (Status.ACCEPTED if is_granted else Status.DENIED)
         assert statements == []
