@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.database import write
-from app.database.bulk import Write
+from app.database import execute_writes
+from app.database.bulk import BulkWrite
 from app.events.rules import NewEvent
 from app.ids import SortableIds
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import AmountTooLarge, NoRate, NoSuchPortfolio, StalePortfolioIds
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
-from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, moved_amount
+from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
+from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_moved_amount
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
 from app.ledger.service.commands import Origin, RecordTrade
@@ -32,27 +32,27 @@ from app.ledger.service.portfolio_state import (
     build_trade_row,
 )
 from app.ledger.service.trade_guard import UNGUARDED, Guard, ReservedQuantity
-from app.money import fixed
-from app.timestamps import BEFORE_ALL, iso
+from app.money import format_fixed
+from app.timestamps import BEFORE_ALL, format_timestamp
 
 # Takes a tenant id, a currency, the currency to convert to, and the instant.
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
 
 
-def no_rates(*_: object) -> None:
+def find_no_rate(*_: object) -> None:
     """Return None: there are no exchange rates."""
 
 
 class LedgerBatch:
     """The portfolios and positions of one transaction, and all changes of them.
 
-    `command_loading` loads what commands need. `portfolio_ids` are the portfolios that commands name,
+    `command_loading` loads what commands need. `load_portfolio_ids` are the portfolios that commands name,
     `originals` the trades to reverse, `reversals` the ids of recorded reversals by the trade that they
     reverse, and `rows_by_request_key` the trades recorded under the idempotency keys of the commands.
     """
 
     def __init__(
-        self, connection: Connection, ids: SortableIds, guard: Guard = UNGUARDED, rates: Rates = no_rates
+        self, connection: Connection, ids: SortableIds, guard: Guard = UNGUARDED, rates: Rates = find_no_rate
     ) -> None:
         self.connection = connection
         self.guard = guard
@@ -86,7 +86,7 @@ class LedgerBatch:
     def load_unlocked(self, keys: Iterable[PortfolioKey]) -> None:
         """Load portfolios without a lock, for reading. A repeated request may use an old name."""
         self._add_states(
-            queries.portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys()))
+            queries.load_portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys()))
         )
 
     def _add_states(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
@@ -108,11 +108,11 @@ class LedgerBatch:
     def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
         """Load positions. Return the keys with instruments' symbols for those that name an alias."""
         renamed = []
-        for row in queries.positions_at(self.connection, list(set(keys) - self._positions.keys())):
+        for row in queries.load_positions(self.connection, list(set(keys) - self._positions.keys())):
             *_, currency, exchange, symbol = row
             key = PositionKey(*row[:4])
             if row[4] is not None:
-                self._positions[key] = queries.position_of(row[4:-3])
+                self._positions[key] = queries.parse_position(row[4:-3])
             if currency is not None:
                 self._listed[key.instrument_key] = currency
                 self._exchanges[key.instrument_key] = exchange
@@ -139,8 +139,8 @@ class LedgerBatch:
             if sequence < self.portfolio(portfolio_key).last_sequence:
                 outdated.append((*portfolio_key, sequence + 1))
         read = set()
-        for row in queries.positions_since(self.connection, outdated):
-            key, position = PositionKey(*row[:4]), queries.position_of(row[4:])
+        for row in queries.load_positions_since(self.connection, outdated):
+            key, position = PositionKey(*row[:4]), queries.parse_position(row[4:])
             self._positions[key] = self._complete_positions[key.portfolio_key][key] = position
             read.add(key)
         return read
@@ -169,7 +169,7 @@ class LedgerBatch:
     def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
         """Return the currency of a trade in a loaded position, None for the portfolio's own."""
         listed = self._listed.get(key.instrument_key) if self._listed else None
-        return currency_of_fill(self.position(key), listed, portfolio.base_currency)
+        return find_fill_currency(self.position(key), listed, portfolio.base_currency)
 
     def exchange_of(self, tenant_id: int, symbol: str) -> str:
         """Return the exchange of an instrument whose position was loaded, empty if it has none."""
@@ -190,7 +190,7 @@ class LedgerBatch:
         portfolio.total_buys += entry.buys
         portfolio.last_sequence += 1
         portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
-        at = iso(origin.at)
+        at = format_timestamp(origin.at)
         portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
         portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = build_trade_row(portfolio, origin, at, entry, before, after)
@@ -211,13 +211,19 @@ class LedgerBatch:
             raise AmountTooLarge(portfolio.name)
         self.changes += 1
         portfolio.cash += entry.amount
-        portfolio.moved_cash += moved_amount(entry.kind, entry.amount)
+        portfolio.moved_cash += compute_moved_amount(entry.kind, entry.amount)
         portfolio.cash_sequence += 1
         values = (
             *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
-            *(fixed(entry.amount), portfolio.base_currency, fixed(portfolio.cash)),
+            *(format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash)),
             *(portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason),
-            *(origin.source, origin.actor, origin.request_id, origin.idempotency_key, iso(origin.at)),
+            *(
+                origin.source,
+                origin.actor,
+                origin.request_id,
+                origin.idempotency_key,
+                format_timestamp(origin.at),
+            ),
         )
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash
@@ -239,12 +245,12 @@ class LedgerBatch:
         self.portfolios[portfolio_key].orders_stamp = stamp
         self._pending.changed_portfolios.add(portfolio_key)
 
-    def flush(self, *others: Write) -> None:
+    def flush(self, *others: BulkWrite) -> None:
         """Write the changes so far, together with `others`. Later statements read them."""
         if self.new_portfolios:
             self._insert_portfolios()
         pending, self._pending = self._pending, PendingRows()
-        write(self.connection, *pending.list_writes(self.portfolios, self._positions), *others)
+        execute_writes(self.connection, *pending.list_writes(self.portfolios, self._positions), *others)
 
     def rate(self, command: RecordTrade, currency: str, base: str) -> Decimal:
         """Return the price of one unit of a currency in another. Raises NoRate."""
@@ -294,6 +300,6 @@ class LedgerBatch:
             return
         names = sorted(opened)
         queries.insert_portfolios(self.connection, [opened[name] for name in names])
-        stored = queries.portfolio_ids(self.connection, names)
+        stored = queries.load_portfolio_ids(self.connection, names)
         if any(stored[name] != self.portfolio_ids[name] for name in names):
             raise StalePortfolioIds

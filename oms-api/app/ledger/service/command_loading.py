@@ -6,11 +6,11 @@ from itertools import chain
 from app.identity.queries.tenants import find_opening_cash
 from app.ids import new_row_id
 from app.ledger.queries import books as queries
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
-from app.ledger.service.portfolio_state import empty_portfolio, portfolio_row
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.reversals import load_reversal_inputs
 
 _MAX_CACHED_PORTFOLIOS = 100_000
@@ -32,13 +32,13 @@ def load_commands(
     reversals = [command for command in commands if isinstance(command, ReverseTrade)]
     _lock_and_index_request_keys(batch, commands)
     targets = [TradeKey(command.origin.tenant_id, command.trade_id) for command in reversals]
-    originals = map(canonical_trade, queries.trades_by_id(batch.connection, targets))
+    originals = map(format_trade, queries.load_trades(batch.connection, targets))
     batch.originals = {row.trade_key: row for row in originals}
     _resolve_portfolios(batch, records, cached_ids, names)
     locked_keys = batch.list_portfolio_keys(batch.portfolio_ids).union(portfolio_keys)
     locked_keys -= batch.new_portfolios.keys()
     batch.lock(locked_keys | {row.portfolio_key for row in batch.originals.values()})
-    batch.reversals = queries.reversals_of(batch.connection, targets)
+    batch.reversals = queries.load_reversals(batch.connection, targets)
     recorded = chain.from_iterable(batch.rows_by_request_key.values())
     batch.load_unlocked(row.portfolio_key for row in recorded)
     batch.load_positions(_list_position_keys(batch, records))
@@ -48,7 +48,7 @@ def load_commands(
         batch.guard.load(batch.connection, tenants, max(command.origin.at for command in records))
 
 
-def request_key(command: Command) -> RequestKey | None:
+def build_request_key(command: Command) -> RequestKey | None:
     """Return the key of the command's request, None without an idempotency key."""
     key = command.origin.idempotency_key
     return RequestKey(command.origin.tenant_id, command.kind, key) if key else None
@@ -63,8 +63,8 @@ def _lock_and_index_request_keys(batch: LedgerBatch, commands: Sequence[Command]
 
     Whoever records a row with such a key holds its lock until the commit.
     """
-    keys = [key for key in map(request_key, commands) if key]
-    for row in map(canonical_trade, queries.lock_trades_by_key(batch.connection, keys)):
+    keys = [key for key in map(build_request_key, commands) if key]
+    for row in map(format_trade, queries.lock_trades_by_key(batch.connection, keys)):
         key = RequestKey(row.tenant_id, row.kind, row.idempotency_key or "")
         batch.rows_by_request_key.setdefault(key, []).append(row)
 
@@ -80,7 +80,7 @@ def _resolve_portfolios(
     unknown = sorted(name_keys - batch.portfolio_ids.keys())
     if not unknown:
         return
-    found = queries.portfolio_ids(batch.connection, unknown)
+    found = queries.load_portfolio_ids(batch.connection, unknown)
     # Cache only portfolios that existed before this transaction: a new one may still be rolled back.
     if len(cached_ids) + len(found) > _MAX_CACHED_PORTFOLIOS:
         cached_ids.clear()
@@ -102,7 +102,7 @@ def _prepare_portfolios(
     first: dict[PortfolioNameKey, RecordTrade] = {}
     request_keys = set(batch.rows_by_request_key)
     for command in records:
-        key = request_key(command)
+        key = build_request_key(command)
         if key not in request_keys or command.origin.portfolios is not None:
             first.setdefault(_name(command), command)
         if key:
@@ -110,12 +110,12 @@ def _prepare_portfolios(
     cash = find_opening_cash(batch.connection, {name.tenant_id for name in first})
     for name in sorted(missing & first.keys()):
         origin, display_name = first[name].origin, first[name].portfolio_name
-        portfolio = empty_portfolio(
+        portfolio = build_portfolio(
             *(new_row_id(), name.tenant_id, display_name, name.name_key),
             opening_cash=cash[name.tenant_id],
             trading_state=batch.guard.opening_state(batch.connection, *name),
         )
-        batch.add_new_portfolio(portfolio, portfolio_row(portfolio, origin.at))
+        batch.add_new_portfolio(portfolio, build_portfolio_row(portfolio, origin.at))
         batch.portfolio_ids[name] = portfolio.id
 
 

@@ -14,7 +14,7 @@ from app.ledger.rules.cash import CashKind
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import CashEntry, PortfolioState
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 
 def book_dp_charge(
@@ -44,7 +44,7 @@ def book_dp_charge(
         return
     if ledger.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, day.isoformat()):
         return
-    amount = amount if trade.rate is None else product(amount, trade.rate)
+    amount = amount if trade.rate is None else multiply(amount, trade.rate)
     reason = f"DP charge of {symbol} on {day.isoformat()}"
     entry = CashEntry(CashKind.DP_CHARGES, -amount, reason, symbol=symbol, day=day.isoformat())
     ledger.append_cash(portfolio, origin, entry)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.ledger.queries import books as queries
@@ -13,7 +13,7 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.portfolio_state import PortfolioState
-from app.money import fixed
+from app.money import format_fixed
 from app.timestamps import Timestamp
 
 Portfolios = Mapping[tuple[int, int], PortfolioState]  # by tenant id and portfolio id
@@ -45,13 +45,13 @@ class PendingRows:
 
     def list_writes(
         self, portfolios: Portfolios, positions: Mapping[tuple[int, int, str, str], Position]
-    ) -> list[Write]:
+    ) -> list[BulkWrite]:
         """Return the statements that write the rows, with the current portfolios and positions."""
         moved = {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self.cash_movements}
         return [
             queries.insert_trades(self.trades),
             queries.insert_cash_movements(self.cash_movements),
-            queries.upsert_positions(
+            queries.build_position_upsert(
                 [_build_position_row(row, positions[key]) for key, row in self.last_trades.items()]
             ),
             queries.update_portfolios_and_stamps(
@@ -94,7 +94,7 @@ def _build_event(header: tuple[int, Timestamp, str], type_: str, payload: str) -
 
 
 def _build_portfolio_update(state: PortfolioState) -> Row:
-    amounts = (fixed(state.cash), fixed(state.realized_pnl))
+    amounts = (format_fixed(state.cash), format_fixed(state.realized_pnl))
     chain = (state.last_sequence, state.last_hash, state.last_trade_id, state.last_created_at)
     counts = (state.total_trades, state.total_buys)
     return (*amounts, *counts, *chain, state.orders_stamp, state.fee_totals, state.tenant_id, state.id)
@@ -102,4 +102,4 @@ def _build_portfolio_update(state: PortfolioState) -> Row:
 
 def _build_cash_update(state: PortfolioState) -> Row:
     chain = (state.cash_sequence, state.cash_hash)
-    return (fixed(state.cash), fixed(state.moved_cash), *chain, state.tenant_id, state.id)
+    return (format_fixed(state.cash), format_fixed(state.moved_cash), *chain, state.tenant_id, state.id)

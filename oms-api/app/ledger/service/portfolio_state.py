@@ -15,8 +15,8 @@ from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.rules.settings import schedule_for
 from app.ledger.service.commands import Origin
-from app.money import DIGITS, PLACES, ZERO, fixed
-from app.timestamps import Timestamp, iso
+from app.money import DIGITS, PLACES, ZERO, format_fixed
+from app.timestamps import Timestamp, format_timestamp
 
 BASE_CURRENCY = "USD"
 MAX_AMOUNT = Decimal(10) ** (DIGITS - PLACES - 1)  # a tenth of a column's maximum, so that a sum of two fits
@@ -127,7 +127,7 @@ class ReversalInputs(NamedTuple):
 Held = dict[PositionKey, Position]
 
 
-def empty_portfolio(
+def build_portfolio(
     portfolio_id: int,
     tenant_id: int,
     name: str,
@@ -159,13 +159,22 @@ def empty_portfolio(
     )
 
 
-def portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | int, ...]:
+def build_portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | int, ...]:
     """Return the row of a portfolio that is created at `at`."""
-    cash = fixed(portfolio.cash)
+    cash = format_fixed(portfolio.cash)
     naming = (portfolio.tenant_id, portfolio.name, portfolio.name_key)
     terms = (portfolio.base_currency, portfolio.kind)
-    counters = (fixed(ZERO), 0, 0, 0, GENESIS)
-    return (portfolio.id, *naming, *terms, cash, cash, *counters, iso(at), portfolio.trading_state)
+    counters = (format_fixed(ZERO), 0, 0, 0, GENESIS)
+    return (
+        portfolio.id,
+        *naming,
+        *terms,
+        cash,
+        cash,
+        *counters,
+        format_timestamp(at),
+        portfolio.trading_state,
+    )
 
 
 def build_trade_row(
@@ -181,28 +190,28 @@ def build_trade_row(
         entry.symbol,
         entry.product,
         entry.side,
-        fixed(entry.quantity),
-        fixed(entry.price),
-        fixed(entry.gmv),
-        fixed(entry.charges),
-        fixed(after.realized_pnl - before.realized_pnl),
-        origin.user_id,
+        format_fixed(entry.quantity),
+        format_fixed(entry.price),
+        format_fixed(entry.gmv),
+        format_fixed(entry.charges),
+        format_fixed(after.realized_pnl - before.realized_pnl),
+        origin.user_label,
         origin.source,
         entry.order_id,
         entry.note,
         *(origin.idempotency_key, origin.request_hash, entry.reverses),
         entry.executed_at or at,
         state.last_created_at,
-        fixed(after.quantity - before.quantity),
-        fixed(after.cost - before.cost),
-        fixed(entry.cash_delta),
-        fixed(after.quantity),
-        fixed(after.cost),
-        fixed(after.realized_pnl),
+        format_fixed(after.quantity - before.quantity),
+        format_fixed(after.cost - before.cost),
+        format_fixed(entry.cash_delta),
+        format_fixed(after.quantity),
+        format_fixed(after.cost),
+        format_fixed(after.realized_pnl),
         state.total_trades,
         state.total_buys,
-        fixed(state.realized_pnl),
-        fixed(state.cash),
+        format_fixed(state.realized_pnl),
+        format_fixed(state.cash),
         origin.actor,
         origin.request_id,
         *(_NOT_LOCAL if entry.fx_rate is None else _build_local_amounts(entry, entry.fx_rate, before, after)),
@@ -219,7 +228,7 @@ def _build_local_amounts(
     entry: Entry, fx_rate: Decimal, before: Position, after: Position
 ) -> tuple[str | None, ...]:
     delta = after.local_cost - before.local_cost
-    return (entry.currency, fixed(fx_rate), fixed(delta), fixed(after.local_cost))
+    return (entry.currency, format_fixed(fx_rate), format_fixed(delta), format_fixed(after.local_cost))
 
 
 def build_state(row: tuple[Any, ...]) -> PortfolioState:

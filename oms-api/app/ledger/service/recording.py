@@ -25,19 +25,19 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, compute_closed_quantity
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
-from app.ledger.service.batch import LedgerBatch, Rates, no_rates
-from app.ledger.service.command_loading import load_commands, request_key
-from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.batch import LedgerBatch, Rates, find_no_rate
+from app.ledger.service.command_loading import build_request_key, load_commands
+from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.portfolio_state import Entry, PortfolioState
 from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
-from app.money import ZERO, product
-from app.timestamps import iso
+from app.money import ZERO, multiply
+from app.timestamps import format_timestamp
 
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 
@@ -49,7 +49,7 @@ class LedgerBatchHandler:
         self,
         ids: SortableIds | None = None,
         guard: Guard = UNGUARDED,
-        rates: Rates = no_rates,
+        rates: Rates = find_no_rate,
     ) -> None:
         self._ids = ids or SortableIds()
         self._rates = rates
@@ -58,7 +58,7 @@ class LedgerBatchHandler:
 
     def handle(
         self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
-    ) -> BatchResult[Recorded]:
+    ) -> BatchResult[RecordedTrade]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
         try:
             batch = self.load(connection, commands)
@@ -86,7 +86,7 @@ class LedgerBatchHandler:
         self._portfolio_ids.clear()
 
 
-def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[Recorded]:
+def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[RecordedTrade]:
     """Record and reverse the trades of a loaded batch in order, and write them."""
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
@@ -95,30 +95,32 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
     )
 
 
-def _is_repeated(outcomes: Iterable[object], outcome: Recorded) -> bool:
+def _is_repeated(outcomes: Iterable[object], outcome: RecordedTrade) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
-    recorded = (outcome.row for outcome in outcomes if isinstance(outcome, Recorded) and not outcome.replayed)
+    recorded = (
+        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
+    )
     return outcome.replayed and outcome.row not in recorded
 
 
 def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     """Return a function that looks for a recorded trade of the batch, None if there is none."""
     for outcome in outcomes:
-        if isinstance(outcome, Recorded) and not outcome.replayed:
+        if isinstance(outcome, RecordedTrade) and not outcome.replayed:
             trade = outcome.row.trade_key
             return lambda connection: bool(
-                queries.trades_by_id(set_tenant_scope(connection, [trade.tenant_id]), [trade])
+                queries.load_trades(set_tenant_scope(connection, [trade.tenant_id]), [trade])
             )
     return None
 
 
-def record_command(batch: LedgerBatch, command: Command) -> Recorded | OmsError:
+def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
     the other commands.
     """
-    changes, key = batch.changes, request_key(command)
+    changes, key = batch.changes, build_request_key(command)
     try:
         repeated = _repeated(batch, command, key)
         if repeated:
@@ -133,7 +135,7 @@ def record_command(batch: LedgerBatch, command: Command) -> Recorded | OmsError:
     return recorded
 
 
-def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> Recorded | None:
+def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
     rows = batch.rows_by_request_key.get(key, []) if key else []
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
@@ -143,7 +145,7 @@ def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> R
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(same, key=lambda row: row.trade_id)
     portfolio = batch.portfolio(oldest.portfolio_key)
-    return Recorded(oldest, portfolio.name, replayed=True)
+    return RecordedTrade(oldest, portfolio.name, replayed=True)
 
 
 def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
@@ -152,7 +154,7 @@ def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
     return names is None or batch.portfolio(row.portfolio_key).name_key in names
 
 
-def _record(batch: LedgerBatch, command: RecordTrade) -> Recorded:
+def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
     symbol = batch.symbol_of(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
@@ -173,7 +175,7 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> Recorded:
     row = batch.append(portfolio, command.origin, entry, apply_fill(position, fill))
     if charged is not None:
         book_dp_charge(batch, portfolio, command.origin, command.symbol, charged, position)
-    return Recorded(row, portfolio.name)
+    return RecordedTrade(row, portfolio.name)
 
 
 def _require_order(command: RecordTrade, position: Position) -> None:
@@ -186,10 +188,10 @@ def _require_order(command: RecordTrade, position: Position) -> None:
 
 
 def _fill(command: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill:
-    trade, at = command.trade, command.executed_at or iso(command.origin.at)
+    trade, at = command.trade, command.executed_at or format_timestamp(command.origin.at)
     if rate is None:
         return Fill(command.side, trade.quantity, trade.gmv, at=at)
-    return Fill(command.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
+    return Fill(command.side, trade.quantity, multiply(trade.gmv, rate), trade.gmv, currency, at)
 
 
 def _charged_trade(
@@ -237,7 +239,7 @@ def refuse_by_switch(
     """
     quantity, room = command.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:
-        room = closed_quantity(position.quantity, command.side.sign * quantity)
+        room = compute_closed_quantity(position.quantity, command.side.sign * quantity)
         if room == quantity:
             free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
             room = min(room, max(free, ZERO))
@@ -270,7 +272,7 @@ def _trade_entry(command: RecordTrade, fill: Fill, rate: Decimal | None, charges
     )
 
 
-def _reverse(batch: LedgerBatch, command: ReverseTrade) -> Recorded:
+def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
     key = TradeKey(command.origin.tenant_id, command.trade_id)
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, command, original):
@@ -284,7 +286,7 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> Recorded:
     return recorded
 
 
-def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> Recorded:
+def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
     inputs = get_reversal_inputs(batch, original)
     require_no_action(original, inputs)
     portfolio = batch.portfolio(original.portfolio_key)
@@ -292,4 +294,4 @@ def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow
     if any(position.quantity and position.currency != original.currency for position in positions):
         raise MixesCurrencies(original.trade_id)
     entry = build_reversal_entry(original, command.reason)
-    return Recorded(batch.append(portfolio, command.origin, entry, inputs.after), portfolio.name)
+    return RecordedTrade(batch.append(portfolio, command.origin, entry, inputs.after), portfolio.name)

@@ -5,24 +5,24 @@ from decimal import Decimal
 
 from app.ledger.errors import BeforeCorporateAction, BookedByCorporateAction
 from app.ledger.queries import books as queries
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import find_later_action, replay_position
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import ACTION_ROWS, action_of_key
+from app.ledger.rules.corporate_actions import ACTION_ROWS, parse_action_key
 from app.ledger.rules.keys import TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.portfolio_state import Entry, ReversalInputs
-from app.money import share
+from app.money import compute_share
 
 
 def load_reversed_trades(batch: LedgerBatch, trade_keys: Iterable[TradeKey]) -> None:
     """Load trades of locked portfolios that are to be reversed, with what their reversals depend on."""
     keys = sorted(set(trade_keys) - batch.originals.keys())
-    for row in map(canonical_trade, queries.trades_by_id(batch.connection, keys)):
+    for row in map(format_trade, queries.load_trades(batch.connection, keys)):
         batch.originals[row.trade_key] = row
-    batch.reversals |= queries.reversals_of(batch.connection, keys)
+    batch.reversals |= queries.load_reversals(batch.connection, keys)
     load_reversal_inputs(batch)
 
 
@@ -50,7 +50,7 @@ def get_reversal_inputs(batch: LedgerBatch, original: TradeRow) -> ReversalInput
 def _read_inputs(batch: LedgerBatch, row: TradeRow) -> ReversalInputs:
     current = batch.position(row.position_key)
     later_action = find_later_action(batch.connection, row)
-    if row.kind == REVERSAL or later_action is not None or action_of_key(row.idempotency_key) is not None:
+    if row.kind == REVERSAL or later_action is not None or parse_action_key(row.idempotency_key) is not None:
         return ReversalInputs(current, current, later_action)  # it cannot be reversed
     after = replay_position(batch.connection, row.position_key, without=row.trade_id)
     return ReversalInputs(current, after, None)
@@ -58,11 +58,11 @@ def _read_inputs(batch: LedgerBatch, row: TradeRow) -> ReversalInputs:
 
 def require_no_action(original: TradeRow, inputs: ReversalInputs) -> None:
     """Raise where a corporate action booked the trade, or acted on its position since."""
-    action_id = action_of_key(original.idempotency_key)
+    action_id = parse_action_key(original.idempotency_key)
     if action_id is not None:
         raise BookedByCorporateAction(original.trade_id, action_id)
     if inputs.later_action is not None:
-        action_id = action_of_key(inputs.later_action.idempotency_key)
+        action_id = parse_action_key(inputs.later_action.idempotency_key)
         raise BeforeCorporateAction(original.trade_id, action_id or inputs.later_action.trade_id)
 
 
@@ -94,4 +94,4 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
 
 def restate_price(price: Decimal, new_units: Decimal, old_units: Decimal) -> Decimal:
     """Return a price after a split, at least the smallest one."""
-    return max(share(price, old_units, new_units), Decimal("0.00000001"))
+    return max(compute_share(price, old_units, new_units), Decimal("0.00000001"))

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.database import build_insert, find_matching_rows
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import ExecutionRow
@@ -35,7 +35,7 @@ def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[st
 def list_executions(connection: Connection, keys: Sequence[OrderKey]) -> list[ExecutionRow]:
     """Return the executions of the orders."""
     found = find_matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
-    return [ExecutionRow._make(map(to_canonical, row)) for row in found]
+    return [ExecutionRow._make(map(format_canonical, row)) for row in found]
 
 
 def list_execution_quantities(
@@ -79,6 +79,6 @@ def _placed_by(holder: LatchSubject) -> tuple[ColumnElement[bool], ...]:
     return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)
 
 
-def insert_executions(rows: Sequence[ExecutionRow]) -> Write:
+def insert_executions(rows: Sequence[ExecutionRow]) -> BulkWrite:
     """Return the statement that inserts the executions."""
     return build_insert(EXECUTIONS, ExecutionRow._fields, rows)

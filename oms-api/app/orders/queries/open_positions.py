@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select, union_all
 
-from app.ledger.queries.books import position_of
+from app.ledger.queries.books import parse_position
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import PositionKey
 from app.money import ZERO
@@ -126,7 +126,7 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
         position, order = values[: len(_POSITION)], values[len(_POSITION) :]
         if what == _IS_POSITION and position[0] is not None:
             key = PositionKey(tenant_id, portfolio_id, position[1], position[2])
-            books.positions[key] = position_of(position[3:])
+            books.positions[key] = parse_position(position[3:])
         elif what == _IS_ORDER and order[0] is not None:
             books.orders.append(order_of(tuple(order)))
     return books

@@ -1,6 +1,6 @@
 """Orders as plain values.
 
-Amounts are decimals. Instants are canonical text (`timestamps.iso`), which sorts by time.
+Amounts are decimals. Instants are canonical text (`timestamps.format_timestamp`), which sorts by time.
 """
 
 from decimal import Decimal

@@ -29,8 +29,8 @@ from app.orders.service.internal_commands import CancelHalted, CheckLosses, Quot
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.periodic_tasks import repeat
 from app.risk.queries.losses import find_tenants_with_loss_limits
-from app.risk.queries.switches import SwitchKey, halts_until
-from app.timestamps import iso
+from app.risk.queries.switches import SwitchKey, load_halts
+from app.timestamps import format_timestamp
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
@@ -95,7 +95,7 @@ class MarketWatcher:
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-            halts, working = halts_until(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
+            halts, working = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
@@ -104,7 +104,7 @@ class MarketWatcher:
 
         state = await self._readers.run(read)
         self._market.follow(at)
-        now = iso(at)
+        now = format_timestamp(at)
         commands: list[Command] = [
             CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
@@ -116,7 +116,10 @@ class MarketWatcher:
             await self._matcher.finish(key)
         due = self._select_due_quotes(state.quotes, state.kept_back)
         await self._matcher.match(
-            [QuoteArrived(key.tenant_id, quote, iso(at), is_new=False) for key, quote in due.items()]
+            [
+                QuoteArrived(key.tenant_id, quote, format_timestamp(at), is_new=False)
+                for key, quote in due.items()
+            ]
         )
         self._halts = state.halts
         if checks_losses:

@@ -14,7 +14,7 @@ from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.money import fixed, money_text
+from app.money import format_fixed, shorten_amount
 from app.periodic_tasks import repeat
 from app.streams.rules.messages import ChannelKind
 from app.streams.service.outbox import Outbox
@@ -135,8 +135,8 @@ def _serialize(statement: Statement, value: PortfolioValue) -> PortfolioText:
     fields = {
         "portfolio_name": book.name,
         "base_currency": book.base_currency,
-        "cash": money_text(book.cash),
-        "realized_pnl": money_text(book.realized_pnl),
+        "cash": shorten_amount(book.cash),
+        "realized_pnl": shorten_amount(book.realized_pnl),
     }
-    fields |= {name: money_text(fixed(amount)) for name, amount in amounts.items()}
+    fields |= {name: shorten_amount(format_fixed(amount)) for name, amount in amounts.items()}
     return PortfolioText(book.name, orjson.dumps(fields).decode())

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from app.ledger.service.commands import Origin
-from app.money import fixed, money_text, quantity_text
+from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.errors import NotAwaitingApproval, NotOverridable, PriceMoved
 from app.orders.queries import approvals as queries
 from app.orders.rules import approvals as rules
@@ -45,7 +45,7 @@ from app.orders.service.risk_checks.risk_evaluation import (
 )
 from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _DECISIONS = {
     Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
@@ -123,7 +123,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
 
 
 def _approve(context: BatchContext, order: Order, request: ApprovalRequest, command: DecideApproval) -> None:
-    at, origin = iso(command.origin.at), command.origin
+    at, origin = format_timestamp(command.origin.at), command.origin
     price = get_reference(context, order)
     seen = request.price_seen if command.price_seen is None else command.price_seen
     if rules.has_moved(seen, price, request.max_move_percent):
@@ -164,7 +164,7 @@ def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
 
 
 def _reject(context: BatchContext, order: Order, command: DecideApproval) -> None:
-    at, origin = iso(command.origin.at), command.origin
+    at, origin = format_timestamp(command.origin.at), command.origin
     actor = origin.actor or origin.source
     orders = _list_decided_together(context, order)
     for one in orders:
@@ -234,7 +234,7 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
 
 def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
-    at = iso(origin.at)
+    at = format_timestamp(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
     order = copy_order(
         denied,
@@ -251,8 +251,8 @@ def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
 
 
 def _format_amount(amount: Any) -> str | None:
-    return None if amount is None else money_text(fixed(amount))
+    return None if amount is None else shorten_amount(format_fixed(amount))
 
 
 def _format_percent(request: ApprovalRequest) -> str:
-    return quantity_text(fixed(request.max_move_percent))
+    return shorten_quantity(format_fixed(request.max_move_percent))

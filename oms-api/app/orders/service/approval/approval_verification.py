@@ -20,7 +20,7 @@ from app.orders.rules.approvals import (
     find_approval_event,
 )
 from app.orders.rules.verification import OrderCheck
-from app.risk.queries.audit import risk_events
+from app.risk.queries.audit import list_risk_events
 from app.risk.rules.verification import Key, RiskEvent, find_unmatched
 from app.timestamps import Timestamp
 
@@ -30,7 +30,7 @@ _DECIDED = {GRANTED, REJECTED}
 def verify_approvals(connection: Connection, verdict: Verdict) -> None:
     """Check the requests and the decisions. `connection` must read one consistent snapshot."""
     requests = list(queries.iterate_requests(connection))
-    events = risk_events(connection, "approval.")
+    events = list_risk_events(connection, "approval.")
     verdict.checked[OrderCheck.APPROVAL] += len(events)
     stored = [
         _build_key(one.tenant_id, REQUESTED, one.requested_at, build_request_payload(one)) for one in requests

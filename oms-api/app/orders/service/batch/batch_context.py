@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.brokers.queries import StoredConnection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
-from app.database.bulk import Write
+from app.database.bulk import BulkWrite
 from app.database.commit_status import get_row_version
 from app.ids import SortableIds
 from app.instruments.queries import find_instruments
@@ -44,7 +44,7 @@ from app.orders.service.submission_queue import CommittedOrder
 from app.risk.queries.losses import BaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
-from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
+from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, get_strictest_state
 from app.risk.rules.values import Limits, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
@@ -93,8 +93,8 @@ class BatchContext:
         self.connection: Connection = ledger.connection
         self.order_store = OrderStore(ledger)
         self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
-        self.writes: list[Write] = []  # further statements of the batch
-        self.entries: list[AuditEntry] = []  # audit entries, written last
+        self.writes: list[BulkWrite] = []  # further statements of the batch
+        self.audit_entries: list[AuditEntry] = []  # written last
         self.has_sessions = False  # whether any portfolio enforces trading sessions
         self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
         self.committed_orders: list[CommittedOrder] = []  # for sessions of this process: `submission_queue`
@@ -206,7 +206,7 @@ class BatchContext:
     @property
     def changes(self) -> int:
         """The number of changes so far. It differs after any change."""
-        return self.ledger.changes + self.order_store.changes + len(self.entries)
+        return self.ledger.changes + self.order_store.changes + len(self.audit_entries)
 
     def portfolio(self, order: Order) -> PortfolioState:
         """Return the order's portfolio."""
@@ -235,7 +235,9 @@ class BatchContext:
             return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
         state, scope = switches.state(portfolio.name_key, order.strategy)
         own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
-        return (own, SwitchScope.PORTFOLIO) if strictest(state, own) is not state else (state, scope)
+        return (
+            (own, SwitchScope.PORTFOLIO) if get_strictest_state(state, own) is not state else (state, scope)
+        )
 
     def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
@@ -255,5 +257,5 @@ class BatchContext:
         self.order_store.renew_stamps()
         self.ledger.flush(*self.order_store.writes(), *self.writes)
         self.order_store.note_row_version(get_row_version(self.connection))
-        if self.entries:
-            record(self.connection, self.entries)
+        if self.audit_entries:
+            record_entries(self.connection, self.audit_entries)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.database.bulk import Write
+from app.database.bulk import BulkWrite
 from app.events.rules import NewEvent
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
 from app.ledger.service.batch import LedgerBatch
@@ -242,7 +242,7 @@ class OrderStore:
         for order in self.changed:
             self._open[order.portfolio_key].note_row_version(order.id, version)
 
-    def writes(self) -> list[Write]:
+    def writes(self) -> list[BulkWrite]:
         """Return the statements that write the batch's orders."""
         changed_keys = [key for key in self._changed if key not in self._new]
         return [

@@ -10,7 +10,7 @@ from app.orders.rules.values import Order, OrderKey
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.open_orders import OpenOrders
 from app.orders.service.batch.portfolio_cache import CachedPortfolio, get_version
-from app.risk.queries.switches import switches_of
+from app.risk.queries.switches import load_switches
 
 
 def load_portfolios(
@@ -103,7 +103,7 @@ def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
     missing = sorted(tenant_id for tenant_id in tenants if tenant_id not in context.switches)
     if missing:
         controls = context.services.controls
-        context.switches.update(switches_of(context.connection, missing))
+        context.switches.update(load_switches(context.connection, missing))
         controls.refresh(context.connection, missing, context.now)
         controls.refresh_latches(context.connection, missing)
 

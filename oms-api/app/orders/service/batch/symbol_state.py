@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.instruments.rules import Instrument
-from app.market_data.rules.values import MarkOverride, Quote, mark
+from app.market_data.rules.values import MarkOverride, Quote, compute_mark
 from app.risk.rules.values import Prices, Tradable
 
 _NO_PRICES = Prices()
@@ -40,7 +40,7 @@ def build_symbol_state(
 
 def mark_of(quote: Quote | None) -> Decimal | None:
     """Return the mark that a quote gives: mid, else last; None without one."""
-    return None if quote is None else mark(quote)
+    return None if quote is None else compute_mark(quote)
 
 
 def prices_of(quote: Quote | None) -> Prices:

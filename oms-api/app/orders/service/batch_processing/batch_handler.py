@@ -14,7 +14,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service import recording
 from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Recorded
+from app.ledger.service.commands import RecordedTrade
 from app.ledger.service.recording import LedgerBatchHandler, record_all
 from app.market_data.queries import build_quote_writes, find_quotes
 from app.market_data.rules.values import Quote
@@ -57,7 +57,7 @@ class OrderBatchHandler:
 
     def _record_trades(
         self, connection: Connection, commands: Sequence[LedgerCommand]
-    ) -> BatchResult[Recorded]:
+    ) -> BatchResult[RecordedTrade]:
         """Process a batch that has only trades, which needs neither quotes nor risk checks."""
         batch = self._ledger_handler.load(connection, commands)
         match_before_trades(self._services, batch, max(map(get_time, commands)))
@@ -154,7 +154,7 @@ def count_trades(metrics: Metrics | None, outcomes: Iterable[object]) -> None:
     """Count the trades of a batch that were reported without an order, and the reversals."""
     if metrics is None:
         return
-    rows = [one.row for one in outcomes if isinstance(one, Recorded) and not one.replayed]
+    rows = [one.row for one in outcomes if isinstance(one, RecordedTrade) and not one.replayed]
     reversals = sum(row.kind == REVERSAL for row in rows)
     metrics.orders.count_trades("reversal", reversals)
     metrics.orders.count_trades("trade", len(rows) - reversals)

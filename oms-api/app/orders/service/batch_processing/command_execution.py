@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.errors import OmsError
-from app.ledger.service.commands import Recorded, RecordTrade, ReverseTrade
+from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.recording import record_command
 from app.market_data.queries import build_matched_write
 from app.orders.service.approval.approval_decisions import decide_approval, expire_requests, request_override
@@ -102,7 +102,7 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
     changes = context.changes
     if isinstance(command, (RecordTrade, ReverseTrade)):
         recorded = record_command(context.ledger, command)
-        if isinstance(recorded, Recorded):
+        if isinstance(recorded, RecordedTrade):
             apply_trade_to_orders(context, recorded)
             row = recorded.row
             context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)

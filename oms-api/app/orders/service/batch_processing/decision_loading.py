@@ -94,7 +94,11 @@ def load_decision_inputs(
 
 def _load_approvals(context: BatchContext, rarer: Sequence[Command], actions: Sequence[_OrderAction]) -> None:
     """Load the requests for approval of orders that wait, and who may decide on them."""
-    waiting = [order for _, order in actions if order.status is Status.AWAITING_APPROVAL]
+    waiting = [
+        order
+        for command, order in actions
+        if order.status is Status.AWAITING_APPROVAL or isinstance(command, DecideApproval)
+    ]
     waiting += [
         one for order in waiting if order.role is Role.EITHER for one in context.order_store.group_of(order)
     ]

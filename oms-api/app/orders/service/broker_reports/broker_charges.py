@@ -10,7 +10,7 @@ from app.ledger.queries.cash import find_movement_amount
 from app.ledger.rules.cash import CashKind
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import CashEntry
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.orders.rules.execution_verification import get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.values import Order
@@ -62,7 +62,7 @@ def _convert(context: BatchContext, order: Order, amount: Decimal, currency: str
     rate = rate_now(context, order.portfolio_key, currency)
     if rate is None:
         raise NoRate(order.symbol, currency, base)
-    return product(amount, rate)
+    return multiply(amount, rate)
 
 
 def _append(

@@ -26,7 +26,7 @@ from app.ledger.service.reversals import (
     load_reversed_trades,
     require_no_action,
 )
-from app.money import fixed
+from app.money import format_fixed
 from app.orders.errors import AlreadyBusted, NoSuchExecution
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.contingency import EXITS
@@ -42,7 +42,7 @@ from app.orders.service.commands import BustExecution, CorrectExecution
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
 from app.orders.service.execution.filling import find_successor
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 ExecutionChange = BustExecution | CorrectExecution
 
@@ -55,7 +55,7 @@ def bust_execution(context: BatchContext, command: BustExecution) -> OrderResult
     AlreadyReversed, MixesCurrencies, BookedByCorporateAction and BeforeCorporateAction.
     """
     origin = command.origin
-    order, at = context.order_for(origin, command.order_id), iso(origin.at)
+    order, at = context.order_for(origin, command.order_id), format_timestamp(origin.at)
     if find_repeated_change(context, origin, find_successor(context, order)) is not None:
         return build_answer(context, order)._replace(replayed=True)
     execution = find_execution(context, order, command.execution_id)
@@ -88,7 +88,7 @@ def record_bust(
     busted = find_successor(context, order)
     return context.order_store.record_change(
         busted,
-        iso(command.origin.at),
+        format_timestamp(command.origin.at),
         actor_of(command.origin),
         reason=BUST,
         broker_reason=command.reason,
@@ -172,13 +172,15 @@ def append_reversal(context: BatchContext, origin: Origin, original: TradeRow, r
 
 
 def _negate(amount: str) -> str:
-    return fixed(-Decimal(amount))
+    return format_fixed(-Decimal(amount))
 
 
 def _negate_charges(charges: str | None) -> str | None:
     if charges is None:
         return None
-    return orjson.dumps({name: fixed(-amount) for name, amount in parse_components(charges).items()}).decode()
+    return orjson.dumps(
+        {name: format_fixed(-amount) for name, amount in parse_components(charges).items()}
+    ).decode()
 
 
 _PROMPT = timedelta(seconds=2)  # no position is adopted so soon after a fill

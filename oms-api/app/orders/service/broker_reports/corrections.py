@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.brokers.rules.values import Executed
 from app.errors import FieldError, Invalid
 from app.ledger.rules.chain import TradeRow
-from app.money import fixed, product
+from app.money import format_fixed, multiply
 from app.orders.rules.execution_verification import (
     CORRECTION,
     MAX_ID_LENGTH,
@@ -39,7 +39,7 @@ from app.orders.service.execution.filling import (
     find_successor,
     record_trade,
 )
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 class _Booked(NamedTuple):
@@ -62,7 +62,7 @@ def correct_execution(context: BatchContext, command: CorrectExecution) -> Order
     execution = find_execution(context, order, command.execution_id)
     event = _build_event(command, execution)
     corrected, booked = _book(context, order, execution, event, command)
-    at = iso(command.origin.at)
+    at = format_timestamp(command.origin.at)
     if booked.difference > 0:
         apply_fill_to_group(context, corrected, booked.difference, at)
     reduce_competing_orders(context, booked.trade, at, corrected)
@@ -75,9 +75,9 @@ def _build_event(command: CorrectExecution, execution: ExecutionRow) -> Executed
     """Return the execution in the place of another one. Raises Invalid."""
     quantity = command.quantity or Decimal(execution.quantity)
     price = command.price or Decimal(execution.price)
-    if (fixed(quantity), fixed(price)) == (execution.quantity, execution.price):
+    if (format_fixed(quantity), format_fixed(price)) == (execution.quantity, execution.price):
         raise _invalid("quantity", "Must differ from the execution, or `price` must.", "unchanged")
-    value = product(quantity, price)
+    value = multiply(quantity, price)
     if not value:
         raise _invalid("quantity", "The value must be at least 0.00000001.", "too_small")
     correction_id = get_correction_id(execution.execution_id)
@@ -101,7 +101,7 @@ def _book(
     command: CorrectExecution,
 ) -> tuple[Order, _Booked]:
     """Book the bust and the new execution. The returned trade has the position's change by both."""
-    at, actor = iso(command.origin.at), actor_of(command.origin)
+    at, actor = format_timestamp(command.origin.at), actor_of(command.origin)
     original, reversal = reverse_trade(context, command, execution)
     record_bust(context, order, execution, reversal, command)
     trade, charges = record_trade(context, order, event, at, execution.executed_at)
@@ -111,5 +111,5 @@ def _book(
     facts = {"broker_reason": command.reason, "request_key": command.origin.idempotency_key}
     corrected = apply_execution(context, order, row, at, actor, **facts)
     delta = Decimal(reversal.quantity_delta) + Decimal(trade.quantity_delta)
-    net = trade._replace(quantity_delta=fixed(delta))
+    net = trade._replace(quantity_delta=format_fixed(delta))
     return corrected, _Booked(original, net, event.quantity - Decimal(execution.quantity))

@@ -43,7 +43,7 @@ from app.orders.service.risk_checks.order_quantities import find_quantity_denial
 from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial
 from app.orders.service.risk_checks.trading_sessions import set_session_end
 from app.risk.rules.values import Denial, TradingState
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 
@@ -51,7 +51,7 @@ _CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_valu
 def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
     """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
     origin = command.origin
-    order = _as_of_now(context, context.order_for(origin, command.order_id), iso(origin.at))
+    order = _as_of_now(context, context.order_for(origin, command.order_id), format_timestamp(origin.at))
     key = origin.idempotency_key
     if order.status in FINAL:
         repeated = find_repeated_change(context, origin, order)
@@ -59,7 +59,9 @@ def cancel_requested_order(context: BatchContext, command: CancelOrder) -> Order
             raise OrderIsFinal(order.id, order.status)
         return repeated
     count_order_message(context, origin, order)
-    cancel_order(context, order, iso(origin.at), actor_of(origin), reason=command.reason, request_key=key)
+    cancel_order(
+        context, order, format_timestamp(origin.at), actor_of(origin), reason=command.reason, request_key=key
+    )
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -74,7 +76,9 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
         else context.order_store.open_in(portfolio_key)
     )
     found = [order for order in orders if wanted.matches(order)]
-    ids = cancel_open_orders(context, found, iso(origin.at), actor_of(origin), reason=command.reason)
+    ids = cancel_open_orders(
+        context, found, format_timestamp(origin.at), actor_of(origin), reason=command.reason
+    )
     return build_result(context, origin.tenant_id, sorted(ids))
 
 
@@ -90,7 +94,7 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
             for order in context.order_store.open_in(portfolio_key)
             if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
         ]
-        at, actor = iso(origin.at), actor_of(origin)
+        at, actor = format_timestamp(origin.at), actor_of(origin)
         ids = sorted(cancel_open_orders(context, found, at, actor, reason=cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
     return build_result(context, origin.tenant_id, ids)
@@ -107,7 +111,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
     known = find_repeated_request(context, origin, changes.client_order_id)
     if known is not None:
         return known
-    order = _as_of_now(context, named, iso(origin.at))
+    order = _as_of_now(context, named, format_timestamp(origin.at))
     if order.status in FINAL:
         raise OrderIsFinal(order.id, order.status)
     if order.status in PENDING:
@@ -127,7 +131,7 @@ def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
         nothing = dict.fromkeys(_CARRIED, ZERO)
         context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
         return build_result(context, order.tenant_id, [successor.id])
-    _supersede(context, order, successor, iso(origin.at), actor_of(origin))
+    _supersede(context, order, successor, format_timestamp(origin.at), actor_of(origin))
     return build_result(context, order.tenant_id, [successor.id])
 
 
@@ -145,7 +149,9 @@ def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrde
         unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
         deny_order(context, store_order(context, unfilled), denial, successor.created_at)
         return build_result(context, order.tenant_id, [successor.id])
-    request_replacement(context, order, successor, iso(origin.at), actor_of(origin), origin.idempotency_key)
+    request_replacement(
+        context, order, successor, format_timestamp(origin.at), actor_of(origin), origin.idempotency_key
+    )
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -164,7 +170,7 @@ def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
     """Expire an order that the caller may see, if it is due."""
     order = context.order_store.find(origin.tenant_id, order_id)
     if order is not None and context.sees(origin, order.portfolio_key):
-        _as_of_now(context, order, iso(origin.at))
+        _as_of_now(context, order, format_timestamp(origin.at))
 
 
 def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
@@ -227,7 +233,7 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
 
 def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
     origin, changes = command.origin, command.changes
-    at = iso(origin.at)
+    at = format_timestamp(origin.at)
     order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
     fields: dict[str, Any] = {name: value for name, value in changes._asdict().items() if value is not None}
     if _trails(changes):  # the trail may change from an amount to a percentage or back

@@ -19,7 +19,7 @@ from app.orders.service.contingent_orders.groups import cancel_open_orders, deny
 from app.orders.service.contingent_orders.protection import exit_denial
 from app.orders.service.execution.placement import build_placement, cancel_unsent, send_pair, store_order
 from app.orders.service.risk_checks.risk_evaluation import count_order_message
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
@@ -50,7 +50,7 @@ def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
             deny_order(context, order, denial, order.created_at)
             cancel_unsent(context, added, order.created_at)
             return build_result(context, origin.tenant_id, [one.id for one in added])
-    at, actor = iso(origin.at), actor_of(origin)
+    at, actor = format_timestamp(origin.at), actor_of(origin)
     cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were replaced.")
     send_pair(context, *added)
     return build_result(context, origin.tenant_id, [one.id for one in added])

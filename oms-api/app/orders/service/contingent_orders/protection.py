@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from app.money import format_plain_amount, product
+from app.money import format_plain_amount, multiply
 from app.orders.rules.contingency import EXITS, closes_only, exit_quantity
 from app.orders.rules.protection import (
     entry_prices,
@@ -19,7 +19,7 @@ from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.contingent_orders.groups import get_closable_quantity
 from app.orders.service.risk_checks.risk_evaluation import find_denial, risk_input
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
-from app.risk.rules.exposure import price_of, value_of
+from app.risk.rules.exposure import compute_order_value, find_order_price
 from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
 
 _NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOLLOWER: "The second order"}
@@ -194,13 +194,13 @@ def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: O
     """Return the second order's risk input with the position and cash after the first order's fill."""
     sign = 1 if first.side == "BUY" else -1
     prices: Prices = context.symbol_state(first.tenant_id, first.symbol).prices
-    price = price_of(risk_input(context, first).order, prices)
+    price = find_order_price(risk_input(context, first).order, prices)
     if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
         return risk
     quantity = first.leaves_quantity
-    paid = value_of(quantity, price, risk.book.rate)
+    paid = compute_order_value(quantity, price, risk.book.rate)
     book = risk.book._replace(position=risk.book.position + sign * quantity, mark=risk.book.mark or price)
-    return risk._replace(book=book, cash=risk.cash - product(paid, Decimal(sign)))
+    return risk._replace(book=book, cash=risk.cash - multiply(paid, Decimal(sign)))
 
 
 def _add_order_name(denial: Denial, leg: Order) -> Denial:

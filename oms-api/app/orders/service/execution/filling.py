@@ -13,7 +13,7 @@ from app.ledger.rules.tickets import MAX_AHEAD
 from app.ledger.service.commands import Origin
 from app.ledger.service.dp_charges import book_dp_charge
 from app.ledger.service.portfolio_state import Entry
-from app.money import fixed
+from app.money import format_fixed
 from app.orders.rules.broker_requests import is_remote
 from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
@@ -23,9 +23,10 @@ from app.orders.service.contingent_orders.broker_exits import is_broker_entry, p
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
+from app.orders.service.contingent_orders.replacement_confirmation import confirm_reductions
 from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _SIDES = {side.value: side for side in Side}
 # What is unexpected about an execution, as stored in its note: it came after the order's end, exceeds the
@@ -48,6 +49,7 @@ def record_fill(context: BatchContext, order: Order, event: Executed, at: Timest
         protect_fill(context, moved, event.quantity, at)
     else:
         apply_fill_to_group(context, moved, event.quantity, at)
+        confirm_reductions(context, moved, event.at, at)
     if anomaly is not None and moved.role is Role.ENTRY and not is_broker_entry(moved):
         reason = f"{event.execution_id} filled {anomaly}"
         late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
@@ -60,7 +62,7 @@ def _get_execution_time(order: Order, event: Executed, at: Timestamp) -> Timesta
     """Return the broker's time, None for the paper market and for a clock that is far ahead of ours."""
     if not is_remote(order) or event.at - datetime.fromisoformat(at) > MAX_AHEAD:
         return None
-    return iso(event.at)
+    return format_timestamp(event.at)
 
 
 def apply_execution(
@@ -169,9 +171,9 @@ def build_execution(
         portfolio_id=order.portfolio_id,
         symbol=order.symbol,
         side=order.side,
-        quantity=fixed(event.quantity),
-        price=fixed(event.price),
-        value=fixed(event.value),
+        quantity=format_fixed(event.quantity),
+        price=format_fixed(event.price),
+        value=format_fixed(event.value),
         trade_id=trade.trade_id,
         note=anomaly,
         executed_at=trade.executed_at,

@@ -11,7 +11,7 @@ from app.costs.errors import RateUnknown
 from app.ledger.errors import AmountTooLarge, NoRate
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.orders.queries.executions import list_execution_quantities
 from app.orders.rules.broker_requests import convert_order, is_remote
 from app.orders.rules.contingency import EXITS, exclusive_id
@@ -24,7 +24,7 @@ from app.orders.service.contingent_orders.groups import finalize_order, get_clos
 from app.orders.service.execution.filling import record_fill
 from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
 from app.orders.service.risk_checks.trading_sessions import find_calendars, select_tradable
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _MICROSECOND = timedelta(microseconds=1)
 _SIDES = {side.value: side for side in Side}
@@ -54,7 +54,7 @@ def match_open_orders(context: BatchContext, orders: Sequence[Order], quote: Quo
     fill consumed. Orders outside their session do not match.
     """
     if quote.at > _parse_instant(at):
-        at = iso(quote.at)
+        at = format_timestamp(quote.at)
     orders = select_tradable(context, orders, quote, at)
     if orders:
         _run_matching(context, orders, quote, at)
@@ -160,7 +160,7 @@ def _execute(context: BatchContext, order: Order, event: Executed, at: Timestamp
             return
         quantity = min(event.quantity, order.leaves_quantity)
         if quantity < event.quantity:
-            event = event._replace(quantity=quantity, value=product(quantity, event.price))
+            event = event._replace(quantity=quantity, value=multiply(quantity, event.price))
     if order.status is Status.PARTIALLY_FILLED:
         event = _number_execution(context, order, event)
     try:
@@ -192,7 +192,7 @@ def load_consumed_liquidity(context: BatchContext, quotes: Iterable[tuple[int, Q
     """Load what was executed since quotes, each given with its tenant, where they have sizes."""
     for tenant_id, quote in quotes:
         if quote.bid_size is not None or quote.ask_size is not None:
-            _load_consumed_liquidity(context, (tenant_id, quote.symbol, iso(quote.at)))
+            _load_consumed_liquidity(context, (tenant_id, quote.symbol, format_timestamp(quote.at)))
 
 
 def _load_consumed_liquidity(context: BatchContext, quote_key: tuple[int, str, Timestamp]) -> None:
@@ -206,7 +206,7 @@ def _sum_consumed_liquidity(
     """Return the quantity of this quote that each portfolio and side consumed. Empty if it has no sizes."""
     if quote.bid_size is None and quote.ask_size is None:
         return {}
-    since = iso(quote.at)
+    since = format_timestamp(quote.at)
     quote_key = (tenant_id, quote.symbol, since)
     _load_consumed_liquidity(context, quote_key)
     rows = context.consumed_liquidity[quote_key] + [

@@ -43,7 +43,7 @@ from app.orders.service.risk_checks.order_quantities import find_quantity_denial
 from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial
 from app.orders.service.risk_checks.trading_sessions import find_order_hold, set_session_end
 from app.risk.rules.values import Denial
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 
 def place_order(context: BatchContext, command: PlaceOrder) -> OrderResult:
@@ -99,7 +99,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
     role = Role.EITHER if is_pair else Role.FOLLOWER
     second = store_order(context, second._replace(**group, parent_id=parent_id, role=role))
     if _is_group_denied(context, first, second):
-        cancel_unsent(context, [first, second], iso(command.origin.at))
+        cancel_unsent(context, [first, second], format_timestamp(command.origin.at))
     elif is_pair:
         _submit_pair(context, first, second)
     else:
@@ -110,7 +110,7 @@ def place_group(context: BatchContext, command: PlaceGroup) -> OrderResult:
 
 def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
     """Raise Invalid if the ticket has expired. Call it only for new requests: a repeat may come late."""
-    for bad in validate_expiry(ticket, iso(now)) if ticket.expires_at else ():
+    for bad in validate_expiry(ticket, format_timestamp(now)) if ticket.expires_at else ():
         raise Invalid(bad.message, [FieldError(f"{prefix}{bad.field}", bad.message, bad.code)])
 
 
@@ -196,8 +196,8 @@ def build_placement(
     return Placement(
         *portfolio_key,
         source=origin.source,
-        user_id=origin.user_id,
-        at=iso(origin.at),
+        user_id=origin.user_label,
+        at=format_timestamp(origin.at),
         actor=origin.actor,
         cost_schedule=portfolio.schedule_in(exchange),
         broker=portfolio.broker,
@@ -269,7 +269,7 @@ def adopt_order(context: BatchContext, command: AdoptOrder) -> OrderResult:
     runs, because it works already; it counts from now on. Raises NoSuchPortfolio and NotAtBroker.
     """
     origin, ticket = command.origin, command.ticket
-    tenant_id, at = origin.tenant_id, iso(origin.at)
+    tenant_id, at = origin.tenant_id, format_timestamp(origin.at)
     portfolio_key = context.get_portfolio_key(command)
     if context.order_store.find(tenant_id, command.order_id) is not None:
         return build_result(context, tenant_id, [command.order_id])

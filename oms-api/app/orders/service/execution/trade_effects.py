@@ -8,7 +8,7 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import TradeKey
 from app.ledger.rules.ledger_state import REVERSAL
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.commands import Recorded
+from app.ledger.service.commands import RecordedTrade
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.contingency import reduction_of
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
@@ -24,7 +24,7 @@ def apply_trades_to_orders(
 
     Return a function that updates the caches. Call it after the commit.
     """
-    reduced = [one for one in outcomes if isinstance(one, Recorded) and _may_concern_orders(batch, one)]
+    reduced = [one for one in outcomes if isinstance(one, RecordedTrade) and _may_concern_orders(batch, one)]
     if not reduced:
         return _leave_caches
     now = max(datetime.fromisoformat(one.row.created_at) for one in reduced)
@@ -39,7 +39,7 @@ def _leave_caches() -> None:
     """Change nothing: the next batch reads what the trades changed."""
 
 
-def apply_trade_to_orders(context: BatchContext, recorded: Recorded) -> None:
+def apply_trade_to_orders(context: BatchContext, recorded: RecordedTrade) -> None:
     """Reduce the exits of the position that a trade or a reversal reduced.
 
     A reversal that takes a reduction back restores them.
@@ -63,7 +63,7 @@ def _restore_exits(context: BatchContext, row: TradeRow) -> None:
         restore_exits(context, reversed_reduction, row.created_at)
 
 
-def _may_concern_orders(batch: LedgerBatch, recorded: Recorded) -> bool:
+def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
     """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
     row = recorded.row
     if recorded.replayed or not batch.portfolio(row.portfolio_key).orders_stamp:
@@ -73,7 +73,7 @@ def _may_concern_orders(batch: LedgerBatch, recorded: Recorded) -> bool:
     return reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
 
 
-def _with_open_orders(context: BatchContext, reduced: Iterable[Recorded]) -> list[Recorded]:
+def _with_open_orders(context: BatchContext, reduced: Iterable[RecordedTrade]) -> list[RecordedTrade]:
     """Return the trades that may change orders: those in symbols with open ones, and reversals."""
     found = []
     for one in reduced:

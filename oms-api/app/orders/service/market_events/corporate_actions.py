@@ -27,7 +27,7 @@ from app.orders.service.commands import ApplyCorporateAction
 from app.orders.service.contingent_orders.groups import cancel_open_orders
 from app.orders.service.price_restatement import ACTOR, restate_prices
 from app.orders.service.risk_checks.currency_conversion import rate_now
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _REVERSED = "Reversed: "
 _NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
@@ -64,13 +64,13 @@ def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, 
 def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
     reason = f"{command.action.symbol} became {command.action.new_symbol}"
     orders = context.order_store.open_of(portfolio_key, command.action.symbol)
-    cancel_open_orders(context, orders, iso(command.origin.at), ACTOR, reason=reason)
+    cancel_open_orders(context, orders, format_timestamp(command.origin.at), ACTOR, reason=reason)
 
 
 def _restate_orders(
     context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction
 ) -> None:
-    action, at = command.action, iso(command.origin.at)
+    action, at = command.action, format_timestamp(command.origin.at)
     instrument = context.instrument(portfolio_key.tenant_id, action.symbol)
     terms = Terms(instrument.tick_size, instrument.lot_size)
     new_units, old_units = action.ratio

@@ -26,7 +26,7 @@ from app.orders.service.contingent_orders.halts import cancel_halted, list_halte
 from app.orders.service.contingent_orders.linked_pairs import watch_part
 from app.orders.service.execution.matching import can_match, match_open_orders
 from app.orders.service.internal_commands import QuoteArrived
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 
 def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
@@ -58,7 +58,7 @@ def match_unmatched_quotes(context: BatchContext) -> None:
     for portfolio_key in sorted(context.order_store.portfolio_keys):
         for symbol in context.order_store.symbols_in(portfolio_key):
             by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
-    at = iso(context.now)
+    at = format_timestamp(context.now)
     for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
         quote = context.quote(*key)
         if quote is not None:

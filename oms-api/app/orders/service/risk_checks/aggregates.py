@@ -16,7 +16,7 @@ from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import rate_between, rate_to_value_in
 from app.orders.service.risk_checks.exposure import exposure_in, find_mark, load_last_trade_prices, working_of
-from app.risk.rules.exposure import add_totals, build_symbol_book, convert_totals, total_of
+from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, convert_totals
 from app.risk.rules.values import NOTHING, Limits, SymbolExposure, Totals
 
 _LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
@@ -133,7 +133,9 @@ def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]
     load_last_trade_prices(context, held)
     totals: dict[str, Totals] = {}
     for portfolio_key, book in _books(context, bases, held, orders, position_keys):
-        totals[bases[portfolio_key]] = add_totals(totals.get(bases[portfolio_key], NOTHING), total_of(book))
+        totals[bases[portfolio_key]] = add_totals(
+            totals.get(bases[portfolio_key], NOTHING), compute_totals(book)
+        )
     return totals
 
 

@@ -15,9 +15,14 @@ from app.orders.rules.values import Order, OrderKey, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate, sum_exposures
 from app.orders.service.risk_checks.risk_evaluation import risk_input
-from app.risk.rules.exposure import get_reducible_quantity, get_reference_price, price_of, value_of
+from app.risk.rules.exposure import (
+    compute_order_value,
+    find_order_price,
+    get_reducible_quantity,
+    get_reference_price,
+)
 from app.risk.rules.values import RiskInput
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _EXEMPT_ROLES = EXITS | {Role.CLOSING}  # these orders only reduce a position
 
@@ -59,8 +64,10 @@ def find_required_request(
 def _is_covered(context: BatchContext, order: Order, policy: ApprovalPolicy, risk: RiskInput) -> bool:
     if order.leaves_quantity <= get_reducible_quantity(risk.book, order.side):
         return False
-    price = price_of(risk.order, risk.prices)
-    value = None if price is None or risk.no_rate else value_of(order.quantity, price, risk.book.rate)
+    price = find_order_price(risk.order, risk.prices)
+    value = (
+        None if price is None or risk.no_rate else compute_order_value(order.quantity, price, risk.book.rate)
+    )
     net = sum_exposures(context, order.portfolio_key)[1]
     equity = context.portfolio(order).cash + net
     return rules.is_covered(policy, order.symbol, value, equity)
@@ -83,7 +90,7 @@ def build_request(
         portfolio_id=order.portfolio_id,
         requested_by=order.placed_by,
         requested_at=at,
-        expires_at=iso(expires_at),
+        expires_at=format_timestamp(expires_at),
         price_seen=get_reference_price(risk.prices),
         max_move_percent=policy.max_move_percent,
         approvers=orjson.dumps(policy.approvers).decode(),
@@ -133,7 +140,7 @@ def publish_approval_event(
     target = str(facts["order_id"])
     after = mask_secrets({name: value for name, value in facts.items() if name != "order_id"})
     who = (tenant_id, datetime.fromisoformat(at), actor.audited_as, actor.via)
-    context.entries.append(AuditEntry(*who, kind, target, None, context.request_id, after=after))
+    context.audit_entries.append(AuditEntry(*who, kind, target, None, context.request_id, after=after))
 
 
 def get_reference(context: BatchContext, order: Order) -> Any:

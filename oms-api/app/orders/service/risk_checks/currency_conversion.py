@@ -4,11 +4,11 @@ from decimal import Decimal
 
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
-from app.ledger.queries.books import last_rate
-from app.ledger.rules.accounting import Position, currency_of_fill
+from app.ledger.queries.books import find_last_rate
+from app.ledger.rules.accounting import Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey
 from app.market_data.rules.rates import find_rate, list_pairs
-from app.money import ZERO, ratio
+from app.money import ZERO, divide
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 
@@ -19,7 +19,7 @@ def currency_in(
     """Return the currency that the symbol trades in, None if it is the portfolio's own."""
     listed = context.instrument(portfolio_key.tenant_id, symbol)
     base = context.ledger.portfolios[portfolio_key].base_currency
-    return currency_of_fill(held, listed.currency if listed.is_listed else None, base)
+    return find_fill_currency(held, listed.currency if listed.is_listed else None, base)
 
 
 def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
@@ -53,7 +53,7 @@ def rate_to_value_in(
     passes.
     """
     listed = context.instrument(tenant_id, symbol)
-    currency = currency_of_fill(held, listed.currency if listed.is_listed else None, base)
+    currency = find_fill_currency(held, listed.currency if listed.is_listed else None, base)
     if currency is None:
         return None
     rate = rate_between(context, tenant_id, currency, base)
@@ -68,7 +68,7 @@ def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Po
     """
     portfolio_key = order.portfolio_key
     rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)
-    rate = rate or last_rate(context.connection, *portfolio_key, order.symbol)
+    rate = rate or find_last_rate(context.connection, *portfolio_key, order.symbol)
     if rate is None:
         raise NoRate(order.symbol, currency, context.portfolio(order).base_currency)
     return rate
@@ -78,7 +78,7 @@ def rate_of_cost(held: Position) -> Decimal | None:
     """Return the average rate of the position's cost, None if it has none."""
     if not held.local_cost or not held.cost:
         return None
-    return ratio(held.cost, held.local_cost) or None
+    return divide(held.cost, held.local_cost) or None
 
 
 def pair_without_rate(context: BatchContext, order: Order, held: Position) -> str | None:

@@ -9,13 +9,13 @@ from app.ledger.queries.valuation import list_open_positions
 from app.ledger.rules.equity import NO_EXPOSURE
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.valuation import value_positions
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.aggregates import get_firm_currency
 from app.orders.service.risk_checks.currency_conversion import rate_between
 from app.orders.service.risk_checks.loss_limits import compute_equity
-from app.risk.queries.losses import list_portfolio_cash, was_switched_since
+from app.risk.queries.losses import list_portfolio_cash, was_set_by_loss_limit
 from app.risk.rules.losses import LossBaseline, find_breach, get_day_start
 from app.risk.rules.values import Limits, TradingState
 
@@ -64,7 +64,7 @@ def _is_overruled(context: BatchContext, order: Order) -> bool:
     """Return whether a person set the portfolio to ACTIVE after a loss limit had switched it today."""
     state, _ = context.state(order)
     name_key, since = context.portfolio(order).name_key, get_day_start(context.now)
-    return state is TradingState.ACTIVE and was_switched_since(
+    return state is TradingState.ACTIVE and was_set_by_loss_limit(
         context.connection, order.tenant_id, name_key, since
     )
 
@@ -80,7 +80,7 @@ def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) ->
     firm = get_firm_currency(context, tenant_id)
     for base, pnl in _get_profits(context, tenant_id).items():
         rate = Decimal(1) if base == firm else rate_between(context, tenant_id, base, firm)
-        total += product(pnl, rate or ZERO)
+        total += multiply(pnl, rate or ZERO)
     return total
 
 

@@ -10,7 +10,7 @@ from app.orders.service.batch.batch_context import BatchContext
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import WINDOW, Latch, LatchSubject, list_latch_subjects
 from app.risk.service.audit_entries import RISK, serialize_latch_values
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 
 def latch_of(context: BatchContext, order: Order) -> Latch | None:
@@ -54,8 +54,8 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
 def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -> None:
     """Load the orders that a holder executed within the last minute, after the last release of its latch."""
     if key not in context.repeats and context.services.controls.counts_executions(key[0]):
-        since = iso(context.now - WINDOW)
-        released = queries.released_at(context.connection, *key)
+        since = format_timestamp(context.now - WINDOW)
+        released = queries.find_release_time(context.connection, *key)
         executed = find_executed_order_ids(context.connection, *key, max(since, released or since))
         context.repeats[key] = executed
 
@@ -74,4 +74,4 @@ def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Ti
     context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
     instant = datetime.fromisoformat(at)
     entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**facts}))
-    context.entries.append(entry)
+    context.audit_entries.append(entry)

@@ -14,7 +14,7 @@ from app.orders.service.batch.portfolio_cache import Exposure, Valuation
 from app.orders.service.batch.symbol_state import mark_of
 from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_value_by
 from app.orders.service.risk_checks.fill_charges import ChargedMarket, estimate_charges
-from app.risk.rules.exposure import NO_PRICES, build_symbol_book, price_of, total_of
+from app.risk.rules.exposure import NO_PRICES, build_symbol_book, compute_totals, find_order_price
 from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
 
 
@@ -67,7 +67,7 @@ def _revalue(
     open_orders = context.order_store.open_of(portfolio_key, symbol)
     counted = [one for one in open_orders if one.product == product and one.status in COUNTED]
     book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
-    exposure.put(holding_key, Valuation(book, total_of(book)))
+    exposure.put(holding_key, Valuation(book, compute_totals(book)))
 
 
 def working_of(
@@ -103,7 +103,9 @@ def working_of(
     if market is None:
         return [one for _, one in working]
     return [
-        one._replace(charges=estimate_charges(order, market, one.leaves, price_of(one, prices) or mark_price))
+        one._replace(
+            charges=estimate_charges(order, market, one.leaves, find_order_price(one, prices) or mark_price)
+        )
         if order.side == "BUY" and order.cost_schedule != Schedule.NONE
         else one
         for order, one in working

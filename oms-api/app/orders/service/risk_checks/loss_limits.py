@@ -4,7 +4,7 @@ import logging
 from datetime import datetime
 from decimal import Decimal
 
-from app.database import write
+from app.database import execute_writes
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.portfolio_state import PortfolioState
 from app.orders.service.batch.batch_context import BatchContext
@@ -13,7 +13,7 @@ from app.orders.service.internal_commands import CheckLosses
 from app.orders.service.risk_checks.order_estimates import sum_exposures
 from app.risk.errors import TooManySet
 from app.risk.queries import losses as queries
-from app.risk.queries.switches import SwitchChange, switches_of, update_trading_states
+from app.risk.queries.switches import SwitchChange, load_switches, update_trading_states
 from app.risk.rules.limits import Subject
 from app.risk.rules.losses import (
     LOSS_LIMITS,
@@ -27,9 +27,9 @@ from app.risk.rules.losses import (
 )
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
-from app.risk.service.audit_entries import automatic_switch_entry
+from app.risk.service.audit_entries import build_automatic_switch_entry
 from app.risk.service.kill_switch_activation import set_state
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,8 +67,10 @@ def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBas
     if breach is None and switch is None:
         return
     day_start = get_day_start(datetime.fromisoformat(at))
-    was_set_today = queries.was_switched_since(connection, portfolio.tenant_id, portfolio.name_key, day_start)
-    state = find_new_state(breach, switch, iso(day_start), was_set_today=was_set_today)
+    was_set_today = queries.was_set_by_loss_limit(
+        connection, portfolio.tenant_id, portfolio.name_key, day_start
+    )
+    state = find_new_state(breach, switch, format_timestamp(day_start), was_set_today=was_set_today)
     if state is not None:
         _set(context, portfolio, state, breach, at)
 
@@ -89,8 +91,8 @@ def _set(
     except TooManySet as refusal:
         _LOG.error("the losses of portfolio %s exceed a limit: %s", portfolio.id, refusal.detail)
         return
-    switches = switches_of(context.connection, [tenant_id])[tenant_id]
+    switches = load_switches(context.connection, [tenant_id])[tenant_id]
     row = (portfolio.id, key, portfolio.trading_state)
-    write(context.connection, *update_trading_states(tenant_id, [row], switches))
+    execute_writes(context.connection, *update_trading_states(tenant_id, [row], switches))
     portfolio.trading_state = switches.state(key)[0].value
-    context.entries.append(automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))
+    context.audit_entries.append(build_automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))

@@ -7,27 +7,27 @@ import orjson
 from app.costs.errors import RateUnknown
 from app.costs.rules.values import Execution
 from app.ledger.rules.keys import PortfolioKey
-from app.money import ZERO, fixed, money_text, product, quantity_text
+from app.money import ZERO, format_fixed, multiply, shorten_amount, shorten_quantity
 from app.orders.rules.order_views import OrderEstimate
 from app.orders.rules.values import Order, OrderType
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.currency_conversion import currency_in
 from app.orders.service.risk_checks.exposure import exposure_in
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
-from app.risk.rules.exposure import market_value, price_of, value_of
+from app.risk.rules.exposure import compute_market_value, compute_order_value, find_order_price
 from app.risk.rules.values import RiskInput
 
 
 def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> OrderEstimate:
     """Return the estimate of an order, given the input of its risk checks."""
-    price = price_of(risk.order, risk.prices)
+    price = find_order_price(risk.order, risk.prices)
     if price is not None and order.type is OrderType.LIMIT:
         touched = risk.prices.ask if order.side == "BUY" else risk.prices.bid
         if touched is not None:
             price = min(price, touched) if order.side == "BUY" else max(price, touched)
     sign, quantity = 1 if order.side == "BUY" else -1, risk.order.quantity
-    value = None if price is None else product(quantity, price)
-    worth = None if price is None or risk.no_rate else value_of(quantity, price, risk.book.rate)
+    value = None if price is None else multiply(quantity, price)
+    worth = None if price is None or risk.no_rate else compute_order_value(quantity, price, risk.book.rate)
     charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
     known = worth is not None and charges is not None
     gross, net = sum_exposures(context, order.portfolio_key)
@@ -47,15 +47,15 @@ def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> Orde
 def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> tuple[Decimal, Decimal]:
     """Return the sum of the market values of a portfolio's positions, unsigned and signed."""
     valuations = exposure_in(context, portfolio_key).valuations.values()
-    values = [market_value(one.book) for one in valuations]
+    values = [compute_market_value(one.book) for one in valuations]
     return sum(map(abs, values), ZERO), sum(values, ZERO)
 
 
 def serialize_estimate(estimate: OrderEstimate) -> str:
     """Return the estimate as JSON text. Amounts are text as in the API."""
     values = estimate._asdict().items()
-    facts = {name: None if value is None else money_text(fixed(value)) for name, value in values}
-    facts["position_after"] = quantity_text(fixed(estimate.position_after))
+    facts = {name: None if value is None else shorten_amount(format_fixed(value)) for name, value in values}
+    facts["position_after"] = shorten_quantity(format_fixed(estimate.position_after))
     return orjson.dumps(facts).decode()
 
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.money import ZERO, ratio, round_down_to
+from app.money import ZERO, divide, round_down_to_step
 from app.orders.rules.values import Order, Ticket
 from app.orders.service.batch.batch_context import BatchContext
 from app.risk.rules.exposure import get_touch_price
@@ -22,13 +22,13 @@ def resolve_quantity(context: BatchContext, tenant_id: int, ticket: Ticket) -> D
     price = get_touch_price("BUY", Prices(quote.bid, quote.ask, quote.last)) if quote else None
     if not price:
         return ZERO
-    return round_down_to(
+    return round_down_to_step(
         _largest_quantity(ticket.notional, price), context.instrument(tenant_id, ticket.symbol).lot_size
     )
 
 
 def _largest_quantity(notional: Decimal, price: Decimal) -> Decimal:
-    nearest = ratio(notional, price)
+    nearest = divide(notional, price)
     return nearest if nearest * price <= notional else nearest - Decimal("0.00000001")
 
 

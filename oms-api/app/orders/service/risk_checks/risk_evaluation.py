@@ -24,7 +24,7 @@ from app.orders.service.risk_checks.exposure import build_book, charged_market_o
 from app.orders.service.risk_checks.fill_charges import estimate_charges
 from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
 from app.risk.rules.evaluation import evaluate_close, evaluate_order
-from app.risk.rules.exposure import price_of, subtract_totals
+from app.risk.rules.exposure import find_order_price, subtract_totals
 from app.risk.rules.limits import Subject
 from app.risk.rules.values import (
     Candidate,
@@ -33,7 +33,7 @@ from app.risk.rules.values import (
     Prices,
     RiskInput,
     SymbolExposure,
-    no_charges,
+    charge_nothing,
 )
 from app.text import label_key
 from app.timestamps import Timestamp
@@ -191,10 +191,10 @@ def _build_charge_estimate(
 ) -> Callable[[Decimal], Decimal]:
     """Return a function that estimates what filling a quantity of the order costs."""
     if order.cost_schedule == Schedule.NONE:
-        return no_charges
+        return charge_nothing
     held = context.position(order)
     market = charged_market_of(context, order.portfolio_key, order.symbol, held, rate)
-    price = price_of(candidate, prices)
+    price = find_order_price(candidate, prices)
     return lambda quantity: estimate_charges(order, market, quantity, price)
 
 

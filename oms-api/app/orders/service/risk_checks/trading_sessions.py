@@ -25,7 +25,7 @@ from app.orders.rules.trading_sessions import (
 )
 from app.orders.rules.values import Order, Status, changed
 from app.orders.service.batch.batch_context import BatchContext
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 
 def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | None:
@@ -109,7 +109,7 @@ def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
     """Return why the order must wait now: a held order at the time of the batch, others when placed."""
     if not context.has_sessions:
         return None
-    return find_order_hold(context, order, iso(_get_current_time(context, order)))
+    return find_order_hold(context, order, format_timestamp(_get_current_time(context, order)))
 
 
 def _get_current_time(context: BatchContext, order: Order) -> datetime:

@@ -35,18 +35,20 @@ _REASONS = {
 
 
 # any JSON value
-def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def build_json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return `content` as a JSON response."""
     return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
 
 
-def convert(response: JsonResponse) -> Response:
+def convert_response(response: JsonResponse) -> Response:
     """Return a fast response as one of the framework."""
     headers = {name.decode(): value.decode() for name, value in response.headers}
     return Response(response.body, response.status, headers, media_type="application/json")
 
 
-def responses(
+def document_responses(
     status: int, described: Mapping[str, Any], *refusals: int, headers: Mapping[str, str] | None = None
 ) -> dict[int | str, dict[str, Any]]:
     """Return a route's `responses=`: the successful response with its headers, and the possible problems.

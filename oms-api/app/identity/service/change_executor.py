@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from app.audit.rules.entries import Facts, InvalidFacts
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.clock import Now
 from app.database import set_tenant_scope
 from app.database.transactions import Transactions
@@ -28,22 +28,22 @@ from app.identity.service.passwords import Passwords, require_good
 
 
 @dataclass(frozen=True, slots=True)
-class OperationContext:
-    """The caller of a request, its operation and its parameters.
+class ChangeRequest:
+    """A request to change something: its caller, route and parameters.
 
-    `operation` names the route and `subject` the object of its path. `body` is the request as canonical JSON.
-    `key` is the idempotency key.
+    `route` is the method and the path's template, `subject` the object that the path names. `body` is the
+    request as canonical JSON.
     """
 
     caller: Caller
-    operation: str
+    route: str
     subject: str = ""
     body: bytes = field(default=b"", repr=False)
-    key: str | None = None
+    idempotency_key: str | None = None
     address: str | None = None
     request_id: str | None = None
 
-    def entry(
+    def build_audit_entry(
         self, at: datetime, action: str, target: str, before: Facts | None = None, after: Facts | None = None
     ) -> AuditEntry:
         """Build an audit entry for the caller's own trail."""
@@ -52,16 +52,16 @@ class OperationContext:
         return AuditEntry(caller.tenant_id, *values)
 
 
-class Change(NamedTuple):
+class ChangeResult(NamedTuple):
     """The result of a request: its response and its audit entries, not committed yet."""
 
-    answer: dict[str, Any]
-    entries: Sequence[AuditEntry]
+    body: dict[str, Any]
+    audit_entries: Sequence[AuditEntry]
     status: int = 200
     shows_secret: bool = False
 
 
-class Answer(NamedTuple):
+class ChangeResponse(NamedTuple):
     """The response as JSON. `replayed` is true for a repeat of an earlier request."""
 
     status: int
@@ -69,10 +69,10 @@ class Answer(NamedTuple):
     replayed: bool = False
 
 
-Work = Callable[[Connection, datetime], Change]
+ChangeFunction = Callable[[Connection, datetime], ChangeResult]
 
 
-class Administration:
+class ChangeExecutor:
     """Executes changes of tenants, users, keys and portfolios. One instance per process.
 
     Changes of one tenant are serialized, so that what a change has read stays true until its commit.
@@ -86,18 +86,18 @@ class Administration:
         keys = (secret.encode() for secret in secrets)
         self._keys = [hmac.digest(key, b"slackoms admin requests v1", hashlib.sha256) for key in keys]
 
-    async def change(self, context: OperationContext, work: Work) -> Answer:
-        """Execute `work`, or return the response of the earlier request with the same key.
+    async def execute(self, request: ChangeRequest, change: ChangeFunction) -> ChangeResponse:
+        """Execute `change`, or return the response of the earlier request with the same key.
 
-        Raises the errors of `work`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
+        Raises the errors of `change`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
         nothing was changed, and OutcomeUnknown if that is not known.
         """
-        prints = [_fingerprint(key, context) for key in self._keys]
-        attempt = _Attempt(context, work, prints, self._now())
+        fingerprints = [_fingerprint(key, request) for key in self._keys]
+        attempt = _Attempt(request, change, fingerprints, self._now())
         try:
             return await self._run(attempt)
         except Unavailable:
-            if attempt.answer is None:
+            if attempt.response is None:
                 raise
             raise OutcomeUnknown(
                 "The database connection was lost during the commit; send it again with the same key."
@@ -112,7 +112,7 @@ class Administration:
         require_good(password, [name for name in own if name])
         return await self._passwords.hash(password)
 
-    async def _run(self, attempt: "_Attempt") -> Answer:
+    async def _run(self, attempt: "_Attempt") -> ChangeResponse:
         try:
             return await self._transactions.run(attempt.run)
         except IntegrityError:  # a concurrent writer outside the tenant's lock was first: try again
@@ -125,48 +125,49 @@ class Administration:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A request in progress. `answer` is its result, set just before the COMMIT."""
+    """A request in progress. `response` is its result, set just before the COMMIT."""
 
-    context: OperationContext
-    work: Work
-    prints: Sequence[str]
+    request: ChangeRequest
+    change: ChangeFunction
+    fingerprints: Sequence[str]
     now: datetime
-    answer: Answer | None = None
+    response: ChangeResponse | None = None
 
-    def run(self, connection: Connection) -> Answer:
-        tenant_id, key = self.context.caller.tenant_id, self.context.key
+    def run(self, connection: Connection) -> ChangeResponse:
+        tenant_id, key = self.request.caller.tenant_id, self.request.idempotency_key
         set_tenant_scope(connection, [tenant_id])
         lock_tenant(connection, tenant_id)
-        stored = find_request(connection, tenant_id, self.context.operation, key) if key else None
+        stored = find_request(connection, tenant_id, self.request.route, key) if key else None
         if stored is not None:
-            return self._repeated(stored, key or "")
-        if self.answer is not None and not key:  # the connection was lost at COMMIT
+            return self._replay(stored, key or "")
+        if self.response is not None and not key:  # the connection was lost at COMMIT
             raise OutcomeUnknown(
                 "The database was lost during the commit; check whether the change was made."
             )
-        return self._carry_out(connection, tenant_id)
+        return self._execute(connection, tenant_id)
 
-    def _repeated(self, stored: StoredRequest, key: str) -> Answer:
-        if self.answer is not None and stored.created_at == self.now:
-            return self.answer  # the COMMIT succeeded although its response was lost
-        if not any(hmac.compare_digest(stored.request_hash, own) for own in self.prints):
+    def _replay(self, stored: StoredRequest, key: str) -> ChangeResponse:
+        if self.response is not None and stored.created_at == self.now:
+            return self.response  # the COMMIT succeeded although its response was lost
+        if not any(hmac.compare_digest(stored.request_hash, own) for own in self.fingerprints):
             raise RequestKeyReused(key)
         if stored.answer is None:
             raise SecretNotStored
-        return Answer(stored.status, stored.answer.encode(), replayed=True)
+        return ChangeResponse(stored.status, stored.answer.encode(), replayed=True)
 
-    def _carry_out(self, connection: Connection, tenant_id: int) -> Answer:
-        change = self.work(connection, self.now)
-        answer = Answer(change.status, orjson.dumps(change.answer))
-        if self.context.key:
-            kept = None if change.shows_secret else answer.body.decode()
-            stored = StoredRequest(self.prints[0], change.status, kept, self.now)
-            store_request_key(connection, tenant_id, self.context.operation, self.context.key, stored)
-        record(connection, change.entries)
-        self.answer = answer
-        return answer
+    def _execute(self, connection: Connection, tenant_id: int) -> ChangeResponse:
+        result = self.change(connection, self.now)
+        response = ChangeResponse(result.status, orjson.dumps(result.body))
+        key = self.request.idempotency_key
+        if key:
+            body = None if result.shows_secret else response.body.decode()
+            stored = StoredRequest(self.fingerprints[0], result.status, body, self.now)
+            store_request_key(connection, tenant_id, self.request.route, key, stored)
+        record_entries(connection, result.audit_entries)
+        self.response = response
+        return response
 
 
-def _fingerprint(key: bytes, context: OperationContext) -> str:
-    credentials = b"\0".join((context.operation.encode(), context.subject.encode(), context.body))
+def _fingerprint(key: bytes, request: ChangeRequest) -> str:
+    credentials = b"\0".join((request.route.encode(), request.subject.encode(), request.body))
     return hmac.new(key, credentials, hashlib.sha256).hexdigest()

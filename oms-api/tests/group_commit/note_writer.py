@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, text
 
-from app.database import build_insert, write
+from app.database import build_insert, execute_writes
 from app.errors import Conflict, OmsError
 from app.group_commit import BatchResult, GroupCommit
 
@@ -19,7 +19,7 @@ GOOD_BAD = {"conflict": lambda: Conflict("refused"), "defect": lambda: KeyError(
 NOTES = Table("notes", MetaData(), Column("note", Text))
 
 
-class Notes:
+class NoteHandler:
     """Handler: writes each work, a text, into `notes`; some words have a meaning (see `handle`)."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Notes:
             if work == "conflict":
                 outcomes.append(Conflict("refused"))
                 continue
-            write(connection, build_insert(NOTES, ("note",), [(None if work == "null" else work,)]))
+            execute_writes(connection, build_insert(NOTES, ("note",), [(None if work == "null" else work,)]))
             outcomes.append(f"wrote {work}")
         is_recorded = partial(self._is_recorded, works=works)
         return BatchResult(outcomes, is_recorded, on_commit=partial(self._note_commit, works))
@@ -85,7 +85,7 @@ class Sizes:
 
 
 @contextmanager
-def writing(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
+def run_writer(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
     """Run a writer; its table is made first."""
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE notes (note TEXT NOT NULL)"))
@@ -98,14 +98,14 @@ def writing(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
         writer.close()
 
 
-def notes_in(engine) -> list[str]:
+def read_notes(engine) -> list[str]:
     """Return what was written, in order."""
     order = "rowid" if engine.dialect.name == "sqlite" else "ctid"
     with engine.connect() as connection:
         return list(connection.execute(text(f"SELECT note FROM notes ORDER BY {order}")).scalars())  # noqa: S608  # ours
 
 
-def outcomes_of(writer, works: Sequence[str], then: Callable[[], Any] = lambda: None) -> list[Any]:
+def submit_all(writer, works: Sequence[str], then: Callable[[], Any] = lambda: None) -> list[Any]:
     """Submit `works`, call `then`, and return the value or error of each."""
 
     async def run() -> list[Any]:
