@@ -19,6 +19,7 @@ from app.ledger.errors import (
     BeforeCorporateAction,
     BookedByCorporateAction,
     ExecutedBeforePrevious,
+    FilledAtBroker,
     KeyReused,
     MixesCurrencies,
     NoSuchTrade,
@@ -289,6 +290,8 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
         raise ReversalOfReversal(command.trade_id)
     if key in batch.reversed:
         raise AlreadyReversed(command.trade_id, batch.reversed[key])
+    if original.order_id is not None and batch.books.portfolio(original.portfolio_key).broker_connection:
+        raise FilledAtBroker(command.trade_id, original.order_id)
     require_no_action(batch, original)
     recorded = _book_reversal(batch, command, original)
     batch.reversed[key] = recorded.row.trade_id
