@@ -8,7 +8,7 @@ import pytest
 from app.brokers.rules.values import Accepted, Busted, Canceled, Executed, Expired
 from app.ledger.errors import FilledAtBroker
 from app.ledger.service.commands import ReverseTrade
-from app.order_routing.service.request_sender import _convert
+from app.order_routing.service.request_loading import _convert
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import (
     DOWN,

@@ -16,7 +16,7 @@ from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
 from app.money import format_fixed, shorten_quantity
-from app.orders.service.known_fills import drop_known_fills
+from app.orders.service.broker_reports.known_fills import drop_known_fills
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
 from app.reconciliation.rules.differences import (

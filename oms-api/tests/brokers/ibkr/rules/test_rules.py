@@ -162,7 +162,7 @@ def test_execution_that_cannot_be_is_refused(quantity, price):
 
 
 def test_execution_of_nothing_takes_one_back():
-    assert parse_fill(0.0, 0.0) == (0, 0)
+    assert parse_fill(0.0, 0.0) == (Decimal(0), Decimal(0))
     assert parse_fill(5.0, 1.08505) == (Decimal(5), Decimal("1.08505"))
 
 
