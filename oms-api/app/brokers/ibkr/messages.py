@@ -15,6 +15,7 @@ from app.brokers.ibkr.rules.reports import (
     StatusReport,
     parse_amount,
     parse_end,
+    parse_fill,
     parse_kind,
     parse_optional,
     parse_time_in_force,
@@ -173,9 +174,10 @@ class MessageReceiver:
         """Receive an execution."""
         if self._is_other(execution.acctNumber):
             return
+        quantity, price = parse_fill(execution.shares, execution.price)
         fill = FillReport(
             execution.execId, execution.orderId, execution.clientId, execution.permId, execution.orderRef,
-            parse_amount(execution.shares), parse_amount(execution.price), execution.time.astimezone(UTC),
+            quantity, price, execution.time.astimezone(UTC),
         )  # fmt: skip
         self._listener.receive(fill)
 
