@@ -49,9 +49,7 @@ class Parts:
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
     sharing: Sharing | None = None
-    background_tasks: Sequence[
-        Callable[[], Coroutine[Any, Any, None]]
-    ] = ()  # each runs until it is cancelled
+    background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is canceled
 
 
 def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:

@@ -100,7 +100,7 @@ _MEANING: dict[StrEnum, str] = {
     Check.VALUE: "price and gross market value are consistent",
     Check.POSITION: "each row's P&L and position follow from its trade and the previous position",
     Check.CASH: "cash moves by each row's value",
-    Check.COUNTERS: "counters and realised P&L add up",
+    Check.COUNTERS: "counters and realized P&L add up",
     Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
     Check.ACTION: "rows of corporate actions match their actions",
     Check.KEY: "an idempotency key belongs to one request and its hash",

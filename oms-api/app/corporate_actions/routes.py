@@ -83,7 +83,7 @@ async def create(
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
     It is booked when its ex-date begins, or at once if it has begun. It changes positions from executions
-    before the ex-date. Open orders are restated (split) or cancelled (symbol change).
+    before the ex-date. Open orders are restated (split) or canceled (symbol change).
     """
     request, draft = change_requests.build(caller, body), body.draft()
     result = await change_executor.execute(
@@ -153,7 +153,7 @@ async def reverse(
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
-    An action that is not yet booked is withdrawn. Orders that it cancelled stay cancelled.
+    An action that is not yet booked is withdrawn. Orders that it canceled stay canceled.
     """
     request = change_requests.build(caller, body, action_id)
     action = await _find(readers, caller, action_id)

@@ -156,7 +156,7 @@ class CorporateActionPreviewOut(BaseModel):
         description="Beginning of the ex-date", examples=["2026-11-23T05:00:00.000000Z"]
     )
     positions: list[PositionChangeOut] = Field(description="Positions held before the ex-date")
-    orders: list[OrderChangeOut] = Field(description="Open orders that are restated or cancelled")
+    orders: list[OrderChangeOut] = Field(description="Open orders that are restated or canceled")
 
 
 def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:

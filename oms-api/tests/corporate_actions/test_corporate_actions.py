@@ -207,7 +207,7 @@ def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(books):
     assert books.portfolio("Short")["cash"] == "10380.00"
     rows = assert_ok(books.get("/portfolios/Growth/cash"))["rows"][:2]
     assert [(row["kind"], row["amount"]) for row in rows] == [("withholding", "-7.50"), ("dividend", "50.00")]
-    assert position(books)[2] == "0.00"  # no realised P&L
+    assert position(books)[2] == "0.00"  # no realized P&L
     assert_verified(books)
     assert_ok(reverse(books, made))
     assert books.portfolio()["cash"] == "8000.00"

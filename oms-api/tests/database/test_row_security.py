@@ -163,7 +163,7 @@ def key_look_up(connection, tenant_id) -> tuple[str, tuple]:
 
 
 def test_row_level_security_keeps_index_lookups(new_database):
-    """On a table that was never analysed, as after a restore: keys are looked up, not searched for."""
+    """On a table that was never analyzed, as after a restore: keys are looked up, not searched for."""
     with serving(new_database("postgresql")) as service:
         api = service.api()
         for page in range(8):

@@ -203,7 +203,7 @@ def test_operation_is_rolled_back_when_the_audit_entry_fails(fresh, monkeypatch)
     def fail(connection, entries):
         raise OperationalError("INSERT", None, Exception("disk full"))
 
-    monkeypatch.setattr(change_executor, "record", fail)
+    monkeypatch.setattr(change_executor, "record_entries", fail)
     assert api.post("/users", ALICE, under("k1")).status_code == 503
     monkeypatch.undo()
     assert assert_ok(api.get("/users")) == []

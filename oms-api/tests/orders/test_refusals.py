@@ -246,7 +246,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(rig, mon
         "OrderResult",
         "NothingToClose",
         "OrderResult",
-        "Recorded",
+        "RecordedTrade",
     ]
     quantities = sorted(Decimal(str(row[0])) for row in rig.rows("SELECT quantity FROM orders"))
     assert quantities == [1, 2]

@@ -91,7 +91,7 @@ def test_process_reads_only_what_another_process_changed(shared, monkeypatch, is
         resting.append(there.place(name, type="LIMIT", limit_price="89"))
     read: dict[str, list[Any]] = {"orders": [], "positions": []}
     watch(monkeypatch, order_queries, "orders_by_id", read["orders"])
-    watch(monkeypatch, book_queries, "positions_since", read["positions"])
+    watch(monkeypatch, book_queries, "load_positions_since", read["positions"])
     here.now = there.now
     portfolio_of(here, name)
     changed = [] if is_same_order else resting[-1:]

@@ -249,7 +249,7 @@ def _set_kill_switches(api: ApiClient) -> None:
     _ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
     api.trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-    income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
+    income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED canceled the working entries before
     api.order(**income, quantity="4", limit_price="90", **exits)
     filled = api.found(api.order(**income, quantity="8", limit_price="98")["id"])  # five fill
     bust = {"execution_id": filled["fills"][0]["execution_id"], "reason": "Clearly erroneous"}

@@ -36,7 +36,7 @@ class CorporateActions:
     now: Now
 
     async def run(self) -> None:
-        """Book the actions that take effect, repeatedly, until cancelled."""
+        """Book the actions that take effect, repeatedly, until canceled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:

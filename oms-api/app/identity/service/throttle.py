@@ -4,7 +4,7 @@ Three token buckets refill slowly and lose a token with each attempt; a successf
 The bucket of account and address limits a simple guesser. The bucket of an address limits one client that
 tries many accounts. The bucket of an account limits many addresses; an address that has logged in to the
 account before is exempt from the last two.
-Memory is bounded. Processes that share a Redis share the buckets, synchronised every tenth of a second;
+Memory is bounded. Processes that share a Redis share the buckets, synchronized every tenth of a second;
 without Redis each process counts for itself.
 """
 

@@ -56,7 +56,7 @@ class SubscribedQuotes:
         self._unsubscribe: Callable[[], None] | None = None
 
     async def run(self) -> None:
-        """Follow the subscriptions until cancelled."""
+        """Follow the subscriptions until canceled."""
         while True:
             try:
                 await self.refresh()

@@ -17,7 +17,7 @@ from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.executions import BustIn, CorrectionIn
 from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, GroupIn, TicketIn
-from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
+from app.orders.schemas.responses import CanceledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
@@ -141,7 +141,7 @@ async def preview_order(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
     status_code=200,
-    responses=document_responses(200, {"model": CancelledOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": CanceledOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
@@ -150,8 +150,8 @@ async def cancel_all(
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
-    The request is stored, then the orders are cancelled portfolio by portfolio. `unsettled` lists the
-    portfolios whose orders were not all cancelled within five seconds. The service continues with them, even
+    The request is stored, then the orders are canceled portfolio by portfolio. `unsettled` lists the
+    portfolios whose orders were not all canceled within five seconds. The service continues with them, even
     after a restart. Do not retry.
     """
     if body.portfolio_name is not None:
@@ -194,7 +194,7 @@ async def bust_execution(
     request: BustExecutionRequest, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: OrderServiceDep,
 ) -> Response:  # fmt: skip
-    """Reverse an execution that its venue cancelled.
+    """Reverse an execution that its venue canceled.
 
     The trade and its charges are reversed, and the order's filled quantity and average price are computed
     again. The order keeps its status. If it is open, the reversed quantity can fill again. If the execution

@@ -270,7 +270,7 @@ class ChangesIn(OrderRequestBody):
 class CancelIn(RequestBody):
     """The reason of a cancellation."""
 
-    reason: OptionalReason = Field(None, description="Why the order is cancelled", examples=["Not needed"])
+    reason: OptionalReason = Field(None, description="Why the order is canceled", examples=["Not needed"])
 
 
 class CancelAllIn(OrderRequestBody):
@@ -283,7 +283,7 @@ class CancelAllIn(OrderRequestBody):
     side: Side | None = Field(None, description="Only `BUY` or only `SELL` orders", examples=["BUY"])
     strategy: OptionalLabel = Field(None, description="Only orders of this strategy", examples=["momentum"])
     reason: OptionalReason = Field(
-        None, description="Why the orders are cancelled", examples=["End of the day"]
+        None, description="Why the orders are canceled", examples=["End of the day"]
     )
 
 

@@ -152,8 +152,8 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     if order.status in FINAL:
         raise InvalidTransition(order.id, order.status, Status.REPLACED)
     successor = _find_requested_successor(context, order, event.successor_id)
-    is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
-    if is_cancelled:
+    is_canceled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
+    if is_canceled:
         is_accepted = order.accepted_at is not None
         back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
         order = context.order_store.change_status(order, back, at, order.broker)
@@ -165,7 +165,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     sent = context.order_store.change_status(added, Status.SUBMITTED, at, added.placed_by)
     back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
     working = context.order_store.change_status(sent, back, at, sent.broker, accepted_at=at)
-    if is_cancelled:
+    if is_canceled:
         crossed = list_cancel_requests(context, order)[-1]
         request_cancel(context, working, at, crossed.actor, reason=crossed.reason)
 

@@ -1,4 +1,4 @@
-"""Bust an execution that its venue cancelled: add rows to the ledger and to the executions."""
+"""Bust an execution that its venue canceled: add rows to the ledger and to the executions."""
 
 from decimal import Decimal
 from typing import Any

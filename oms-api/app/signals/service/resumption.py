@@ -26,7 +26,7 @@ class SignalResumption:
         self._service, self._readers, self._now = service, readers, now
 
     async def run(self) -> None:
-        """Resume repeatedly, until cancelled."""
+        """Resume repeatedly, until canceled."""
         while True:
             try:
                 await self.resume_pending()
