@@ -56,7 +56,7 @@ async def create_connection(
     connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
-    request, new = change_requests.build(caller, body), body.parameters()
+    request, new = change_requests.build(caller, body), body.to_parameters()
     return build_response(
         await change_executor.execute(
             request, lambda connection, now: connections.create(connection, request, new, now)
@@ -104,7 +104,7 @@ async def update_connection(
     connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
-    request, changes = change_requests.build(caller, body, connection_name), body.changes()
+    request, changes = change_requests.build(caller, body, connection_name), body.to_changes()
     return build_response(
         await change_executor.execute(
             request,

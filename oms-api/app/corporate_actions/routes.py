@@ -59,7 +59,7 @@ async def preview(
     caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
 ) -> Response:
     """Compute the changes of positions, cash and open orders without recording anything."""
-    draft, at = body.draft(), now()
+    draft, at = body.to_draft(), now()
 
     def read(connection: Connection) -> tuple[Action, ActionPreview]:
         action = build_action(connection, caller.tenant_id, draft)
@@ -85,7 +85,7 @@ async def create(
     It is booked when its ex-date begins, or at once if it has begun. It changes positions from executions
     before the ex-date. Open orders are restated (split) or canceled (symbol change).
     """
-    request, draft = change_requests.build(caller, body), body.draft()
+    request, draft = change_requests.build(caller, body), body.to_draft()
     result = await change_executor.execute(
         request,
         lambda connection, at: create_action(connection, request, draft, market.rate, at),

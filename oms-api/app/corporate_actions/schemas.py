@@ -60,7 +60,7 @@ class CorporateActionIn(BaseModel):
         None, description="`dividend`: date on which it is paid", examples=["2026-12-11"]
     )
 
-    def draft(self) -> Draft:
+    def to_draft(self) -> Draft:
         """Return the terms as the services take them."""
         return Draft(**{name: getattr(self, name) for name in Draft._fields})
 

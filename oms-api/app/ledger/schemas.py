@@ -127,7 +127,7 @@ class TradeIn(ExecutionTimeIn):
             raise PydanticCustomError("priced_once", "Send either `gmv` or `price`.", {"field": "gmv"})
         return self
 
-    def report(self) -> ReportedTrade:
+    def to_report(self) -> ReportedTrade:
         """Return the report."""
         return ReportedTrade(*_REPORTED(self))
 

@@ -18,8 +18,8 @@ from app.day_close.rules.values import (
     DayClose,
     DayFigures,
     OpenBreak,
-    build_closed_facts,
     build_closed_payload,
+    build_closed_values,
     sign_day,
 )
 from app.day_close.service.breaks import (
@@ -86,7 +86,7 @@ class DayCloser:
             caller.tenant_id, CLOSED, build_closed_payload(signed), format_timestamp(now), day.isoformat()
         )
         queries.insert_signed_day(connection, signed, build_packed_insert([event]))
-        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_facts(signed))
+        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_values(signed))
         return ChangeResult(serialize_day(signed), [entry], 201)
 
 

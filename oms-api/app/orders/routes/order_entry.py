@@ -111,7 +111,7 @@ async def place_group(
     if first.take_profit or first.stop_loss or second.take_profit or second.stop_loss:
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
-    tickets = [order.ticket() for order in body.orders]
+    tickets = [order.to_ticket() for order in body.orders]
     done = await service.place_group(request, GroupKind(body.kind), first.portfolio_name, tickets)
     return build_orders_response(raise_if_denied(done), 201)
 
@@ -132,7 +132,7 @@ async def preview_order(
     The response contains the expected price, the resulting cash and position, and the result of each risk
     check.
     """
-    previewed = await service.preview(request, body.portfolio_name, body.ticket())
+    previewed = await service.preview(request, body.portfolio_name, body.to_ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
     return build_json_response(preview_out(previewed, denial))
 
@@ -242,7 +242,7 @@ async def replace_order(
 
     The response is the new order. `quantity` is the total order quantity, including filled units.
     """
-    changes = body.changes()
+    changes = body.to_changes()
     if not any(value is not None for value in changes[:-2]):
         raise Invalid(
             "The request changes nothing; send at least one field.",
@@ -266,7 +266,7 @@ def _parse_place_request(
 ) -> PlaceOrder:
     body = parse_model(TicketIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_place_command(
-        AuthenticatedRequest(caller, request.request_id, key), body.portfolio_name, body.ticket()
+        AuthenticatedRequest(caller, request.request_id, key), body.portfolio_name, body.to_ticket()
     )
 
 
