@@ -72,7 +72,7 @@ def test_service_is_not_ready_without_its_writer(serve):
         service.app.state.trade_service.writer.close()
         response = service.client.get("/health/ready")
         assert (response.status_code, response.json()["writer"]) == (503, "failed")
-        refused = service.api().report()
+        refused = service.create_client().post_trade()
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
         assert service.client.get("/health/live").status_code == 200
 
@@ -82,17 +82,17 @@ def test_service_is_not_ready_without_its_database(serve, databases, backend):
         return  # its database is a file that this process holds open
     with serve() as service:
         name = service.engine.url.database
-        api = service.api()
+        api = service.create_client()
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608  # ours
         response = service.client.get("/health/ready")
         assert (response.status_code, response.json()["database"]) == (503, "failed")
-        for refused in (api.report(), api.get("/trades")):
+        for refused in (api.post_trade(), api.get("/trades")):
             assert refused.status_code == 503
             assert refused.headers["retry-after"]
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert service.client.get("/health/ready").status_code == 200
-        assert api.report().status_code == 201
+        assert api.post_trade().status_code == 201
 
 
 def test_moved_or_replaced_database_file_is_reported(serve, backend):
@@ -141,10 +141,10 @@ def test_database_file_problem_is_reported_in_a_sentence(monkeypatch, tmp_path, 
 
 def test_metrics_count_requests_batches_and_the_queue(serve):
     with serve() as service:
-        api = service.api("trade")
-        api.trade()
+        api = service.create_client("trade")
+        api.record_trade()
         api.get("/trades/T1")
-        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")})
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.create_key("read")})
         assert exposition.headers["content-type"].startswith("text/plain; version=0.0.4")
         samples = {
             (sample.name, *sample.labels.values()): sample.value
@@ -162,16 +162,16 @@ def test_metrics_count_requests_batches_and_the_queue(serve):
 @pytest.mark.any_database
 def test_metrics_count_orders_fills_denials_and_signals(serve):
     with serve() as service:
-        api = service.api().open_portfolio()
-        api.quote("AAPL", "99", "101", "100")
-        api.order()
+        api = service.create_client().open_portfolio()
+        api.set_quote("AAPL", "99", "101", "100")
+        api.place_order()
         limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "5"}
         api.put("/limits", limit)
         api.post("/signals", {"symbol": "AAPL", "side": "buy", "qty": "10", "portfolio": "Growth"})
-        trade = api.trade("once", symbol="MSFT")
-        api.trade("once", symbol="MSFT")
-        assert api.reverse(trade["trade_id"]).status_code == 201
-        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")}).text
+        trade = api.record_trade("once", symbol="MSFT")
+        api.record_trade("once", symbol="MSFT")
+        assert api.post_reversal(trade["trade_id"]).status_code == 201
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.create_key("read")}).text
     for line in (
         'oms_orders_total{status="FILLED",type="MARKET"} 1.0',
         'oms_orders_total{status="DENIED",type="MARKET"} 1.0',
@@ -192,9 +192,9 @@ def test_metrics_show_the_process_and_only_portfolios_that_are_named(serve):
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
         api.open_portfolio()
         api.open_portfolio("Macro")
-        api.quote("AAPL", "99", "101", "100")
+        api.set_quote("AAPL", "99", "101", "100")
         api.buy("10", "90", charges="0")
-        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")}).text
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.create_key("read")}).text
     labels = 'portfolio="Growth",tenant="default"'
     assert f'oms_portfolio_pnl{{currency="USD",kind="total",{labels}}} 100.0' in exposition
     assert f'oms_portfolio_equity{{currency="USD",{labels}}} 1.0001e+06' in exposition
@@ -206,7 +206,7 @@ def test_metrics_show_the_process_and_only_portfolios_that_are_named(serve):
 @pytest.mark.any_database
 @pytest.mark.parametrize("path", ["/api/v1/health/detailed", "/api/health/detailed", "/health/detailed"])
 def test_every_component_is_reported(service, path):
-    response = service.client.get(path, headers={"X-API-Key": service.mint("read")})
+    response = service.client.get(path, headers={"X-API-Key": service.create_key("read")})
     body = response.json()
     assert (response.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
@@ -222,7 +222,7 @@ def test_every_component_is_reported(service, path):
 @pytest.mark.any_database
 def test_duties_without_a_worker_are_reported(serve):
     with serve() as service:
-        headers = {"X-API-Key": service.mint("read")}
+        headers = {"X-API-Key": service.create_key("read")}
 
         def statuses():
             body = service.client.get("/api/v1/health/detailed", headers=headers).json()
@@ -250,8 +250,8 @@ def test_duties_without_a_worker_are_reported(serve):
 @pytest.mark.any_database
 def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlog(serve):
     with serve() as service:
-        api = service.api()
-        read = api.with_key(service.mint("read", api.tenant_id))
+        api = service.create_client()
+        read = api.with_key(service.create_key("read", api.tenant_id))
 
         def component():
             return read.get("/health/detailed").json()["components"]["webhooks"]

@@ -30,7 +30,7 @@ positive = st.integers(1, 10**24 - 1).map(lambda units: Decimal(units).scaleb(-8
 moderate = st.integers(-(10**18), 10**18).map(lambda units: Decimal(units).scaleb(-8))
 
 
-def half_even(exact: Fraction) -> Decimal:
+def round_half_even(exact: Fraction) -> Decimal:
     """Round to 8 places, ties to the even digit: what Python's own `round` does to a fraction."""
     return Decimal(round(exact / UNIT)).scaleb(-8)
 
@@ -64,20 +64,20 @@ def test_amount_fits_exactly_if_the_column_can_store_it(amount):
 
 @given(moderate, moderate)
 def test_product_is_rounded_once_half_even(left, right):
-    assert multiply(left, right) == half_even(Fraction(left) * Fraction(right))
+    assert multiply(left, right) == round_half_even(Fraction(left) * Fraction(right))
 
 
 @given(amounts, positive, positive)
 def test_share_is_rounded_once_half_even(amount, part, whole):
     assume(part <= whole)
-    assert compute_share(amount, part, whole) == half_even(
+    assert compute_share(amount, part, whole) == round_half_even(
         Fraction(amount) * Fraction(part) / Fraction(whole)
     )
 
 
 @given(moderate, positive)
 def test_ratio_is_rounded_once_half_even(amount, divisor):
-    assert divide(amount, divisor) == half_even(Fraction(amount) / Fraction(divisor))
+    assert divide(amount, divisor) == round_half_even(Fraction(amount) / Fraction(divisor))
 
 
 @given(amounts, positive, positive)

@@ -17,7 +17,7 @@ from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 
-def entry(**changes: Any) -> AuditEntry:
+def build_entry(**changes: Any) -> AuditEntry:
     """Return an entry: an admin changes a person's role."""
     fields: dict[str, Any] = {
         "tenant_id": 1,
@@ -34,7 +34,7 @@ def entry(**changes: Any) -> AuditEntry:
     return AuditEntry(**(fields | changes))
 
 
-def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
+def build_chain(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
     """Return a trail of that many rows."""
     head, rows = START, []
     for number in range(count):
@@ -55,12 +55,12 @@ def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
     return rows
 
 
-def lines(rows: list[ChainedEntry]) -> list[bytes]:
+def serialize_rows(rows: list[ChainedEntry]) -> list[bytes]:
     """Return the rows as the lines of an export."""
     return [serialize_line(COLUMNS, row) for row in rows]
 
 
-def trail_of(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
+def read_trail(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
     """Return a tenant's trail, and its head."""
     with engine.connect() as connection:
         set_tenant_scope(connection, [tenant_id])

@@ -82,7 +82,7 @@ def _reversal(at: datetime, trade_id: str) -> Command:
 
 
 @contextmanager
-def tampering(engine: Engine) -> Iterator[Connection]:
+def connect_without_guards(engine: Engine) -> Iterator[Connection]:
     """Yield a connection that may change the ledger, as the database's owner may; nothing of it stays."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         _unguard(connection)
@@ -111,13 +111,13 @@ def _unguard(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {key['name']}"))
 
 
-def alter(connection: Connection, row: TradeRow, **literals: str) -> None:
+def alter_row(connection: Connection, row: TradeRow, **literals: str) -> None:
     """Set columns of a row of the ledger to SQL literals."""
     changes = ", ".join(f"{column} = {literal}" for column, literal in literals.items())
     connection.execute(text(f"UPDATE trades SET {changes} WHERE trade_id = '{row.trade_id}'"))  # noqa: S608  # literals of the tests
 
 
-def remove(connection: Connection, **facts: str) -> None:
+def remove_rows(connection: Connection, **facts: str) -> None:
     """Delete the rows of the ledger with that column's value."""
     ((column, value),) = facts.items()
     connection.execute(delete(Trade).where(getattr(Trade, column) == value))
@@ -128,5 +128,5 @@ def forge_chain(connection: Connection, portfolio_id: int) -> None:
     last = GENESIS
     for row in list(audit.iterate_rows_after(connection, 1, portfolio_id, 0)):
         last = hash_of(row[:-1], last)
-        alter(connection, row, hash=f"'{last}'")
+        alter_row(connection, row, hash=f"'{last}'")
     connection.execute(update(Portfolio).where(Portfolio.id == portfolio_id).values(last_hash=last))

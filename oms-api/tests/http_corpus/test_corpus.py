@@ -19,10 +19,10 @@ import uvicorn
 
 from app.edge import Edge
 from app.http_server import LimitedHttpProtocol
-from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
+from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
-from tests.support.postgres import free_port
-from tests.support.service import Service, serving
+from tests.support.postgres import find_free_port
+from tests.support.service import Service, run_service
 
 pytestmark = pytest.mark.any_database
 
@@ -47,9 +47,9 @@ _VARYING = (
 
 
 @contextmanager
-def listening(service: Service) -> Iterator[int]:
+def serve_http(service: Service) -> Iterator[int]:
     """Serve the application over HTTP in another thread, and yield its port."""
-    port = free_port()
+    port = find_free_port()
     config = uvicorn.Config(
         service.app, port=port, http=LimitedHttpProtocol, lifespan="off", log_config=None, access_log=False
     )
@@ -71,13 +71,13 @@ def listening(service: Service) -> Iterator[int]:
 def serving_port(new_database: Any, backend: str) -> Iterator[tuple[Service, int]]:
     """Serve an application with rate limits, and return it with its port."""
     with (
-        serving(new_database(backend), rate_limit_per_minute=1_000_000) as service,
-        listening(service) as port,
+        run_service(new_database(backend), rate_limit_per_minute=1_000_000) as service,
+        serve_http(service) as port,
     ):
         yield service, port
 
 
-async def send(port: int, exchange: Exchange) -> list[Any]:
+async def send_exchange(port: int, exchange: Exchange) -> list[Any]:
     """Send the pieces, and return the normalized responses."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     responses: list[Any] = []
@@ -119,32 +119,41 @@ def normalize(answer: bytes) -> str:
     return text
 
 
-def without_sentences(answer: Any) -> Any:
+def remove_sentences(answer: Any) -> Any:
     """Return the answer without the sentences for people, whose wording may change."""
     if isinstance(answer, list):
-        return [without_sentences(part) for part in answer]
+        return [remove_sentences(part) for part in answer]
     if isinstance(answer, dict):
-        return {name: without_sentences(part) for name, part in answer.items() if name not in _SENTENCES}
+        return {name: remove_sentences(part) for name, part in answer.items() if name not in _SENTENCES}
     return answer
 
 
-def contains(answer: Any, recorded: Any) -> bool:
+def contains_recorded(answer: Any, recorded: Any) -> bool:
     """Return whether the answer has all that was recorded. Objects may have further members."""
     if isinstance(answer, dict) and isinstance(recorded, dict):
-        return all(name in answer and contains(answer[name], value) for name, value in recorded.items())
+        return all(
+            name in answer and contains_recorded(answer[name], value) for name, value in recorded.items()
+        )
     if isinstance(answer, list) and isinstance(recorded, list):
-        return len(answer) == len(recorded) and all(map(contains, answer, recorded))
+        return len(answer) == len(recorded) and all(map(contains_recorded, answer, recorded))
     return bool(answer == recorded)
 
 
-def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
+def send_corpus(service: Service, port: int) -> dict[str, list[Any]]:
     """Return the normalized answers to all exchanges with a new tenant, by name."""
-    admin, team = service.api(), f"T{secrets.token_hex(4).upper()}"
+    admin, team = service.create_client(), f"T{secrets.token_hex(4).upper()}"
     admin.claim_workspace(team)
-    keys = (admin.key, service.mint("read", admin.tenant_id), service.mint("act_as trade", admin.tenant_id))
+    keys = (
+        admin.key,
+        service.create_key("read", admin.tenant_id),
+        service.create_key("act_as trade", admin.tenant_id),
+    )
 
     async def run() -> dict[str, list[Any]]:
-        return {exchange.name: await send(port, exchange) for exchange in list_exchanges(Keys(*keys), team)}
+        return {
+            exchange.name: await send_exchange(port, exchange)
+            for exchange in list_exchanges(Keys(*keys), team)
+        }
 
     return asyncio.run(run())
 
@@ -152,22 +161,22 @@ def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
     """Provide the answers to the corpus."""
-    return answers_of(*serving_port)
+    return send_corpus(*serving_port)
 
 
 def test_every_exchange_gets_its_recorded_answer(answers):
     if os.environ.get("RECORD_ANSWERS"):
-        kept = without_sentences(answers)
+        kept = remove_sentences(answers)
         lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in kept.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
     assert answers.keys() == recorded.keys()
-    assert {name: told for name, told in answers.items() if not contains(told, recorded[name])} == {}
+    assert {name: told for name, told in answers.items() if not contains_recorded(told, recorded[name])} == {}
 
 
 def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch):
     monkeypatch.setattr(serving_port[0].app.edge, "direct_routes", {})
-    generic = answers_of(*serving_port)
+    generic = send_corpus(*serving_port)
     assert {name: told for name, told in generic.items() if told != answers[name]} == {}
 
 
@@ -181,7 +190,12 @@ def test_valid_requests_use_the_direct_routes(serving_port, monkeypatch):
 
     monkeypatch.setattr(edge, "start_direct", start_direct)
     send_one = Writer(BOOTSTRAP_KEY).request
-    for body in (trade_body(), trade_body(quantity=100), trade_body(gmv=17500.5), trade_body(note="\n5")):
-        asyncio.run(send(port, Exchange("trade", (send_one(TRADE, body),))))
-    asyncio.run(send(port, Exchange("order", (send_one(ORDERS, ticket_body()),))))
+    for body in (
+        build_trade_body(),
+        build_trade_body(quantity=100),
+        build_trade_body(gmv=17500.5),
+        build_trade_body(note="\n5"),
+    ):
+        asyncio.run(send_exchange(port, Exchange("trade", (send_one(TRADE, body),))))
+    asyncio.run(send_exchange(port, Exchange("order", (send_one(ORDERS, build_ticket_body()),))))
     assert taken == [True, True, True, False, True]

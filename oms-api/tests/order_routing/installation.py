@@ -26,7 +26,7 @@ from tests.brokers.standins.kite.server import API_KEY, API_SECRET
 from tests.brokers.standins.kite.server import StandIn as Kite
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.guarded_programs import start_guarded
-from tests.support.processes import HOME, environment, running
+from tests.support.processes import HOME, build_environment, run_process
 
 WAIT_SECONDS, MAX_ATTEMPTS, MAX_STARTS = 600.0, 30, 5
 SEED = "slackoms"  # of the simulated prices
@@ -103,7 +103,7 @@ class Installation:
         }  # fmt: skip
         for _ in range(MAX_STARTS):
             with suppress(AssertionError):
-                self.oms = self._oms.enter_context(running(**settings))
+                self.oms = self._oms.enter_context(run_process(**settings))
                 break
         self.http = httpx.Client(
             base_url=f"{self.oms.url}/api/v1", headers={"X-API-Key": BOOTSTRAP_KEY}, timeout=60
@@ -119,7 +119,7 @@ class Installation:
 
     def start_ibkr(self) -> None:
         """Start the process for IBKR."""
-        given = environment(
+        given = build_environment(
             DATABASE_URL=self.database_url, ENVIRONMENT="development", IB_HOST=LOOPBACK,
             IB_PORT=str(self.tws.port), RECONCILE_INTERVAL_SECONDS="30", LOG_LEVEL="WARNING",
         )  # fmt: skip

@@ -52,7 +52,7 @@ def trade_while_connections_are_cut(
     return trader, saboteur
 
 
-def list_open(installation: Installation) -> list[dict[str, str]]:
+def list_open_orders(installation: Installation) -> list[dict[str, str]]:
     orders = [
         one for name in ACCOUNTS for one in installation.get("/orders", open="true", portfolio=name.portfolio)
     ]
@@ -64,7 +64,7 @@ def close_all_orders(installation: Installation) -> None:
 
     def is_over() -> bool:
         installation.move_prices()
-        found = list_open(installation)
+        found = list_open_orders(installation)
         for one in found:
             if one["status"] not in {"PENDING_CANCEL", "PENDING_REPLACE"}:
                 installation.send("POST", f"/orders/{one['id']}/cancel", {})

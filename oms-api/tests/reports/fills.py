@@ -16,12 +16,12 @@ _CHARGES = st.decimals("0", "3", places=2)
 TRADES = st.lists(st.tuples(st.sampled_from(Side), _QUANTITIES, _PRICES, _CHARGES), max_size=25)
 
 
-def amounts(*numbers):
+def to_decimals(*numbers):
     """Return the numbers as decimals."""
     return tuple(map(Decimal, numbers))
 
 
-def book(*trades):
+def build_fills(*trades):
     """Return the fills, one a minute, numbered from T0."""
     return [
         _booked(number, Side(side), *(Decimal(amount) for amount in sizes))

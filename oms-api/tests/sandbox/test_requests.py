@@ -26,7 +26,7 @@ class Mine(Strategy):
 
 
 @pytest.fixture
-def start(tmp_path, monkeypatch):
+def start_child(tmp_path, monkeypatch):
     """Return what starts a child with the code in a package."""
     folder = tmp_path / "answering_code"
     folder.mkdir()
@@ -39,8 +39,8 @@ def start(tmp_path, monkeypatch):
     return lambda: launch_child(spec, Limits(callback_seconds=0.2))
 
 
-def test_each_request_has_a_reply_until_the_strategy_fails(start):
-    with start() as child:
+def test_each_request_has_a_reply_until_the_strategy_fails(start_child):
+    with start_child() as child:
         assert send_request(child, {"n": 2}) == ({"n": 6}, "asked 2\n")
         assert send_request(child, {"n": 3}) == ({"n": 4}, "asked 3\n")
         with pytest.raises(ChildFailed, match=r"ZeroDivisionError: .* \(mine.py, line 11\)"):
@@ -49,10 +49,13 @@ def test_each_request_has_a_reply_until_the_strategy_fails(start):
             send_request(child, {"n": 2})
 
 
-def test_a_slow_answer_and_a_wrong_one_end_the_child(start):
-    with start() as child, pytest.raises(ChildFailed, match=r"CallbackTooLong: .* \(mine.py, line 9|10\)"):
+def test_a_slow_answer_and_a_wrong_one_end_the_child(start_child):
+    with (
+        start_child() as child,
+        pytest.raises(ChildFailed, match=r"CallbackTooLong: .* \(mine.py, line 9|10\)"),
+    ):
         send_request(child, {"n": 5})
-    with start() as child:
+    with start_child() as child:
         with pytest.raises(InvalidFrame, match="something else than a reply"):
             send_request(child, {"n": -1})
         with pytest.raises(ChildKilled):

@@ -146,7 +146,7 @@ def test_person_takes_an_issue(cards: Workspace):
     assert sent.headers["x-on-behalf-of"] == "slack:T1:U1"
 
 
-def test_person_without_the_right_is_told(cards: Workspace):
+def test_user_without_the_right_is_refused(cards: Workspace):
     cards.oms.script(PATH.removeprefix("/api/v1"), problem(403, "Not allowed.", kind="forbidden"))
     click(cards, "issue_take", build_issue_value("ri_1", "adopt"))
     assert "the reconciliation with brokers" in cards.slack.wait_for("respond")[0].body["text"]
@@ -172,7 +172,7 @@ def test_card_escapes_names_and_shows_missing_sides():
     assert "Ours: nothing" in card.text
 
 
-def test_channel_is_told_of_a_broker_that_is_lost(cards: Workspace):
+def test_lost_broker_is_reported_in_the_channel(cards: Workspace):
     registry = EventRegistry()
     register_subscriptions(registry)
     data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down", "reason": "No answer"}
@@ -196,6 +196,6 @@ def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(
     assert "is down" in channels["C3"]  # the first one
 
 
-def test_without_any_channel_nothing_is_posted(workspace: Workspace):
+def test_nothing_is_posted_without_a_channel(workspace: Workspace):
     report(workspace)
     assert workspace.slack.named("chat.postMessage") == []

@@ -134,7 +134,7 @@ def _list_steps(
         return [(bar.start, 1, bar)]
     ticks = prices.ticks.get(bar.start)
     if ticks:
-        return [(tick.at, 1, tick.price) for tick in ticks if tick.at > until]
+        return [(tick.at, 1, tick.price) for tick in ticks if tick.at >= until]
     end = bar.start + _MINUTE
     return [(end - timedelta.resolution, 1, bar.close)] if end <= now else []
 

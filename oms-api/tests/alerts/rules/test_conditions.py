@@ -90,7 +90,7 @@ def test_alert_is_armed_again_off_its_threshold(kind, direction, threshold, leve
 @given(
     PRICES, st.lists(st.tuples(st.sampled_from(["above", "below"]), st.integers(9_950, 10_050)), max_size=8)
 )
-def test_book_fires_like_each_alert_on_its_own(prices, thresholds):
+def test_group_of_alerts_fires_like_separate_alerts(prices, thresholds):
     alerts = [
         build_alert(direction, str(Decimal(cents) / 100), repeat=index % 3 > 0, alert_id=f"A{index}")
         for index, (direction, cents) in enumerate(thresholds)

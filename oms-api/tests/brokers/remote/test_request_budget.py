@@ -41,7 +41,7 @@ def test_queries_leave_requests_for_orders_and_orders_for_cancels(clock):
     assert budget.requests_left == 0
 
 
-def test_tokens_come_back_evenly_up_to_the_limit(clock):
+def test_tokens_refill_evenly_up_to_the_limit(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     assert count_admitted(budget, Priority.CANCEL) == 200
     clock.now += 3
@@ -58,7 +58,7 @@ def test_alpaca_can_lower_the_level_but_not_raise_it(clock):
     assert budget.requests_left == 5
 
 
-def test_nothing_is_sent_while_blocked(clock):
+def test_blocked_budget_sends_no_request(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     budget.block(30)
     with pytest.raises(BrokerUnavailable, match="Nothing was sent"):
@@ -67,7 +67,7 @@ def test_nothing_is_sent_while_blocked(clock):
     budget.take(Priority.CANCEL, 1)
 
 
-def test_waiting_cancel_goes_before_waiting_orders(clock):
+def test_waiting_cancel_is_sent_before_waiting_orders(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     budget.block(30)
     sent = []

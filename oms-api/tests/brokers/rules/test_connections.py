@@ -37,7 +37,7 @@ ALPACA, ZERODHA, IBKR = BrokerName.ALPACA, BrokerName.ZERODHA, BrokerName.IBKR
         (IBKR, "gateway:4002", False, INTERNAL),
     ],
 )
-def test_permitted_address(broker, url, is_live, policy):
+def test_permitted_addresses_are_accepted(broker, url, is_live, policy):
     assert find_address_problem(broker, url, is_live=is_live, policy=policy) is None
 
 

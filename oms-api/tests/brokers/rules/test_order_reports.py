@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.rules.order_reports import parse_amount, parse_optional_amount, parse_time
 from app.brokers.rules.values import OrderType
-from tests.brokers.rules.test_order_tracking import report
+from tests.brokers.rules.test_order_tracking import build_report
 
 
 @pytest.mark.parametrize("given", ["1.50", 2, Decimal("0.1")])
@@ -28,14 +28,14 @@ def test_time_is_of_utc(text):
 
 
 def test_reported_order_has_what_is_left_and_the_level_of_its_trail():
-    limit = report("partially_filled", "4").build_order(7)
+    limit = build_report("partially_filled", "4").build_order(7)
     assert (limit.id, limit.portfolio_id, limit.leaves) == ("A", 7, Decimal(6))
     assert (limit.limit_price, limit.stop_price, limit.trail_level) == (Decimal(95), None, None)
     stop = Decimal(90)
-    trail = report(kind=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
+    trail = build_report(kind=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
     assert (trail.stop_price, trail.trail_level) == (None, stop)
 
 
 @pytest.mark.parametrize(("status", "is_waiting"), [("held", True), ("new", False), ("filled", False)])
 def test_held_exit_waits_for_its_entry(status, is_waiting):
-    assert report(status).is_waiting is is_waiting
+    assert build_report(status).is_waiting is is_waiting

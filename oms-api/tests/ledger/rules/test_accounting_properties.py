@@ -19,7 +19,7 @@ fills = st.tuples(st.sampled_from(Side), sizes, worths).map(lambda facts: Fill(*
 histories = st.lists(fills, max_size=30)
 
 
-def mirrored(fill: Fill) -> Fill:
+def mirror_fill(fill: Fill) -> Fill:
     return Fill(Side.SELL if fill.side is Side.BUY else Side.BUY, fill.quantity, fill.value)
 
 
@@ -42,7 +42,7 @@ def test_money_is_conserved_at_every_step(history):
 
 @given(histories)
 def test_buys_and_sells_are_symmetric(history):
-    position, mirror = replay_fills(history), replay_fills(map(mirrored, history))
+    position, mirror = replay_fills(history), replay_fills(map(mirror_fill, history))
     assert mirror == Position(-position.quantity, -position.cost, -position.realized_pnl)
 
 
@@ -83,14 +83,14 @@ def test_partial_close_releases_proportional_cost_within_half_a_unit(opening, pe
     if closed >= opening.quantity:
         return
     position = apply_fill(FLAT, opening)
-    after = apply_fill(position, Fill(mirrored(opening).side, closed, closed))
+    after = apply_fill(position, Fill(mirror_fill(opening).side, closed, closed))
     exact = Fraction(position.cost) * Fraction(closed) / Fraction(opening.quantity)
     assert abs(Fraction(position.cost - after.cost) - exact) <= Fraction(UNIT) / 2
 
 
 @given(fills, quantities, values)
 def test_fill_through_zero_opens_with_the_remaining_fill_value(opening, beyond, value):
-    turning = Fill(mirrored(opening).side, opening.quantity + beyond, value)
+    turning = Fill(mirror_fill(opening).side, opening.quantity + beyond, value)
     turned = apply_fill(apply_fill(FLAT, opening), turning)
     exact = Fraction(value) * Fraction(beyond) / Fraction(turning.quantity)
     assert abs(abs(turned.quantity) - beyond) == 0

@@ -11,7 +11,7 @@ from app.risk.rules.values import EVERYTHING, Permission
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
 
 
-def listed(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
+def build_list_entry(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
     return SetLimit(scope, key, key, code, Decimal(0), words=words)
 
 
@@ -22,7 +22,7 @@ def test_amount_limits_are_not_permission_lists():
 
 
 def test_lists_of_other_scopes_permit_everything():
-    lists = find_lists([listed(LimitScope.PORTFOLIO, "income", "MSFT")])
+    lists = find_lists([build_list_entry(LimitScope.PORTFOLIO, "income", "MSFT")])
     assert find_permission(SUBJECT, lists) is EVERYTHING
 
 
@@ -37,15 +37,15 @@ def test_lists_of_other_scopes_permit_everything():
     ],
 )
 def test_list_of_any_matching_scope_applies(scope, key):
-    lists = find_lists([listed(scope, key, "IBM,MSFT")])
+    lists = find_lists([build_list_entry(scope, key, "IBM,MSFT")])
     assert find_permission(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
 
 
 def test_several_lists_permit_their_intersection():
     several = [
-        listed(LimitScope.TENANT, "", "AAPL,IBM,MSFT"),
-        listed(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
-        listed(LimitScope.USER, "U1", "BUY", LimitCode.ALLOWED_SIDES),
+        build_list_entry(LimitScope.TENANT, "", "AAPL,IBM,MSFT"),
+        build_list_entry(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
+        build_list_entry(LimitScope.USER, "U1", "BUY", LimitCode.ALLOWED_SIDES),
     ]
     assert find_permission(SUBJECT, find_lists(several)) == Permission(
         frozenset({"AAPL"}), frozenset({"BUY"})

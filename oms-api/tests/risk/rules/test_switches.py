@@ -20,7 +20,7 @@ TENANT, PORTFOLIO, STRATEGY = SwitchScope
         ({(STRATEGY, "momentum"): HALTED}, None, (ACTIVE, TENANT)),
     ],
 )
-def test_switches_that_apply_to_an_order(states, strategy, told):
+def test_order_is_subject_to_the_strictest_matching_switch(states, strategy, told):
     assert Switches(states).state("growth", strategy) == told
 
 

@@ -85,7 +85,7 @@ def test_retry_after_is_seconds_or_a_date(text, expected):
     assert parse_retry_after(text, NOON) == expected
 
 
-def test_pauses_of_an_endpoint_grow_to_a_minute_or_to_what_it_asks_for():
+def test_pauses_of_an_endpoint_grow_to_a_minute_or_to_its_retry_after():
     assert [compute_pause_seconds(failures, None) for failures in (1, 2, 5, 9, 10**6)] == [1, 2, 16, 60, 60]
     assert compute_pause_seconds(1, timedelta(seconds=300)) == 300
     assert compute_pause_seconds(1, timedelta(days=30)) == 86_400

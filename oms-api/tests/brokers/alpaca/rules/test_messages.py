@@ -16,7 +16,7 @@ from app.brokers.alpaca.rules.responses import (
     parse_update,
 )
 from app.brokers.rules.order_reports import MalformedResponse, parse_amount, parse_time
-from tests.brokers.market import order
+from tests.brokers.market import parse_order_text
 
 ORDER = {
     "id": "7b08df51-c1ac-453c-99f9-323a5f075f0d",
@@ -40,7 +40,7 @@ ORDER = {
 }
 
 
-def test_order_is_parsed_in_our_words():
+def test_broker_order_is_parsed_to_our_terms():
     report = parse_order(ORDER)
     broker_order = report.build_order(7)
     assert report.is_open
@@ -127,7 +127,7 @@ def test_position_is_signed(fields, symbol, quantity, cost):
 
 
 @pytest.mark.parametrize(("number", "is_paper"), [("PA3XYZ", True), ("123456789", False)])
-def test_account_number_tells_paper_from_live(number, is_paper):
+def test_account_number_distinguishes_paper_from_live(number, is_paper):
     account = parse_account({"account_number": number, "cash": "10.01", "buying_power": "20"})
     assert (account.currency, account.cash, account.is_paper) == ("USD", Decimal("10.01"), is_paper)
 
@@ -144,7 +144,9 @@ def test_time_without_a_zone_is_utc():
 
 
 def test_order_is_sent_with_texts():
-    assert build_order(order("SELL 0.50 STOP_LIMIT stop 1E+2 limit 99.10 GTC", "O1", symbol="AAPL")) == {
+    assert build_order(
+        parse_order_text("SELL 0.50 STOP_LIMIT stop 1E+2 limit 99.10 GTC", "O1", symbol="AAPL")
+    ) == {
         "client_order_id": "O1",
         "symbol": "AAPL",
         "qty": "0.5",
@@ -166,7 +168,7 @@ def test_order_is_sent_with_texts():
     ],
 )
 def test_replacement_has_the_unfilled_quantity_if_it_is_whole(words, leaves, fields):
-    body = build_replacement(order(words, "O2", symbol="AAPL"), Decimal(leaves))
+    body = build_replacement(parse_order_text(words, "O2", symbol="AAPL"), Decimal(leaves))
     assert body == {"client_order_id": "O2", "time_in_force": "day"} | fields
 
 
@@ -184,8 +186,8 @@ def test_id_of_another_program_fits_ours_and_is_found_again(client_order_id, ord
 
 
 LIMIT, STOP = (
-    order("SELL 10 LIMIT limit 120 GTC", "T"),
-    order("SELL 10 STOP_LIMIT stop 80 limit 79.5 GTC", "S"),
+    parse_order_text("SELL 10 LIMIT limit 120 GTC", "T"),
+    parse_order_text("SELL 10 STOP_LIMIT stop 80 limit 79.5 GTC", "S"),
 )
 _TAKE_PROFIT, _STOP_LOSS = {"limit_price": "120"}, {"stop_price": "80", "limit_price": "79.5"}
 
@@ -201,7 +203,7 @@ _TAKE_PROFIT, _STOP_LOSS = {"limit_price": "120"}, {"stop_price": "80", "limit_p
     ],
 )
 def test_linked_orders_are_sent_in_one_request(first, linked, fields):
-    body = build_order(order(first, linked=linked))
+    body = build_order(parse_order_text(first, linked=linked))
     assert tuple(body.get(name) for name in ("order_class", "take_profit", "stop_loss")) == fields
     assert ("limit_price" in body) is (body["type"] == "limit" and fields[0] != "oco")
 

@@ -48,7 +48,7 @@ class Call:
         return "/".join(parts)
 
 
-def guarded(document: dict[str, Any]) -> list[Call]:
+def list_guarded_operations(document: dict[str, Any]) -> list[Call]:
     """Return the operations that ask who is calling."""
     calls = [
         Call(method, path, facts)
@@ -66,7 +66,7 @@ class Members:
     def __init__(self, service: Service, api: ApiClient) -> None:
         self.service, self.api = service, api
         self.team = f"T0DESK{api.tenant_id}"  # in no time, unlike T20
-        self.key = service.mint("admin", api.tenant_id)
+        self.key = service.create_key("admin", api.tenant_id)
         with unit_of_work(service.engine) as connection:
             at = {"at": format_timestamp(NOON), "tenant": api.tenant_id}
             workspace = (

@@ -48,7 +48,7 @@ _ENUMS = {"type": OrderType, "time_in_force": TimeInForce}
 _AMOUNTS = {"quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent"}
 
 
-def ticket(**changes: Any) -> Ticket:
+def build_ticket(**changes: Any) -> Ticket:
     """Return a ticket; amounts may be text."""
     facts: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"} | changes
     for name, value in facts.items():
@@ -60,7 +60,7 @@ def ticket(**changes: Any) -> Ticket:
 
 
 @dataclass
-class Rig:
+class WriterHarness:
     """One process's handler on a database, and its clock."""
 
     engine: Engine
@@ -101,11 +101,11 @@ class Rig:
             set_tenant_scope(connection, [self.tenant])
             connection.execute(text(change), {"setting": setting, "name": portfolio})
 
-    def release(self, symbol: str = "AAPL") -> None:
+    def release_orders(self, symbol: str = "AAPL") -> None:
         """Release the orders in a symbol that waited for its session."""
         self.run(ReleaseOrders(self.tenant, (symbol,), format_timestamp(self.now)))
 
-    def tick(self, **spans: float) -> None:
+    def advance_clock(self, **spans: float) -> None:
         """Let time pass: a second, or as given."""
         self.now += timedelta(**(spans or {"seconds": 1}))
 
@@ -116,7 +116,7 @@ class Rig:
         result.on_commit()
         return result.outcomes
 
-    def origin(self, key: str | None = None, facts: str = "") -> Origin:
+    def build_origin(self, key: str | None = None, facts: str = "") -> Origin:
         """Return who asks, now."""
         return Origin(self.tenant, "key", None, self.now, key, hash_request(facts))
 
@@ -125,39 +125,39 @@ class Rig:
         with unit_of_work(self.engine) as connection:
             open_portfolio(connection, self.tenant, name, self.now)
 
-    def place(self, portfolio: str = "Growth", **changes: Any) -> Order:
+    def place_order(self, portfolio: str = "Growth", **changes: Any) -> Order:
         """Place an order and return it as it stands."""
         self.open_portfolio(portfolio)
-        asked = ticket(**changes)
-        origin = self.origin(facts=repr(asked))
-        return self.one(PlaceOrder(origin, asked, portfolio, name_key(portfolio)))
+        asked = build_ticket(**changes)
+        origin = self.build_origin(facts=repr(asked))
+        return self.run_order_command(PlaceOrder(origin, asked, portfolio, name_key(portfolio)))
 
-    def pair(self, kind: str, *tickets: Ticket) -> list[Order]:
+    def place_pair(self, kind: str, *tickets: Ticket) -> list[Order]:
         """Place two joined orders."""
         self.open_portfolio()
-        command = PlaceGroup(self.origin(), GroupKind(kind), tickets, "Growth", "growth")
-        return [shown.order for shown in self.done(command).orders]
+        command = PlaceGroup(self.build_origin(), GroupKind(kind), tickets, "Growth", "growth")
+        return [shown.order for shown in self.run_accepted(command).orders]
 
-    def quote(self, bid: str, ask: str, last: str, symbol: str = "AAPL", **sizes: str) -> None:
+    def publish_quote(self, bid: str, ask: str, last: str, symbol: str = "AAPL", **sizes: str) -> None:
         """Let a quote arrive, a second later."""
-        self.tick()
+        self.advance_clock()
         said = {name: Decimal(size) for name, size in sizes.items()}
-        quote = self.quote_of(symbol, bid, ask, last)._replace(**said)  # type: ignore[arg-type]  # sizes alone
+        quote = self.build_quote(symbol, bid, ask, last)._replace(**said)  # type: ignore[arg-type]  # sizes alone
         self.run(QuoteArrived(self.tenant, quote, format_timestamp(self.now), is_new=True))
 
-    def quote_of(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
+    def build_quote(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
         """Return a quote of now, without sizes."""
         prices = (Decimal(bid), Decimal(ask), Decimal(last))
         return Quote(symbol, prices[0], prices[1], prices[2], None, None, self.now, "manual")
 
     def check_quote_again(self, bid: str, ask: str, last: str, symbol: str = "AAPL") -> None:
         """Look at the quote that stands, as the market duty does."""
-        quote = self.quote_of(symbol, bid, ask, last)
+        quote = self.build_quote(symbol, bid, ask, last)
         self.run(QuoteArrived(self.tenant, quote, format_timestamp(self.now), is_new=False))
 
     def cancel(self, order: Order) -> Any:
         """Cancel an order and return the outcome."""
-        (outcome,) = self.run(CancelOrder(self.origin(), order.id, None))
+        (outcome,) = self.run(CancelOrder(self.build_origin(), order.id, None))
         return outcome
 
     def replace(self, order: Order, **changes: Any) -> Any:
@@ -165,53 +165,53 @@ class Rig:
         asked: dict[str, Any] = {
             name: Decimal(value) if name in _AMOUNTS else value for name, value in changes.items()
         }
-        (outcome,) = self.run(ReplaceOrder(self.origin(), order.id, Changes(**asked)))
+        (outcome,) = self.run(ReplaceOrder(self.build_origin(), order.id, Changes(**asked)))
         return outcome
 
-    def report(self, order: Order, event: Any) -> Order:
+    def report_broker_event(self, order: Order, event: Any) -> Order:
         """Let the broker say something of an order."""
-        return self.one(BrokerReport(self.tenant, order.id, event, format_timestamp(self.now)))
+        return self.run_order_command(BrokerReport(self.tenant, order.id, event, format_timestamp(self.now)))
 
-    def expire(self) -> None:
+    def expire_orders(self) -> None:
         """End what is over by now."""
         self.run(ExpireOrders(self.tenant, format_timestamp(self.now)))
 
-    def close(self, symbol: str = "AAPL", quantity: str | None = None, **facts: Any) -> Any:
+    def close_position(self, symbol: str = "AAPL", quantity: str | None = None, **facts: Any) -> Any:
         """Close a position and return the outcome."""
         size = None if quantity is None else Decimal(quantity)
         (outcome,) = self.run(
-            ClosePosition(self.origin(), "Growth", "growth", symbol, "", size, None, **facts)
+            ClosePosition(self.build_origin(), "Growth", "growth", symbol, "", size, None, **facts)
         )
         return outcome
 
-    def one(self, command: Command) -> Order:
+    def run_order_command(self, command: Command) -> Order:
         """Do a command that is about one order."""
-        return self.done(command).orders[0].order
+        return self.run_accepted(command).orders[0].order
 
-    def done(self, command: Command) -> OrderResult:
+    def run_accepted(self, command: Command) -> OrderResult:
         """Do a command that is not refused."""
         (outcome,) = self.run(command)
         assert isinstance(outcome, OrderResult), outcome
         return outcome
 
-    def order(self, order: Order) -> Order:
+    def get_order(self, order: Order) -> Order:
         """Return the order as the database has it."""
         with self.engine.connect() as connection:
             return orders_by_id(connection, [order.key])[0]
 
-    def rows(self, statement: str) -> list[Any]:
-        """Return what a statement finds; `:tenant` in it is this rig's."""
+    def query(self, statement: str) -> list[Any]:
+        """Return what a statement finds; `:tenant` in it is this harness's."""
         given = {"tenant": self.tenant} if ":tenant" in statement else {}
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(statement), given)]
 
-    def events(self, kind: str) -> list[dict[str, Any]]:
+    def list_events(self, kind: str) -> list[dict[str, Any]]:
         """Return the payloads of this tenant's events of a type."""
         with self.engine.connect() as connection:
             found = list(iterate_events(connection, [kind]))
         return [orjson.loads(payload) for _, tenant_id, _, payload, _ in found if tenant_id == self.tenant]
 
 
-def amount(value: Any) -> Decimal:
+def to_decimal(value: Any) -> Decimal:
     """Return an amount that either database gave."""
     return Decimal(str(value))

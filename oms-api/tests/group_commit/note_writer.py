@@ -19,7 +19,7 @@ GOOD_BAD = {"conflict": lambda: Conflict("refused"), "defect": lambda: KeyError(
 NOTES = Table("notes", MetaData(), Column("note", Text))
 
 
-class Notes:
+class NoteHandler:
     """Handler: writes each work, a text, into `notes`; some words have a meaning (see `handle`)."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Sizes:
 
 
 @contextmanager
-def writing(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
+def run_writer(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
     """Run a writer; its table is made first."""
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE notes (note TEXT NOT NULL)"))
@@ -98,14 +98,14 @@ def writing(engine, handler, queue_limit=1000, batch_limit=100, gauges=None):
         writer.close()
 
 
-def notes_in(engine) -> list[str]:
+def read_notes(engine) -> list[str]:
     """Return what was written, in order."""
     order = "rowid" if engine.dialect.name == "sqlite" else "ctid"
     with engine.connect() as connection:
         return list(connection.execute(text(f"SELECT note FROM notes ORDER BY {order}")).scalars())  # noqa: S608  # ours
 
 
-def outcomes_of(writer, works: Sequence[str], then: Callable[[], Any] = lambda: None) -> list[Any]:
+def submit_all(writer, works: Sequence[str], then: Callable[[], Any] = lambda: None) -> list[Any]:
     """Submit `works`, call `then`, and return the value or error of each."""
 
     async def run() -> list[Any]:
