@@ -221,7 +221,9 @@ def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Verify the configured database, or the export that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m app.verify", description="Prove the books.")
+    parser = argparse.ArgumentParser(
+        prog="python -m app.verify", description="Verify the ledger and the audit log."
+    )
     exports = "what GET /audit/export or GET /trades/export answered"
     heads = "what GET /audit/head or GET /trades/heads answered, at any time"
     parser.add_argument("--audit", type=Path, metavar="FILE", help=exports)

@@ -185,7 +185,7 @@ async def enable_live(
 
 @sessions_router.get(
     "/{connection_name}/session",
-    summary="Get the log-in page of a broker connection",
+    summary="Get the login page of a broker connection",
     responses=document_responses(200, {"model": BrokerLogInOut}, 404, 409),
 )
 async def get_log_in(
@@ -219,7 +219,7 @@ async def create_session(
     log_ins: BrokerLogInsDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
-    """Exchange the request token of a log-in for today's session, and connect with it."""
+    """Exchange the request token of a login for today's session, and connect with it."""
     tenant_id = caller.tenant_id
     stored = await readers.run(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id

@@ -167,7 +167,7 @@ class ConnectionCheckOut(BaseModel):
 
 
 class BrokerSessionIn(RequestBody):
-    """The result of a person's log-in at the broker's page."""
+    """The result of a person's login at the broker's page."""
 
     request_token: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean)] = Field(
         repr=False,

@@ -55,7 +55,7 @@ def fill_tables(service: Service) -> None:
     duties += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
-    duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker log-ins"]
+    duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker logins"]
     duties += ["broker instruments", "strategy parity", "prune strategy journals", "prune job history"]
     duties += ["verify chains"]
     assert service.app.state.duty_runner.run_due() == duties

@@ -31,7 +31,7 @@ Email = Annotated[
 
 
 class LoginIn(BaseModel):
-    """Credentials of a log-in. Lengths are in characters."""
+    """Credentials of a login. Lengths are in characters."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

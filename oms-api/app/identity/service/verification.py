@@ -79,7 +79,7 @@ def _sessions(connection: Connection, users: Mapping[Any, AuditValues]) -> dict[
 def _without_deleted(
     expected: Mapping[Any, AuditValues], stored: Mapping[Any, AuditValues]
 ) -> dict[Any, AuditValues]:
-    """Leave out the missing sessions that are old enough to have been deleted at a later log-in."""
+    """Leave out the missing sessions that are old enough to have been deleted at a later login."""
     newest = max((fields.get("created_at") or "" for fields in expected.values()), default="")
     if not newest:
         return dict(expected)
@@ -106,11 +106,11 @@ def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> 
     for key, row in logins.items():
         email = users[key]["email"] if key in users else "that of a user"
         if row["email"] != email:
-            yield Difference(f"log-in of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
+            yield Difference(f"login of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
     for key, user in users.items():
         # a user without a Slack identity must have a password
         if user["person"] is None and key not in logins:
-            yield Difference(f"user {_called(user)} of tenant {key[0]}", "log-in", "none", "a password")
+            yield Difference(f"user {_called(user)} of tenant {key[0]}", "login", "none", "a password")
 
 
 def _compare(

@@ -80,9 +80,9 @@ async def place_order(
 ) -> Response:
     """Place an order.
 
-    The response is the order after it was matched once against the market. If a risk check denies the order,
-    it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
-    requested value.
+    The response is the order after one attempt to match it: FILLED, or open if it did not match. At a broker
+    it is SUBMITTED. If a risk check denies the order, it is stored as DENIED, and the response is 422 with a
+    problem document that includes the limit and the requested value.
     """
     return convert_response(
         await build_place_order_endpoint(service).start(caller, get_request_info(request), key).wait()
@@ -152,7 +152,7 @@ async def cancel_all(
 
     The request is stored, then the orders are canceled portfolio by portfolio. `unsettled` lists the
     portfolios whose orders were not all canceled within five seconds. The service continues with them, even
-    after a restart. Do not retry.
+    after a restart: do not send the request again for them.
     """
     if body.portfolio_name is not None:
         done = await service.cancel_all(request, **body.model_dump())
@@ -198,8 +198,8 @@ async def bust_execution(
 
     The trade and its charges are reversed, and the order's filled quantity and average price are computed
     again. The order keeps its status. If it is open, the reversed quantity can fill again. If the execution
-    had reduced a position, the exits again protect the whole position: the quantity of open exits increases,
-    and new orders replace final exits. `legs` lists them.
+    had reduced a position, open exits are increased, and exits that already ended are placed again, so that
+    they cover the whole position. `legs` lists them.
     """
     return build_order_response(await service.bust(request, order_id, body.execution_id, body.reason), 200)
 
@@ -240,7 +240,8 @@ async def replace_order(
 ) -> Response:  # fmt: skip
     """Replace an order.
 
-    The response is the new order. `quantity` is the total order quantity, including filled units.
+    The response is the new order. `quantity` is the total order quantity, including filled units. To keep 5
+    of 10 units open after 5 have filled, send 10.
     """
     changes = body.to_changes()
     if not any(value is not None for value in changes[:-2]):
