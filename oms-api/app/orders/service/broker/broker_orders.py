@@ -8,23 +8,19 @@ import orjson
 from app.brokers.capabilities import find_linked_refusal
 from app.brokers.queries import StoredConnection, find_connection
 from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
-from app.brokers.rules.values import Replaced
 from app.ledger.rules.settings import HOLD
-from app.orders.errors import InvalidTransition, NotReplaceable
+from app.orders.errors import NotReplaceable
 from app.orders.queries.broker_requests import (
     build_request_insert,
     build_sending_insert,
-    list_requests_of_order,
 )
 from app.orders.rules.broker_requests import RequestKind, build_broker_order, replaces_exits
 from app.orders.rules.contingency import EXITS, PARENTS
 from app.orders.rules.order_factory import PAPER
-from app.orders.rules.rows import order_of, row_of
-from app.orders.rules.states import resting_status
-from app.orders.rules.values import FINAL, Order, Role, Status
+from app.orders.rules.rows import row_of
+from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
-from app.orders.service.broker.pair_swaps import list_cancel_requests
 from app.orders.service.submission_queue import CommittedOrder
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
@@ -141,35 +137,6 @@ def request_replacement(
     _store_request(context, pending, RequestKind.REPLACE, at, successor)
 
 
-def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at: Timestamp) -> None:
-    """Put the successor in the place of an order that its broker replaced.
-
-    A cancel that crossed the replacement is requested again for the successor, by the same actor and for the
-    same reason: what follows from the end of an exit depends on them.
-    """
-    if order.status is Status.REPLACED:
-        return
-    if order.status in FINAL:
-        raise InvalidTransition(order.id, order.status, Status.REPLACED)
-    successor = _find_requested_successor(context, order, event.successor_id)
-    is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
-    if is_cancelled:
-        is_accepted = order.accepted_at is not None
-        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
-        order = context.order_store.change_status(order, back, at, order.broker)
-    if order.status is not Status.PENDING_REPLACE:
-        order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
-    context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
-    adopt_children(context, order, successor)
-    added = context.order_store.add(_continue(order, successor, at), successor.placed_by)
-    sent = context.order_store.change_status(added, Status.SUBMITTED, at, added.placed_by)
-    back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
-    working = context.order_store.change_status(sent, back, at, sent.broker, accepted_at=at)
-    if is_cancelled:
-        crossed = list_cancel_requests(context, order)[-1]
-        request_cancel(context, working, at, crossed.actor, reason=crossed.reason)
-
-
 def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:
     """Make the exits and followers of a replaced order, or the parts of a close, those of its successor."""
     if order.role not in PARENTS:
@@ -189,24 +156,3 @@ def _store_request(
     row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)
     context.writes.append(build_request_insert([row]))
     context.has_requests = True
-
-
-def _find_requested_successor(context: BatchContext, order: Order, successor_id: str) -> Order:
-    for request in list_requests_of_order(context.connection, order.tenant_id, order.id):
-        if request.successor_id == successor_id and request.successor is not None:
-            return order_of(orjson.loads(request.successor))
-    raise InvalidTransition(order.id, order.status, Status.REPLACED)
-
-
-def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
-    """Return the successor with what the order filled until now."""
-    return successor._replace(
-        filled_quantity=order.filled_quantity,
-        filled_value=order.filled_value,
-        carried_quantity=order.filled_quantity,
-        carried_value=order.filled_value,
-        is_triggered=successor.is_triggered or order.is_triggered,
-        status=Status.INITIALIZED,
-        created_at=at,
-        updated_at=at,
-    )

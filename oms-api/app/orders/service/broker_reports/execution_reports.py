@@ -29,8 +29,8 @@ from app.orders.rules.values import FINAL, PENDING, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import find_executed_order
 from app.orders.service.batch.order_results import build_result
-from app.orders.service.broker.broker_orders import confirm_replacement
 from app.orders.service.broker.linked_exits import release_at_broker
+from app.orders.service.broker.replacement_confirmation import confirm_replacement
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_reports.busts import bust_execution, reverse_adoption
 from app.orders.service.command_results import OrderResult

@@ -19,6 +19,7 @@ from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.broker.replacement_confirmation import confirm_reductions
 from app.orders.service.contingent_orders.broker_exits import is_broker_entry, protect_fill
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import ReversedReduction, restore_exits
@@ -48,6 +49,7 @@ def record_fill(context: BatchContext, order: Order, event: Executed, at: Timest
         protect_fill(context, moved, event.quantity, at)
     else:
         apply_fill_to_group(context, moved, event.quantity, at)
+        confirm_reductions(context, moved, event.at, at)
     if anomaly is not None and moved.role is Role.ENTRY and not is_broker_entry(moved):
         reason = f"{event.execution_id} filled {anomaly}"
         late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
