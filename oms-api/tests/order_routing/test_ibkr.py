@@ -14,6 +14,8 @@ from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
+from app.verify import verify_database
+from tests.brokers.ibkr.conftest import wait_for
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
@@ -287,6 +289,92 @@ def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_fil
     assert [Decimal(str(amount)) for (amount,) in routing.harness.query(charges)] == [Decimal(-1)]
 
 
+def list_sent(tws, *, since=0):
+    """Return (type, quantity) of the sales that were sent to TWS."""
+    return [(one.kind, int(one.sent_quantity)) for one in tws.exchange.orders[since:] if one.sign < 0]
+
+
+def test_entry_ends_after_the_execution_that_its_cancel_crossed(routing, tws, bracket_entry):
+    tws.exchange.crossing, tws.exchange.holds_executions = {bracket_entry.id: "4"}, True
+    routing.harness.cancel(bracket_entry)
+    run_until(routing, lambda: tws.exchange.find_by_ref(bracket_entry.id).status == "Cancelled")
+    routing.run_session(3)
+    assert find_status(routing, bracket_entry) is Status.PENDING_CANCEL
+    assert len(tws.exchange.orders) == 3  # new exits wait for the execution
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: set(describe_orders(routing).values()) == {("ACCEPTED", 4)})
+    assert routing.harness.query("SELECT note FROM executions") == [(None,)]  # not late
+    assert list_sent(tws, since=3) == [("LMT", 4), ("STP", 4)]
+
+
+def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(routing, tws):
+    bought = routing.place_order(limit_price="101")
+    run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
+    set_exits(routing, 120, 80)
+    both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == both)
+    target = next(one for one in tws.exchange.orders if one.kind == "LMT" and one.sign < 0)
+    tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
+    set_exits(routing, 130, 70)
+    run_until(routing, lambda: target.status == "Cancelled")
+    routing.run_session(3)
+    assert len(tws.exchange.orders) == 3  # the new exits wait for the execution
+    tws.call(tws.exchange.report_executions)
+    smaller = [("LIMIT", "ACCEPTED", 6), ("STOP", "ACCEPTED", 6)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == smaller)
+    assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
+
+
+@pytest.mark.parametrize("keeps_reductions", [False, True])
+def test_change_of_a_stop_that_crosses_a_fill_of_its_target_leaves_the_smaller_quantity(
+    routing, tws, protected_entry, keeps_reductions
+):
+    target, stop = (
+        tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
+    )
+    tws.exchange.keeps_reductions = keeps_reductions
+    tws.exchange.crossing = {target.ref: "4"}
+    routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    run_until(routing, lambda: stop.remaining == target.remaining == 6)
+    run_until(routing, lambda: describe_orders(routing)["stop_loss"] == ("ACCEPTED", 6))
+    assert describe_orders(routing)["take_profit"] == ("PARTIALLY_FILLED", 6)
+    tws.quote("AAPL", "84", "85")
+    run_until(routing, lambda: find_status(routing, protected_entry["take_profit"]) is Status.CANCELED)
+    assert count_held(tws) == 0
+
+
+def test_fill_that_is_reported_after_the_change_that_it_crossed_reduces_the_stop(
+    routing, tws, protected_entry
+):
+    target, stop = (
+        tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
+    )
+    tws.exchange.now = lambda: routing.harness.now
+    tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
+    routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    assert (stop.remaining, describe_orders(routing)["stop_loss"]) == (10, ("ACCEPTED", 10))
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: stop.remaining == target.remaining == 6)
+    run_until(routing, lambda: describe_orders(routing)["stop_loss"] == ("ACCEPTED", 6))
+
+
+def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, tws, protected_entry):
+    target, stop = (
+        tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
+    )
+    booked = len(routing.broker.executions())
+    tws.call(lambda: tws.exchange.fill(target, "4", "120"))
+    wait_for(lambda: len(routing.broker.executions()) > booked)
+    routing.harness.replace(protected_entry["stop_loss"], stop_price=85)  # before the fill is booked
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    assert describe_orders(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}
+    assert (stop.remaining, stop.aux_price) == (6, "85")
+    changes = [fields for message, fields in tws.requests if message == PLACE_ORDER][3:]
+    assert len(changes) == 1
+
+
 def break_at_random(draw, tws, routing):
     match draw.randrange(6):
         case 0 | 1:
@@ -354,6 +442,13 @@ def trade_brackets_at_random(draw, routing, tws, count):
         routing.run_session(1)
         tws.exchange.max_fill = draw.randrange(1, 15)
         tws.exchange.keeps_children = draw.random() < 0.5
+        tws.call(tws.exchange.report_executions)
+        if draw.random() < 0.3:  # a cancel crosses a fill of its order, and is reported before it
+            tws.exchange.keeps_children = False  # they are as large as the entry until they are cut
+            tws.exchange.crossing = {order.id: str(draw.randrange(1, 4))}
+            tws.exchange.holds_executions = draw.random() < 0.7
+            routing.harness.cancel(order)
+            routing.run_session(draw.randrange(3))
         bid = draw.choice([draw.randrange(86, 101), draw.randrange(70, 125)])
         move_price(routing, tws, bid)
         opened = list_open_ids(routing)
@@ -381,6 +476,8 @@ def list_open_ids(routing):
 def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)
     tws.faults.clear()
+    tws.exchange.crossing = {}
+    tws.call(tws.exchange.report_executions)
     tws.cut()
     tws.exchange.max_fill = None
 
@@ -396,3 +493,4 @@ def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     assert {one for one, _ in routing.list_executions()} == {one.id for one in tws.exchange.executions}
     [(ours,)] = routing.harness.query("SELECT quantity FROM positions")
     assert Decimal(str(ours)) == count_held(tws)
+    assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

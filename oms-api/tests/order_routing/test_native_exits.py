@@ -5,9 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from app.brokers.rules.values import Executed
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
 from app.verify import verify_database
+from tests.brokers.alpaca.conftest import wait_for
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed
@@ -257,6 +259,18 @@ def test_held_exit_is_changed_once_it_works(routing, alpaca, bracket_entry):
     assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
 
 
+def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
+    reported = len(routing.broker.events())
+    alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
+    wait_for(lambda: any(isinstance(one.event, Executed) for one in routing.broker.events()[reported:]))
+    routing.harness.replace(protected_entry[1], stop_price="85")  # before the fill is booked
+    run_until(routing, lambda: find_status(routing, protected_entry[1]) is Status.REPLACED)
+    reduced = [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]
+    run_until(routing, lambda: describe_orders(routing) == reduced)
+    assert list_legs(alpaca) == [("limit", "partially_filled", 6), ("stop", "held", 6)]
+    assert find_at_alpaca(alpaca, "stop").stop_price == 85
+
+
 def test_exit_that_a_fill_has_reduced_is_not_replaced_by_its_former_quantity(
     routing, alpaca, protected_entry
 ):
@@ -406,12 +420,18 @@ def move_market(routing, alpaca):
     return True
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+LONGEST = pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
+
+
+@pytest.mark.parametrize(
+    "seed", [1, LONGEST, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 9))]
+)
 def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
     alpaca.faults.orders.hides_held_legs = True
-    trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, 20 if seed == 1 else 500)
+    counts = {1: 20, 2: 500}
+    trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, counts.get(seed, 60))
     alpaca.faults.clear()
     alpaca.stream.flush()
     run_until(routing, lambda: move_market(routing, alpaca) and not list_open_ids(routing))

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.rules.values import Accepted, Busted, Canceled, Executed, Expired
-from app.order_routing.service.request_sender import _convert
+from app.order_routing.service.request_loading import _convert
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import (
     DOWN,

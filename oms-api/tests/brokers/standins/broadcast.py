@@ -13,7 +13,7 @@ _CUT = object()
 
 
 class Broadcast(ABC):
-    """All connections of the socket. A stand-in adds its login and its frames."""
+    """All connections of the socket. A stand-in adds its log-in and its frames."""
 
     def __init__(self, faults: Faults, lock: "threading.RLock") -> None:
         self._faults, self._lock = faults, lock

@@ -33,7 +33,7 @@ class StreamFaults:
     """Faults of the stream. `duplicates`, `drops` and `swaps` count the next events that they apply to.
 
     `is_held` keeps events back until it ends. `is_mute` loses them, while the connection stays open.
-    `refusals` counts the next logins that are refused.
+    `refusals` counts the next log-ins that are refused.
     """
 
     duplicates: int = 0

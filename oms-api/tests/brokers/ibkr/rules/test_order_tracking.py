@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.ibkr.rules.order_tracking import OrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
-from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, Chain
 from app.brokers.rules.values import OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import NOON, format_events, parse_order_text
@@ -83,10 +83,56 @@ def test_end_is_a_cancel_only_on_request(tracker, working_order, requested, expe
     assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
 
 
-def test_message_of_a_cancellation_ends_the_order(tracker, working_order):
-    (event,) = tracker.apply_message(1, 202, "Order Canceled - reason:No margin", NOON)
+def test_message_of_a_cancellation_ends_the_order_with_its_reason(tracker, working_order):
+    assert tracker.apply_message(1, 202, "Order Canceled - reason:No margin", NOON) == []
+    (event,) = tracker.apply_status(report_status("Cancelled"), NOON)
     assert event.reason == "No margin"
     assert working_order.build_state("A", 1, NOON).end is not None
+
+
+def test_message_without_a_status_ends_the_order_after_its_executions_were_read(tracker, working_order):
+    assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
+    assert working_order.build_state("A", 1, NOON).is_open
+    assert format_events(tracker.note_reading(tracker.held, NOON)) == ["A lapsed"]
+    assert tracker.held == tracker.note_reading([working_order], NOON) == []
+
+
+def test_end_waits_for_the_execution_that_it_crossed(tracker, working_order):
+    working_order.is_cancel_requested = True
+    assert tracker.apply_status(report_status("Cancelled", "4"), NOON) == []
+    assert tracker.apply_message(1, 202, "Order Canceled - reason:", NOON) == []
+    assert tracker.apply_message(1, 10148, "It cannot be cancelled, state: Cancelled.", NOON) == []
+    assert working_order.is_cancel_confirmed
+    assert tracker.note_reading(tracker.held, NOON) == []
+    assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95", "A canceled"]
+    assert tracker.held == []
+
+
+def test_end_does_not_wait_for_executions_that_tws_does_not_list(tracker, working_order):
+    tracker.apply_status(report_status("Cancelled", "4"), NOON)
+    for _ in range(MAX_INCOMPLETE_READINGS - 1):
+        assert tracker.note_reading(tracker.held, NOON) == []
+    assert format_events(tracker.note_reading(tracker.held, NOON)) == ["A lapsed"]
+    assert format_events(tracker.apply_fill(report_fill(quantity="4"), NOON)) == ["A 4 @ 95"]
+
+
+def test_end_that_waits_refuses_the_pending_replacement_afterwards(tracker, working_order):
+    working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")
+    assert tracker.apply_status(report_status("Cancelled", "4"), NOON) == []
+    events = tracker.apply_fill(report_fill(quantity="4"), NOON)
+    assert format_events(events) == ["A 4 @ 95", "A lapsed", "A refused"]
+
+
+def test_order_that_fills_although_its_cancel_was_reported_has_filled(tracker, working_order):
+    tracker.apply_status(report_status("Cancelled", "4"), NOON)
+    assert tracker.apply_status(report_status("Filled", "10"), NOON) == []
+    assert (working_order.is_closed, tracker.held, working_order.end) == (True, [], None)
+
+
+def test_end_that_waits_for_fills_is_forgotten_with_its_order(tracker, working_order):
+    tracker.apply_status(report_status("Cancelled", "4"), NOON)
+    assert format_events(tracker.lapse("A", NOON)) == ["A lapsed"]
+    assert tracker.held == []
 
 
 def test_pending_cancel_confirms_the_request(tracker, working_order):
@@ -140,6 +186,31 @@ def test_replacement_is_confirmed_by_its_terms(tracker, working_order):
     assert tracker.find("B") is working_order
 
 
+@pytest.mark.parametrize(
+    ("group", "changes", "expected"),
+    [
+        ("G", {"quantity": Decimal(6), "limit_price": Decimal(96)}, ["A replaced"]),
+        ("G", {"quantity": Decimal(6)}, []),  # reduced before the change
+        ("G", {"quantity": Decimal(12), "limit_price": Decimal(96)}, []),
+        (None, {"quantity": Decimal(6), "limit_price": Decimal(96)}, []),  # a person changed it
+    ],
+)
+def test_replacement_of_a_group_is_confirmed_with_a_reduced_quantity(
+    tracker, working_order, group, changes, expected
+):
+    working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group=group)
+    events = tracker.apply_order(report_open_order(**changes), NOON)
+    assert format_events(events) == expected
+    assert [event.quantity for event in events] == [Decimal(6) for _ in expected]
+
+
+def test_replacement_of_an_earlier_process_is_confirmed_by_the_first_report(tracker):
+    successor = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group="G")
+    tracker.add_chains([Chain(("A",), successor)])
+    changed = report_open_order(quantity=Decimal(6), limit_price=Decimal(96))
+    assert format_events(tracker.apply_order(changed, NOON))[0] == "A replaced"
+
+
 def test_fill_that_ends_the_order_refuses_its_replacement(tracker, working_order):
     working_order.pending = parse_order_text("BUY 10 LIMIT limit 96", "B")
     assert format_events(tracker.apply_status(report_status("Filled", "10"), NOON)) == ["A refused"]
@@ -163,7 +234,7 @@ def test_order_without_a_number_is_found_by_its_reference(tracker):
     tracker.apply_order(report_open_order(venue_id=0, perm_id=0), NOON)
     tracker.apply_order(report_open_order("Cancelled", venue_id=0, filled=Decimal(4)), NOON)
     tracked = tracker.find("A")
-    assert (tracked.filled, tracked.is_closed) == (4, True)
+    assert (tracked.filled, tracked.is_ending) == (4, True)
 
 
 def test_correction_replaces_the_execution(tracker, working_order):
@@ -238,6 +309,8 @@ def test_exit_is_accepted_when_its_entry_has_filled(tracker, attached_exit):
 def test_exit_whose_entry_ended_after_a_part_is_decided_by_its_next_report(tracker, attached_exit):
     assert not tracker.has_undecided_exits
     tracker.apply_status(report_status("Cancelled", "4"), NOON)
+    assert not tracker.has_undecided_exits  # the entry's fill is awaited
+    tracker.apply_fill(report_fill(quantity="4"), NOON)
     assert tracker.has_undecided_exits
     assert format_events(tracker.apply_order(report_exit(), NOON)) == ["X accepted"]
     assert not tracker.has_undecided_exits

@@ -33,7 +33,7 @@ _OPEN_PATHS = ("/session/token", "/instruments", "/connect/login")
 
 
 class Sessions:
-    """The API key, its secret and the tokens of logins. One access token is valid at a time."""
+    """The API key, its secret and the tokens of log-ins. One access token is valid at a time."""
 
     def __init__(self, api_key: str, api_secret: str, access_token: str) -> None:
         self.api_key, self._api_secret = api_key, api_secret
@@ -41,7 +41,7 @@ class Sessions:
         self._request_tokens: set[str] = set()
 
     def create_request_token(self) -> str:
-        """Return what a person gets after a login."""
+        """Return what a person gets after a log-in."""
         token = secrets.token_hex(16)
         self._request_tokens.add(token)
         return token
