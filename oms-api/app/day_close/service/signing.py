@@ -74,12 +74,12 @@ class DayCloser:
         if stored is not None:
             raise DayAlreadyClosed(stored.day.date, stored.day.signed_by, stored.day.signed_at)
         self.calendars.refresh(connection)
-        work = _DayWork(self, connection, caller.tenant_id, day, now)
-        figures, breaks = work.collect()
-        rates = work.list_rates(figures)
+        collector = _DayFigureCollector(self, connection, caller.tenant_id, day, now)
+        figures, breaks = collector.collect()
+        rates = collector.list_rates(figures)
         unsigned = DayClose(
             caller.tenant_id, day.isoformat(), caller.actor, caller.name, format_timestamp(now), note,
-            work.rates.base, rates, "",
+            collector.rates.base, rates, "",
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(
@@ -101,7 +101,7 @@ class _ClosedDay(NamedTuple):
     close: StoredClose | None
 
 
-class _DayWork:
+class _DayFigureCollector:
     """The collection of a day's figures in one transaction."""
 
     def __init__(
