@@ -30,7 +30,6 @@ from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import find_executed_order
 from app.orders.service.batch.order_results import build_result
 from app.orders.service.broker.linked_exits import release_at_broker
-from app.orders.service.broker.replacement_confirmation import confirm_replacement
 from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
 from app.orders.service.broker_reports.busts import bust_execution, reverse_adoption
 from app.orders.service.command_results import OrderResult
@@ -38,6 +37,7 @@ from app.orders.service.commands import BustExecution
 from app.orders.service.contingent_orders.broker_exits import continue_pair
 from app.orders.service.contingent_orders.exit_quantities import trim_accepted
 from app.orders.service.contingent_orders.groups import finalize_order
+from app.orders.service.contingent_orders.replacement_confirmation import confirm_replacement
 from app.orders.service.execution.filling import record_fill
 from app.orders.service.execution.matching import match_released_orders
 from app.orders.service.internal_commands import BrokerReport

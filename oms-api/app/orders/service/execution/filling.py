@@ -19,11 +19,11 @@ from app.orders.rules.rows import ExecutionRow
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.values import FINAL, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.broker.replacement_confirmation import confirm_reductions
 from app.orders.service.contingent_orders.broker_exits import is_broker_entry, protect_fill
 from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
 from app.orders.service.contingent_orders.exit_restoration import ReversedReduction, restore_exits
 from app.orders.service.contingent_orders.groups import apply_fill_to_group
+from app.orders.service.contingent_orders.replacement_confirmation import confirm_reductions
 from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_book_by
 from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
 from app.timestamps import Timestamp, format_timestamp

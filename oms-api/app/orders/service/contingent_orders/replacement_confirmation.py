@@ -16,6 +16,7 @@ from app.orders.rules.rows import order_of
 from app.orders.rules.states import resting_status
 from app.orders.rules.values import FINAL, WORKING, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_history
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
 from app.orders.service.broker.pair_swaps import list_cancel_requests
 from app.orders.service.contingent_orders.groups import GROUPS
@@ -36,7 +37,7 @@ def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at
     if order.status in FINAL:
         raise InvalidTransition(order.id, order.status, Status.REPLACED)
     successor = _find_requested_successor(context, order, event.successor_id)
-    successor = reduce_successor(order, successor, context.order_store.list_history(order), GROUPS)
+    successor = reduce_successor(order, successor, list_history(context, order), GROUPS)
     is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
     if is_cancelled:
         is_accepted = order.accepted_at is not None
