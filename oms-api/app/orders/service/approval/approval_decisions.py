@@ -139,7 +139,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
             return
     for one in orders:
         if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
-            continue  # a fill of the other cancelled it
+            continue  # a fill of the other canceled it
         prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
         payload = _build_payload(one, command) | prices
         publish_approval_event(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
