@@ -120,7 +120,7 @@ def test_expired_session_is_shown_as_refused(routing, kite):
     kite.sessions.expire()
     kite.ticker.cut()
     run_until(routing, lambda: routing.get_connection().status == "refused")
-    assert "needs today's log-in" in (routing.get_connection().error or "")
+    assert "needs today's login" in (routing.get_connection().error or "")
 
 
 def start_another_process(routing, create_broker):
