@@ -22,8 +22,8 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, PlaceOrder, get_lock_group
 from app.orders.service.quote_matcher import QuoteMatcher

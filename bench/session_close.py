@@ -23,16 +23,16 @@ from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.batch import build_portfolio, build_portfolio_row
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.recording import LedgerBatchHandler
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.sources.simulated import SimulatedSource
 from app.migrate import migrate
 from app.orders.rules.values import OrderType, Ticket
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.commands import PlaceOrder
 from app.risk.service.controls import Controls
 from app.text import name_key

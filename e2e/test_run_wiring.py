@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 import run
-from broker_programs import add_brokers, add_ibkr
+from broker_programs import add_brokers, add_ibkr, show_reports
 from file_watcher import FileWatcher
 from supervisor import Program, describe_exit
 
@@ -46,6 +46,18 @@ def test_stand_ins_follow_the_simulated_prices_and_keep_their_accounts():
     for program in programs[3:-1]:
         assert "--seed=another" in program.command
         assert program.command[program.command.index("--account-file") + 1].startswith(".standins/")
+
+
+def test_reports_of_brokers_are_shown_in_the_simulator():
+    def find_channel(environment, bot):
+        programs = run.list_programs(environment, bot, PORTS)
+        show_reports(programs, bot)
+        return {program.name: program for program in programs}["slack-bot"].environment.get("TRADING_CHANNEL")
+
+    assert find_channel({}, {}) == "C0TRADING01"
+    assert find_channel({}, {"TRADING_CHANNEL": "C7"}) is None  # its .env has it
+    assert find_channel({"TRADING_CHANNEL": "C8"}, {}) == "C8"
+    assert find_channel({"SLACK_BOT_TOKEN": "xoxb-real"}, {}) is None
 
 
 def test_ibkr_is_added_with_its_process_where_it_is_installed():

@@ -26,16 +26,16 @@ from app.instruments import queries as instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.batch import build_portfolio, build_portfolio_row
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.base_prices import BASE_PRICES
 from app.market_data.rules.values import Quote, compute_mark
 from app.market_data.service import Market
 from app.money import format_fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceOrder
 from app.orders.service.internal_commands import BrokerReport, QuoteArrived

@@ -23,12 +23,13 @@ from app.brokers.remote.budgets import LimitStore
 from app.brokers.rules.circuit_breaker import CircuitState
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
+from app.brokers.service.connections import compute_lag
 from app.brokers.service.price_access import find_price_terms
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
-from app.database import Readers, connect_engine, set_all_tenants_scope
+from app.database import Readers, connect_engine, set_all_tenants_scope, set_tenant_scope
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
@@ -43,6 +44,7 @@ from app.health.rules import (
     ComponentHealth,
     describe_alerts,
     describe_brokers,
+    describe_connection,
     describe_feed,
     describe_webhooks,
 )
@@ -82,8 +84,8 @@ from app.order_routing.service.environment_connections import (
     save_environment_connection,
 )
 from app.order_routing.service.session_runner import SessionRunner
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.cancellations import Cancellations
@@ -260,6 +262,7 @@ class Components:
                 describe_broker_connections,
                 self._describe_alerts,
             ),
+            describe_connections=self._describe_connections,
             list_portfolio_values=self._list_portfolio_values,
             signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
@@ -272,6 +275,15 @@ class Components:
         for slug, name in self.settings.metrics_portfolios:
             names.setdefault(slug, []).append(name)
         return list_portfolio_values(connection, self.valuer, names, self.now())
+
+    def _describe_connections(self, connection: Connection, tenant_id: int) -> dict[str, ComponentHealth]:
+        found, now = list_connections(set_tenant_scope(connection, [tenant_id]), tenant_id), self.now()
+        return {
+            f"broker:{stored.name}": describe_connection(
+                stored.status, compute_lag(stored, now), stored.error
+            )
+            for stored in found
+        }
 
     def _describe_feed(self) -> ComponentHealth:
         silence = self.market.feed_silence(self.now())

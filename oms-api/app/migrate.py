@@ -18,7 +18,7 @@ from app.database import connect_engine
 from app.database.failures import format_reason
 from app.database.policies import transfer_policies
 from app.database.timeouts import response_timeout
-from app.ledger.service.stamps import create_stamp
+from app.ledger.service.portfolio_state import create_stamp
 
 if TYPE_CHECKING:
     from alembic.config import Config

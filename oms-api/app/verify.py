@@ -37,7 +37,7 @@ from app.ledger.service.verification import Verdict, verify_ledger
 from app.market_data.service.marks import verify_marks
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
-from app.orders.service.approval_verification import verify_approvals
+from app.orders.service.approval.approval_verification import verify_approvals
 from app.orders.service.verification import verify_orders
 from app.reports.service.daily_stats import verify_daily_stats
 from app.risk.rules.verification import RiskCheck

@@ -18,6 +18,7 @@ from app.health.rules import (
     describe_alerts,
     describe_brokers,
     describe_chains,
+    describe_connection,
     describe_duties,
     describe_feed,
     describe_redis,
@@ -319,6 +320,28 @@ def test_chains_are_degraded_while_one_is_broken_or_their_verification_is_late()
     assert broken[:3] == ("degraded", 5.0, "Hash chains that are broken: 2. Run `python -m app.verify`.")
     for never in (describe_chains(None, None, 0), describe_chains(good, None, 0)):
         assert never[:3] == ("degraded", None, "The hash chains were never verified.")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("connected", "ok"), ("down", "down"), ("refused", "down"), ("new", "off"), ("awaiting_live", "off")],
+)
+def test_component_of_a_connection_has_its_status(status, expected):
+    assert describe_connection(status, 0.5, "Why")[:3] == (expected, 0.5, "Why")
+
+
+@pytest.mark.any_database
+def test_connections_of_the_tenant_are_components_by_name(api, service):
+    def find_connections(key):
+        components = service.client.get("/health/detailed", headers={"X-API-Key": key}).json()["components"]
+        return {name: component for name, component in components.items() if ":" in name}
+
+    credentials = {"key_id": "PK1", "secret_key": "secret"}
+    created = api.post("/broker-connections", {"name": "one", "broker": "alpaca", "credentials": credentials})
+    assert created.status_code == 201
+    off = {"status": "off", "age_seconds": None, "last_error": None}
+    assert find_connections(api.key) == {"broker:one": off}
+    assert find_connections(service.create_key("read")) == {}  # of another tenant
 
 
 def test_brokers_are_degraded_while_one_does_not_work():

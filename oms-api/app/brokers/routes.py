@@ -16,7 +16,7 @@ from app.brokers.schemas import (
     ConnectionPatch,
     NoFields,
 )
-from app.brokers.service.account_checks import check_connection
+from app.brokers.service.account_checks import check_connection, check_ownership
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
@@ -150,6 +150,7 @@ async def test_connection(
     check = await asyncio.to_thread(
         check_connection, stored, connections.keys, connections.policy, create_broker
     )
+    check = await readers.run(lambda connection: check_ownership(connection, stored, check), tenant_id)
     return build_json_response(
         {
             "ok": check.is_ok,

@@ -24,6 +24,7 @@ class HealthComponents:
 
     `is_current` returns whether a database has the schema of this version, `row_security`
     describes its row-level security, and `find_file_problem` states why its file cannot be written.
+    `describe_connections` returns the components of a tenant's connections to brokers.
     `list_portfolio_values` returns those of METRICS_PORTFOLIOS. `signal_channel` has why no signals arrive
     over Redis. `has_worker` is true if only `python -m app.worker` or Celery runs the duties,
     `uses_sandbox` if STRATEGY_SANDBOX is on.
@@ -42,6 +43,7 @@ class HealthComponents:
     describe_webhooks: Callable[[Connection], ComponentHealth]
     describe_brokers: Callable[[Connection], ComponentHealth]
     describe_alerts: Callable[[Sequence[DutyReport]], ComponentHealth]
+    describe_connections: Callable[[Connection, int], dict[str, ComponentHealth]]
     list_portfolio_values: Callable[[Connection], Sequence[ValuedPortfolio]]
     signal_channel: ChannelState
     has_redis: bool

@@ -104,8 +104,10 @@ async def ready(components: HealthComponentsDep) -> Response:
     summary="Get the state of each component",
     responses=document_responses(200, {"model": DetailedHealthOut}),
 )
-async def detailed(_: Reader, components: HealthComponentsDep) -> Response:
+async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
+
+    `brokers` counts the connections of all tenants. Those of your tenant follow by name.
 
     It also states whether the hash chains are intact, and in which layers of protection strategies run.
 
@@ -118,6 +120,10 @@ async def detailed(_: Reader, components: HealthComponentsDep) -> Response:
     serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
         "layers": layers
     }
+    connections = await _read(
+        components, lambda connection: components.describe_connections(connection, caller.tenant_id)
+    )
+    serialized |= {name: _serialize_component(component) for name, component in (connections or {}).items()}
     fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",

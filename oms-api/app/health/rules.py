@@ -9,6 +9,7 @@ from app.sandbox.rules.layers import Layer, find_missing_layers
 ComponentStatus = Literal["ok", "degraded", "down", "off"]
 MAX_LAG_SECONDS = 60.0  # a duty that is later is run by no process
 _VITAL = ("database", "writer")
+_CONNECTION_STATUSES: dict[str, ComponentStatus] = {"connected": "ok", "down": "down", "refused": "down"}
 
 
 class ComponentHealth(NamedTuple):
@@ -90,6 +91,14 @@ def describe_brokers(statuses: Sequence[str], open_circuits: int = 0) -> Compone
     if error is not None and open_circuits:
         error += f" Circuit breakers that are not closed: {open_circuits}."
     return ComponentHealth("degraded" if failed else "ok", None, error)
+
+
+def describe_connection(status: str, age_seconds: float | None, error: str | None) -> ComponentHealth:
+    """Return the component of one connection to a broker, by its status and the age of the last answer.
+
+    It is off before its first connect, and while a person must enable live trading.
+    """
+    return ComponentHealth(_CONNECTION_STATUSES.get(status, "off"), age_seconds, error)
 
 
 def describe_feed(silence_seconds: float | None, max_silence_seconds: float) -> ComponentHealth:

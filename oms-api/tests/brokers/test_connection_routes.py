@@ -146,6 +146,15 @@ def test_test_answers_the_account(api, connect):
     assert (body["ok"], body["error"]) == (False, "The broker did not answer.")
 
 
+def test_test_names_the_connection_that_has_the_account(api, connect):
+    assert_ok(api.post("/broker-connections", BODY | {"account": "PA1"}), 201)
+    assert_ok(api.post("/broker-connections", BODY | {"name": "other"}), 201)
+    connect(AnsweringBroker())
+    assert assert_ok(api.post("/broker-connections/paper:test"))["ok"]
+    body = assert_ok(api.post("/broker-connections/other:test"))
+    assert (body["ok"], body["error"]) == (False, "The connection 'paper' has the account PA1 already.")
+
+
 @pytest.mark.parametrize("is_paper", [False, None])
 def test_paper_connection_refuses_an_account_that_is_not_paper(api, connect, is_paper):
     assert_ok(api.post("/broker-connections", BODY), 201)
@@ -185,6 +194,24 @@ def test_field_that_is_not_valid_is_named(api, change, field):
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == field
     assert assert_ok(api.get("/broker-connections")) == []
+
+
+def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect):
+    gateway = {"name": "gateway", "broker": "ibkr", "credentials": {}}
+    refused = api.post("/broker-connections", gateway)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "base_url")
+    assert f"{api.tenant_id}=host:port" in refused.text
+    assert_ok(api.post("/broker-connections", BODY), 201)
+    given = connect(AnsweringBroker("DU1"))
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        forged = (
+            "UPDATE broker_connections SET broker = 'ibkr', base_url = '127.0.0.1:4002' WHERE tenant_id = :id"
+        )
+        connection.execute(text(forged), {"id": api.tenant_id})
+    body = assert_ok(api.post("/broker-connections/paper:test"))
+    assert (body["ok"], given) == (False, [])
+    assert "The operator must list it for this tenant" in body["error"]
 
 
 def test_name_and_account_are_unique_in_the_tenant(api, service):

@@ -9,7 +9,7 @@ import pytest
 from app.calendars.rules.values import Market
 from app.calendars.service import Calendars
 from app.database import connect_engine
-from app.ledger.service.books import LedgerState
+from app.ledger.service.batch import LedgerBatch
 from app.performance.rules.closes import get_pnl_date
 from app.verify import verify_database
 from tests.support.duties import EndlessLease, book_carry, run_carry_service, take_snapshots
@@ -102,14 +102,14 @@ def test_process_that_is_killed_before_its_commit_leaves_nothing(service, api, m
     create_rate(api, MARGIN)
     api.buy("100", "375")
     book_carry(service, CLOSE)
-    flush, this_thread = LedgerState.flush, current_thread()
+    flush, this_thread = LedgerBatch.flush, current_thread()
 
     def die(books, *others):
         flush(books, *others)
         if current_thread() is this_thread:  # the writer of the service goes on
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(LedgerState, "flush", die)
+    monkeypatch.setattr(LedgerBatch, "flush", die)
     with pytest.raises(KeyboardInterrupt):
         book_carry(service, CLOSE + DAY)
     monkeypatch.undo()

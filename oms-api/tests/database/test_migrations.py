@@ -23,7 +23,7 @@ from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.verification import Check
-from app.ledger.service.batch import build_portfolio, build_portfolio_row
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.migrate import MIGRATIONS, build_alembic_config, is_current, list_earlier_revisions, migrate
 from app.text import name_key
 from app.verify import verify_database

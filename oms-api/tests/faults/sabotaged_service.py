@@ -20,9 +20,9 @@ from app.group_commit import GroupCommit
 from app.group_commit.writing import BatchWriter
 from app.ledger.queries import books as queries
 from app.ledger.queries import reading
-from app.ledger.service import books
+from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 
 LOST_SECONDS = 0.05
 
@@ -56,14 +56,14 @@ def exit_before_writing(number: int) -> None:
 
 def exit_during_writing(number: int) -> None:
     """Die with the ledger's rows written, and none of its projections."""
-    write, tick = vars(books)["write"], call_at(number, kill_process)
+    write, tick = vars(batch)["write"], call_at(number, kill_process)
 
     def dying(connection: Any, *writes: Any) -> None:
         write(connection, writes[0])
         tick()
         write(connection, *writes[1:])
 
-    replace_attribute(books, "write", dying)
+    replace_attribute(batch, "write", dying)
 
 
 def exit_before_commit(number: int) -> None:

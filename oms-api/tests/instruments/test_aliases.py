@@ -13,7 +13,7 @@ from app.ids import SortableIds
 from app.instruments.rules import Instrument, list_default_aliases
 from app.instruments.service import set_terms as set_listing
 from app.ledger.rules.keys import PositionKey
-from app.ledger.service.books import LedgerState
+from app.ledger.service.batch import LedgerBatch
 from app.migrate import build_alembic_config, migrate
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -229,7 +229,7 @@ def test_batch_of_trades_makes_one_extra_query_only_for_an_alias(service, api_wi
         event.listen(connection, "before_cursor_execute", lambda *facts: statements.append(facts[2]))
         for symbol, count in (("AAPL", 1), ("BRK.B", 1), ("BRK-B", 2)):
             statements.clear()
-            LedgerState(connection, SortableIds()).load_positions(
+            LedgerBatch(connection, SortableIds()).load_positions(
                 [PositionKey(api_with_class_shares.tenant_id, 0, symbol, "")]
             )
             assert len([statement for statement in statements if "positions" in statement]) == count

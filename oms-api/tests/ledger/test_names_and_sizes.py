@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.ledger.service.books import MAX_AMOUNT
+from app.ledger.service.portfolio_state import MAX_AMOUNT
 from tests.factories import build_trade_body
 
 pytestmark = pytest.mark.any_database

@@ -7,11 +7,10 @@ from sqlalchemy import text
 
 from app.clock import utc_now
 from app.database import unit_of_work
-from app.ledger.errors import KeyReused
+from app.ledger.errors import KeyReused, StalePortfolioIds
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import compute_trade_value
-from app.ledger.service.batch import StalePortfolioIds
 from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key

@@ -7,8 +7,8 @@ import pytest
 from app.brokers.rules.values import Busted, Executed
 from app.ledger.errors import BeforeCorporateAction
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.adoption import build_adoption_key
 from app.ledger.rules.chain import hash_request
+from app.ledger.rules.keys import build_adoption_key
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade
 from app.money import ZERO
@@ -92,7 +92,7 @@ def test_adoption_that_cannot_be_reversed_stays_and_the_fill_is_booked(routing, 
     def refuse(*_):
         raise BeforeCorporateAction("T1", "ca_1")
 
-    monkeypatch.setattr("app.orders.service.adopted_positions.append_reversal", refuse)
+    monkeypatch.setattr("app.orders.service.broker_reports.busts.append_reversal", refuse)
     adopt_position(routing, "4", "360")
     routing.broker.report(missed_fill)
     routing.run_session()

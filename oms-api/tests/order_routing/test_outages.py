@@ -3,11 +3,13 @@
 import pytest
 from sqlalchemy import text
 
-from app.brokers.errors import RateLimitUsedUp
+from app.brokers.errors import RateLimitUsedUp, SessionNeeded
+from app.brokers.queries import find_connection, insert_connection, update_session_state
 from app.database import set_tenant_scope, unit_of_work
+from app.order_routing.service.broker_session import BrokerSession
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import Status
-from tests.order_routing.scripted_broker import DOWN, LOST
+from tests.order_routing.scripted_broker import DOWN, LOST, ScriptedBroker
 from tests.orders.writer_harness import WriterHarness
 
 pytestmark = pytest.mark.any_database
@@ -87,6 +89,52 @@ def test_order_does_not_wait_for_a_connection_that_a_person_must_correct(routing
     routing.run_session(5)
     assert routing.get_connection().status == "refused"
     assert routing.place_order().status is Status.DENIED
+
+
+def test_session_that_ended_early_has_no_expiry_any_more(routing, monkeypatch):
+    def require_log_in():
+        raise SessionNeeded("Zerodha")
+
+    with unit_of_work(routing.harness.engine) as connection:
+        set_tenant_scope(connection, [routing.harness.tenant])
+        stored, changes = routing.get_connection(), {"session_expires_at": routing.harness.now}
+        assert update_session_state(connection, stored.tenant_id, stored.name, stored.version, changes)
+    routing.broker.number = "ANOTHER"
+    routing.restart()
+    routing.run_session()
+    assert routing.get_connection().session_expires_at is not None  # its account is another one
+    monkeypatch.setattr(routing.broker, "account", require_log_in)
+    routing.restart()
+    routing.run_session()
+    assert (routing.get_connection().status, routing.get_connection().session_expires_at) == ("refused", None)
+
+
+def find_again(routing):
+    """Return the second connection."""
+    with unit_of_work(routing.harness.engine) as connection:
+        set_tenant_scope(connection, [routing.harness.tenant])
+        return find_connection(connection, routing.harness.tenant, "again")
+
+
+def test_second_connection_to_an_account_is_refused_with_the_name_of_the_first(routing):
+    assert routing.get_connection().account == "PA1"
+    changes = {"id": "bc_2", "name": "again", "account": None, "status": "new"}
+    with unit_of_work(routing.harness.engine) as connection:
+        set_tenant_scope(connection, [routing.harness.tenant])
+        insert_connection(connection, routing.get_connection()._replace(**changes))
+    session = BrokerSession(
+        *(
+            routing.harness.engine,
+            find_again(routing),
+            ScriptedBroker(),
+            lambda _: [],
+            lambda: routing.harness.now,
+        )
+    )
+    assert not session.step()
+    refused = find_again(routing)
+    assert (refused.status, refused.account) == ("refused", None)
+    assert refused.error == f"The connection '{routing.get_connection().name}' has the account PA1 already."
 
 
 def test_broker_that_stays_down_is_asked_less_often(routing):

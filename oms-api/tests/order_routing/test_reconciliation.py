@@ -75,6 +75,31 @@ def test_position_that_differs_is_one_issue_until_it_agrees(routing):
     assert (resolved.action, resolved.resolved_by) == ("gone", "reconciliation")
 
 
+@pytest.mark.parametrize(("number", "is_paper"), [("PA1", False), ("PA2", True)])
+def test_account_that_has_become_another_one_is_not_compared(routing, number, is_paper):
+    routing.broker.number, routing.broker.is_paper = number, is_paper
+    set_broker_position(routing, 7)
+    run_reconciliation(routing)
+    assert list_issues(routing) == []
+    assert routing.get_connection().status == "refused"
+
+
+def test_open_issue_is_reported_again_when_a_figure_changes(routing):
+    def list_reports():
+        statement = "SELECT type, payload FROM events WHERE type LIKE 'reconciliation.%' ORDER BY id"
+        return [row for row in routing.harness.query(statement) if "missing_position" in str(row)]
+
+    set_broker_position(routing, 7)
+    run_reconciliation(routing)
+    run_reconciliation(routing)
+    assert [kind for kind, _ in list_reports()] == ["reconciliation.opened"]
+    set_broker_position(routing, 8)
+    run_reconciliation(routing)
+    run_reconciliation(routing)
+    assert [kind for kind, _ in list_reports()] == ["reconciliation.opened", "reconciliation.changed"]
+    assert [one.theirs for one in list_issues(routing)] == ["8"]
+
+
 def test_ignored_issue_comes_back_with_other_figures_only(routing):
     set_broker_position(routing, 7)
     run_reconciliation(routing)
@@ -234,7 +259,7 @@ def test_execution_that_cannot_be_booked_is_an_open_critical_issue(routing, monk
         raise NoRate("AAPL", "USD", "EUR")
 
     with monkeypatch.context() as patched:
-        patched.setattr("app.orders.service.execution_reports.record_fill", refuse)
+        patched.setattr("app.orders.service.broker_reports.execution_reports.record_fill", refuse)
         run_reconciliation(routing)
     [issue] = [one for one in list_issues(routing) if one.type == "missing_execution"]
     assert (issue.severity, issue.order_id) == ("critical", order.id)

@@ -18,8 +18,8 @@ from app.orders.errors import NoSuchOrder
 from app.orders.queries import book
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import Status
-from app.orders.service import batch_handler
-from app.orders.service.batch_loading import load_batch
+from app.orders.service.batch_processing import batch_handler
+from app.orders.service.batch_processing.batch_loading import load_batch
 from app.orders.service.commands import (
     CancelAll,
     CancelOrder,

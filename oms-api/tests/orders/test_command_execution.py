@@ -7,20 +7,27 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from app.database import unit_of_work
+from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.queries.executions import executions_of
 from app.orders.rules.order_views import Changes
-from app.orders.rules.values import GroupKind, Protection, Status, Target
-from app.orders.service import batch_handler
-from app.orders.service.command_execution import execute_all
+from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
+from app.orders.service.batch_processing import batch_handler
+from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
+    BustExecution,
     CancelAll,
     CancelOrder,
     ClosePosition,
+    CorrectExecution,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.service.limiting import set_limit
 from app.timestamps import format_timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
@@ -119,4 +126,84 @@ def test_decisions_after_a_restart_run_no_statement(harness, bracket_entry, monk
     harness.restart()
     with record_statements(harness, monkeypatch) as statements:
         harness.run(publish_quote(harness, "94"), place_order(harness))
+        assert statements == []
+
+
+def set_limit_of_tenant(harness, code, most):
+    limit = SetLimit(LimitScope.TENANT, "", "", code, Decimal(most), set_at=format_timestamp(harness.now))
+    with unit_of_work(harness.engine) as connection:
+        set_limit(connection, harness.tenant, limit)
+    harness.restart()
+
+
+def find_execution(harness, order):
+    """Return the id of the order's execution."""
+    with harness.engine.connect() as connection:
+        (execution,) = executions_of(connection, harness.tenant, [order.id])
+    return execution.execution_id
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_decisions_on_changed_executions_run_no_statement(harness, bracket_entry, monkeypatch, side):
+    """A sale reduced the position and its exits: they are restored."""
+    harness.place_order(quantity="5", **EXITS)
+    busted, corrected = (harness.place_order(quantity="53", side=side) for _ in range(2))
+    harness.advance_clock()
+    named = (busted.id, find_execution(harness, busted)), (corrected.id, find_execution(harness, corrected))
+    with record_statements(harness, monkeypatch) as statements:
+        bust = BustExecution(harness.build_origin("bust"), *named[0], "Clearly erroneous")
+        (done,) = harness.run(bust)
+        assert done.orders[0].order.filled_quantity == 0
+        (repeated,) = harness.run(bust)
+        assert repeated.replayed
+        (done,) = harness.run(
+            CorrectExecution(harness.build_origin(), *named[1], Decimal(52), None, "Wrong size")
+        )
+        assert done.orders[0].order.filled_quantity == 52
+        assert statements == []
+
+
+def test_decisions_that_reduce_exits_run_no_statement(harness, bracket_entry, monkeypatch):
+    for _ in range(3):
+        harness.place_order(quantity="5", **EXITS)
+    harness.restart()
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order(side="SELL", quantity="57").status is Status.FILLED
+        assert statements == []
+    with harness.engine.connect() as connection:
+        working = list_open_orders_in_symbol(connection, bracket_entry.portfolio_key, "AAPL")
+    stops = [order.leaves_quantity for order in working if order.role is Role.STOP_LOSS]
+    assert (
+        sum(stops) == 8 + bracket_entry.quantity
+    )  # the position of 65 less 57, and the exits of the resting entry
+
+
+def test_decisions_at_quotes_with_sizes_run_no_statement(harness, bracket_entry, monkeypatch):
+    with record_statements(harness, monkeypatch) as statements:
+        harness.publish_quote("99", "101", "100", bid_size="5", ask_size="5")
+        partly = harness.place_order(quantity="8", type="LIMIT", limit_price="101")
+        assert partly.filled_quantity == 5
+        harness.publish_quote("99", "101", "100", bid_size="5", ask_size="2")
+        harness.publish_quote("99", "101", "100", bid_size="5", ask_size="2")
+        assert harness.get_order(partly).status is Status.FILLED
+        assert statements == []
+
+
+@pytest.mark.parametrize(
+    "code", [LimitCode.MAX_GROSS_EXPOSURE, LimitCode.MAX_OPEN_ORDERS, LimitCode.MAX_DAILY_LOSS]
+)
+def test_decisions_under_firm_limits_run_no_statement(harness, bracket_entry, monkeypatch, code):
+    harness.place_order(portfolio="Other", **RESTING)
+    set_limit_of_tenant(harness, code, 10**8)
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order().status is Status.FILLED
+        assert statements == []
+
+
+def test_decisions_that_count_executions_run_no_statement(harness, bracket_entry, monkeypatch):
+    set_limit_of_tenant(harness, LimitCode.REPEATED_EXECUTIONS, 10)
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order().status is Status.FILLED
+        harness.run(publish_quote(harness, "94"))
+        assert harness.get_order(bracket_entry).status is Status.FILLED
         assert statements == []

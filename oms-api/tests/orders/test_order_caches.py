@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from app.database.versioned_cache import VersionedCache
-from app.ledger.service.batch import build_portfolio
-from app.ledger.service.stamps import create_stamp, get_epoch, renew_stamp
+from app.ledger.service.portfolio_state import build_portfolio, create_stamp, get_epoch, renew_stamp
 from app.money import ZERO
-from app.orders.service.portfolio_cache import CachedPortfolio
+from app.orders.service.batch.portfolio_cache import CachedPortfolio
 
 PLACE = (1, 7)
 

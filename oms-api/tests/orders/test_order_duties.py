@@ -13,7 +13,9 @@ from app.database import set_tenant_scope, unit_of_work
 from app.duties.service import LEASE, DutyRunner
 from app.ledger.queries.books import PORTFOLIOS
 from app.orders.rules.values import Status
-from app.orders.service import command_execution, lock_plan, order_duties
+from app.orders.service import order_duties
+from app.orders.service.batch import lock_plan
+from app.orders.service.batch_processing import command_execution
 from app.orders.service.internal_commands import ExpireOrders, SquareOff
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)

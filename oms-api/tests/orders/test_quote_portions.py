@@ -22,7 +22,8 @@ from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import find_portfolio_keys
 from app.orders.rules.values import Status
-from app.orders.service import lock_plan, quote_matcher
+from app.orders.service import quote_matcher
+from app.orders.service.batch import lock_plan
 from app.orders.service.command_results import QuoteStored
 from app.orders.service.commands import CancelOrder, PlaceOrder
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched

@@ -19,7 +19,7 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, TimeInForce
-from app.orders.service import command_execution, placement
+from app.orders.service.batch_processing import command_execution
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
@@ -35,27 +35,21 @@ from app.orders.service.commands import (
     SetExits,
     get_lock_group,
 )
-from app.orders.service.exposure import exposure_in
+from app.orders.service.execution import placement
+from app.orders.service.risk_checks.exposure import exposure_in
 from app.timestamps import format_timestamp
 from tests.orders.writer_harness import build_ticket
 
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `capture_state`
-    "LedgerState": {"connection", "_ids", "_listed"},
-    "OrderStore": {"_books", "_connection", "_orders", "dirty"},
+    "OrderStore": {"_ledger", "_connection", "_orders", "dirty"},
     "BatchContext": {
-        *("batch", "services", "books", "connection", "order_store", "request_id", "_command", "_messages"),
+        *("ledger", "services", "connection", "order_store", "request_id", "_command", "_messages"),
         *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
         *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
     },
     "LedgerBatch": {
-        "books",
-        "guard",
-        "get_reserved_quantity",
-        "originals",
-        "_rates",
-        "_cached_rates",
-        "_cached_ids",
-        "_tenants",
+        *("connection", "guard", "get_reserved_quantity", "originals"),
+        *("_ids", "_listed", "_rates", "_cached_rates"),
     },
 }
 
@@ -63,7 +57,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
 def capture_state(context):
     """Return the whole memory of a batch, to be compared."""
     state = {}
-    for part in (context.books, context.order_store, context, context.batch):
+    for part in (context.ledger, context.order_store, context):
         kind = type(part).__name__
         for name, value in vars(part).items():
             if name not in NOT_COMPARED[kind]:
@@ -261,7 +255,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(harness,
         "OrderResult",
         "NothingToClose",
         "OrderResult",
-        "Recorded",
+        "RecordedTrade",
     ]
     quantities = sorted(Decimal(str(row[0])) for row in harness.query("SELECT quantity FROM orders"))
     assert quantities == [1, 2]

@@ -19,10 +19,10 @@ from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import book as order_queries
 from app.orders.rules.values import Protection, Target
-from app.orders.service.batch_loading import load_batch
+from app.orders.service.batch.portfolio_loading import create_cache_update
+from app.orders.service.batch_processing.batch_loading import load_batch
 from app.orders.service.commands import CancelOrder, PreviewOrder
-from app.orders.service.exposure import build_book, exposure_in
-from app.orders.service.portfolio_loading import create_cache_update
+from app.orders.service.risk_checks.exposure import build_book, exposure_in
 from app.text import name_key
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
@@ -91,7 +91,7 @@ def test_process_reads_only_what_another_process_changed(shared_database, monkey
         resting.append(there.place_order(name, type="LIMIT", limit_price="89"))
     read: dict[str, list[Any]] = {"orders": [], "positions": []}
     record_query_results(monkeypatch, order_queries, "orders_by_id", read["orders"])
-    record_query_results(monkeypatch, book_queries, "positions_since", read["positions"])
+    record_query_results(monkeypatch, book_queries, "load_positions_since", read["positions"])
     here.now = there.now
     read_portfolio(here, name)
     changed = [] if is_same_order else resting[-1:]
@@ -196,7 +196,7 @@ def read_portfolio(harness, name):
             position_key = PositionKey(harness.tenant, portfolio_key.portfolio_id, key.symbol, key.product)
             in_symbol = context.order_store.open_of(portfolio_key, key.symbol)
             assert book == build_book(context, position_key, in_symbol)
-        positions = dict(context.books.positions(portfolio_key))
+        positions = dict(context.ledger.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)
         update = create_cache_update(context)

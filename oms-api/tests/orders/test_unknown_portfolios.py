@@ -5,12 +5,12 @@ from decimal import Decimal
 import pytest
 
 from app.database import unit_of_work
-from app.ledger.errors import AmountTooLarge, NoSuchPortfolio
+from app.ledger.errors import AmountTooLarge, NoSuchPortfolio, StalePortfolioIds
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import TradeValue
-from app.ledger.service.batch import StalePortfolioIds, build_portfolio, build_portfolio_row
 from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.reading import find_similar_names
 from app.orders.rules.values import Status
 from app.orders.service.commands import CancelAll, ClosePosition, PlaceOrder, PreviewOrder
@@ -117,12 +117,11 @@ def test_order_after_a_rejected_trade_finds_no_portfolio(harness):
 
 def test_portfolio_created_by_another_process_is_looked_up_again(harness):
     with unit_of_work(harness.engine) as connection:
-        batch = harness.handler._ledger_handler.batch(connection, [build_record_trade(harness)])
-        batch.load()
+        batch = harness.handler._ledger_handler.load(connection, [build_record_trade(harness)])
         theirs = build_portfolio_row(
             build_portfolio(4711, harness.tenant, "New", "new", opening_cash=Decimal(1_000_000)), harness.now
         )
         insert_portfolios(connection, [theirs])
         batch.portfolio_named(harness.tenant, "new").last_sequence = 1
         with pytest.raises(StalePortfolioIds):
-            batch.insert_portfolios()
+            batch.flush()

@@ -23,8 +23,8 @@ from app.market_data.sources.manual import ManualSource
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import (

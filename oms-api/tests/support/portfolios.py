@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.ids import new_row_id
 from app.ledger.queries.books import insert_portfolios
-from app.ledger.service.batch import build_portfolio, build_portfolio_row
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.risk.queries.switches import find_opening_state
 from app.text import name_key
 

@@ -5,7 +5,12 @@ import time
 
 import pytest
 
-from app.blocks.reconciliation import build_issue_card, build_issue_form, build_issue_value
+from app.blocks.reconciliation import (
+    build_issue_card,
+    build_issue_form,
+    build_issue_value,
+    describe_connection,
+)
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.forms.request_context import RequestContext
@@ -199,3 +204,13 @@ def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(
 def test_nothing_is_posted_without_a_channel(workspace: Workspace):
     report(workspace)
     assert workspace.slack.named("chat.postMessage") == []
+
+
+def test_refused_broker_that_needs_a_log_in_names_the_command():
+    refused = {"connection": "kite", "broker": "zerodha", "status": "refused", "reason": "No session."}
+    line = describe_connection(refused)
+    assert line.endswith(
+        "was refused, and a person must correct it: No session. To log in, type `/desk login`."
+    )
+    for changes in ({"broker": "alpaca"}, {"status": "down"}):
+        assert "/desk login" not in describe_connection(refused | changes)

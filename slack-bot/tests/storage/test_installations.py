@@ -49,6 +49,17 @@ def test_another_installation_of_a_workspace_keeps_its_oms_key(store):
     assert store.find_version("T1") != before
 
 
+def test_workspace_of_the_environment_is_stored_again_with_a_new_key(store, database):
+    store.save_environment(replace(INSTALLED, oms_key=KEY))
+    renewed = InstallationStore(database, KeyRing({"k2": b"2" * 32}))
+    with pytest.raises(DecryptionFailed):
+        renewed.find("T1")
+    renewed.save_environment(replace(INSTALLED, bot_token="xoxb-2", oms_key=KEY))
+    found = renewed.find("T1")
+    assert found is not None
+    assert (found.bot_token, found.oms_key) == ("xoxb-2", KEY)
+
+
 def test_uninstalled_workspace_keeps_no_secret(store, database):
     store.save(replace(INSTALLED, oms_key=KEY))
     assert store.uninstall("T1", 1000.0)

@@ -28,7 +28,9 @@ from app.brokers.rules.connections import (
     NewConnection,
     find_address_problem,
     find_credentials_problem,
+    find_gateway_owner_problem,
     get_default_address,
+    normalize_address,
     parse_people,
 )
 from app.brokers.service.credentials import encrypt_credentials
@@ -67,7 +69,8 @@ class BrokerConnections:
         """Create a connection. Raises ConnectionNotValid, ConnectionExists or TooManyConnections."""
         caller = request.caller
         base_url = new.base_url or get_default_address(new.broker, is_live=new.is_live)
-        self._check(new.broker, base_url, is_live=new.is_live)
+        base_url = None if base_url is None else normalize_address(new.broker, base_url)
+        self._check(caller.tenant_id, new.broker, base_url, is_live=new.is_live)
         _require_credentials(new.broker, new.credentials)
         if queries.count_connections(connection, caller.tenant_id) >= MAX_CONNECTIONS:
             raise TooManyConnections(MAX_CONNECTIONS)
@@ -105,7 +108,8 @@ class BrokerConnections:
         broker, values = BrokerName(stored.broker), dict(changes)
         if values.keys() == {"people"}:
             return self._save(connection, request, stored, values | {"updated_at": now}, now)
-        self._check(broker, values.get("base_url", stored.base_url), is_live=stored.is_live)
+        values["base_url"] = normalize_address(broker, values.get("base_url", stored.base_url))
+        self._check(stored.tenant_id, broker, values["base_url"], is_live=stored.is_live)
         credentials = values.pop("credentials", None)
         if credentials is not None:
             _require_credentials(broker, credentials)
@@ -175,11 +179,12 @@ class BrokerConnections:
         )
         return ChangeResult({}, [entry], 204)
 
-    def _check(self, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
+    def _check(self, tenant_id: int, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
         if base_url is None:
             message = "The broker has no paper environment: give the address of a stand-in, or set `live`."
             raise ConnectionNotValid("base_url", message)
         problem = find_address_problem(broker, base_url, is_live=is_live, policy=self.policy)
+        problem = problem or find_gateway_owner_problem(tenant_id, broker, base_url, self.policy)
         if problem is not None:
             raise ConnectionNotValid("base_url", problem)
 
@@ -211,11 +216,17 @@ def get_serialized(connection: Connection, tenant_id: int, name: str, now: datet
     return serialize_connection(stored, queries.find_portfolio_names(connection, tenant_id).get(name), now)
 
 
+def compute_lag(stored: StoredConnection, now: datetime) -> float | None:
+    """Return the seconds since the broker responded last, None if it never did."""
+    return (
+        None if stored.checked_at is None else round(max((now - stored.checked_at).total_seconds(), 0.0), 3)
+    )
+
+
 def serialize_connection(
     stored: StoredConnection, portfolio_name: str | None, now: datetime
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
-    lag = None if stored.checked_at is None else max((now - stored.checked_at).total_seconds(), 0.0)
     instants = (
         *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
         *("circuit_opened_at", "next_attempt_at"),
@@ -229,7 +240,7 @@ def serialize_connection(
         "portfolio_name": portfolio_name,
         "status": stored.status,
         "error": stored.error,
-        "lag_seconds": None if lag is None else round(lag, 3),
+        "lag_seconds": compute_lag(stored, now),
         "requests_left": stored.requests_left,
         "circuit": stored.circuit,
         "failures": stored.failures,

@@ -18,6 +18,7 @@ from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
 from app.orders.service.command_results import CorporateActionResult, Outcome
 from app.orders.service.commands import ApplyCorporateAction, Command
+from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
 CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
@@ -37,14 +38,8 @@ class CorporateActions:
 
     async def run(self) -> None:
         """Book the actions that take effect, repeatedly, until cancelled."""
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            try:
-                await self.book_due()
-            except OmsError as refusal:
-                _LOG.warning("corporate actions were not checked: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and check again
-                _LOG.exception("corporate actions were not checked")
+        await asyncio.sleep(CHECK_SECONDS)
+        await repeat(self.book_due, CHECK_SECONDS, "corporate actions were not checked", _LOG)
 
     async def book_due(self) -> None:
         """Book the actions of all tenants that have taken effect."""

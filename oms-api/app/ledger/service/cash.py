@@ -15,8 +15,9 @@ from app.ledger.queries import cash as queries
 from app.ledger.queries.cash import CashPosition, TradeCash
 from app.ledger.rules.cash import CashKind, CashRow, sign_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
-from app.ledger.service.books import CashEntry, LedgerState, PortfolioState
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import CashEntry, PortfolioState
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
 
@@ -69,12 +70,12 @@ def move_cash(
     Raises NoSuchPortfolio if the caller sees no such portfolio, InvalidCashMovement, NotEnoughCash if the
     buying power does not cover the amount, and AmountTooLarge.
     """
-    books = LedgerState(connection, SortableIds())
+    ledger = LedgerBatch(connection, SortableIds())
     tenant_id = request.caller.tenant_id
     ids = _find_portfolios(connection, request, move)
     keys = [PortfolioKey(tenant_id, portfolio_id) for portfolio_id in ids]
-    books.lock(keys)
-    portfolios = [books.portfolio(key) for key in keys]
+    ledger.lock(keys)
+    portfolios = [ledger.portfolio(key) for key in keys]
     for portfolio, field in zip(portfolios, ("currency", "to_portfolio"), strict=False):
         if portfolio.base_currency != move.currency:
             raise InvalidCashMovement(
@@ -84,10 +85,10 @@ def move_cash(
         _require_buying_power(connection, portfolios[0], move.amount, buying_powers, now)
     origin = build_cash_origin(request, now)
     rows = [
-        books.append_cash(portfolio, origin, entry)
+        ledger.append_cash(portfolio, origin, entry)
         for portfolio, entry in zip(portfolios, _build_entries(move, ids), strict=True)
     ]
-    books.flush()
+    ledger.flush()
     entries = [
         request.build_audit_entry(
             now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _serialize_for_audit(row)

@@ -33,8 +33,8 @@ from app.ledger.rules.corporate_actions import (
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.books import CashEntry, Entry, PortfolioState
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import CashEntry, Entry, PortfolioState
 from app.ledger.service.reversals import build_reversal_entry, restate_price
 from app.money import ZERO, divide, format_fixed, multiply, shorten_quantity
 from app.timestamps import BEFORE_ALL
@@ -61,7 +61,7 @@ class Booking:
     @property
     def connection(self) -> Connection:
         """The connection of the writer's transaction."""
-        return self.batch.books.connection
+        return self.batch.connection
 
 
 def book_action(booking: Booking) -> list[TradeRow]:
@@ -72,7 +72,7 @@ def book_action(booking: Booking) -> list[TradeRow]:
     booking.batch.flush()  # so that the replays also read the rows of this batch
     if _is_booked(booking) or queries.is_reversed(booking.connection, booking.action):
         return []
-    held = booking.batch.books.positions(booking.portfolio_key)
+    held = booking.batch.positions(booking.portfolio_key)
     keys = sorted(key for key in held if key.symbol == booking.action.symbol)
     if booking.action.kind is ActionKind.DIVIDEND:
         _book_dividend(booking, keys)
@@ -97,7 +97,7 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
         after = queries.replay_position(booking.connection, key, without=row.trade_id)
         _require_one_currency(after, row.trade_id)
         entry = _build_reversal(row, booking.action)
-        reversals.append(booking.batch.books.append(booking.portfolio, booking.origin, entry, after))
+        reversals.append(booking.batch.append(booking.portfolio, booking.origin, entry, after))
         booking.batch.flush()
     _reverse_movements(booking)
     return reversals
@@ -135,7 +135,7 @@ def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason
     for kind, amount in amounts.items():
         if amount:
             entry = CashEntry(kind, amount, reason, symbol=action.symbol, day=action.ex_date)
-            booking.batch.books.append_cash(booking.portfolio, origin, entry)
+            booking.batch.append_cash(booking.portfolio, origin, entry)
     booking.batch.flush()
 
 
@@ -289,7 +289,7 @@ def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, p
         idempotency_key=build_row_key(action_id, key.product, part),
         request_hash=hash_request(action_id, key.symbol, key.product, part),
     )
-    row = booking.batch.books.append(booking.portfolio, origin, entry, after)
+    row = booking.batch.append(booking.portfolio, origin, entry, after)
     booking.batch.flush()
     return row
 

@@ -25,7 +25,7 @@ from app.ledger.rules.projections import (
     check_portfolio,
 )
 from app.ledger.rules.verification import Finding
-from app.ledger.service.stamps import create_stamp
+from app.ledger.service.portfolio_state import create_stamp
 from app.ledger.service.verification import (
     Discrepancy,
     build_replay,

@@ -16,8 +16,6 @@ from app.group_commit import BatchResult, CommitCheck, Retained
 from app.ids import SortableIds
 from app.ledger.errors import (
     AlreadyReversed,
-    BeforeCorporateAction,
-    BookedByCorporateAction,
     ExecutedBeforePrevious,
     KeyReused,
     MixesCurrencies,
@@ -27,21 +25,16 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.queries.corporate_actions import find_later_action, replay_position
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, compute_closed_quantity
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import parse_action_key
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
-from app.ledger.service.batch import (
-    LedgerBatch,
-    Rates,
-    build_request_key,
-    find_no_rate,
-)  # fmt: skip
-from app.ledger.service.books import Entry, LedgerState, PortfolioState
+from app.ledger.rules.ledger_state import REVERSAL
+from app.ledger.service.batch import LedgerBatch, Rates, find_no_rate
+from app.ledger.service.command_loading import build_request_key, load_commands
 from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
-from app.ledger.service.reversals import build_reversal_entry
+from app.ledger.service.portfolio_state import Entry, PortfolioState
+from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
 from app.money import ZERO, multiply
 from app.timestamps import format_timestamp
@@ -67,15 +60,14 @@ class LedgerBatchHandler:
         self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
     ) -> BatchResult[RecordedTrade]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
-        batch = self.batch(connection, commands)
         try:
-            batch.load()
+            batch = self.load(connection, commands)
             return record_all(batch, commands)
         except Exception:
             self.forget()
             raise
 
-    def batch(
+    def load(
         self,
         connection: Connection,
         commands: Sequence[Command],
@@ -83,11 +75,11 @@ class LedgerBatchHandler:
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
     ) -> LedgerBatch:
-        """Return a batch of `commands`. `names` and `portfolio_keys` are further portfolios that it needs."""
-        books = LedgerState(connection, self._ids)
-        return LedgerBatch(
-            books, commands, self._portfolio_ids, names, portfolio_keys, tenants, self._guard, self._rates
-        )
+        """Lock and load what `commands` need, and further portfolios, and return the batch."""
+        batch = LedgerBatch(connection, self._ids, self._guard, self._rates)
+        set_tenant_scope(connection, {command.origin.tenant_id for command in commands}.union(tenants))
+        load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
+        return batch
 
     def forget(self) -> None:
         """Clear the cache of portfolio ids, because a restored database may have other ids."""
@@ -128,14 +120,14 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
     the other commands.
     """
-    changes, key = batch.books.changes, build_request_key(command)
+    changes, key = batch.changes, build_request_key(command)
     try:
         repeated = _repeated(batch, command, key)
         if repeated:
             return repeated
         recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
     except OmsError as refusal:
-        if batch.books.changes != changes:
+        if batch.changes != changes:
             raise
         return refusal
     if key:
@@ -152,37 +144,37 @@ def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> R
     if not same:
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(same, key=lambda row: row.trade_id)
-    portfolio = batch.books.portfolio(oldest.portfolio_key)
+    portfolio = batch.portfolio(oldest.portfolio_key)
     return RecordedTrade(oldest, portfolio.name, replayed=True)
 
 
 def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = command.origin.portfolios
-    return names is None or batch.books.portfolio(row.portfolio_key).name_key in names
+    return names is None or batch.portfolio(row.portfolio_key).name_key in names
 
 
 def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
-    portfolio = batch.portfolio_of(command)
-    symbol = batch.books.symbol_of(portfolio.tenant_id, command.symbol)
+    portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
+    symbol = batch.symbol_of(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)
     key = PositionKey(portfolio.tenant_id, portfolio.id, symbol, command.product)
-    position = batch.books.position(key)
+    position = batch.position(key)
     refusal = batch.guard.find_refusal(command, portfolio)
     if refusal is not None:
         raise NotPermitted(refusal)
     _require_order(command, position)
     if portfolio.trading_state != ACTIVE:
         refuse_by_switch(batch, portfolio, position, command)
-    currency = batch.books.currency_of(portfolio, key)
+    currency = batch.currency_of(portfolio, key)
     rate = None if currency is None else batch.rate(command, currency, portfolio.base_currency)
     fill = _fill(command, currency, rate)
     charged = _charged_trade(batch, command, portfolio, currency, rate)
     entry = _trade_entry(command, fill, rate, _charges(command, portfolio, charged))
-    row = batch.books.append(portfolio, command.origin, entry, apply_fill(position, fill))
+    row = batch.append(portfolio, command.origin, entry, apply_fill(position, fill))
     if charged is not None:
-        book_dp_charge(batch.books, portfolio, command.origin, command.symbol, charged, position)
+        book_dp_charge(batch, portfolio, command.origin, command.symbol, charged, position)
     return RecordedTrade(row, portfolio.name)
 
 
@@ -212,7 +204,7 @@ def _charged_trade(
     """Return what the charges of the trade depend on, None if its schedule does not compute them."""
     if command.charges is not None:
         return None
-    exchange = batch.books.exchange_of(portfolio.tenant_id, command.symbol)
+    exchange = batch.exchange_of(portfolio.tenant_id, command.symbol)
     schedule = portfolio.schedule_in(exchange)
     if schedule == Schedule.NONE:
         return None
@@ -252,7 +244,7 @@ def refuse_by_switch(
             free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
             room = min(room, max(free, ZERO))
     if room < quantity:
-        scope = batch.guard.get_switch_scope(batch.books.connection, portfolio)
+        scope = batch.guard.get_switch_scope(batch.connection, portfolio)
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
@@ -285,34 +277,21 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, command, original):
         raise NoSuchTrade(command.trade_id)
-    if original.kind == "reversal":
+    if original.kind == REVERSAL:
         raise ReversalOfReversal(command.trade_id)
-    if key in batch.reversed:
-        raise AlreadyReversed(command.trade_id, batch.reversed[key])
-    require_no_action(batch, original)
+    if key in batch.reversals:
+        raise AlreadyReversed(command.trade_id, batch.reversals[key])
     recorded = _book_reversal(batch, command, original)
-    batch.reversed[key] = recorded.row.trade_id
+    batch.reversals[key] = recorded.row.trade_id
     return recorded
 
 
 def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
-    batch.flush()  # so that the replay also reads the rows of this batch
-    portfolio = batch.books.portfolio(original.portfolio_key)
-    key = original.position_key
-    after = replay_position(batch.books.connection, key, without=original.trade_id)
-    positions = (batch.books.position(key), after)
+    inputs = get_reversal_inputs(batch, original)
+    require_no_action(original, inputs)
+    portfolio = batch.portfolio(original.portfolio_key)
+    positions = (inputs.current, inputs.after)
     if any(position.quantity and position.currency != original.currency for position in positions):
         raise MixesCurrencies(original.trade_id)
     entry = build_reversal_entry(original, command.reason)
-    return RecordedTrade(batch.books.append(portfolio, command.origin, entry, after), portfolio.name)
-
-
-def require_no_action(batch: LedgerBatch, original: TradeRow) -> None:
-    """Raise where a corporate action booked the trade, or acted on its position since."""
-    action_id = parse_action_key(original.idempotency_key)
-    if action_id is not None:
-        raise BookedByCorporateAction(original.trade_id, action_id)
-    later = find_later_action(batch.books.connection, original)
-    if later is not None:
-        action_id = parse_action_key(later.idempotency_key)
-        raise BeforeCorporateAction(original.trade_id, action_id or later.trade_id)
+    return RecordedTrade(batch.append(portfolio, command.origin, entry, inputs.after), portfolio.name)

@@ -13,7 +13,12 @@ from app.brokers.queries import StoredConnection, find_connection, update_sessio
 from app.brokers.rules.circuit_breaker import Circuit, FailureKind, begin_attempt, record_failure
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.values import Accepted, BrokerEvent
-from app.brokers.service.account_checks import ConnectionRefused, check_account
+from app.brokers.service.account_checks import (
+    ConnectionRefused,
+    LogInNeeded,
+    check_account,
+    require_own_account,
+)
 from app.clock import EPOCH, Now
 from app.order_routing.queries import publish_status, reading, transaction
 from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLinks
@@ -131,9 +136,14 @@ class BrokerSession:
         self._begin_attempt(now)
         try:
             number, _ = check_account(self._stored, self._broker)
+            with reading(self._engine, self._stored.tenant_id) as connection:
+                require_own_account(connection, self._stored, number)
         except ConnectionRefused as refusal:
             self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # it answered
-            self._save(status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None)
+            changes = {"session_expires_at": None} if isinstance(refusal, LogInNeeded) else {}
+            self._save(
+                status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None, **changes
+            )
             return False
         self._add_links()
         self._broker.events(self._cursor)  # starts the stream of an adapter that has one

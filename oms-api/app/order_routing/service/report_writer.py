@@ -10,10 +10,10 @@ from app.clock import Now
 from app.errors import NotFound, OmsError
 from app.group_commit import GroupCommit
 from app.order_routing.queries import transaction
+from app.orders.service.broker_reports.known_fills import drop_known_fills, is_listed_fill
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
 from app.orders.service.internal_commands import BrokerReport
-from app.orders.service.known_fills import drop_known_fills, is_listed_fill
 from app.timestamps import format_timestamp
 
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.

@@ -24,7 +24,7 @@ from app.orders.rules.broker_requests import (
 from app.orders.rules.replacements import reduce_successor
 from app.orders.rules.rows import order_of
 from app.orders.rules.values import FINAL, Order, OrderKey, Status
-from app.orders.service.groups import GROUPS
+from app.orders.service.contingent_orders.groups import GROUPS
 
 
 class Obstacle(StrEnum):

@@ -12,7 +12,7 @@ from app.orders.dependencies import OrderServiceDep, authenticate_request
 from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
 from app.orders.schemas.responses import OrderOut
-from app.orders.service.risk_evaluation import denial_text
+from app.orders.service.risk_checks.risk_evaluation import denial_text
 from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body
 from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses

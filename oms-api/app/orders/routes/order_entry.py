@@ -21,7 +21,7 @@ from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, Prev
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
-from app.orders.service.risk_evaluation import denial_text
+from app.orders.service.risk_checks.risk_evaluation import denial_text
 from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body, parse_model
 from app.wire.fields import SearchText

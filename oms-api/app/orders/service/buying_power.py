@@ -20,10 +20,10 @@ from app.market_data.service import Market
 from app.money import ZERO
 from app.orders.queries.book import open_orders
 from app.orders.rules.values import Order
-from app.orders.service.currency_conversion import rate_of_cost
-from app.orders.service.exposure import working_of
-from app.orders.service.fill_charges import ChargedMarket
-from app.orders.service.symbol_state import mark_of, prices_of
+from app.orders.service.batch.symbol_state import mark_of, prices_of
+from app.orders.service.risk_checks.currency_conversion import rate_of_cost
+from app.orders.service.risk_checks.exposure import working_of
+from app.orders.service.risk_checks.fill_charges import ChargedMarket
 from app.risk.rules.checks.buying_power import compute_buying_power
 from app.risk.rules.exposure import build_symbol_book, sum_totals
 from app.risk.rules.values import SymbolExposure

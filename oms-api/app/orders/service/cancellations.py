@@ -30,6 +30,7 @@ from app.orders.rules.cancellations import CancellationFilter, StoredCancellatio
 from app.orders.rules.order_views import OrderView
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import CancelInPortfolio, Command
+from app.periodic_tasks import repeat
 from app.timestamps import format_timestamp
 
 ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
@@ -96,14 +97,7 @@ class Cancellations:
 
     async def run(self) -> None:
         """Resume unfinished cancellations repeatedly, until cancelled."""
-        while True:
-            try:
-                await self.resume()
-            except OmsError as refusal:
-                _LOG.warning("cancellations were not resumed: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and try again
-                _LOG.exception("cancellations were not resumed")
-            await asyncio.sleep(RESUME_PERIOD_SECONDS)
+        await repeat(self.resume, RESUME_PERIOD_SECONDS, "cancellations were not resumed", _LOG)
 
     async def resume(self) -> None:
         """Do what remains of the cancellations of all tenants that were stored some time ago."""

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import Readers, set_all_tenants_scope
-from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
@@ -28,6 +27,7 @@ from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
 from app.orders.service.internal_commands import CancelHalted, CheckLosses, QuoteArrived, ReleaseOrders
 from app.orders.service.quote_matcher import QuoteMatcher
+from app.periodic_tasks import repeat
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.queries.switches import SwitchKey, load_halts
 from app.timestamps import format_timestamp
@@ -81,14 +81,8 @@ class MarketWatcher:
 
     async def run(self) -> None:
         """Check the market repeatedly, until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            try:
-                await self.check()
-            except OmsError as refusal:
-                _LOG.warning("the market was not checked: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and check again
-                _LOG.exception("the market was not checked")
+        await asyncio.sleep(EVERY_SECONDS)
+        await repeat(self.check, EVERY_SECONDS, "the market was not checked", _LOG)
 
     async def check(self) -> None:
         """Send the quotes and releases that are due to the writer, and wait for their outcomes."""

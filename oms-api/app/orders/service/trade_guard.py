@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from app.brokers.errors import ConnectionInUse, ConnectionNotValid, NoSuchConnection, PortfolioNotFlat
 from app.brokers.queries import find_connection, find_portfolio_names
-from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import RecordTrade
+from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO
 from app.orders.queries.book import list_open_orders_in_symbol

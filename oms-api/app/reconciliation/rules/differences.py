@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerOrder
 from app.money import ZERO, divide, format_fixed, shorten_quantity
-from app.reconciliation.rules.order_terms import format_terms
+from app.reconciliation.rules.order_terms import describe_order, format_terms
 
 CENT = Decimal("0.01")
 _PRICE_TOLERANCE = Decimal("0.001")  # of the price: brokers round averages, and some include commissions
@@ -95,7 +95,7 @@ def compare_orders(known: Collection[str], theirs: Mapping[str, BrokerOrder]) ->
     """Return the working orders of the broker by id that are not ours, with their terms as details."""
     kind, severity = IssueType.UNKNOWN_ORDER, Severity.WARNING
     return [
-        Difference(kind, severity, order.symbol, order_id, None, order_id, format_terms(order))
+        Difference(kind, severity, order.symbol, order_id, None, describe_order(order), format_terms(order))
         for order_id, order in sorted(theirs.items())
         if order_id not in known
     ]

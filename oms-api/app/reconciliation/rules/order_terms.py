@@ -23,6 +23,22 @@ def format_terms(order: BrokerOrder) -> str:
     return json.dumps(terms | names | expires_at | {"product": order.product})
 
 
+def describe_order(order: BrokerOrder) -> str:
+    """Return what an order does, such as "SELL 5 STOP_LIMIT stop 95 limit 94.5 GTC"."""
+    amounts = {
+        "stop": order.stop_price, "limit": order.limit_price,
+        "trail": order.trail_amount, "trail percent": order.trail_percent,
+    }  # fmt: skip
+    prices = [
+        f"{name} {shorten_quantity(format_fixed(amount))}"
+        for name, amount in amounts.items()
+        if amount is not None
+    ]
+    return " ".join(
+        [order.side, shorten_quantity(format_fixed(order.quantity)), order.kind, *prices, order.time_in_force]
+    )
+
+
 def parse_ticket(symbol: str, details: str, reason: str) -> Ticket:
     """Return the ticket of an order that is adopted for `reason`."""
     terms = json.loads(details)

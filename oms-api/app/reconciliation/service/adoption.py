@@ -9,8 +9,8 @@ from app.clock import Now
 from app.database import Readers
 from app.group_commit import GroupCommit
 from app.identity.service.change_executor import ChangeRequest
-from app.ledger.rules.adoption import build_adoption_key
 from app.ledger.rules.chain import hash_request
+from app.ledger.rules.keys import build_adoption_key
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO

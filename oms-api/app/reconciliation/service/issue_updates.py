@@ -37,10 +37,12 @@ def update_issues(
     for issue in open_issues:
         again = found.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
         updated = queries.update_issue(connection, issue, _build_changes(again, now))
-        if again is not None:
-            subjects.add(_get_subject(issue))
-        else:
+        if again is None:
             queries.publish_issue(connection, updated, "resolved", now)
+            continue
+        subjects.add(_get_subject(issue))
+        if get_figures(updated) != get_figures(issue):
+            queries.publish_issue(connection, updated, "changed", now)
     for difference in confirmed:
         if _get_subject(difference) not in subjects and get_figures(difference) not in ignored:
             issue = build_issue(stored, portfolio, difference, now)

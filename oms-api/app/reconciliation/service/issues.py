@@ -12,8 +12,9 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.books import CashEntry, LedgerState
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.cash import build_cash_origin
+from app.ledger.service.portfolio_state import CashEntry
 from app.reconciliation import queries
 from app.reconciliation.errors import (
     ActionNotPossible,
@@ -94,15 +95,15 @@ def _adjust_cash(
     connection: Connection, request: ChangeRequest, issue: Issue, reason: str, now: datetime
 ) -> None:
     """Book the difference of the cash, so that ours equals the broker's."""
-    books, key = LedgerState(connection, SortableIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
-    books.lock([key])
-    portfolio = books.portfolio(key)
+    ledger, key = LedgerBatch(connection, SortableIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
+    ledger.lock([key])
+    portfolio = ledger.portfolio(key)
     if f"{portfolio.cash:.2f}" != issue.ours:
         raise FiguresChanged(issue.id)
     amount = Decimal(issue.theirs or 0) - portfolio.cash
     entry = CashEntry(CashKind.ADJUSTMENT, amount, f"Reconciliation: {reason}")
-    books.append_cash(portfolio, build_cash_origin(request, now), entry)
-    books.flush()
+    ledger.append_cash(portfolio, build_cash_origin(request, now), entry)
+    ledger.flush()
 
 
 def request_run(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:

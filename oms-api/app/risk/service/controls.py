@@ -106,6 +106,10 @@ class Controls:
             known.resolved[subject] = found
         return found
 
+    def get_firm_limits(self, tenant_id: int) -> Limits:
+        """Return the limits of the tenant: those of the sum of its portfolios are the same for all orders."""
+        return self.limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
+
     def has_lists(self, tenant_id: int) -> bool:
         """Return whether the tenant has any list of what may be traded."""
         return bool(self._known[tenant_id].lists)

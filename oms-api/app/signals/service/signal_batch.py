@@ -16,11 +16,11 @@ from app.ledger.service.commands import Origin
 from app.metrics import SignalMetrics
 from app.orders.queries.book import OrderColumnValue
 from app.orders.rules.values import Order
-from app.orders.service.batch_context import BatchContext
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.changes.position_closes import close_position
 from app.orders.service.command_results import OrderResult, SignalProcessed
 from app.orders.service.commands import ClosePosition, PlaceOrder, PlaceSignal
-from app.orders.service.placement import place_order
-from app.orders.service.position_closes import close_position
+from app.orders.service.execution.placement import place_order
 from app.orders.service.request_values import validate_ticket
 from app.signals.errors import SignalIdReused
 from app.signals.queries import signals as queries

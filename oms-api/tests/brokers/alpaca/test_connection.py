@@ -30,8 +30,8 @@ def allow_loopback(service, monkeypatch):
     monkeypatch.setattr(service.app.state.broker_connections, "policy", policy)
 
 
-def build_connection_terms(url, key_id=KEY_ID):
-    return ConnectionTerms("alpaca", url, False, None, {"key_id": key_id, "secret_key": SECRET_KEY})
+def build_connection_terms(url, key_id=KEY_ID, secret_key=SECRET_KEY):
+    return ConnectionTerms("alpaca", url, False, None, {"key_id": key_id, "secret_key": secret_key})
 
 
 @pytest.mark.any_database
@@ -62,7 +62,10 @@ def test_adapters_of_an_account_share_the_rate_limit(alpaca):
     assert isinstance(other, AlpacaBroker)
     assert one._client.budget is two._client.budget
     assert one._client.budget is not other._client.budget
-    for broker in (one, two, other):
+    stranger = create_adapter(build_connection_terms(alpaca.url, secret_key="guessed"))
+    assert isinstance(stranger, AlpacaBroker)
+    assert stranger._client.budget is not one._client.budget
+    for broker in (one, two, other, stranger):
         broker.close()
 
 

@@ -50,6 +50,12 @@ def test_tokens_refill_evenly_up_to_the_limit(clock):
     assert budget.requests_left == 200
 
 
+def test_tokens_that_a_process_holds_do_not_exceed_the_limit_that_is_shown(clock, monkeypatch):
+    bucket = LocalTokenBucket(200, clock)
+    monkeypatch.setattr(bucket, "get_level", lambda: 210.0)
+    assert RequestBudget(bucket, clock).requests_left == 200
+
+
 def test_alpaca_can_lower_the_level_but_not_raise_it(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     budget.report_level(5)

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import OrderType, TimeInForce
-from app.reconciliation.rules.order_terms import format_terms, parse_ticket
+from app.reconciliation.rules.order_terms import describe_order, format_terms, parse_ticket
 from tests.brokers.market import NOON, parse_order_text
 
 
@@ -20,6 +20,7 @@ from tests.brokers.market import NOON, parse_order_text
 )
 def test_terms_are_read_as_they_were_written(words, changes):
     given = parse_order_text(words, **changes)
+    assert describe_order(given) == words + (" DAY" if given.time_in_force is TimeInForce.DAY else "")
     ticket = parse_ticket("AAPL", format_terms(given), "Placed by telephone")
     assert (ticket.side, ticket.type, ticket.quantity) == (given.side, given.kind, given.quantity)
     assert (ticket.limit_price, ticket.stop_price) == (given.limit_price, given.stop_price)

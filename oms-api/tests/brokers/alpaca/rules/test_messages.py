@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from app.brokers.alpaca.rules.responses import (
     parse_update,
 )
 from app.brokers.rules.order_reports import MalformedResponse, parse_amount, parse_time
+from tests.brokers.malformed_values import find_escapes
 from tests.brokers.market import parse_order_text
 
 ORDER = {
@@ -218,3 +220,50 @@ def test_legs_are_parsed_with_their_order():
     )
     assert (report.order_class, [leg.broker_id for leg in report.legs]) == ("bracket", ["2"])
     assert parse_order(ORDER | {"order_class": "simple", "legs": None}).order_class == ""
+
+
+ACTIVITY = {
+    "id": "20261127::e1", "order_id": "o1", "qty": "1", "price": "10",
+    "transaction_time": "2026-11-27T15:00:00Z",
+}  # fmt: skip
+POSITION = {"symbol": "AAPL", "qty": "1", "cost_basis": "10", "side": "long", "asset_class": "us_equity"}
+UPDATE = {
+    "event": "fill", "order": ORDER, "price": "10", "qty": "1", "execution_id": "e1", "timestamp": None,
+    "previous_execution_id": None, "reason": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parse", "message"),
+    [
+        (parse_order, ORDER | {"legs": [ORDER]}),
+        (parse_update, UPDATE),
+        (parse_activity, ACTIVITY),
+        (lambda json: parse_position(json, 1), POSITION),
+        (parse_account, {"account_number": "PA1", "cash": "1", "buying_power": "1", "currency": "USD"}),
+    ],
+)
+def test_malformed_message_raises_nothing_else(parse, message):
+    parse(message)
+    assert find_escapes(parse, message) == []
+
+
+@pytest.mark.parametrize("change", [{"qty": "-1"}, {"qty": "0"}, {"price": "-10"}, {"price": "1e400"}])
+def test_fill_that_cannot_be_is_malformed(change):
+    for parse, message in ((parse_activity, ACTIVITY), (parse_update, UPDATE)):
+        with pytest.raises(MalformedResponse):
+            parse(message | change)
+
+
+def test_long_client_order_id_of_another_program_gives_way_to_the_id_of_alpaca():
+    assert parse_order(ORDER | {"client_order_id": "x" * 128}).order_id == (
+        "7b08df51c1ac453c99f9323a5f075f0d"
+    )
+
+
+def test_legs_have_no_legs():
+    deep: dict[str, Any] = dict(ORDER)
+    for _ in range(300):
+        deep = ORDER | {"legs": [deep]}
+    [leg] = parse_order(deep).legs
+    assert leg.legs == ()

@@ -12,6 +12,7 @@ from app.brokers.kite.rules.sessions import build_checksum, build_login_address,
 from app.brokers.rules.order_reports import MalformedResponse
 from app.brokers.rules.values import Holding, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
+from tests.brokers.malformed_values import find_escapes
 from tests.brokers.market import parse_order_text
 
 ORDER = {
@@ -144,3 +145,18 @@ def test_login_and_stream_addresses_follow_the_base_address():
 
 def test_checksum_is_that_of_the_documentation():
     assert build_checksum("a", "b", "c") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_malformed_message_raises_nothing_else():
+    position = {"tradingsymbol": "RELIANCE", "opening_quantity": 1, "quantity": 1, "average_price": 10}
+    account = {"available": {"live_balance": 1}, "net": 1}
+    profile = {"user_id": "AB1234", "user_type": "individual"}
+    for parse, message in (
+        (lambda json: parse_order(json, lambda _: "A"), read_record(ORDER)),
+        (parse_trade, read_record(TRADE)),
+        (lambda json: parse_positions([json], [json], 1), position),
+        (lambda json: parse_account(profile, json), account),
+        (lambda json: parse_account(json, account), profile),
+    ):
+        parse(message)
+        assert find_escapes(parse, message) == []
