@@ -38,7 +38,7 @@ class CannotStart(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ManagedComponents:
     """Components to start, and to close in the reverse order."""
 
     engine: Engine
@@ -49,12 +49,12 @@ class Parts:
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
     sharing: Sharing | None = None
-    background_tasks: Sequence[
-        Callable[[], Coroutine[Any, Any, None]]
-    ] = ()  # each runs until it is cancelled
+    background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is canceled
 
 
-def lifespan(settings: Settings, parts: Parts) -> Callable[[object], AbstractAsyncContextManager[None]]:
+def lifespan(
+    settings: Settings, parts: ManagedComponents
+) -> Callable[[object], AbstractAsyncContextManager[None]]:
     """Return the application's lifespan, which raises CannotStart if the database is down or unsafe."""
 
     @asynccontextmanager

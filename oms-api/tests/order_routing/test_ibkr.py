@@ -213,7 +213,7 @@ def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, tws, b
     assert [quantity for _, _, quantity in list_open_sales(tws)] == [4, 4]
 
 
-def test_exit_that_tws_kept_is_cancelled_there_before_it_is_known_to_work(
+def test_exit_that_tws_kept_is_canceled_there_before_it_is_known_to_work(
     routing, tws, bracket_entry, monkeypatch
 ):
     fill_part(routing, tws, bracket_entry)
