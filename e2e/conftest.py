@@ -24,7 +24,7 @@ def chromium():
     with sync_playwright() as playwright:
         path = browsers.executable(playwright)
         if path is None:
-            (pytest.fail if browsers.in_ci() else pytest.skip)(browsers.NO_BROWSER)
+            (pytest.fail if browsers.is_ci() else pytest.skip)(browsers.NO_BROWSER)
         chromium = playwright.chromium.launch(executable_path=path, args=browsers.FLAGS)
         yield chromium
         chromium.close()
