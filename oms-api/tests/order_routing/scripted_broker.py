@@ -22,6 +22,7 @@ from app.brokers.rules.values import (
     Executed,
 )
 from app.database import set_tenant_scope, unit_of_work
+from app.errors import Unexpected
 from app.money import ZERO, multiply
 from app.order_routing.service.broker_session import BrokerSession
 from app.orders.rules.values import Order
@@ -134,6 +135,7 @@ class RoutingHarness:
     kills: list[str] = field(default_factory=list)  # "before" or "after" the next commits of the writer
     has_queue: bool = False  # whether the session gets new orders in memory
     broker_name: str = "alpaca"
+    refused: set[str] = field(default_factory=set)  # orders whose events the writer refuses
 
     def __post_init__(self) -> None:
         harness = self.harness
@@ -196,10 +198,19 @@ class RoutingHarness:
         kill = self.kills.pop(0) if self.kills else None
         if kill == "before":
             raise Killed
-        outcomes = self.harness.run(*commands)
+        written = [one for one in commands if one.order_id not in self.refused]
+        outcomes = iter(self.harness.run(*written) if written else [])
         if kill == "after":
             raise Killed
-        return outcomes
+        return [Unexpected() if one.order_id in self.refused else next(outcomes) for one in commands]
+
+
+def set_outage(routing: RoutingHarness, status: str) -> None:
+    """Store the status of the connection, while orders of the portfolio wait for their broker."""
+    with unit_of_work(routing.harness.engine) as connection:
+        set_tenant_scope(connection, [routing.harness.tenant])
+        connection.execute(text("UPDATE portfolios SET when_broker_down = 'hold'"))
+        connection.execute(text("UPDATE broker_connections SET status = :status"), {"status": status})
 
 
 def _build_connection(harness: WriterHarness) -> StoredConnection:

@@ -7,7 +7,15 @@ import pytest
 from app.brokers.rules.values import Busted, Replaced
 from app.orders.rules.values import FINAL, WORKING, Protection, Status, Target
 from tests.order_routing.position_exits import set_exits
-from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LIMIT, LOST, UNANSWERED
+from tests.order_routing.scripted_broker import (
+    DOWN,
+    KILLED_AFTER,
+    KILLED_BEFORE,
+    LIMIT,
+    LOST,
+    UNANSWERED,
+    set_outage,
+)
 from tests.orders.writer_harness import build_ticket
 
 pytestmark = pytest.mark.any_database
@@ -64,6 +72,23 @@ def test_each_fill_of_the_entry_is_protected(routing, bracket_entry):
         fill_order(routing, bracket_entry, quantity)
         check_protection(routing, filled)
     assert sum(one.leaves_quantity for one in list_exits(routing) if one.status in WORKING) == 10
+
+
+def test_exit_whose_replacement_was_denied_is_used(routing):
+    """The person replaced the target while the order waited for the connection, and risk denied it."""
+    set_outage(routing, "down")
+    routing.entry = routing.place_order(**EXITS)
+    target = next(one for one in list_exits(routing) if one.limit_price)
+    routing.harness.replace(target, limit_price="85")
+    assert routing.harness.query("SELECT role FROM orders WHERE status = 'DENIED'") == [("take_profit",)]
+    set_outage(routing, "connected")
+    routing.harness.release_orders()
+    routing.run_session()
+    fill_order(routing, routing.entry, "4")
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
+    fill_order(routing, routing.entry, "6")
+    assert sum(one.leaves_quantity for one in list_exits(routing) if one.limit_price) == 10
+    check_protection(routing, 10)
 
 
 def test_late_fill_of_a_canceled_entry_is_protected(routing, bracket_entry):

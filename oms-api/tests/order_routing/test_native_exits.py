@@ -12,7 +12,7 @@ from app.verify import verify_database
 from tests.brokers.alpaca.conftest import wait_for
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
-from tests.order_routing.scripted_broker import Killed
+from tests.order_routing.scripted_broker import Killed, set_outage
 from tests.order_routing.test_alpaca import break_at_random
 from tests.orders.writer_harness import to_decimal
 
@@ -257,6 +257,25 @@ def test_held_exit_is_changed_once_it_works(routing, alpaca, bracket_entry):
     alpaca.exchange.quote("AAPL", "85", "86")
     run_until(routing, lambda: not list_exits(routing))
     assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
+
+
+@pytest.mark.parametrize("canceled", [[0, 1], [1, 0]])
+def test_exit_whose_replacement_was_denied_is_canceled_like_any_other(routing, alpaca, canceled):
+    set_outage(routing, "down")
+    routing.entry = routing.place_order(limit_price="95", **EXITS)
+    routing.harness.replace(list_exits(routing)[0], limit_price="90")
+    assert routing.harness.query("SELECT role FROM orders WHERE status = 'DENIED'") == [("take_profit",)]
+    set_outage(routing, "connected")
+    routing.harness.release_orders()
+    run_until(routing, lambda: find_status(routing, routing.entry) is Status.ACCEPTED)
+    alpaca.exchange.quote("AAPL", "94", "95")
+    run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
+    exits = list_exits(routing)
+    for number in canceled:
+        routing.harness.cancel(exits[number])
+    run_until(routing, lambda: not list_exits(routing))
+    assert [find_status(routing, one) for one in exits] == [Status.CANCELED] * 2
+    assert list_legs(alpaca) == []
 
 
 def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):

@@ -74,6 +74,17 @@ def test_bust_of_a_partial_exit_lets_its_sibling_grow(filled_bracket):
     assert {api.get_order(one["id"])["leaves_quantity"] for one in entry["legs"]} == {"10"}
 
 
+def test_exit_whose_replacement_was_denied_grows_again(filled_bracket):
+    api, entry = filled_bracket
+    api.set_quote("AAPL", "120", "121", "120.5", bid_size="4", ask_size="4")
+    api.set_quote("AAPL", "110", "111", "110.5")
+    stop, target = get_leg(entry, "stop_loss"), get_leg(entry, "take_profit")
+    assert_ok(api.patch(f"/orders/{stop}", {"stop_price": "115"}), 422)
+    assert len(assert_ok(api.get("/orders", status="DENIED"))) == 1
+    bust_execution(api, api.get_order(target))
+    assert {api.get_order(one)["leaves_quantity"] for one in (stop, target)} == {"10"}
+
+
 def test_exit_that_a_person_cancelled_is_not_restored(filled_bracket):
     api, entry = filled_bracket
     assert_ok(api.post(f"/orders/{get_leg(entry, 'take_profit')}/cancel", {}))

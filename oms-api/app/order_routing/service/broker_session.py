@@ -117,6 +117,7 @@ class BrokerSession:
             if not self._is_connected:
                 return False
             self._sender.save_progress(is_idle=is_idle)
+            self._reports.retry_refused()
             self._keep_status()
             self._reconcile_if_due()
         except RateLimitUsedUp:
@@ -176,12 +177,16 @@ class BrokerSession:
             self._cursor, self._last_event_at = records[-1].cursor, self._now()
         return bool(records)
 
-    def _apply_answer(self, events: Sequence[BrokerEvent]) -> None:
-        """Apply the events of an answer together with those that the broker reported meanwhile."""
+    def _apply_answer(self, events: Sequence[BrokerEvent]) -> bool:
+        """Apply the events of an answer together with those that the broker reported meanwhile.
+
+        Return whether those of the answer are applied. Raises NotApplied.
+        """
         try:
             self._read_events(events)
         except (BrokerUnavailable, OutcomeOpen):
             self._reports.apply(events)  # the next step notices it
+        return not self._reports.has_refused(events)
 
     def _keep_status(self) -> None:
         now = self._now()

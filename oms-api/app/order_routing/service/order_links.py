@@ -8,7 +8,7 @@ from app.brokers.rules.linked_orders import STOPS, OrderLink
 from app.order_routing.queries import find_assigned_portfolio, reading
 from app.orders.queries.broker_requests import find_sent_with_entry, list_group, list_orders_at_broker
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.values import Order, Role
+from app.orders.rules.values import Order, Role, Status
 
 
 def load_links(engine: Engine, tenant_id: int, name: str) -> list[OrderLink]:
@@ -36,5 +36,6 @@ def _find_primary(connection: Connection, order: Order, *, is_sent_with_entry: b
         return order.parent_id
     if order.role is not Role.STOP_LOSS:
         return None
-    members = [one for one in list_group(connection, order) if one.role is Role.TAKE_PROFIT]
-    return members[-1].id if members else None
+    targets = [one for one in list_group(connection, order) if one.role is Role.TAKE_PROFIT]
+    sent = [one for one in targets if one.status is not Status.DENIED]
+    return sent[-1].id if sent else None

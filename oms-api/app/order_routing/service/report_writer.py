@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
 from app.brokers.rules.values import BrokerEvent
-from app.clock import Now
-from app.errors import NotFound, OmsError
+from app.clock import EPOCH, Now
+from app.errors import NotFound, OmsError, Unavailable, WriteRefused
 from app.group_commit import GroupCommit
 from app.order_routing.queries import transaction
 from app.orders.service.broker_reports.known_fills import drop_known_fills, is_listed_fill
@@ -18,11 +19,13 @@ from app.timestamps import format_timestamp
 
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
 RunCommands = Callable[[Sequence[Command]], Sequence[Outcome | OmsError]]
+RETRY_INTERVAL = timedelta(seconds=15)  # until events that were refused are applied again
+_EventKey = tuple[str, type[BrokerEvent], str | None]  # the order, and the execution if it has one
 _LOG = logging.getLogger(__name__)
 
 
 class NotApplied(Exception):
-    """Raised when the writer did not take an event. It must be applied again later."""
+    """Raised when the writer takes no events now. They must be applied again later."""
 
 
 class ReportWriter:
@@ -30,28 +33,59 @@ class ReportWriter:
 
     def __init__(self, engine: Engine, tenant_id: int, run: RunCommands, now: Now) -> None:
         self._engine, self._tenant_id, self._run, self._now = engine, tenant_id, run, now
+        self._refused: dict[_EventKey, BrokerEvent] = {}  # to be applied again
+        self._next_retry = EPOCH
 
     def apply(self, events: Iterable[BrokerEvent]) -> None:
         """Apply events in their order, after whose commit it returns. Raises NotApplied.
 
         An event of an order that is not ours is logged: somebody traded in the account elsewhere. A fill that
-        is booked under another id is left out.
+        is booked under another id is left out. An event that the writer refuses, although it writes others,
+        is kept and applied again by `retry_refused`: neither the other events nor any request wait for it.
         """
-        at, missing = format_timestamp(self._now()), self._drop_known(list(events))
+        events = list(events)
+        at, missing = format_timestamp(self._now()), self._drop_known(events)
         commands = [BrokerReport(self._tenant_id, event.order_id, event, at) for event in missing]
+        refused: dict[_EventKey, BrokerEvent] = {}
         for command, outcome in zip(commands, self._run(commands) if commands else (), strict=True):
             if isinstance(outcome, NotFound):
                 _LOG.warning(
                     "a broker reported %s of an order that is not ours", type(command.event).__name__
                 )
-            elif isinstance(outcome, OmsError):
+            elif isinstance(outcome, Unavailable) and not isinstance(outcome, WriteRefused):
                 raise NotApplied(outcome.detail)
+            elif isinstance(outcome, OmsError):
+                refused[_get_key(command.event)] = command.event
+        self._keep_refused(events, refused)
+
+    def has_refused(self, events: Iterable[BrokerEvent]) -> bool:
+        """Return whether the writer refused one of these events."""
+        return any(_get_key(event) in self._refused for event in events)
+
+    def retry_refused(self) -> None:
+        """Apply the refused events again, if that is due. Raises NotApplied."""
+        if self._refused and self._now() >= self._next_retry:
+            self._next_retry = self._now() + RETRY_INTERVAL
+            self.apply(list(self._refused.values()))
+
+    def _keep_refused(self, events: Iterable[BrokerEvent], refused: dict[_EventKey, BrokerEvent]) -> None:
+        for event in events if self._refused else ():
+            if _get_key(event) not in refused:
+                self._refused.pop(_get_key(event), None)
+        for key in refused.keys() - self._refused.keys():
+            _LOG.error("%s of order %s was refused: it is applied again later", key[1].__name__, key[0])
+            self._next_retry = self._now() + RETRY_INTERVAL
+        self._refused |= refused
 
     def _drop_known(self, events: list[BrokerEvent]) -> list[BrokerEvent]:
         if not any(map(is_listed_fill, events)):
             return events
         with transaction(self._engine, self._tenant_id) as connection:
             return drop_known_fills(connection, self._tenant_id, events)
+
+
+def _get_key(event: BrokerEvent) -> _EventKey:
+    return event.order_id, type(event), getattr(event, "execution_id", None)
 
 
 def create_command_runner(writer: "GroupCommit[Command, Outcome]") -> RunCommands:

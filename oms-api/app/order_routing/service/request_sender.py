@@ -24,6 +24,7 @@ from app.orders.rules.broker_requests import (
     build_sending_request,
     choose_request,
     get_delay,
+    is_due,
     is_new_order,
     is_submission,
     is_too_late,
@@ -34,8 +35,9 @@ from app.orders.service.submission_queue import SubmissionQueue
 LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
 LONG_LOOK_INTERVAL = timedelta(seconds=1)  # where other processes tell of theirs
 MAX_UNMARKED = 20  # requests that are done
-ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
+ApplyEvents = Callable[[Sequence[BrokerEvent]], bool]  # returns whether they are applied
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
+_REFUSED = "The outcome could not be recorded. It is read again."
 _EXITS_END = "The current exits of the position have not ended yet."
 _LOG = logging.getLogger(__name__)
 
@@ -165,14 +167,16 @@ class RequestSender:
         with transaction(self._engine, self._tenant_id) as connection:
             undone = self._list_unqueued_requests(connection)
         for request in undone:
-            if request.status is RequestStatus.NEW and is_too_late(request, now):
+            if request.status is RequestStatus.NEW and is_due(request, now) and is_too_late(request, now):
                 self._reject_unsent(request)
 
     def _cancel(self, request: BrokerRequest, of_order: Sequence[BrokerRequest]) -> None:
         """Send a cancel, and drop what was not sent before it."""
         dropped = [one for one in of_order if one.id < request.id and one.kind is not RequestKind.CANCEL]
         if any(one.kind is RequestKind.SUBMIT for one in dropped):
-            self._finish(request, [Canceled(request.order_id, self._now())])  # the broker never had it
+            events = [Canceled(request.order_id, self._now())]
+            if not self._finish(request, events, is_sent=False):
+                return
         else:
             self._send(request, None)
         for one in dropped:
@@ -234,17 +238,21 @@ class RequestSender:
     def _reject_unsent(self, request: BrokerRequest) -> None:
         now = self._now()
         if request.kind is RequestKind.SUBMIT:
-            self._finish(request, [Rejected(request.order_id, _NOT_REACHED, now)])
+            self._finish(request, [Rejected(request.order_id, _NOT_REACHED, now)], is_sent=False)
         else:
-            self._finish(request, [Refused(request.order_id, _NOT_REACHED, now)])
+            self._finish(request, [Refused(request.order_id, _NOT_REACHED, now)], is_sent=False)
 
-    def _finish(self, request: BrokerRequest, events: Sequence[BrokerEvent]) -> None:
+    def _finish(self, request: BrokerRequest, events: Sequence[BrokerEvent], *, is_sent: bool = True) -> bool:
         """Apply the events of a request, which is marked as done afterwards. A crash in between repeats both.
 
-        The mark can wait until nothing is more urgent.
+        The mark can wait until nothing is more urgent. Return False if the writer refused an event: the
+        outcome is then read again later, and other requests do not wait for it.
         """
-        self._apply(events)
+        if not self._apply(events):
+            self._postpone(request, RequestStatus.UNKNOWN if is_sent else RequestStatus.NEW, _REFUSED)
+            return False
         self._done.append(_DoneRequest(request, self._now()))
+        return True
 
     def _mark_done(self, connection: Connection) -> None:
         for request, at in self._done:

@@ -84,8 +84,13 @@ def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequ
     for request in undone:
         by_order.setdefault(request.order_id, []).append(request)
     candidates = [_next_of_order(requests) for requests in by_order.values()]
-    due = [one for one in candidates if one.next_attempt_at is None or one.next_attempt_at <= now]
+    due = [one for one in candidates if is_due(one, now)]
     return min(due, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
+
+
+def is_due(request: BrokerRequest, now: datetime) -> bool:
+    """Return whether a request may be processed now."""
+    return request.next_attempt_at is None or request.next_attempt_at <= now
 
 
 def _next_of_order(requests: Sequence[BrokerRequest]) -> BrokerRequest:

@@ -49,6 +49,12 @@ def exit_quantity(entry: Order, exits: Iterable[Order]) -> Decimal:
     return entry.filled_quantity - taken
 
 
+def list_latest_exits(orders: Iterable[Order]) -> list[Order]:
+    """Return the last exit of each role. A replacement that was denied is none: the exit before it stayed."""
+    exits = (one for one in orders if one.role in EXITS and one.status is not Status.DENIED)
+    return list({one.role: one for one in sorted(exits, key=lambda one: one.id)}.values())
+
+
 def find_yielding_orders(order: Order, orders: Iterable[Order]) -> list[Order]:
     """Return the orders whose quantity a fill of `order` reduces, because they close the same position.
 

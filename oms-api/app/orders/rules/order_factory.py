@@ -98,6 +98,7 @@ def copy_order(order: Order, order_id: str, at: Timestamp, **fields: Any) -> Ord
         "created_at": at,
         "updated_at": at,
         "accepted_at": None,
+        "denial": None,
     }
     return changed(order, **own | fields)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from app.orders.rules.contingency import (
     closes_only,
     find_yielding_orders,
+    list_latest_exits,
     opening_orders,
     part_size,
     plan_reductions,
@@ -35,6 +36,17 @@ def test_orders_within_the_position_are_not_reduced():
         plan_reductions([build_order("a", 6, group="A"), build_order("b", 4, group="B")], Decimal(10)) == []
     )
     assert plan_reductions([], Decimal(0)) == []
+
+
+def test_latest_exits_are_found_without_denied_replacements():
+    orders = [
+        build_order("d", 6)._replace(status=Status.DENIED),
+        build_order("c", 6),
+        build_order("b", 6, Role.STOP_LOSS),
+        build_order("a", 6)._replace(status=Status.REPLACED),
+        build_order("0", 6, Role.ENTRY),
+    ]
+    assert sorted(one.id for one in list_latest_exits(orders)) == ["b", "c"]
 
 
 def test_sibling_orders_with_a_shared_quantity_count_once():

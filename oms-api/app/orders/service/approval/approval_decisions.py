@@ -243,7 +243,6 @@ def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
         ends_at=get_expiry(denied.time_in_force, denied.expires_at, at),
         source=origin.source,
         actor=origin.actor,
-        denial=None,
         idempotency_key=origin.idempotency_key,
         request_hash=origin.request_hash,
     )

@@ -12,7 +12,7 @@ from decimal import Decimal
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
 from app.orders.rules.broker_requests import is_remote, is_sent_for_a_day
-from app.orders.rules.contingency import EXITS, SHARING, exit_quantity, find_siblings
+from app.orders.rules.contingency import EXITS, SHARING, exit_quantity, find_siblings, list_latest_exits
 from app.orders.rules.protection import fills_at_once
 from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -61,7 +61,7 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
     An exit that a person canceled is not sent again. Exits that the broker got with the entry work there
     once the entry has filled completely; they may be known to work before all of its fills are.
     """
-    children = context.order_store.children_of(entry)
+    children = [one for one in context.order_store.children_of(entry) if one.status is not Status.DENIED]
     sent_legs = [one for one in children if one.status is Status.HELD and was_sent_with_entry(context, one)]
     if sent_legs:
         accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
@@ -73,8 +73,8 @@ def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Tim
         sized = [context.order_store.record_change(one, at, GROUPS, **facts) for one in waiting]
         send_exits(context, sized, at)
         return
-    latest = {one.role: one for one in sorted(children, key=lambda one: one.id)}
-    legs = [one for one in latest.values() if one.status not in FINAL or was_ended_by_group(context, one)]
+    latest = list_latest_exits(children)
+    legs = [one for one in latest if one.status not in FINAL or was_ended_by_group(context, one)]
     if legs:
         uncovered = due - _sum_covered(children)
         add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
@@ -187,6 +187,7 @@ def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
 
 
 def _find_stop(context: BatchContext, order: Order) -> Order | None:
-    """Return the last stop of the order's pair, None if it has none."""
-    stops = [one for one in context.order_store.group_of(order) if one.type in STOPS and one.role in SHARING]
+    """Return the last stop of the order's pair, None if it has none. One that was denied is none."""
+    pair = [one for one in context.order_store.group_of(order) if one.role in SHARING]
+    stops = [one for one in pair if one.type in STOPS and one.status is not Status.DENIED]
     return max(stops, key=lambda one: one.id, default=None)

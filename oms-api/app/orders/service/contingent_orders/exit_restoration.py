@@ -19,6 +19,7 @@ from app.orders.service.broker.pair_swaps import is_watched_order
 from app.orders.service.contingent_orders.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
+_WITHOUT_EFFECT = frozenset({Status.REPLACED, Status.DENIED})  # a denied replacement left its exit open
 _AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
 
 
@@ -87,7 +88,7 @@ def _list_groups(
     legs: dict[str, dict[Role | None, Order]] = {}
     for order in sorted(known.values(), key=lambda one: one.id):
         is_exit = order.role in EXITS and order.position_key == reversed_reduction.position_key
-        if is_exit and order.side == side and order.status is not Status.REPLACED:
+        if is_exit and order.side == side and order.status not in _WITHOUT_EFFECT:
             legs.setdefault(order.group_id or order.id, {})[order.role] = order
     names = (
         sorted(legs, reverse=True)

@@ -3,13 +3,13 @@
 A broker that got exits in one request ends all of them with the first that is canceled.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.brokers.rules.linked_orders import STOPS
 from app.money import ZERO
-from app.orders.rules.contingency import EXITS, exit_quantity
+from app.orders.rules.contingency import exit_quantity, list_latest_exits
 from app.orders.rules.protection import get_trigger_price, reached_stop
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, TimeInForce
 from app.orders.service.batch.batch_context import BatchContext
@@ -40,7 +40,7 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
     Exits that the broker got with their entry are sent again once the entry has ended too: only then is it
     known what they close.
     """
-    exits = _list_latest(context.order_store.group_of(ended))
+    exits = list_latest_exits(context.order_store.group_of(ended))
     unsent = [one for one in exits if one.status in WORKING and not one.filled_quantity]
     is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
     if unsent and is_unsent and not was_sent_with_entry(context, ended):
@@ -80,12 +80,6 @@ def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
 def _has_open_entry(context: BatchContext, leg: Order) -> bool:
     entry = context.order_store.parent_of(leg)
     return entry is not None and entry.status not in FINAL
-
-
-def _list_latest(members: Iterable[Order]) -> list[Order]:
-    """Return the last exit of each role."""
-    exits = sorted((one for one in members if one.role in EXITS), key=lambda one: one.id)
-    return list({one.role: one for one in exits}.values())
 
 
 def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
